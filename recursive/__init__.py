@@ -1,0 +1,47 @@
+"""Recurrent networks declared as graphs of named inputs, states and nodes; the container writes the step of the scan.
+
+After Eder Santana's proposal of 2015 (keras issue 620), on PyTensor. Public names are loaded when they are first used,
+so that ``import recursive.spec`` and its like load no tensor library.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+_HOMES = {
+    "Activation": "layers.core",
+    "Adadelta": "optimizers",
+    "Adagrad": "optimizers",
+    "Adam": "optimizers",
+    "BackendError": "errors",
+    "Dense": "layers.core",
+    "Dropout": "layers.core",
+    "Embedding": "layers.embeddings",
+    "Graph": "models",
+    "GraphSpec": "spec.graph",
+    "Identity": "layers.core",
+    "Lambda": "layers.core",
+    "Layer": "layers.core",
+    "RMSprop": "optimizers",
+    "Recursive": "models",
+    "RecursiveError": "errors",
+    "SGD": "optimizers",
+    "Sequential": "models",
+    "SimpleRNN": "layers.recurrent",
+    "TimeDistributedDense": "layers.core",
+    "set_backend": "backend",
+}
+
+__version__ = "0.1.0"
+__all__ = sorted([*_HOMES, "__version__"])
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its home (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,227 @@
+"""Where tensors become programs: the one place that knows C, Numba and JAX, and the one that calls ``scan``.
+
+Everything above speaks of tensors only. A program is described by a ``build`` function from typed inputs to outputs
+and updates; :class:`Program` compiles it when it is first called. JAX needs every shape to be known, so there
+``build`` runs once for each combination of shapes; the others compile once for all shapes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.compile.mode import Mode
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.raise_op import CheckAndRaise
+from pytensor.tensor.variable import TensorVariable
+
+from recursive.errors import BackendError, SequenceLengthError, nearest
+
+BACKENDS = ("auto", "jax", "numba", "c", "python")
+"""What ``compile(backend=...)`` takes. ``auto`` is JAX where it is installed, since it compiles fastest, else Numba."""
+
+_chosen: list[str] = []
+
+
+def floatX() -> str:  # noqa: N802 (PyTensor's own name for it)
+    """The dtype of floats: PyTensor's ``config.floatX``."""
+    return pytensor.config.floatX
+
+
+def dtype_of(declared: str) -> str:
+    """The dtype of an input that was declared ``float``, ``int`` or ``bool``."""
+    return {"float": floatX(), "int": "int32", "bool": "bool"}[declared]
+
+
+def shared(value: object, name: str | None = None) -> SharedVariable:
+    """``value`` as a shared variable of floatX whose shape is part of its type.
+
+    The static shape is what lets a state of dim 1 through scan, and what JAX compiles from.
+
+    >>> shared([[1.0, 2.0, 3.0]]).type.shape
+    (1, 3)
+    """
+    value = np.asarray(value, dtype=floatX())
+    return pytensor.shared(value, name=name, shape=value.shape)
+
+
+def tensor(name: str, dtype: str, shape: Sequence[int | None]) -> TensorVariable:
+    """A symbolic input; None is an axis whose size is known only when it runs."""
+    return pt.TensorType(dtype, shape=tuple(shape))(name)
+
+
+def size(x: TensorVariable, axis: int) -> int | TensorVariable:
+    """The size of an axis: a number where the type tells it, else a symbol."""
+    known = x.type.shape[axis]
+    return x.shape[axis] if known is None else known
+
+
+def set_backend(name: str | None) -> None:
+    """Choose the backend of every ``compile`` that names none; None goes back to ``RECURSIVE_BACKEND`` or ``auto``.
+
+    Raises:
+        BackendError: for an unknown or missing backend.
+    """
+    if name is not None:
+        resolve_backend(name)
+    _chosen[:] = [] if name is None else [name]
+
+
+def resolve_backend(name: str | None = None) -> str:
+    """The backend that ``name`` means: itself, or the one chosen, with ``auto`` decided.
+
+    Raises:
+        BackendError: for an unknown backend, or one that is not installed.
+    """
+    name = name or (_chosen[0] if _chosen else os.environ.get("RECURSIVE_BACKEND", "auto"))
+    if name not in BACKENDS:
+        raise BackendError.about("backend", str(name), takes=f"one of {', '.join(BACKENDS)}",
+                                 because="these can run a scan and its gradient", got=repr(name),
+                                 do=nearest(str(name), BACKENDS))
+    if name == "auto":
+        return "jax" if _installed("jax") else "numba"
+    if name in ("jax", "numba") and not _installed(name):
+        raise BackendError.about("backend", name, takes=f"the package {name}", because="it compiles with it",
+                                 got="no such package", do=f"Run pip install 'recursive-rnn[{name}]'."
+                                 if name == "jax" else f"Run pip install {name}.")
+    if name == "c" and not pytensor.config.cxx:
+        raise BackendError.about("backend", "c", takes="a C++ compiler", because="it compiles C code",
+                                 got="none that PyTensor could find", do="Install g++, or choose another backend.")
+    return name
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+@contextmanager
+def _compiling(backend: str) -> Iterator[Mode]:
+    """The mode of ``backend``, and PyTensor's configuration set for it while it compiles."""
+    modes = {"python": ("py", "fast_compile"), "c": ("cvm", "fast_run"), "numba": ("numba", "fast_run")}
+    flags = {"cxx": "", "mode": "FAST_COMPILE", "linker": "py"} if backend == "python" else {}
+    with pytensor.config.change_flags(**flags), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The RandomType SharedVariables")
+        yield pytensor.compile.mode.JAX if backend == "jax" else Mode(*modes[backend])
+
+
+@contextmanager
+def _running(backend: str) -> Iterator[None]:
+    """JAX decides between float32 and float64 when a function is called; PyTensor, when it is made. Let both agree.
+
+    PyTensor sums float32 in float64 where it can; JAX in float32 says each time that it cannot, and is not heard.
+    """
+    if backend != "jax":
+        yield
+        return
+    import jax
+
+    with jax.enable_x64(floatX() == "float64"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Explicitly requested dtype")
+        yield
+
+
+Build = Callable[[list[TensorVariable]], tuple[list[TensorVariable], list[tuple[SharedVariable, TensorVariable]]]]
+"""From typed inputs to outputs and updates of shared variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One input of a program: its name, dtype, and shape with None where any size will do."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+class Program:
+    """A compiled function of NumPy arrays, made from ``build`` when it is first called.
+
+    Calls return a list of NumPy arrays, in the order of the outputs.
+
+    >>> double = Program([Argument("x", "float64", (None,))], lambda inputs: ([2 * inputs[0]], []), "python")
+    >>> double(np.array([1.0, 2.0]))[0].tolist()
+    [2.0, 4.0]
+    """
+
+    def __init__(self, arguments: Sequence[Argument], build: Build, backend: str):
+        self.arguments = list(arguments)
+        self.build = build
+        self.backend = backend
+        self._functions: dict[object, Callable] = {}
+
+    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
+        shapes = tuple(array.shape for array in arrays) if self.backend == "jax" else None
+        if shapes not in self._functions:
+            self._functions[shapes] = self._compile(shapes)
+        with _running(self.backend):
+            return [np.asarray(value) for value in self._functions[shapes](*arrays)]
+
+    def _compile(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:
+        inputs = [tensor(argument.name, argument.dtype, shapes[index] if shapes else argument.shape)
+                  for index, argument in enumerate(self.arguments)]
+        outputs, updates = self.build(inputs)
+        with _compiling(self.backend) as mode:
+            return pytensor.function(inputs, outputs, updates=updates, mode=mode, on_unused_input="ignore")
+
+
+def evaluate(outputs: Sequence[TensorVariable], values: dict[TensorVariable, np.ndarray],
+             backend: str = "python") -> list[np.ndarray]:
+    """The values of ``outputs`` for ``values`` of the inputs, compiled for this one call."""
+    with _compiling(backend) as mode:
+        function = pytensor.function(list(values), list(outputs), mode=mode, on_unused_input="ignore")
+    with _running(backend):
+        return [np.asarray(value) for value in function(*values.values())]
+
+
+def scan(step: Callable, sequences: list, outputs_info: list, non_sequences: list, n_steps: int | TensorVariable,
+         truncate_gradient: int = -1, name: str | None = None) -> list[TensorVariable]:
+    """The one call of ``pytensor.scan``: strict, no hidden updates, always a list."""
+    return pytensor.scan(step, sequences=sequences, outputs_info=outputs_info, non_sequences=non_sequences,
+                         n_steps=n_steps, truncate_gradient=truncate_gradient, name=name, strict=True,
+                         return_list=True, return_updates=False)
+
+
+def common_length(lengths: dict[str, int | TensorVariable]) -> int | TensorVariable:
+    """The number of steps that all sequences share.
+
+    scan would silently stop with the shortest. Known lengths are compared here; unknown ones when the loop runs.
+
+    Raises:
+        SequenceLengthError: for lengths of 0, or that differ.
+    """
+    known = {name: length for name, length in lengths.items() if isinstance(length, int)}
+    check_lengths(known)
+    open_lengths = [length for name, length in lengths.items() if name not in known]
+    if not open_lengths:
+        return next(iter(known.values()))
+    first, *rest = [*open_lengths, *list(known.values())[:1]]
+    message = length_message(" and ".join(lengths), "lengths that differ, or 0")
+    return CheckAndRaise(SequenceLengthError, message)(first, pt.gt(first, 0), *(pt.eq(first, n) for n in rest))
+
+
+def check_lengths(lengths: dict[str, int]) -> None:
+    """Raise a SequenceLengthError unless all are equal and at least 1."""
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        raise SequenceLengthError(length_message(
+            " and ".join(lengths), ", ".join(f"{name}: {length}" for name, length in lengths.items())))
+
+
+def length_message(names: str, got: str) -> str:
+    """The words of a SequenceLengthError."""
+    return str(SequenceLengthError.about(
+        "input", names, takes="sequences of one length, of 1 step or more",
+        because="every step reads one slice of each", got=got, do="Cut or pad them to one length."))
+
+
+def uniform(shape: Sequence[int | TensorVariable], seed: np.random.SeedSequence) -> TensorVariable:
+    """Uniform values in [0, 1): other ones at each call of the compiled function, the same run for the same seed."""
+    rng = pytensor.shared(np.random.default_rng(seed))
+    rng.default_update, values = pt.random.uniform(size=tuple(shape), rng=rng, return_next_rng=True)
+    return values

@@ -1,0 +1,112 @@
+"""What the user hands over, as arrays by name: cast, checked, cut into batches.
+
+Data comes as a dict by name, as a list in the order declared, or as one array where one is expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from recursive.backend import Argument
+from recursive.errors import DataError, DtypeError, SequenceLengthError, ShapeError, nearest
+
+Arrays = dict[str, np.ndarray]
+
+
+def by_name(kind: str, given: object, names: Sequence[str]) -> dict[str, object]:
+    """``given`` as a dict with exactly ``names``.
+
+    Raises:
+        DataError: for missing, unknown, or too many.
+
+    >>> by_name("input", [1, 2], ["a", "b"])
+    {'a': 1, 'b': 2}
+    """
+    listed = ", ".join(map(repr, names))
+    if isinstance(given, Mapping):
+        for name in given:
+            if name not in names:
+                raise DataError.about(kind, str(name), takes=f"one of the names {listed}",
+                                      because="these were declared", got="an unknown name", do=nearest(name, names))
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise DataError.about(kind, missing[0], takes="an array", because="it was declared",
+                                  got="none", do=f"Pass a dict with {listed}.")
+        return {name: given[name] for name in names}
+    values = given if isinstance(given, list | tuple) and len(names) > 1 else [given]
+    if len(values) != len(names) or any(value is None for value in values):
+        raise DataError.about(kind, ", ".join(names), takes=f"{len(names)} arrays", because=f"there are {listed}",
+                              got="none" if given is None else str(len(values)),
+                              do="Pass a dict by name, or a list in that order.")
+    return dict(zip(names, values, strict=True))
+
+
+def as_array(kind: str, name: str, value: object, dtype: str) -> np.ndarray:
+    """``value`` as an array of ``dtype``, where that keeps what it means.
+
+    Raises:
+        DtypeError: for text, objects, complex numbers, fractions where whole numbers belong, or numbers too large.
+        SequenceLengthError: for rows of unequal length.
+
+    >>> as_array("input", "x", [[1, 2]], "float32").dtype
+    dtype('float32')
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise SequenceLengthError.about(kind, name, takes="rows of one length", because="they form one array",
+                                        got=f"rows that differ ({error})",
+                                        do="Pad the shorter rows.") from error
+    if array.dtype.kind not in "biuf":
+        raise DtypeError.about(kind, name, takes=f"numbers, as {dtype}", because="it was declared so",
+                               got=f"dtype {array.dtype}", do="Convert it first.")
+    with np.errstate(invalid="ignore", over="ignore"):
+        cast = array.astype(dtype)
+    if cast.dtype.kind != "f" and not np.array_equal(cast, array):
+        raise DtypeError.about(kind, name, takes=f"whole numbers that fit {dtype}", because="it was declared so",
+                               got=f"values of {array.dtype} that a cast would change",
+                               do="Round them first, or declare it dtype='float'.")
+    return cast
+
+
+def check_shape(kind: str, argument: Argument, array: np.ndarray) -> None:
+    """Raise a ShapeError unless ``array`` has the axes and the known sizes of ``argument``."""
+    expected = "(" + ", ".join("any" if size is None else str(size) for size in argument.shape) + ")"
+    fits = array.ndim == len(argument.shape) and all(
+        size in (None, actual) for size, actual in zip(argument.shape, array.shape, strict=True))
+    if not fits:
+        raise ShapeError.about(kind, argument.name, takes=f"an array of shape {expected}",
+                               because="so it was declared, rows first", got=array.shape,
+                               do="Reshape the data, or declare another ndim or dim.")
+
+
+def check_rows(arrays: Arrays) -> int:
+    """The number of rows that all arrays share.
+
+    Raises:
+        DataError: for numbers that differ, or 0.
+    """
+    rows = {name: len(array) for name, array in arrays.items()}
+    if len(set(rows.values())) > 1 or 0 in rows.values():
+        raise DataError.about("data", " and ".join(rows), takes="arrays of one number of rows, 1 or more",
+                              because="row i of each belongs to example i",
+                              got=", ".join(f"{name}: {count}" for name, count in rows.items()),
+                              do="Pass as many rows of each.")
+    return next(iter(rows.values()))
+
+
+def batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """The indices in ``order``, batch by batch; the last may be shorter.
+
+    >>> [batch.tolist() for batch in batches(np.array([4, 0, 2]), 2)]
+    [[4, 0], [2]]
+    """
+    for start in range(0, len(order), batch_size):
+        yield order[start:start + batch_size]
+
+
+def take(arrays: Arrays, rows: np.ndarray) -> Arrays:
+    """Some rows of each array."""
+    return {name: array[rows] for name, array in arrays.items()}

@@ -1,0 +1,73 @@
+"""A container's inputs and targets: what arrays they take, and the user's data made into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from recursive import backend, data
+from recursive.backend import Argument
+from recursive.data import Arrays
+from recursive.layers.containers import Graph
+from recursive.layers.core import Layer
+from recursive.spec.shapes import Shape
+
+
+def inputs(container: Layer, X: object) -> Arrays:
+    """An array for each input. What the declaration left open is found from them: the container is built.
+
+    Raises:
+        DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not match the declaration.
+    """
+    arguments = {argument.name: argument for argument in container.arguments()}
+    given = data.by_name("input", X, list(arguments))
+    arrays = {name: data.as_array("input", name, value, arguments[name].dtype) for name, value in given.items()}
+    for name, array in arrays.items():
+        data.check_shape("input", arguments[name], array)
+    data.check_rows(arrays)
+    if getattr(container, "loop", False):
+        backend.check_lengths({name: array.shape[1] for name, array in arrays.items()})
+    container.build(_as_input_shape(container, {name: (None, *array.shape[1:]) for name, array in arrays.items()}))
+    return arrays
+
+
+def pairs(container: Layer, X: object, y: object) -> Arrays:
+    """An array for each input, then one for each target; ``X`` may be a dict that holds both.
+
+    Raises:
+        DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not match the declaration.
+    """
+    if y is None and isinstance(X, Mapping):
+        y = {name: value for name, value in X.items() if name in container.output_names}
+        X = {name: value for name, value in X.items() if name not in y}
+    arrays = inputs(container, X)
+    given = data.by_name("target", y, list(container.output_names))
+    shapes = {name: (None, *array.shape[1:]) for name, array in arrays.items()}
+    targets = target_arguments(container, shapes)
+    arrays |= {argument.name: _target(argument, given[argument.name]) for argument in targets}
+    data.check_rows(arrays)
+    return arrays
+
+
+def target_arguments(container: Layer, shapes: dict[str, Shape] | None = None) -> list[Argument]:
+    """What the targets of a built container look like, for inputs of ``shapes``: its outputs, in floatX."""
+    shapes = shapes or {argument.name: argument.shape for argument in container.arguments()}
+    found = container.get_output_shape_for(_as_input_shape(container, shapes))
+    found = found if isinstance(found, Mapping) else {container.output_names[0]: found}
+    return [Argument(name, backend.floatX(), shape) for name, shape in found.items()]
+
+
+def _target(argument: Argument, value: object) -> np.ndarray:
+    """A target as an array; ``(batch,)`` will do where ``(batch, 1)`` is expected."""
+    array = data.as_array("target", argument.name, value, argument.dtype)
+    if array.ndim == len(argument.shape) - 1 and argument.shape[-1] == 1:
+        array = array[..., np.newaxis]
+    data.check_shape("target", argument, array)
+    return array
+
+
+def _as_input_shape(container: Layer, shapes: dict[str, Shape]) -> object:
+    """Shapes by name for a container with named inputs, the one shape for others."""
+    named = isinstance(container, Graph) or len(shapes) > 1
+    return shapes if named else next(iter(shapes.values()))

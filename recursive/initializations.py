@@ -1,0 +1,113 @@
+"""First values of parameters, as Keras 0.1 drew them: from numpy's legacy generator, into a shared variable.
+
+Every function takes a shape and returns a shared variable of floatX. ``rng`` is a ``numpy.random.RandomState``; left
+out, it is numpy's global generator, so that ``np.random.seed(1234)`` gives the numbers that it gave in 2015.
+Glorot and Bengio 2010 (glorot), He et al. 2015 (he), LeCun et al. 1998 (lecun), Saxe et al. 2013 (orthogonal).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
+
+from recursive import registry
+from recursive.backend import shared
+from recursive.errors import ShapeError
+
+Shape = Sequence[int]
+Rng = np.random.RandomState | None
+
+
+def get_fans(shape: Shape) -> tuple[float, float]:
+    """``(fan_in, fan_out)``: rows and columns of a matrix; for other ranks, all but the first axis, and the first.
+
+    >>> get_fans((4, 6))
+    (4, 6)
+    """
+    return (shape[0], shape[1]) if len(shape) == 2 else (int(np.prod(shape[1:])), shape[0])
+
+
+def uniform(shape: Shape, scale: float = 0.05, rng: Rng = None) -> SharedVariable:
+    """Uniform in [-scale, scale)."""
+    return shared(_generator(rng).uniform(low=-scale, high=scale, size=shape))
+
+
+def normal(shape: Shape, scale: float = 0.05, rng: Rng = None) -> SharedVariable:
+    """Normal with standard deviation ``scale``."""
+    return shared(_generator(rng).randn(*shape) * scale)
+
+
+def lecun_uniform(shape: Shape, rng: Rng = None) -> SharedVariable:
+    """Uniform with variance ``1 / fan_in``."""
+    return uniform(shape, np.sqrt(3.0 / get_fans(shape)[0]), rng)
+
+
+def glorot_normal(shape: Shape, rng: Rng = None) -> SharedVariable:
+    """Normal with variance ``2 / (fan_in + fan_out)``."""
+    return normal(shape, np.sqrt(2.0 / sum(get_fans(shape))), rng)
+
+
+def glorot_uniform(shape: Shape, rng: Rng = None) -> SharedVariable:
+    """Uniform with variance ``2 / (fan_in + fan_out)``."""
+    return uniform(shape, np.sqrt(6.0 / sum(get_fans(shape))), rng)
+
+
+def he_normal(shape: Shape, rng: Rng = None) -> SharedVariable:
+    """Normal with variance ``2 / fan_in``."""
+    return normal(shape, np.sqrt(2.0 / get_fans(shape)[0]), rng)
+
+
+def he_uniform(shape: Shape, rng: Rng = None) -> SharedVariable:
+    """Uniform with variance ``2 / fan_in``."""
+    return uniform(shape, np.sqrt(6.0 / get_fans(shape)[0]), rng)
+
+
+def orthogonal(shape: Shape, scale: float = 1.1, rng: Rng = None) -> SharedVariable:
+    """Orthonormal rows or columns times ``scale``, from the singular vectors of a normal matrix."""
+    flat = (shape[0], int(np.prod(shape[1:])))
+    u, _, v = np.linalg.svd(_generator(rng).normal(0.0, 1.0, flat), full_matrices=False)
+    return shared(scale * (u if u.shape == flat else v).reshape(shape))
+
+
+def identity(shape: Shape, scale: float = 1.0, rng: Rng = None) -> SharedVariable:
+    """The identity matrix times ``scale``.
+
+    Raises:
+        ShapeError: for a shape that is not square.
+    """
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise ShapeError.about("initialization", "identity", takes="a square matrix",
+                               because="an identity has as many rows as columns", got=tuple(shape),
+                               do="Choose equal dims, or 'orthogonal'.")
+    return shared(scale * np.identity(shape[0]))
+
+
+def zero(shape: Shape, rng: Rng = None) -> SharedVariable:
+    """All zeros."""
+    return shared(np.zeros(shape))
+
+
+def one(shape: Shape, rng: Rng = None) -> SharedVariable:
+    """All ones."""
+    return shared(np.ones(shape))
+
+
+INITIALIZATIONS = {function.__name__: function for function in (
+    uniform, normal, lecun_uniform, glorot_normal, glorot_uniform, he_normal, he_uniform, orthogonal, identity,
+    zero, one)}
+"""Every initialization by name."""
+
+
+def get(identifier: str | Callable) -> Callable:
+    """The initialization called ``identifier``, or the function itself.
+
+    Raises:
+        UnknownNameError: for an unknown name.
+    """
+    return registry.lookup("initialization", identifier, INITIALIZATIONS)
+
+
+def _generator(rng: Rng):
+    return np.random if rng is None else rng

@@ -1,0 +1,385 @@
+"""The layer, and the plain ones: Dense, Activation, Dropout, Lambda.
+
+A layer is a function of a tensor, with parameters: ``layer(x, train=False)``. Keras 0.1's chain, in which a layer
+asks the one before it (``set_previous``, ``get_input``, ``get_output(train)``), is that call written along the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.tensor.variable import TensorVariable
+
+from recursive import activations, backend, initializations, registry
+from recursive.backend import Argument
+from recursive.errors import ConfigError, ShapeError, WeightsError
+from recursive.spec.shapes import Shape
+
+
+def linear_map(x: TensorVariable, W: SharedVariable) -> TensorVariable:
+    """``x @ W`` over the last axis of ``x``, as one product of two matrices whatever the number of axes."""
+    x = x if x.dtype.startswith("float") else x.astype(backend.floatX())
+    if x.ndim == 2:
+        return x.dot(W)
+    leading = [backend.size(x, axis) for axis in range(x.ndim - 1)]
+    return x.reshape((-1, backend.size(W, 0))).dot(W).reshape((*leading, backend.size(W, 1)))
+
+
+class Layer:
+    """The base of all layers.
+
+    A layer of your own gives :meth:`call`, says the shape of its output in :meth:`get_output_shape_for` where that
+    differs from the shape of its input, and holds its parameters in ``self.params``.
+
+    Args:
+        name: a name for the user's own use.
+        seed: seeds the draws of the first parameters; None draws them from numpy's global generator.
+
+    >>> class Double(Layer):
+    ...     def call(self, x, train=False):
+    ...         return 2 * x
+    >>> import numpy as np
+    >>> Double()(np.ones((1, 2))).eval().tolist()
+    [[2.0, 2.0]]
+    """
+
+    input_ndim: int | None = None
+    """The number of axes of an input, batch included; None for layers that take any."""
+    input_dtype: str = "float"
+    input_dim: int | None = None
+    """The size of the input's last axis; None while it is not known, or where any will do."""
+    draws: tuple[str, ...] = ()
+    """Names of the random draws that :meth:`call` takes while training; each is uniform in [0, 1)."""
+    built: bool = True
+    """Whether the parameters have their first values."""
+    output_names: tuple[str, ...] = ("output",)
+    revision: int = 0
+    """Grows whenever the declaration inside changes."""
+    previous: Layer | None = None
+
+    def __init__(self, name: str | None = None, seed: int | None = None):
+        self.name = name
+        self.seed = seed
+        self.params: list[SharedVariable] = []
+        self.regularizers: list[Callable] = []
+        self.constraints: list[Callable] = []
+        self.updates: list[tuple[SharedVariable, TensorVariable]] = []
+
+    # The layer as a function
+
+    def __call__(self, x: TensorVariable, train: bool = False, **draws: TensorVariable) -> TensorVariable:
+        """The output for input ``x``; draws that are not given are made here."""
+        x = pt.as_tensor_variable(x)
+        if not self.built:
+            self.build(x.type.shape)
+        return self.call(x, train=train, **draws)
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        """The formula of the layer."""
+        raise NotImplementedError(f"{type(self).__name__} has no formula: give it a method call(self, x, train)")
+
+    def build(self, input_shape: Shape) -> None:
+        """Draw the parameters that depend on the input's shape; does nothing the second time."""
+
+    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+        """The shape of the output, batch first, None for sizes that are not known."""
+        return input_shape
+
+    # Random draws: in a loop they are made before it, and enter it as sequences
+
+    def draw(self, name: str, size: Sequence) -> TensorVariable:
+        """The draw called ``name``, of ``size``: other values at each call of the compiled function."""
+        raise NotImplementedError(f"{type(self).__name__} names the draw {name!r} but does not make it")
+
+    def draw_shape(self, name: str, input_shape: Shape) -> Shape:
+        """The shape of the draw called ``name`` for an input of ``input_shape``: the same, unless a layer differs."""
+        return input_shape
+
+    # Parameters
+
+    @property
+    def named_params(self) -> dict[str, SharedVariable]:
+        """The parameters by the names of the attributes that hold them, in the order of ``params``."""
+        names = {id(value): name for name, value in vars(self).items() if isinstance(value, SharedVariable)}
+        return {names.get(id(param), f"param_{index}"): param for index, param in enumerate(self.params)}
+
+    def get_params(self) -> tuple[list, list, list, list]:
+        """Params, regularizers, constraints (one a parameter) and updates, as Keras 0.1's layers gave them."""
+        free = [activations.linear] * (len(self.params) - len(self.constraints))
+        return self.params, self.regularizers, [*self.constraints, *free], self.updates
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of the values of the parameters, in their order."""
+        return [np.array(param.get_value()) for param in self.params]
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Give the parameters new values; nothing is changed unless all of them fit.
+
+        Raises:
+            WeightsError: for another number of arrays, or another shape.
+        """
+        if len(weights) != len(self.params):
+            raise WeightsError.about("layer", type(self).__name__, takes=f"{len(self.params)} arrays",
+                                     because=f"it has the parameters {list(self.named_params)}",
+                                     got=f"{len(weights)}", do="Compare with get_weights().")
+        values = [np.asarray(value, dtype=param.dtype) for param, value in zip(self.params, weights, strict=True)]
+        for (name, param), value in zip(self.named_params.items(), values, strict=True):
+            if value.shape != param.get_value(borrow=True).shape:
+                raise WeightsError.about(
+                    "parameter", name, takes=f"an array of shape {param.get_value(borrow=True).shape}",
+                    because=f"{type(self).__name__} was made with it", got=value.shape,
+                    do="Compare with get_weights().")
+        for param, value in zip(self.params, values, strict=True):
+            param.set_value(value)
+
+    def count_params(self) -> int:
+        """How many numbers the parameters hold."""
+        return sum(param.get_value(borrow=True).size for param in self.params)
+
+    @property
+    def rng(self) -> np.random.RandomState | None:
+        """Where first values are drawn from: a generator of its own where there is a ``seed``, else numpy's."""
+        return None if self.seed is None else np.random.RandomState(self.seed)
+
+    def get_config(self) -> dict[str, object]:
+        """The class name, as ``name``, and the arguments that make this layer again."""
+        return {"name": type(self).__name__}
+
+    # The chain of Keras 0.1
+
+    def set_previous(self, layer: Layer) -> None:
+        """Take the output of ``layer`` as input."""
+        self.previous = layer
+
+    def arguments(self) -> list[Argument]:
+        """What a program that runs this layer is given."""
+        ndim = 2 if self.input_ndim is None else self.input_ndim
+        shape = (None,) * (ndim - 1) + (self.input_dim if self.input_dtype == "float" else None,)
+        return [Argument("input", backend.dtype_of(self.input_dtype), shape)]
+
+    @property
+    def input(self) -> TensorVariable:
+        """The symbolic input at the start of the chain; may be assigned."""
+        if self.previous is not None:
+            return self.previous.input
+        if "_input" not in vars(self):
+            self._input = self._symbolic_input()
+        return self._input
+
+    @input.setter
+    def input(self, value: TensorVariable) -> None:
+        self._input = value
+
+    def _symbolic_input(self) -> TensorVariable:
+        [argument] = self.arguments()
+        return backend.tensor(argument.name, argument.dtype, argument.shape)
+
+    def get_input(self, train: bool = False) -> TensorVariable:
+        """The output of the layer before, or the symbolic input where there is none."""
+        return self.input if self.previous is None else self.previous.get_output(train)
+
+    def get_output(self, train: bool = False) -> TensorVariable:
+        """The output as a tensor; ``train`` turns dropout on."""
+        return self(self.get_input(train), train=train)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Everything but the symbolic input, which is made anew."""
+        return {key: value for key, value in vars(self).items() if key != "_input"}
+
+
+class Identity(Layer):
+    """Passes its input on: for merging only, or to give a value a second name."""
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        return x
+
+
+class Dense(Layer):
+    """``activation(x @ W + b)`` over the last axis: ``(batch, input_dim)`` to ``(batch, output_dim)``.
+
+    Args:
+        input_dim: values a row of the input; where one dim is given alone it is the output's, and the input's is
+            found when the layer is joined to others.
+        output_dim: values a row of the output.
+        init: the initialization of ``W``; ``b`` starts at zero.
+        activation: a name or a function of a tensor.
+        weights: ``[W, b]`` to start from.
+        bias: False leaves ``b`` out.
+        seed: seeds the first values.
+
+    Raises:
+        ShapeError: for dims that are not whole numbers of 1 or more.
+        UnknownNameError: for an unknown initialization or activation.
+
+    Source: ``keras.layers.core.Dense`` of Keras 0.1; ``bias`` and ``seed`` are ours.
+
+    >>> Dense(4, 6, init="one")(np.ones((3, 4))).eval().shape
+    (3, 6)
+    """
+
+    def __init__(self, input_dim: int | None = None, output_dim: int | None = None, init: str = "glorot_uniform",
+                 activation: str = "linear", weights: Sequence[np.ndarray] | None = None, name: str | None = None,
+                 bias: bool = True, seed: int | None = None):
+        super().__init__(name, seed)
+        if output_dim is None:
+            input_dim, output_dim = None, input_dim
+        self.input_dim = check_dim("Dense", "input_dim", input_dim, optional=True)
+        self.output_dim = check_dim("Dense", "output_dim", output_dim)
+        self.init = initializations.get(init)
+        self.activation = activations.get(activation)
+        self.bias = bias
+        self.initial_weights = weights
+        if self.input_dim is not None:
+            self.build((None, self.input_dim))
+
+    @property
+    def built(self) -> bool:
+        """Whether ``W`` and ``b`` have their first values."""
+        return bool(self.params)
+
+    def build(self, input_shape: Shape) -> None:
+        if self.built:
+            return
+        self.input_dim = check_dim("Dense", "input_dim", input_shape[-1])
+        self.W = self.init((self.input_dim, self.output_dim), rng=self.rng)
+        self.params = [self.W]
+        if self.bias:
+            self.b = initializations.zero((self.output_dim,))
+            self.params.append(self.b)
+        if self.initial_weights is not None:
+            self.set_weights(self.initial_weights)
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        product = linear_map(x, self.W)
+        return self.activation(product + self.b if self.bias else product)
+
+    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+        return (*input_shape[:-1], self.output_dim)
+
+    input_ndim = 2
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), "input_dim": self.input_dim, "output_dim": self.output_dim,
+                "init": function_config(self.init, initializations.INITIALIZATIONS),
+                "activation": function_config(self.activation, activations.ACTIVATIONS),
+                "bias": self.bias, "seed": self.seed}
+
+
+class TimeDistributedDense(Dense):
+    """A Dense over ``(batch, time, input_dim)``: the same product at every step.
+
+    Source: ``keras.layers.core.TimeDistributedDense`` of Keras 0.1.
+    """
+
+    input_ndim = 3
+
+
+class Activation(Layer):
+    """An activation function as a layer.
+
+    Raises:
+        UnknownNameError: for an unknown activation.
+
+    >>> Activation("relu")(np.array([[-1.0, 2.0]])).eval().tolist()
+    [[0.0, 2.0]]
+    """
+
+    def __init__(self, activation: str | Callable, name: str | None = None):
+        super().__init__(name)
+        self.activation = activations.get(activation)
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        return self.activation(x)
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(),
+                "activation": function_config(self.activation, activations.ACTIVATIONS)}
+
+
+class Dropout(Layer):
+    """While training, sets a share ``p`` of the values to 0 and scales the others by ``1 / (1 - p)``.
+
+    Which ones is decided by ``keep >= p``, for ``keep`` uniform in [0, 1). In a loop ``keep`` is drawn for all steps
+    before it and enters as a sequence, so that the step stays a function and has a gradient.
+
+    Raises:
+        ConfigError: unless 0 <= p < 1.
+
+    Source: Srivastava et al., 2014; ``keras.layers.core.Dropout`` of Keras 0.1.
+    """
+
+    def __init__(self, p: float, name: str | None = None, seed: int | None = None):
+        super().__init__(name, seed)
+        if not isinstance(p, int | float) or not 0 <= p < 1:
+            raise ConfigError.about("layer", "Dropout", takes="a share p of 0 or more and below 1",
+                                    because="what is left is scaled by 1 / (1 - p)", got=repr(p),
+                                    do="Say Dropout(0.5), for example.")
+        self.p = p
+        self.draws = ("keep",) if p else ()
+        self.seeds = np.random.SeedSequence(np.random.randint(2**31) if seed is None else seed)
+
+    def call(self, x: TensorVariable, train: bool = False, keep: TensorVariable | None = None) -> TensorVariable:
+        if not train or not self.p:
+            return x
+        if keep is None:
+            keep = self.draw("keep", [backend.size(x, axis) for axis in range(x.ndim)])
+        return x * (keep >= self.p).astype(x.dtype) / np.asarray(1 - self.p, dtype=x.dtype)
+
+    def draw(self, name: str, size: Sequence) -> TensorVariable:
+        return backend.uniform(size, self.seeds.spawn(1)[0])
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), "p": self.p, "seed": self.seed}
+
+
+class Lambda(Layer):
+    """Any function of a tensor as a layer without parameters.
+
+    Args:
+        function: from a tensor to a tensor, batch first.
+        output_dim: the size of the output's last axis, where it cannot be read off the function's result.
+
+    A Lambda cannot be written to a file, because a file must never hold code.
+
+    >>> Lambda(lambda x: x[:, :1]).get_output_shape_for((None, 4))
+    (None, 1)
+    """
+
+    def __init__(self, function: Callable[[TensorVariable], TensorVariable], output_dim: int | None = None,
+                 name: str | None = None):
+        super().__init__(name)
+        if not callable(function):
+            raise ConfigError.about("layer", "Lambda", takes="a function", because="it calls it on its input",
+                                    got=repr(function), do="Say Lambda(lambda x: ...).")
+        self.function = function
+        self.output_dim = check_dim("Lambda", "output_dim", output_dim, optional=True)
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        return self.function(x)
+
+    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+        shape = self.function(backend.tensor("x", backend.floatX(), input_shape)).type.shape
+        return shape if self.output_dim is None else (*shape[:-1], self.output_dim)
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), "function": self.function, "output_dim": self.output_dim}
+
+
+def check_dim(layer: str, argument: str, value: object, optional: bool = False) -> int | None:
+    """``value`` where it is a whole number of 1 or more (or None, if ``optional``), else a ShapeError."""
+    if value is None and optional:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ShapeError.about("layer", layer, takes=f"an {argument} that is a whole number of 1 or more",
+                               because="it counts the values of one row", got=repr(value),
+                               do=f"Say {argument}=6, for example.")
+    return int(value)
+
+
+def function_config(function: Callable, table: dict[str, Callable]) -> object:
+    """The name of a function that is found again by it, else the function, which no file can hold."""
+    name = registry.name_of(function)
+    return name if table.get(name) is function else function

@@ -1,0 +1,53 @@
+"""Whole numbers to vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pytensor.tensor.variable import TensorVariable
+
+from recursive import initializations
+from recursive.layers.core import Layer, check_dim, function_config
+from recursive.spec.shapes import Shape
+
+
+class Embedding(Layer):
+    """Row ``i`` of a matrix for the number ``i``: ``(batch, time)`` of ints to ``(batch, time, output_dim)``.
+
+    Args:
+        input_dim: how many different numbers there are; they run from 0 to ``input_dim - 1``.
+        output_dim: values of each vector.
+        init: the initialization of the matrix ``W`` of ``(input_dim, output_dim)``.
+        weights: ``[W]`` to start from.
+        seed: seeds the first values.
+
+    Source: ``keras.layers.embeddings.Embedding`` of Keras 0.1.
+
+    >>> Embedding(5, 4, init="one")(np.array([[0, 4, 1]])).eval().shape
+    (1, 3, 4)
+    """
+
+    input_ndim = 2
+    input_dtype = "int"
+
+    def __init__(self, input_dim: int, output_dim: int, init: str = "uniform",
+                 weights: Sequence[np.ndarray] | None = None, name: str | None = None, seed: int | None = None):
+        super().__init__(name, seed)
+        self.vocabulary = check_dim("Embedding", "input_dim", input_dim)
+        self.output_dim = check_dim("Embedding", "output_dim", output_dim)
+        self.init = initializations.get(init)
+        self.W = self.init((self.vocabulary, self.output_dim), rng=self.rng)
+        self.params = [self.W]
+        if weights is not None:
+            self.set_weights(weights)
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        return self.W[x]
+
+    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+        return (*input_shape, self.output_dim)
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), "input_dim": self.vocabulary, "output_dim": self.output_dim,
+                "init": function_config(self.init, initializations.INITIALIZATIONS), "seed": self.seed}

@@ -1,0 +1,49 @@
+"""What the container does: it puts the names back on scan's arguments, runs the nodes, returns what the plan says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pytensor.graph.replace import clone_replace
+from pytensor.tensor.variable import TensorVariable
+
+from recursive.merges import merge
+from recursive.spec.graph import NodeSpec
+from recursive.spec.names import Ref
+from recursive.spec.plan import StepPlan
+
+Env = dict[Ref, TensorVariable]
+"""Every value that is known during a step, by name and tap."""
+
+
+def make_step(plan: StepPlan, layers: Mapping[str, Callable], params: Mapping[str, TensorVariable],
+              train: bool = False) -> Callable:
+    """The function that scan repeats: tensors in the order of ``plan.arguments`` to tensors by ``plan.results``.
+
+    ``layers`` are the nodes' layers by name; ``params`` the variables that those layers hold, by the names that the
+    plan gives them.
+    """
+
+    def step(*args: TensorVariable) -> list[TensorVariable]:
+        env: Env = dict(zip(plan.arguments, args, strict=True))
+        run(plan.nodes, layers, env, train)
+        results = [env[Ref(name)] for name in plan.results]
+        return with_params(results, params, env)
+
+    return step
+
+
+def run(nodes: tuple[NodeSpec, ...], layers: Mapping[str, Callable], env: Env, train: bool) -> None:
+    """Compute each node in turn and add its value to ``env``."""
+    for node in nodes:
+        [inputs] = (merge([env[ref] for ref in port.refs], port.merge_mode) for port in node.ports)
+        layer = layers[node.name]
+        draws = {name: env[ref] for name in layer.draws if (ref := Ref(f"{node.name}.{name}")) in env}
+        env[Ref(node.name)] = layer(inputs, train=train, **draws)
+
+
+def with_params(results: list[TensorVariable], params: Mapping[str, TensorVariable],
+                env: Env) -> list[TensorVariable]:
+    """``results`` with each layer's own parameter replaced by the one in ``env``, where that is another."""
+    given = {own: env[Ref(name)] for name, own in params.items() if env.get(Ref(name), own) is not own}
+    return clone_replace(results, given) if given else results

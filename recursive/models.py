@@ -1,0 +1,339 @@
+"""Containers that learn: compile, fit, evaluate and predict, mixed into Sequential, Graph and Recursive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
+
+from recursive import data, feed, functions, objectives, optimizers, serialization
+from recursive.backend import Program, resolve_backend
+from recursive.callbacks import History
+from recursive.data import Arrays
+from recursive.errors import ConfigError, DivergenceError, NotCompiledError, nearest
+from recursive.interrupt import between_batches
+from recursive.layers import containers
+from recursive.layers import recursive as loops
+from recursive.progress import Bar, Mean
+
+
+class Model:
+    """What a container needs to learn. Functions are compiled when first used, and anew when more was declared.
+
+    Source: ``keras.models`` of Keras 0.1.
+    """
+
+    losses: dict[str, Callable] | None = None
+    optimizer: optimizers.Optimizer | None = None
+    class_mode = "categorical"
+    backend: str | None = None
+
+    def compile(self, optimizer: str | optimizers.Optimizer | None = None,
+                loss: str | Callable | Mapping[str, str | Callable] | None = None, class_mode: str = "categorical",
+                backend: str | None = None) -> None:
+        """Say how to learn. Without a loss, the model can only predict.
+
+        Args:
+            optimizer: a name or an Optimizer; required where there is a loss.
+            loss: an objective's name or function; a dict by output where there are several outputs.
+            class_mode: how accuracy counts: ``categorical`` (the largest value wins) or ``binary``.
+            backend: auto, jax, numba, c or python; None for the one chosen by ``set_backend``.
+
+        Raises:
+            UnknownNameError: for an unknown optimizer or loss.
+            ConfigError: where losses do not match the outputs, or for an unknown class mode.
+            BackendError: for an unknown or missing backend.
+        """
+        if (optimizer is None) != (loss is None):
+            raise ConfigError.about("model", "compile", takes="an optimizer and a loss, or neither",
+                                    because="one makes the other small",
+                                    got=f"optimizer={optimizer!r} and loss={loss!r}", do="Say both, or neither.")
+        if class_mode not in functions.ACCURACIES:
+            raise ConfigError.about("model", "compile", takes=f"class_mode {' or '.join(functions.ACCURACIES)}",
+                                    because="accuracy counts by it", got=repr(class_mode),
+                                    do=nearest(str(class_mode), functions.ACCURACIES))
+        chosen = resolve_backend(backend)
+        losses = None if loss is None else self._losses(loss)
+        self.optimizer = None if optimizer is None else optimizers.get(optimizer)
+        self.losses, self.class_mode, self.backend = losses, class_mode, chosen
+        self._programs: dict[str, Program] = {}
+
+    def _losses(self, loss: object) -> dict[str, Callable]:
+        names = self.output_names
+        given = loss if isinstance(loss, Mapping) else dict.fromkeys(names[:1], loss)
+        if set(given) != set(names):
+            raise ConfigError.about("model", "compile", takes=f"a loss for each of the outputs {', '.join(names)}",
+                                    because="each is compared with its own target", got=repr(loss),
+                                    do="Say loss={'name': 'mse', ...}.")
+        return {name: objectives.get(given[name]) for name in names}
+
+    # One batch
+
+    def train_on_batch(self, X: object, y: object = None, accuracy: bool = False) -> float | tuple[float, float]:
+        """Make one step of the optimizer; the loss is that of before the step.
+
+        Args:
+            X: a dict by name (of inputs, and of targets where ``y`` is left out), a list, or an array.
+            y: targets, likewise.
+            accuracy: True returns ``(loss, accuracy)``.
+
+        Raises:
+            NotCompiledError: before ``compile`` with a loss.
+            DataError, ShapeError, DtypeError: for data that does not match the declaration.
+        """
+        return self._on_batch("train", X, y, accuracy)
+
+    def test_on_batch(self, X: object, y: object = None, accuracy: bool = False) -> float | tuple[float, float]:
+        """The loss on one batch, or ``(loss, accuracy)``; nothing is learned. Raises as ``train_on_batch``."""
+        return self._on_batch("test", X, y, accuracy)
+
+    def predict_on_batch(self, X: object) -> np.ndarray | Arrays:
+        """The outputs for one batch, as ``predict`` returns them."""
+        return self.predict(X, batch_size=None)
+
+    def _on_batch(self, kind: str, X: object, y: object, accuracy: bool) -> float | tuple[float, float]:
+        self._check_compiled(kind)
+        logs = self._run(kind, feed.pairs(self, X, y))
+        return (logs["loss"], logs["acc"]) if accuracy else logs["loss"]
+
+    # Many batches
+
+    def fit(self, X: object, y: object = None, batch_size: int = 128, nb_epoch: int = 100, verbose: int = 1,
+            validation_split: float = 0.0, validation_data: object = None, shuffle: bool = True,
+            show_accuracy: bool = False) -> History:
+        """Learn from ``X`` and ``y`` for some epochs.
+
+        Args:
+            X: a dict by name (of inputs, and of targets where ``y`` is left out), a list, or an array, rows first.
+            y: targets, likewise.
+            batch_size: rows of a batch.
+            nb_epoch: how often all rows are gone through.
+            verbose: 0 is silent, 1 shows a progress bar, 2 prints a line an epoch.
+            validation_split: the share of the last rows that is kept for validation.
+            validation_data: ``(X, y)``, or a dict, to validate on.
+            shuffle: draws the order of rows anew for each epoch, from numpy's global generator.
+            show_accuracy: True follows accuracy, as ``acc`` and ``val_acc``.
+
+        Returns:
+            The History of ``loss``, and of ``val_loss``, ``acc`` and ``val_acc`` where they were asked for.
+
+        Raises:
+            DivergenceError: where the loss is no longer finite; weights and optimizer are then together as at the
+                end of the last good epoch, or as before the first.
+            KeyboardInterrupt: on Ctrl-C, once the batch under way is done; the model can be used, and fitted on.
+        """
+        self._check_compiled("train")
+        batch_size = _positive("batch_size", batch_size)
+        arrays, held_out = _split(feed.pairs(self, X, y), validation_split)
+        if validation_data is not None:
+            held_out = feed.pairs(self, *(validation_data if isinstance(validation_data, tuple)
+                                          else (validation_data, None)))
+        history = History()
+        with between_batches() as check_interrupt:
+            for epoch in range(nb_epoch):
+                good = self._snapshot()
+                with Bar(f"Epoch {epoch + 1}/{nb_epoch}", data.check_rows(arrays), verbose) as bar:
+                    logs = self._epoch(arrays, batch_size, shuffle, bar, check_interrupt)
+                    if not np.isfinite(logs["loss"]):
+                        self._restore(good)
+                        raise _diverged(epoch, logs["loss"], nb_epoch)
+                    if held_out:
+                        scores = self._scores(held_out, batch_size)
+                        logs |= {f"val_{name}": value for name, value in scores.items()}
+                    logs = {name: value for name, value in logs.items() if show_accuracy or "acc" not in name}
+                    bar.end(logs)
+                history.add(epoch, logs)
+        return history
+
+    def _epoch(self, arrays: Arrays, batch_size: int, shuffle: bool, bar: Bar,
+               check_interrupt: Callable[[], None]) -> dict[str, float]:
+        """Go through all rows once; stops early where the loss is not finite, which the mean then shows."""
+        order = np.arange(data.check_rows(arrays))
+        if shuffle:
+            np.random.shuffle(order)
+        mean = Mean()
+        for batch in data.batches(order, batch_size):
+            logs = self._run("train", data.take(arrays, batch))
+            mean.add(logs, len(batch))
+            if not np.isfinite(logs["loss"]):
+                break
+            bar.advance(len(batch), mean.values())
+            check_interrupt()
+        return mean.values()
+
+    def evaluate(self, X: object, y: object = None, batch_size: int = 128, show_accuracy: bool = False,
+                 verbose: int = 1) -> float | tuple[float, float]:
+        """The mean loss over all rows, or ``(loss, accuracy)``. Raises as ``train_on_batch``."""
+        self._check_compiled("test")
+        logs = self._scores(feed.pairs(self, X, y), _positive("batch_size", batch_size), verbose)
+        return (logs["loss"], logs["acc"]) if show_accuracy else logs["loss"]
+
+    def _scores(self, arrays: Arrays, batch_size: int, verbose: int = 0) -> dict[str, float]:
+        mean = Mean()
+        rows = data.check_rows(arrays)
+        with Bar("Evaluate", rows, verbose) as bar:
+            for batch in data.batches(np.arange(rows), batch_size):
+                mean.add(self._run("test", data.take(arrays, batch)), len(batch))
+                bar.advance(len(batch), mean.values())
+        return mean.values()
+
+    def predict(self, X: object, batch_size: int | None = 128, verbose: int = 0) -> np.ndarray | Arrays:
+        """The outputs for ``X``: an array, or a dict by name for a dict of inputs or where there are several outputs.
+
+        Raises:
+            DataError, ShapeError, DtypeError: for data that does not match the declaration.
+        """
+        arrays = feed.inputs(self, X)
+        rows = data.check_rows(arrays)
+        parts = []
+        with Bar("Predict", rows, verbose) as bar:
+            for batch in data.batches(np.arange(rows), _positive("batch_size", batch_size or rows)):
+                parts.append(self._program("predict")(*data.take(arrays, batch).values()))
+                bar.advance(len(batch), {})
+        outputs = dict(zip(self.output_names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+        return outputs if isinstance(X, Mapping) or len(outputs) > 1 else next(iter(outputs.values()))
+
+    # Compiled functions
+
+    def _run(self, kind: str, arrays: Arrays) -> dict[str, float]:
+        loss, accuracy = self._program(kind)(*arrays.values())
+        return {"loss": float(loss), "acc": float(accuracy)}
+
+    def _program(self, kind: str) -> Program:
+        """The program that trains, tests or predicts: a new one where more was declared since the last."""
+        if vars(self).get("_programs_of") != self.revision:
+            self._programs, self._programs_of = {}, self.revision
+        if kind not in self._programs:
+            targets = [] if kind == "predict" else feed.target_arguments(self)
+            self._programs[kind] = Program([*self.arguments(), *targets], self._build_of(kind),
+                                           self.backend or resolve_backend())
+        return self._programs[kind]
+
+    def _build_of(self, kind: str) -> Callable:
+        if kind == "predict":
+            return functions.predictor(self)
+        if kind == "test":
+            return functions.tester(self, self.losses, self.class_mode)
+        return functions.trainer(self, self.losses, self.class_mode, self.optimizer)
+
+    def _check_compiled(self, kind: str) -> None:
+        if self.losses is None:
+            raise NotCompiledError.about("model", kind, takes="a loss and an optimizer",
+                                         because="it compares outputs with targets", got="none",
+                                         do="Call compile('adam', 'mse') first, for example.")
+
+    def __getstate__(self) -> dict[str, object]:
+        """Everything but compiled functions, which are made again at the next use."""
+        return {key: value for key, value in super().__getstate__().items()
+                if key not in ("_programs", "_programs_of")}
+
+    # What changes while training
+
+    def _snapshot(self) -> dict[SharedVariable, np.ndarray]:
+        return {variable: np.array(variable.get_value()) for variable in self._changing()}
+
+    def _restore(self, values: Mapping[SharedVariable, np.ndarray]) -> None:
+        """Everything as in a snapshot; what the optimizer has remembered only since then starts again at zero."""
+        for variable in self._changing():
+            current = variable.get_value(borrow=True)
+            variable.set_value(values.get(variable, np.zeros(current.shape, current.dtype)))
+
+    def _changing(self) -> list[SharedVariable]:
+        return [*self.params, *self.optimizer.state]
+
+    # Weights in files
+
+    def save_weights(self, filepath: str | Path, overwrite: bool = False) -> None:
+        """Write all weights to a file: ``.h5`` (the layout of Keras 0.1.3) or ``.safetensors``, by the suffix.
+
+        A process that is killed meanwhile leaves the old file or the new one.
+
+        Raises:
+            ConfigError: for another suffix, or a file that exists unless ``overwrite``.
+        """
+        serialization.save_weights(filepath, self._weight_groups(), overwrite)
+
+    def load_weights(self, filepath: str | Path) -> None:
+        """Read all weights from a file that ``save_weights`` wrote; nothing is changed unless all of them fit.
+
+        Raises:
+            WeightsError: for a file that cannot be read, or holds other names, numbers or shapes.
+        """
+        found = serialization.load_weights(filepath, self._weight_groups())
+        self.set_weights([array for arrays in found.values() for array in arrays])
+
+    def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
+        return {"graph": {name: np.array(param.get_value()) for name, param in self.named_params.items()}}
+
+
+class Sequential(Model, containers.Sequential):
+    """A chain of layers that learns.
+
+    >>> from recursive.layers.core import Dense
+    >>> model = Sequential([Dense(4, 6, activation="tanh"), Dense(2)])
+    >>> model.compile("sgd", "mse", backend="python")
+    >>> model.predict(np.ones((3, 4))).shape
+    (3, 2)
+    """
+
+    def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
+        groups: dict[str, dict[str, np.ndarray]] = {f"layer_{index}": {} for index in range(len(self.layers))}
+        for name, param in self.named_params.items():
+            layer, _, inner = name.partition(".")
+            groups[layer][inner] = np.array(param.get_value())
+        return groups
+
+
+class Graph(Model, containers.Graph):
+    """A graph of named layers that learns.
+
+    >>> from recursive.layers.core import Dense
+    >>> model = Graph()
+    >>> model.add_input("x", dim=4)
+    >>> model.add_node(Dense(2), "y", input="x", create_output=True)
+    >>> model.compile("sgd", {"y": "mse"}, backend="python")
+    >>> model.predict({"x": np.ones((3, 4))})["y"].shape
+    (3, 2)
+    """
+
+
+class Recursive(Model, loops.Recursive):
+    """A recurrent network as a graph, that learns.
+
+    >>> from recursive.layers.core import Dense
+    >>> rnn = Recursive(return_sequences=True)
+    >>> rnn.add_input("x", ndim=3)
+    >>> rnn.add_state("h", dim=6)
+    >>> rnn.add_node(Dense(6, activation="tanh"), "rec", inputs=["x", "h"], return_state="h", create_output=True)
+    >>> rnn.compile("sgd", "mse", backend="python")
+    >>> rnn.predict(np.ones((3, 5, 4))).shape
+    (3, 5, 6)
+    """
+
+
+def _positive(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ConfigError.about("argument", name, takes="a whole number of 1 or more", because="it counts rows",
+                                got=repr(value), do="Say batch_size=32, for example.")
+    return int(value)
+
+
+def _split(arrays: Arrays, share: float) -> tuple[Arrays, Arrays]:
+    """The rows to learn from, and the last ``share`` of them, kept for validation; none where it is 0."""
+    if not 0 <= share < 1:
+        raise ConfigError.about("argument", "validation_split", takes="a share of 0 or more and below 1",
+                                because="some rows must be left to learn from", got=repr(share), do="Say 0.1.")
+    rows = data.check_rows(arrays)
+    start = int(rows * (1 - share))
+    first, last = np.arange(start), np.arange(start, rows)
+    return data.take(arrays, first), data.take(arrays, last) if share else {}
+
+
+def _diverged(epoch: int, loss: float, nb_epoch: int) -> DivergenceError:
+    kept = f"those of the end of epoch {epoch}" if epoch else "the initial ones"
+    return DivergenceError.about(
+        "model", "fit", takes="a loss that stays finite", because="its gradient moves the weights",
+        got=f"{loss} in epoch {epoch + 1} of {nb_epoch}",
+        do=f"Lower the learning rate, or set clipnorm; weights and optimizer are back at {kept}.")

@@ -1,0 +1,33 @@
+"""Functions and classes found by name, as Keras 0.1's ``get`` found them: a string, or the thing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from recursive.errors import UnknownNameError, nearest
+
+Thing = TypeVar("Thing")
+
+
+def lookup(kind: str, identifier: object, table: Mapping[str, Thing]) -> Thing:
+    """What ``identifier`` names in ``table``, or ``identifier`` itself where it is callable.
+
+    Raises:
+        UnknownNameError: for a name that the table does not have.
+
+    >>> lookup("activation", "double", {"double": lambda x: 2 * x})(3)
+    6
+    """
+    if callable(identifier):
+        return identifier
+    if identifier not in table:
+        raise UnknownNameError.about(kind, str(identifier), takes="a known name or a function",
+                                     because="it is looked up by name", got=repr(identifier),
+                                     do=nearest(str(identifier), table))
+    return table[identifier]
+
+
+def name_of(thing: object) -> str:
+    """The name under which a function is found again: its ``__name__``."""
+    return getattr(thing, "__name__", type(thing).__name__)

@@ -1,0 +1,131 @@
+"""Weights in files: HDF5 in the layout of Keras 0.1.3, or safetensors. Written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from recursive.errors import ConfigError, WeightsError
+
+Groups = Mapping[str, Mapping[str, np.ndarray]]
+"""Weights by group (``graph``, or ``layer_0``, ``layer_1``...) and by name, in their order."""
+
+
+def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
+    """Let ``write`` fill a new file beside ``path``, then put it in its place in one move.
+
+    A process that is killed leaves the old file or the new one, never half of one.
+    """
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    try:
+        write(temporary)
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.chmod(temporary, _usual_mode())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _usual_mode() -> int:
+    """The mode of a new file: a temporary one is made for its owner only."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def save_weights(path: str | Path, groups: Groups, overwrite: bool) -> None:
+    """Write ``groups`` as ``.h5`` or ``.safetensors``, as the suffix says.
+
+    Raises:
+        ConfigError: for another suffix, or a file that exists unless ``overwrite``.
+    """
+    writer, _ = _format(path)
+    if Path(path).exists() and not overwrite:
+        raise ConfigError.about("file", str(path), takes="overwrite=True", because="it would be lost",
+                                got="a file that exists", do="Choose another name, or pass overwrite=True.")
+    write_atomically(path, lambda temporary: writer(temporary, groups))
+
+
+def load_weights(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
+    """The arrays in a file, checked against ``groups``, which are of the names, numbers and shapes expected.
+
+    Raises:
+        WeightsError: for a file that cannot be read, or other names, numbers or shapes.
+    """
+    _, reader = _format(path)
+    if not Path(path).is_file():
+        raise WeightsError.about("file", str(path), takes="a file of weights", because="they are read from it",
+                                 got="no such file", do="Look at the path again.")
+    try:
+        found = reader(path, groups)
+    except (OSError, KeyError, safetensors.SafetensorError) as error:
+        raise WeightsError.about("file", str(path), takes="a whole file of weights for this model",
+                                 because="every parameter is read from it", got=f"one that cannot be read ({error})",
+                                 do="Save it again from a model of the same declaration.") from error
+    for group, arrays in groups.items():
+        _check(path, group, arrays, found[group])
+    return found
+
+
+def _check(path: str | Path, group: str, expected: Mapping[str, np.ndarray], found: list[np.ndarray]) -> None:
+    if len(found) != len(expected):
+        raise WeightsError.about("file", str(path), takes=f"{len(expected)} arrays in {group}",
+                                 because=f"the model has {', '.join(expected) or 'no parameters there'}",
+                                 got=str(len(found)), do="Load it into a model of the same declaration.")
+    for (name, array), value in zip(expected.items(), found, strict=True):
+        if value.shape != array.shape:
+            raise WeightsError.about("parameter", name, takes=f"an array of shape {array.shape}",
+                                     because="the model was declared with it", got=f"{value.shape} in {path}",
+                                     do="Load it into a model of the same declaration.")
+
+
+def _write_h5(path: str, groups: Groups) -> None:
+    with h5py.File(path, "w") as file:
+        if "graph" not in groups:
+            file.attrs["nb_layers"] = len(groups)
+        for group, arrays in groups.items():
+            inside = file.create_group(group)
+            inside.attrs["nb_params"] = len(arrays)
+            for index, (name, array) in enumerate(arrays.items()):
+                inside.create_dataset(f"param_{index}", data=array).attrs["name"] = name
+
+
+def _read_h5(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
+    with h5py.File(path, "r") as file:
+        return {group: [file[group][f"param_{index}"][()] for index in range(int(file[group].attrs["nb_params"]))]
+                for group in groups}
+
+
+def _write_safetensors(path: str, groups: Groups) -> None:
+    arrays = {f"{group}/{name}": np.ascontiguousarray(array)
+              for group, named in groups.items() for name, array in named.items()}
+    safetensors.numpy.save_file(arrays, path)
+
+
+def _read_safetensors(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
+    arrays = safetensors.numpy.load_file(path)
+    return {group: [arrays[f"{group}/{name}"] for name in named] for group, named in groups.items()}
+
+
+FORMATS = {".h5": (_write_h5, _read_h5), ".hdf5": (_write_h5, _read_h5),
+           ".safetensors": (_write_safetensors, _read_safetensors)}
+"""How each suffix is written and read."""
+
+
+def _format(path: str | Path) -> tuple[Callable, Callable]:
+    suffix = Path(path).suffix
+    if suffix not in FORMATS:
+        raise ConfigError.about("file", str(path), takes=f"a suffix of {', '.join(FORMATS)}",
+                                because="it decides the format", got=repr(suffix), do="Say weights.h5, for example.")
+    return FORMATS[suffix]

@@ -1,0 +1,230 @@
+"""The rules of a declaration, one function each.
+
+``DECLARATION_RULES`` hold for one declaration beside those before it and are applied as it is made;
+``GRAPH_RULES`` hold for the whole and are applied when it is built. Both are tables, and the code is a loop over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from recursive.errors import (
+    DtypeError,
+    DuplicateNameError,
+    MergeError,
+    NodeError,
+    OutputError,
+    ShapeError,
+    StateError,
+    TapError,
+    UnknownNameError,
+    nearest,
+)
+from recursive.spec.graph import KINDS, GraphSpec, InputSpec, NodeSpec, OutputSpec, StateSpec
+from recursive.spec.names import Ref, check_name
+
+MERGE_MODES = ("concat", "sum", "mul", "ave", "max")
+"""How several values become one: along the last axis, or element by element."""
+
+DTYPES = ("float", "int", "bool")
+"""Dtypes of an input: ``float`` is PyTensor's floatX, ``int`` is int32."""
+
+Item = TypeVar("Item", InputSpec, StateSpec, NodeSpec, OutputSpec)
+
+
+def declare(spec: GraphSpec, item: Item) -> GraphSpec:
+    """``spec`` with ``item`` added to it.
+
+    Raises:
+        RecursiveError: a child of it, where one of DECLARATION_RULES is broken.
+
+    >>> declare(GraphSpec(), InputSpec("x", dim=4)).names
+    {'x': 'input'}
+    """
+    for rule in DECLARATION_RULES:
+        rule(spec, item)
+    field = KINDS[type(item)] + "s"
+    return spec.replace(**{field: (*getattr(spec, field), item)})
+
+
+def feed(spec: GraphSpec, state: str, node: str) -> GraphSpec:
+    """``spec`` with the new value of ``state`` returned by ``node`` (Santana's ``return_state``).
+
+    Raises:
+        UnknownNameError: where no such state was declared.
+        StateError: where another node returns it already.
+    """
+    known = {item.name: item for item in spec.states}
+    if state not in known:
+        raise UnknownNameError.about("state", state, takes="a name given to add_state",
+                                     because=f"node {node!r} returns it", got="an unknown name",
+                                     do=nearest(state, known))
+    if known[state].input not in (None, node):
+        raise StateError.about("state", state, takes="its value from one node", because="a state has one value a step",
+                               got=f"{known[state].input!r} and {node!r}", do="Merge the two nodes into one first.")
+    fed = StateSpec(state, known[state].dim, node)
+    return spec.replace(states=tuple(fed if item.name == state else item for item in spec.states))
+
+
+def check(spec: GraphSpec) -> None:
+    """Raise a child of RecursiveError where one of GRAPH_RULES is broken."""
+    for rule in GRAPH_RULES:
+        rule(spec)
+
+
+def check_whole(spec: GraphSpec) -> None:
+    """Every rule, for a spec that was not declared step by step but read from a file."""
+    grown = spec.replace(inputs=(), states=(), nodes=(), outputs=())
+    for item in (*spec.inputs, *spec.states, *spec.nodes, *spec.outputs):
+        grown = declare(grown, item)
+    check(grown)
+
+
+# Rules of one declaration
+
+
+def name_is_valid(spec: GraphSpec, item: Item) -> None:
+    check_name(KINDS[type(item)], item.name)
+
+
+def name_is_new(spec: GraphSpec, item: Item) -> None:
+    names_its_node = isinstance(item, OutputSpec) and item.refs == (Ref(item.name),) and \
+        spec.names.get(item.name) == "node"
+    taken = {out.name: "output" for out in spec.outputs} if names_its_node else spec.names
+    if item.name in taken:
+        raise DuplicateNameError.about(
+            KINDS[type(item)], item.name, takes="a name of its own", because="names tell the parts of a graph apart",
+            got=f"the name of an existing {taken[item.name]}", do="Choose another name.")
+
+
+def dim_is_positive(spec: GraphSpec, item: Item) -> None:
+    dim = getattr(item, "dim", None)
+    if dim is not None and (isinstance(dim, bool) or not isinstance(dim, int) or dim < 1):
+        raise ShapeError.about(KINDS[type(item)], item.name, takes="a dim that is a whole number of 1 or more",
+                               because="it counts the values of one row", got=repr(dim), do="Say dim=6, for example.")
+
+
+def input_has_room_for_time(spec: GraphSpec, item: Item) -> None:
+    if not isinstance(item, InputSpec):
+        return
+    least, axes = (2, "(batch, time)") if spec.loop else (1, "(batch,)")
+    if isinstance(item.ndim, bool) or not isinstance(item.ndim, int) or item.ndim < least:
+        raise ShapeError.about("input", item.name, takes=f"ndim of {least} or more",
+                               because=f"its first axes are {axes}", got=repr(item.ndim),
+                               do="Say ndim=3 for (batch, time, dim).")
+
+
+def dtype_is_known(spec: GraphSpec, item: Item) -> None:
+    if isinstance(item, InputSpec) and item.dtype not in DTYPES:
+        raise DtypeError.about("input", item.name, takes=f"one of the dtypes {', '.join(DTYPES)}",
+                               because="the width of a float is PyTensor's floatX", got=repr(item.dtype),
+                               do=nearest(str(item.dtype), DTYPES))
+
+
+def something_is_read(spec: GraphSpec, item: Item) -> None:
+    if isinstance(item, OutputSpec) and not item.refs:
+        raise OutputError.about("output", item.name, takes="at least one node to read",
+                                because="it has no value of its own", got="none", do="Say input='name'.")
+    if isinstance(item, NodeSpec) and not (item.ports and all(port.refs for port in item.ports)):
+        raise NodeError.about("node", item.name, takes="at least one input", because="its layer is a function of it",
+                              got="none", do="Say input='name', or inputs=['name', ...] for several.")
+
+
+def merge_mode_is_known(spec: GraphSpec, item: Item) -> None:
+    for read in _reads(item):
+        if read.merge_mode not in MERGE_MODES:
+            raise MergeError.about(KINDS[type(item)], item.name, takes=f"merge_mode {', '.join(MERGE_MODES)}",
+                                   because="several inputs become one by it", got=repr(read.merge_mode),
+                                   do=nearest(str(read.merge_mode), MERGE_MODES))
+
+
+def names_read_are_known(spec: GraphSpec, item: Item) -> None:
+    for ref in _refs(item):
+        itself = ref.name == item.name and ref.tap < 0
+        if ref.name not in spec.names and not itself:
+            raise UnknownNameError.about(
+                KINDS[type(item)], item.name, takes="inputs that are declared before it",
+                because="nodes run in the order in which they were added", got=repr(str(ref)),
+                do=nearest(ref.name, spec.names))
+
+
+def taps_are_in_a_loop(spec: GraphSpec, item: Item) -> None:
+    for ref in _refs(item):
+        if ref.tap and not spec.loop:
+            raise TapError.about(KINDS[type(item)], item.name, takes="values of now", because="a Graph runs once",
+                                 got=repr(str(ref)), do="Use a Recursive container to look back in time.")
+
+
+DECLARATION_RULES = (
+    name_is_valid,
+    name_is_new,
+    dim_is_positive,
+    input_has_room_for_time,
+    dtype_is_known,
+    something_is_read,
+    merge_mode_is_known,
+    names_read_are_known,
+    taps_are_in_a_loop,
+)
+
+
+# Rules of the whole
+
+
+def something_comes_in(spec: GraphSpec) -> None:
+    if not spec.inputs:
+        raise NodeError.about("graph", "inputs", takes="at least one input", because="it has nothing to run on",
+                              got="none", do="Say add_input('x', ndim=3).")
+
+
+def something_comes_out(spec: GraphSpec) -> None:
+    if not spec.outputs:
+        raise OutputError.about("graph", "outputs", takes="at least one output",
+                                because="it would return nothing", got="none",
+                                do="Say create_output=True in add_node, or add_output('y', input='name').")
+
+
+def states_are_fed_by_nodes(spec: GraphSpec) -> None:
+    nodes = {node.name for node in spec.nodes}
+    for state in spec.states:
+        if state.input is None:
+            raise StateError.about("state", state.name, takes="its next value from a node",
+                                   because="a state that nothing returns would stay at its start",
+                                   got="no node that returns it",
+                                   do=f"Say return_state={state.name!r} in the add_node that computes it.")
+        if state.input not in nodes:
+            raise UnknownNameError.about("state", state.name, takes="its next value from a node",
+                                         because="a step computes it", got=repr(state.input),
+                                         do=nearest(state.input, nodes))
+
+
+def a_node_read_in_the_past_feeds_one_state(spec: GraphSpec) -> None:
+    for item in (*spec.nodes, *spec.outputs):
+        for ref in item.refs:
+            fed = spec.feeds.get(ref.name, ())
+            if ref.tap and len(fed) > 1:
+                raise TapError.about(KINDS[type(item)], item.name, takes="a past value that has one history",
+                                     because=f"{ref.name!r} feeds {len(fed)} states, which may start differently",
+                                     got=repr(str(ref)), do=f"Read {Ref(fed[0], ref.tap)!s} or another of its states.")
+
+
+GRAPH_RULES = (
+    something_comes_in,
+    something_comes_out,
+    states_are_fed_by_nodes,
+    a_node_read_in_the_past_feeds_one_state,
+)
+
+
+def _reads(item: Item) -> Iterator[object]:
+    """The merged reads of a node (its ports) or an output (itself)."""
+    if isinstance(item, NodeSpec):
+        yield from item.ports
+    elif isinstance(item, OutputSpec):
+        yield item
+
+
+def _refs(item: Item) -> Iterator[Ref]:
+    for read in _reads(item):
+        yield from read.refs

@@ -1,0 +1,232 @@
+"""What was declared, as frozen plain data: the one description that plan, drawing, config and oracle share.
+
+Nothing here knows a tensor. ``to_dict`` and ``from_dict`` turn a :class:`GraphSpec` into JSON-ready data and back;
+the format carries a version, and a dict of another version or with unknown keys is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from recursive.errors import ConfigError, nearest
+from recursive.spec.names import Ref, parse
+
+VERSION = "0.1"
+"""Version of the format that :meth:`GraphSpec.to_dict` writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """A named input: ``(batch, time, dim)`` for ``ndim=3``; ``dim`` is None until it is known."""
+
+    name: str
+    ndim: int = 3
+    dtype: str = "float"
+    dim: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateSpec:
+    """A named state of ``dim`` values a row, fed at every step by the node ``input``."""
+
+    name: str
+    dim: int | None = None
+    input: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """What a node computes: the layer's class name and its configuration as plain data."""
+
+    class_name: str
+    config: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PortSpec:
+    """What one port of a layer reads: one reference, or several and how they are merged."""
+
+    name: str
+    refs: tuple[Ref, ...]
+    merge_mode: str = "concat"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """A named layer and what its ports read."""
+
+    name: str
+    layer: LayerSpec
+    ports: tuple[PortSpec, ...]
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:
+        """Everything that the node reads, port by port."""
+        return tuple(ref for port in self.ports for ref in port.refs)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """A named result: one reference, or several and how they are merged."""
+
+    name: str
+    refs: tuple[Ref, ...]
+    merge_mode: str = "concat"
+
+
+KINDS = {InputSpec: "input", StateSpec: "state", NodeSpec: "node", OutputSpec: "output"}
+"""The word for each sort of declaration, as errors use it."""
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """A whole declaration. ``loop`` tells a recurrent container from a Graph, which runs the same nodes once.
+
+    >>> spec = GraphSpec(inputs=(InputSpec("x", dim=4),))
+    >>> GraphSpec.from_dict(spec.to_dict()) == spec
+    True
+    """
+
+    loop: bool = True
+    inputs: tuple[InputSpec, ...] = ()
+    states: tuple[StateSpec, ...] = ()
+    nodes: tuple[NodeSpec, ...] = ()
+    outputs: tuple[OutputSpec, ...] = ()
+    return_sequences: bool = False
+    truncate_gradient: int = -1
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Every declared name and its kind; an output that shares its node's name counts as the node."""
+        declared = (*self.outputs, *self.inputs, *self.states, *self.nodes)
+        return {item.name: KINDS[type(item)] for item in declared}
+
+    @cached_property
+    def feeds(self) -> dict[str, tuple[str, ...]]:
+        """The states that each node feeds, by the node's name."""
+        fed: dict[str, tuple[str, ...]] = {}
+        for state in self.states:
+            if state.input is not None:
+                fed[state.input] = (*fed.get(state.input, ()), state.name)
+        return fed
+
+    def replace(self, **changes: object) -> GraphSpec:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, object]:
+        """The declaration as JSON-ready data.
+
+        Raises:
+            ConfigError: where a layer's configuration is not plain data (a Lambda's function, for instance).
+        """
+        return {
+            "version": VERSION,
+            "loop": self.loop,
+            "inputs": [dataclasses.asdict(item) for item in self.inputs],
+            "states": [dataclasses.asdict(item) for item in self.states],
+            "nodes": [_node_to_dict(node) for node in self.nodes],
+            "outputs": [{"name": out.name, **_read_to_dict(out)} for out in self.outputs],
+            "return_sequences": self.return_sequences,
+            "truncate_gradient": self.truncate_gradient,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> GraphSpec:
+        """The declaration that ``to_dict`` wrote.
+
+        Raises:
+            ConfigError: for another version, unknown or missing keys, or fields of the wrong type.
+        """
+        data = dict(_mapping(data, "graph"))
+        version = data.pop("version", None)
+        if version != VERSION:
+            raise ConfigError.about(
+                "config", "graph", takes=f"version {VERSION!r}", because="other versions may mean other things",
+                got=repr(version), do="Write it again with this version of the library.")
+        data["inputs"] = tuple(_build(InputSpec, item, "input") for item in _list(data, "inputs"))
+        data["states"] = tuple(_build(StateSpec, item, "state") for item in _list(data, "states"))
+        data["nodes"] = tuple(_node_from_dict(item) for item in _list(data, "nodes"))
+        data["outputs"] = tuple(
+            _build(OutputSpec, _read_from_dict(item, "output"), "output") for item in _list(data, "outputs"))
+        return _build(cls, data, "graph")
+
+
+def _read_to_dict(read: PortSpec | OutputSpec) -> dict[str, object]:
+    return {"read": [str(ref) for ref in read.refs], "merge_mode": read.merge_mode}
+
+
+def _node_to_dict(node: NodeSpec) -> dict[str, object]:
+    try:
+        config = json.loads(json.dumps(dict(node.layer.config), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigError.about(
+            "node", node.name, takes="a layer whose configuration is plain data, to be written",
+            because="a file must never hold code", got=f"{node.layer.class_name} ({error})",
+            do="Use a layer class of your own in place of a function.") from error
+    ports = {port.name: _read_to_dict(port) for port in node.ports}
+    return {"name": node.name, "layer": {"class_name": node.layer.class_name, "config": config}, "ports": ports}
+
+
+def _node_from_dict(item: object) -> NodeSpec:
+    item = dict(_mapping(item, "node"))
+    item["layer"] = _build(LayerSpec, item.get("layer"), "layer")
+    _mapping(item["layer"].config, "layer")
+    item["ports"] = tuple(
+        _build(PortSpec, {"name": name, **_read_from_dict(read, "port")}, "port")
+        for name, read in _mapping(item.get("ports"), "ports").items())
+    return _build(NodeSpec, item, "node")
+
+
+def _read_from_dict(item: object, kind: str) -> dict[str, object]:
+    item = dict(_mapping(item, kind))
+    return {"refs": tuple(parse(text) for text in _list(item, "read")),
+            **{key: value for key, value in item.items() if key != "read"}}
+
+
+def _mapping(data: object, kind: str) -> Mapping[str, object]:
+    if not isinstance(data, Mapping):
+        raise ConfigError.about("config", kind, takes="a mapping of names to values", because="fields are named",
+                                got=repr(data), do="Compare with what to_dict() writes.")
+    return data
+
+
+def _list(data: Mapping[str, object], key: str) -> list[object]:
+    value = data.get(key)
+    if not isinstance(value, list | tuple):
+        raise ConfigError.about("config", key, takes="a list", because="declarations have an order",
+                                got=repr(value), do="Compare with what to_dict() writes.")
+    return list(value)
+
+
+def _build(cls: type, data: object, kind: str):
+    """``cls(**data)``, after its keys and the types of its fields were checked."""
+    data = _mapping(data, kind)
+    fields = {item.name: item for item in dataclasses.fields(cls)}
+    for key in data:
+        if key not in fields:
+            raise ConfigError.about("config", kind, takes="known keys only", because="an unknown key would be lost",
+                                    got=repr(key), do=nearest(str(key), fields))
+    for key, item in fields.items():
+        required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        if key not in data and required:
+            raise ConfigError.about("config", kind, takes=f"the key {key!r}", because="it has no default",
+                                    got=repr(sorted(data)), do="Compare with what to_dict() writes.")
+        if key in data:
+            _check_type(kind, key, str(item.type), data[key])
+    return cls(**data)
+
+
+_TYPES = {"str": str, "int": int, "bool": bool, "str | None": str | None, "int | None": int | None}
+
+
+def _check_type(kind: str, key: str, annotation: str, value: object) -> None:
+    expected = _TYPES.get(annotation)
+    wrong_bool = isinstance(value, bool) and "int" in annotation
+    if expected and (wrong_bool or not isinstance(value, expected)):
+        raise ConfigError.about("config", kind, takes=f"{key} as {annotation}", because="fields are typed",
+                                got=repr(value), do="Compare with what to_dict() writes.")

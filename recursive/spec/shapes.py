@@ -1,0 +1,149 @@
+"""The shape of every name at one step, batch first: ``(None, dim)``, where None is a size not known yet.
+
+Each layer brings its own rule (:class:`ShapeRule`); this module only carries shapes along the graph, forwards from
+the inputs and, for an input whose dim was not given, backwards from the layer that reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from recursive.errors import MergeError, ShapeError, StateError
+from recursive.spec.graph import GraphSpec, InputSpec, NodeSpec, OutputSpec, PortSpec
+from recursive.spec.history import resolve, with_implicit_states
+from recursive.spec.names import Ref
+from recursive.spec.order import ordered
+
+Shape = tuple[int | None, ...]
+
+
+class ShapeRule(Protocol):
+    """What a layer tells about shapes."""
+
+    input_dim: int | None
+
+    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+        """The shape of the layer's output, for an input of ``input_shape``."""
+
+
+def input_shape(spec: GraphSpec, item: InputSpec) -> Shape:
+    """The shape of an input at one step; the loop has taken the time axis away.
+
+    >>> input_shape(GraphSpec(loop=True), InputSpec("x", ndim=3, dim=4))
+    (None, 4)
+    """
+    ndim = item.ndim - spec.loop
+    has_dim = ndim > 1
+    return (None,) * (ndim - has_dim) + ((item.dim,) if has_dim else ())
+
+
+def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
+    """The shape of every input, state, node and output.
+
+    Raises:
+        ShapeError: where a layer reads another dim than it was made for, or merged dims do not agree.
+        StateError: where a state has another dim than the node that feeds it.
+    """
+    states = with_implicit_states(spec)
+    known: dict[str, Shape | None] = {state.name: (None, state.dim) if state.dim else None for state in states}
+    known.update({item.name: input_shape(spec, item) for item in spec.inputs})
+    nodes = ordered(spec)
+    while True:
+        before = dict(known)
+        for node in nodes:
+            known[node.name] = rules[node.name].get_output_shape_for(port_shape(spec, node, rules, known))
+        for state in states:
+            if not state.dim:
+                known[state.name] = known[state.input]
+        if known == before:
+            break
+    for state in states:
+        _check_state(state.name, state.dim, state.input, known[state.input])
+    for output in spec.outputs:
+        known[output.name] = merged_shape(spec, output, known)
+    return known
+
+
+def port_shape(spec: GraphSpec, node: NodeSpec, rules: Mapping[str, ShapeRule],
+               known: Mapping[str, Shape | None]) -> Shape:
+    """The shape that reaches ``node``, checked against what its layer was made for."""
+    [port] = node.ports
+    shape = merged_shape(spec, node, known, port)
+    wanted = rules[node.name].input_dim
+    if wanted is not None and shape[-1] not in (None, wanted):
+        raise ShapeError.about(
+            "node", node.name, takes=f"{wanted} values a row",
+            because=f"its {node.layer.class_name} was made for them",
+            got=f"{shape[-1]} from {' + '.join(map(str, port.refs))}",
+            do="Mend the layer's input_dim, or leave it out and it will be found.")
+    return shape
+
+
+def merged_shape(spec: GraphSpec, item: NodeSpec | OutputSpec, known: Mapping[str, Shape | None],
+                 read: PortSpec | None = None) -> Shape:
+    """The shape of what ``item`` reads, once its several values are merged into one."""
+    read = read or item
+    shapes = [_shape_of(spec, ref, known) for ref in read.refs]
+    certain = [shape for shape in shapes if shape is not None]
+    if not certain:
+        return (None, None)
+    _check_alike(item, read, shapes, axes=slice(None, -1) if read.merge_mode == "concat" else slice(None))
+    if read.merge_mode == "concat" and len(shapes) > 1:
+        last = [shape[-1] if shape else None for shape in shapes]
+        return (*certain[0][:-1], None if None in last else sum(last))
+    return tuple(next((size for size in sizes if size is not None), None) for sizes in zip(*certain, strict=True))
+
+
+def _shape_of(spec: GraphSpec, ref: Ref, known: Mapping[str, Shape | None]) -> Shape | None:
+    """The shape behind a reference; a bare state and a past node are found through their history."""
+    return known.get(resolve(spec, ref).name)
+
+
+def _check_alike(item: NodeSpec | OutputSpec, read: PortSpec | OutputSpec, shapes: list[Shape | None],
+                 axes: slice) -> None:
+    certain = [shape for shape in shapes if shape is not None]
+    ranks = {len(shape) for shape in certain}
+    sizes = [{size for size in column if size} for column in zip(*(shape[axes] for shape in certain), strict=False)]
+    if len(ranks) > 1 or any(len(column) > 1 for column in sizes):
+        listed = ", ".join(f"{ref} {shape}" for ref, shape in zip(read.refs, shapes, strict=True))
+        raise MergeError.about(
+            "node" if isinstance(item, NodeSpec) else "output", item.name,
+            takes=f"inputs of one shape for merge_mode {read.merge_mode!r}",
+            because="they are merged " + ("along the last axis" if axes.stop else "element by element"),
+            got=listed, do="Bring them to one shape with a Dense first" + ("." if axes.stop else ", or use concat."))
+
+
+def _check_state(name: str, dim: int | None, node: str, shape: Shape | None) -> None:
+    if dim is not None and (len(shape) != 2 or shape[-1] not in (None, dim)):
+        raise StateError.about("state", name, takes=f"{dim} values a row", because=f"add_state gave it dim={dim}",
+                               got=f"{shape} from node {node!r}", do=f"Mend the dim, or let {node!r} return {dim}.")
+
+
+def find_input_dims(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> GraphSpec:
+    """``spec`` with the dim of each input filled in where a layer that reads it alone tells it.
+
+    Where a layer reads a concat, the one dim that is missing is what the others leave over.
+    """
+    known = {item.name: input_shape(spec, item) for item in spec.inputs}
+    known.update({state.name: (None, state.dim) for state in spec.states})
+    found: dict[str, int] = {}
+    open_inputs = {item.name for item in spec.inputs if item.dim is None and len(known[item.name]) > 1}
+    for node in spec.nodes if open_inputs else ():
+        wanted = rules[node.name].input_dim
+        for port in node.ports if wanted else ():
+            _find_in_port(port, wanted, known, open_inputs - set(found), found)
+    return spec.replace(inputs=tuple(
+        InputSpec(item.name, item.ndim, item.dtype, found.get(item.name, item.dim)) for item in spec.inputs))
+
+
+def _find_in_port(port: PortSpec, wanted: int, known: Mapping[str, Shape], open_inputs: set[str],
+                  found: dict[str, int]) -> None:
+    missing = [ref.name for ref in port.refs if ref.name in open_inputs]
+    if port.merge_mode != "concat" or len(port.refs) == 1:
+        found.update(dict.fromkeys(missing, wanted))
+    elif len(missing) == 1:
+        others = [known.get(ref.name, (None,))[-1] for ref in port.refs if ref.name != missing[0]]
+        left = None if None in others else wanted - sum(others)
+        if left is not None and left > 0:
+            found[missing[0]] = left
