@@ -19,7 +19,9 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.traversal import ancestors
 from pytensor.raise_op import CheckAndRaise
+from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import BackendError, SequenceLengthError, nearest
@@ -87,10 +89,10 @@ def resolve_backend(name: str | None = None) -> str:
                                  do=nearest(str(name), BACKENDS))
     if name == "auto":
         return "jax" if _installed("jax") else "numba"
-    if name in ("jax", "numba") and not _installed(name):
+    if name == "jax" and not _installed(name):
         raise BackendError.about("backend", name, takes=f"the package {name}", because="it compiles with it",
-                                 got="no such package", do=f"Run pip install 'recursive-rnn[{name}]'."
-                                 if name == "jax" else f"Run pip install {name}.")
+                                 got="no such package",
+                                 do="Run pip install 'recursive-rnn[jax]', or choose another backend.")
     if name == "c" and not pytensor.config.cxx:
         raise BackendError.about("backend", "c", takes="a C++ compiler", because="it compiles C code",
                                  got="none that PyTensor could find", do="Install g++, or choose another backend.")
@@ -101,29 +103,58 @@ def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+def _openblas_flags() -> dict[str, str]:
+    """What links C code with the OpenBLAS of the extra ``c``, where it is installed and no other BLAS was chosen.
+
+    Its symbols carry a prefix, which the preprocessor puts on PyTensor's calls.
+    """
+    if not _installed("scipy_openblas32"):
+        return {}
+    import scipy_openblas32
+
+    folder = scipy_openblas32.get_lib_dir()
+    routines = (kind + routine for kind in "sd" for routine in ("gemm", "gemv", "ger", "dot"))
+    prefixed = " ".join(f"-D{routine}_=scipy_{routine}_" for routine in routines)
+    return {"blas__ldflags": f"-L{folder} -Wl,-rpath,{folder} -l{scipy_openblas32.get_library()}",
+            "gcc__cxxflags": f"{pytensor.config.gcc__cxxflags} {prefixed}".strip()}
+
+
 @contextmanager
 def _compiling(backend: str) -> Iterator[Mode]:
     """The mode of ``backend``, and PyTensor's configuration set for it while it compiles."""
     modes = {"python": ("py", "fast_compile"), "c": ("cvm", "fast_run"), "numba": ("numba", "fast_run")}
-    flags = {"cxx": "", "mode": "FAST_COMPILE", "linker": "py"} if backend == "python" else {}
-    with pytensor.config.change_flags(**flags), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The RandomType SharedVariables")
+    flags = {"python": {"cxx": "", "mode": "FAST_COMPILE", "linker": "py"}, "c": _openblas_flags()}
+    with _quiet(), pytensor.config.change_flags(**flags.get(backend, {})):
         yield pytensor.compile.mode.JAX if backend == "jax" else Mode(*modes[backend])
 
 
 @contextmanager
 def _running(backend: str) -> Iterator[None]:
-    """JAX decides between float32 and float64 when a function is called; PyTensor, when it is made. Let both agree.
+    """What holds while a function runs: JAX decides only then between float32 and float64. Let it agree with floatX."""
+    if backend == "jax":
+        import jax
 
-    PyTensor sums float32 in float64 where it can; JAX in float32 says each time that it cannot, and is not heard.
-    """
-    if backend != "jax":
-        yield
-        return
-    import jax
+        with jax.enable_x64(floatX() == "float64"), _quiet():
+            yield
+    else:
+        with _quiet():
+            yield
 
-    with jax.enable_x64(floatX() == "float64"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Explicitly requested dtype")
+
+QUIET = (
+    "The RandomType SharedVariables",            # JAX draws from a copy of a generator: that is as good
+    "Explicitly requested dtype",                # JAX in float32 cannot sum in float64, as PyTensor asks it to
+    "PyTensor could not link to a BLAS",         # the extra ``c`` brings one
+    "(?s).*is faster on contiguous arrays",      # Numba
+)
+"""Warnings of the compilers about what this module decided knowingly."""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        for message in QUIET:
+            warnings.filterwarnings("ignore", message=message)
         yield
 
 
@@ -167,6 +198,7 @@ class Program:
         inputs = [tensor(argument.name, argument.dtype, shapes[index] if shapes else argument.shape)
                   for index, argument in enumerate(self.arguments)]
         outputs, updates = self.build(inputs)
+        updates = updates + draw_updates([*outputs, *(value for _, value in updates)])
         with _compiling(self.backend) as mode:
             return pytensor.function(inputs, outputs, updates=updates, mode=mode, on_unused_input="ignore")
 
@@ -221,7 +253,19 @@ def length_message(names: str, got: str) -> str:
 
 
 def uniform(shape: Sequence[int | TensorVariable], seed: np.random.SeedSequence) -> TensorVariable:
-    """Uniform values in [0, 1): other ones at each call of the compiled function, the same run for the same seed."""
+    """Uniform values in [0, 1): other ones at each call of a Program, the same run for the same seed."""
     rng = pytensor.shared(np.random.default_rng(seed))
-    rng.default_update, values = pt.random.uniform(size=tuple(shape), rng=rng, return_next_rng=True)
+    _, values = pt.random.uniform(size=tuple(shape), rng=rng, return_next_rng=True)
     return values
+
+
+def draw_updates(outputs: Sequence[TensorVariable]) -> list[tuple[SharedVariable, TensorVariable]]:
+    """The updates that make the random draws behind ``outputs`` other ones at the next call.
+
+    >>> len(draw_updates([uniform((3, 4), np.random.SeedSequence(1))]))
+    1
+    """
+    drawing = (variable.owner for variable in ancestors(outputs)
+               if variable.owner is not None and isinstance(variable.owner.op, RandomVariable))
+    moved = {node.inputs[0]: node.outputs[0] for node in drawing}
+    return [(rng, value) for rng, value in moved.items() if isinstance(rng, SharedVariable)]

@@ -99,6 +99,10 @@ class BackendError(RecursiveError):
     """A backend that is unknown, not installed, or cannot run this model."""
 
 
+class MissingPackageError(RecursiveError):
+    """A package of an extra that is not installed."""
+
+
 class NotCompiledError(RecursiveError):
     """A model used for training before ``compile``."""
 

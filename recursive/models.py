@@ -17,6 +17,7 @@ from recursive.interrupt import between_batches
 from recursive.layers import containers
 from recursive.layers import recursive as loops
 from recursive.progress import Bar, Mean
+from recursive.rollback import Rollback
 
 
 class Model:
@@ -130,25 +131,26 @@ class Model:
         if validation_data is not None:
             held_out = feed.pairs(self, *(validation_data if isinstance(validation_data, tuple)
                                           else (validation_data, None)))
-        history = History()
+        history, rollback = History(), Rollback(self._changing)
         with between_batches() as check_interrupt:
             for epoch in range(nb_epoch):
-                good = self._snapshot()
                 with Bar(f"Epoch {epoch + 1}/{nb_epoch}", data.check_rows(arrays), verbose) as bar:
-                    logs = self._epoch(arrays, batch_size, shuffle, bar, check_interrupt)
+                    mean = self._epoch(arrays, batch_size, shuffle, bar, check_interrupt)
+                    logs = mean.values()
                     if not np.isfinite(logs["loss"]):
-                        self._restore(good)
-                        raise _diverged(epoch, logs["loss"], nb_epoch)
+                        which = rollback.restore(at_first_batch=mean.rows <= batch_size)
+                        raise _diverged(epoch, logs["loss"], nb_epoch, which)
                     if held_out:
                         scores = self._scores(held_out, batch_size)
                         logs |= {f"val_{name}": value for name, value in scores.items()}
                     logs = {name: value for name, value in logs.items() if show_accuracy or "acc" not in name}
                     bar.end(logs)
                 history.add(epoch, logs)
+                rollback.keep(epoch)
         return history
 
     def _epoch(self, arrays: Arrays, batch_size: int, shuffle: bool, bar: Bar,
-               check_interrupt: Callable[[], None]) -> dict[str, float]:
+               check_interrupt: Callable[[], None]) -> Mean:
         """Go through all rows once; stops early where the loss is not finite, which the mean then shows."""
         order = np.arange(data.check_rows(arrays))
         if shuffle:
@@ -161,7 +163,7 @@ class Model:
                 break
             bar.advance(len(batch), mean.values())
             check_interrupt()
-        return mean.values()
+        return mean
 
     def evaluate(self, X: object, y: object = None, batch_size: int = 128, show_accuracy: bool = False,
                  verbose: int = 1) -> float | tuple[float, float]:
@@ -229,18 +231,8 @@ class Model:
         return {key: value for key, value in super().__getstate__().items()
                 if key not in ("_programs", "_programs_of")}
 
-    # What changes while training
-
-    def _snapshot(self) -> dict[SharedVariable, np.ndarray]:
-        return {variable: np.array(variable.get_value()) for variable in self._changing()}
-
-    def _restore(self, values: Mapping[SharedVariable, np.ndarray]) -> None:
-        """Everything as in a snapshot; what the optimizer has remembered only since then starts again at zero."""
-        for variable in self._changing():
-            current = variable.get_value(borrow=True)
-            variable.set_value(values.get(variable, np.zeros(current.shape, current.dtype)))
-
     def _changing(self) -> list[SharedVariable]:
+        """What training changes: a copy of it is a copy of the whole run."""
         return [*self.params, *self.optimizer.state]
 
     # Weights in files
@@ -252,7 +244,9 @@ class Model:
 
         Raises:
             ConfigError: for another suffix, or a file that exists unless ``overwrite``.
+            ShapeError: where some weights are not drawn yet, because the dim of an input is not known.
         """
+        self.build()
         serialization.save_weights(filepath, self._weight_groups(), overwrite)
 
     def load_weights(self, filepath: str | Path) -> None:
@@ -261,6 +255,7 @@ class Model:
         Raises:
             WeightsError: for a file that cannot be read, or holds other names, numbers or shapes.
         """
+        self.build()
         found = serialization.load_weights(filepath, self._weight_groups())
         self.set_weights([array for arrays in found.values() for array in arrays])
 
@@ -331,9 +326,8 @@ def _split(arrays: Arrays, share: float) -> tuple[Arrays, Arrays]:
     return data.take(arrays, first), data.take(arrays, last) if share else {}
 
 
-def _diverged(epoch: int, loss: float, nb_epoch: int) -> DivergenceError:
-    kept = f"those of the end of epoch {epoch}" if epoch else "the initial ones"
+def _diverged(epoch: int, loss: float, nb_epoch: int, restored: str) -> DivergenceError:
     return DivergenceError.about(
         "model", "fit", takes="a loss that stays finite", because="its gradient moves the weights",
         got=f"{loss} in epoch {epoch + 1} of {nb_epoch}",
-        do=f"Lower the learning rate, or set clipnorm; weights and optimizer are back at {kept}.")
+        do=f"Lower the learning rate, or set clipnorm; weights and optimizer are back at {restored}.")

@@ -115,6 +115,9 @@ def _write_safetensors(path: str, groups: Groups) -> None:
 
 def _read_safetensors(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
     arrays = safetensors.numpy.load_file(path)
+    expected = {f"{group}/{name}" for group, named in groups.items() for name in named}
+    if set(arrays) != expected:
+        raise KeyError(f"its names differ in {sorted(set(arrays) ^ expected)}")
     return {group: [arrays[f"{group}/{name}"] for name in named] for group, named in groups.items()}
 
 

@@ -94,8 +94,10 @@ class Sequential(Layer):
     def _symbolic_input(self) -> Tensors:
         return self.layers[0].input
 
-    def build(self, input_shape: Shape | dict[str, Shape]) -> None:
-        """Draw the parameters that depend on the input's shape."""
+    def build(self, input_shape: Shape | dict[str, Shape] | None = None) -> None:
+        """Draw the parameters that depend on the input's shape; None is the shape that the first layer declares."""
+        if input_shape is None:
+            input_shape = _one_or_all({argument.name: argument.shape for argument in self.arguments()})
         self._check_layers()
         for layer in self.layers:
             layer.build(input_shape)
@@ -362,7 +364,7 @@ class Graph(Layer):
     def arguments(self) -> list[Argument]:
         """What a program that runs this graph is given, input by input."""
         return [Argument(item.name, backend.dtype_of(item.dtype), self._input_shape(item))
-                for item in self._spec.inputs]
+                for item in find_input_dims(self._spec, self.nodes).inputs]
 
     def _input_shape(self, item: InputSpec) -> Shape:
         return input_shape(self._spec, item)

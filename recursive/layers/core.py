@@ -259,8 +259,6 @@ class Dense(Layer):
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.output_dim)
 
-    input_ndim = 2
-
     def get_config(self) -> dict[str, object]:
         return {**super().get_config(), "input_dim": self.input_dim, "output_dim": self.output_dim,
                 "init": function_config(self.init, initializations.INITIALIZATIONS),

@@ -1,0 +1,1 @@
+"""Small real tasks, from data to pictures: ``recursive demo``."""

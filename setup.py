@@ -1,0 +1,50 @@
+"""Packaging of recursive-rnn. Why each dependency is there, and from which version: docs/dependencies.md."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "recursive" / "__init__.py").read_text(), re.M)[1]
+
+EXTRAS = {
+    "c": ["scipy-openblas32>=0.3.27"],
+    "jax": ["jax>=0.8"],
+    "examples": ["scikit-learn>=1.4", "matplotlib>=3.9"],
+    "test": ["pytest>=8.0", "hypothesis>=6.100", "ruff>=0.8", "threadpoolctl>=3.2"],
+    "notebooks": ["jupytext>=1.16", "nbmake>=1.5", "matplotlib>=3.9"],
+    "docs": ["sphinx>=7.3", "myst-parser>=3.0"],
+    "bench": ["threadpoolctl>=3.2"],
+}
+EXTRAS["all"] = sorted({package for packages in EXTRAS.values() for package in packages})
+
+setup(
+    name="recursive-rnn",
+    version=VERSION,
+    description="Recurrent networks declared as graphs of named inputs, states and nodes, on PyTensor",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["recursive", "recursive.*"]),
+    package_data={"recursive": ["py.typed"]},
+    install_requires=[
+        "pytensor>=3.0.7,<4",
+        "numpy>=2.0",
+        "scipy>=1.13",
+        "tqdm>=4.66",
+        "h5py>=3.11",
+        "safetensors>=0.4.3",
+    ],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["recursive = recursive.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: MIT License",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)

@@ -1,0 +1,170 @@
+"""Every case of the table, through every path: the compiled container, its own step, its gradient, each backend."""
+
+import numpy as np
+import pytensor
+import pytest
+
+from recursive import backend
+from recursive.errors import BackendError
+from tests.cases import CASES, HIDDEN, TIME, with_random_weights
+
+EPSILON = 1e-6
+
+
+def prepared(case):
+    return with_random_weights(case.build()), case.inputs(np.random.RandomState(3))
+
+
+def expected_of(case, rnn, inputs):
+    return case.oracle({name: param.get_value() for name, param in rnn.named_params.items()}, inputs)
+
+
+def tolerance(expected, limit=1e-12):
+    return limit * max(1.0, np.abs(expected).max())
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_container_equals_a_numpy_loop(case):
+    rnn, inputs = prepared(case)
+    outputs = rnn.predict(inputs)
+    expected = expected_of(case, rnn, inputs)
+    assert list(outputs) == list(expected)
+    for name, sequence in expected.items():
+        assert outputs[name].shape == sequence.shape
+        assert np.abs(outputs[name] - sequence).max() <= tolerance(sequence)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_without_return_sequences_only_the_last_step_is_returned(case):
+    rnn, inputs = prepared(case)
+    expected = expected_of(case, rnn, inputs)
+    rnn.return_sequences = False
+    for name, last in rnn.predict(inputs).items():
+        assert np.abs(last - expected[name][:, -1]).max() <= tolerance(expected[name])
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_step_called_by_hand_in_a_loop_gives_the_same_numbers(case):
+    """``_step`` takes its arguments in the order that ``plan.arguments`` promises, and nothing else."""
+    rnn, inputs = prepared(case)
+    arguments = [ref for ref in rnn.plan.arguments if "." not in ref.name]
+    dtypes = {name: array.dtype for name, array in inputs.items()}
+    symbols = [pytensor.tensor.TensorType(dtypes.get(ref.name, "float64"), (None,) * _rank(rnn, ref.name))()
+               for ref in arguments]
+    step = backend.Program([backend.Argument(str(ref), symbol.dtype, symbol.type.shape)
+                            for ref, symbol in zip(arguments, symbols, strict=True)],
+                           lambda args: (rnn._step(*args), []), "python")
+    names = [node.name for node in rnn.spec.nodes]
+    feeds = {state.node: state.name for state in rnn.plan.recurrences}
+    past = {name: [np.zeros((3, rnn.shapes[name][-1]))] * 4 for name in feeds.values()}
+    seen = {name: [np.zeros_like(array[:, 0])] * 4 for name, array in inputs.items()}
+    found = {name: [] for name in names}
+    for t in range(TIME):
+        for name, array in inputs.items():
+            seen[name].append(array[:, t])
+        values = [seen[ref.name][ref.tap - 1] if ref.name in seen else past[ref.name][ref.tap] for ref in arguments]
+        for name, value in zip(names, step(*values), strict=True):
+            found[name].append(value)
+            if name in feeds:
+                past[feeds[name]].append(value)
+    for name, sequence in expected_of(case, rnn, inputs).items():
+        if name in found:
+            assert np.abs(np.stack(found[name], axis=1) - sequence).max() <= tolerance(sequence)
+
+
+def _rank(rnn, name):
+    return len(rnn.shapes[name])
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradients_equal_central_differences(case):
+    rnn, inputs = prepared(case)
+    given = rnn.get_input()
+    given = given if isinstance(given, dict) else {rnn.spec.inputs[0].name: given}
+    outputs = rnn.get_output()
+    outputs = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
+    rng = np.random.RandomState(5)
+    loss = sum((output * rng.normal(size=(TIME, output.type.shape[-1]))).sum() for output in outputs)
+    continuous = [variable for variable in given.values() if variable.dtype == "float64"]
+    wrt = [*rnn.params, *continuous]
+    values = dict(zip(given.values(), inputs.values(), strict=True))
+    program = backend.Program([backend.Argument(v.name, v.dtype, v.type.shape) for v in values],
+                              lambda args: (_at(args, list(values), [loss, *pytensor.grad(loss, wrt)]), []), "python")
+    _, *gradients = program(*inputs.values())
+    for variable, gradient in zip(wrt, gradients, strict=True):
+        for index in _some_indices(gradient.shape, rng):
+            high, low = (_nudged(program, rnn, inputs, variable, index, sign * EPSILON) for sign in (1, -1))
+            assert abs((high - low) / (2 * EPSILON) - gradient[index]) < 1e-6 * max(1, abs(gradient[index]))
+
+
+def _at(args, symbols, outputs):
+    return pytensor.graph.replace.clone_replace(outputs, dict(zip(symbols, args, strict=True)))
+
+
+def _some_indices(shape, rng, count=3):
+    flat = rng.choice(int(np.prod(shape)), size=min(count, int(np.prod(shape))), replace=False)
+    return [np.unravel_index(index, shape) for index in flat]
+
+
+def _nudged(program, rnn, inputs, variable, index, by):
+    if variable in rnn.params:
+        before = variable.get_value()
+        after = before.copy()
+        after[index] += by
+        variable.set_value(after)
+        loss = program(*inputs.values())[0]
+        variable.set_value(before)
+        return loss
+    moved = {name: array.copy() for name, array in inputs.items()}
+    moved[variable.name][index] += by
+    return program(*moved.values())[0]
+
+
+def installed(name):
+    try:
+        return backend.resolve_backend(name) == name
+    except BackendError:
+        return False
+
+
+JAX = pytest.mark.skipif(not installed("jax"), reason="JAX is an extra and is not installed here")
+COMPILER = pytest.mark.skipif(not installed("c"), reason="there is no C compiler here")
+
+
+@JAX
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_jax_equals_the_numpy_loop(case):
+    _check_backend(case, "jax")
+
+
+@pytest.mark.parametrize("case", CASES[:1], ids=str)
+def test_numba_equals_the_numpy_loop(case):
+    _check_backend(case, "numba")
+
+
+@COMPILER
+@pytest.mark.parametrize("case", CASES[:1], ids=str)
+def test_c_equals_the_numpy_loop(case):
+    _check_backend(case, "c")
+
+
+def _check_backend(case, name):
+    rnn, inputs = prepared(case)
+    rnn.compile(backend=name)
+    expected = expected_of(case, rnn, inputs)
+    for output, sequence in rnn.predict(inputs).items():
+        assert np.abs(sequence - expected[output]).max() <= tolerance(expected[output], 1e-10)
+
+
+@JAX
+def test_a_training_step_on_jax_equals_one_in_plain_python():
+    weights = {}
+    for name in ("python", "jax"):
+        rnn, inputs = prepared(CASES[0])
+        rnn.return_sequences = False
+        rnn.compile("adam", {"i2h": "mse", "h2h": "mse", "rec": "mse"}, backend=name)
+        targets = {name: np.ones((3, HIDDEN)) for name in ("i2h", "h2h", "rec")}
+        losses = [rnn.train_on_batch(inputs | targets) for _ in range(3)]
+        weights[name] = [losses, *rnn.get_weights()]
+    for by_python, by_jax in zip(weights["python"], weights["jax"], strict=True):
+        np.testing.assert_allclose(by_jax, by_python, rtol=1e-10, atol=1e-12)

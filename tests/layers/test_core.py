@@ -1,0 +1,173 @@
+"""Layers alone: formulas, shapes, parameters, the chain of Keras 0.1."""
+
+import numpy as np
+import pytensor
+import pytest
+
+from recursive import Activation, Dense, Dropout, Embedding, Identity, Lambda, Layer, SimpleRNN, TimeDistributedDense
+from recursive.backend import Argument, Program, evaluate, tensor
+from recursive.errors import ConfigError, ShapeError, UnknownNameError, WeightsError
+
+X2 = np.random.RandomState(0).normal(size=(3, 4))
+X3 = np.random.RandomState(0).normal(size=(3, 5, 4))
+
+
+def value(output):
+    return evaluate([output], {})[0]
+
+
+def test_dense_is_an_affine_map_over_the_last_axis_of_any_number_of_axes():
+    layer = Dense(4, 6, activation="tanh")
+    layer.set_weights([np.random.normal(size=(4, 6)), np.random.normal(size=6)])
+    W, b = layer.get_weights()
+    for x in (X2, X3, X3[np.newaxis]):
+        assert np.abs(value(layer(x)) - np.tanh(x @ W + b)).max() < 1e-14
+
+
+def test_one_integer_alone_is_the_output_dim_and_the_input_is_found():
+    layer = Dense(6)
+    assert layer.params == []
+    layer(X2)
+    assert [w.shape for w in layer.get_weights()] == [(4, 6), (6,)]
+
+
+def test_known_dims_draw_their_weights_at_construction_from_numpys_generator():
+    np.random.seed(3)
+    expected = np.random.uniform(-np.sqrt(6 / 10), np.sqrt(6 / 10), (4, 6))
+    np.random.seed(3)
+    assert np.array_equal(Dense(4, 6).W.get_value(), expected)
+
+
+def test_a_seed_draws_the_same_weights_and_leaves_numpys_generator_alone():
+    state = np.random.get_state()[1].copy()
+    one, other = Dense(4, 6, seed=1), Dense(4, 6, seed=1)
+    assert np.array_equal(one.W.get_value(), other.W.get_value())
+    assert np.array_equal(np.random.get_state()[1], state)
+
+
+def test_a_dense_without_bias_has_one_parameter():
+    layer = Dense(4, 6, bias=False)
+    assert list(layer.named_params) == ["W"]
+    assert np.abs(value(layer(X2)) - X2 @ layer.W.get_value()).max() < 1e-14
+
+
+def test_whole_numbers_into_a_dense_stay_in_floatx():
+    with pytensor.config.change_flags(floatX="float32"):
+        assert Dense(4, 6)(np.ones((3, 4), dtype="int32")).dtype == "float32"
+
+
+@pytest.mark.parametrize(("make", "error", "words"), [
+    (lambda: Dense(0), ShapeError, "whole number"),
+    (lambda: Dense(4, -1), ShapeError, "whole number"),
+    (lambda: Dense(4, 2.5), ShapeError, "whole number"),
+    (lambda: Dense(True), ShapeError, "whole number"),
+    (lambda: Dense("h"), ShapeError, "whole number"),
+    (lambda: Dense(4, 6, init="glorot_unifrom"), UnknownNameError, "Did you mean 'glorot_uniform'"),
+    (lambda: Activation("tahn"), UnknownNameError, "Did you mean 'tanh'"),
+    (lambda: Dropout(1.0), ConfigError, "below 1"),
+    (lambda: Dropout("half"), ConfigError, "below 1"),
+    (lambda: Lambda("x"), ConfigError, "function"),
+    (lambda: Dense(4, 6, weights=[np.ones((4, 6))]), WeightsError, "2 arrays"),
+    (lambda: Dense(4, 6, weights=[np.ones((6, 4)), np.ones(6)]), WeightsError, r"\(4, 6\)"),
+])
+def test_wrong_arguments_are_told_at_once(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+def test_weights_that_do_not_fit_change_nothing():
+    layer = Dense(4, 6)
+    before = layer.get_weights()
+    with pytest.raises(WeightsError, match="parameter 'b'"):
+        layer.set_weights([np.ones((4, 6)), np.ones(5)])
+    assert all(np.array_equal(new, old) for new, old in zip(layer.get_weights(), before, strict=True))
+
+
+def test_dropout_does_nothing_but_while_training():
+    assert np.array_equal(value(Dropout(0.5)(X2)), X2)
+    assert np.array_equal(value(Dropout(0.0)(X2, train=True)), X2)
+
+
+def test_dropout_zeroes_its_share_and_keeps_the_mean():
+    x = np.ones((200, 300))
+    out = value(Dropout(0.3, seed=1)(x, train=True))
+    assert set(np.round(np.unique(out), 12)) == {0.0, np.round(1 / 0.7, 12)}
+    assert abs((out == 0).mean() - 0.3) < 0.01
+
+
+def test_dropout_uses_the_draw_it_is_given():
+    keep = np.random.RandomState(1).uniform(size=X2.shape)
+    out = value(Dropout(0.4)(X2, train=True, keep=pytensor.tensor.constant(keep)))
+    assert np.abs(out - np.where(keep >= 0.4, X2 / 0.6, 0)).max() < 1e-14
+
+
+def test_dropout_draws_anew_at_each_call_and_the_same_run_for_the_same_seed():
+    def run():
+        program = Program([Argument("x", "float64", (None, 4))], lambda x: ([layer(x[0], train=True)], []), "python")
+        return [program(np.ones((50, 4)))[0] for _ in range(2)]
+
+    layer = Dropout(0.5, seed=4)
+    first, second = run()
+    layer = Dropout(0.5, seed=4)
+    assert not np.array_equal(first, second)
+    assert all(np.array_equal(a, b) for a, b in zip(run(), (first, second), strict=True))
+
+
+def test_embedding_looks_rows_up():
+    layer = Embedding(9, 6)
+    ids = np.array([[0, 8, 3, 3, 1]])
+    assert np.array_equal(value(layer(ids)), layer.W.get_value()[ids])
+
+
+def test_simple_rnn_equals_a_numpy_loop():
+    layer = SimpleRNN(4, 6, activation="tanh", return_sequences=True)
+    layer.set_weights([np.random.normal(size=w.shape) for w in layer.get_weights()])
+    W, U, b = layer.get_weights()
+    h, expected = np.zeros((3, 6)), []
+    for t in range(5):
+        h = np.tanh(X3[:, t] @ W + b + h @ U)
+        expected.append(h)
+    assert np.abs(value(layer(X3)) - np.stack(expected, 1)).max() < 1e-14
+    layer.return_sequences = False
+    assert np.abs(value(layer(X3)) - h).max() < 1e-14
+
+
+@pytest.mark.parametrize(("layer", "x"), [
+    (Dense(4, 6), X2), (Dense(4, 6), X3), (Dense(4, 6, bias=False), X3), (TimeDistributedDense(4, 6), X3),
+    (Activation("softmax"), X3), (Dropout(0.5), X3), (Identity(), X2), (Lambda(lambda x: x[:, :2]), X2),
+    (Lambda(lambda x: x.sum(axis=-1, keepdims=True)), X2), (Embedding(9, 6), np.zeros((3, 5), dtype="int32")),
+    (SimpleRNN(4, 6), X3), (SimpleRNN(4, 6, return_sequences=True), X3),
+], ids=lambda item: type(item).__name__ if isinstance(item, Layer) else "")
+def test_the_declared_shape_is_the_evaluated_shape(layer, x):
+    declared = layer.get_output_shape_for((None, *x.shape[1:]))
+    assert (None, *value(layer(x)).shape[1:]) == declared
+
+
+def test_a_chain_of_layers_is_one_call_inside_another():
+    first, second = Dense(4, 6), Dense(6, 2)
+    second.set_previous(first)
+    chained = evaluate([second.get_output()], {first.input: X2})[0]
+    assert np.array_equal(chained, value(second(first(X2))))
+    assert second.input is first.input
+
+
+def test_the_input_of_a_layer_can_be_assigned():
+    layer = Dense(4, 6)
+    layer.input = tensor("mine", "float64", (None, 4))
+    assert evaluate([layer.get_output()], {layer.input: X2})[0].shape == (3, 6)
+
+
+def test_a_layer_of_ones_own_needs_a_call_only():
+    class Scale(Layer):
+        def __init__(self):
+            super().__init__()
+            self.scale = pytensor.shared(np.array(3.0))
+            self.params = [self.scale]
+
+        def call(self, x, train=False):
+            return self.scale * x
+
+    layer = Scale()
+    assert np.array_equal(value(layer(X2)), 3 * X2)
+    assert list(layer.named_params) == ["scale"]
+    assert layer.count_params() == 1

@@ -1,0 +1,384 @@
+"""The container as the thread declared it, what it shows of itself, and what it refuses."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytensor
+import pytest
+
+from recursive import Activation, Dense, Dropout, Embedding, Graph, Lambda, Recursive, Sequential, errors
+from recursive.backend import Argument, Program, evaluate
+from recursive.spec.graph import GraphSpec
+from tests.cases import CASES, HIDDEN, IN, TIME, vanilla, vanilla_loop, weights_of, with_random_weights
+
+X = np.random.RandomState(3).normal(size=(3, TIME, IN))
+
+
+class Thread:
+    """The first snippet of the thread, word for word but for one comma where a full stop was typed."""
+
+    def __init__(self):
+        self.input_dim = 2
+        self.state_dim = 2
+
+        self.model = Recursive(return_sequences=True)
+
+        self.model.add_input('input', ndim=3)  # Input is 3D tensor
+        self.model.add_state('h', dim=self.state_dim)
+        self.model.add_node(Dense(self.input_dim, self.state_dim, init='one'),
+                            name='i2h', inputs=['input', ])
+        self.model.add_node(Dense(self.state_dim, self.state_dim, init='orthogonal'),
+                            name='h2h', inputs=['h', ])
+        self.model.add_node(Activation('tanh'), name='rec', inputs=['i2h', 'h2h'],
+                            merge_mode='sum', return_state='h', create_output=True)
+
+
+def test_the_threads_first_snippet_runs_and_equals_a_numpy_loop():
+    rnn = Thread().model
+    x = np.random.RandomState(1).normal(size=(3, TIME, 2))
+    W, b, U, c = rnn.get_weights()
+    h, expected = np.zeros((3, 2)), []
+    for t in range(TIME):
+        h = np.tanh(x[:, t] @ W + b + h @ U + c)
+        expected.append(h)
+    assert np.array_equal(W, np.ones((2, 2)))
+    assert np.abs(rnn.predict(x) - np.stack(expected, axis=1)).max() < 1e-12
+
+
+def test_the_arguments_of_scan_are_sequences_then_states_then_parameters():
+    rnn = with_random_weights(CASES[3].build())
+    assert [str(ref) for ref in rnn.plan.arguments] == [
+        "x_tm2", "x", "h_tm3", "h_tm2", "h_tm1", "own_tm1",
+        "now.W", "now.b", "before.W", "before.b", "far.W", "far.b", "own.W", "own.b"]
+
+
+def test_states_are_taken_in_the_order_in_which_they_are_declared():
+    rnn = with_random_weights(CASES[1].build())
+    assert [str(ref) for ref in rnn.plan.arguments[:3]] == ["x", "hb_tm1", "ha_tm1"]
+    assert rnn.plan.results == ("rb", "ra")
+
+
+def test_explain_shows_each_argument_and_the_step():
+    assert vanilla().explain() == """\
+The arguments of scan's step, in order:
+
+position  kind       name   tap  shape
+0         sequence   x      t    (batch, 4)
+1         state      h      t-1  (batch, 6)
+2         parameter  i2h.W       (4, 6)
+3         parameter  i2h.b       (6,)
+4         parameter  h2h.W       (6, 6)
+5         parameter  h2h.b       (6,)
+
+The step:
+
+def step(x, h_tm1, i2h_W, i2h_b, h2h_W, h2h_b):
+    i2h = x @ i2h_W + i2h_b
+    h2h = h_tm1 @ h2h_W + h2h_b
+    rec = tanh(i2h + h2h)
+    return [rec, i2h, h2h]"""
+
+
+def test_what_a_container_shows():
+    rnn = vanilla()
+    assert rnn.nodes["i2h"].W is rnn.params[0]
+    assert list(rnn.named_params) == ["i2h.W", "i2h.b", "h2h.W", "h2h.b"]
+    assert rnn.get_input().type.shape == (None, None, IN)
+    assert list(rnn.get_output()) == ["i2h", "h2h", "rec"]
+    assert rnn.nb_input == 1
+    assert rnn.nb_output == 3
+    assert rnn.count_params() == 4 * 6 + 6 + 6 * 6 + 6
+
+
+def test_the_step_returns_every_node_in_node_order_with_or_without_the_parameters():
+    rnn = with_random_weights(vanilla())
+    x, h = np.ones((3, IN)), np.full((3, HIDDEN), 0.5)
+    own = evaluate(rnn._step(pytensor.tensor.constant(x), pytensor.tensor.constant(h)), {})
+    w = weights_of(rnn)
+    i2h, h2h = x @ w["i2h.W"] + w["i2h.b"], h @ w["h2h.W"] + w["h2h.b"]
+    for found, expected in zip(own, (i2h, h2h, np.tanh(i2h + h2h)), strict=True):
+        assert np.abs(found - expected).max() < 1e-14
+    doubled = [2 * value for value in rnn.get_weights()]
+    given = evaluate(rnn._step(x, h, *map(pytensor.tensor.constant, doubled)), {})
+    assert np.abs(given[0] - 2 * i2h).max() < 1e-14
+    assert np.abs(given[1] - 2 * h2h).max() < 1e-14
+
+
+def test_the_step_refuses_another_number_of_arguments():
+    with pytest.raises(errors.DataError, match=r"takes 2 or 6 tensors \(x, h_tm1, i2h.W"):
+        vanilla()._step(X[:, 0])
+
+
+def test_a_list_of_one_name_equals_the_name_and_a_string_means_one_name():
+    def declared(**read):
+        rnn = Recursive()
+        rnn.add_input("x", dim=IN)
+        rnn.add_node(Dense(2), "y", create_output=True, **read)
+        return rnn.spec
+
+    assert declared(input="x") == declared(inputs=["x"]) == declared(inputs="x") == declared(inputs=("x",))
+
+
+def test_the_declaration_survives_a_round_trip_through_plain_data():
+    for case in CASES:
+        rnn = with_random_weights(case.build())
+        if case.name != "merges":
+            assert GraphSpec.from_dict(rnn.spec.to_dict()) == rnn.spec
+
+
+def test_a_lambda_says_that_it_cannot_be_written_when_it_is_written():
+    with pytest.raises(errors.ConfigError, match="node 'sumed' takes a layer whose configuration is plain data"):
+        CASES[4].build().spec.to_dict()
+
+
+def test_a_layer_that_two_nodes_use_shares_its_weights():
+    rnn = Recursive()
+    rnn.add_input("a", dim=IN)
+    rnn.add_input("b", dim=IN)
+    shared = Dense(IN, HIDDEN)
+    rnn.add_node(shared, "left", input="a")
+    rnn.add_node(shared, "right", input="b")
+    rnn.add_output("both", inputs=["left", "right"], merge_mode="sum")
+    assert list(rnn.named_params) == ["left.W", "left.b"]
+    found = rnn.predict([X, 2 * X])
+    assert np.abs(found - 3 * X[:, -1] @ shared.W.get_value()).max() < 1e-12
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_declared_shape_is_the_evaluated_shape(case):
+    rnn, inputs = with_random_weights(case.build()), case.inputs(np.random.RandomState(3))
+    shapes = {name: (None, *array.shape[1:]) for name, array in inputs.items()}
+    declared = rnn.get_output_shape_for(shapes)
+    declared = declared if isinstance(declared, dict) else {rnn.output_names[0]: declared}
+    evaluated = rnn.predict(inputs)
+    assert {name: (None, *array.shape[1:]) for name, array in evaluated.items()} == declared
+
+
+def test_the_dim_of_an_input_is_found_from_the_first_batch():
+    rnn = Recursive()
+    rnn.add_input("x")
+    rnn.add_state("h", dim=HIDDEN)
+    rnn.add_node(Dense(HIDDEN, activation="tanh"), "rec", inputs=["x", "h"], return_state="h", create_output=True)
+    with pytest.raises(errors.ShapeError, match="node 'rec' takes an input of known dim"):
+        rnn.get_output()
+    assert rnn.predict(X).shape == (3, HIDDEN)
+    assert rnn.spec.inputs[0].dim == IN
+
+
+def test_batch_one_and_dim_one_work_and_train():
+    rnn = Recursive()
+    rnn.add_input("x", dim=1)
+    rnn.add_state("h", dim=1)
+    rnn.add_node(Dense(1, activation="tanh"), "rec", inputs=["x", "h"], return_state="h", create_output=True)
+    rnn.compile("sgd", "mse")
+    losses = [rnn.train_on_batch(np.ones((1, TIME, 1)), [0.5]) for _ in range(20)]
+    assert losses[-1] < losses[0]
+
+
+def test_dropout_in_a_loop_draws_before_it_and_has_a_gradient():
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_state("h", dim=HIDDEN)
+    rnn.add_node(Dense(IN, HIDDEN), "i2h", input="x")
+    rnn.add_node(Sequential([Dropout(0.5, seed=2), Activation("linear")]), "drop", input="i2h", create_output=True)
+    rnn.add_node(Activation("tanh"), "rec", inputs=["drop", "h"], merge_mode="sum", return_state="h",
+                 create_output=True)
+    program = Program([Argument("x", "float64", (None, None, IN))], lambda x: (
+        [*(outputs := rnn(x[0], train=True)).values(), pytensor.grad(outputs["rec"].sum(), rnn.params[0])], []),
+        "python")
+    dropped, _, gradient = program(X)
+    plain = X @ rnn.params[0].get_value()
+    kept = dropped != 0
+    assert 0.2 < kept.mean() < 0.8
+    assert np.abs(dropped[kept] - 2 * plain[kept]).max() < 1e-12
+    assert len({tuple(step) for step in kept.reshape(-1, HIDDEN)}) > 10, "every step and row has draws of its own"
+    assert np.abs(gradient).max() > 0
+    assert not np.array_equal(program(X)[0], dropped), "the next call draws anew"
+
+
+def test_a_container_survives_pickle_and_deepcopy_with_its_weights_and_optimizer():
+    rnn = with_random_weights(vanilla())
+    rnn.return_sequences = False
+    rnn.compile("adam", dict.fromkeys(rnn.output_names, "mse"))
+    targets = dict.fromkeys(rnn.output_names, np.ones((3, HIDDEN)))
+    rnn.train_on_batch({"x": X, **targets})
+    twins = [copy.deepcopy(rnn), pickle.loads(pickle.dumps(rnn))]
+    expected = [rnn.train_on_batch({"x": X, **targets}) for _ in range(3)]
+    for twin in twins:
+        assert [twin.train_on_batch({"x": X, **targets}) for _ in range(3)] == expected
+        assert all(np.array_equal(a, b) for a, b in zip(twin.get_weights(), rnn.get_weights(), strict=True))
+        assert twin.params[0] is not rnn.params[0]
+
+
+def test_a_node_added_after_compile_makes_the_functions_stale():
+    rnn = with_random_weights(vanilla())
+    rnn.compile()
+    before = rnn.predict(X)
+    rnn.add_node(Lambda(lambda x: 2 * x), "twice", input="rec", create_output=True)
+    after = rnn.predict(X)
+    assert set(after) - set(before) == {"twice"}
+    assert np.array_equal(after["twice"], 2 * before["rec"])
+
+
+def test_a_layer_added_inside_a_node_makes_the_functions_stale_too():
+    inner = Sequential([Activation("linear")])
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_node(inner, "y", input="x", create_output=True)
+    assert np.array_equal(rnn.predict(X), X)
+    inner.add(Lambda(lambda x: -x))
+    assert np.array_equal(rnn.predict(X), -X)
+
+
+def test_sequences_of_unequal_length_are_refused_even_where_scan_would_shorten_them():
+    rnn = Recursive()
+    rnn.add_input("a", dim=IN)
+    rnn.add_input("b", dim=IN)
+    rnn.add_node(Activation("linear"), "sum", inputs=["a", "b"], merge_mode="sum", create_output=True)
+    with pytest.raises(errors.SequenceLengthError, match=r"got a: 5, b: 4"):
+        rnn.predict({"a": X, "b": X[:, :4]})
+    symbols = list(rnn.get_input().values())
+    for long, short in ((X, X[:, :4]), (X[:, :4], X)):
+        with pytest.raises(errors.SequenceLengthError):
+            evaluate([rnn.get_output()], dict(zip(symbols, (long, short), strict=True)))
+
+
+def test_sequences_of_no_steps_are_refused():
+    rnn = vanilla()
+    with pytest.raises(errors.SequenceLengthError, match="1 step or more"):
+        rnn.predict(X[:, :0])
+    with pytest.raises(errors.SequenceLengthError):
+        evaluate([rnn.get_output()["rec"]], {rnn.get_input(): X[:, :0]})
+
+
+def declare(*calls):
+    """A container with an input x and a state h, and further calls on it."""
+    def make():
+        rnn = Recursive()
+        rnn.add_input("x", dim=IN)
+        rnn.add_state("h", dim=HIDDEN)
+        for method, arguments in calls:
+            getattr(rnn, method)(**arguments)
+        rnn.build()
+    return make
+
+
+def node(name="rec", **changes):
+    return "add_node", {"layer": Dense(HIDDEN), "name": name, "inputs": ["x", "h"], "return_state": "h",
+                        "create_output": True} | changes
+
+
+REFUSED = [
+    (declare(node(inputs=["x", "hh"])), errors.UnknownNameError, "Did you mean 'h'"),
+    (declare(node(), node("later", return_state="hh")), errors.UnknownNameError, "Did you mean 'h'"),
+    (declare(node(), node(return_state=None)), errors.DuplicateNameError, "existing node"),
+    (declare(node("x")), errors.DuplicateNameError, "existing input"),
+    (declare(node("rec_tm1")), errors.ReservedNameError, "does not end in _tm"),
+    (declare(("add_input", {"name": "x_tm2"})), errors.ReservedNameError, "does not end in _tm"),
+    (declare(("add_state", {"name": "h", "dim": 2})), errors.DuplicateNameError, "existing state"),
+    (declare(("add_state", {"name": "a b", "dim": 2})), errors.InvalidNameError, "letters, digits"),
+    (declare(("add_state", {"name": "lambda", "dim": 2})), errors.InvalidNameError, "keyword"),
+    (declare(node(merge_mode="cnocat")), errors.MergeError, "Did you mean 'concat'"),
+    (declare(node(inputs=["x"], merge_mode="cnocat")), errors.MergeError, "Did you mean 'concat'"),
+    (declare(node(inputs=["x", "h"], merge_mode="sum")), errors.MergeError, r"x \(None, 4\), h \(None, 6\)"),
+    (declare(node(inputs=[])), errors.NodeError, "at least one input"),
+    (declare(node(inputs=(), input=None)), errors.NodeError, "at least one input"),
+    (declare(node(input="x")), errors.NodeError, "input or inputs"),
+    (declare(node(layer="Dense")), errors.NodeError, "takes a layer"),
+    (declare(node(layer=Dense)), errors.NodeError, "takes a layer"),
+    (declare(node(inputs=["x", 3])), errors.InvalidNameError, "takes a name"),
+    (declare(node(return_state=None)), errors.StateError, "that nothing returns|no node that returns it"),
+    (declare(node(), node("again")), errors.StateError, "from one node"),
+    (declare(node(layer=Dense(5))), errors.StateError, "6 values a row"),
+    (declare(node(layer=Dense(9, HIDDEN))), errors.ShapeError, "takes 9 values a row.*got 10"),
+    (declare(node(create_output=False)), errors.OutputError, "create_output=True"),
+    (declare(node(inputs=["x", "h_tm0"])), errors.TapError, "_tm1 or more"),
+    (declare(node(), ("add_output", {"name": "y", "input": "reck"})), errors.UnknownNameError, "'rec'"),
+    (declare(node(), ("add_output", {"name": "h", "input": "h"})), errors.DuplicateNameError, "existing state"),
+    (declare(node(), ("add_output", {"name": "y"})), errors.OutputError, "at least one node"),
+    (declare(("add_input", {"name": "z", "ndim": 1})), errors.ShapeError, "ndim of 2 or more"),
+    (declare(("add_input", {"name": "z", "ndim": "3"})), errors.ShapeError, "ndim of 2 or more"),
+    (declare(("add_input", {"name": "z", "dtype": "flaot"})), errors.DtypeError, "Did you mean 'float'"),
+    (declare(("add_input", {"name": "z", "dim": 0})), errors.ShapeError, "1 or more"),
+    (declare(("add_state", {"name": "z", "dim": -1})), errors.ShapeError, "1 or more"),
+    (lambda: Recursive().build(), errors.NodeError, "at least one input"),
+    (lambda: Graph().build(), errors.NodeError, "at least one input"),
+    (lambda: Sequential().predict(X), errors.ConfigError, "at least one layer"),
+    (lambda: Sequential([Dense]), errors.ConfigError, "takes a layer"),
+]
+
+
+@pytest.mark.parametrize(("make", "error", "words"), REFUSED, ids=range(len(REFUSED)))
+def test_what_is_wrong_is_told_in_one_sentence_with_what_to_do(make, error, words):
+    with pytest.raises(error, match=words) as caught:
+        make()
+    assert type(caught.value) is error
+    assert " takes " in str(caught.value)
+    assert ", because " in str(caught.value)
+    assert "; got " in str(caught.value)
+
+
+def test_a_refused_declaration_changes_nothing():
+    rnn = vanilla()
+    before = rnn.spec
+    with pytest.raises(errors.UnknownNameError):
+        rnn.add_node(Dense(2), "bad", input="nothing", create_output=True)
+    with pytest.raises(errors.UnknownNameError):
+        rnn.add_node(Dense(2), "bad", input="x", return_state="nothing")
+    assert rnn.spec is before
+    assert "bad" not in rnn.nodes
+
+
+def test_a_graph_runs_the_same_nodes_once():
+    graph = Graph()
+    graph.add_input("a", dim=3)
+    graph.add_input("ids", ndim=2, dtype="int")
+    graph.add_node(Embedding(9, 2), "vectors", input="ids")
+    graph.add_node(Dense(3, 4, activation="tanh"), "left", input="a", create_output=True)
+    graph.add_node(Lambda(lambda x: x.sum(axis=1)), "bag", input="vectors")
+    graph.add_output("both", inputs=["left", "bag"])
+    a, ids = np.random.normal(size=(3, 3)), np.random.randint(9, size=(3, 5))
+    found = graph.predict({"a": a, "ids": ids})
+    left = np.tanh(a @ graph.nodes["left"].W.get_value())
+    bag = graph.nodes["vectors"].W.get_value()[ids].sum(axis=1)
+    assert np.abs(found["left"] - left).max() < 1e-14
+    assert np.abs(found["both"] - np.concatenate([left, bag], axis=1)).max() < 1e-14
+
+
+def test_a_graph_does_not_look_back_in_time():
+    graph = Graph()
+    graph.add_input("a", dim=3)
+    with pytest.raises(errors.TapError, match="a Graph runs once"):
+        graph.add_node(Dense(2), "y", input="a_tm1")
+
+
+def test_a_container_is_a_layer_of_a_sequential():
+    single = Recursive()
+    single.add_input("x", dim=IN)
+    single.add_state("h", dim=HIDDEN)
+    single.add_node(Dense(IN + HIDDEN, HIDDEN, activation="tanh"), "rec", inputs=["x", "h"], return_state="h",
+                    create_output=True)
+    model = Sequential([Dense(3, IN), single, Dense(2)])
+    x = np.random.normal(size=(3, TIME, 3))
+    (W, b), (V, c), (R, d) = (layer.get_weights() for layer in model.layers[:2] + [Dense(HIDDEN, 2)])
+    model.build((None, None, 3))
+    model.layers[2].set_weights([R, d])
+    h = np.zeros((3, HIDDEN))
+    for t in range(TIME):
+        h = np.tanh(np.concatenate([x[:, t] @ W + b, h], 1) @ V + c)
+    assert np.abs(model.predict(x) - (h @ R + d)).max() < 1e-12
+
+
+def test_gradients_are_cut_off_before_the_last_k_steps_of_the_whole_sequence():
+    """``truncate_gradient=2`` of 5 steps: the loss on earlier outputs gives nothing, and h is constant before."""
+    rnn = with_random_weights(vanilla())
+    rnn.truncate_gradient = 2
+    loss = rnn.get_output()["rec"].sum()
+    gradient = evaluate([pytensor.grad(loss, rnn.nodes["i2h"].W)], {rnn.get_input(): X})[0]
+    w = weights_of(rnn)
+    rec = vanilla_loop(w, {"x": X})["rec"]
+    last = 1 - rec[:, 4] ** 2
+    before = (last @ w["h2h.W"].T + 1) * (1 - rec[:, 3] ** 2)
+    expected = X[:, 4].T @ last + X[:, 3].T @ before
+    assert np.abs(gradient - expected).max() < 1e-12

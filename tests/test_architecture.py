@@ -1,0 +1,106 @@
+"""The house: imports go down only, and the pure rooms never load a tensor library."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import recursive
+
+PACKAGE = Path(recursive.__file__).parent
+
+FLOORS = (
+    ("errors",),
+    ("spec",),
+    ("registry", "extras", "drawing"),
+    ("backend", "callbacks", "interrupt", "progress", "rollback", "serialization"),
+    ("activations", "initializations", "merges", "objectives", "data"),
+    ("loop.step", "loop.state", "optimizers"),
+    ("loop.unroll", "layers.core"),
+    ("layers.embeddings", "layers.recurrent", "layers.containers"),
+    ("layers.recursive", "feed", "functions"),
+    ("models",),
+    ("demos",),
+    ("cli",),
+)
+"""From the ground up: a module may import from its own floor and from those below."""
+
+PURE = ("recursive", "recursive.errors", "recursive.spec.explain", "recursive.spec.checks", "recursive.drawing",
+        "recursive.cli")
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        yield name.removesuffix("__init__").removesuffix("."), path
+
+
+def floor_of(module):
+    matches = [floor for floor, rooms in enumerate(FLOORS)
+               if any(module == room or module.startswith(room + ".") for room in rooms)]
+    return matches[0] if matches else None
+
+
+def imported(path):
+    """The modules of the package that the file at ``path`` imports, and the outside packages."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inside = node.module == "recursive" or node.module.startswith("recursive.")
+            names = [f"{node.module}.{alias.name}" for alias in node.names] if inside else [node.module]
+            yield from names
+
+
+def room_of(name):
+    """``loop.step`` for ``recursive.loop.step.make_step``; None for what is not a module of the package."""
+    parts = name.removeprefix("recursive.").split(".")
+    known = {module for module, _ in modules()}
+    return next((".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in known), None)
+
+
+def test_every_module_has_its_floor():
+    assert [module for module, _ in modules() if module not in ("", "layers", "loop") and floor_of(module) is None] == []
+
+
+@pytest.mark.parametrize(("module", "path"), [item for item in modules() if floor_of(item[0]) is not None],
+                         ids=lambda item: item if isinstance(item, str) else "")
+def test_imports_go_down_only(module, path):
+    rooms = {room_of(name) for name in imported(path) if name.startswith("recursive.")} - {None}
+    above = [room for room in rooms if floor_of(room) is not None and floor_of(room) > floor_of(module)]
+    assert above == []
+
+
+def test_the_loop_calls_layers_but_never_imports_them():
+    for module, path in modules():
+        if module.startswith("loop"):
+            assert [name for name in imported(path) if "layers" in name] == []
+
+
+def test_scan_is_called_in_one_place():
+    calls = [module for module, path in modules() if "pytensor.scan(" in path.read_text()]
+    assert calls == ["backend"]
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_rooms_load_no_tensor_library(module):
+    check = f"import sys, {module}; print([name for name in ('pytensor', 'jax', 'numba') if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_spec_needs_the_standard_library_only():
+    for module, path in modules():
+        if module.startswith("spec") or module == "errors":
+            outside = {name.partition(".")[0] for name in imported(path)} - {"recursive", "__future__"}
+            assert outside <= set(sys.stdlib_module_names)
+
+
+def test_there_is_no_assert_and_no_bare_exception_in_the_product():
+    for module, path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not isinstance(node, ast.Assert), module
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name):
+                assert node.exc.func.id not in ("Exception", "AssertionError"), module
