@@ -13,8 +13,8 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.errors import DataError
-from recursive.layers.containers import Graph
 from recursive.layers.core import Layer
+from recursive.layers.graph import Graph
 from recursive.loop.step import run, with_params
 from recursive.loop.unroll import unroll
 from recursive.spec.explain import explain

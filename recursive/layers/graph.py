@@ -1,0 +1,354 @@
+"""Named nodes joined by name, and run once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.tensor.variable import TensorVariable
+
+from recursive import backend
+from recursive.backend import Argument
+from recursive.errors import DataError, NodeError, ShapeError, nearest
+from recursive.layers.core import Identity, Layer
+from recursive.layers.parts import Tensors, one_or_all, refuse_params, split, unique_params
+from recursive.loop.step import run
+from recursive.spec import checks
+from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec
+from recursive.spec.names import Ref, parse
+from recursive.spec.plan import StepPlan, merged_outputs, plan, source_of
+from recursive.spec.shapes import Shape, find_input_dims, infer, input_shape, merged_shape
+
+
+class Graph(Layer):
+    """Named inputs, nodes and outputs, joined by name; every node is a layer, and runs once.
+
+    Source: ``keras.layers.containers.Graph`` of Keras 0.1.
+
+    >>> from recursive.layers.core import Dense
+    >>> graph = Graph()
+    >>> graph.add_input("a", dim=3)
+    >>> graph.add_input("b", dim=4)
+    >>> graph.add_node(Dense(6), "both", inputs=["a", "b"], create_output=True)
+    >>> graph.get_output().type.shape
+    (None, 6)
+    """
+
+    loop = False
+    """Whether the nodes are one step of a loop over time."""
+
+    def __init__(self):
+        self.nodes: dict[str, Layer] = {}
+        super().__init__()
+        self._spec = GraphSpec(loop=self.loop)
+        self._revision = 0
+        self._built_at = -1
+
+    # Declaration
+
+    def add_input(self, name: str, ndim: int = 2, dtype: str = "float", dim: int | None = None) -> None:
+        """Declare an input of ``ndim`` axes, batch first.
+
+        Args:
+            name: what nodes read it by.
+            ndim: its number of axes: 2 for ``(batch, dim)``, 3 for ``(batch, time, dim)``.
+            dtype: ``float``, ``int`` or ``bool``.
+            dim: the size of the last axis; None finds it from the layers, or from the first batch.
+
+        Raises:
+            RecursiveError: a child of it, for a bad name, ndim, dtype or dim.
+        """
+        self._declare(InputSpec(name, ndim, dtype, dim))
+
+    def add_node(self, layer: Layer, name: str, input: str | None = None, inputs: Sequence[str] = (),
+                 merge_mode: str = "concat", create_output: bool = False) -> None:
+        """Declare a node: ``layer`` applied to what it reads.
+
+        Args:
+            layer: any layer, a container included; one that is used by two nodes shares its weights.
+            name: what other nodes read it by.
+            input: the name that it reads.
+            inputs: several names, merged by ``merge_mode``. A string means one name.
+            merge_mode: concat, sum, mul, ave or max.
+            create_output: True makes the node an output of the same name.
+
+        Raises:
+            RecursiveError: a child of it, for unknown or taken names, no input, or an unknown merge mode.
+        """
+        self._add_node(layer, name, input, inputs, merge_mode, create_output)
+
+    def _add_node(self, layer: Layer, name: str, input: object, inputs: object, merge_mode: str,
+                  create_output: bool, return_state: str | None = None) -> None:
+        if not isinstance(layer, Layer):
+            raise NodeError.about("node", str(name), takes="a layer", because="its value is the layer's output",
+                                  got=repr(layer), do="Say add_node(Dense(6), 'name', input='x'), for example.")
+        port = PortSpec("input", _refs(name, input, inputs), merge_mode)
+        spec = checks.declare(self._spec, NodeSpec(name, _layer_spec(layer), (port,)))
+        if return_state is not None:
+            spec = checks.feed(spec, return_state, name)
+        if create_output:
+            spec = checks.declare(spec, OutputSpec(name, (Ref(name),)))
+        self.nodes[name] = layer
+        self._change(spec)
+
+    def add_output(self, name: str, input: str | None = None, inputs: Sequence[str] = (),
+                   merge_mode: str = "concat") -> None:
+        """Declare an output: a node's value under a name, or several merged.
+
+        Raises:
+            RecursiveError: a child of it, for unknown or taken names, no input, or an unknown merge mode.
+        """
+        self._declare(OutputSpec(name, _refs(name, input, inputs), merge_mode))
+
+    def _declare(self, item: object) -> None:
+        self._change(checks.declare(self._spec, item))
+
+    def _change(self, spec: GraphSpec) -> None:
+        self._spec = spec
+        self._revision += 1
+        self.__dict__.pop("_input", None)
+
+    @property
+    def revision(self) -> int:
+        """Grows whenever something is declared, here or inside a node."""
+        return self._revision + sum(layer.revision for layer in self.nodes.values())
+
+    # What was declared
+
+    @property
+    def spec(self) -> GraphSpec:
+        """The declaration as frozen plain data."""
+        return self._spec
+
+    @property
+    def nb_input(self) -> int:
+        """How many inputs there are."""
+        return len(self._spec.inputs)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the outputs, in the order declared."""
+        return tuple(output.name for output in self._spec.outputs)
+
+    @property
+    def nb_output(self) -> int:
+        """How many outputs there are."""
+        return len(self._spec.outputs)
+
+    @property
+    def input_ndim(self) -> int | None:
+        """The number of axes of the input, where there is one input."""
+        return self._spec.inputs[0].ndim if self.nb_input == 1 else None
+
+    @property
+    def input_dim(self) -> int | None:
+        """The size of the input's last axis, where there is one input."""
+        return self._spec.inputs[0].dim if self.nb_input == 1 else None
+
+    @property
+    def params(self) -> list[SharedVariable]:
+        """The parameters of all nodes, in the order in which the nodes were added, each once."""
+        return list(self.named_params.values())
+
+    @params.setter
+    def params(self, value: list[SharedVariable]) -> None:
+        refuse_params(self, value)
+
+    @property
+    def named_params(self) -> dict[str, SharedVariable]:
+        """The parameters as ``node.W``, ``node.b``, ..."""
+        return unique_params(self.nodes)
+
+    @property
+    def param_names(self) -> dict[str, tuple[str, ...]]:
+        """The names of each node's parameters; a layer that two nodes use has one set of names."""
+        found = {id(param): name for name, param in self.named_params.items()}
+        return {node: tuple(found[id(param)] for param in layer.params) for node, layer in self.nodes.items()}
+
+    @property
+    def plan(self) -> StepPlan:
+        """The order of the step's arguments, nodes and results."""
+        self.build()
+        return plan(self._spec, self.param_names)
+
+    # Shapes
+
+    @property
+    def built(self) -> bool:
+        """Whether the whole was checked and every node has its parameters."""
+        return self._built_at == self.revision
+
+    def build(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
+        """Check the whole, find every shape, and draw the parameters that are still to be drawn.
+
+        Args:
+            input_shape: shapes of the inputs, batch first, where their dims are not known from the declaration.
+
+        Raises:
+            RecursiveError: a child of it, where the graph is not complete or shapes do not fit.
+        """
+        spec = self._with_dims(input_shape)
+        if self.built and spec == self._spec:
+            return
+        checks.check(spec)
+        spec = find_input_dims(spec, self.nodes)
+        self._draw_params(spec)
+        self.shapes = infer(spec, self.nodes)
+        layers = (NodeSpec(node.name, _layer_spec(self.nodes[node.name]), node.ports) for node in spec.nodes)
+        self._change(spec.replace(nodes=tuple(layers)))
+        self._built_at = self.revision
+
+    def _draw_params(self, spec: GraphSpec) -> None:
+        """Build each node's layer; the shapes are found once more where a layer is only now complete."""
+        shapes = infer(spec, self.nodes)
+        for node in spec.nodes:
+            layer = self.nodes[node.name]
+            if layer.built:
+                continue
+            [port] = node.ports
+            shape = merged_shape(spec, node, shapes, port)
+            if shape[-1] is None:
+                raise ShapeError.about(
+                    "node", node.name, takes="an input of known dim", because="its weights depend on it",
+                    got=f"{', '.join(map(str, port.refs))} of unknown dim",
+                    do="Say add_input(name, dim=4), Dense(4, 6), or pass data first.")
+            layer.build(shape)
+
+    def _with_dims(self, input_shape: Shape | Mapping[str, Shape] | None) -> GraphSpec:
+        """The declaration with open dims filled in from ``input_shape``."""
+        if input_shape is None:
+            return self._spec
+        shapes = input_shape if isinstance(input_shape, Mapping) else {self._only_input().name: input_shape}
+        self._check_input_names(shapes)
+        return self._spec.replace(inputs=tuple(
+            InputSpec(item.name, item.ndim, item.dtype, item.dim or _last(item, shapes.get(item.name)))
+            for item in self._spec.inputs))
+
+    def get_output_shape_for(self, input_shape: Shape | Mapping[str, Shape]) -> Shape | dict[str, Shape]:
+        spec = self._with_dims(input_shape)
+        shapes = infer(spec, self.nodes)
+        given = input_shape if isinstance(input_shape, Mapping) else {spec.inputs[0].name: input_shape}
+        found = {output.name: self._output_shape(shapes[source_of(spec, output)], given) for output in spec.outputs}
+        return one_or_all(found)
+
+    def _output_shape(self, shape: Shape, input_shapes: Mapping[str, Shape]) -> Shape:
+        return shape
+
+    # The container as a function
+
+    def arguments(self) -> list[Argument]:
+        """What a program that runs this graph is given, input by input."""
+        return [Argument(item.name, backend.dtype_of(item.dtype), self._input_shape(item))
+                for item in find_input_dims(self._spec, self.nodes).inputs]
+
+    def _input_shape(self, item: InputSpec) -> Shape:
+        return input_shape(self._spec, item)
+
+    def _symbolic_input(self) -> Tensors:
+        return one_or_all({argument.name: backend.tensor(argument.name, argument.dtype, argument.shape)
+                            for argument in self.arguments()})
+
+    def get_input(self, train: bool = False) -> Tensors:
+        """The symbolic input, by name where there are several, or the output of the layer before."""
+        self.build()
+        return super().get_input(train)
+
+    def __call__(self, x: object, train: bool = False, **draws: TensorVariable) -> Tensors:
+        """The output for a tensor, a list of tensors in the order of the inputs, or a dict by name."""
+        inputs = {name: pt.as_tensor_variable(value) for name, value in self._by_name(x).items()}
+        self.build({name: value.type.shape for name, value in inputs.items()})
+        for item in self._spec.inputs:
+            _check_input(item, inputs[item.name])
+        return one_or_all(self.call(inputs, train=train, **draws))
+
+    def call(self, inputs: dict[str, TensorVariable], train: bool = False,
+             **draws: TensorVariable) -> dict[str, TensorVariable]:
+        """Every output by name."""
+        env = {Ref(name): value for name, value in (inputs | draws).items()}
+        run((*self._spec.nodes, *merged_outputs(self._spec)), self._layers(), env, train)
+        return {output.name: env[Ref(source_of(self._spec, output))] for output in self._spec.outputs}
+
+    @property
+    def draws(self) -> tuple[str, ...]:
+        """The draws of all nodes, as ``node.keep``, ..."""
+        return tuple(f"{node}.{name}" for node, layer in self.nodes.items() for name in layer.draws)
+
+    def draw(self, name: str, size: Sequence) -> TensorVariable:
+        node, inner = split(name)
+        return self.nodes[node].draw(inner, size)
+
+    def draw_shape(self, name: str, input_shape: Shape | Mapping[str, Shape]) -> Shape:
+        self.build(input_shape)
+        return self._draw_shape(name)
+
+    def _draw_shape(self, name: str) -> Shape:
+        """The shape of a draw of one of the nodes, at one step where there is a loop."""
+        name, inner = split(name)
+        [node] = (node for node in self._spec.nodes if node.name == name)
+        [port] = node.ports
+        return self.nodes[name].draw_shape(inner, merged_shape(self._spec, node, self.shapes, port))
+
+    def _layers(self) -> dict[str, Layer]:
+        """The layer of each node, and of each output that merges."""
+        return {**self.nodes, **{node.name: Identity() for node in merged_outputs(self._spec)}}
+
+    def _by_name(self, x: object) -> dict[str, object]:
+        names = [item.name for item in self._spec.inputs]
+        if isinstance(x, Mapping):
+            self._check_input_names(x)
+            if set(x) != set(names):
+                raise DataError.about("graph", "input", takes=f"{', '.join(names)}", because="each was declared",
+                                      got=f"{', '.join(x)} only", do="Pass the missing ones too.")
+            return dict(x)
+        values = list(x) if isinstance(x, list | tuple) else [x]
+        if len(values) != len(names):
+            raise DataError.about("graph", "input", takes=f"{len(names)} tensors ({', '.join(names)})",
+                                  because="so many inputs were declared", got=f"{len(values)}",
+                                  do="Pass a dict by name, or a list in that order.")
+        return dict(zip(names, values, strict=True))
+
+    def _check_input_names(self, given: Mapping[str, object]) -> None:
+        names = [item.name for item in self._spec.inputs]
+        for name in given:
+            if name not in names:
+                raise DataError.about("graph", "input", takes=f"{', '.join(names)}", because="these were declared",
+                                      got=repr(name), do=nearest(name, names))
+
+    def _only_input(self) -> InputSpec:
+        if self.nb_input != 1:
+            raise DataError.about("graph", "input", takes=f"{self.nb_input} inputs by name",
+                                  because="so many were declared", got="one without a name",
+                                  do="Pass a dict by name.")
+        return self._spec.inputs[0]
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), "spec": self._spec.to_dict()}
+
+
+def _refs(name: object, input: object, inputs: object) -> tuple[Ref, ...]:
+    """What a declaration reads: ``input``, or ``inputs``, where a string means one name."""
+    if input is not None and inputs:
+        raise NodeError.about("node", str(name), takes="input or inputs", because="both say what it reads",
+                              got=f"input={input!r} and inputs={inputs!r}", do="Leave one of them out.")
+    read = inputs if input is None else input
+    return tuple(parse(text) for text in (read if isinstance(read, list | tuple) else [read]))
+
+
+def _layer_spec(layer: Layer) -> LayerSpec:
+    config = layer.get_config()
+    return LayerSpec(config.pop("name", type(layer).__name__), config)
+
+
+def _last(item: InputSpec, shape: Shape | None) -> int | None:
+    """The last size of a shape, for an input whose last axis is a dim."""
+    return shape[-1] if shape and item.dtype == "float" and len(shape) == item.ndim > 1 else None
+
+
+def _check_input(item: InputSpec, value: TensorVariable) -> None:
+    if value.ndim != item.ndim:
+        raise ShapeError.about("input", item.name, takes=f"{item.ndim} axes", because=f"it has ndim={item.ndim}",
+                               got=f"a tensor of {value.ndim}", do="Reshape it, or declare another ndim.")
+    if item.dim is not None and value.type.shape[-1] not in (None, item.dim) and item.ndim > 1:
+        raise ShapeError.about("input", item.name, takes=f"{item.dim} values a row", because="that is its dim",
+                               got=str(value.type.shape[-1]), do="Mend the data, or declare another dim.")

@@ -1,0 +1,51 @@
+"""What containers have in common: values and parameters under the names of their parts, as ``part.name``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.tensor.variable import TensorVariable
+
+from recursive.errors import ConfigError
+from recursive.layers.core import Layer
+
+Tensors = TensorVariable | dict[str, TensorVariable]
+"""One tensor, or several by name."""
+
+
+def one_or_all(values: dict[str, object]) -> object:
+    """The value, where there is one; else all of them by name."""
+    return next(iter(values.values())) if len(values) == 1 else values
+
+
+def split(name: str) -> tuple[str, str]:
+    """``("node", "keep")`` for ``node.keep``."""
+    outer, _, inner = name.partition(".")
+    return outer, inner
+
+
+def inside(values: Mapping[str, TensorVariable], part: str) -> dict[str, TensorVariable]:
+    """The values that are called ``part.<name>``, by ``name``."""
+    return {inner: value for outer, inner, value in ((*split(name), value) for name, value in values.items())
+            if outer == part}
+
+
+def unique_params(layers: Mapping[str, Layer]) -> dict[str, SharedVariable]:
+    """Parameters as ``layer.param``; one that several layers hold is named after the first."""
+    found: dict[str, SharedVariable] = {}
+    seen = set()
+    for name, layer in layers.items():
+        for param_name, param in layer.named_params.items():
+            if id(param) not in seen:
+                seen.add(id(param))
+                found[f"{name}.{param_name}"] = param
+    return found
+
+
+def refuse_params(container: Layer, value: list[SharedVariable]) -> None:
+    """A container's parameters are its layers'; the empty list that every layer starts with is let pass."""
+    if value:
+        raise ConfigError.about("container", type(container).__name__, takes="no parameters of its own",
+                                because="they belong to its layers", got=f"{len(value)}",
+                                do="Assign to the params of a layer.")

@@ -1,0 +1,137 @@
+"""Layers one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.tensor.variable import TensorVariable
+
+from recursive.backend import Argument
+from recursive.errors import ConfigError
+from recursive.layers.core import Layer
+from recursive.layers.graph import Graph
+from recursive.layers.parts import Tensors, inside, one_or_all, refuse_params, split, unique_params
+from recursive.spec.shapes import Shape
+
+
+class Sequential(Layer):
+    """Layers one after another, each given the output of the one before.
+
+    Source: ``keras.layers.containers.Sequential`` of Keras 0.1.
+
+    >>> from recursive.layers.core import Activation, Dense
+    >>> chain = Sequential([Dense(4, 6), Activation("tanh"), Dense(2)])
+    >>> chain.get_output_shape_for((None, 4))
+    (None, 2)
+    """
+
+    def __init__(self, layers: Sequence[Layer] = ()):
+        self.layers: list[Layer] = []
+        super().__init__()
+        for layer in layers:
+            self.add(layer)
+
+    def add(self, layer: Layer) -> None:
+        """Put ``layer`` behind the last one.
+
+        Raises:
+            ConfigError: for something that is not a layer.
+        """
+        if not isinstance(layer, Layer):
+            raise ConfigError.about("Sequential", "add", takes="a layer", because="it calls it on a tensor",
+                                    got=repr(layer), do="Say add(Dense(6)), for example; a class needs its brackets.")
+        self.layers.append(layer)
+
+    @property
+    def revision(self) -> int:
+        """Grows whenever a layer is added, here or inside."""
+        return len(self.layers) + sum(layer.revision for layer in self.layers)
+
+    @property
+    def input_ndim(self) -> int | None:
+        """The number of axes of the input: what the first layer says that does not take any."""
+        return next((layer.input_ndim for layer in self.layers if layer.input_ndim is not None), None)
+
+    @property
+    def input_dim(self) -> int | None:
+        """The size of the last axis that the first layer takes."""
+        return self.layers[0].input_dim if self.layers else None
+
+    @property
+    def built(self) -> bool:
+        """Whether every layer has its parameters."""
+        return all(layer.built for layer in self.layers)
+
+    @property
+    def params(self) -> list[SharedVariable]:
+        """The parameters of all layers, each once."""
+        return list(self.named_params.values())
+
+    @params.setter
+    def params(self, value: list[SharedVariable]) -> None:
+        refuse_params(self, value)
+
+    @property
+    def named_params(self) -> dict[str, SharedVariable]:
+        """The parameters as ``layer_0.W``, ``layer_0.b``, ..."""
+        return unique_params({f"layer_{index}": layer for index, layer in enumerate(self.layers)})
+
+    def arguments(self) -> list[Argument]:
+        """What the first layer is given."""
+        self._check_layers()
+        first = self.layers[0]
+        return first.arguments() if first.input_ndim or isinstance(first, Graph) else super().arguments()
+
+    def _symbolic_input(self) -> Tensors:
+        return self.layers[0].input
+
+    def build(self, input_shape: Shape | dict[str, Shape] | None = None) -> None:
+        """Draw the parameters that depend on the input's shape; None is the shape that the first layer declares."""
+        if input_shape is None:
+            input_shape = one_or_all({argument.name: argument.shape for argument in self.arguments()})
+        self._check_layers()
+        for layer in self.layers:
+            layer.build(input_shape)
+            input_shape = layer.get_output_shape_for(input_shape)
+
+    def get_output_shape_for(self, input_shape: Shape | dict[str, Shape]) -> Shape:
+        for layer in self.layers:
+            input_shape = layer.get_output_shape_for(input_shape)
+        return input_shape
+
+    def __call__(self, x: Tensors, train: bool = False, **draws: TensorVariable) -> Tensors:
+        self._check_layers()
+        for index, layer in enumerate(self.layers):
+            x = layer(x, train=train, **inside(draws, f"layer_{index}"))
+        return x
+
+    @property
+    def draws(self) -> tuple[str, ...]:
+        """The draws of all layers, as ``layer_0.keep``, ..."""
+        return tuple(f"layer_{index}.{name}" for index, layer in enumerate(self.layers) for name in layer.draws)
+
+    def draw(self, name: str, size: Sequence) -> TensorVariable:
+        index, inner = split(name)
+        return self.layers[int(index.removeprefix("layer_"))].draw(inner, size)
+
+    def draw_shape(self, name: str, input_shape: Shape) -> Shape:
+        label, inner = split(name)
+        before = int(label.removeprefix("layer_"))
+        for layer in self.layers[:before]:
+            input_shape = layer.get_output_shape_for(input_shape)
+        return self.layers[before].draw_shape(inner, input_shape)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of what comes out of the last layer."""
+        self._check_layers()
+        return self.layers[-1].output_names
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), "layers": [layer.get_config() for layer in self.layers]}
+
+    def _check_layers(self) -> None:
+        if not self.layers:
+            raise ConfigError.about("Sequential", "layers", takes="at least one layer", because="it has no formula",
+                                    got="none", do="Say add(Dense(4, 6)), for example.")
