@@ -21,6 +21,7 @@ from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.traversal import ancestors
 from pytensor.raise_op import CheckAndRaise
+from pytensor.scan.op import Scan
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
@@ -120,21 +121,21 @@ def _openblas_flags() -> dict[str, str]:
 
 
 @contextmanager
-def _compiling(backend: str) -> Iterator[Mode]:
+def _compiling(backend: str, floats: str) -> Iterator[Mode]:
     """The mode of ``backend``, and PyTensor's configuration set for it while it compiles."""
     modes = {"python": ("py", "fast_compile"), "c": ("cvm", "fast_run"), "numba": ("numba", "fast_run")}
     flags = {"python": {"cxx": "", "mode": "FAST_COMPILE", "linker": "py"}, "c": _openblas_flags()}
-    with _quiet(), pytensor.config.change_flags(**flags.get(backend, {})):
+    with _running(backend, floats), pytensor.config.change_flags(**flags.get(backend, {})):
         yield pytensor.compile.mode.JAX if backend == "jax" else Mode(*modes[backend])
 
 
 @contextmanager
-def _running(backend: str) -> Iterator[None]:
-    """What holds while a function runs: JAX decides only then between float32 and float64. Let it agree with floatX."""
+def _running(backend: str, floats: str) -> Iterator[None]:
+    """What holds while a function is made and while it runs: JAX has a switch of its own for float64."""
     if backend == "jax":
         import jax
 
-        with jax.enable_x64(floatX() == "float64"), _quiet():
+        with jax.enable_x64(floats == "float64"), _quiet():
             yield
     else:
         with _quiet():
@@ -185,30 +186,50 @@ class Program:
         self.arguments = list(arguments)
         self.build = build
         self.backend = backend
+        self._floats = floatX()
         self._functions: dict[object, Callable] = {}
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
         shapes = tuple(array.shape for array in arrays) if self.backend == "jax" else None
         if shapes not in self._functions:
             self._functions[shapes] = self._compile(shapes)
-        with _running(self.backend):
+        with _running(self.backend, self._floats):
             return [np.asarray(value) for value in self._functions[shapes](*arrays)]
 
     def _compile(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:
         inputs = [tensor(argument.name, argument.dtype, shapes[index] if shapes else argument.shape)
                   for index, argument in enumerate(self.arguments)]
         outputs, updates = self.build(inputs)
-        updates = updates + draw_updates([*outputs, *(value for _, value in updates)])
-        with _compiling(self.backend) as mode:
-            return pytensor.function(inputs, outputs, updates=updates, mode=mode, on_unused_input="ignore")
+        return _function(inputs, outputs, updates, self.backend)
+
+
+def _function(inputs: list[TensorVariable], outputs: list[TensorVariable],
+              updates: list[tuple[SharedVariable, TensorVariable]], backend: str) -> Callable:
+    """The one call of ``pytensor.function``."""
+    computed = [*outputs, *(value for _, value in updates)]
+    if backend == "python":
+        _fuse_nothing_in_loops(computed)
+    with _compiling(backend, floatX()) as mode:
+        return pytensor.function(inputs, outputs, updates=[*updates, *draw_updates(computed)], mode=mode,
+                                 on_unused_input="ignore")
+
+
+def _fuse_nothing_in_loops(computed: list[TensorVariable]) -> None:
+    """Let plain Python run the steps of a loop operation by operation, as NumPy calls.
+
+    PyTensor 3.0 prepares a step for C whatever the mode outside: fused, each value would be a call of its own, which
+    is twenty times slower.
+    """
+    for variable in ancestors(computed):
+        if variable.owner is not None and isinstance(variable.owner.op, Scan):
+            variable.owner.op.mode = "FAST_COMPILE"
 
 
 def evaluate(outputs: Sequence[TensorVariable], values: dict[TensorVariable, np.ndarray],
              backend: str = "python") -> list[np.ndarray]:
     """The values of ``outputs`` for ``values`` of the inputs, compiled for this one call."""
-    with _compiling(backend) as mode:
-        function = pytensor.function(list(values), list(outputs), mode=mode, on_unused_input="ignore")
-    with _running(backend):
+    function = _function(list(values), list(outputs), [], backend)
+    with _running(backend, floatX()):
         return [np.asarray(value) for value in function(*values.values())]
 
 

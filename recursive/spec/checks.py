@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
 
 from recursive.errors import (
     DtypeError,
@@ -21,7 +20,7 @@ from recursive.errors import (
     UnknownNameError,
     nearest,
 )
-from recursive.spec.graph import KINDS, GraphSpec, InputSpec, NodeSpec, OutputSpec, StateSpec
+from recursive.spec.graph import KINDS, GraphSpec, InputSpec, Item, NodeSpec, OutputSpec
 from recursive.spec.names import Ref, check_name
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", "max")
@@ -29,8 +28,6 @@ MERGE_MODES = ("concat", "sum", "mul", "ave", "max")
 
 DTYPES = ("float", "int", "bool")
 """Dtypes of an input: ``float`` is PyTensor's floatX, ``int`` is int32."""
-
-Item = TypeVar("Item", InputSpec, StateSpec, NodeSpec, OutputSpec)
 
 
 def declare(spec: GraphSpec, item: Item) -> GraphSpec:
@@ -44,8 +41,7 @@ def declare(spec: GraphSpec, item: Item) -> GraphSpec:
     """
     for rule in DECLARATION_RULES:
         rule(spec, item)
-    field = KINDS[type(item)] + "s"
-    return spec.replace(**{field: (*getattr(spec, field), item)})
+    return spec.with_item(item)
 
 
 def feed(spec: GraphSpec, state: str, node: str) -> GraphSpec:
@@ -55,16 +51,16 @@ def feed(spec: GraphSpec, state: str, node: str) -> GraphSpec:
         UnknownNameError: where no such state was declared.
         StateError: where another node returns it already.
     """
-    known = {item.name: item for item in spec.states}
-    if state not in known:
+    place = next((place for place, item in enumerate(spec.states) if item.name == state), None)
+    if place is None:
         raise UnknownNameError.about("state", state, takes="a name given to add_state",
                                      because=f"node {node!r} returns it", got="an unknown name",
-                                     do=nearest(state, known))
-    if known[state].input not in (None, node):
+                                     do=nearest(state, (item.name for item in spec.states)))
+    before = spec.states[place].input
+    if before not in (None, node):
         raise StateError.about("state", state, takes="its value from one node", because="a state has one value a step",
-                               got=f"{known[state].input!r} and {node!r}", do="Merge the two nodes into one first.")
-    fed = StateSpec(state, known[state].dim, node)
-    return spec.replace(states=tuple(fed if item.name == state else item for item in spec.states))
+                               got=f"{before!r} and {node!r}", do="Merge the two nodes into one first.")
+    return spec.with_fed_state(place, node)
 
 
 def check(spec: GraphSpec) -> None:

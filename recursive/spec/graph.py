@@ -78,6 +78,9 @@ class OutputSpec:
     merge_mode: str = "concat"
 
 
+Item = InputSpec | StateSpec | NodeSpec | OutputSpec
+"""One declaration."""
+
 KINDS = {InputSpec: "input", StateSpec: "state", NodeSpec: "node", OutputSpec: "output"}
 """The word for each sort of declaration, as errors use it."""
 
@@ -117,6 +120,20 @@ class GraphSpec:
     def replace(self, **changes: object) -> GraphSpec:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+    def with_item(self, item: Item) -> GraphSpec:
+        """A copy with one more declaration. Names are carried over, so that declaring stays fast in large graphs."""
+        field_name = KINDS[type(item)] + "s"
+        grown = self.replace(**{field_name: (*getattr(self, field_name), item)})
+        vars(grown)["names"] = {item.name: KINDS[type(item)], **self.names}
+        return grown
+
+    def with_fed_state(self, place: int, node: str) -> GraphSpec:
+        """A copy in which the state at ``place`` is fed by ``node``; no name changes."""
+        state = dataclasses.replace(self.states[place], input=node)
+        fed = self.replace(states=(*self.states[:place], state, *self.states[place + 1:]))
+        vars(fed)["names"] = self.names
+        return fed
 
     def to_dict(self) -> dict[str, object]:
         """The declaration as JSON-ready data.

@@ -1,0 +1,171 @@
+"""What a picture shows of a GraphSpec: its parts, with their words, and the links between them.
+
+A part that lacks something says so in a line that ends in a question mark. Nothing here is about places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from recursive.errors import CycleError
+from recursive.spec.graph import KINDS, GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec, StateSpec
+from recursive.spec.history import resolve
+from recursive.spec.names import Ref
+from recursive.spec.order import ordered
+
+LONGEST = 36
+"""How many characters of a line below a name are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An input, a past value (``state``), a node or an output; ``lines`` are its words, its name first."""
+
+    kind: str
+    name: str
+    lines: tuple[str, ...]
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """``source`` is read by ``target`` at the same time (``now``), or remembered as it (``feedback``)."""
+
+    source: Part
+    target: Part
+    kind: str = "now"
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """The parts, each after what it reads at the same time, and the links between them."""
+
+    loop: bool
+    parts: tuple[Part, ...]
+    links: tuple[Link, ...]
+
+
+def sketch(spec: GraphSpec) -> Sketch:
+    """What to draw of ``spec``, whole or not.
+
+    >>> read = (PortSpec("input", (Ref("x"), Ref("h"))),)
+    >>> spec = GraphSpec(inputs=(InputSpec("x"),), states=(StateSpec("h", 6, "rec"),),
+    ...                  nodes=(NodeSpec("rec", LayerSpec("Dense"), read),), outputs=(OutputSpec("y", (Ref("rec"),)),))
+    >>> [f"{link.source.name} {link.kind} {link.target.name}" for link in sketch(spec).links]
+    ['x now rec', 'h_tm1 now rec', 'rec now y', 'rec feedback h_tm1']
+    """
+    known = _given(spec)
+    given = tuple(known.values()) if spec.inputs else (_nothing("input"), *known.values())
+    readers: list[Part] = []
+    links: list[Link] = []
+    for item in (*_in_order(spec), *spec.outputs):
+        refs = dict.fromkeys(resolve(spec, ref) for ref in item.refs)
+        reader = _reader(item, [f"reads {ref} ?" for ref in refs if ref not in known] if refs else ["reads ?"])
+        readers.append(reader)
+        links += [Link(known[ref], reader) for ref in refs if ref in known]
+        if reader.kind == "node":
+            known[Ref(item.name)] = reader
+    outputs = () if spec.outputs else (_nothing("output"),)
+    return Sketch(spec.loop, (*given, *readers, *outputs), (*links, *_feedback(spec, known)))
+
+
+def _in_order(spec: GraphSpec) -> tuple[NodeSpec, ...]:
+    """The nodes in the order in which they run; as declared, where there is no such order."""
+    try:
+        return ordered(spec)
+    except CycleError:
+        return spec.nodes
+
+
+def _reader(item: NodeSpec | OutputSpec, lost: Sequence[str]) -> Part:
+    """A node or an output; ``lost`` are the words for what it reads and nothing gives."""
+    return Part(KINDS[type(item)], item.name, (item.name, *_words(item), *lost), bool(lost))
+
+
+def _nothing(kind: str) -> Part:
+    return Part(kind, "?", ("?", kind), missing=True)
+
+
+# What a step is given
+
+
+def _given(spec: GraphSpec) -> dict[Ref, Part]:
+    """The inputs and past values that are read; a declared one that is not read is shown at its usual time."""
+    refs = {resolve(spec, ref) for item in (*spec.nodes, *spec.outputs) for ref in item.refs}
+    read: dict[str, list[Ref]] = {}
+    for ref in sorted(refs, reverse=True):
+        read.setdefault(ref.name, []).append(ref)
+    inputs = {ref: Part("input", str(ref), (str(ref), *_words(item)))
+              for item in spec.inputs for ref in read.get(item.name, [Ref(item.name)])}
+    states = {ref: _state(spec, ref, state) for name, state in _histories(spec).items()
+              for ref in read.get(name, [] if state.input == name else [Ref(name, -1)]) if ref.tap}
+    return inputs | states
+
+
+def _histories(spec: GraphSpec) -> dict[str, StateSpec]:
+    """Every past that could be read, as a state: those declared, and of each node its own."""
+    return {**{state.name: state for state in spec.states},
+            **{node.name: StateSpec(node.name, None, node.name) for node in spec.nodes}}
+
+
+def _state(spec: GraphSpec, ref: Ref, state: StateSpec) -> Part:
+    fed = spec.names.get(str(state.input)) == "node"
+    lines = (str(ref), *_words(state))
+    return Part("state", str(ref), lines if fed else (*lines, "fed by ?"), missing=not fed)
+
+
+def _feedback(spec: GraphSpec, known: Mapping[Ref, Part]) -> Iterator[Link]:
+    """A link from each node to the past values that it was."""
+    histories = _histories(spec)
+    for ref, part in known.items():
+        if part.kind == "state" and not part.missing:
+            yield Link(known[Ref(histories[ref.name].input)], part, "feedback", f"t{ref.tap}")
+
+
+# Words
+
+
+def _words(item: InputSpec | StateSpec | NodeSpec | OutputSpec) -> tuple[str, ...]:
+    """The lines below the name."""
+    if isinstance(item, NodeSpec):
+        return (_short(layer_text(item.layer)), *map(_short, _merges(item.ports)))
+    if isinstance(item, OutputSpec):
+        return (", ".join(["output", *_merges([item])]),)
+    dtype = getattr(item, "dtype", "float")
+    words = [KINDS[type(item)], "" if dtype == "float" else dtype, "" if item.dim is None else f"dim {item.dim}"]
+    return (", ".join(filter(None, words)),)
+
+
+def _merges(reads: Sequence[PortSpec | OutputSpec]) -> list[str]:
+    """How several values become one, port by port; a port is named where there is more than one."""
+    texts = [(read.name, f"{read.merge_mode} of {len(read.refs)}") for read in reads if len(read.refs) > 1]
+    return [f"{name}: {text}" if len(reads) > 1 else text for name, text in texts]
+
+
+def layer_text(layer: LayerSpec) -> str:
+    """A layer in a few words: its class, its sizes and its activation.
+
+    >>> layer_text(LayerSpec("Dense", {"input_dim": 4, "output_dim": 6, "activation": "tanh"}))
+    'Dense 4 -> 6, tanh'
+    >>> layer_text(LayerSpec("Activation", {"activation": "tanh"})), layer_text(LayerSpec("Dropout", {"p": 0.5}))
+    ('Activation tanh', 'Dropout 0.5')
+    """
+    sizes = _sizes(layer.config)
+    function = layer.config.get("activation")
+    words = [str(getattr(function, "__name__", function))] if function not in (None, "linear") else []
+    words += [str(layer.config["p"])] if "p" in layer.config else []
+    words += [f"{len(layer.config['layers'])} layers"] if isinstance(layer.config.get("layers"), list) else []
+    return ", ".join([" ".join([layer.class_name, *sizes, *words[:not sizes]]), *words[not sizes:]])
+
+
+def _sizes(config: Mapping[str, object]) -> list[str]:
+    """``["4 -> 6"]``, or less where less is known."""
+    before, after = config.get("input_dim"), config.get("output_dim")
+    return [] if after is None else [f"-> {after}" if before is None else f"{before} -> {after}"]
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else text[:LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"

@@ -1,0 +1,467 @@
+"""Pictures of a step: what is in them, that nothing lies on anything else, and the files."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from html import unescape
+from itertools import combinations, pairwise
+
+import pytest
+
+from recursive.drawing import Arrow, Box, Layout, draw, layout
+from recursive.drawing.grid import LINE_SIZE, NAME_SIZE, TITLE, TITLE_ROOM, TITLE_START, text_width
+from recursive.errors import ConfigError, MissingPackageError
+from recursive.spec.checks import declare, feed
+from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec, StateSpec
+from recursive.spec.names import Ref, parse
+
+needs_matplotlib = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib draws")
+
+
+# Specs
+
+
+def start(inputs: dict[str, int | None], states: dict[str, int] | None = None, loop: bool = True) -> GraphSpec:
+    spec = GraphSpec(loop=loop)
+    for name, dim in inputs.items():
+        spec = declare(spec, InputSpec(name, dim=dim))
+    for name, dim in (states or {}).items():
+        spec = declare(spec, StateSpec(name, dim))
+    return spec
+
+
+def node(spec: GraphSpec, name: str, layer: LayerSpec, reads: str, merge: str = "concat", state: str | None = None,
+         output: bool = False) -> GraphSpec:
+    port = PortSpec("input", tuple(map(parse, reads.split())), merge)
+    spec = declare(spec, NodeSpec(name, layer, (port,)))
+    if state:
+        spec = feed(spec, state, name)
+    return declare(spec, OutputSpec(name, (Ref(name),))) if output else spec
+
+
+def output(spec: GraphSpec, name: str, reads: str, merge: str = "concat") -> GraphSpec:
+    return declare(spec, OutputSpec(name, tuple(map(parse, reads.split())), merge))
+
+
+def dense(before: int | None, after: int, activation: str = "linear") -> LayerSpec:
+    return LayerSpec("Dense", {"input_dim": before, "output_dim": after, "activation": activation})
+
+
+def activation(name: str) -> LayerSpec:
+    return LayerSpec("Activation", {"activation": name})
+
+
+def vanilla() -> GraphSpec:
+    """The network of keras issue 620."""
+    spec = start({"input": None}, {"h": 6})
+    spec = node(spec, "i2h", dense(4, 6), "input")
+    spec = node(spec, "h2h", dense(6, 6), "h")
+    return node(spec, "rec", activation("tanh"), "i2h h2h", "sum", state="h", output=True)
+
+
+def stacked() -> GraphSpec:
+    spec = start({"x": 4}, {"h1": 6, "h2": 5})
+    spec = node(spec, "rec1", dense(10, 6, "tanh"), "x h1", state="h1")
+    spec = node(spec, "rec2", dense(11, 5, "tanh"), "rec1 h2", state="h2")
+    return node(spec, "y", dense(5, 2, "softmax"), "rec2", output=True)
+
+
+def taps() -> GraphSpec:
+    """Bare h is h_tm1; rec feeds h, so rec_tm1 is h_tm1 too; i2h_tm1 is the past of a node."""
+    spec = start({"x": 4}, {"h": 6, "slow": 3})
+    for name, read in {"i2h": "x", "past": "x_tm2", "near": "h", "far": "h_tm3"}.items():
+        spec = node(spec, name, dense(4, 6), read)
+    spec = node(spec, "rec", activation("tanh"), "i2h past near far", "sum", state="h")
+    spec = node(spec, "slower", dense(9, 3, "sigmoid"), "rec_tm1 slow i2h_tm1", state="slow")
+    return node(spec, "out", dense(9, 2), "rec slower", output=True)
+
+
+def twenty() -> GraphSpec:
+    """An LSTM, gate by gate, and what may stand on it: twenty nodes."""
+    spec, same = start({"x": 8}, {"h": 16, "c": 16}), LayerSpec("Identity")
+    for gate in "ifog":
+        spec = node(spec, f"x2{gate}", dense(8, 16), "x")
+        spec = node(spec, f"h2{gate}", dense(16, 16), "h")
+        spec = node(spec, f"gate_{gate}", activation("sigmoid"), f"x2{gate} h2{gate}", "sum")
+    spec = node(spec, "keep", same, "gate_f c", "mul")
+    spec = node(spec, "write", same, "gate_i gate_g", "mul")
+    spec = node(spec, "cell", same, "keep write", "sum", state="c")
+    spec = node(spec, "squashed", activation("tanh"), "cell")
+    spec = node(spec, "hidden", same, "gate_o squashed", "mul", state="h", output=True)
+    spec = node(spec, "dropped", LayerSpec("Dropout", {"p": 0.5}), "hidden")
+    spec = node(spec, "policy", dense(16, 10, "softmax"), "dropped", output=True)
+    return node(spec, "value", dense(16, 1), "hidden", output=True)
+
+
+def graph() -> GraphSpec:
+    spec = start({"picture": 64, "words": None}, loop=False)
+    spec = node(spec, "embedded", LayerSpec("Embedding", {"input_dim": 1000, "output_dim": 8}), "words")
+    spec = node(spec, "seen", dense(64, 8, "relu"), "picture")
+    spec = node(spec, "both", dense(16, 8, "relu"), "embedded seen")
+    spec = node(spec, "score", dense(8, 1, "sigmoid"), "both")
+    return output(output(spec, "answer", "score"), "mixed", "both seen", "ave")
+
+
+def wide() -> GraphSpec:
+    spec, names = start({"x": 4}, {"h": 32}), [f"part_{index}" for index in range(8)]
+    for name in names:
+        spec = node(spec, name, dense(36, 4, "tanh"), "x h")
+    return node(spec, "all", dense(32, 32), " ".join(names), state="h", output=True)
+
+
+def incomplete() -> GraphSpec:
+    """Nothing feeds c, and nothing comes out."""
+    spec = start({"x": 4}, {"h": 6, "c": 6})
+    return node(spec, "rec", dense(10, 6, "tanh"), "x h", state="h")
+
+
+def broken() -> GraphSpec:
+    """Names that nobody declared, a cycle, a node that reads nothing, a state fed by nobody known."""
+    def made(name: str, *refs: str) -> NodeSpec:
+        return NodeSpec(name, dense(None, 3), (PortSpec("input", tuple(map(parse, refs))),))
+
+    nodes = (made("a", "b", "x"), made("b", "a", "who_tm1", "s"), made("c"))
+    return GraphSpec(inputs=(InputSpec("x"),), states=(StateSpec("s", 3, "nobody"),), nodes=nodes,
+                     outputs=(OutputSpec("y", (Ref("z"),)),))
+
+
+def long_names() -> GraphSpec:
+    spec = start({"a_rather_long_name_of_an_input": 4}, {"HIDDEN_STATE_OF_THE_MWMWMW": 6})
+    layer = LayerSpec("MyOwnLayerWithAVeryLongNameIndeedSoLong", {"output_dim": 100, "activation": "$x_1$ & <b>"})
+    spec = node(spec, "zwischengr\N{LATIN SMALL LETTER O WITH DIAERESIS}\N{LATIN SMALL LETTER SHARP S}en", layer,
+                "a_rather_long_name_of_an_input HIDDEN_STATE_OF_THE_MWMWMW", state="HIDDEN_STATE_OF_THE_MWMWMW")
+    return node(spec, "costs", LayerSpec("Priced", {"activation": "$x_1$ & <b>"}),
+                "HIDDEN_STATE_OF_THE_MWMWMW_tm12", output=True)
+
+
+def drawn_at_random(seed: int) -> GraphSpec:
+    draw_from = random.Random(seed)
+    states = {f"s{index}": 3 for index in range(draw_from.randint(0, 4))}
+    spec = start({f"x{index}": 3 for index in range(draw_from.randint(1, 3))}, states)
+    for index in range(draw_from.randint(1, 16)):
+        reads = sorted({draw_from.choice(list(spec.names)) for _ in range(draw_from.randint(1, 4))})
+        late = [f"{name}_tm{draw_from.randint(1, 3)}" if draw_from.random() < 0.15 else name for name in reads]
+        spec = node(spec, f"n{index}", dense(3, 3), " ".join(late), "sum", output=draw_from.random() < 0.2,
+                    state=f"s{index}" if f"s{index}" in states else None)
+    return spec
+
+
+SPECS = {spec.__name__: spec() for spec in (
+    vanilla, stacked, taps, twenty, graph, wide, incomplete, broken, long_names, GraphSpec)}
+SPECS |= {f"random_{seed}": drawn_at_random(seed) for seed in range(15)}
+LAYOUTS = {name: layout(spec) for name, spec in SPECS.items()}
+
+every_layout = pytest.mark.parametrize("found", LAYOUTS.values(), ids=LAYOUTS)
+every_spec = pytest.mark.parametrize("name", [name for name in SPECS if not name.startswith("random")])
+
+
+# Rectangles: left, bottom, right, top
+
+Rectangle = tuple[float, float, float, float]
+
+
+def rectangle(box: Box) -> Rectangle:
+    return box.x, box.y, box.x + box.width, box.y + box.height
+
+
+def overlap(one: Rectangle, other: Rectangle, slack: float = 1e-6) -> bool:
+    return (one[0] < other[2] - slack and other[0] < one[2] - slack
+            and one[1] < other[3] - slack and other[1] < one[3] - slack)
+
+
+def reach(arrow: Arrow) -> list[Rectangle]:
+    """Rectangles, a little thick, that the arrow does not leave between its points: curves stay inside them."""
+    return [(min(x, to_x) - 1e-3, min(y, to_y) - 1e-3, max(x, to_x) + 1e-3, max(y, to_y) + 1e-3)
+            for (x, y), (to_x, to_y) in pairwise(arrow.points)]
+
+
+def labels(found: Layout) -> list[Rectangle]:
+    sizes = [(*arrow.label_at, text_width(arrow.label, LINE_SIZE) / 2) for arrow in found.arrows if arrow.label_at]
+    return [(x - half, y - 0.06, x + half, y + 0.06) for x, y, half in sizes]
+
+
+def title(found: Layout) -> list[Rectangle]:
+    if found.step is None:
+        return []
+    length, (x, y, _, top) = text_width(TITLE, LINE_SIZE), rectangle(found.step)
+    along, across = (TITLE_START, TITLE_START + length), (TITLE_ROOM / 2 - 0.06, TITLE_ROOM / 2 + 0.06)
+    return [(x + across[0], y + along[0], x + across[1], y + along[1]) if found.rising
+            else (x + along[0], top - across[1], x + along[1], top - across[0])]
+
+
+# Nothing lies on anything else
+
+
+@every_layout
+def test_no_two_boxes_overlap(found):
+    assert not [pair for pair in combinations(found.boxes, 2) if overlap(*map(rectangle, pair))]
+
+
+@every_layout
+def test_no_arrow_runs_through_a_box(found):
+    through = [(arrow, box) for arrow in found.arrows for box in found.boxes for part in reach(arrow)
+               if overlap(part, rectangle(box), slack=2e-3)]
+    assert not through
+
+
+@every_layout
+def test_no_label_and_no_title_lies_on_a_box_or_an_arrow(found):
+    words = [*labels(found), *title(found)]
+    taken = [*map(rectangle, found.boxes), *(part for arrow in found.arrows for part in reach(arrow))]
+    assert not [(text, other) for text in words for other in taken if overlap(text, other)]
+    assert not [pair for pair in combinations(words, 2) if overlap(*pair)]
+
+
+@every_layout
+def test_everything_lies_inside_the_picture(found):
+    frames = [found.step] if found.step else []
+    parts = [*map(rectangle, [*found.boxes, *frames]), *labels(found),
+             *(part for arrow in found.arrows for part in reach(arrow))]
+    assert all(min(part[:2]) > 0 and part[2] < found.width and part[3] < found.height for part in parts)
+
+
+@every_layout
+def test_the_frame_holds_the_nodes_and_nothing_else(found):
+    if found.step is None:
+        return
+    for box in found.boxes:
+        left, bottom, right, top = rectangle(box)
+        outer = rectangle(found.step)
+        inside = outer[0] < left and outer[1] < bottom and right < outer[2] and top < outer[3]
+        assert inside == (box.kind == "node")
+        assert inside or not overlap(rectangle(box), outer)
+
+
+# The order of time
+
+
+@every_layout
+def test_each_box_is_behind_what_it_reads_at_the_same_time(found):
+    for arrow in found.arrows:
+        before, after = rectangle(arrow.source), rectangle(arrow.target)
+        if arrow.kind == "now":
+            assert before[2 + found.rising] < after[found.rising]
+
+
+@every_layout
+def test_arrows_begin_and_end_at_their_boxes(found):
+    along, across = (1, 0) if found.rising else (0, 1)
+    for arrow in found.arrows:
+        first, last = arrow.points[0], arrow.points[-1]
+        source, target = rectangle(arrow.source), rectangle(arrow.target)
+        assert (first[along], last[along]) == pytest.approx((source[along + 2], target[along]))
+        assert source[across] < first[across] < source[across + 2]
+        assert target[across] < last[across] < target[across + 2]
+
+
+@every_layout
+def test_feedback_runs_outside_everything(found):
+    across = 0 if found.rising else 1
+    for arrow in found.arrows:
+        if arrow.kind == "feedback":
+            places = [point[across] for point in arrow.points]
+            edges = [rectangle(box)[across + 2 * found.rising] for box in (*found.boxes, found.step)]
+            assert max(places) > max(edges) if found.rising else min(places) < min(edges)
+
+
+def test_time_flows_to_the_right_unless_that_is_too_wide():
+    assert not LAYOUTS["vanilla"].rising
+    assert LAYOUTS["vanilla"].width < 8
+    assert LAYOUTS["twenty"].rising
+
+
+def test_arrows_do_not_cross_where_they_need_not():
+    places = {box.name: box.x for box in LAYOUTS["graph"].boxes if box.kind != "output"}
+    assert (places["words"] < places["picture"]) == (places["embedded"] < places["seen"])
+
+
+# What is shown
+
+
+def arrows(name: str, kind: str) -> set[tuple[str, str, str]]:
+    return {(arrow.source.name, arrow.label, arrow.target.name) for arrow in LAYOUTS[name].arrows
+            if arrow.kind == kind}
+
+
+def lines(name: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    return {(box.kind, box.name): box.lines[1:] for box in LAYOUTS[name].boxes}
+
+
+def test_each_feedback_is_labelled_with_its_tap():
+    assert arrows("vanilla", "feedback") == {("rec", "t-1", "h_tm1")}
+    assert arrows("stacked", "feedback") == {("rec1", "t-1", "h1_tm1"), ("rec2", "t-1", "h2_tm1")}
+    assert arrows("taps", "feedback") == {("rec", "t-1", "h_tm1"), ("rec", "t-3", "h_tm3"),
+                                          ("slower", "t-1", "slow_tm1"), ("i2h", "t-1", "i2h_tm1")}
+
+
+def test_a_bare_state_and_the_past_of_its_node_are_the_same_box():
+    read = {(source, target) for source, _, target in arrows("taps", "now")}
+    assert {("h_tm1", "near"), ("h_tm1", "slower"), ("h_tm3", "far"), ("x_tm2", "past")} <= read
+    assert ("state", "rec_tm1") not in lines("taps")
+
+
+def test_boxes_say_their_layers_sizes_and_merges():
+    assert lines("vanilla") == {
+        ("input", "input"): ("input",), ("state", "h_tm1"): ("state, dim 6",), ("node", "i2h"): ("Dense 4 -> 6",),
+        ("node", "h2h"): ("Dense 6 -> 6",), ("node", "rec"): ("Activation tanh", "sum of 2"),
+        ("output", "rec"): ("output",)}
+    assert lines("twenty")["node", "dropped"] == ("Dropout 0.5",)
+    assert lines("twenty")["node", "policy"] == ("Dense 16 -> 10, softmax",)
+    assert lines("graph")["output", "mixed"] == ("output, ave of 2",)
+
+
+def test_several_ports_are_told_apart_by_name():
+    refs = (Ref("x"), Ref("h"))
+    ports = (PortSpec("query", refs, "sum"), PortSpec("key", refs[:1]), PortSpec("value", refs))
+    both = NodeSpec("both", LayerSpec("Attention"), ports)
+    found = layout(GraphSpec(inputs=(InputSpec("x", dtype="int"), InputSpec("h")), nodes=(both,)))
+    assert found.boxes[2].lines == ("both", "Attention", "query: sum of 2", "value: concat of 2")
+    assert found.boxes[0].lines == ("x", "input, int")
+    assert len(found.arrows) == 2
+
+
+def test_sizes_that_are_not_known_yet_and_containers_are_said_briefly():
+    spec = node(start({"x": 4}), "late", LayerSpec("Dense", {"input_dim": None, "output_dim": 6}), "x")
+    spec = node(spec, "chain", LayerSpec("Sequential", {"layers": [{}, {}]}), "late")
+    spec = node(spec, "own", LayerSpec("Activation", {"activation": len}), "chain")
+    assert [box.lines[1] for box in layout(spec).boxes[1:4]] == ["Dense -> 6", "Sequential 2 layers", "Activation len"]
+
+
+def test_a_state_that_nobody_reads_is_shown():
+    spec = node(start({"x": 4}, {"h": 6}), "rec", dense(4, 6), "x", state="h", output=True)
+    assert ("h_tm1", "t-1") in {(arrow.target.name, arrow.label) for arrow in layout(spec).arrows}
+
+
+def test_a_graph_has_neither_a_loop_nor_past_values():
+    found = LAYOUTS["graph"]
+    assert found.step is None
+    assert {arrow.kind for arrow in found.arrows} == {"now"}
+    assert sorted(box.name for box in found.boxes if box.kind == "output") == ["answer", "mixed"]
+
+
+def test_what_is_missing_is_marked():
+    missing = {box.name: box.lines[-1] for box in LAYOUTS["incomplete"].boxes if box.missing}
+    assert missing == {"c_tm1": "fed by ?", "?": "output"}
+    missing = {box.name: box.lines[-1] for box in LAYOUTS["broken"].boxes if box.missing}
+    assert missing == {"s_tm1": "fed by ?", "a": "reads b ?", "b": "reads who_tm1 ?", "c": "reads ?", "y": "reads z ?"}
+    assert [box.missing for box in LAYOUTS["GraphSpec"].boxes] == [True, True]
+
+
+def test_a_whole_network_misses_nothing():
+    assert not [box for name in ("vanilla", "stacked", "taps", "twenty", "graph", "wide")
+                for box in LAYOUTS[name].boxes if box.missing]
+
+
+# Files
+
+
+def svg(name: str, path, dark: bool = False) -> bytes:
+    draw(SPECS[name], path / "step.svg", dark=dark)
+    return (path / "step.svg").read_bytes()
+
+
+@needs_matplotlib
+@every_spec
+def test_every_line_is_text_in_the_svg(name, tmp_path):
+    written = {unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg(name, tmp_path).decode())}
+    found = LAYOUTS[name]
+    assert written == {line for box in found.boxes for line in box.lines} | {
+        arrow.label for arrow in found.arrows if arrow.label} | ({TITLE} if found.step else set())
+
+
+@needs_matplotlib
+@pytest.mark.parametrize("dark", [False, True])
+def test_two_runs_write_the_same_bytes(dark, tmp_path):
+    assert svg("taps", tmp_path, dark) == svg("taps", tmp_path, dark)
+    assert b"dc:date" not in svg("taps", tmp_path, dark)
+    assert svg("taps", tmp_path, dark) != svg("taps", tmp_path, not dark)
+
+
+@needs_matplotlib
+def test_settings_of_the_user_neither_show_nor_change(tmp_path):
+    import matplotlib
+
+    plain = svg("vanilla", tmp_path)
+    with matplotlib.rc_context({"text.usetex": True, "font.size": 30, "svg.hashsalt": "salt", "lines.linewidth": 9}):
+        before = dict(matplotlib.rcParams)
+        assert svg("vanilla", tmp_path) == plain
+        assert dict(matplotlib.rcParams) == before
+
+
+@needs_matplotlib
+@every_spec
+def test_every_line_fits_into_its_box(name):
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.font_manager import FontProperties
+
+    renderer = RendererAgg(10, 10, 72)
+    for box in LAYOUTS[name].boxes:
+        for index, line in enumerate(box.lines):
+            font = FontProperties(size=LINE_SIZE if index else NAME_SIZE, weight="normal" if index else "bold")
+            width, _, _ = renderer.get_text_width_height_descent(line, font, ismath=False)
+            assert width / 72 < box.width - 0.05, line
+
+
+@needs_matplotlib
+def test_a_png_is_as_wide_as_the_layout_at_150_dots_an_inch(tmp_path):
+    draw(SPECS["incomplete"], str(tmp_path / "step.PNG"), dark=True)
+    head = (tmp_path / "step.PNG").read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(head[16:20], "big") == int(LAYOUTS["incomplete"].width * 150)
+
+
+@pytest.mark.parametrize("name", ["step.jpg", "step", "svg"])
+def test_another_ending_is_refused(name, tmp_path):
+    with pytest.raises(ConfigError, match=r"ends in \.png or \.svg"):
+        draw(SPECS["vanilla"], tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_matplotlib_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'recursive-rnn\[examples\]'"):
+        draw(SPECS["vanilla"], tmp_path / "step.svg")
+
+
+# In a process of its own
+
+SCRIPT = """
+import json
+import sys
+import recursive.drawing
+from recursive.spec.graph import GraphSpec
+loaded = {"pytensor", "numpy", "matplotlib"} & set(sys.modules)
+assert not loaded, loaded
+spec = GraphSpec.from_dict(json.loads(sys.argv[1]))
+print(recursive.drawing.layout(spec))
+if len(sys.argv) > 2:
+    recursive.drawing.draw(spec, sys.argv[2])
+    loaded = {"pytensor", "matplotlib.pyplot"} & set(sys.modules)
+    assert not loaded, loaded
+"""
+
+
+def run(*arguments: object) -> str:
+    """What the script prints, where strings hash otherwise than here."""
+    return subprocess.run([sys.executable, "-c", SCRIPT, *map(str, arguments)], check=True, text=True,
+                          capture_output=True, env={**os.environ, "PYTHONHASHSEED": "620"}).stdout.strip()
+
+
+def as_json(spec: GraphSpec) -> str:
+    return json.dumps(spec.to_dict())
+
+
+def test_importing_the_drawing_loads_no_tensors_and_each_process_lays_out_alike():
+    assert run(as_json(SPECS["twenty"])) == str(LAYOUTS["twenty"])
+
+
+@needs_matplotlib
+def test_drawing_loads_neither_tensors_nor_pyplot_and_each_process_writes_alike(tmp_path):
+    run(as_json(SPECS["taps"]), tmp_path / "other.svg")
+    assert (tmp_path / "other.svg").read_bytes() == svg("taps", tmp_path)
