@@ -64,6 +64,10 @@ def as_array(kind: str, name: str, value: object, dtype: str) -> np.ndarray:
                                got=f"dtype {array.dtype}", do="Convert it first.")
     with np.errstate(invalid="ignore", over="ignore"):
         cast = array.astype(dtype)
+    if cast.dtype.kind == "f" and not np.array_equal(np.isfinite(cast), np.isfinite(array)):
+        raise DtypeError.about(kind, name, takes=f"numbers that fit {dtype}", because="it was declared so",
+                               got=f"values of {array.dtype} that a cast would make infinite",
+                               do="Scale them first, or set floatX to float64.")
     if cast.dtype.kind != "f" and not np.array_equal(cast, array):
         raise DtypeError.about(kind, name, takes=f"whole numbers that fit {dtype}", because="it was declared so",
                                got=f"values of {array.dtype} that a cast would change",
@@ -89,7 +93,7 @@ def check_rows(arrays: Arrays) -> int:
         DataError: for numbers that differ, or 0.
     """
     rows = {name: len(array) for name, array in arrays.items()}
-    if len(set(rows.values())) > 1 or 0 in rows.values():
+    if len(set(rows.values())) != 1 or 0 in rows.values():
         raise DataError.about("data", " and ".join(rows), takes="arrays of one number of rows, 1 or more",
                               because="row i of each belongs to example i",
                               got=", ".join(f"{name}: {count}" for name, count in rows.items()),

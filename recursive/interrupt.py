@@ -6,30 +6,34 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 @contextmanager
 def between_batches() -> Iterator[Callable[[], None]]:
-    """While inside, the first Ctrl-C is kept until the yielded function is called, which then raises it.
+    """While inside, the first Ctrl-C is kept until the yielded function is called, or until the end.
 
-    A second Ctrl-C is raised at once. Outside the main thread signals do not arrive, and nothing is changed.
+    It then goes to whoever would have had it: Python, which raises KeyboardInterrupt, or the user's own handler.
+    A second Ctrl-C goes there at once. Outside the main thread, where signals do not arrive, and in a process that
+    ignores Ctrl-C, nothing is changed.
     """
-    pressed: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
         yield lambda: None
         return
-    usual = signal.getsignal(signal.SIGINT)
+    kept: list[tuple[int, FrameType | None]] = []
 
-    def keep(number: int, frame: object) -> None:
-        pressed.append(number)
+    def keep(number: int, frame: FrameType | None) -> None:
+        kept.append((number, frame))
         signal.signal(signal.SIGINT, usual)
 
     def check() -> None:
-        if pressed:
-            raise KeyboardInterrupt
+        if kept:
+            usual(*kept.pop())
 
     signal.signal(signal.SIGINT, keep)
     try:
         yield check
+        check()
     finally:
         signal.signal(signal.SIGINT, usual)

@@ -9,6 +9,8 @@ from operator import add, mul
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
+from recursive.backend import floatX
+
 
 def merge(tensors: Sequence[TensorVariable], mode: str) -> TensorVariable:
     """``tensors`` merged by ``mode``; a single one is passed on as it is.
@@ -17,7 +19,14 @@ def merge(tensors: Sequence[TensorVariable], mode: str) -> TensorVariable:
     >>> merge([pt.constant(np.ones((3, 4))), pt.constant(np.ones((3, 6)))], "concat").type.shape
     (3, 10)
     """
-    return tensors[0] if len(tensors) == 1 else MERGES[mode](tensors)
+    return tensors[0] if len(tensors) == 1 else MERGES[mode](_of_one_dtype(tensors))
+
+
+def _of_one_dtype(tensors: Sequence[TensorVariable]) -> Sequence[TensorVariable]:
+    """All in floatX where they differ: float32 and int32 would make float64, which a loop of float32 refuses."""
+    if len({tensor.dtype for tensor in tensors}) == 1:
+        return tensors
+    return [tensor.astype(floatX()) for tensor in tensors]
 
 
 def concat(tensors: Sequence[TensorVariable]) -> TensorVariable:

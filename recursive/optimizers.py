@@ -7,6 +7,7 @@ variables, made once and kept, so that a function which is compiled again goes o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 
 import numpy as np
 import pytensor
@@ -48,7 +49,7 @@ class Optimizer:
         """The gradients of ``loss``, clipped; zeros for a parameter that ``loss`` does not depend on."""
         gradients = pytensor.grad(loss, list(params), disconnected_inputs="ignore")
         if self.clipnorm > 0:
-            norm = pt.sqrt(sum(pt.sqr(gradient).sum() for gradient in gradients))
+            norm = _norm(gradients)
             gradients = [pt.switch(norm >= self.clipnorm, gradient * self.clipnorm / norm, gradient)
                          for gradient in gradients]
         return gradients
@@ -183,6 +184,13 @@ def get(identifier: str | Optimizer, kwargs: dict[str, object] | None = None) ->
                                 because="it keeps numbers beside the parameters", got=repr(identifier),
                                 do=nearest("", OPTIMIZERS))
     return registry.lookup("optimizer", identifier.lower(), OPTIMIZERS)(**(kwargs or {}))
+
+
+def _norm(gradients: Sequence[TensorVariable]) -> TensorVariable:
+    """The norm over all of them together, measured in units of the largest, so that no square overflows."""
+    largest = reduce(pt.maximum, [abs(gradient).max() for gradient in gradients])
+    unit = pt.switch(largest > 0, largest, pt.ones_like(largest))
+    return unit * pt.sqrt(sum(pt.sqr(gradient / unit).sum() for gradient in gradients))
 
 
 def _like(new: TensorVariable, old: SharedVariable) -> TensorVariable:

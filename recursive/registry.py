@@ -21,7 +21,7 @@ def lookup(kind: str, identifier: object, table: Mapping[str, Thing]) -> Thing:
     """
     if callable(identifier):
         return identifier
-    if identifier not in table:
+    if not isinstance(identifier, str) or identifier not in table:
         raise UnknownNameError.about(kind, str(identifier), takes="a known name or a function",
                                      because="it is looked up by name", got=repr(identifier),
                                      do=nearest(str(identifier), table))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import h5py
@@ -22,8 +22,14 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
     """Let ``write`` fill a new file beside ``path``, then put it in its place in one move.
 
     A process that is killed leaves the old file or the new one, never half of one.
+
+    Raises:
+        ConfigError: where the folder does not exist.
     """
-    path = Path(path)
+    path = Path(path).resolve()
+    if not path.parent.is_dir():
+        raise ConfigError.about("file", str(path), takes="a folder that exists", because="it is written there",
+                                got="none", do=f"Make {path.parent} first.")
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
     try:
@@ -69,7 +75,7 @@ def load_weights(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]
                                  got="no such file", do="Look at the path again.")
     try:
         found = reader(path, groups)
-    except (OSError, KeyError, safetensors.SafetensorError) as error:
+    except (OSError, LookupError, TypeError, ValueError, safetensors.SafetensorError) as error:
         raise WeightsError.about("file", str(path), takes="a whole file of weights for this model",
                                  because="every parameter is read from it", got=f"one that cannot be read ({error})",
                                  do="Save it again from a model of the same declaration.") from error
@@ -103,12 +109,25 @@ def _write_h5(path: str, groups: Groups) -> None:
 
 def _read_h5(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
     with h5py.File(path, "r") as file:
-        return {group: [file[group][f"param_{index}"][()] for index in range(int(file[group].attrs["nb_params"]))]
-                for group in groups}
+        if set(file) != set(groups):
+            raise KeyError(f"its groups differ in {sorted(set(file) ^ set(groups))}")
+        return {group: list(_read_group(file[group], list(named))) for group, named in groups.items()}
+
+
+def _read_group(group: h5py.Group, names: list[str]) -> Iterator[np.ndarray]:
+    """The arrays of a group in their order; names are compared where the file has any, which 2015's had not."""
+    for index in range(int(group.attrs["nb_params"])):
+        dataset = group[f"param_{index}"]
+        name = dataset.attrs.get("name")
+        if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
+            raise ValueError(f"param_{index} of {group.name} is no array of numbers")
+        if name is not None and index < len(names) and name != names[index]:
+            raise ValueError(f"param_{index} of {group.name} is {name}, not {names[index]}")
+        yield dataset[()]
 
 
 def _write_safetensors(path: str, groups: Groups) -> None:
-    arrays = {f"{group}/{name}": np.ascontiguousarray(array)
+    arrays = {f"{group}/{name}": np.asarray(array, order="C")
               for group, named in groups.items() for name, array in named.items()}
     safetensors.numpy.save_file(arrays, path)
 

@@ -258,7 +258,7 @@ def test_a_loss_that_is_not_finite_restores_the_end_of_the_last_good_epoch():
     for value, state in zip(kept, [*chain.params, *chain.optimizer.state], strict=True):
         assert np.array_equal(state.get_value(), value)
     exploding = model(SGD(lr=30.0))
-    with np.errstate(all="ignore"), pytest.raises(errors.DivergenceError, match="end of epoch [0-9]+"):
+    with np.errstate(all="ignore"), pytest.raises(errors.DivergenceError, match=r"end of epoch [0-9]+"):
         exploding.fit(X, 10 * Y, nb_epoch=5000, verbose=0, shuffle=False)
     assert np.isfinite(exploding.test_on_batch(X, Y))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from recursive.errors import (
+    ConfigError,
     DtypeError,
     DuplicateNameError,
     MergeError,
@@ -20,7 +21,7 @@ from recursive.errors import (
     UnknownNameError,
     nearest,
 )
-from recursive.spec.graph import KINDS, GraphSpec, InputSpec, Item, NodeSpec, OutputSpec
+from recursive.spec.graph import KINDS, GraphSpec, InputSpec, Item, NodeSpec, OutputSpec, StateSpec
 from recursive.spec.names import Ref, check_name
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", "max")
@@ -135,14 +136,35 @@ def merge_mode_is_known(spec: GraphSpec, item: Item) -> None:
                                    do=nearest(str(read.merge_mode), MERGE_MODES))
 
 
+def a_node_has_one_port(spec: GraphSpec, item: Item) -> None:
+    if isinstance(item, NodeSpec) and [port.name for port in item.ports] != ["input"]:
+        raise NodeError.about("node", item.name, takes="one port, called 'input'",
+                              because="its layer is a function of one tensor",
+                              got=repr([port.name for port in item.ports]), do="Merge what it reads.")
+
+
 def names_read_are_known(spec: GraphSpec, item: Item) -> None:
     for ref in _refs(item):
-        itself = ref.name == item.name and ref.tap < 0
-        if ref.name not in spec.names and not itself:
+        itself = isinstance(item, NodeSpec) and ref.name == item.name and ref.tap < 0
+        if spec.names.get(ref.name, "output") == "output" and not itself:
+            readable = [name for name, kind in spec.names.items() if kind != "output"]
             raise UnknownNameError.about(
-                KINDS[type(item)], item.name, takes="inputs that are declared before it",
+                KINDS[type(item)], item.name, takes="inputs, states and nodes that are declared before it",
                 because="nodes run in the order in which they were added", got=repr(str(ref)),
-                do=nearest(ref.name, spec.names))
+                do=nearest(ref.name, readable))
+
+
+def states_are_in_a_loop(spec: GraphSpec, item: Item) -> None:
+    if isinstance(item, StateSpec) and not spec.loop:
+        raise StateError.about("state", item.name, takes="a loop over time", because="a Graph runs once",
+                               got="a Graph", do="Use a Recursive container.")
+
+
+def a_dim_has_an_axis(spec: GraphSpec, item: Item) -> None:
+    if isinstance(item, InputSpec) and item.dim is not None and item.ndim - spec.loop < 2:
+        raise ShapeError.about("input", item.name, takes="a dim only where it has an axis for it",
+                               because=f"its {item.ndim} axes are {'batch and time' if spec.loop else 'batch'}",
+                               got=f"dim={item.dim}", do=f"Say ndim={item.ndim + 1}, or leave the dim out.")
 
 
 def taps_are_in_a_loop(spec: GraphSpec, item: Item) -> None:
@@ -160,6 +182,9 @@ DECLARATION_RULES = (
     dtype_is_known,
     something_is_read,
     merge_mode_is_known,
+    a_node_has_one_port,
+    states_are_in_a_loop,
+    a_dim_has_an_axis,
     names_read_are_known,
     taps_are_in_a_loop,
 )
@@ -205,11 +230,20 @@ def a_node_read_in_the_past_feeds_one_state(spec: GraphSpec) -> None:
                                      got=repr(str(ref)), do=f"Read {Ref(fed[0], ref.tap)!s} or another of its states.")
 
 
+def the_gradient_goes_back_a_number_of_steps(spec: GraphSpec) -> None:
+    steps = spec.truncate_gradient
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps == 0 or steps < -1:
+        raise ConfigError.about("graph", "truncate_gradient", takes="-1, or 1 and more",
+                                because="the backward loop runs over so many of the last steps, -1 being all",
+                                got=repr(steps), do="Say truncate_gradient=-1 for the whole gradient.")
+
+
 GRAPH_RULES = (
     something_comes_in,
     something_comes_out,
     states_are_fed_by_nodes,
     a_node_read_in_the_past_feeds_one_state,
+    the_gradient_goes_back_a_number_of_steps,
 )
 
 

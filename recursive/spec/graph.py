@@ -6,9 +6,10 @@ the format carries a version, and a dict of another version or with unknown keys
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -169,7 +170,7 @@ class GraphSpec:
         data["states"] = tuple(_build(StateSpec, item, "state") for item in _list(data, "states"))
         data["nodes"] = tuple(_node_from_dict(item) for item in _list(data, "nodes"))
         data["outputs"] = tuple(
-            _build(OutputSpec, _read_from_dict(item, "output"), "output") for item in _list(data, "outputs"))
+            _build(OutputSpec, _read_from_dict(item, "output", ["name"]), "output") for item in _list(data, "outputs"))
         return _build(cls, data, "graph")
 
 
@@ -192,17 +193,25 @@ def _node_to_dict(node: NodeSpec) -> dict[str, object]:
 def _node_from_dict(item: object) -> NodeSpec:
     item = dict(_mapping(item, "node"))
     item["layer"] = _build(LayerSpec, item.get("layer"), "layer")
-    _mapping(item["layer"].config, "layer")
+    item["layer"] = LayerSpec(item["layer"].class_name, copy.deepcopy(_mapping(item["layer"].config, "layer")))
     item["ports"] = tuple(
         _build(PortSpec, {"name": name, **_read_from_dict(read, "port")}, "port")
         for name, read in _mapping(item.get("ports"), "ports").items())
     return _build(NodeSpec, item, "node")
 
 
-def _read_from_dict(item: object, kind: str) -> dict[str, object]:
-    item = dict(_mapping(item, kind))
+def _read_from_dict(item: object, kind: str, keys: Iterable[str] = ()) -> dict[str, object]:
+    item = _mapping(item, kind)
+    _check_keys(kind, item, ("read", "merge_mode", *keys))
     return {"refs": tuple(parse(text) for text in _list(item, "read")),
             **{key: value for key, value in item.items() if key != "read"}}
+
+
+def _check_keys(kind: str, data: Mapping[str, object], known: Iterable[str]) -> None:
+    for key in data:
+        if key not in known:
+            raise ConfigError.about("config", kind, takes="known keys only", because="an unknown key would be lost",
+                                    got=repr(key), do=nearest(str(key), known))
 
 
 def _mapping(data: object, kind: str) -> Mapping[str, object]:
@@ -224,10 +233,7 @@ def _build(cls: type, data: object, kind: str):
     """``cls(**data)``, after its keys and the types of its fields were checked."""
     data = _mapping(data, kind)
     fields = {item.name: item for item in dataclasses.fields(cls)}
-    for key in data:
-        if key not in fields:
-            raise ConfigError.about("config", kind, takes="known keys only", because="an unknown key would be lost",
-                                    got=repr(key), do=nearest(str(key), fields))
+    _check_keys(kind, data, fields)
     for key, item in fields.items():
         required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
         if key not in data and required:

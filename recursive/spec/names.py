@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from recursive.errors import InvalidNameError, ReservedNameError, TapError
 
 _TAP = re.compile(r"(?P<name>.+)_tm(?P<lag>[0-9]+)")
+_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,17 +49,18 @@ def parse(text: str) -> Ref:
     found = _TAP.fullmatch(text)
     if not found:
         return Ref(text)
-    if found["lag"].startswith("0"):
+    if found["lag"].startswith("0") or len(found["lag"]) > _DIGITS:
         raise TapError.about(
-            "input", text, takes="a tap of _tm1 or more, written without zeros in front",
-            because="_tm<k> reads the value of k steps before", got=f"_tm{found['lag']}",
+            "input", text, takes=f"a tap of _tm1 or more, of at most {_DIGITS} digits, without zeros in front",
+            because="_tm<k> reads the value of k steps before", got=f"_tm{found['lag'][:2 * _DIGITS]}",
             do=f"Say {found['name']!r} for the value of now, or {found['name'] + '_tm1'!r} for the one before.")
     return Ref(found["name"], -int(found["lag"]))
 
 
 def check_name(kind: str, name: object) -> None:
     """Raise an InvalidNameError or a ReservedNameError unless ``name`` may name a ``kind``."""
-    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+    plain = isinstance(name, str) and name.isidentifier() and unicodedata.normalize("NFKC", name) == name
+    if not plain or keyword.iskeyword(name):
         raise InvalidNameError.about(
             kind, str(name), takes="a name made of letters, digits and underscores, not a Python keyword",
             because="the generated step uses it as a variable", got=repr(name), do="Choose another name.")

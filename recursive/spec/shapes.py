@@ -6,11 +6,11 @@ the inputs and, for an input whose dim was not given, backwards from the layer t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from recursive.errors import MergeError, ShapeError, StateError
-from recursive.spec.graph import GraphSpec, InputSpec, NodeSpec, OutputSpec, PortSpec
+from recursive.spec.graph import GraphSpec, InputSpec, NodeSpec, OutputSpec, PortSpec, StateSpec
 from recursive.spec.history import resolve, with_implicit_states
 from recursive.spec.names import Ref
 from recursive.spec.order import ordered
@@ -49,17 +49,17 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
     known: dict[str, Shape | None] = {state.name: (None, state.dim) if state.dim else None for state in states}
     known.update({item.name: input_shape(spec, item) for item in spec.inputs})
     nodes = ordered(spec)
-    while True:
+    for _ in range(len(states) + 2):
         before = dict(known)
         for node in nodes:
             known[node.name] = rules[node.name].get_output_shape_for(port_shape(spec, node, rules, known))
         for state in states:
-            if not state.dim:
-                known[state.name] = known[state.input]
+            _check_state(state, known[state.input])
+            known[state.name] = (None, state.dim) if state.dim else known[state.input]
         if known == before:
             break
-    for state in states:
-        _check_state(state.name, state.dim, state.input, known[state.input])
+    else:
+        _raise_growing(states, before, known)
     for output in spec.outputs:
         known[output.name] = merged_shape(spec, output, known)
     return known
@@ -71,11 +71,11 @@ def port_shape(spec: GraphSpec, node: NodeSpec, rules: Mapping[str, ShapeRule],
     [port] = node.ports
     shape = merged_shape(spec, node, known, port)
     wanted = rules[node.name].input_dim
-    if wanted is not None and shape[-1] not in (None, wanted):
+    if wanted is not None and (len(shape) < 2 or shape[-1] not in (None, wanted)):
         raise ShapeError.about(
             "node", node.name, takes=f"{wanted} values a row",
             because=f"its {node.layer.class_name} was made for them",
-            got=f"{shape[-1]} from {' + '.join(map(str, port.refs))}",
+            got=f"{shape[-1] if len(shape) > 1 else 'one number'} from {' + '.join(map(str, port.refs))}",
             do="Mend the layer's input_dim, or leave it out and it will be found.")
     return shape
 
@@ -104,6 +104,12 @@ def _check_alike(item: NodeSpec | OutputSpec, read: PortSpec | OutputSpec, shape
                  axes: slice) -> None:
     certain = [shape for shape in shapes if shape is not None]
     ranks = {len(shape) for shape in certain}
+    if read.merge_mode == "concat" and len(shapes) > 1 and 1 in ranks:
+        raise MergeError.about(
+            "node" if isinstance(item, NodeSpec) else "output", item.name,
+            takes="inputs of two axes or more for merge_mode 'concat'", because="the last is joined",
+            got=", ".join(f"{ref} {shape}" for ref, shape in zip(read.refs, shapes, strict=True)),
+            do="Put an Embedding before it, or use sum.")
     sizes = [{size for size in column if size} for column in zip(*(shape[axes] for shape in certain), strict=False)]
     if len(ranks) > 1 or any(len(column) > 1 for column in sizes):
         listed = ", ".join(f"{ref} {shape}" for ref, shape in zip(read.refs, shapes, strict=True))
@@ -114,36 +120,48 @@ def _check_alike(item: NodeSpec | OutputSpec, read: PortSpec | OutputSpec, shape
             got=listed, do="Bring them to one shape with a Dense first" + ("." if axes.stop else ", or use concat."))
 
 
-def _check_state(name: str, dim: int | None, node: str, shape: Shape | None) -> None:
-    if dim is not None and (len(shape) != 2 or shape[-1] not in (None, dim)):
-        raise StateError.about("state", name, takes=f"{dim} values a row", because=f"add_state gave it dim={dim}",
-                               got=f"{shape} from node {node!r}", do=f"Mend the dim, or let {node!r} return {dim}.")
+def _check_state(state: StateSpec, shape: Shape) -> None:
+    if len(shape) != 2:
+        raise StateError.about("state", state.name, takes="values of (batch, dim)",
+                               because="it starts from rows of zeros", got=f"{shape} from node {state.input!r}",
+                               do=f"Let {state.input!r} return two axes at each step.")
+    if state.dim is not None and shape[-1] not in (None, state.dim):
+        raise StateError.about("state", state.name, takes=f"{state.dim} values a row",
+                               because=f"add_state gave it dim={state.dim}",
+                               got=f"{shape} from node {state.input!r}",
+                               do=f"Mend the dim, or let {state.input!r} return {state.dim}.")
+
+
+def _raise_growing(states: tuple[StateSpec, ...], before: Mapping[str, Shape], after: Mapping[str, Shape]) -> None:
+    name = next(state.name for state in states if before[state.name] != after[state.name])
+    raise StateError.about("state", name, takes="values of one dim at all times", because="scan keeps it in one array",
+                           got="a dim that grows with each step", do="Bring it back to its dim with a Dense.")
 
 
 def find_input_dims(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> GraphSpec:
-    """``spec`` with the dim of each input filled in where a layer that reads it alone tells it.
+    """``spec`` with the dim of each input filled in where a layer that reads it alone tells it, the first that does.
 
     Where a layer reads a concat, the one dim that is missing is what the others leave over.
     """
-    known = {item.name: input_shape(spec, item) for item in spec.inputs}
-    known.update({state.name: (None, state.dim) for state in spec.states})
-    found: dict[str, int] = {}
-    open_inputs = {item.name for item in spec.inputs if item.dim is None and len(known[item.name]) > 1}
-    for node in spec.nodes if open_inputs else ():
-        wanted = rules[node.name].input_dim
-        for port in node.ports if wanted else ():
-            _find_in_port(port, wanted, known, open_inputs - set(found), found)
+    dims = {item.name: item.dim for item in (*spec.inputs, *spec.states)}
+    missing = {item.name for item in spec.inputs if item.dim is None and item.dtype == "float"
+               and len(input_shape(spec, item)) > 1}
+    ports = [(port, wanted) for node in spec.nodes if missing and (wanted := rules[node.name].input_dim)
+             for port in node.ports]
+    while told := [pair for port, wanted in ports for pair in _dims_from(port, wanted, dims, missing)]:
+        dims |= dict(reversed(told))
+        missing -= {name for name, _ in told}
     return spec.replace(inputs=tuple(
-        InputSpec(item.name, item.ndim, item.dtype, found.get(item.name, item.dim)) for item in spec.inputs))
+        InputSpec(item.name, item.ndim, item.dtype, dims[item.name]) for item in spec.inputs))
 
 
-def _find_in_port(port: PortSpec, wanted: int, known: Mapping[str, Shape], open_inputs: set[str],
-                  found: dict[str, int]) -> None:
-    missing = [ref.name for ref in port.refs if ref.name in open_inputs]
+def _dims_from(port: PortSpec, wanted: int, dims: Mapping[str, int | None],
+               missing: set[str]) -> Iterator[tuple[str, int]]:
+    """The dims of missing inputs that follow from ``wanted`` values a row at ``port``."""
+    unknown = [ref.name for ref in port.refs if ref.name in missing]
     if port.merge_mode != "concat" or len(port.refs) == 1:
-        found.update(dict.fromkeys(missing, wanted))
-    elif len(missing) == 1:
-        others = [known.get(ref.name, (None,))[-1] for ref in port.refs if ref.name != missing[0]]
-        left = None if None in others else wanted - sum(others)
-        if left is not None and left > 0:
-            found[missing[0]] = left
+        yield from ((name, wanted) for name in unknown)
+    elif len(unknown) == 1:
+        others = [dims.get(ref.name) for ref in port.refs if ref.name != unknown[0]]
+        if None not in others and wanted > sum(others):
+            yield unknown[0], wanted - sum(others)

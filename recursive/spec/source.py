@@ -33,18 +33,21 @@ def step_source(plan: StepPlan, params: Mapping[str, tuple[str, ...]]) -> str:
         rec = tanh(concat([x, h_tm1]) @ rec_W + rec_b)
         return [rec]
     """
-    arguments = ", ".join(variable(str(ref)) for ref in plan.arguments)
-    lines = [f"def step({arguments}):"]
-    lines += [f"    {node.name} = {expression(node, params.get(node.name, ()))}" for node in plan.nodes]
+    variables = _variables(plan)
+    lines = [f"def step({', '.join(variables.values())}):"]
+    for node in plan.nodes:
+        held = {name: variables[name] for name in params.get(node.name, ())}
+        lines.append(f"    {node.name} = {expression(node, held)}")
     return "\n".join([*lines, f"    return [{', '.join(plan.results)}]"])
 
 
-def expression(node: NodeSpec, params: tuple[str, ...]) -> str:
-    """What a node computes, as the text of an expression."""
+def expression(node: NodeSpec, params: Mapping[str, str]) -> str:
+    """What a node computes, as the text of an expression; ``params`` are the variables of its parameters by name."""
     inputs = ", ".join(merged(port) for port in node.ports)
-    named = {name.rpartition(".")[2]: variable(name) for name in params}
-    formula = FORMULAS.get(node.layer.class_name, _call)
-    return formula(node.layer, inputs, named)
+    formula = FORMULAS.get(node.layer.class_name)
+    if formula is None:
+        return f"{node.layer.class_name}({', '.join([inputs, *params.values()])})"
+    return formula(node.layer, inputs, {name.rpartition(".")[2]: held for name, held in params.items()})
 
 
 def merged(port: PortSpec) -> str:
@@ -56,13 +59,17 @@ def merged(port: PortSpec) -> str:
         port.merge_mode, f"{port.merge_mode}([{', '.join(names)}])")
 
 
-def variable(name: str) -> str:
-    """A name as a Python variable: ``i2h.W`` is ``i2h_W``."""
-    return name.replace(".", "_")
-
-
-def _call(layer: LayerSpec, inputs: str, params: Mapping[str, str]) -> str:
-    return f"{layer.class_name}({', '.join([inputs, *params.values()])})"
+def _variables(plan: StepPlan) -> dict[str, str]:
+    """A Python variable for each argument: ``i2h.W`` is ``i2h_W``, or ``i2h_W_`` where that is a name already."""
+    taken = {str(ref) for ref in plan.arguments} | {node.name for node in plan.nodes}
+    variables = {}
+    for name in map(str, plan.arguments):
+        variable = name.replace(".", "_")
+        while variable != name and variable in taken:
+            variable += "_"
+        taken.add(variable)
+        variables[name] = variable
+    return variables
 
 
 def _dense(layer: LayerSpec, inputs: str, params: Mapping[str, str]) -> str:
@@ -73,7 +80,9 @@ def _dense(layer: LayerSpec, inputs: str, params: Mapping[str, str]) -> str:
 
 def _activated(layer: LayerSpec, inputs: str, params: Mapping[str, str] | None = None) -> str:
     activation = layer.config.get("activation", "linear")
-    return inputs if activation == "linear" else f"{activation}({inputs})"
+    name = getattr(activation, "__name__", activation)
+    name = name if str(name).isidentifier() else "activation"
+    return inputs if name == "linear" else f"{name}({inputs})"
 
 
 def _embedding(layer: LayerSpec, inputs: str, params: Mapping[str, str]) -> str:

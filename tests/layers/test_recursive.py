@@ -361,7 +361,7 @@ def test_a_container_is_a_layer_of_a_sequential():
                     create_output=True)
     model = Sequential([Dense(3, IN), single, Dense(2)])
     x = np.random.normal(size=(3, TIME, 3))
-    (W, b), (V, c), (R, d) = (layer.get_weights() for layer in model.layers[:2] + [Dense(HIDDEN, 2)])
+    (W, b), (V, c), (R, d) = (layer.get_weights() for layer in [*model.layers[:2], Dense(HIDDEN, 2)])
     model.build((None, None, 3))
     model.layers[2].set_weights([R, d])
     h = np.zeros((3, HIDDEN))
