@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -131,31 +131,31 @@ class Model:
         if validation_data is not None:
             held_out = feed.pairs(self, *(validation_data if isinstance(validation_data, tuple)
                                           else (validation_data, None)))
+        followed = ("loss", "acc") if show_accuracy else ("loss",)
         history, rollback = History(), Rollback(self._changing)
         with between_batches() as check_interrupt:
             for epoch in range(nb_epoch):
                 with Bar(f"Epoch {epoch + 1}/{nb_epoch}", data.check_rows(arrays), verbose) as bar:
-                    mean = self._epoch(arrays, batch_size, shuffle, bar, check_interrupt)
+                    mean = self._epoch(arrays, batch_size, shuffle, followed, bar, check_interrupt)
                     logs = mean.values()
                     if not np.isfinite(logs["loss"]):
                         which = rollback.restore(at_first_batch=mean.rows <= batch_size)
                         raise _diverged(epoch, logs["loss"], nb_epoch, which)
                     if held_out:
-                        scores = self._scores(held_out, batch_size)
+                        scores = self._scores(held_out, batch_size, followed)
                         logs |= {f"val_{name}": value for name, value in scores.items()}
-                    logs = {name: value for name, value in logs.items() if show_accuracy or "acc" not in name}
                     bar.end(logs)
                 history.add(epoch, logs)
                 rollback.keep(epoch)
         return history
 
-    def _epoch(self, arrays: Arrays, batch_size: int, shuffle: bool, bar: Bar,
+    def _epoch(self, arrays: Arrays, batch_size: int, shuffle: bool, followed: Sequence[str], bar: Bar,
                check_interrupt: Callable[[], None]) -> Mean:
         """Go through all rows once; stops early where the loss is not finite, which the mean then shows."""
         order = np.arange(data.check_rows(arrays))
         if shuffle:
             np.random.shuffle(order)
-        mean = Mean()
+        mean = Mean(followed)
         for batch in data.batches(order, batch_size):
             logs = self._run("train", data.take(arrays, batch))
             mean.add(logs, len(batch))
@@ -169,11 +169,13 @@ class Model:
                  verbose: int = 1) -> float | tuple[float, float]:
         """The mean loss over all rows, or ``(loss, accuracy)``. Raises as ``train_on_batch``."""
         self._check_compiled("test")
-        logs = self._scores(feed.pairs(self, X, y), _positive("batch_size", batch_size), verbose)
-        return (logs["loss"], logs["acc"]) if show_accuracy else logs["loss"]
+        followed = ("loss", "acc") if show_accuracy else ("loss",)
+        arrays = feed.pairs(self, X, y)
+        scores = self._scores(arrays, _positive("batch_size", batch_size), followed, verbose)
+        return tuple(scores.values()) if show_accuracy else scores["loss"]
 
-    def _scores(self, arrays: Arrays, batch_size: int, verbose: int = 0) -> dict[str, float]:
-        mean = Mean()
+    def _scores(self, arrays: Arrays, batch_size: int, followed: Sequence[str], verbose: int = 0) -> dict[str, float]:
+        mean = Mean(followed)
         rows = data.check_rows(arrays)
         with Bar("Evaluate", rows, verbose) as bar:
             for batch in data.batches(np.arange(rows), batch_size):

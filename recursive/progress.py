@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import TracebackType
 
 from tqdm import tqdm
 
 
 class Mean:
-    """The mean of numbers by name, each batch weighted by its rows.
+    """The means of the numbers called ``names``, each batch weighted by its rows.
 
-    >>> mean = Mean()
-    >>> mean.add({"loss": 1.0}, rows=3)
+    >>> mean = Mean(["loss"])
+    >>> mean.add({"loss": 1.0, "acc": 0.5}, rows=3)
     >>> mean.add({"loss": 2.0}, rows=1)
     >>> mean.values()
     {'loss': 1.25}
     """
 
-    def __init__(self):
+    def __init__(self, names: Iterable[str]):
         self.rows = 0
-        self._sums: dict[str, float] = {}
+        self._sums = dict.fromkeys(names, 0.0)
 
     def add(self, logs: dict[str, float], rows: int) -> None:
         """Count the numbers of one batch."""
         self.rows += rows
-        for name, value in logs.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value * rows
+        for name in self._sums:
+            self._sums[name] += logs[name] * rows
 
     def values(self) -> dict[str, float]:
         """The means so far."""

@@ -58,6 +58,7 @@ def test_fit_learns_and_its_history_says_so():
                         validation_data=(X[:5], CLASSES[:5]))
     assert history.epoch == list(range(60))
     assert set(history.history) == {"loss", "acc", "val_loss", "val_acc"}
+    assert set(chain.fit(X, CLASSES, nb_epoch=1, verbose=0).history) == {"loss"}
     assert history.history["loss"][-1] < 0.2 < history.history["loss"][0]
     assert history.history["acc"][-1] == 1.0
 

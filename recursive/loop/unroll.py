@@ -8,6 +8,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.errors import DtypeError
 from recursive.loop.state import initial_state, padded
 from recursive.loop.step import make_step
 from recursive.spec.plan import StepPlan
@@ -47,7 +48,17 @@ def _typed(step: Callable, plan: StepPlan, shapes: Mapping[str, Shape]) -> Calla
     """``step`` whose results carry their dims in their types: scan refuses a state of dim 1 that changes its type."""
 
     def typed(*args: TensorVariable) -> list[TensorVariable]:
-        results = zip(plan.results, step(*args), strict=True)
-        return [pt.specify_shape(value, (None, *shapes[name][1:])) for name, value in results]
+        results = dict(zip(plan.results, step(*args), strict=True))
+        for state in plan.recurrences:
+            _check_dtype(state.name, state.node, results[state.node].dtype)
+        return [pt.specify_shape(results[name], (None, *shapes[name][1:])) for name in plan.results]
 
     return typed
+
+
+def _check_dtype(state: str, node: str, dtype: str) -> None:
+    """Raise a DtypeError unless the node that feeds a state has the dtype that the state starts with."""
+    if dtype != backend.floatX():
+        raise DtypeError.about("node", node, takes=f"values of {backend.floatX()}",
+                               because=f"it feeds the state {state!r}, which starts from zeros of floatX",
+                               got=dtype, do="Cast them in its layer: Lambda(lambda x: x.astype(...)).")

@@ -4,9 +4,9 @@ import numpy as np
 import pytensor
 import pytest
 
-from recursive import backend
+from recursive import SGD, Dense, Dropout, Recursive, backend
 from recursive.errors import BackendError
-from tests.cases import CASES, HIDDEN, TIME, with_random_weights
+from tests.cases import CASES, HIDDEN, IN, TIME, with_random_weights
 
 EPSILON = 1e-6
 
@@ -154,6 +154,22 @@ def _check_backend(case, name):
     expected = expected_of(case, rnn, inputs)
     for output, sequence in rnn.predict(inputs).items():
         assert np.abs(sequence - expected[output]).max() <= tolerance(expected[output], 1e-10)
+
+
+@JAX
+def test_dropout_in_a_loop_trains_on_jax():
+    rnn = Recursive()
+    rnn.add_input("x", dim=IN)
+    rnn.add_state("h", dim=HIDDEN)
+    rnn.add_node(Dropout(0.5, seed=1), "drop", input="x")
+    rnn.add_node(Dense(HIDDEN, activation="tanh"), "rec", inputs=["drop", "h"], return_state="h", create_output=True)
+    rnn.compile(SGD(lr=0.5), "mse", backend="jax")
+    x, y = np.ones((3, TIME, IN)), np.ones((3, HIDDEN))
+    before = rnn.test_on_batch(x, y)
+    assert rnn.test_on_batch(x, y) == before, "nothing is drawn but while training"
+    losses = [rnn.train_on_batch(x, y) for _ in range(8)]
+    assert len(set(losses)) == 8
+    assert rnn.test_on_batch(x, y) < before
 
 
 @JAX

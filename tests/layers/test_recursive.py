@@ -197,6 +197,17 @@ def test_dropout_in_a_loop_draws_before_it_and_has_a_gradient():
     assert not np.array_equal(program(X)[0], dropped), "the next call draws anew"
 
 
+@pytest.mark.parametrize("cast", ["float32", "int64"])
+def test_a_state_fed_with_another_dtype_is_refused_before_scan_would_complain(cast):
+    rnn = Recursive()
+    rnn.add_input("x", dim=IN)
+    rnn.add_state("h", dim=IN)
+    rnn.add_node(Lambda(lambda x: x.astype(cast)), "rec", inputs=["x", "h"], merge_mode="sum", return_state="h",
+                 create_output=True)
+    with pytest.raises(errors.DtypeError, match=f"node 'rec' takes values of float64, .* got {cast}"):
+        rnn.get_output()
+
+
 def test_a_container_survives_pickle_and_deepcopy_with_its_weights_and_optimizer():
     rnn = with_random_weights(vanilla())
     rnn.return_sequences = False
