@@ -9,10 +9,10 @@ import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
 from recursive import data, feed, functions, objectives, optimizers, serialization
-from recursive.backend import Program, resolve_backend
+from recursive.backend import Program, floatX, resolve_backend
 from recursive.callbacks import History
 from recursive.data import Arrays
-from recursive.errors import ConfigError, DivergenceError, NotCompiledError, nearest
+from recursive.errors import ConfigError, DivergenceError, DtypeError, NotCompiledError, nearest
 from recursive.interrupt import between_batches
 from recursive.layers import containers
 from recursive.layers import recursive as loops
@@ -126,11 +126,10 @@ class Model:
             KeyboardInterrupt: on Ctrl-C, once the batch under way is done; the model can be used, and fitted on.
         """
         self._check_compiled("train")
-        batch_size = _positive("batch_size", batch_size)
+        batch_size, nb_epoch = _positive("batch_size", batch_size), _positive("nb_epoch", nb_epoch)
         arrays, held_out = _split(feed.pairs(self, X, y), validation_split)
         if validation_data is not None:
-            held_out = feed.pairs(self, *(validation_data if isinstance(validation_data, tuple)
-                                          else (validation_data, None)))
+            held_out = self._validation_pairs(validation_data)
         followed = ("loss", "acc") if show_accuracy else ("loss",)
         history, rollback = History(), Rollback(self._changing)
         with between_batches() as check_interrupt:
@@ -148,6 +147,15 @@ class Model:
                 history.add(epoch, logs)
                 rollback.keep(epoch)
         return history
+
+    def _validation_pairs(self, given: object) -> Arrays:
+        if isinstance(given, Mapping):
+            return feed.pairs(self, given, None)
+        if not isinstance(given, tuple | list) or len(given) != 2:
+            raise ConfigError.about("argument", "validation_data", takes="(X, y), or a dict by name",
+                                    because="outputs are compared with targets", got=type(given).__name__,
+                                    do="Say validation_data=(X, y).")
+        return feed.pairs(self, *given)
 
     def _epoch(self, arrays: Arrays, batch_size: int, shuffle: bool, followed: Sequence[str], bar: Bar,
                check_interrupt: Callable[[], None]) -> Mean:
@@ -207,6 +215,7 @@ class Model:
 
     def _program(self, kind: str) -> Program:
         """The program that trains, tests or predicts: a new one where more was declared since the last."""
+        self._check_floats()
         if vars(self).get("_programs_of") != self.revision:
             self._programs, self._programs_of = {}, self.revision
         if kind not in self._programs:
@@ -214,6 +223,14 @@ class Model:
             self._programs[kind] = Program([*self.arguments(), *targets], self._build_of(kind),
                                            self.backend or resolve_backend())
         return self._programs[kind]
+
+    def _check_floats(self) -> None:
+        """float32 and float64 are never mixed: a model stays in the floatX that it was made in."""
+        for name, param in self.named_params.items():
+            if param.dtype != floatX():
+                raise DtypeError.about("parameter", name, takes=f"floatX={param.dtype}",
+                                       because="it was made so, and widths are never mixed", got=f"floatX={floatX()}",
+                                       do="Set pytensor.config.floatX before the model is made, and leave it.")
 
     def _build_of(self, kind: str) -> Callable:
         if kind == "predict":
@@ -312,8 +329,8 @@ class Recursive(Model, loops.Recursive):
 
 def _positive(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ConfigError.about("argument", name, takes="a whole number of 1 or more", because="it counts rows",
-                                got=repr(value), do="Say batch_size=32, for example.")
+        raise ConfigError.about("argument", name, takes="a whole number of 1 or more", because="it counts",
+                                got=repr(value), do=f"Say {name}=32, for example.")
     return int(value)
 
 

@@ -41,7 +41,7 @@ FORMULAS = {
 }
 RANDOM = [name for name in FORMULAS if name not in ("zero", "one")]
 
-FANS = {MATRIX: (4, 6), (6, 4): (6, 4), KERNEL: (60, 2), (6,): (1, 6)}
+FANS = {MATRIX: (4, 6), (6, 4): (6, 4), (5, 5): (5, 5), KERNEL: (60, 2), (6,): (1, 6)}
 
 
 def test_every_initialization_has_a_formula_here():
@@ -53,7 +53,7 @@ def test_fans_are_rows_and_columns_or_all_but_the_first_axis_and_the_first(shape
     assert initializations.get_fans(shape) == fans
 
 
-@pytest.mark.parametrize("shape", [MATRIX, (6, 4), KERNEL])
+@pytest.mark.parametrize("shape", [MATRIX, (6, 4), (5, 5), KERNEL])
 @pytest.mark.parametrize("name", FORMULAS)
 def test_global_seed_gives_the_numbers_of_2015(name, shape):
     np.random.seed(SEED)

@@ -8,6 +8,7 @@ import textwrap
 import threading
 
 import numpy as np
+import pytensor
 import pytest
 
 from recursive import SGD, Activation, Adam, Dense, Dropout, Graph, Recursive, Sequential, SimpleRNN, errors
@@ -224,7 +225,9 @@ def test_what_cannot_be_compiled_is_told_at_once(arguments, error, words):
         Sequential([vanilla(), Dense(HIDDEN, 1)]).compile(*arguments)
 
 
-@pytest.mark.parametrize("arguments", [{"batch_size": 0}, {"batch_size": 2.5}, {"validation_split": 1.0}])
+@pytest.mark.parametrize("arguments", [{"batch_size": 0}, {"batch_size": 2.5}, {"validation_split": 1.0},
+                                       {"nb_epoch": 0}, {"nb_epoch": 1.5}, {"validation_data": X},
+                                       {"validation_data": (X, Y, Y)}])
 def test_fit_refuses_what_makes_no_batch(arguments):
     with pytest.raises(errors.ConfigError):
         model().fit(X, Y, verbose=0, **arguments)
@@ -262,6 +265,16 @@ def test_a_loss_that_is_not_finite_restores_the_end_of_the_last_good_epoch():
     with np.errstate(all="ignore"), pytest.raises(errors.DivergenceError, match=r"end of epoch [0-9]+"):
         exploding.fit(X, 10 * Y, nb_epoch=5000, verbose=0, shuffle=False)
     assert np.isfinite(exploding.test_on_batch(X, Y))
+
+
+def test_a_model_stays_in_the_width_of_floats_that_it_was_made_in():
+    with pytensor.config.change_flags(floatX="float32"):
+        chain = model("adam")
+        assert isinstance(chain.train_on_batch(X, Y), float)
+        assert chain.predict(X).dtype == "float32"
+        assert {param.dtype for param in [*chain.params, *chain.optimizer.state]} == {"float32"}
+    with pytest.raises(errors.DtypeError, match=r"parameter 'layer_0\.i2h\.W' takes floatX=float32"):
+        chain.predict(X)
 
 
 def test_ctrl_c_takes_effect_between_batches_and_leaves_a_usable_model(monkeypatch):

@@ -316,6 +316,30 @@ def test_updates_have_the_type_of_what_they_update():
     assert all(new.type == old.type for old, new in updates)
 
 
+def test_update_has_the_shape_and_dtype_of_its_parameter_whatever_a_constraint_returns():
+    param = shared(STARTS[0])
+    for constraint in (lambda value: value[value[:, 0] < np.inf], lambda value: value.astype("float32")):
+        *_, (old, new) = SGD(lr=0.1).get_updates([param], [constraint], (param**2).sum())
+        assert old is param
+        assert new.type == param.type
+
+
+@pytest.mark.xfail(raises=TypeError, strict=True, reason="updates are cast to floatX, not to what they update")
+@pytest.mark.parametrize("name", ["sgd, momentum", "adam"])
+def test_parameter_of_another_float_than_floatx_keeps_its_own(name):
+    with pytensor.config.change_flags(floatX="float32"):
+        param = shared(STARTS[0])
+    program(made(name), [param], loss=(param**2).sum())()
+    assert param.get_value().dtype == "float32"
+    assert (param.get_value() != np.float32(STARTS[0])).all()
+
+
+@pytest.mark.xfail(raises=TypeError, strict=True, reason="the largest of no gradients is asked for")
+def test_model_without_parameters_may_clip():
+    x = pt.dscalar("x")
+    assert len(SGD(clipnorm=1.0).get_updates([], [], x)) == 1
+
+
 def test_pickled_optimizer_goes_on_where_it_was():
     optimizer, params = SGD(lr=0.1, momentum=0.9), fresh_params()
     step = program(optimizer, params)

@@ -83,6 +83,10 @@ class Graph(Layer):
         if not isinstance(layer, Layer):
             raise NodeError.about("node", str(name), takes="a layer", because="its value is the layer's output",
                                   got=repr(layer), do="Say add_node(Dense(6), 'name', input='x'), for example.")
+        if _holds(layer, self):
+            raise NodeError.about("node", str(name), takes="a layer that does not hold this container",
+                                  because="it would be a part of itself", got=type(layer).__name__,
+                                  do="Use copy.deepcopy for a second one like it.")
         port = PortSpec("input", _refs(name, input, inputs), merge_mode)
         spec = checks.declare(self._spec, NodeSpec(name, _layer_spec(layer), (port,)))
         if return_state is not None:
@@ -251,7 +255,8 @@ class Graph(Layer):
 
     def get_input(self, train: bool = False) -> Tensors:
         """The symbolic input, by name where there are several, or the output of the layer before."""
-        self.build()
+        if self.previous is None:
+            self.build()
         return super().get_input(train)
 
     def __call__(self, x: object, train: bool = False, **draws: TensorVariable) -> Tensors:
@@ -341,8 +346,15 @@ def _layer_spec(layer: Layer) -> LayerSpec:
 
 
 def _last(item: InputSpec, shape: Shape | None) -> int | None:
-    """The last size of a shape, for an input whose last axis is a dim."""
-    return shape[-1] if shape and item.dtype == "float" and len(shape) == item.ndim > 1 else None
+    """The last size of a shape, for an input whose last axis is a dim: that of ``(batch, time)`` of words is not."""
+    has_dim = item.ndim > 2 or (item.ndim == 2 and item.dtype == "float")
+    return shape[-1] if shape and has_dim and len(shape) == item.ndim else None
+
+
+def _holds(layer: Layer, container: Layer) -> bool:
+    """Whether ``container`` is ``layer``, or somewhere inside it."""
+    parts = [*getattr(layer, "nodes", {}).values(), *getattr(layer, "layers", ())]
+    return layer is container or any(_holds(part, container) for part in parts)
 
 
 def _check_input(item: InputSpec, value: TensorVariable) -> None:

@@ -91,7 +91,13 @@ class Sequential(Layer):
         if input_shape is None:
             input_shape = one_or_all({argument.name: argument.shape for argument in self.arguments()})
         self._check_layers()
-        for layer in self.layers:
+        for index, layer in enumerate(self.layers):
+            if index and isinstance(input_shape, dict) and not isinstance(layer, Graph):
+                raise ConfigError.about(
+                    "Sequential", f"layer_{index}", takes="the one output of the layer before",
+                    because=f"{type(layer).__name__} is a function of one tensor",
+                    got=f"{len(input_shape)} outputs ({', '.join(input_shape)})",
+                    do="Join the layers in a Graph, or leave one output.")
             layer.build(input_shape)
             input_shape = layer.get_output_shape_for(input_shape)
 

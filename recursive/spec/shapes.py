@@ -144,8 +144,7 @@ def find_input_dims(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> GraphSpe
     Where a layer reads a concat, the one dim that is missing is what the others leave over.
     """
     dims = {item.name: item.dim for item in (*spec.inputs, *spec.states)}
-    missing = {item.name for item in spec.inputs if item.dim is None and item.dtype == "float"
-               and len(input_shape(spec, item)) > 1}
+    missing = {item.name for item in spec.inputs if item.dim is None and len(input_shape(spec, item)) > 1}
     ports = [(port, wanted) for node in spec.nodes if missing and (wanted := rules[node.name].input_dim)
              for port in node.ports]
     while told := [pair for port, wanted in ports for pair in _dims_from(port, wanted, dims, missing)]:

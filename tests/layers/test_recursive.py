@@ -166,6 +166,60 @@ def test_the_dim_of_an_input_is_found_from_the_first_batch():
     assert rnn.spec.inputs[0].dim == IN
 
 
+def test_the_dim_of_whole_numbers_and_truth_values_is_found_too_but_not_the_length_of_their_sequence():
+    for dtype, x in (("int", np.ones((3, TIME, 2), dtype=int)), ("bool", np.ones((3, TIME, 2), dtype=bool))):
+        rnn = Recursive()
+        rnn.add_input("x", dtype=dtype)
+        rnn.add_node(Dense(HIDDEN), "y", input="x", create_output=True)
+        assert rnn.predict(x).shape == (3, HIDDEN)
+    graph = Graph()
+    graph.add_input("words", ndim=2, dtype="int")
+    graph.add_node(Embedding(9, 2), "vectors", input="words", create_output=True)
+    assert [graph.predict(np.ones((3, time), dtype=int)).shape[1] for time in (5, 4)] == [5, 4]
+
+
+def test_the_dim_of_an_input_is_found_from_the_layer_before():
+    first, second = Recursive(return_sequences=True), Recursive()
+    for rnn, read in ((first, Dense(IN, 3)), (second, Dense(2))):
+        rnn.add_input("x")
+        rnn.add_node(read, "y", input="x", create_output=True)
+    second.set_previous(first)
+    found = evaluate([second.get_output()], {first.get_input(): X})[0]
+    assert np.abs(found - X[:, -1] @ first.params[0].get_value() @ second.params[0].get_value()).max() < 1e-12
+
+
+def test_containers_run_inside_containers():
+    """A loop in a loop over ``(batch, time, inner time, dim)``, and a loop in a Graph in a Sequential."""
+    inner, outer = Recursive(), Recursive(return_sequences=True)
+    inner.add_input("x", dim=IN)
+    inner.add_state("h", dim=HIDDEN)
+    inner.add_node(Dense(IN + HIDDEN, HIDDEN, activation="tanh"), "rec", inputs=["x", "h"], return_state="h",
+                   create_output=True)
+    outer.add_input("x", ndim=4)
+    outer.add_state("h", dim=HIDDEN)
+    outer.add_node(inner, "inner", input="x")
+    outer.add_node(Activation("tanh"), "rec", inputs=["inner", "h"], merge_mode="sum", return_state="h",
+                   create_output=True)
+    x = np.random.normal(size=(3, TIME, 2, IN))
+    W, b = inner.get_weights()
+    h, expected = np.zeros((3, HIDDEN)), []
+    for t in range(TIME):
+        g = np.zeros((3, HIDDEN))
+        for s in range(2):
+            g = np.tanh(np.concatenate([x[:, t, s], g], 1) @ W + b)
+        h = np.tanh(g + h)
+        expected.append(h)
+    assert np.abs(outer.predict(x) - np.stack(expected, 1)).max() < 1e-12
+    graph = Graph()
+    graph.add_input("x", ndim=3)
+    graph.add_node(inner, "inner", input="x", create_output=True)
+    found = Sequential([graph, Dense(HIDDEN, 2, init="one")]).predict(x[:, 0])
+    g = np.zeros((3, HIDDEN))
+    for s in range(2):
+        g = np.tanh(np.concatenate([x[:, 0, s], g], 1) @ W + b)
+    assert np.abs(found - g.sum(1, keepdims=True)).max() < 1e-12
+
+
 def test_batch_one_and_dim_one_work_and_train():
     rnn = Recursive()
     rnn.add_input("x", dim=1)
@@ -313,6 +367,9 @@ REFUSED = [
     (declare(("add_input", {"name": "z", "dtype": "flaot"})), errors.DtypeError, "Did you mean 'float'"),
     (declare(("add_input", {"name": "z", "dim": 0})), errors.ShapeError, "1 or more"),
     (declare(("add_state", {"name": "z", "dim": -1})), errors.ShapeError, "1 or more"),
+    (lambda: (rnn := vanilla()).add_node(rnn, "itself", input="x"), errors.NodeError, "part of itself"),
+    (lambda: (rnn := vanilla()).add_node(Sequential([rnn]), "itself", input="x"), errors.NodeError, "part of itself"),
+    (lambda: Sequential([vanilla(), Dense(2)]).predict(X), errors.ConfigError, "3 outputs"),
     (lambda: Recursive().build(), errors.NodeError, "at least one input"),
     (lambda: Graph().build(), errors.NodeError, "at least one input"),
     (lambda: Sequential().predict(X), errors.ConfigError, "at least one layer"),

@@ -150,10 +150,12 @@ def test_a_state_starts_with_as_many_rows_as_it_looks_back(taps, lag):
     assert Recurrence("h", "rec", taps).lag == lag
 
 
-def test_a_plan_is_frozen():
+@pytest.mark.parametrize(("part", "field"), [("plan", "constants"), ("sequence", "taps"), ("recurrence", "node")])
+def test_a_plan_is_frozen_with_all_its_parts(part, field):
     made = plan(RNN, {})
+    item = {"plan": made, "sequence": made.sequences[0], "recurrence": made.recurrences[0]}[part]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        made.constants = ()
+        setattr(item, field, ())
 
 
 def test_there_is_no_plan_of_a_cycle():

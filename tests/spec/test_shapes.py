@@ -112,6 +112,18 @@ def test_values_of_another_dim_are_merged_by_concat_only(mode, other):
     assert shapes_of(inputs, [], [(node("a", "x", "y"), same())])["a"] == (None, 4 + other)
 
 
+def test_values_are_joined_along_the_last_axis_only():
+    inputs = [InputSpec("word", 2, "int", 9), InputSpec("tag", 2, "int", 8)]
+    tables = [(node("words", "word"), table(6)), (node("tags", "tag"), table(4)), (node("more", "word"), table(4))]
+    assert shapes_of(inputs, [], tables, [output("y", "words", "more")], loop=False)["y"] == (None, 9, 10)
+    with pytest.raises(MergeError) as raised:
+        shapes_of(inputs, [], tables, [output("y", "words", "tags")], loop=False)
+    sentence = SENTENCE.fullmatch(str(raised.value))
+    assert sentence["got"] == "words (None, 9, 6), tags (None, 8, 4)"
+    assert "along the last axis" in sentence["because"]
+    assert "concat" not in sentence["do"]
+
+
 def test_a_layer_reads_the_dim_that_it_was_made_for():
     with pytest.raises(ShapeError) as raised:
         shapes_of([X4, Y6], [], [(node("a", "x"), dense(6, 4)), (node("b", "a", "y_tm1", layer="Dense"), dense(2, 6))])
@@ -119,6 +131,11 @@ def test_a_layer_reads_the_dim_that_it_was_made_for():
     assert (sentence["kind"], sentence["name"], sentence["got"]) == ("node", "b", "12 from a + y_tm1")
     assert "6 values" in sentence["takes"]
     assert "Dense" in sentence["because"]
+
+
+def test_the_dim_that_a_layer_reads_is_the_last_of_any_number_of_axes():
+    with pytest.raises(ShapeError, match=r"^node 'a' takes 4 values a row, .* got 3 from image\."):
+        shapes_of([InputSpec("image", 4, dim=3)], [], [(node("a", "image"), dense(6, 4))])
 
 
 def test_a_layer_reads_a_dim_that_is_not_known_yet():
@@ -140,6 +157,11 @@ def test_a_state_has_the_dim_of_the_node_that_feeds_it(rule, got):
 def test_a_state_is_one_row_of_values(item, rule):
     with pytest.raises(StateError, match=r"^state 'h' takes values of \(batch, dim\)"):
         shapes_of([item], [StateSpec("h", 6, "rec")], [(node("rec", "x"), rule)])
+
+
+def test_a_state_keeps_its_dim_where_that_of_its_node_is_not_known_yet():
+    found = shapes_of([OPEN], [StateSpec("h", 6, "rec")], [(node("rec", "open"), same()), (node("b", "h"), same(6))])
+    assert (found["rec"], found["h"], found["b"]) == ((None, None), (None, 6), (None, 6))
 
 
 def test_a_state_without_a_dim_has_that_of_its_node_wherever_it_is_read():
