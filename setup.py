@@ -12,7 +12,7 @@ EXTRAS = {
     "c": ["scipy-openblas32>=0.3.27"],
     "jax": ["jax>=0.8"],
     "examples": ["scikit-learn>=1.4", "matplotlib>=3.9"],
-    "test": ["pytest>=8.0", "hypothesis>=6.100", "ruff>=0.8", "threadpoolctl>=3.2"],
+    "test": ["pytest>=8.0", "ruff>=0.8"],
     "notebooks": ["jupytext>=1.16", "nbmake>=1.5", "matplotlib>=3.9"],
     "docs": ["sphinx>=7.3", "myst-parser>=3.0"],
     "bench": ["threadpoolctl>=3.2"],

@@ -7,12 +7,14 @@ and updates; :class:`Program` compiles it when it is first called. JAX needs eve
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 import pytensor
@@ -133,13 +135,22 @@ def _compiling(backend: str, floats: str) -> Iterator[Mode]:
 def _running(backend: str, floats: str) -> Iterator[None]:
     """What holds while a function is made and while it runs: JAX has a switch of its own for float64."""
     if backend == "jax":
-        import jax
-
-        with jax.enable_x64(floats == "float64"), _quiet():
+        with _jax().enable_x64(floats == "float64"), _quiet():
             yield
     else:
         with _quiet():
             yield
+
+
+@functools.cache
+def _jax() -> ModuleType:
+    """JAX, and PyTensor's way to it. Their first import draws from numpy's global generator: put that back."""
+    state = np.random.get_state()
+    import jax
+    import pytensor.link.jax.dispatch  # noqa: F401
+
+    np.random.set_state(state)
+    return jax
 
 
 QUIET = (

@@ -20,6 +20,12 @@ def inputs(container: Layer, X: object) -> Arrays:
     Raises:
         DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not match the declaration.
     """
+    arrays = _arrays(container, X)
+    container.build(_as_input_shape(container, _shapes(arrays)))
+    return arrays
+
+
+def _arrays(container: Layer, X: object) -> Arrays:
     arguments = {argument.name: argument for argument in container.arguments()}
     given = data.by_name("input", X, list(arguments))
     arrays = {name: data.as_array("input", name, value, arguments[name].dtype) for name, value in given.items()}
@@ -28,8 +34,11 @@ def inputs(container: Layer, X: object) -> Arrays:
     data.check_rows(arrays)
     if getattr(container, "loop", False):
         backend.check_lengths({name: array.shape[1] for name, array in arrays.items()})
-    container.build(_as_input_shape(container, {name: (None, *array.shape[1:]) for name, array in arrays.items()}))
     return arrays
+
+
+def _shapes(arrays: Arrays) -> dict[str, Shape]:
+    return {name: (None, *array.shape[1:]) for name, array in arrays.items()}
 
 
 def pairs(container: Layer, X: object, y: object) -> Arrays:
@@ -41,12 +50,13 @@ def pairs(container: Layer, X: object, y: object) -> Arrays:
     if y is None and isinstance(X, Mapping):
         y = {name: value for name, value in X.items() if name in container.output_names}
         X = {name: value for name, value in X.items() if name not in y}
-    arrays = inputs(container, X)
+    arrays = _arrays(container, X)
+    shapes = _shapes(arrays)
     given = data.by_name("target", y, list(container.output_names))
-    shapes = {name: (None, *array.shape[1:]) for name, array in arrays.items()}
     targets = target_arguments(container, shapes)
     arrays |= {argument.name: _target(argument, given[argument.name]) for argument in targets}
     data.check_rows(arrays)
+    container.build(_as_input_shape(container, shapes))
     return arrays
 
 

@@ -43,8 +43,11 @@ def trainer(container: Layer, losses: Mapping[str, Objective], class_mode: str, 
 
     def build(inputs: list[TensorVariable]):
         scores = _scores(container, inputs, losses, class_mode, train=True)
-        params, _, constraints, _ = container.get_params()
-        return scores, optimizer.get_updates(params, constraints, scores[0])
+        params, regularizers, constraints, updates = container.get_params()
+        loss = scores[0]
+        for regularizer in regularizers:
+            loss = regularizer(loss)
+        return scores, [*optimizer.get_updates(params, constraints, loss), *updates]
 
     return build
 

@@ -26,7 +26,7 @@ class Model:
     Source: ``keras.models`` of Keras 0.1.
     """
 
-    losses: dict[str, Callable] | None = None
+    loss: str | Callable | Mapping[str, str | Callable] | None = None
     optimizer: optimizers.Optimizer | None = None
     class_mode = "categorical"
     backend: str | None = None
@@ -56,9 +56,10 @@ class Model:
                                     because="accuracy counts by it", got=repr(class_mode),
                                     do=nearest(str(class_mode), functions.ACCURACIES))
         chosen = resolve_backend(backend)
-        losses = None if loss is None else self._losses(loss)
+        if loss is not None:
+            self._losses(loss)
         self.optimizer = None if optimizer is None else optimizers.get(optimizer)
-        self.losses, self.class_mode, self.backend = losses, class_mode, chosen
+        self.loss, self.class_mode, self.backend = loss, class_mode, chosen
         self._programs: dict[str, Program] = {}
 
     def _losses(self, loss: object) -> dict[str, Callable]:
@@ -137,7 +138,7 @@ class Model:
                 with Bar(f"Epoch {epoch + 1}/{nb_epoch}", data.check_rows(arrays), verbose) as bar:
                     mean = self._epoch(arrays, batch_size, shuffle, followed, bar, check_interrupt)
                     logs = mean.values()
-                    if not np.isfinite(logs["loss"]):
+                    if not np.isfinite(logs["loss"]) or not self._is_finite():
                         which = rollback.restore(at_first_batch=mean.rows <= batch_size)
                         raise _diverged(epoch, logs["loss"], nb_epoch, which)
                     if held_out:
@@ -235,12 +236,13 @@ class Model:
     def _build_of(self, kind: str) -> Callable:
         if kind == "predict":
             return functions.predictor(self)
+        losses = self._losses(self.loss)
         if kind == "test":
-            return functions.tester(self, self.losses, self.class_mode)
-        return functions.trainer(self, self.losses, self.class_mode, self.optimizer)
+            return functions.tester(self, losses, self.class_mode)
+        return functions.trainer(self, losses, self.class_mode, self.optimizer)
 
     def _check_compiled(self, kind: str) -> None:
-        if self.losses is None:
+        if self.loss is None:
             raise NotCompiledError.about("model", kind, takes="a loss and an optimizer",
                                          because="it compares outputs with targets", got="none",
                                          do="Call compile('adam', 'mse') first, for example.")
@@ -249,6 +251,10 @@ class Model:
         """Everything but compiled functions, which are made again at the next use."""
         return {key: value for key, value in super().__getstate__().items()
                 if key not in ("_programs", "_programs_of")}
+
+    def _is_finite(self) -> bool:
+        """Whether all weights are: the last step of an epoch may spoil them, and no loss would show it."""
+        return all(np.isfinite(param.get_value(borrow=True)).all() for param in self.params)
 
     def _changing(self) -> list[SharedVariable]:
         """What training changes: a copy of it is a copy of the whole run."""
@@ -348,5 +354,5 @@ def _split(arrays: Arrays, share: float) -> tuple[Arrays, Arrays]:
 def _diverged(epoch: int, loss: float, nb_epoch: int, restored: str) -> DivergenceError:
     return DivergenceError.about(
         "model", "fit", takes="a loss that stays finite", because="its gradient moves the weights",
-        got=f"{loss} in epoch {epoch + 1} of {nb_epoch}",
+        got=f"a loss of {loss}, or weights that are not finite, in epoch {epoch + 1} of {nb_epoch}",
         do=f"Lower the learning rate, or set clipnorm; weights and optimizer are back at {restored}.")

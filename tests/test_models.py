@@ -277,6 +277,62 @@ def test_a_model_stays_in_the_width_of_floats_that_it_was_made_in():
         chain.predict(X)
 
 
+def test_a_last_step_that_spoils_the_weights_is_taken_back():
+    chain = Sequential([Dense(IN, 1)])
+    chain.compile(SGD(lr=1e308), "mse")
+    weights = chain.get_weights()
+    with np.errstate(all="ignore"), pytest.raises(errors.DivergenceError, match="back at the initial ones"):
+        chain.fit(10 * X[:, 0], Y, nb_epoch=1, batch_size=11, verbose=0)
+    assert all(np.array_equal(a, b) for a, b in zip(chain.get_weights(), weights, strict=True))
+
+
+def test_a_layer_that_replaces_another_is_the_one_that_learns():
+    chain = model()
+    chain.train_on_batch(X, Y)
+    chain.layers[1] = Dense(HIDDEN, 1)
+    before = chain.layers[1].W.get_value()
+    chain.train_on_batch(X, Y)
+    assert not np.array_equal(chain.layers[1].W.get_value(), before)
+
+
+def test_an_output_added_after_compile_asks_for_its_loss():
+    rnn = vanilla()
+    rnn.compile("sgd", {"rec": "mse"})
+    rnn.add_output("o", input="i2h")
+    with pytest.raises(errors.ConfigError, match="a loss for each of the outputs rec, o"):
+        rnn.train_on_batch(X, {"rec": np.ones((11, HIDDEN)), "o": np.ones((11, HIDDEN))})
+
+
+def test_a_wrong_target_leaves_open_dims_open():
+    rnn = Recursive()
+    rnn.add_input("x")
+    rnn.add_node(Dense(HIDDEN), "y", input="x", create_output=True)
+    rnn.compile("sgd", "mse")
+    with pytest.raises(errors.ShapeError, match="target 'y'"):
+        rnn.train_on_batch(X[:, :, :3], np.ones((11, 2)))
+    assert rnn.predict(X).shape == (11, HIDDEN)
+
+
+def test_constraints_regularizers_and_updates_of_a_layer_hold_inside_containers():
+    dense = Dense(HIDDEN, 1, init="one")
+    counter = pytensor.shared(0.0)
+    dense.constraints = [lambda p: p.clip(0, 0.5), lambda p: p]
+    dense.regularizers = [lambda loss: loss + 100 * (dense.b - 1).sum() ** 2]
+    dense.updates = [(counter, counter + 1)]
+    chain = Sequential([vanilla(), dense])
+    chain.compile(SGD(lr=1e-3), "mse")
+    chain.train_on_batch(X, Y)
+    assert dense.W.get_value().max() <= 0.5
+    assert dense.b.get_value()[0] > 0.1
+    assert counter.get_value() == 1
+
+
+@pytest.mark.parametrize("second", [Dense(5, 3), SimpleRNN(HIDDEN, 2)])
+def test_layers_that_do_not_fit_one_another_are_told_apart(second):
+    with pytest.raises(errors.ShapeError, match="layer 'layer_1' takes"):
+        Sequential([vanilla(), second]).predict(X)
+
+
 def test_ctrl_c_takes_effect_between_batches_and_leaves_a_usable_model(monkeypatch):
     chain = model("adam")
     seen = []
@@ -287,6 +343,7 @@ def test_ctrl_c_takes_effect_between_batches_and_leaves_a_usable_model(monkeypat
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(Bar, "advance", press)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     usual = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         chain.fit(X, Y, batch_size=4, nb_epoch=3, verbose=0)

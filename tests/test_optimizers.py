@@ -259,6 +259,15 @@ def test_parameter_that_the_loss_does_not_reach_stays_where_it_is(name):
     np.testing.assert_array_equal(unreached.get_value(), STARTS[1])
 
 
+@pytest.mark.parametrize("name", ["sgd, clipnorm at every step", "adam, all"])
+def test_clipping_leaves_gradients_of_zero_at_zero(name):
+    params = fresh_params()
+    step = program(made(name), params, loss=sum((0.0 * param).sum() for param in params))
+    step()
+    for found, start in zip(values(params), STARTS, strict=True):
+        np.testing.assert_array_equal(found, start)
+
+
 def test_learning_rate_can_be_changed_between_steps():
     optimizer, params = SGD(lr=0.1), fresh_params()
     step = program(optimizer, params)

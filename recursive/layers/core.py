@@ -56,8 +56,8 @@ class Layer:
     built: bool = True
     """Whether the parameters have their first values."""
     output_names: tuple[str, ...] = ("output",)
-    revision: int = 0
-    """Grows whenever the declaration inside changes."""
+    revision: tuple = ()
+    """Another one whenever the declaration inside changes, or a layer of it."""
     previous: Layer | None = None
 
     def __init__(self, name: str | None = None, seed: int | None = None):
@@ -250,7 +250,14 @@ class Dense(Layer):
             self.b = initializations.zero((self.output_dim,))
             self.params.append(self.b)
         if self.initial_weights is not None:
-            self.set_weights(self.initial_weights)
+            self._start_from(self.initial_weights)
+
+    def _start_from(self, weights: Sequence[np.ndarray]) -> None:
+        try:
+            self.set_weights(weights)
+        except WeightsError:
+            self.params = []
+            raise
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         product = linear_map(x, self.W)

@@ -8,6 +8,7 @@ import numpy as np
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import initializations
+from recursive.errors import DtypeError
 from recursive.layers.core import Layer, check_dim, function_config
 from recursive.spec.shapes import Shape
 
@@ -43,6 +44,9 @@ class Embedding(Layer):
             self.set_weights(weights)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        if x.dtype.startswith("float"):
+            raise DtypeError.about("layer", "Embedding", takes="whole numbers", because="they number rows",
+                                   got=x.dtype, do="Say add_input(name, ndim=2, dtype='int').")
         return self.W[x]
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:

@@ -12,7 +12,7 @@ from recursive import backend
 from recursive.backend import Argument
 from recursive.errors import DataError, NodeError, ShapeError, nearest
 from recursive.layers.core import Identity, Layer
-from recursive.layers.parts import Tensors, one_or_all, refuse_params, split, unique_params
+from recursive.layers.parts import Tensors, collect_params, one_or_all, refuse_params, split, unique_params
 from recursive.loop.step import run
 from recursive.spec import checks
 from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec
@@ -43,7 +43,7 @@ class Graph(Layer):
         super().__init__()
         self._spec = GraphSpec(loop=self.loop)
         self._revision = 0
-        self._built_at = -1
+        self._built_at: tuple | None = None
 
     # Declaration
 
@@ -107,16 +107,17 @@ class Graph(Layer):
 
     def _declare(self, item: object) -> None:
         self._change(checks.declare(self._spec, item))
+        if isinstance(item, InputSpec):
+            self.__dict__.pop("_input", None)
 
     def _change(self, spec: GraphSpec) -> None:
         self._spec = spec
         self._revision += 1
-        self.__dict__.pop("_input", None)
 
     @property
-    def revision(self) -> int:
-        """Grows whenever something is declared, here or inside a node."""
-        return self._revision + sum(layer.revision for layer in self.nodes.values())
+    def revision(self) -> tuple:
+        """Another one whenever something is declared or a layer is replaced, here or inside a node."""
+        return (self._revision, *((layer, layer.revision) for layer in self.nodes.values()))
 
     # What was declared
 
@@ -164,6 +165,10 @@ class Graph(Layer):
         """The parameters as ``node.W``, ``node.b``, ..."""
         return unique_params(self.nodes)
 
+    def get_params(self) -> tuple[list, list, list, list]:
+        """Params, regularizers, constraints and updates of all nodes."""
+        return collect_params(self.params, self.nodes.values())
+
     @property
     def param_names(self) -> dict[str, tuple[str, ...]]:
         """The names of each node's parameters; a layer that two nodes use has one set of names."""
@@ -200,7 +205,7 @@ class Graph(Layer):
         self._draw_params(spec)
         self.shapes = infer(spec, self.nodes)
         layers = (NodeSpec(node.name, _layer_spec(self.nodes[node.name]), node.ports) for node in spec.nodes)
-        self._change(spec.replace(nodes=tuple(layers)))
+        self._spec = spec.replace(nodes=tuple(layers))
         self._built_at = self.revision
 
     def _draw_params(self, spec: GraphSpec) -> None:

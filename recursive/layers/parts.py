@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
@@ -49,3 +49,14 @@ def refuse_params(container: Layer, value: list[SharedVariable]) -> None:
         raise ConfigError.about("container", type(container).__name__, takes="no parameters of its own",
                                 because="they belong to its layers", got=f"{len(value)}",
                                 do="Assign to the params of a layer.")
+
+
+def collect_params(params: list[SharedVariable], layers: Iterable[Layer]) -> tuple[list, list, list, list]:
+    """``params``, and the regularizers, constraints (one a parameter) and updates that ``layers`` have for them."""
+    regularizers, updates, constrained = [], [], {}
+    for layer in {id(layer): layer for layer in layers}.values():
+        own_params, own_regularizers, own_constraints, own_updates = layer.get_params()
+        regularizers += own_regularizers
+        updates += own_updates
+        constrained |= {id(param): rule for param, rule in zip(own_params, own_constraints, strict=True)}
+    return params, regularizers, [constrained[id(param)] for param in params], updates

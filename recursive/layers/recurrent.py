@@ -9,6 +9,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, backend, initializations
+from recursive.errors import ShapeError
 from recursive.layers.core import Layer, check_dim, function_config, linear_map
 from recursive.spec.shapes import Shape
 
@@ -67,6 +68,9 @@ class SimpleRNN(RecurrentLayer):
             self.set_weights(weights)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        if x.ndim != 3:
+            raise ShapeError.about("layer", "SimpleRNN", takes="(batch, time, dim)", because="it runs over time",
+                                   got=f"{x.ndim} axes", do="Say ndim=3, or 4 for a loop in a loop.")
         projected = linear_map(x.dimshuffle(1, 0, 2), self.W) + self.b
         start = pt.zeros((backend.size(x, 0), self.output_dim), dtype=backend.floatX())
         length = backend.common_length({"input": backend.size(x, 1)})

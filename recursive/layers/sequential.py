@@ -8,10 +8,10 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Argument
-from recursive.errors import ConfigError
+from recursive.errors import ConfigError, ShapeError
 from recursive.layers.core import Layer
 from recursive.layers.graph import Graph
-from recursive.layers.parts import Tensors, inside, one_or_all, refuse_params, split, unique_params
+from recursive.layers.parts import Tensors, collect_params, inside, one_or_all, refuse_params, split, unique_params
 from recursive.spec.shapes import Shape
 
 
@@ -44,9 +44,9 @@ class Sequential(Layer):
         self.layers.append(layer)
 
     @property
-    def revision(self) -> int:
-        """Grows whenever a layer is added, here or inside."""
-        return len(self.layers) + sum(layer.revision for layer in self.layers)
+    def revision(self) -> tuple:
+        """Another one whenever a layer is added or replaced, here or inside."""
+        return tuple((layer, layer.revision) for layer in self.layers)
 
     @property
     def input_ndim(self) -> int | None:
@@ -77,6 +77,10 @@ class Sequential(Layer):
         """The parameters as ``layer_0.W``, ``layer_0.b``, ..."""
         return unique_params({f"layer_{index}": layer for index, layer in enumerate(self.layers)})
 
+    def get_params(self) -> tuple[list, list, list, list]:
+        """Params, regularizers, constraints and updates of all layers."""
+        return collect_params(self.params, self.layers)
+
     def arguments(self) -> list[Argument]:
         """What the first layer is given."""
         self._check_layers()
@@ -98,6 +102,8 @@ class Sequential(Layer):
                     because=f"{type(layer).__name__} is a function of one tensor",
                     got=f"{len(input_shape)} outputs ({', '.join(input_shape)})",
                     do="Join the layers in a Graph, or leave one output.")
+            if index and not isinstance(input_shape, dict):
+                _check_fits(index, layer, input_shape)
             layer.build(input_shape)
             input_shape = layer.get_output_shape_for(input_shape)
 
@@ -141,3 +147,16 @@ class Sequential(Layer):
         if not self.layers:
             raise ConfigError.about("Sequential", "layers", takes="at least one layer", because="it has no formula",
                                     got="none", do="Say add(Dense(4, 6)), for example.")
+
+
+def _check_fits(index: int, layer: Layer, shape: Shape) -> None:
+    """Raise a ShapeError unless ``layer`` takes what the layer before it gives."""
+    kind = type(layer).__name__
+    if layer.input_ndim not in (None, len(shape)):
+        raise ShapeError.about("layer", f"layer_{index}", takes=f"{layer.input_ndim} axes",
+                               because=f"it is a {kind}", got=f"{len(shape)} axes from layer_{index - 1}",
+                               do="Say return_sequences=True in a recurrent layer before it, or reshape.")
+    if None not in (layer.input_dim, shape[-1]) and layer.input_dim != shape[-1]:
+        raise ShapeError.about("layer", f"layer_{index}", takes=f"{layer.input_dim} values a row",
+                               because=f"its {kind} was made for them", got=f"{shape[-1]} from layer_{index - 1}",
+                               do="Mend its input_dim, or leave it out and it will be found.")

@@ -75,6 +75,13 @@ def test_wrong_arguments_are_told_at_once(make, error, words):
         make()
 
 
+def test_a_layer_whose_first_weights_do_not_fit_is_not_built():
+    layer = Dense(6, weights=[np.ones((3, 3)), np.ones(6)])
+    for _ in range(2):
+        with pytest.raises(WeightsError):
+            layer(X2)
+
+
 def test_weights_that_do_not_fit_change_nothing():
     layer = Dense(4, 6)
     before = layer.get_weights()

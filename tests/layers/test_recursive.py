@@ -7,7 +7,7 @@ import numpy as np
 import pytensor
 import pytest
 
-from recursive import Activation, Dense, Dropout, Embedding, Graph, Lambda, Recursive, Sequential, errors
+from recursive import Activation, Dense, Dropout, Embedding, Graph, Lambda, Recursive, Sequential, SimpleRNN, errors
 from recursive.backend import Argument, Program, evaluate
 from recursive.spec.graph import GraphSpec
 from tests.cases import CASES, HIDDEN, IN, TIME, vanilla, vanilla_loop, weights_of, with_random_weights
@@ -178,6 +178,15 @@ def test_the_dim_of_whole_numbers_and_truth_values_is_found_too_but_not_the_leng
     assert [graph.predict(np.ones((3, time), dtype=int)).shape[1] for time in (5, 4)] == [5, 4]
 
 
+def test_the_input_stays_the_same_variable_whether_taken_or_assigned_before_the_first_build():
+    rnn = vanilla()
+    taken = rnn.input
+    assert evaluate([rnn.get_output()["rec"]], {taken: X})[0].shape == (3, TIME, HIDDEN)
+    rnn = vanilla()
+    rnn.input = pytensor.tensor.dtensor3("mine")
+    assert evaluate([rnn.get_output()["rec"]], {rnn.input: X})[0].shape == (3, TIME, HIDDEN)
+
+
 def test_the_dim_of_an_input_is_found_from_the_layer_before():
     first, second = Recursive(return_sequences=True), Recursive()
     for rnn, read in ((first, Dense(IN, 3)), (second, Dense(2))):
@@ -334,6 +343,14 @@ def node(name="rec", **changes):
                         "create_output": True} | changes
 
 
+def with_node(layer):
+    """The output of a container in which ``layer`` reads the slices ``(batch, dim)`` of x."""
+    rnn = Recursive()
+    rnn.add_input("x", dim=IN)
+    rnn.add_node(layer, "y", input="x", create_output=True)
+    return rnn.get_output()
+
+
 REFUSED = [
     (declare(node(inputs=["x", "hh"])), errors.UnknownNameError, "Did you mean 'h'"),
     (declare(node(), node("later", return_state="hh")), errors.UnknownNameError, "Did you mean 'h'"),
@@ -367,6 +384,8 @@ REFUSED = [
     (declare(("add_input", {"name": "z", "dtype": "flaot"})), errors.DtypeError, "Did you mean 'float'"),
     (declare(("add_input", {"name": "z", "dim": 0})), errors.ShapeError, "1 or more"),
     (declare(("add_state", {"name": "z", "dim": -1})), errors.ShapeError, "1 or more"),
+    (lambda: with_node(Embedding(9, 2)), errors.DtypeError, "dtype='int'"),
+    (lambda: with_node(SimpleRNN(IN, 2)), errors.ShapeError, "batch, time, dim"),
     (lambda: (rnn := vanilla()).add_node(rnn, "itself", input="x"), errors.NodeError, "part of itself"),
     (lambda: (rnn := vanilla()).add_node(Sequential([rnn]), "itself", input="x"), errors.NodeError, "part of itself"),
     (lambda: Sequential([vanilla(), Dense(2)]).predict(X), errors.ConfigError, "3 outputs"),
