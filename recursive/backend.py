@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -142,6 +143,21 @@ def _running(backend: str, floats: str) -> Iterator[None]:
             yield
 
 
+@contextmanager
+def _truncation_refused() -> Iterator[None]:
+    """Put into words what PyTensor's scan on JAX only asserts: it cannot truncate a gradient that goes on before it."""
+    try:
+        yield
+    except AssertionError as error:
+        if "get_partial_traces" not in [frame.name for frame in traceback.extract_tb(error.__traceback__)]:
+            raise
+        raise BackendError.about(
+            "backend", "jax", takes="a truncated gradient with respect to weights inside the loop only",
+            because="PyTensor cannot cut a sequence's gradient there",
+            got="truncate_gradient in a loop that runs over what parameters have computed",
+            do="Choose backend numba, c or python, or truncate_gradient=-1.") from error
+
+
 @functools.cache
 def _jax() -> ModuleType:
     """JAX, and PyTensor's way to it. Their first import draws from numpy's global generator: put that back."""
@@ -204,7 +220,7 @@ class Program:
         shapes = tuple(array.shape for array in arrays) if self.backend == "jax" else None
         if shapes not in self._functions:
             self._functions[shapes] = self._compile(shapes)
-        with _running(self.backend, self._floats):
+        with _running(self.backend, self._floats), _truncation_refused():
             return [np.asarray(value) for value in self._functions[shapes](*arrays)]
 
     def _compile(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:

@@ -1,10 +1,12 @@
 """Every case of the table, through every path: the compiled container, its own step, its gradient, each backend."""
 
+import contextlib
+
 import numpy as np
 import pytensor
 import pytest
 
-from recursive import SGD, Dense, Dropout, Recursive, backend
+from recursive import SGD, Dense, Dropout, Recursive, Sequential, SimpleRNN, backend
 from recursive.errors import BackendError
 from tests.cases import CASES, HIDDEN, IN, TIME, with_random_weights
 
@@ -154,6 +156,17 @@ def _check_backend(case, name):
     expected = expected_of(case, rnn, inputs)
     for output, sequence in rnn.predict(inputs).items():
         assert np.abs(sequence - expected[output]).max() <= tolerance(expected[output], 1e-10)
+
+
+@JAX
+def test_a_truncated_gradient_that_jax_cannot_cut_names_the_backends_that_can():
+    model = Sequential([SimpleRNN(IN, HIDDEN, truncate_gradient=2)])
+    losses = []
+    for name in ("python", "jax"):
+        model.compile("sgd", "mse", backend=name)
+        with contextlib.nullcontext() if name == "python" else pytest.raises(BackendError, match="numba, c or python"):
+            losses.append(model.train_on_batch(np.ones((3, TIME, IN)), np.ones((3, HIDDEN))))
+    assert len(losses) == 1
 
 
 @JAX
