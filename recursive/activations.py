@@ -1,6 +1,7 @@
 """Activation functions of Keras 0.1: tensors in, tensors of the same shape out.
 
-Their gradients at kinks are the originals': 0.5 at 0 for :func:`relu`, 0 at the ends of :func:`hard_sigmoid`.
+Their gradients at kinks are the originals': 0.5 at 0 for :func:`relu`, 0.2 at the ends of
+:func:`hard_sigmoid`, in plain Python; compilers may choose the other side.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import registry
-from recursive.backend import floatX, shared
+from recursive.backend import shared
 from recursive.errors import ConfigError, nearest
 
 Update = tuple[SharedVariable, TensorVariable]
@@ -48,7 +48,7 @@ class Optimizer:
     def get_gradients(self, loss: TensorVariable, params: Sequence[SharedVariable]) -> list[TensorVariable]:
         """The gradients of ``loss``, clipped; zeros for a parameter that ``loss`` does not depend on."""
         gradients = pytensor.grad(loss, list(params), disconnected_inputs="ignore")
-        if self.clipnorm > 0:
+        if self.clipnorm > 0 and gradients:
             norm = _norm(gradients)
             gradients = [pt.switch(norm >= self.clipnorm, gradient * self.clipnorm / norm, gradient)
                          for gradient in gradients]
@@ -195,4 +195,4 @@ def _norm(gradients: Sequence[TensorVariable]) -> TensorVariable:
 
 def _like(new: TensorVariable, old: SharedVariable) -> TensorVariable:
     """``new`` in the dtype and static shape of ``old``, as an update must be."""
-    return pt.specify_shape(new.astype(floatX()) if new.dtype != old.dtype else new, old.type.shape)
+    return pt.specify_shape(new.astype(old.dtype) if new.dtype != old.dtype else new, old.type.shape)

@@ -75,7 +75,8 @@ def load_weights(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]
                                  got="no such file", do="Look at the path again.")
     try:
         found = reader(path, groups)
-    except (OSError, LookupError, TypeError, ValueError, safetensors.SafetensorError) as error:
+    except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError,
+            safetensors.SafetensorError) as error:
         raise WeightsError.about("file", str(path), takes="a whole file of weights for this model",
                                  because="every parameter is read from it", got=f"one that cannot be read ({error})",
                                  do="Save it again from a model of the same declaration.") from error
@@ -90,6 +91,9 @@ def _check(path: str | Path, group: str, expected: Mapping[str, np.ndarray], fou
                                  because=f"the model has {', '.join(expected) or 'no parameters there'}",
                                  got=str(len(found)), do="Load it into a model of the same declaration.")
     for (name, array), value in zip(expected.items(), found, strict=True):
+        if value.dtype.kind not in "fiu":
+            raise WeightsError.about("parameter", name, takes="an array of numbers", because="it is computed with",
+                                     got=f"{value.dtype} in {path}", do="Save it again as float32 or float64.")
         if value.shape != array.shape:
             raise WeightsError.about("parameter", name, takes=f"an array of shape {array.shape}",
                                      because="the model was declared with it", got=f"{value.shape} in {path}",
@@ -104,7 +108,7 @@ def _write_h5(path: str, groups: Groups) -> None:
             inside = file.create_group(group)
             inside.attrs["nb_params"] = len(arrays)
             for index, (name, array) in enumerate(arrays.items()):
-                inside.create_dataset(f"param_{index}", data=array).attrs["name"] = name
+                inside.create_dataset(f"param_{index}", data=array).attrs["name"] = np.bytes_(name)
 
 
 def _read_h5(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
@@ -118,12 +122,18 @@ def _read_group(group: h5py.Group, names: list[str]) -> Iterator[np.ndarray]:
     """The arrays of a group in their order; names are compared where the file has any, which 2015's had not."""
     for index in range(int(group.attrs["nb_params"])):
         dataset = group[f"param_{index}"]
-        name = dataset.attrs.get("name")
         if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
             raise ValueError(f"param_{index} of {group.name} is no array of numbers")
+        name = _name_of(dataset)
         if name is not None and index < len(names) and name != names[index]:
             raise ValueError(f"param_{index} of {group.name} is {name}, not {names[index]}")
         yield dataset[()]
+
+
+def _name_of(dataset: h5py.Dataset) -> str | None:
+    """The name beside an array; text of fixed length only, since a damaged one of any length can hang HDF5."""
+    fixed = "name" in dataset.attrs and dataset.attrs.get_id("name").dtype.kind == "S"
+    return dataset.attrs["name"].decode() if fixed else None
 
 
 def _write_safetensors(path: str, groups: Groups) -> None:
