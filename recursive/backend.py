@@ -14,6 +14,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -34,6 +35,12 @@ BACKENDS = ("auto", "jax", "numba", "c", "python")
 """What ``compile(backend=...)`` takes. ``auto`` is JAX where it is installed, since it compiles fastest, else Numba."""
 
 _chosen: list[str] = []
+_target: ContextVar[str | None] = ContextVar("target", default=None)
+
+
+def target() -> str | None:
+    """The backend of the Program that is being built; None where tensors are made for the user's own use."""
+    return _target.get()
 
 
 def floatX() -> str:  # noqa: N802 (PyTensor's own name for it)
@@ -63,7 +70,11 @@ def tensor(name: str, dtype: str, shape: Sequence[int | None]) -> TensorVariable
     return pt.TensorType(dtype, shape=tuple(shape))(name)
 
 
-def size(x: TensorVariable, axis: int) -> int | TensorVariable:
+Size = int | TensorVariable
+"""A number where it is known, else a symbol."""
+
+
+def size(x: TensorVariable, axis: int) -> Size:
     """The size of an axis: a number where the type tells it, else a symbol."""
     known = x.type.shape[axis]
     return x.shape[axis] if known is None else known
@@ -129,7 +140,8 @@ def _compiling(backend: str, floats: str) -> Iterator[Mode]:
     modes = {"python": ("py", "fast_compile"), "c": ("cvm", "fast_run"), "numba": ("numba", "fast_run")}
     flags = {"python": {"cxx": "", "mode": "FAST_COMPILE", "linker": "py"}, "c": _openblas_flags()}
     with _running(backend, floats), pytensor.config.change_flags(**flags.get(backend, {})):
-        yield pytensor.compile.mode.JAX if backend == "jax" else Mode(*modes[backend])
+        mode = pytensor.compile.mode.JAX if backend == "jax" else Mode(*modes[backend])
+        yield mode.excluding(*WRONG_REWRITES)
 
 
 @contextmanager
@@ -168,6 +180,9 @@ def _jax() -> ModuleType:
     np.random.set_state(state)
     return jax
 
+
+WRONG_REWRITES = ("local_add_of_sparse_write",)
+"""Rewrites of PyTensor that are left out: this one adds many rows in place to a gradient that has one, for all."""
 
 QUIET = (
     "The RandomType SharedVariables",            # JAX draws from a copy of a generator: that is as good
@@ -226,7 +241,11 @@ class Program:
     def _compile(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:
         inputs = [tensor(argument.name, argument.dtype, shapes[index] if shapes else argument.shape)
                   for index, argument in enumerate(self.arguments)]
-        outputs, updates = self.build(inputs)
+        token = _target.set(self.backend)
+        try:
+            outputs, updates = self.build(inputs)
+        finally:
+            _target.reset(token)
         return _function(inputs, outputs, updates, self.backend)
 
 

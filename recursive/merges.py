@@ -39,11 +39,18 @@ def ave(tensors: Sequence[TensorVariable]) -> TensorVariable:
     return reduce(add, tensors) / len(tensors)
 
 
+def dot(tensors: Sequence[TensorVariable]) -> TensorVariable:
+    """The inner product of two, row by row: ``(batch, 1)``."""
+    left, right = tensors
+    return (left * right).sum(axis=-1, keepdims=True)
+
+
 MERGES = {
     "concat": concat,
     "sum": lambda tensors: reduce(add, tensors),
     "mul": lambda tensors: reduce(mul, tensors),
     "ave": ave,
     "max": lambda tensors: reduce(pt.maximum, tensors),
+    "dot": dot,
 }
-"""Every merge mode by name."""
+"""Every merge mode by name, but for ``join``, which merges nothing: it hands values over by name."""

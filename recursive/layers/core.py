@@ -6,7 +6,8 @@ asks the one before it (``set_previous``, ``get_input``, ``get_output(train)``),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pytensor.tensor as pt
@@ -16,7 +17,19 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import activations, backend, initializations, registry
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
+from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
+
+Rows = tuple[tuple[int, int], ...]
+"""Rows of weights, from the first to before the second, one span after another."""
+
+
+def select_rows(W: TensorVariable, rows: Rows | None) -> TensorVariable:
+    """The rows of ``W`` in ``rows``, one below the other; all of them for None."""
+    if rows is None or rows == ((0, W.type.shape[0]),):
+        return W
+    spans = [W[start:stop] for start, stop in rows]
+    return spans[0] if len(spans) == 1 else pt.concatenate(spans, axis=0)
 
 
 def linear_map(x: TensorVariable, W: SharedVariable) -> TensorVariable:
@@ -51,11 +64,20 @@ class Layer:
     input_dtype: str = "float"
     input_dim: int | None = None
     """The size of the input's last axis; None while it is not known, or where any will do."""
+    ports: tuple[str, ...] = ("input",)
+    """The names of the inputs, where there are several: the layer is then called with a dict by these."""
+    own_past: Mapping[str, str] = MappingProxyType({})
+    """The ports that, left open in a recurrent container, read an output of the node itself, of the step before."""
+    rowwise: bool = False
+    """Whether each row of the output follows from the same row of the input: a loop can then be run in one call."""
+    product: Product | None = None
+    """The product that the layer begins with, where it gives :meth:`transform_input` and :meth:`finish`."""
     draws: tuple[str, ...] = ()
     """Names of the random draws that :meth:`call` takes while training; each is uniform in [0, 1)."""
     built: bool = True
     """Whether the parameters have their first values."""
     output_names: tuple[str, ...] = ("output",)
+    """The names of the outputs; where there are several, :meth:`call` returns a dict by these, in this order."""
     revision: tuple = ()
     """Another one whenever the declaration inside changes, or a layer of it."""
     previous: Layer | None = None
@@ -72,14 +94,27 @@ class Layer:
 
     def __call__(self, x: TensorVariable, train: bool = False, **draws: TensorVariable) -> TensorVariable:
         """The output for input ``x``; draws that are not given are made here."""
-        x = pt.as_tensor_variable(x)
+        if isinstance(x, Mapping):
+            x = {name: pt.as_tensor_variable(value) for name, value in x.items()}
+            shapes = {name: value.type.shape for name, value in x.items()}
+        else:
+            x = pt.as_tensor_variable(x)
+            shapes = x.type.shape
         if not self.built:
-            self.build(x.type.shape)
+            self.build(shapes)
         return self.call(x, train=train, **draws)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         """The formula of the layer."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: give it a method call(self, x, train)")
+
+    def transform_input(self, x: TensorVariable, rows: Rows | None = None, bias: bool = True) -> TensorVariable:
+        """The product that the layer begins with, for all inputs or for those that meet ``rows`` of the weights."""
+        raise NotImplementedError(f"{type(self).__name__} has no product to begin with")
+
+    def finish(self, product: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
+        """The output, given the product and what the other ports read."""
+        raise NotImplementedError(f"{type(self).__name__} has no product to begin with")
 
     def build(self, input_shape: Shape) -> None:
         """Draw the parameters that depend on the input's shape; does nothing the second time."""
@@ -193,6 +228,8 @@ class Layer:
 class Identity(Layer):
     """Passes its input on: for merging only, or to give a value a second name."""
 
+    rowwise = True
+
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         return x
 
@@ -259,9 +296,25 @@ class Dense(Layer):
             self.params = []
             raise
 
+    @property
+    def rowwise(self) -> bool:
+        """With a known activation; a function of one's own may be anything."""
+        return self.activation in activations.ACTIVATIONS.values()
+
+    @property
+    def product(self) -> Product:
+        """All of it is a product and an activation."""
+        return Product("input", self.output_dim, ("W",), ("b",) * self.bias)
+
+    def transform_input(self, x: TensorVariable, rows: Rows | None = None, bias: bool = True) -> TensorVariable:
+        product = linear_map(x, select_rows(self.W, rows))
+        return product + self.b if bias and self.bias else product
+
+    def finish(self, product: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
+        return self.activation(product)
+
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        product = linear_map(x, self.W)
-        return self.activation(product + self.b if self.bias else product)
+        return self.finish(self.transform_input(x), {})
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.output_dim)
@@ -296,6 +349,11 @@ class Activation(Layer):
         super().__init__(name)
         self.activation = activations.get(activation)
 
+    @property
+    def rowwise(self) -> bool:
+        """Known activations are; a function of one's own may be anything."""
+        return self.activation in activations.ACTIVATIONS.values()
+
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         return self.activation(x)
 
@@ -325,6 +383,8 @@ class Dropout(Layer):
         self.p = p
         self.draws = ("keep",) if p else ()
         self.seeds = np.random.SeedSequence(np.random.randint(2**31) if seed is None else seed)
+
+    rowwise = True
 
     def call(self, x: TensorVariable, train: bool = False, keep: TensorVariable | None = None) -> TensorVariable:
         if not train or not self.p:

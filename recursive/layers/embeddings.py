@@ -31,6 +31,7 @@ class Embedding(Layer):
 
     input_ndim = 2
     input_dtype = "int"
+    rowwise = True
 
     def __init__(self, input_dim: int, output_dim: int, init: str = "uniform",
                  weights: Sequence[np.ndarray] | None = None, name: str | None = None, seed: int | None = None):

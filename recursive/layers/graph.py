@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import pytensor.tensor as pt
@@ -12,13 +13,17 @@ from recursive import backend
 from recursive.backend import Argument
 from recursive.errors import DataError, NodeError, ShapeError, nearest
 from recursive.layers.core import Identity, Layer
-from recursive.layers.parts import Tensors, collect_params, one_or_all, refuse_params, split, unique_params
+from recursive.layers.parts import Tensors, collect_params, one_or_all, refuse_params, unique_params
 from recursive.loop.step import run
 from recursive.spec import checks
-from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec
-from recursive.spec.names import Ref, parse
-from recursive.spec.plan import StepPlan, merged_outputs, plan, source_of
-from recursive.spec.shapes import Shape, find_input_dims, infer, input_shape, merged_shape
+from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec
+from recursive.spec.names import Ref, split
+from recursive.spec.plan import merged_outputs, source_of
+from recursive.spec.reads import Merged, read_ports, read_refs
+from recursive.spec.shapes import Shape, find_input_dims, infer, input_shape, node_shape
+
+Read = str | Sequence[str] | Merged | Mapping[str, object] | None
+"""What a node reads, in every way in which it may be said."""
 
 
 class Graph(Layer):
@@ -61,22 +66,26 @@ class Graph(Layer):
         """
         self._declare(InputSpec(name, ndim, dtype, dim))
 
-    def add_node(self, layer: Layer, name: str, input: str | None = None, inputs: Sequence[str] = (),
-                 merge_mode: str = "concat", create_output: bool = False) -> None:
+    def add_node(self, layer: Layer, name: str, input: Read = None, inputs: Sequence[str] = (),
+                 merge_mode: str = "concat", create_output: bool = False,
+                 connection_map: Mapping[str, str] | None = None) -> None:
         """Declare a node: ``layer`` applied to what it reads.
 
         Args:
             layer: any layer, a container included; one that is used by two nodes shares its weights.
             name: what other nodes read it by.
-            input: the name that it reads.
-            inputs: several names, merged by ``merge_mode``. A string means one name.
-            merge_mode: concat, sum, mul, ave or max.
+            input: a name; a list of names, merged by ``merge_mode``; ``merge_sum([...])`` and its like; or, for a
+                layer with several inputs, a dict of these by the layer's ports.
+            inputs: the older word for a list. A string means one name.
+            merge_mode: concat, sum, mul, ave, max or dot; join hands a layer with several inputs the values by name.
             create_output: True makes the node an output of the same name.
+            connection_map: the older word for a dict by ports.
 
         Raises:
-            RecursiveError: a child of it, for unknown or taken names, no input, or an unknown merge mode.
+            RecursiveError: a child of it, for unknown or taken names, ports that the layer does not have, ports left
+                open, no input, or an unknown merge mode.
         """
-        self._add_node(layer, name, input, inputs, merge_mode, create_output)
+        self._add_node(layer, name, connection_map or input, inputs, merge_mode, create_output)
 
     def _add_node(self, layer: Layer, name: str, input: object, inputs: object, merge_mode: str,
                   create_output: bool, return_state: str | None = None) -> None:
@@ -87,8 +96,10 @@ class Graph(Layer):
             raise NodeError.about("node", str(name), takes="a layer that does not hold this container",
                                   because="it would be a part of itself", got=type(layer).__name__,
                                   do="Use copy.deepcopy for a second one like it.")
-        port = PortSpec("input", _refs(name, input, inputs), merge_mode)
-        spec = checks.declare(self._spec, NodeSpec(name, _layer_spec(layer), (port,)))
+        own_past = layer.own_past if self.loop else {}
+        ports = read_ports(name, type(layer).__name__, layer.ports, own_past, input, inputs, merge_mode)
+        outputs = layer.output_names if len(layer.output_names) > 1 else ()
+        spec = checks.declare(self._spec, NodeSpec(name, _layer_spec(layer), ports, outputs))
         if return_state is not None:
             spec = checks.feed(spec, return_state, name)
         if create_output:
@@ -96,14 +107,14 @@ class Graph(Layer):
         self.nodes[name] = layer
         self._change(spec)
 
-    def add_output(self, name: str, input: str | None = None, inputs: Sequence[str] = (),
+    def add_output(self, name: str, input: Read = None, inputs: Sequence[str] = (),
                    merge_mode: str = "concat") -> None:
-        """Declare an output: a node's value under a name, or several merged.
+        """Declare an output: a node's value under a name, or several merged; what it reads is said as for a node.
 
         Raises:
             RecursiveError: a child of it, for unknown or taken names, no input, or an unknown merge mode.
         """
-        self._declare(OutputSpec(name, _refs(name, input, inputs), merge_mode))
+        self._declare(OutputSpec(name, *read_refs(name, input, inputs, merge_mode)))
 
     def _declare(self, item: object) -> None:
         self._change(checks.declare(self._spec, item))
@@ -120,6 +131,11 @@ class Graph(Layer):
         return (self._revision, *((layer, layer.revision) for layer in self.nodes.values()))
 
     # What was declared
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The names of the inputs."""
+        return tuple(item.name for item in self._spec.inputs)
 
     @property
     def spec(self) -> GraphSpec:
@@ -140,6 +156,11 @@ class Graph(Layer):
     def nb_output(self) -> int:
         """How many outputs there are."""
         return len(self._spec.outputs)
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether every node is."""
+        return all(layer.rowwise for layer in self.nodes.values())
 
     @property
     def input_ndim(self) -> int | None:
@@ -175,12 +196,6 @@ class Graph(Layer):
         found = {id(param): name for name, param in self.named_params.items()}
         return {node: tuple(found[id(param)] for param in layer.params) for node, layer in self.nodes.items()}
 
-    @property
-    def plan(self) -> StepPlan:
-        """The order of the step's arguments, nodes and results."""
-        self.build()
-        return plan(self._spec, self.param_names)
-
     # Shapes
 
     @property
@@ -204,7 +219,7 @@ class Graph(Layer):
         spec = find_input_dims(spec, self.nodes)
         self._draw_params(spec)
         self.shapes = infer(spec, self.nodes)
-        layers = (NodeSpec(node.name, _layer_spec(self.nodes[node.name]), node.ports) for node in spec.nodes)
+        layers = (dataclasses.replace(node, layer=_layer_spec(self.nodes[node.name])) for node in spec.nodes)
         self._spec = spec.replace(nodes=tuple(layers))
         self._built_at = self.revision
 
@@ -215,14 +230,13 @@ class Graph(Layer):
             layer = self.nodes[node.name]
             if layer.built:
                 continue
-            [port] = node.ports
-            shape = merged_shape(spec, node, shapes, port)
-            if shape[-1] is None:
+            found = node_shape(spec, node, self.nodes, shapes)
+            if any(shape[-1] is None for shape in (found.values() if isinstance(found, dict) else [found])):
                 raise ShapeError.about(
                     "node", node.name, takes="an input of known dim", because="its weights depend on it",
-                    got=f"{', '.join(map(str, port.refs))} of unknown dim",
+                    got=f"{', '.join(map(str, node.refs))} of unknown dim",
                     do="Say add_input(name, dim=4), Dense(4, 6), or pass data first.")
-            layer.build(shape)
+            layer.build(found)
 
     def _with_dims(self, input_shape: Shape | Mapping[str, Shape] | None) -> GraphSpec:
         """The declaration with open dims filled in from ``input_shape``."""
@@ -231,7 +245,7 @@ class Graph(Layer):
         shapes = input_shape if isinstance(input_shape, Mapping) else {self._only_input().name: input_shape}
         self._check_input_names(shapes)
         return self._spec.replace(inputs=tuple(
-            InputSpec(item.name, item.ndim, item.dtype, item.dim or _last(item, shapes.get(item.name)))
+            dataclasses.replace(item, dim=item.dim or _last(item, shapes.get(item.name)))
             for item in self._spec.inputs))
 
     def get_output_shape_for(self, input_shape: Shape | Mapping[str, Shape]) -> Shape | dict[str, Shape]:
@@ -296,8 +310,7 @@ class Graph(Layer):
         """The shape of a draw of one of the nodes, at one step where there is a loop."""
         name, inner = split(name)
         [node] = (node for node in self._spec.nodes if node.name == name)
-        [port] = node.ports
-        return self.nodes[name].draw_shape(inner, merged_shape(self._spec, node, self.shapes, port))
+        return self.nodes[name].draw_shape(inner, node_shape(self._spec, node, self.nodes, self.shapes))
 
     def _layers(self) -> dict[str, Layer]:
         """The layer of each node, and of each output that merges."""
@@ -334,15 +347,6 @@ class Graph(Layer):
 
     def get_config(self) -> dict[str, object]:
         return {**super().get_config(), "spec": self._spec.to_dict()}
-
-
-def _refs(name: object, input: object, inputs: object) -> tuple[Ref, ...]:
-    """What a declaration reads: ``input``, or ``inputs``, where a string means one name."""
-    if input is not None and inputs:
-        raise NodeError.about("node", str(name), takes="input or inputs", because="both say what it reads",
-                              got=f"input={input!r} and inputs={inputs!r}", do="Leave one of them out.")
-    read = inputs if input is None else input
-    return tuple(parse(text) for text in (read if isinstance(read, list | tuple) else [read]))
 
 
 def _layer_spec(layer: Layer) -> LayerSpec:

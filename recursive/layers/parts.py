@@ -9,6 +9,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import ConfigError
 from recursive.layers.core import Layer
+from recursive.spec.names import split
 
 Tensors = TensorVariable | dict[str, TensorVariable]
 """One tensor, or several by name."""
@@ -17,12 +18,6 @@ Tensors = TensorVariable | dict[str, TensorVariable]
 def one_or_all(values: dict[str, object]) -> object:
     """The value, where there is one; else all of them by name."""
     return next(iter(values.values())) if len(values) == 1 else values
-
-
-def split(name: str) -> tuple[str, str]:
-    """``("node", "keep")`` for ``node.keep``."""
-    outer, _, inner = name.partition(".")
-    return outer, inner
 
 
 def inside(values: Mapping[str, TensorVariable], part: str) -> dict[str, TensorVariable]:

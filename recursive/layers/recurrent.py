@@ -23,6 +23,7 @@ class RecurrentLayer(Layer):
     """
 
     input_ndim = 3
+    rowwise = True
 
     def __init__(self, input_dim: int, output_dim: int, truncate_gradient: int, return_sequences: bool,
                  name: str | None, seed: int | None):

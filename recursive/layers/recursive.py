@@ -6,21 +6,23 @@ to scan with its arguments in a known order, and returns what was declared as ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.backend import Size
 from recursive.errors import DataError
 from recursive.layers.core import Layer
-from recursive.layers.graph import Graph
+from recursive.layers.graph import Graph, Read
+from recursive.layers.split import runners
 from recursive.loop.step import run, with_params
-from recursive.loop.unroll import unroll
+from recursive.loop.unroll import Loop
 from recursive.spec.explain import explain
-from recursive.spec.graph import GraphSpec, InputSpec, StateSpec
+from recursive.spec.graph import GraphSpec, InputSpec, OutputSpec, StateSpec, as_initial
 from recursive.spec.names import Ref
-from recursive.spec.plan import StepPlan, plan, source_of
+from recursive.spec.plan import StepPlan, declared, plan, source_of
 from recursive.spec.shapes import Shape
 
 
@@ -41,7 +43,7 @@ class Recursive(Graph):
     >>> rnn.add_node(Dense(6, 6, init="orthogonal"), name="h2h", inputs=["h"])
     >>> rnn.add_node(Activation("tanh"), name="rec", inputs=["i2h", "h2h"], merge_mode="sum",
     ...              return_state="h", create_output=True)
-    >>> [str(ref) for ref in rnn.plan.arguments]
+    >>> [str(ref) for ref in rnn.declared_plan.arguments]
     ['input', 'h_tm1', 'i2h.W', 'i2h.b', 'h2h.W', 'h2h.b']
     >>> rnn.get_output().type.shape
     (None, None, 6)
@@ -55,47 +57,61 @@ class Recursive(Graph):
 
     # Declaration
 
-    def add_input(self, name: str, ndim: int = 3, dtype: str = "float", dim: int | None = None) -> None:
-        """Declare an input of ``ndim`` axes, of which the first two are batch and time.
+    def add_input(self, name: str, ndim: int | None = None, dtype: str = "float", dim: int | None = None,
+                  is_sequence: bool = True) -> None:
+        """Declare an input: a sequence, of which each step sees a slice, or a context, which every step sees whole.
 
         Args:
             name: what nodes read it by.
-            ndim: 3 for ``(batch, time, dim)``, 2 for ``(batch, time)`` of whole numbers.
+            ndim: its number of axes: 3 for ``(batch, time, dim)``, 2 for ``(batch, time)`` of whole numbers; for a
+                context, which has no time, 2 for ``(batch, dim)``. None is 3, or 2 for a context.
             dtype: ``float``, ``int`` or ``bool``.
             dim: the size of the last axis; None finds it from the layers, or from the first batch.
+            is_sequence: False makes it a context.
 
         Raises:
             RecursiveError: a child of it, for a bad name, ndim, dtype or dim.
         """
-        super().add_input(name, ndim, dtype, dim)
+        ndim = 2 + bool(is_sequence) if ndim is None else ndim
+        self._declare(InputSpec(name, ndim, dtype, dim, bool(is_sequence)))
 
-    def add_state(self, name: str, dim: int) -> None:
-        """Declare a state of ``dim`` values a row, zeros before the first step.
+    def add_state(self, name: str, dim: int | None = None, input: str | None = None, initial: object = 0.0) -> None:
+        """Declare a state of ``dim`` values a row.
 
-        Some node must return its next value: ``add_node(..., return_state=name)``.
+        Args:
+            name: what nodes read it by; bare, it is the value of the step before.
+            dim: how many values a row; None finds it from the node that feeds it.
+            input: the node whose value is its next one, declared before or later. In place of it, that node may say
+                ``return_state=name``, as in 2015.
+            initial: what it is before the first step: a number, a row of ``dim`` numbers, or a list of rows, oldest
+                first, where it is read several steps back.
 
         Raises:
-            RecursiveError: a child of it, for a bad name or dim.
+            RecursiveError: a child of it, for a bad name, dim or initial value.
         """
-        self._declare(StateSpec(name, dim))
+        self._declare(StateSpec(name, dim, input, as_initial(name, initial)))
 
-    def add_node(self, layer: Layer, name: str, input: str | None = None, inputs: Sequence[str] = (),
-                 merge_mode: str = "concat", return_state: str | None = None, create_output: bool = False) -> None:
+    def add_node(self, layer: Layer, name: str, input: Read = None, inputs: Sequence[str] = (),
+                 merge_mode: str = "concat", return_state: str | None = None, create_output: bool = False,
+                 connection_map: Mapping[str, str] | None = None) -> None:
         """Declare a node: ``layer`` applied, at every step, to what it reads.
 
         Args:
             layer: any layer, a container included; one that is used by two nodes shares its weights.
-            name: what other nodes read it by.
-            input: the name that it reads.
-            inputs: several names, merged by ``merge_mode``. A string means one name.
-            merge_mode: concat, sum, mul, ave or max.
+            name: what other nodes read it by; a node with several outputs is read as ``name.output``.
+            input: a name; a list of names, merged by ``merge_mode``; ``merge_sum([...])`` and its like; or, for a
+                layer with several inputs, a dict of these by the layer's ports.
+            inputs: the older word for a list. A string means one name.
+            merge_mode: concat, sum, mul, ave, max or dot; join hands a layer with several inputs the values by name.
             return_state: the state whose next value this node is.
             create_output: True makes the node an output of the same name.
+            connection_map: the older word for a dict by ports.
 
         Raises:
-            RecursiveError: a child of it, for unknown or taken names, no input, or an unknown merge mode.
+            RecursiveError: a child of it, for unknown or taken names, ports that the layer does not have, ports left
+                open, no input, or an unknown merge mode.
         """
-        self._add_node(layer, name, input, inputs, merge_mode, create_output, return_state)
+        self._add_node(layer, name, connection_map or input, inputs, merge_mode, create_output, return_state)
 
     # What was declared
 
@@ -109,6 +125,16 @@ class Recursive(Graph):
         self._change(self._spec.replace(return_sequences=bool(value)))
 
     @property
+    def n_steps(self) -> int | None:
+        """How many steps a loop without sequences runs."""
+        return self._spec.n_steps
+
+    @property
+    def until(self) -> str | None:
+        """The node that stops the loop when it is true."""
+        return self._spec.until
+
+    @property
     def truncate_gradient(self) -> int:
         """How many of the last steps the backward loop runs over; -1 for all."""
         return self._spec.truncate_gradient
@@ -117,43 +143,87 @@ class Recursive(Graph):
     def truncate_gradient(self, value: int) -> None:
         self._change(self._spec.replace(truncate_gradient=value))
 
+    @property
+    def declared_plan(self) -> StepPlan:
+        """The plan as declared, everything in the loop: that of :meth:`_step`."""
+        self.build()
+        return declared(self._spec, self.param_names)
+
+    @property
+    def plan(self) -> StepPlan:
+        """The plan that runs: what need not be in the loop is hoisted before it or deferred after it."""
+        self.build()
+        return self._plan(self._spec, train=False)
+
+    def _plan(self, spec: GraphSpec, train: bool) -> StepPlan:
+        """The plan; while training, with the draws of the nodes among the sequences.
+
+        PyTensor cannot truncate a gradient on JAX where sequences are computed, so there nothing is moved.
+        """
+        draws = {node: tuple(f"{node}.{name}" for name in layer.draws) for node, layer in self.nodes.items()}
+        draws = draws if train else {}
+        if self.truncate_gradient != -1 and backend.target() == "jax":
+            return declared(spec, self.param_names, draws)
+        return plan(spec, self.param_names, draws, self._layers(), self.shapes)
+
     def explain(self) -> str:
-        """The arguments of scan, position by position, and the generated step, as text."""
+        """The arguments of scan, position by position, the generated step, and what runs outside it, as text."""
         self.build()
         sizes = {name: param.get_value(borrow=True).shape for name, param in self.named_params.items()}
         return explain(self.plan, self.shapes, sizes, self.param_names)
 
-    def _output_shape(self, shape: Shape, input_shapes: dict[str, Shape]) -> Shape:
-        time = next(iter(input_shapes.values()))[1]
-        return (shape[0], time, *shape[1:]) if self.return_sequences else shape
+    def _output_shape(self, shape: Shape, input_shapes: Mapping[str, Shape]) -> Shape:
+        if not self.return_sequences:
+            return shape
+        times = [input_shapes[item.name][1] for item in self._spec.inputs
+                 if item.is_sequence and item.name in input_shapes]
+        return (shape[0], times[0] if times else self.n_steps, *shape[1:])
 
     def _input_shape(self, item: InputSpec) -> Shape:
         step = super()._input_shape(item)
-        return (step[0], None, *step[1:])
+        return (step[0], None, *step[1:]) if item.is_sequence else step
 
     # The container as a function
 
     def call(self, inputs: dict[str, TensorVariable], train: bool = False) -> dict[str, TensorVariable]:
         """Every output by name: ``(batch, time, dim)``, or the last step of it."""
-        sequences = {name: swap_time(value) for name, value in inputs.items()}
-        if train:
-            sequences |= self._draws_over_time(next(iter(sequences.values())))
-        every = unroll(self._plan(train), self._layers(), self.named_params, sequences, self.shapes, train,
-                       self.truncate_gradient)
-        outputs = {output.name: every[source_of(self._spec, output)] for output in self._spec.outputs}
-        return {name: swap_time(value) if self.return_sequences else value[-1] for name, value in outputs.items()}
+        return self._values(self._spec, inputs, train)
+
+    def all_outputs(self, train: bool = False) -> dict[str, TensorVariable]:
+        """The sequence of every node by its name, ``(batch, time, dim)``, in the order in which the nodes were added.
+
+        Source: ``_get_output`` of the 2015 container, which made every node an output of scan.
+        """
+        inputs = self._by_name(self.get_input(train))
+        values = (name for node in self._spec.nodes for name in node.values)
+        outputs = tuple(OutputSpec(name, (Ref(name),)) for name in values)
+        return self._values(self._spec.replace(outputs=outputs, return_sequences=True), inputs, train)
+
+    def _values(self, spec: GraphSpec, inputs: Mapping[str, TensorVariable], train: bool) -> dict[str, TensorVariable]:
+        """The outputs of ``spec``, by name."""
+        over_time = {item.name: swap_time(inputs[item.name]) for item in spec.inputs if item.is_sequence}
+        rows = self._rows(over_time, inputs)
+        if not isinstance(rows[0], int):
+            over_time = {name: value[:rows[0]] for name, value in over_time.items()}
+        draws = self._draws_over_time(rows) if train else {}
+        plan = self._plan(spec, train)
+        layers = runners((*plan.hoisted, *plan.nodes, *plan.deferred), self._layers())
+        loop = Loop(plan, layers, self.named_params, self.shapes, train, spec.truncate_gradient,
+                    only_last=not spec.return_sequences)
+        every = loop.unroll({**inputs, **over_time, **draws}, rows)
+        found = {output.name: every[source_of(spec, output)] for output in spec.outputs}
+        return {name: swap_time(value) if spec.return_sequences else value[-1] for name, value in found.items()}
+
+    def _rows(self, sequences: Mapping[str, TensorVariable], inputs: Mapping[str, TensorVariable]) -> tuple[Size, Size]:
+        """How many steps and rows there are: as many as the sequences have."""
+        length = backend.common_length({name: backend.size(value, 0) for name, value in sequences.items()})
+        return length, backend.size(next(iter(inputs.values())), 0)
 
     draws = ()
     """A loop makes the draws of its nodes itself."""
 
-    def _plan(self, train: bool) -> StepPlan:
-        """The plan; while training, with the draws of the nodes among the sequences."""
-        drawn = {node: tuple(f"{node}.{name}" for name in layer.draws) for node, layer in self.nodes.items()}
-        return plan(self._spec, self.param_names, drawn if train else {})
-
-    def _draws_over_time(self, first: TensorVariable) -> dict[str, TensorVariable]:
-        """The draws of all steps at once, ``(time, batch, ...)``, for as many rows as the input ``first`` has."""
-        rows = (backend.size(first, 0), backend.size(first, 1))
+    def _draws_over_time(self, rows: tuple[Size, Size]) -> dict[str, TensorVariable]:
+        """The draws of all steps at once, ``(time, batch, ...)``."""
         names = (f"{node}.{name}" for node, layer in self.nodes.items() for name in layer.draws)
         return {name: self.draw(name, (*rows, *self._draw_shape(name)[1:])) for name in names}
 
@@ -162,21 +232,22 @@ class Recursive(Graph):
 
         Args:
             args: the inputs at t and the states at t-1, each in the order declared, a state or input that is read at
-                several taps once for each, oldest first; then the parameters, which may be left out.
+                several taps once for each, oldest first; then contexts; then the parameters, which may be left out.
 
         Raises:
             DataError: for another number of arguments.
         """
-        arguments = self.plan.arguments
-        needed = len(arguments) - len(self.plan.constants)
-        if len(args) not in (needed, len(arguments)):
-            names = ", ".join(map(str, arguments))
-            raise DataError.about("step", "arguments", takes=f"{needed} or {len(arguments)} tensors ({names})",
+        plan = self.declared_plan
+        if len(args) not in (len(plan.per_step), len(plan.arguments)):
+            names = ", ".join(map(str, plan.arguments))
+            raise DataError.about("step", "arguments",
+                                  takes=f"{len(plan.per_step)} or {len(plan.arguments)} tensors ({names})",
                                   because="they are inputs, states and, if you like, parameters",
-                                  got=f"{len(args)}", do="See explain() for their order.")
-        env = dict(zip(arguments, map(pt.as_tensor_variable, args), strict=False))
-        run(self.plan.nodes, self._layers(), env, train=False)
-        return with_params([env[Ref(node.name)] for node in self._spec.nodes], self.named_params, env)
+                                  got=f"{len(args)}", do="See declared_plan.arguments for their order.")
+        env = dict(zip(plan.arguments, map(pt.as_tensor_variable, args), strict=False))
+        run(plan.nodes, self._layers(), env, train=False)
+        return with_params([env[Ref(name)] for node in self._spec.nodes for name in node.values],
+                           self.named_params, env)
 
 
 def swap_time(x: TensorVariable) -> TensorVariable:

@@ -11,7 +11,8 @@ from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError
 from recursive.layers.core import Layer
 from recursive.layers.graph import Graph
-from recursive.layers.parts import Tensors, collect_params, inside, one_or_all, refuse_params, split, unique_params
+from recursive.layers.parts import Tensors, collect_params, inside, one_or_all, refuse_params, unique_params
+from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
 
@@ -54,9 +55,19 @@ class Sequential(Layer):
         return next((layer.input_ndim for layer in self.layers if layer.input_ndim is not None), None)
 
     @property
+    def ports(self) -> tuple[str, ...]:
+        """The names of the first layer's inputs."""
+        return self.layers[0].ports if self.layers else ("input",)
+
+    @property
     def input_dim(self) -> int | None:
         """The size of the last axis that the first layer takes."""
         return self.layers[0].input_dim if self.layers else None
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether every layer is."""
+        return all(layer.rowwise for layer in self.layers)
 
     @property
     def built(self) -> bool:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import backend
+from recursive.backend import Size, floatX, size
 from recursive.spec.plan import Recurrence, Sequence
 
 
-def initial_state(recurrence: Recurrence, batch: int | TensorVariable, dim: int) -> dict[str, object]:
-    """scan's entry for a state of zeros: ``(batch, dim)``, or ``(lag, batch, dim)`` where it looks further back."""
-    rows = () if recurrence.taps == (-1,) else (recurrence.lag,)
-    zeros = pt.zeros((*rows, batch, dim), dtype=backend.floatX())
-    return {"initial": zeros, "taps": list(recurrence.taps)}
+def first_rows(recurrence: Recurrence, batch: Size, dim: int) -> TensorVariable:
+    """What a state is before the first step, ``(lag, batch, dim)``: its initial numbers in every row of the batch."""
+    numbers = np.asarray(recurrence.initial, dtype=floatX())
+    rows = numbers[:, np.newaxis] if numbers.ndim == 2 else numbers
+    return pt.alloc(pt.constant(rows), recurrence.lag, batch, dim)
+
+
+def started(recurrence: Recurrence, rows: TensorVariable) -> dict[str, object]:
+    """scan's entry for a state: ``(batch, dim)``, or ``(lag, batch, dim)`` where it looks further back."""
+    return {"initial": rows[0] if recurrence.taps == (-1,) else rows, "taps": list(recurrence.taps)}
 
 
 def padded(sequence: Sequence, values: TensorVariable) -> dict[str, object]:
@@ -23,6 +29,6 @@ def padded(sequence: Sequence, values: TensorVariable) -> dict[str, object]:
     """
     lag = -min(sequence.taps)
     if lag:
-        zeros = pt.zeros((lag, *(backend.size(values, axis) for axis in range(1, values.ndim))), dtype=values.dtype)
+        zeros = pt.zeros((lag, *(size(values, axis) for axis in range(1, values.ndim))), dtype=values.dtype)
         values = pt.concatenate([zeros, values], axis=0)
     return {"input": values, "taps": list(sequence.taps)}

@@ -8,7 +8,7 @@ from pytensor.graph.replace import clone_replace
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.merges import merge
-from recursive.spec.graph import NodeSpec
+from recursive.spec.graph import NodeSpec, PortSpec
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
 
@@ -36,10 +36,19 @@ def make_step(plan: StepPlan, layers: Mapping[str, Callable], params: Mapping[st
 def run(nodes: tuple[NodeSpec, ...], layers: Mapping[str, Callable], env: Env, train: bool) -> None:
     """Compute each node in turn and add its value to ``env``."""
     for node in nodes:
-        [inputs] = (merge([env[ref] for ref in port.refs], port.merge_mode) for port in node.ports)
+        inputs = {port.name: read(port, env) for port in node.ports}
         layer = layers[node.name]
         draws = {name: env[ref] for name in layer.draws if (ref := Ref(f"{node.name}.{name}")) in env}
-        env[Ref(node.name)] = layer(inputs, train=train, **draws)
+        found = layer(next(iter(inputs.values())) if node.has_one_port else inputs, train=train, **draws)
+        values = found.values() if isinstance(found, Mapping) else [found]
+        env.update(zip(map(Ref, node.values), values, strict=True))
+
+
+def read(port: PortSpec, env: Env) -> TensorVariable | dict[str, TensorVariable]:
+    """What a port is given: one value, or several merged or joined by name."""
+    if port.merge_mode == "join":
+        return {str(ref): env[ref] for ref in port.refs}
+    return merge([env[ref] for ref in port.refs], port.merge_mode)
 
 
 def with_params(results: list[TensorVariable], params: Mapping[str, TensorVariable],

@@ -1,59 +1,115 @@
-"""The plan as one scan: names in, the sequence of every result out."""
+"""The plan as one scan, with what runs before and after it: names in, the sequence of every value out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.backend import Size
 from recursive.errors import DtypeError
-from recursive.loop.state import initial_state, padded
-from recursive.loop.step import make_step
+from recursive.loop.outside import look_back, repeated, run_over_time, without_early_gradient
+from recursive.loop.state import first_rows, padded, started
+from recursive.loop.step import Env, make_step
+from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
 from recursive.spec.shapes import Shape
 
+Tensors = Mapping[str, TensorVariable]
 
-def unroll(plan: StepPlan, layers: Mapping[str, Callable], params: Mapping[str, TensorVariable],
-           sequences: Mapping[str, TensorVariable], shapes: Mapping[str, Shape], train: bool = False,
-           truncate_gradient: int = -1) -> dict[str, TensorVariable]:
-    """Run the step of ``plan`` over time.
+
+@dataclass(frozen=True)
+class Loop:
+    """A plan, and all that it takes to run it.
 
     Args:
-        plan: the order of everything.
-        layers: the nodes' layers by name.
+        plan: what runs where, and the order of everything.
+        layers: what each node calls, by the node's name.
         params: the layers' parameters, by the names that the plan gives them.
-        sequences: inputs and draws as ``(time, batch, ...)``, by name.
         shapes: the shape of every name at one step, batch first.
         train: turns dropout on.
         truncate_gradient: how many of the last steps the backward loop runs over; -1 for all.
-
-    Returns:
-        ``(time, batch, dim)`` for each name in ``plan.results``.
+        only_last: True computes what comes after the loop for the last step only.
     """
-    length = backend.common_length({item.name: backend.size(sequences[item.name], 0) for item in plan.sequences})
-    batch = backend.size(sequences[plan.sequences[0].name], 1)
-    states = [initial_state(item, batch, shapes[item.name][-1]) for item in plan.recurrences]
-    results = backend.scan(
-        _typed(make_step(plan, layers, params, train), plan, shapes),
-        sequences=[padded(item, sequences[item.name]) for item in plan.sequences],
-        outputs_info=[*states, *(None for _ in plan.collected)],
-        non_sequences=[params[name] for name in plan.constants],
-        n_steps=length, truncate_gradient=truncate_gradient, name="recursive")
-    return dict(zip(plan.results, results, strict=True))
+
+    plan: StepPlan
+    layers: Mapping[str, Callable]
+    params: Tensors
+    shapes: Mapping[str, Shape]
+    train: bool = False
+    truncate_gradient: int = -1
+    only_last: bool = False
+
+    def unroll(self, inputs: Tensors, rows: tuple[Size, Size]) -> dict[str, TensorVariable]:
+        """Every value that is known outside the loop, ``(time, batch, ...)``; one step where only the last is asked.
+
+        Args:
+            inputs: sequences and draws as ``(time, batch, ...)``, contexts as ``(batch, ...)``, by name.
+            rows: how many steps and rows there are.
+        """
+        plan = self.plan
+        env: Env = {Ref(name): value for name, value in inputs.items()}
+        env |= {ref: look_back(inputs[ref.name], -ref.tap) for ref in _refs(plan.hoisted) if ref.tap}
+        run_over_time(plan.hoisted, self.layers, env, plan.steady, rows, self.train)
+        before = {item.name: first_rows(item, rows[1], self.shapes[item.name][-1]) for item in plan.recurrences}
+        if plan.results:
+            env |= {Ref(name): value for name, value in self._scan(env, before, rows[0]).items()}
+        self._defer(env, before, rows)
+        return {ref.name: self._seen(ref.name, value, rows[0]) for ref, value in env.items() if not ref.tap}
+
+    def _scan(self, env: Env, before: Tensors, length: Size) -> dict[str, TensorVariable]:
+        """``(time, batch, ...)`` for each name in ``plan.results``."""
+        plan = self.plan
+        results = backend.scan(
+            self._typed(make_step(plan, self.layers, self.params, self.train)),
+            sequences=[padded(item, env[Ref(item.name)]) for item in plan.sequences],
+            outputs_info=[*(started(item, before[item.name]) for item in plan.recurrences),
+                          *(None for _ in plan.collected)],
+            non_sequences=[*(env[Ref(name)] for name in plan.contexts),
+                           *(self.params[name] for name in plan.constants)],
+            n_steps=length, truncate_gradient=self.truncate_gradient, name="recursive")
+        return dict(zip(plan.results, results, strict=True))
+
+    def _typed(self, step: Callable) -> Callable:
+        """``step`` whose results carry their dims in their types: scan refuses a dim of 1 that changes its type."""
+        plan, shapes = self.plan, self.shapes
+
+        def typed(*args: TensorVariable) -> list[TensorVariable]:
+            results = dict(zip(plan.results, step(*args), strict=True))
+            for state in plan.recurrences:
+                _check_dtype(state.name, state.node, results[state.node].dtype)
+            return [pt.specify_shape(results[name], (None, *shapes[name][1:])) for name in plan.results]
+
+        return typed
+
+    def _defer(self, env: Env, before: Tensors, rows: tuple[Size, Size]) -> None:
+        """Run what comes after the loop."""
+        nodes = {item.name: item.node for item in self.plan.recurrences}
+        for ref in _refs(self.plan.deferred):
+            if ref.tap:
+                values = env[Ref(nodes.get(ref.name, ref.name))]
+                env[ref] = look_back(values, -ref.tap, before.get(ref.name))
+        if self.only_last:
+            steady = self.plan.steady
+            env.update({ref: value[-1:] for ref, value in env.items() if ref.name not in steady})
+            rows = (1, rows[1])
+        run_over_time(self.plan.deferred, self.layers, env, self.plan.steady, rows, self.train)
+
+    def _seen(self, name: str, value: TensorVariable, length: Size) -> TensorVariable:
+        """A value as the outside sees it, over time; what scan did not compute is truncated as if it had."""
+        length = 1 if self.only_last else length
+        if name in self.plan.steady:
+            value = repeated(value, length)
+        in_loop = name in self.plan.results
+        return value if in_loop else without_early_gradient(value, self.truncate_gradient, length)
 
 
-def _typed(step: Callable, plan: StepPlan, shapes: Mapping[str, Shape]) -> Callable:
-    """``step`` whose results carry their dims in their types: scan refuses a state of dim 1 that changes its type."""
-
-    def typed(*args: TensorVariable) -> list[TensorVariable]:
-        results = dict(zip(plan.results, step(*args), strict=True))
-        for state in plan.recurrences:
-            _check_dtype(state.name, state.node, results[state.node].dtype)
-        return [pt.specify_shape(results[name], (None, *shapes[name][1:])) for name in plan.results]
-
-    return typed
+def _refs(nodes: Iterable) -> dict[Ref, None]:
+    """Everything that ``nodes`` read, each once."""
+    return dict.fromkeys(ref for node in nodes for ref in node.refs)
 
 
 def _check_dtype(state: str, node: str, dtype: str) -> None:

@@ -24,8 +24,11 @@ from recursive.errors import (
 from recursive.spec.graph import KINDS, GraphSpec, InputSpec, Item, NodeSpec, OutputSpec, StateSpec
 from recursive.spec.names import Ref, check_name
 
-MERGE_MODES = ("concat", "sum", "mul", "ave", "max")
-"""How several values become one: along the last axis, or element by element."""
+MERGE_MODES = ("concat", "sum", "mul", "ave", "max", "dot", "join")
+"""How several values become one: along the last axis, element by element, as inner product, or by name."""
+
+READABLE = ("input", "state", "node")
+"""The kinds of names that stand for one value."""
 
 DTYPES = ("float", "int", "bool")
 """Dtypes of an input: ``float`` is PyTensor's floatX, ``int`` is int32."""
@@ -86,10 +89,8 @@ def name_is_valid(spec: GraphSpec, item: Item) -> None:
 
 
 def name_is_new(spec: GraphSpec, item: Item) -> None:
-    names_its_node = isinstance(item, OutputSpec) and item.refs == (Ref(item.name),) and \
-        spec.names.get(item.name) == "node"
-    taken = {out.name: "output" for out in spec.outputs} if names_its_node else spec.names
-    if item.name in taken:
+    taken = {out.name: "output" for out in spec.outputs} if _names_its_node(spec, item) else spec.names
+    if item.name in taken and not _names_its_state(spec, item):
         raise DuplicateNameError.about(
             KINDS[type(item)], item.name, takes="a name of its own", because="names tell the parts of a graph apart",
             got=f"the name of an existing {taken[item.name]}", do="Choose another name.")
@@ -105,7 +106,7 @@ def dim_is_positive(spec: GraphSpec, item: Item) -> None:
 def input_has_room_for_time(spec: GraphSpec, item: Item) -> None:
     if not isinstance(item, InputSpec):
         return
-    least, axes = (2, "(batch, time)") if spec.loop else (1, "(batch,)")
+    least, axes = (2, "(batch, time)") if spec.loop and item.is_sequence else (1, "(batch,)")
     if isinstance(item.ndim, bool) or not isinstance(item.ndim, int) or item.ndim < least:
         raise ShapeError.about("input", item.name, takes=f"ndim of {least} or more",
                                because=f"its first axes are {axes}", got=repr(item.ndim),
@@ -136,18 +137,11 @@ def merge_mode_is_known(spec: GraphSpec, item: Item) -> None:
                                    do=nearest(str(read.merge_mode), MERGE_MODES))
 
 
-def a_node_has_one_port(spec: GraphSpec, item: Item) -> None:
-    if isinstance(item, NodeSpec) and [port.name for port in item.ports] != ["input"]:
-        raise NodeError.about("node", item.name, takes="one port, called 'input'",
-                              because="its layer is a function of one tensor",
-                              got=repr([port.name for port in item.ports]), do="Merge what it reads.")
-
-
 def names_read_are_known(spec: GraphSpec, item: Item) -> None:
-    for ref in _refs(item):
-        itself = isinstance(item, NodeSpec) and ref.name == item.name and ref.tap < 0
-        if spec.names.get(ref.name, "output") == "output" and not itself:
-            readable = [name for name, kind in spec.names.items() if kind != "output"]
+    for ref in () if spec.free else _refs(item):
+        itself = isinstance(item, NodeSpec) and ref.name in item.values and ref.tap < 0
+        if spec.names.get(ref.name) not in READABLE and not itself:
+            readable = [name for name, kind in spec.names.items() if kind in READABLE]
             raise UnknownNameError.about(
                 KINDS[type(item)], item.name, takes="inputs, states and nodes that are declared before it",
                 because="nodes run in the order in which they were added", got=repr(str(ref)),
@@ -161,9 +155,10 @@ def states_are_in_a_loop(spec: GraphSpec, item: Item) -> None:
 
 
 def a_dim_has_an_axis(spec: GraphSpec, item: Item) -> None:
-    if isinstance(item, InputSpec) and item.dim is not None and item.ndim - spec.loop < 2:
+    over_time = isinstance(item, InputSpec) and spec.loop and item.is_sequence
+    if isinstance(item, InputSpec) and item.dim is not None and item.ndim - over_time < 2:
         raise ShapeError.about("input", item.name, takes="a dim only where it has an axis for it",
-                               because=f"its {item.ndim} axes are {'batch and time' if spec.loop else 'batch'}",
+                               because=f"its {item.ndim} axes are {'batch and time' if over_time else 'batch'}",
                                got=f"dim={item.dim}", do=f"Say ndim={item.ndim + 1}, or leave the dim out.")
 
 
@@ -182,7 +177,6 @@ DECLARATION_RULES = (
     dtype_is_known,
     something_is_read,
     merge_mode_is_known,
-    a_node_has_one_port,
     states_are_in_a_loop,
     a_dim_has_an_axis,
     names_read_are_known,
@@ -194,7 +188,7 @@ DECLARATION_RULES = (
 
 
 def something_comes_in(spec: GraphSpec) -> None:
-    if not spec.inputs:
+    if not any(item.is_sequence for item in spec.inputs):
         raise NodeError.about("graph", "inputs", takes="at least one input", because="it has nothing to run on",
                               got="none", do="Say add_input('x', ndim=3).")
 
@@ -206,8 +200,28 @@ def something_comes_out(spec: GraphSpec) -> None:
                                 do="Say create_output=True in add_node, or add_output('y', input='name').")
 
 
+def names_used_before_are_declared_at_last(spec: GraphSpec) -> None:
+    for item in (*spec.nodes, *spec.outputs) if spec.free else ():
+        for ref in item.refs:
+            if spec.names.get(ref.name) not in READABLE:
+                readable = [name for name, kind in spec.names.items() if kind in READABLE]
+                raise UnknownNameError.about(
+                    KINDS[type(item)], item.name, takes="inputs, states and nodes that are declared",
+                    because="it reads their values", got=repr(str(ref)), do=nearest(ref.name, readable))
+
+
+def contexts_have_no_past(spec: GraphSpec) -> None:
+    contexts = {item.name for item in spec.inputs if not item.is_sequence}
+    for item in (*spec.nodes, *spec.outputs):
+        for ref in item.refs:
+            if ref.tap and ref.name in contexts:
+                raise TapError.about(KINDS[type(item)], item.name, takes=f"{ref.name!r} without a tap",
+                                     because="a context is the same at every step", got=repr(str(ref)),
+                                     do=f"Say {ref.name!r}, or declare it with is_sequence=True.")
+
+
 def states_are_fed_by_nodes(spec: GraphSpec) -> None:
-    nodes = {node.name for node in spec.nodes}
+    nodes = {name for node in spec.nodes for name in node.values}
     for state in spec.states:
         if state.input is None:
             raise StateError.about("state", state.name, takes="its next value from a node",
@@ -241,10 +255,22 @@ def the_gradient_goes_back_a_number_of_steps(spec: GraphSpec) -> None:
 GRAPH_RULES = (
     something_comes_in,
     something_comes_out,
+    names_used_before_are_declared_at_last,
+    contexts_have_no_past,
     states_are_fed_by_nodes,
     a_node_read_in_the_past_feeds_one_state,
     the_gradient_goes_back_a_number_of_steps,
 )
+
+
+def _names_its_node(spec: GraphSpec, item: Item) -> bool:
+    """Whether an output is a node under its own name."""
+    return isinstance(item, OutputSpec) and item.refs == (Ref(item.name),) and spec.names.get(item.name) == "node"
+
+
+def _names_its_state(spec: GraphSpec, item: Item) -> bool:
+    """Whether a node bears the name of the state that it feeds, as it may where names are free."""
+    return spec.free and isinstance(item, NodeSpec) and item.name in spec.feeds.get(item.name, ())
 
 
 def _reads(item: Item) -> Iterator[object]:

@@ -1,9 +1,10 @@
-"""A plan explained: the table of scan's arguments, and the generated step as text."""
+"""A plan explained: the table of scan's arguments, the generated step as text, and what runs outside the loop."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from recursive.spec.moves import PART
 from recursive.spec.plan import StepPlan
 from recursive.spec.shapes import Shape
 from recursive.spec.source import step_source
@@ -14,11 +15,16 @@ HEAD = ("position", "kind", "name", "tap", "shape")
 def explain(plan: StepPlan, shapes: Mapping[str, Shape], param_shapes: Mapping[str, Shape],
             params: Mapping[str, tuple[str, ...]]) -> str:
     """The arguments of scan, position by position, and the step that it repeats."""
+    shapes = {**shapes, **_shapes_of_parts(plan)}
     rows = [HEAD, *((str(position), *row) for position, row in enumerate(_rows(plan, shapes, param_shapes)))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "\n".join(["The arguments of scan's step, in order:", "", *table, "",
                       "The step:", "", step_source(plan, params)])
+
+
+def _shapes_of_parts(plan: StepPlan) -> dict[str, Shape]:
+    return {node.name: (None, node.layer.config["dim"]) for node in plan.hoisted if node.layer.class_name == PART}
 
 
 def _rows(plan: StepPlan, shapes: Mapping[str, Shape],
@@ -29,6 +35,8 @@ def _rows(plan: StepPlan, shapes: Mapping[str, Shape],
     for state in plan.recurrences:
         for tap in state.taps:
             yield "state", state.name, _tap(tap), _shape(shapes[state.name])
+    for name in plan.contexts:
+        yield "context", name, "", _shape(shapes[name])
     for name in plan.constants:
         yield "parameter", name, "", _shape(param_shapes[name])
 

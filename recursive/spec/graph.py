@@ -9,11 +9,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Real
 
-from recursive.errors import ConfigError, nearest
+from recursive.errors import ConfigError, StateError, nearest
 from recursive.spec.names import Ref, parse
 
 VERSION = "0.1"
@@ -22,21 +24,34 @@ VERSION = "0.1"
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """A named input: ``(batch, time, dim)`` for ``ndim=3``; ``dim`` is None until it is known."""
+    """A named input: ``(batch, time, dim)`` for ``ndim=3``; ``dim`` is None until it is known.
+
+    One that is no sequence is a context: ``(batch, dim)``, which every step sees whole.
+    """
 
     name: str
     ndim: int = 3
     dtype: str = "float"
     dim: int | None = None
+    is_sequence: bool = True
+
+
+Initial = float | tuple[float, ...] | tuple[tuple[float, ...], ...]
+"""What a state starts from."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateSpec:
-    """A named state of ``dim`` values a row, fed at every step by the node ``input``."""
+    """A named state of ``dim`` values a row, fed at every step by the node ``input``.
+
+    It starts from ``initial``: one number for all values, or a row of numbers, or one row for each step that is
+    looked back to, oldest first.
+    """
 
     name: str
     dim: int | None = None
     input: str | None = None
+    initial: Initial = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +73,40 @@ class PortSpec:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """A named layer and what its ports read."""
+    """A named layer and what its ports read; ``outputs`` are the names of its values, where there are several."""
 
     name: str
     layer: LayerSpec
     ports: tuple[PortSpec, ...]
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def has_one_port(self) -> bool:
+        """Whether the layer is a function of one value; else it is one of several, by port."""
+        return len(self.ports) == 1
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The names by which its values are read: the node's own, or ``node.output`` where there are several.
+
+        >>> NodeSpec("lstm", LayerSpec("RecurrentLSTM"), (), ("output", "cell")).values
+        ('lstm', 'lstm.cell')
+        """
+        return tuple(value_name(self.name, output) for output in self.outputs or (MAIN,))
 
     @property
     def refs(self) -> tuple[Ref, ...]:
         """Everything that the node reads, port by port."""
         return tuple(ref for port in self.ports for ref in port.refs)
+
+
+MAIN = "output"
+"""The output of a layer that bears the node's own name."""
+
+
+def value_name(node: str, output: str) -> str:
+    """The name by which an output of a node is read."""
+    return node if output == MAIN else f"{node}.{output}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +121,27 @@ class OutputSpec:
 Item = InputSpec | StateSpec | NodeSpec | OutputSpec
 """One declaration."""
 
+SEVERAL = "node of several outputs"
+"""The kind of a name that stands for several values, of which one must be chosen."""
+
 KINDS = {InputSpec: "input", StateSpec: "state", NodeSpec: "node", OutputSpec: "output"}
 """The word for each sort of declaration, as errors use it."""
 
 
+def _names_of(item: Item) -> dict[str, str]:
+    """The names that a declaration gives, and the kind of each."""
+    if isinstance(item, NodeSpec):
+        return {item.name: SEVERAL, **dict.fromkeys(item.values, "node")}
+    return {item.name: KINDS[type(item)]}
+
+
 @dataclass(frozen=True)
 class GraphSpec:
-    """A whole declaration. ``loop`` tells a recurrent container from a Graph, which runs the same nodes once.
+    """A whole declaration.
+
+    ``loop`` tells a recurrent container from a Graph, which runs the same nodes once; in a ``free`` one, names may be
+    used before they are declared, and nodes may share a name with the state that they feed. A loop without sequences
+    runs ``n_steps``; one with ``until`` stops after the first step at which that node is true.
 
     >>> spec = GraphSpec(inputs=(InputSpec("x", dim=4),))
     >>> GraphSpec.from_dict(spec.to_dict()) == spec
@@ -96,18 +149,21 @@ class GraphSpec:
     """
 
     loop: bool = True
+    free: bool = False
     inputs: tuple[InputSpec, ...] = ()
     states: tuple[StateSpec, ...] = ()
     nodes: tuple[NodeSpec, ...] = ()
     outputs: tuple[OutputSpec, ...] = ()
     return_sequences: bool = False
     truncate_gradient: int = -1
+    n_steps: int | None = None
+    until: str | None = None
 
     @cached_property
     def names(self) -> dict[str, str]:
         """Every declared name and its kind; an output that shares its node's name counts as the node."""
         declared = (*self.outputs, *self.inputs, *self.states, *self.nodes)
-        return {item.name: KINDS[type(item)] for item in declared}
+        return {name: kind for item in declared for name, kind in _names_of(item).items()}
 
     @cached_property
     def feeds(self) -> dict[str, tuple[str, ...]]:
@@ -126,7 +182,8 @@ class GraphSpec:
         """A copy with one more declaration. Names are carried over, so that declaring stays fast in large graphs."""
         field_name = KINDS[type(item)] + "s"
         grown = self.replace(**{field_name: (*getattr(self, field_name), item)})
-        vars(grown)["names"] = {item.name: KINDS[type(item)], **self.names}
+        named_before = {} if isinstance(item, NodeSpec) else self.names
+        vars(grown)["names"] = {**self.names, **_names_of(item), **named_before}
         return grown
 
     def with_fed_state(self, place: int, node: str) -> GraphSpec:
@@ -145,12 +202,15 @@ class GraphSpec:
         return {
             "version": VERSION,
             "loop": self.loop,
+            "free": self.free,
             "inputs": [dataclasses.asdict(item) for item in self.inputs],
-            "states": [dataclasses.asdict(item) for item in self.states],
+            "states": [{**dataclasses.asdict(item), "initial": _as_lists(item.initial)} for item in self.states],
             "nodes": [_node_to_dict(node) for node in self.nodes],
             "outputs": [{"name": out.name, **_read_to_dict(out)} for out in self.outputs],
             "return_sequences": self.return_sequences,
             "truncate_gradient": self.truncate_gradient,
+            "n_steps": self.n_steps,
+            "until": self.until,
         }
 
     @classmethod
@@ -167,7 +227,7 @@ class GraphSpec:
                 "config", "graph", takes=f"version {VERSION!r}", because="other versions may mean other things",
                 got=repr(version), do="Write it again with this version of the library.")
         data["inputs"] = tuple(_build(InputSpec, item, "input") for item in _list(data, "inputs"))
-        data["states"] = tuple(_build(StateSpec, item, "state") for item in _list(data, "states"))
+        data["states"] = tuple(_state_from_dict(item) for item in _list(data, "states"))
         data["nodes"] = tuple(_node_from_dict(item) for item in _list(data, "nodes"))
         data["outputs"] = tuple(
             _build(OutputSpec, _read_from_dict(item, "output", ["name"]), "output") for item in _list(data, "outputs"))
@@ -187,7 +247,39 @@ def _node_to_dict(node: NodeSpec) -> dict[str, object]:
             because="a file must never hold code", got=f"{node.layer.class_name} ({error})",
             do="Use a layer class of your own in place of a function.") from error
     ports = {port.name: _read_to_dict(port) for port in node.ports}
-    return {"name": node.name, "layer": {"class_name": node.layer.class_name, "config": config}, "ports": ports}
+    return {"name": node.name, "layer": {"class_name": node.layer.class_name, "config": config}, "ports": ports,
+            "outputs": list(node.outputs)}
+
+
+def _state_from_dict(item: object) -> StateSpec:
+    state = _build(StateSpec, item, "state")
+    return dataclasses.replace(state, initial=as_initial(state.name, state.initial))
+
+
+def as_initial(state: str, value: object) -> Initial:
+    """``value`` as plain numbers: one, a row, or rows oldest first.
+
+    Raises:
+        StateError: for anything else.
+    """
+    if isinstance(value, list | tuple) and value:
+        items = tuple(as_initial(state, item) for item in value)
+        depths = {_depth(item) for item in items}
+        if len(depths) == 1 and depths <= {0, 1} and len({len(item) for item in items if _depth(item)}) <= 1:
+            return items
+    elif isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    raise StateError.about("state", str(state), takes="an initial number, row of numbers, or list of equal rows",
+                           because="it starts from them", got=repr(value),
+                           do="Say initial=1.0, or initial=[[0.0, 1.0], [2.0, 3.0]] for two steps back.")
+
+
+def _as_lists(value: Initial) -> object:
+    return [_as_lists(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _depth(value: Initial) -> int:
+    return 1 + _depth(value[0]) if isinstance(value, tuple) else 0
 
 
 def _node_from_dict(item: object) -> NodeSpec:
@@ -197,6 +289,7 @@ def _node_from_dict(item: object) -> NodeSpec:
     item["ports"] = tuple(
         _build(PortSpec, {"name": name, **_read_from_dict(read, "port")}, "port")
         for name, read in _mapping(item.get("ports"), "ports").items())
+    item["outputs"] = tuple(_list({"outputs": (), **item}, "outputs"))
     return _build(NodeSpec, item, "node")
 
 

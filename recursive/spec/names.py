@@ -57,6 +57,16 @@ def parse(text: str) -> Ref:
     return Ref(found["name"], -int(found["lag"]))
 
 
+def split(name: str) -> tuple[str, str]:
+    """The part before the first dot, and the name inside it.
+
+    >>> split("rec.W"), split("chain.layer_0.W")
+    (('rec', 'W'), ('chain', 'layer_0.W'))
+    """
+    outer, _, inner = name.partition(".")
+    return outer, inner
+
+
 def check_name(kind: str, name: object) -> None:
     """Raise an InvalidNameError or a ReservedNameError unless ``name`` may name a ``kind``."""
     plain = isinstance(name, str) and name.isidentifier() and unicodedata.normalize("NFKC", name) == name

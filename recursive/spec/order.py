@@ -15,7 +15,7 @@ def ordered(spec: GraphSpec) -> tuple[NodeSpec, ...]:
     Raises:
         CycleError: where nodes need one another's value of the same time; it names them.
     """
-    place = {node.name: index for index, node in enumerate(spec.nodes)}
+    place = {name: index for index, node in enumerate(spec.nodes) for name in (node.name, *node.values)}
     needs = [{place[name] for name in _needs(spec, node) if name in place} for node in spec.nodes]
     readers: list[list[int]] = [[] for _ in spec.nodes]
     for reader, needed in enumerate(needs):

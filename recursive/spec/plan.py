@@ -2,23 +2,25 @@
 
 scan hands its step one long list: a slice of each sequence, the past values of each state, then everything that
 stays the same. :class:`StepPlan` owns that list. Whoever needs a position asks for :attr:`StepPlan.arguments`;
-nobody counts.
+nobody counts. ``declared`` plans the step as it was declared; ``plan`` takes out of the loop what need not be in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from recursive.spec.graph import GraphSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec
+from recursive.spec.graph import GraphSpec, Initial, LayerSpec, NodeSpec, OutputSpec, PortSpec
 from recursive.spec.history import resolve, with_implicit_states
-from recursive.spec.names import Ref
+from recursive.spec.moves import PART, REST, Movable, Moves, moved
+from recursive.spec.names import Ref, split
 from recursive.spec.order import ordered
+from recursive.spec.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """An input, or a draw, of which each step sees the slices at ``taps`` (oldest first)."""
+    """An input, a hoisted value or a draw, of which each step sees the slices at ``taps`` (oldest first)."""
 
     name: str
     taps: tuple[int, ...] = (0,)
@@ -26,11 +28,12 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """A state ``name``, fed by ``node`` and seen by each step at ``taps`` (oldest first)."""
+    """A state ``name``, fed by ``node``, seen by each step at ``taps`` (oldest first), starting from ``initial``."""
 
     name: str
     node: str
     taps: tuple[int, ...] = (-1,)
+    initial: Initial = 0.0
 
     @property
     def lag(self) -> int:
@@ -40,23 +43,33 @@ class Recurrence:
 
 @dataclass(frozen=True)
 class StepPlan:
-    """What one step is given, runs and returns.
+    """What runs before the loop, what one step is given, runs and returns, and what runs after the loop.
 
-    ``arguments`` are sequences (inputs as declared, then draws), states as declared, then parameters;
-    ``results`` are the nodes that feed the states, in the order of the states, then what is collected.
+    ``arguments`` are sequences (inputs as declared, then hoisted values, then draws), states as declared, contexts
+    (likewise), then parameters; ``results`` are the values that feed the states, in the order of the states, then what
+    is collected. What is ``steady`` is the same at every step: the contexts, and what is computed from them alone.
     """
 
     sequences: tuple[Sequence, ...]
     recurrences: tuple[Recurrence, ...]
     collected: tuple[str, ...]
+    contexts: tuple[str, ...]
     constants: tuple[str, ...]
     nodes: tuple[NodeSpec, ...]
+    hoisted: tuple[NodeSpec, ...] = ()
+    deferred: tuple[NodeSpec, ...] = ()
+    steady: frozenset[str] = frozenset()
+
+    @property
+    def per_step(self) -> tuple[Ref, ...]:
+        """The arguments that are other ones at each step, and the contexts."""
+        over_time = (*self.sequences, *self.recurrences)
+        return (*(Ref(item.name, tap) for item in over_time for tap in item.taps), *map(Ref, self.contexts))
 
     @property
     def arguments(self) -> tuple[Ref, ...]:
         """The step's arguments, in the order in which scan hands them over."""
-        per_step = (*self.sequences, *self.recurrences)
-        return (*(Ref(item.name, tap) for item in per_step for tap in item.taps), *map(Ref, self.constants))
+        return (*self.per_step, *map(Ref, self.constants))
 
     @property
     def results(self) -> tuple[str, ...]:
@@ -64,32 +77,92 @@ class StepPlan:
         return (*(item.node for item in self.recurrences), *self.collected)
 
 
-def plan(spec: GraphSpec, params: Mapping[str, tuple[str, ...]],
-         draws: Mapping[str, tuple[str, ...]] | None = None) -> StepPlan:
-    """The plan of ``spec``, given the names of each node's parameters and random draws.
+Names = Mapping[str, tuple[str, ...]]
+"""The names of parameters, or of draws, by node."""
+
+
+def declared(spec: GraphSpec, params: Names, draws: Names | None = None) -> StepPlan:
+    """The plan of ``spec`` with every node in the loop, given the names of each node's parameters and random draws.
 
     >>> from recursive.spec.graph import InputSpec, StateSpec
     >>> rec = NodeSpec("rec", LayerSpec("Dense"), (PortSpec("input", (Ref("x"), Ref("h"))),))
     >>> spec = GraphSpec(inputs=(InputSpec("x"),), states=(StateSpec("h", 6, "rec"),), nodes=(rec,),
     ...                  outputs=(OutputSpec("rec", (Ref("rec"),)),))
-    >>> [str(ref) for ref in plan(spec, {"rec": ("rec.W", "rec.b")}).arguments]
+    >>> [str(ref) for ref in declared(spec, {"rec": ("rec.W", "rec.b")}).arguments]
     ['x', 'h_tm1', 'rec.W', 'rec.b']
     """
-    nodes = tuple(_resolved(spec, node) for node in (*ordered(spec), *merged_outputs(spec)))
-    taps = _taps_read(nodes)
-    drawn = (name for node in nodes for name in (draws or {}).get(node.name, ()))
+    nodes = resolved(spec)
+    return _placed(spec, Moves(inside=list(nodes)), params, draws or {}, {item.name for item in spec.inputs})
+
+
+def plan(spec: GraphSpec, params: Names, draws: Names, layers: Mapping[str, Movable],
+         shapes: Mapping[str, Shape]) -> StepPlan:
+    """The plan of ``spec`` with as little in the loop as may be, given what each node's layer tells about moving it.
+
+    A loop that may stop early keeps everything, since nobody knows before how many steps there are.
+    """
+    if spec.until is not None:
+        return declared(spec, params, draws)
+    nodes = resolved(spec)
+    inputs = [item.name for item in spec.inputs]
+    moves = moved(nodes, inputs, [state.input for state in with_implicit_states(spec)], layers, shapes)
+    for node in moves.hoisted + moves.inside:
+        if node.layer.class_name in (PART, REST):
+            params = {**params, node.name: _params_of(node, params, layers)}
+    read = {ref.name for node in moves.inside for ref in node.refs}
+    return _placed(spec, moves, params, draws, read)
+
+
+def _params_of(node: NodeSpec, params: Names, layers: Mapping[str, Movable]) -> tuple[str, ...]:
+    """The parameters that a part of a split layer needs: weights where it multiplies, biases where it is first."""
+    whole = node.layer.config["node"]
+    product = layers[whole].product
+    first = node.layer.class_name == PART
+    needed = product.weights * bool(node.layer.config["rows"]) + product.biases * first
+    others = () if first else [name for name in params.get(whole, ())
+                               if split(name)[1] not in product.weights + product.biases]
+    return (*(name for name in params.get(whole, ()) if split(name)[1] in needed), *others)
+
+
+def _placed(spec: GraphSpec, moves: Moves, params: Names, draws: Names, read: set[str]) -> StepPlan:
+    """The plan of ``moves``, whose steps see the inputs in ``read``."""
+    taps = _taps_read(moves.inside)
+    steady = _steady(spec, moves.hoisted, draws)
+    fed = {state.input for state in with_implicit_states(spec)}
+    hoisted = [value for node in moves.hoisted for value in node.values if value in taps or value in fed]
+    drawn = [name for node in moves.inside for name in draws.get(node.name, ())]
+    inputs = [item.name for item in spec.inputs if item.name in read]
+    past = _taps_read([*moves.hoisted, *moves.inside, *moves.deferred])
     recurrences = tuple(
-        Recurrence(state.name, state.input, tuple(tap for tap in taps.get(state.name, ()) if tap) or (-1,))
+        Recurrence(state.name, state.input, tuple(tap for tap in past.get(state.name, ()) if tap) or (-1,),
+                   state.initial)
         for state in with_implicit_states(spec))
-    remembered = {item.node for item in recurrences}
+    made = {value for node in moves.inside for value in node.values} - {item.node for item in recurrences}
+    wanted = [*(source_of(spec, output) for output in spec.outputs),
+              *(ref.name for node in moves.deferred for ref in node.refs if not ref.tap)]
     return StepPlan(
-        sequences=(*(Sequence(item.name, taps.get(item.name, (0,))) for item in spec.inputs),
-                   *map(Sequence, drawn)),
+        sequences=(*(Sequence(name, taps.get(name, (0,))) for name in inputs if name not in steady),
+                   *(Sequence(name) for name in hoisted if name not in steady), *map(Sequence, drawn)),
         recurrences=recurrences,
-        collected=tuple(name for name in dict.fromkeys(source_of(spec, output) for output in spec.outputs)
-                        if name not in remembered),
-        constants=tuple(dict.fromkeys(name for node in nodes for name in params.get(node.name, ()))),
-        nodes=nodes)
+        collected=tuple(name for name in dict.fromkeys(wanted) if name in made),
+        contexts=tuple(name for name in (*inputs, *hoisted) if name in steady),
+        constants=tuple(dict.fromkeys(name for node in moves.inside for name in params.get(node.name, ()))),
+        nodes=tuple(moves.inside), hoisted=tuple(moves.hoisted), deferred=tuple(moves.deferred),
+        steady=frozenset(steady))
+
+
+def _steady(spec: GraphSpec, hoisted: list[NodeSpec], draws: Names) -> set[str]:
+    """The values that are the same at every step: contexts, and what is computed from them alone."""
+    steady = {item.name for item in spec.inputs if not item.is_sequence}
+    for node in hoisted:
+        if not draws.get(node.name) and all(ref.name in steady for ref in node.refs):
+            steady.update(node.values)
+    return steady
+
+
+def resolved(spec: GraphSpec) -> tuple[NodeSpec, ...]:
+    """Every node of a step in the order in which they run, outputs that merge included; each reads what it means."""
+    return tuple(_resolved(spec, node) for node in (*ordered(spec), *merged_outputs(spec)))
 
 
 def source_of(spec: GraphSpec, output: OutputSpec) -> str:
@@ -108,10 +181,10 @@ def merged_outputs(spec: GraphSpec) -> tuple[NodeSpec, ...]:
 def _resolved(spec: GraphSpec, node: NodeSpec) -> NodeSpec:
     ports = (PortSpec(port.name, tuple(resolve(spec, ref) for ref in port.refs), port.merge_mode)
              for port in node.ports)
-    return NodeSpec(node.name, node.layer, tuple(ports))
+    return NodeSpec(node.name, node.layer, tuple(ports), node.outputs)
 
 
-def _taps_read(nodes: tuple[NodeSpec, ...]) -> dict[str, tuple[int, ...]]:
+def _taps_read(nodes: Iterable[NodeSpec]) -> dict[str, tuple[int, ...]]:
     """The taps at which each name is read, oldest first."""
     read: dict[str, set[int]] = {}
     for ref in (ref for node in nodes for ref in node.refs):

@@ -6,6 +6,7 @@ the inputs and, for an input whose dim was not given, backwards from the layer t
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -16,6 +17,8 @@ from recursive.spec.names import Ref
 from recursive.spec.order import ordered
 
 Shape = tuple[int | None, ...]
+Shapes = Shape | dict[str, Shape]
+"""One shape, or several by name."""
 
 
 class ShapeRule(Protocol):
@@ -23,8 +26,8 @@ class ShapeRule(Protocol):
 
     input_dim: int | None
 
-    def get_output_shape_for(self, input_shape: Shape) -> Shape:
-        """The shape of the layer's output, for an input of ``input_shape``."""
+    def get_output_shape_for(self, input_shape: Shapes) -> Shapes:
+        """The shape of the layer's output, for an input of ``input_shape``; both by name where there are several."""
 
 
 def input_shape(spec: GraphSpec, item: InputSpec) -> Shape:
@@ -33,7 +36,7 @@ def input_shape(spec: GraphSpec, item: InputSpec) -> Shape:
     >>> input_shape(GraphSpec(loop=True), InputSpec("x", ndim=3, dim=4))
     (None, 4)
     """
-    ndim = item.ndim - spec.loop
+    ndim = item.ndim - (spec.loop and item.is_sequence)
     has_dim = ndim > 1
     return (None,) * (ndim - has_dim) + ((item.dim,) if has_dim else ())
 
@@ -52,7 +55,7 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
     for _ in range(len(states) + 2):
         before = dict(known)
         for node in nodes:
-            known[node.name] = rules[node.name].get_output_shape_for(port_shape(spec, node, rules, known))
+            known |= _values(node, rules[node.name].get_output_shape_for(node_shape(spec, node, rules, known)))
         for state in states:
             _check_state(state, known[state.input])
             known[state.name] = (None, state.dim) if state.dim else known[state.input]
@@ -65,9 +68,17 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
     return known
 
 
-def port_shape(spec: GraphSpec, node: NodeSpec, rules: Mapping[str, ShapeRule],
-               known: Mapping[str, Shape | None]) -> Shape:
-    """The shape that reaches ``node``, checked against what its layer was made for."""
+def _values(node: NodeSpec, found: Shapes) -> dict[str, Shape]:
+    """The shape of each value of a node, by the name that it is read by."""
+    shapes = found.values() if isinstance(found, dict) else [found]
+    return dict(zip(node.values, shapes, strict=True))
+
+
+def node_shape(spec: GraphSpec, node: NodeSpec, rules: Mapping[str, ShapeRule],
+               known: Mapping[str, Shape | None]) -> Shapes:
+    """The shape that reaches ``node``, by port where it has several, checked against what its layer was made for."""
+    if not node.has_one_port:
+        return {port.name: merged_shape(spec, node, known, port) for port in node.ports}
     [port] = node.ports
     shape = merged_shape(spec, node, known, port)
     wanted = rules[node.name].input_dim
@@ -81,10 +92,12 @@ def port_shape(spec: GraphSpec, node: NodeSpec, rules: Mapping[str, ShapeRule],
 
 
 def merged_shape(spec: GraphSpec, item: NodeSpec | OutputSpec, known: Mapping[str, Shape | None],
-                 read: PortSpec | None = None) -> Shape:
+                 read: PortSpec | None = None) -> Shapes:
     """The shape of what ``item`` reads, once its several values are merged into one."""
     read = read or item
     shapes = [_shape_of(spec, ref, known) for ref in read.refs]
+    if read.merge_mode == "join":
+        return {str(ref): shape or (None, None) for ref, shape in zip(read.refs, shapes, strict=True)}
     certain = [shape for shape in shapes if shape is not None]
     if not certain:
         return (None, None)
@@ -92,12 +105,22 @@ def merged_shape(spec: GraphSpec, item: NodeSpec | OutputSpec, known: Mapping[st
     if read.merge_mode == "concat" and len(shapes) > 1:
         last = [shape[-1] if shape else None for shape in shapes]
         return (*certain[0][:-1], None if None in last else sum(last))
+    if read.merge_mode == "dot":
+        _check_two(item, read)
+        return (*certain[0][:-1], 1)
     return tuple(next((size for size in sizes if size is not None), None) for sizes in zip(*certain, strict=True))
 
 
 def _shape_of(spec: GraphSpec, ref: Ref, known: Mapping[str, Shape | None]) -> Shape | None:
     """The shape behind a reference; a bare state and a past node are found through their history."""
     return known.get(resolve(spec, ref).name)
+
+
+def _check_two(item: NodeSpec | OutputSpec, read: PortSpec | OutputSpec) -> None:
+    if len(read.refs) != 2:
+        raise MergeError.about("node" if isinstance(item, NodeSpec) else "output", item.name,
+                               takes="two inputs for merge_mode 'dot'", because="it is the inner product of two",
+                               got=str(len(read.refs)), do="Name two, or use sum of mul.")
 
 
 def _check_alike(item: NodeSpec | OutputSpec, read: PortSpec | OutputSpec, shapes: list[Shape | None],
@@ -146,21 +169,21 @@ def find_input_dims(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> GraphSpe
     dims = {item.name: item.dim for item in (*spec.inputs, *spec.states)}
     missing = {item.name for item in spec.inputs if item.dim is None and len(input_shape(spec, item)) > 1}
     ports = [(port, wanted) for node in spec.nodes if missing and (wanted := rules[node.name].input_dim)
-             for port in node.ports]
+             for port in node.ports if node.has_one_port]
     while told := [pair for port, wanted in ports for pair in _dims_from(port, wanted, dims, missing)]:
         dims |= dict(reversed(told))
         missing -= {name for name, _ in told}
     return spec.replace(inputs=tuple(
-        InputSpec(item.name, item.ndim, item.dtype, dims[item.name]) for item in spec.inputs))
+        dataclasses.replace(item, dim=dims[item.name]) for item in spec.inputs))
 
 
 def _dims_from(port: PortSpec, wanted: int, dims: Mapping[str, int | None],
                missing: set[str]) -> Iterator[tuple[str, int]]:
     """The dims of missing inputs that follow from ``wanted`` values a row at ``port``."""
     unknown = [ref.name for ref in port.refs if ref.name in missing]
-    if port.merge_mode != "concat" or len(port.refs) == 1:
+    if port.merge_mode in ("sum", "mul", "ave", "max") or len(port.refs) == 1:
         yield from ((name, wanted) for name in unknown)
-    elif len(unknown) == 1:
+    elif port.merge_mode == "concat" and len(unknown) == 1:
         others = [dims.get(ref.name) for ref in port.refs if ref.name != unknown[0]]
         if None not in others and wanted > sum(others):
             yield unknown[0], wanted - sum(others)

@@ -49,7 +49,7 @@ def test_without_return_sequences_only_the_last_step_is_returned(case):
 def test_the_step_called_by_hand_in_a_loop_gives_the_same_numbers(case):
     """``_step`` takes its arguments in the order that ``plan.arguments`` promises, and nothing else."""
     rnn, inputs = prepared(case)
-    arguments = [ref for ref in rnn.plan.arguments if "." not in ref.name]
+    arguments = [ref for ref in rnn.declared_plan.arguments if "." not in ref.name]
     dtypes = {name: array.dtype for name, array in inputs.items()}
     symbols = [pytensor.tensor.TensorType(dtypes.get(ref.name, "float64"), (None,) * _rank(rnn, ref.name))()
                for ref in arguments]
@@ -57,7 +57,7 @@ def test_the_step_called_by_hand_in_a_loop_gives_the_same_numbers(case):
                             for ref, symbol in zip(arguments, symbols, strict=True)],
                            lambda args: (rnn._step(*args), []), "python")
     names = [node.name for node in rnn.spec.nodes]
-    feeds = {state.node: state.name for state in rnn.plan.recurrences}
+    feeds = {state.node: state.name for state in rnn.declared_plan.recurrences}
     past = {name: [np.zeros((3, rnn.shapes[name][-1]))] * 4 for name in feeds.values()}
     seen = {name: [np.zeros_like(array[:, 0])] * 4 for name, array in inputs.items()}
     found = {name: [] for name in names}

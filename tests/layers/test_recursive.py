@@ -48,36 +48,36 @@ def test_the_threads_first_snippet_runs_and_equals_a_numpy_loop():
 
 def test_the_arguments_of_scan_are_sequences_then_states_then_parameters():
     rnn = with_random_weights(CASES[3].build())
-    assert [str(ref) for ref in rnn.plan.arguments] == [
+    assert [str(ref) for ref in rnn.declared_plan.arguments] == [
         "x_tm2", "x", "h_tm3", "h_tm2", "h_tm1", "own_tm1",
         "now.W", "now.b", "before.W", "before.b", "far.W", "far.b", "own.W", "own.b"]
 
 
 def test_states_are_taken_in_the_order_in_which_they_are_declared():
     rnn = with_random_weights(CASES[1].build())
-    assert [str(ref) for ref in rnn.plan.arguments[:3]] == ["x", "hb_tm1", "ha_tm1"]
-    assert rnn.plan.results == ("rb", "ra")
+    assert [str(ref) for ref in rnn.declared_plan.arguments[:3]] == ["x", "hb_tm1", "ha_tm1"]
+    assert rnn.declared_plan.results == ("rb", "ra")
 
 
-def test_explain_shows_each_argument_and_the_step():
+def test_explain_shows_each_argument_the_step_and_what_runs_outside_it():
     assert vanilla().explain() == """\
 The arguments of scan's step, in order:
 
 position  kind       name   tap  shape
-0         sequence   x      t    (batch, 4)
+0         sequence   i2h    t    (batch, 6)
 1         state      h      t-1  (batch, 6)
-2         parameter  i2h.W       (4, 6)
-3         parameter  i2h.b       (6,)
-4         parameter  h2h.W       (6, 6)
-5         parameter  h2h.b       (6,)
+2         parameter  h2h.W       (6, 6)
+3         parameter  h2h.b       (6,)
 
 The step:
 
-def step(x, h_tm1, i2h_W, i2h_b, h2h_W, h2h_b):
-    i2h = x @ i2h_W + i2h_b
+# before the loop, for all steps at once
+i2h = x @ i2h_W + i2h_b
+
+def step(i2h, h_tm1, h2h_W, h2h_b):
     h2h = h_tm1 @ h2h_W + h2h_b
     rec = tanh(i2h + h2h)
-    return [rec, i2h, h2h]"""
+    return [rec]"""
 
 
 def test_what_a_container_shows():

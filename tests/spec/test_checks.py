@@ -98,8 +98,6 @@ DECLARATIONS = [
     ("names_read_are_known", LOOP, output("z", "i2k"), UnknownNameError, ["output 'z'", "Did you mean 'i2h'?"]),
     ("names_read_are_known", LOOP, output("z", "z"), UnknownNameError, ["output 'z'", "got 'z'"]),
     ("names_read_are_known", LOOP, node("a", "y"), UnknownNameError, ["node 'a'", "got 'y'"]),
-    ("a_node_has_one_port", LOOP, NodeSpec("a", LayerSpec("Two"), (port("left", "h"), port("right", "rec"))), NodeError,
-     ["node 'a'", "one port", "got ['left', 'right']"]),
     ("states_are_in_a_loop", ONCE, StateSpec("c", 4), StateError, ["state 'c'", "runs once", "Recursive"]),
     ("a_dim_has_an_axis", LOOP, InputSpec("x", 2, dim=4), ShapeError, ["batch and time", "got dim=4", "ndim=3"]),
     ("a_dim_has_an_axis", ONCE, InputSpec("x", 1, dim=4), ShapeError, ["axes are batch", "got dim=4", "ndim=2"]),
@@ -125,7 +123,7 @@ SOUND = [
     ("names_read_are_known", LOOP, node("a", "input", "h", "rec", "h_tm2", "input_tm9", "i2h_tm1")),
     ("names_read_are_known", LOOP, node("a", "input", "a_tm1")),
     ("names_read_are_known", LOOP, output("z", "h", "rec_tm1", "input")),
-    ("a_node_has_one_port", ONCE, node("a", "input")), ("states_are_in_a_loop", LOOP, StateSpec("c", 4)),
+    ("states_are_in_a_loop", LOOP, StateSpec("c", 4)),
     ("a_dim_has_an_axis", LOOP, InputSpec("x", 3, dim=4)), ("a_dim_has_an_axis", ONCE, InputSpec("x", 2, dim=4)),
     ("taps_are_in_a_loop", LOOP, node("a", "input_tm1")), ("taps_are_in_a_loop", ONCE, node("a", "input", "i2h")),
 ]
@@ -345,8 +343,6 @@ OPEN = {
     "the past of an output": lambda: checks.declare(LOOP, node("a", "y_tm1")),
     "a state without a loop": lambda: checks.check_whole(ONCE.replace(
         states=(StateSpec("h", 4, "i2h"),), nodes=(node("i2h", "input", "h", mode="sum"),))),
-    "a node of two ports": lambda: checks.check_whole(LOOP.replace(nodes=(*LOOP.nodes, NodeSpec(
-        "two", LayerSpec("Two"), (port("left", "h"), port("right", "rec")))))),
     "a dim of an input whose axes are batch and time": lambda: checks.declare(LOOP, InputSpec("x", 2, dim=4)),
     "a dim of an input whose axis is batch": lambda: checks.declare(ONCE, InputSpec("x", 1, dim=4)),
     "a gradient over no steps": lambda: checks.check_whole(LOOP.replace(truncate_gradient=0)),

@@ -4,7 +4,7 @@ import re
 
 from recursive.spec.explain import explain
 from recursive.spec.graph import GraphSpec, InputSpec, StateSpec
-from recursive.spec.plan import plan
+from recursive.spec.plan import declared
 from recursive.spec.source import step_source
 from tests.spec.building import node, output
 
@@ -20,7 +20,7 @@ SPEC = GraphSpec(
 
 
 def test_the_table_says_for_each_argument_what_it_is_and_when_and_how_large():
-    assert explain(plan(SPEC, PARAMS), SHAPES, SIZES, PARAMS) == """\
+    assert explain(declared(SPEC, PARAMS), SHAPES, SIZES, PARAMS) == """\
 The arguments of scan's step, in order:
 
 position  kind       name   tap  shape
@@ -44,7 +44,7 @@ def step(x_tm2, x, word, image, h_tm3, h_tm1, emb_tm1, emb_W, rec_W, rec_b):
 
 
 def test_the_table_has_the_arguments_of_the_plan_and_the_text_its_step():
-    made = plan(SPEC, PARAMS)
+    made = declared(SPEC, PARAMS)
     text = explain(made, SHAPES, SIZES, PARAMS)
     rows = re.findall(r"^(\d+) +(\w+) +([\w.]+) +(t(?:-\d+)?)? *\(", text, re.MULTILINE)
     assert [int(position) for position, *_ in rows] == list(range(len(made.arguments)))
@@ -56,7 +56,7 @@ def test_columns_are_as_wide_as_their_longest_cell_and_no_line_ends_in_spaces():
     long = "a_rather_long_name_for_an_input"
     spec = GraphSpec(inputs=(InputSpec(long), InputSpec("x")), nodes=(node("a", long, "x_tm12"),),
                      outputs=(output("a", "a"),))
-    lines = explain(plan(spec, {}), {long: (None, None), "x": (None, 4)}, {}, {}).splitlines()
+    lines = explain(declared(spec, {}), {long: (None, None), "x": (None, 4)}, {}, {}).splitlines()
     assert [line for line in lines if line != line.rstrip()] == []
     head, first, second = lines[2:5]
     for column, one, two in (("name", long, "x"), ("tap", "t ", "t-12"), ("shape", "(batch, any)", "(batch, 4)")):
@@ -67,7 +67,7 @@ def test_columns_are_as_wide_as_their_longest_cell_and_no_line_ends_in_spaces():
 
 def test_a_step_without_parameters_or_states_is_explained():
     spec = GraphSpec(inputs=(InputSpec("x"),), outputs=(output("y", "x"),))
-    assert explain(plan(spec, {}), {"x": (None, 4), "y": (None, 4)}, {}, {}) == """\
+    assert explain(declared(spec, {}), {"x": (None, 4), "y": (None, 4)}, {}, {}) == """\
 The arguments of scan's step, in order:
 
 position  kind      name  tap  shape

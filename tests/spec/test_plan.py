@@ -10,16 +10,16 @@ from recursive.errors import CycleError
 from recursive.spec import checks
 from recursive.spec.graph import GraphSpec, InputSpec, StateSpec
 from recursive.spec.names import Ref
-from recursive.spec.plan import Recurrence, Sequence, merged_outputs, plan, source_of
+from recursive.spec.plan import Recurrence, Sequence, declared, merged_outputs, source_of
 from tests.spec.building import node, output
 
 
 def arguments(spec, params=None, draws=None):
-    return [str(ref) for ref in plan(spec, params or {}, draws).arguments]
+    return [str(ref) for ref in declared(spec, params or {}, draws).arguments]
 
 
 def results(spec):
-    return list(plan(spec, {}).results)
+    return list(declared(spec, {}).results)
 
 
 X, Z = InputSpec("x"), InputSpec("z")
@@ -73,13 +73,13 @@ def test_draws_are_left_out_where_there_are_none():
 def test_parameters_follow_the_nodes_as_they_run():
     turned = RNN.replace(nodes=RNN.nodes[::-1])
     params = {"rec": ("rec.U",), "h2h": ("h2h.W",), "i2h": ("i2h.W",)}
-    assert plan(turned, params).constants == ("h2h.W", "i2h.W", "rec.U")
-    assert [item.name for item in plan(turned, params).nodes] == ["h2h", "i2h", "rec"]
+    assert declared(turned, params).constants == ("h2h.W", "i2h.W", "rec.U")
+    assert [item.name for item in declared(turned, params).nodes] == ["h2h", "i2h", "rec"]
 
 
 def test_a_parameter_that_two_nodes_share_is_one_argument():
     params = {"i2h": ("i2h.W", "i2h.b"), "h2h": ("i2h.W", "h2h.b"), "rec": ("i2h.b",)}
-    assert plan(RNN, params).constants == ("i2h.W", "i2h.b", "h2h.b")
+    assert declared(RNN, params).constants == ("i2h.W", "i2h.b", "h2h.b")
 
 
 COLLECTED = {
@@ -120,7 +120,7 @@ def test_an_output_is_the_node_that_it_reads_or_a_node_that_merges(reads, source
     merged = merged_outputs(spec)
     assert [(made.name, made.layer.class_name, made.refs, made.ports[0].merge_mode) for made in merged] == (
         [("y", "Identity", item.refs, "max")] if source == "y" else [])
-    assert [made.name for made in plan(spec, {}).nodes] == ["i2h", "h2h", "rec", *(made.name for made in merged)]
+    assert [made.name for made in declared(spec, {}).nodes] == ["i2h", "h2h", "rec", *(made.name for made in merged)]
 
 
 def test_an_output_of_the_name_of_its_node_is_that_node():
@@ -131,14 +131,15 @@ def test_an_output_of_the_name_of_its_node_is_that_node():
 def test_nodes_of_a_plan_read_arguments_or_nodes_before_them():
     spec = RNN.replace(nodes=(node("rec", "i2h", "h", "rec_tm2"), node("i2h", "x", "i2h_tm1")),
                        outputs=(output("y", "h", "rec"),))
-    made = plan(spec, {})
+    made = declared(spec, {})
     assert [[str(ref) for ref in item.refs] for item in made.nodes] == [
         ["x", "i2h_tm1"], ["i2h", "h_tm1", "h_tm2"], ["h_tm1", "rec"]]
     assert [item.name for item in made.nodes] == ["i2h", "rec", "y"]
 
 
 def test_the_parts_of_a_plan_are_told_apart():
-    made = plan(RNN.replace(nodes=(*RNN.nodes, node("a", "h_tm3", "x_tm2", "x"))), {"a": ("a.W",)}, {"a": ("a.keep",)})
+    spec = RNN.replace(nodes=(*RNN.nodes, node("a", "h_tm3", "x_tm2", "x")))
+    made = declared(spec, {"a": ("a.W",)}, {"a": ("a.keep",)})
     assert made.sequences == (Sequence("x", (-2, 0)), Sequence("a.keep", (0,)))
     assert made.recurrences == (Recurrence("h", "rec", (-3, -1)),)
     assert made.constants == ("a.W",)
@@ -152,7 +153,7 @@ def test_a_state_starts_with_as_many_rows_as_it_looks_back(taps, lag):
 
 @pytest.mark.parametrize(("part", "field"), [("plan", "constants"), ("sequence", "taps"), ("recurrence", "node")])
 def test_a_plan_is_frozen_with_all_its_parts(part, field):
-    made = plan(RNN, {})
+    made = declared(RNN, {})
     item = {"plan": made, "sequence": made.sequences[0], "recurrence": made.recurrences[0]}[part]
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(item, field, ())
@@ -160,7 +161,7 @@ def test_a_plan_is_frozen_with_all_its_parts(part, field):
 
 def test_there_is_no_plan_of_a_cycle():
     with pytest.raises(CycleError):
-        plan(GraphSpec(inputs=(X,), nodes=(node("a", "b"), node("b", "a"))), {})
+        declared(GraphSpec(inputs=(X,), nodes=(node("a", "b"), node("b", "a"))), {})
 
 
 # Run against the declaration: numbers in place of tensors, and no code shared with the plan
@@ -210,7 +211,7 @@ def as_declared(world):
 
 def as_scanned(world, spec):
     """Every output at every step, by what scan does: arguments by position in, results by position out."""
-    made = plan(spec, world["params"], world["draws"])
+    made = declared(spec, world["params"], world["draws"])
     draws = {name: [world["values"][name] * step for step in range(STEPS)]
              for names in world["draws"].values() for name in names}
     rows = [[0] * item.lag for item in made.recurrences]

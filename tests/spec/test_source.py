@@ -8,7 +8,7 @@ import pytest
 
 from recursive.spec.graph import GraphSpec, InputSpec, StateSpec
 from recursive.spec.names import Ref
-from recursive.spec.plan import plan
+from recursive.spec.plan import declared
 from recursive.spec.source import expression, merged, step_source
 from tests.spec.building import node, output
 
@@ -20,7 +20,7 @@ def written(params):
 
 
 def text_of(spec, params=None):
-    text = step_source(plan(spec, params or {}), params or {})
+    text = step_source(declared(spec, params or {}), params or {})
     compile(text, "step", "exec")
     return text
 
@@ -123,7 +123,7 @@ def test_weights_that_two_nodes_share_are_written_by_one_name():
 def test_draws_are_arguments_of_the_text_too():
     spec = GraphSpec(inputs=(InputSpec("x"),), nodes=(node("drop", "x", layer="Dropout"),),
                      outputs=(output("drop", "drop"),))
-    text = step_source(plan(spec, {}, {"drop": ("drop.keep",)}), {})
+    text = step_source(declared(spec, {}, {"drop": ("drop.keep",)}), {})
     assert text.startswith("def step(x, drop_keep):\n")
     compile(text, "step", "exec")
 
@@ -149,7 +149,7 @@ def test_the_text_runs_and_computes_the_step(seed):
         inputs=(InputSpec("x"), InputSpec("z")), states=(StateSpec("h", 6, names[-1]),),
         nodes=tuple(node(name, *reads[name], mode=modes[name], layer=f"Layer_{name}") for name in names),
         outputs=(output("y", *names, mode="sum"),))
-    made = plan(spec, params)
+    made = declared(spec, params)
     given = {ref: source.randrange(1, 9) for ref in made.arguments}
 
     values = {"x": given.get(Ref("x")), "z_tm1": given.get(Ref("z", -1)), "h": given.get(Ref("h", -1)),

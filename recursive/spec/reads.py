@@ -1,0 +1,118 @@
+"""What a node or an output reads, in every way in which it may be said.
+
+``input='x'``; ``input=['x', 'h']`` with ``merge_mode=``; ``input=merge_sum(['x', 'h'])``; or a dict by the layer's
+ports, ``input={'prev_hid': 'h_tm1', 'input': 'x'}`` (fchollet, keras issue 620, 2015). ``inputs=`` is the older word
+for a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from recursive.errors import NodeError, nearest
+from recursive.spec.graph import PortSpec, value_name
+from recursive.spec.names import Ref, parse
+
+JOIN = "join"
+"""The merge mode that joins values by name into a dict, for a layer with several inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Several names, and how their values become one."""
+
+    names: tuple[str, ...]
+    merge_mode: str
+
+
+def merge_concat(names: Sequence[str]) -> Merged:
+    """Read ``names`` side by side along the last axis."""
+    return Merged(tuple(names), "concat")
+
+
+def merge_sum(names: Sequence[str]) -> Merged:
+    """Read the sum of ``names``.
+
+    >>> merge_sum(["i2h", "h2h"])
+    Merged(names=('i2h', 'h2h'), merge_mode='sum')
+    """
+    return Merged(tuple(names), "sum")
+
+
+def merge_mul(names: Sequence[str]) -> Merged:
+    """Read the product of ``names``, element by element."""
+    return Merged(tuple(names), "mul")
+
+
+def merge_ave(names: Sequence[str]) -> Merged:
+    """Read the mean of ``names``."""
+    return Merged(tuple(names), "ave")
+
+
+def merge_max(names: Sequence[str]) -> Merged:
+    """Read the largest of ``names``, element by element."""
+    return Merged(tuple(names), "max")
+
+
+def merge_dot(names: Sequence[str]) -> Merged:
+    """Read the inner product of two ``names``, row by row: ``(batch, 1)``."""
+    return Merged(tuple(names), "dot")
+
+
+def read_refs(name: str, input: object, inputs: object, merge_mode: str) -> tuple[tuple[Ref, ...], str]:
+    """The references and the merge mode behind ``input=`` or ``inputs=``, of which one is given."""
+    if input is not None and inputs:
+        raise NodeError.about("node", str(name), takes="input or inputs", because="both say what it reads",
+                              got=f"input={input!r} and inputs={inputs!r}", do="Leave one of them out.")
+    return _refs(inputs if input is None else input, merge_mode)
+
+
+def read_ports(name: str, layer: str, ports: Sequence[str], own_past: Mapping[str, str], input: object,
+               inputs: object, merge_mode: str) -> tuple[PortSpec, ...]:
+    """What each port of a layer reads.
+
+    Args:
+        name: the node's name.
+        layer: the layer's class name.
+        ports: the ports that the layer has; what is not said by port goes to the first.
+        own_past: the ports that, left open, read an output of the node itself, of the step before.
+        input: what the user said as ``input=``.
+        inputs: what the user said as ``inputs=``.
+        merge_mode: how lists are merged.
+
+    Raises:
+        NodeError: for a port that the layer does not have, a port left open, or a dict where there is one input.
+    """
+    if isinstance(input, Mapping) and not inputs:
+        mode = "concat" if merge_mode == JOIN else merge_mode
+        given = {port: _refs(read, mode) for port, read in input.items()}
+    else:
+        refs, mode = read_refs(name, input, inputs, merge_mode)
+        by_name = mode == JOIN and len(ports) > 1
+        given = {str(ref): ((ref,), "concat") for ref in refs} if by_name else {ports[0]: (refs, mode)}
+    for port, output in own_past.items():
+        given.setdefault(port, ((Ref(value_name(name, output), -1),), "concat"))
+    _check_ports(name, layer, ports, input, given)
+    return tuple(PortSpec(port, *given[port]) for port in ports)
+
+
+def _refs(read: object, merge_mode: str) -> tuple[tuple[Ref, ...], str]:
+    if isinstance(read, Merged):
+        read, merge_mode = read.names, read.merge_mode
+    return tuple(parse(text) for text in (read if isinstance(read, list | tuple) else [read])), merge_mode
+
+
+def _check_ports(name: str, layer: str, ports: Sequence[str], input: object, given: Mapping[str, object]) -> None:
+    if isinstance(input, Mapping) and tuple(ports) == ("input",):
+        raise NodeError.about("node", str(name), takes="a name, or a list of names",
+                              because=f"its {layer} has one input", got=repr(input), do="Say input='name'.")
+    for port in given:
+        if port not in ports:
+            raise NodeError.about("node", str(name), takes=f"the ports {', '.join(ports)}",
+                                  because=f"its {layer} has these", got=repr(port), do=nearest(str(port), ports))
+    for port in ports:
+        if port not in given:
+            raise NodeError.about("node", str(name), takes=f"something to read at each of {', '.join(ports)}",
+                                  because=f"its {layer} is a function of them all", got=f"nothing at {port!r}",
+                                  do=f"Say input={{..., {port!r}: 'name'}}.")
