@@ -20,7 +20,7 @@ FLOORS = (
     ("activations", "initializations", "merges", "objectives", "data"),
     ("loop.step", "loop.state", "optimizers"),
     ("loop.unroll", "layers.core"),
-    ("layers.embeddings", "layers.recurrent", "layers.parts"),
+    ("layers.embeddings", "layers.hand_loop", "layers.recurrent", "layers.parts"),
     ("layers.graph",),
     ("layers.sequential", "layers.recursive"),
     ("layers.containers", "feed", "functions"),

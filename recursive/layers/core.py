@@ -6,6 +6,7 @@ asks the one before it (``set_previous``, ``get_input``, ``get_output(train)``),
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -145,8 +146,14 @@ class Layer:
         return None if self.seed is None else np.random.RandomState(self.seed)
 
     def get_config(self) -> dict[str, object]:
-        """The class name, as ``name``, and the arguments that make this layer again."""
-        return {"name": type(self).__name__}
+        """The class name, as ``name``, and the arguments that make this layer again, as plain values.
+
+        An argument of a layer of your own is found where the layer keeps it under its own name. Weights are no
+        part of it.
+        """
+        arguments = [name for name in inspect.signature(type(self)).parameters if name not in ("name", "weights")]
+        kept = {name: plain(getattr(self, name)) for name in arguments if hasattr(self, name)}
+        return {"name": type(self).__name__, **kept}
 
     # The chain of Keras 0.1
 
@@ -266,12 +273,6 @@ class Dense(Layer):
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.output_dim)
 
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "input_dim": self.input_dim, "output_dim": self.output_dim,
-                "init": function_config(self.init, initializations.INITIALIZATIONS),
-                "activation": function_config(self.activation, activations.ACTIVATIONS),
-                "bias": self.bias, "seed": self.seed}
-
 
 class TimeDistributedDense(Dense):
     """A Dense over ``(batch, time, input_dim)``: the same product at every step.
@@ -298,10 +299,6 @@ class Activation(Layer):
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         return self.activation(x)
-
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(),
-                "activation": function_config(self.activation, activations.ACTIVATIONS)}
 
 
 class Dropout(Layer):
@@ -336,9 +333,6 @@ class Dropout(Layer):
     def draw(self, name: str, size: Sequence) -> TensorVariable:
         return backend.uniform(size, self.seeds.spawn(1)[0])
 
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "p": self.p, "seed": self.seed}
-
 
 class Lambda(Layer):
     """Any function of a tensor as a layer without parameters.
@@ -369,9 +363,6 @@ class Lambda(Layer):
         shape = self.function(backend.tensor("x", backend.floatX(), input_shape)).type.shape
         return shape if self.output_dim is None else (*shape[:-1], self.output_dim)
 
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "function": self.function, "output_dim": self.output_dim}
-
 
 def check_dim(layer: str, argument: str, value: object, optional: bool = False) -> int | None:
     """``value`` where it is a whole number of 1 or more (or None, if ``optional``), else a ShapeError."""
@@ -384,7 +375,15 @@ def check_dim(layer: str, argument: str, value: object, optional: bool = False) 
     return int(value)
 
 
-def function_config(function: Callable, table: dict[str, Callable]) -> object:
-    """The name of a function that is found again by it, else the function, which no file can hold."""
-    name = registry.name_of(function)
-    return name if table.get(name) is function else function
+def plain(value: object) -> object:
+    """``value`` as a configuration holds it: a function by its name, where it is found again by it."""
+    if hasattr(value, "get_config"):
+        return value.get_config()
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    name = registry.name_of(value) if callable(value) else None
+    return name if NAMED_FUNCTIONS.get(name) is value else value
+
+
+NAMED_FUNCTIONS = activations.ACTIVATIONS | initializations.INITIALIZATIONS
+"""Functions that a configuration names."""

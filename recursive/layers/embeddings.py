@@ -9,7 +9,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import initializations
 from recursive.errors import DtypeError
-from recursive.layers.core import Layer, check_dim, function_config
+from recursive.layers.core import Layer, check_dim
 from recursive.spec.shapes import Shape
 
 
@@ -53,5 +53,4 @@ class Embedding(Layer):
         return (*input_shape, self.output_dim)
 
     def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "input_dim": self.vocabulary, "output_dim": self.output_dim,
-                "init": function_config(self.init, initializations.INITIALIZATIONS), "seed": self.seed}
+        return super().get_config() | {"input_dim": self.vocabulary}

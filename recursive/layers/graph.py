@@ -333,7 +333,7 @@ class Graph(Layer):
         return self._spec.inputs[0]
 
     def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "spec": self._spec.to_dict()}
+        return {"name": type(self).__name__, "spec": self._spec.to_dict()}
 
 
 def _refs(name: object, input: object, inputs: object) -> tuple[Ref, ...]:

@@ -140,9 +140,6 @@ class Sequential(Layer):
         self._check_layers()
         return self.layers[-1].output_names
 
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "layers": [layer.get_config() for layer in self.layers]}
-
     def _check_layers(self) -> None:
         if not self.layers:
             raise ConfigError.about("Sequential", "layers", takes="at least one layer", because="it has no formula",
