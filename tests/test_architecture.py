@@ -15,7 +15,7 @@ FLOORS = (
     ("errors",),
     ("spec",),
     ("registry", "extras"),
-    ("drawing",),
+    ("drawing", "conformance"),
     ("backend", "callbacks", "interrupt", "progress", "rollback", "serialization"),
     ("activations", "initializations", "merges", "objectives", "data"),
     ("loop.step", "loop.state", "optimizers"),
@@ -31,7 +31,7 @@ FLOORS = (
 """From the ground up: a module may import from its own floor and from those below."""
 
 PURE = ("recursive", "recursive.errors", "recursive.spec.explain", "recursive.spec.checks", "recursive.drawing",
-        "recursive.cli")
+        "recursive.conformance.case", "recursive.cli")
 
 
 def modules():
