@@ -24,6 +24,8 @@ _HOMES = {
     "LSTM": "layers.recurrent",
     "Lambda": "layers.core",
     "Layer": "layers.core",
+    "MaskedLayer": "layers.core",
+    "Masking": "layers.core",
     "RMSprop": "optimizers",
     "Recursive": "models",
     "RecursiveError": "errors",

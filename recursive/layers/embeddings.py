@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import initializations
@@ -20,6 +21,7 @@ class Embedding(Layer):
         input_dim: how many different numbers there are; they run from 0 to ``input_dim - 1``.
         output_dim: values of each vector.
         init: the initialization of the matrix ``W`` of ``(input_dim, output_dim)``.
+        mask_zero: True masks the steps of number 0, which then stands for no word.
         weights: ``[W]`` to start from.
         seed: seeds the first values.
 
@@ -33,12 +35,14 @@ class Embedding(Layer):
     input_dtype = "int"
 
     def __init__(self, input_dim: int, output_dim: int, init: str = "uniform",
-                 weights: Sequence[np.ndarray] | None = None, name: str | None = None, seed: int | None = None):
+                 mask_zero: bool = False, weights: Sequence[np.ndarray] | None = None, name: str | None = None,
+                 seed: int | None = None):
         super().__init__(name, seed)
         self.vocabulary = check_dim("Embedding", "input_dim", input_dim)
         self.output_dim = check_dim("Embedding", "output_dim", output_dim)
         self.init = initializations.get(init)
         self.W = self.init((self.vocabulary, self.output_dim), rng=self.rng)
+        self.mask_zero = mask_zero
         self.params = [self.W]
         if weights is not None:
             self.set_weights(weights)
@@ -48,6 +52,9 @@ class Embedding(Layer):
             raise DtypeError.about("layer", "Embedding", takes="whole numbers", because="they number rows",
                                    got=x.dtype, do="Say add_input(name, ndim=2, dtype='int').")
         return self.W[x]
+
+    def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable | None:
+        return pt.neq(x, 0) if self.mask_zero else None
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)

@@ -31,10 +31,10 @@ class SimpleRNN(RecurrentLayer):
 
     def __init__(self, input_dim: int, output_dim: int, init: str = "glorot_uniform", inner_init: str = "orthogonal",
                  activation: str = "sigmoid", weights: Sequence[np.ndarray] | None = None,
-                 truncate_gradient: int = -1, return_sequences: bool = False, name: str | None = None,
-                 seed: int | None = None):
+                 truncate_gradient: int = -1, return_sequences: bool = False, mask_mode: str = "zero",
+                 name: str | None = None, seed: int | None = None):
         super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
-                         return_sequences, name, seed)
+                         return_sequences, mask_mode, name, seed)
 
     def project(self, x: TensorVariable) -> list[TensorVariable]:
         return [linear_map(x, self.W) + self.b]
@@ -62,9 +62,10 @@ class GRU(RecurrentLayer):
     def __init__(self, input_dim: int, output_dim: int = 128, init: str = "glorot_uniform",
                  inner_init: str = "orthogonal", activation: str = "sigmoid", inner_activation: str = "hard_sigmoid",
                  weights: Sequence[np.ndarray] | None = None, truncate_gradient: int = -1,
-                 return_sequences: bool = False, name: str | None = None, seed: int | None = None):
+                 return_sequences: bool = False, mask_mode: str = "zero", name: str | None = None,
+                 seed: int | None = None):
         super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
-                         return_sequences, name, seed)
+                         return_sequences, mask_mode, name, seed)
         self.inner_activation = activations.get(inner_activation)
 
     def project(self, x: TensorVariable) -> list[TensorVariable]:
@@ -101,11 +102,11 @@ class LSTM(RecurrentLayer):
     def __init__(self, input_dim: int, output_dim: int = 128, init: str = "glorot_uniform",
                  inner_init: str = "orthogonal", forget_bias_init: str = "one", activation: str = "tanh",
                  inner_activation: str = "hard_sigmoid", weights: Sequence[np.ndarray] | None = None,
-                 truncate_gradient: int = -1, return_sequences: bool = False, name: str | None = None,
-                 seed: int | None = None):
+                 truncate_gradient: int = -1, return_sequences: bool = False, mask_mode: str = "zero",
+                 name: str | None = None, seed: int | None = None):
         self.forget_bias_init = initializations.get(forget_bias_init)
         super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
-                         return_sequences, name, seed)
+                         return_sequences, mask_mode, name, seed)
         self.inner_activation = activations.get(inner_activation)
 
     def first_value(self, name: str, rng: np.random.RandomState | None) -> SharedVariable:

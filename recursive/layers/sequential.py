@@ -112,11 +112,25 @@ class Sequential(Layer):
             input_shape = layer.get_output_shape_for(input_shape)
         return input_shape
 
-    def __call__(self, x: Tensors, train: bool = False, **draws: TensorVariable) -> Tensors:
+    def __call__(self, x: Tensors, train: bool = False, mask: TensorVariable | None = None,
+                 **draws: TensorVariable) -> Tensors:
+        return self.with_mask(x, train, mask, **draws)[0]
+
+    def with_mask(self, x: Tensors, train: bool = False, mask: TensorVariable | None = None,
+                  **draws: TensorVariable) -> tuple[Tensors, TensorVariable | None]:
+        """The output and its mask: each layer is given what the one before it made of both."""
         self._check_layers()
         for index, layer in enumerate(self.layers):
-            x = layer(x, train=train, **inside(draws, f"layer_{index}"))
-        return x
+            x, mask = layer.with_mask(x, train, mask, **inside(draws, f"layer_{index}"))
+        return x, mask
+
+    def supports_masked_input(self) -> bool:
+        """Whether the first layer does."""
+        self._check_layers()
+        return self.layers[0].supports_masked_input()
+
+    def get_output_mask_for(self, x: Tensors, mask: TensorVariable | None = None) -> TensorVariable | None:
+        return self.with_mask(x, mask=mask)[1]
 
     @property
     def draws(self) -> tuple[str, ...]:

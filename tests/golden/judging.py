@@ -37,5 +37,5 @@ def judge(golden, found, kind="forward"):
         expected = golden.arrays[name]
         assert np.shape(array) == expected.shape, f"{golden}, {name}: {np.shape(array)}, not {expected.shape}"
         most = golden.about["tolerance"][kind] * max(1.0, np.abs(expected).max())
-        by = np.abs(array - expected).max()
+        by = np.abs(np.asarray(array, dtype=float) - expected).max()
         assert by <= most, DIFFERS.format(case=golden, array=name, by=by, most=most)

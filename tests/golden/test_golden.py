@@ -8,6 +8,8 @@ from recursive import (
     LSTM,
     SGD,
     Dense,
+    Embedding,
+    Masking,
     RMSprop,
     Sequential,
     SimpleRNN,
@@ -48,7 +50,7 @@ def test_the_recurrent_container(golden):
         outputs = outputs_of(rnn, inputs)
         found |= {f"out_{kind}__{name}": output for name, output in outputs.items()}
         found[f"loss_{kind}"] = loss = sum((output**2).sum() for output in outputs.values())
-        found |= with_gradients(f"grad_{kind}{suffix}__", loss, rnn, "_")
+        found |= with_gradients(f"grad_{kind}{suffix}__", loss, rnn.named_params)
     found = {name: value for name, value in found.items()
              if not name.startswith(UNTRUSTED.get(golden.name, "nothing"))}
     check(golden, found, dict(zip(inputs.values(), golden.part("x__").values(), strict=True)))
@@ -59,12 +61,24 @@ def test_the_recurrent_layers(golden):
     layer = getattr(recurrent, golden.about["layer"])(**golden.about["kwargs"])
     assert list(layer.named_params) == golden.about["param_order"]
     layer.set_weights(list(golden.part("w__").values()))
-    x = tensor("x", "float64", (None, None, layer.input_dim))
+    x, xm = (tensor(name, "float64", (None, None, layer.input_dim)) for name in ("x", "xm"))
+    ids = tensor("ids", "int32", (None, None))
     found = {}
     for (kind, suffix), (layer.return_sequences, layer.truncate_gradient) in VARIANTS.items():
         found[f"out_{kind}"] = output = layer(x)
-        found |= with_gradients(f"grad_{kind}{suffix}__", (output**2).sum(), layer)
-    check(golden, found, {x: golden.arrays["x"]})
+        found |= with_gradients(f"grad_{kind}{suffix}__", (output**2).sum(), layer.named_params)
+    layer.truncate_gradient = -1
+    for kind, layer.return_sequences in (("last", False), ("seq", True)):
+        masked, found["mask"] = Masking().with_mask(xm)
+        found[f"out_mask_{kind}"], carried = layer.with_mask(masked, mask=found["mask"])
+        assert carried is (found["mask"] if layer.return_sequences else None)
+        found |= with_gradients(f"grad_mask_{kind}__", (found[f"out_mask_{kind}"]**2).sum(), layer.named_params)
+    embedding = Embedding(7, layer.input_dim, mask_zero=True, weights=[golden.arrays["emb_W"]])
+    chain = Sequential([embedding, layer])
+    found |= {"out_emb_seq": chain(ids), "emb_mask": embedding.get_output_mask_for(ids)}
+    found |= with_gradients("grad_emb_seq__", (found["out_emb_seq"]**2).sum(),
+                            {"emb_W": embedding.W} | layer.named_params)
+    check(golden, found, {x: golden.arrays["x"], xm: golden.arrays["xm"], ids: golden.arrays["emb_ids"]})
 
 
 def outputs_of(rnn, inputs):
@@ -73,14 +87,17 @@ def outputs_of(rnn, inputs):
     return outputs if isinstance(outputs, dict) else {rnn.output_names[0]: outputs}
 
 
-def with_gradients(prefix, loss, layer, joint="."):
+def with_gradients(prefix, loss, params):
     """The gradients of ``loss``, by the golden arrays' names."""
-    named = layer.named_params
-    gradients = pytensor.grad(loss, list(named.values()))
-    return {prefix + name.replace(".", joint): gradient for name, gradient in zip(named, gradients, strict=True)}
+    gradients = pytensor.grad(loss, list(params.values()))
+    return {prefix + name.replace(".", "_"): gradient for name, gradient in zip(params, gradients, strict=True)}
 
 
 def check(golden, symbols, values):
+    """Judge the values of ``symbols``, which must be every computed array of the case that can be trusted."""
+    computed = {name for name in golden.arrays if name.startswith(("out_", "grad_", "node__", "loss_"))}
+    assert computed - symbols.keys() == {name for name in computed if golden.name in UNTRUSTED
+                                         and name.startswith(UNTRUSTED[golden.name])}
     found = dict(zip(symbols, evaluate(list(symbols.values()), values), strict=True))
     for kind, wanted in (("forward", False), ("gradient", True)):
         judge(golden, {name: value for name, value in found.items() if name.startswith("grad_") == wanted}, kind)
