@@ -271,7 +271,7 @@ class Model:
             ConfigError: for another suffix, or a file that exists unless ``overwrite``.
             ShapeError: where some weights are not drawn yet, because the dim of an input is not known.
         """
-        self.build()
+        self.complete()
         serialization.save_weights(filepath, self._weight_groups(), overwrite)
 
     def load_weights(self, filepath: str | Path) -> None:
@@ -280,7 +280,7 @@ class Model:
         Raises:
             WeightsError: for a file that cannot be read, or holds other names, numbers or shapes.
         """
-        self.build()
+        self.complete()
         found = serialization.load_weights(filepath, self._weight_groups())
         self.set_weights([array for arrays in found.values() for array in arrays])
 

@@ -6,6 +6,7 @@ asks the one before it (``set_previous``, ``get_input``, ``get_output(train)``),
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -19,6 +20,9 @@ from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
+
+Tensors = TensorVariable | dict[str, TensorVariable]
+"""One tensor, or several by name."""
 
 Rows = tuple[tuple[int, int], ...]
 """Rows of weights, from the first to before the second, one span after another."""
@@ -92,8 +96,19 @@ class Layer:
 
     # The layer as a function
 
-    def __call__(self, x: TensorVariable, train: bool = False, **draws: TensorVariable) -> TensorVariable:
-        """The output for input ``x``; draws that are not given are made here."""
+    def __call__(self, x: Tensors, train: bool = False, mask: TensorVariable | None = None,
+                 **draws: TensorVariable) -> Tensors:
+        """The output for input ``x``; draws that are not given are made here.
+
+        Args:
+            x: the input, batch first; a dict of these by port where there are several.
+            train: turns dropout on.
+            mask: ``(batch, time)``, 0 at steps that are no data.
+            draws: the random draws of this layer, by name.
+
+        Raises:
+            ConfigError: for a mask where the layer does not support one.
+        """
         if isinstance(x, Mapping):
             x = {name: pt.as_tensor_variable(value) for name, value in x.items()}
             shapes = {name: value.type.shape for name, value in x.items()}
@@ -102,7 +117,10 @@ class Layer:
             shapes = x.type.shape
         if not self.built:
             self.build(shapes)
-        return self.call(x, train=train, **draws)
+        if mask is None:
+            return self.call(x, train=train, **draws)
+        check_mask(self, mask)
+        return self.call_masked(x, pt.as_tensor_variable(mask), train=train, **draws)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         """The formula of the layer."""
@@ -116,8 +134,38 @@ class Layer:
         """The output, given the product and what the other ports read."""
         raise NotImplementedError(f"{type(self).__name__} has no product to begin with")
 
+    # Masks: which steps of the input are data, and which only fill it up
+
+    def supports_masked_input(self) -> bool:
+        """Whether the layer takes a mask."""
+        return False
+
+    def call_masked(self, x: TensorVariable, mask: TensorVariable, train: bool = False,
+                    **draws: TensorVariable) -> TensorVariable:
+        """The formula for an input of which some steps are masked: the same, unless a layer differs."""
+        return self.call(x, train=train, **draws)
+
+    def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable | None:
+        """The mask of the output for input ``x`` and its mask; None where all of it is data."""
+        return None
+
+    def with_mask(self, x: TensorVariable, train: bool = False, mask: TensorVariable | None = None,
+                  **draws: TensorVariable) -> tuple[TensorVariable, TensorVariable | None]:
+        """The output, and its mask."""
+        masked = {} if mask is None else {"mask": mask}
+        check_mask(self, mask)
+        return self(x, train=train, **masked, **draws), self.get_output_mask_for(x, mask)
+
     def build(self, input_shape: Shape) -> None:
         """Draw the parameters that depend on the input's shape; does nothing the second time."""
+
+    def complete(self) -> None:
+        """Build from the declaration alone, without any data.
+
+        Raises:
+            ShapeError: where parameters wait for a dim that only data would tell.
+        """
+        self.build((None, self.input_dim))
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         """The shape of the output, batch first, None for sizes that are not known."""
@@ -180,8 +228,14 @@ class Layer:
         return None if self.seed is None else np.random.RandomState(self.seed)
 
     def get_config(self) -> dict[str, object]:
-        """The class name, as ``name``, and the arguments that make this layer again."""
-        return {"name": type(self).__name__}
+        """The class name, as ``name``, and the arguments that make this layer again, as plain values.
+
+        An argument of a layer of your own is found where the layer keeps it under its own name. Weights are no
+        part of it.
+        """
+        arguments = [name for name in inspect.signature(type(self)).parameters if name not in ("name", "weights")]
+        kept = {name: plain(getattr(self, name)) for name in arguments if hasattr(self, name)}
+        return {"name": type(self).__name__, **kept}
 
     # The chain of Keras 0.1
 
@@ -218,14 +272,42 @@ class Layer:
 
     def get_output(self, train: bool = False) -> TensorVariable:
         """The output as a tensor; ``train`` turns dropout on."""
-        return self(self.get_input(train), train=train)
+        return self._along_the_chain(train)[0]
+
+    def get_output_mask(self, train: bool = False) -> TensorVariable | None:
+        """The mask of the output, ``(batch, time)``; None where all of it is data."""
+        return self._along_the_chain(train)[1]
+
+    def _along_the_chain(self, train: bool) -> tuple[TensorVariable, TensorVariable | None]:
+        if self.previous is None:
+            return self.with_mask(self.get_input(train), train)
+        x, mask = self.previous._along_the_chain(train)
+        return self.with_mask(x, train, mask)
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the symbolic input, which is made anew."""
         return {key: value for key, value in vars(self).items() if key != "_input"}
 
 
-class Identity(Layer):
+class MaskedLayer(Layer):
+    """The base of layers that treat every step alike: they take a mask and pass it on as it is.
+
+    Source: ``keras.layers.core.MaskedLayer`` of Keras 0.1.
+    """
+
+    def supports_masked_input(self) -> bool:
+        """True."""
+        return True
+
+    def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable | None:
+        return mask
+
+    def get_input_mask(self, train: bool = False) -> TensorVariable | None:
+        """The mask of the output of the layer before; None where all of it is data, or there is none."""
+        return None if self.previous is None else self.previous.get_output_mask(train)
+
+
+class Identity(MaskedLayer):
     """Passes its input on: for merging only, or to give a value a second name."""
 
     rowwise = True
@@ -319,14 +401,8 @@ class Dense(Layer):
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.output_dim)
 
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "input_dim": self.input_dim, "output_dim": self.output_dim,
-                "init": function_config(self.init, initializations.INITIALIZATIONS),
-                "activation": function_config(self.activation, activations.ACTIVATIONS),
-                "bias": self.bias, "seed": self.seed}
 
-
-class TimeDistributedDense(Dense):
+class TimeDistributedDense(MaskedLayer, Dense):
     """A Dense over ``(batch, time, input_dim)``: the same product at every step.
 
     Source: ``keras.layers.core.TimeDistributedDense`` of Keras 0.1.
@@ -335,7 +411,7 @@ class TimeDistributedDense(Dense):
     input_ndim = 3
 
 
-class Activation(Layer):
+class Activation(MaskedLayer):
     """An activation function as a layer.
 
     Raises:
@@ -357,12 +433,33 @@ class Activation(Layer):
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         return self.activation(x)
 
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(),
-                "activation": function_config(self.activation, activations.ACTIVATIONS)}
+
+class Masking(MaskedLayer):
+    """Masks the steps of ``(batch, time, dim)`` where every value is ``mask_value``, and sets them to 0.
+
+    Source: ``keras.layers.core.Masking`` of Keras 0.1.
+
+    >>> x = pt.constant([[[1.0, 7.0], [7.0, 7.0]]])
+    >>> Masking(mask_value=7.0)(x).eval().tolist()
+    [[[1.0, 7.0], [0.0, 0.0]]]
+    >>> Masking(mask_value=7.0).get_output_mask_for(x).eval().tolist()
+    [[True, False]]
+    """
+
+    input_ndim = 3
+
+    def __init__(self, mask_value: float = 0.0, name: str | None = None):
+        super().__init__(name)
+        self.mask_value = mask_value
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        return x * self.get_output_mask_for(x).dimshuffle(0, 1, "x").astype(x.dtype)
+
+    def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable:
+        return pt.any(pt.neq(x, np.asarray(self.mask_value, dtype=x.dtype)), axis=-1)
 
 
-class Dropout(Layer):
+class Dropout(MaskedLayer):
     """While training, sets a share ``p`` of the values to 0 and scales the others by ``1 / (1 - p)``.
 
     Which ones is decided by ``keep >= p``, for ``keep`` uniform in [0, 1). In a loop ``keep`` is drawn for all steps
@@ -396,9 +493,6 @@ class Dropout(Layer):
     def draw(self, name: str, size: Sequence) -> TensorVariable:
         return backend.uniform(size, self.seeds.spawn(1)[0])
 
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "p": self.p, "seed": self.seed}
-
 
 class Lambda(Layer):
     """Any function of a tensor as a layer without parameters.
@@ -429,8 +523,15 @@ class Lambda(Layer):
         shape = self.function(backend.tensor("x", backend.floatX(), input_shape)).type.shape
         return shape if self.output_dim is None else (*shape[:-1], self.output_dim)
 
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "function": self.function, "output_dim": self.output_dim}
+
+def check_mask(layer: Layer, mask: TensorVariable | None) -> None:
+    """Raise a ConfigError where there is a mask and ``layer`` takes none."""
+    if mask is not None and not layer.supports_masked_input():
+        raise ConfigError.about("layer", type(layer).__name__, takes="an input without a mask",
+                                because="it does not look at one, so that masked steps would count as data",
+                                got="a mask from the layer before",
+                                do="Put a recurrent layer with return_sequences=False between them, or use a layer "
+                                   "that supports masks (TimeDistributedDense for a Dense).")
 
 
 def check_dim(layer: str, argument: str, value: object, optional: bool = False) -> int | None:
@@ -444,7 +545,15 @@ def check_dim(layer: str, argument: str, value: object, optional: bool = False) 
     return int(value)
 
 
-def function_config(function: Callable, table: dict[str, Callable]) -> object:
-    """The name of a function that is found again by it, else the function, which no file can hold."""
-    name = registry.name_of(function)
-    return name if table.get(name) is function else function
+def plain(value: object) -> object:
+    """``value`` as a configuration holds it: a function by its name, where it is found again by it."""
+    if hasattr(value, "get_config"):
+        return value.get_config()
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    name = registry.name_of(value) if callable(value) else None
+    return name if NAMED_FUNCTIONS.get(name) is value else value
+
+
+NAMED_FUNCTIONS = activations.ACTIVATIONS | initializations.INITIALIZATIONS
+"""Functions that a configuration names."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import initializations
 from recursive.errors import DtypeError
-from recursive.layers.core import Layer, check_dim, function_config
+from recursive.layers.core import Layer, check_dim
 from recursive.spec.shapes import Shape
 
 
@@ -20,6 +21,7 @@ class Embedding(Layer):
         input_dim: how many different numbers there are; they run from 0 to ``input_dim - 1``.
         output_dim: values of each vector.
         init: the initialization of the matrix ``W`` of ``(input_dim, output_dim)``.
+        mask_zero: True masks the steps of number 0, which then stands for no word.
         weights: ``[W]`` to start from.
         seed: seeds the first values.
 
@@ -34,12 +36,14 @@ class Embedding(Layer):
     rowwise = True
 
     def __init__(self, input_dim: int, output_dim: int, init: str = "uniform",
-                 weights: Sequence[np.ndarray] | None = None, name: str | None = None, seed: int | None = None):
+                 mask_zero: bool = False, weights: Sequence[np.ndarray] | None = None, name: str | None = None,
+                 seed: int | None = None):
         super().__init__(name, seed)
         self.vocabulary = check_dim("Embedding", "input_dim", input_dim)
         self.output_dim = check_dim("Embedding", "output_dim", output_dim)
         self.init = initializations.get(init)
         self.W = self.init((self.vocabulary, self.output_dim), rng=self.rng)
+        self.mask_zero = mask_zero
         self.params = [self.W]
         if weights is not None:
             self.set_weights(weights)
@@ -50,9 +54,11 @@ class Embedding(Layer):
                                    got=x.dtype, do="Say add_input(name, ndim=2, dtype='int').")
         return self.W[x]
 
+    def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable | None:
+        return pt.neq(x, 0) if self.mask_zero else None
+
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)
 
     def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "input_dim": self.vocabulary, "output_dim": self.output_dim,
-                "init": function_config(self.init, initializations.INITIALIZATIONS), "seed": self.seed}
+        return super().get_config() | {"input_dim": self.vocabulary}

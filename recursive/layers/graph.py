@@ -12,8 +12,8 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.backend import Argument
 from recursive.errors import DataError, NodeError, ShapeError, nearest
-from recursive.layers.core import Identity, Layer
-from recursive.layers.parts import Tensors, collect_params, one_or_all, refuse_params, unique_params
+from recursive.layers.core import Identity, Layer, Tensors
+from recursive.layers.parts import collect_params, one_or_all, refuse_params, unique_params
 from recursive.loop.step import run
 from recursive.spec import checks
 from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec
@@ -98,8 +98,7 @@ class Graph(Layer):
                                   do="Use copy.deepcopy for a second one like it.")
         own_past = layer.own_past if self.loop else {}
         ports = read_ports(name, type(layer).__name__, layer.ports, own_past, input, inputs, merge_mode)
-        outputs = layer.output_names if len(layer.output_names) > 1 else ()
-        spec = checks.declare(self._spec, NodeSpec(name, _layer_spec(layer), ports, outputs))
+        spec = checks.declare(self._spec, NodeSpec(name, _layer_spec(layer), ports, _outputs_of(layer)))
         if return_state is not None:
             spec = checks.feed(spec, return_state, name)
         if create_output:
@@ -206,6 +205,8 @@ class Graph(Layer):
     def build(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         """Check the whole, find every shape, and draw the parameters that are still to be drawn.
 
+        Parameters that depend on an open dim wait until it is known, which is with the first data at the latest.
+
         Args:
             input_shape: shapes of the inputs, batch first, where their dims are not known from the declaration.
 
@@ -216,27 +217,43 @@ class Graph(Layer):
         if self.built and spec == self._spec:
             return
         checks.check(spec)
+        self._check_parts()
         spec = find_input_dims(spec, self.nodes)
-        self._draw_params(spec)
+        waiting = self._draw_params(spec)
         self.shapes = infer(spec, self.nodes)
         layers = (dataclasses.replace(node, layer=_layer_spec(self.nodes[node.name])) for node in spec.nodes)
         self._spec = spec.replace(nodes=tuple(layers))
-        self._built_at = self.revision
+        self._built_at = None if waiting else self.revision
 
-    def _draw_params(self, spec: GraphSpec) -> None:
-        """Build each node's layer; the shapes are found once more where a layer is only now complete."""
+    def complete(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
+        self.build(input_shape)
+        waiting = [node for node in self._spec.nodes if not self.nodes[node.name].built]
+        if waiting:
+            raise ShapeError.about(
+                "node", waiting[0].name, takes="an input of known dim", because="its weights depend on it",
+                got=f"{', '.join(map(str, waiting[0].refs))} of unknown dim",
+                do="Say add_input(name, dim=4), Dense(4, 6), or pass data first.")
+
+    def _draw_params(self, spec: GraphSpec) -> bool:
+        """Build each node's layer; True where one waits for a dim."""
         shapes = infer(spec, self.nodes)
         for node in spec.nodes:
-            layer = self.nodes[node.name]
-            if layer.built:
-                continue
             found = node_shape(spec, node, self.nodes, shapes)
-            if any(shape[-1] is None for shape in (found.values() if isinstance(found, dict) else [found])):
-                raise ShapeError.about(
-                    "node", node.name, takes="an input of known dim", because="its weights depend on it",
-                    got=f"{', '.join(map(str, node.refs))} of unknown dim",
-                    do="Say add_input(name, dim=4), Dense(4, 6), or pass data first.")
-            layer.build(found)
+            known = all(shape[-1:] != (None,) for shape in (found.values() if isinstance(found, dict) else [found]))
+            if known and not self.nodes[node.name].built:
+                self.nodes[node.name].build(found)
+        return not all(layer.built for layer in self.nodes.values())
+
+    def _check_parts(self) -> None:
+        """Raise a NodeError where a container has got other inputs or outputs since it was declared as a node."""
+        for node in self._spec.nodes:
+            layer = self.nodes[node.name]
+            declared, found = (tuple(port.name for port in node.ports), node.outputs), (layer.ports, _outputs_of(layer))
+            if declared != found:
+                raise NodeError.about("node", node.name, takes="a container that is complete when it is declared",
+                                      because="other nodes read it by its inputs and outputs",
+                                      got=f"{found} now, {declared} then",
+                                      do="Declare everything inside it first, then call add_node.")
 
     def _with_dims(self, input_shape: Shape | Mapping[str, Shape] | None) -> GraphSpec:
         """The declaration with open dims filled in from ``input_shape``."""
@@ -275,13 +292,13 @@ class Graph(Layer):
     def get_input(self, train: bool = False) -> Tensors:
         """The symbolic input, by name where there are several, or the output of the layer before."""
         if self.previous is None:
-            self.build()
+            self.complete()
         return super().get_input(train)
 
     def __call__(self, x: object, train: bool = False, **draws: TensorVariable) -> Tensors:
         """The output for a tensor, a list of tensors in the order of the inputs, or a dict by name."""
         inputs = {name: pt.as_tensor_variable(value) for name, value in self._by_name(x).items()}
-        self.build({name: value.type.shape for name, value in inputs.items()})
+        self.complete({name: value.type.shape for name, value in inputs.items()})
         for item in self._spec.inputs:
             _check_input(item, inputs[item.name])
         return one_or_all(self.call(inputs, train=train, **draws))
@@ -346,7 +363,12 @@ class Graph(Layer):
         return self._spec.inputs[0]
 
     def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "spec": self._spec.to_dict()}
+        return {"name": type(self).__name__, "spec": self._spec.to_dict()}
+
+
+def _outputs_of(layer: Layer) -> tuple[str, ...]:
+    """The names of a layer's outputs, where there are several."""
+    return layer.output_names if len(layer.output_names) > 1 else ()
 
 
 def _layer_spec(layer: Layer) -> LayerSpec:

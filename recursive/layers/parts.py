@@ -11,9 +11,6 @@ from recursive.errors import ConfigError
 from recursive.layers.core import Layer
 from recursive.spec.names import split
 
-Tensors = TensorVariable | dict[str, TensorVariable]
-"""One tensor, or several by name."""
-
 
 def one_or_all(values: dict[str, object]) -> object:
     """The value, where there is one; else all of them by name."""

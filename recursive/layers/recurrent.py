@@ -1,46 +1,21 @@
-"""Recurrent layers with their scan written by hand: what the container is compared with."""
+"""Recurrent layers with their scan written by hand: what the container is compared with.
+
+Their formulas, arguments and parameters are those of Keras 0.1.3.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import activations, backend, initializations
-from recursive.errors import ShapeError
-from recursive.layers.core import Layer, check_dim, function_config, linear_map
-from recursive.spec.shapes import Shape
+from recursive import activations, initializations
+from recursive.layers.core import linear_map
+from recursive.layers.hand_loop import RecurrentLayer
 
-
-class RecurrentLayer(Layer):
-    """The base of the recurrent layers, which Keras 0.1.3 called ``Recurrent``.
-
-    ``(batch, time, input_dim)`` to ``(batch, output_dim)``, the last step, or with ``return_sequences`` to
-    ``(batch, time, output_dim)``. ``truncate_gradient=k`` runs the backward loop over the last k steps of the whole
-    sequence.
-    """
-
-    input_ndim = 3
-    rowwise = True
-
-    def __init__(self, input_dim: int, output_dim: int, truncate_gradient: int, return_sequences: bool,
-                 name: str | None, seed: int | None):
-        super().__init__(name, seed)
-        kind = type(self).__name__
-        self.input_dim = check_dim(kind, "input_dim", input_dim)
-        self.output_dim = check_dim(kind, "output_dim", output_dim)
-        self.truncate_gradient = truncate_gradient
-        self.return_sequences = return_sequences
-
-    def get_output_shape_for(self, input_shape: Shape) -> Shape:
-        return (input_shape[0], input_shape[1], self.output_dim) if self.return_sequences \
-            else (input_shape[0], self.output_dim)
-
-    def in_time(self, states: TensorVariable) -> TensorVariable:
-        """``(time, batch, dim)`` as the layer returns it: the last step, or batch first."""
-        return states.dimshuffle(1, 0, 2) if self.return_sequences else states[-1]
+__all__ = ["GRU", "LSTM", "RecurrentLayer", "SimpleRNN"]
 
 
 class SimpleRNN(RecurrentLayer):
@@ -52,40 +27,99 @@ class SimpleRNN(RecurrentLayer):
     (3, 6)
     """
 
+    param_names = ("W", "U", "b")
+
     def __init__(self, input_dim: int, output_dim: int, init: str = "glorot_uniform", inner_init: str = "orthogonal",
                  activation: str = "sigmoid", weights: Sequence[np.ndarray] | None = None,
-                 truncate_gradient: int = -1, return_sequences: bool = False, name: str | None = None,
+                 truncate_gradient: int = -1, return_sequences: bool = False, mask_mode: str = "zero",
+                 name: str | None = None, seed: int | None = None):
+        super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
+                         return_sequences, mask_mode, name, seed)
+
+    def project(self, x: TensorVariable) -> list[TensorVariable]:
+        return [linear_map(x, self.W) + self.b]
+
+    def step(self, x: TensorVariable, h_tm1: TensorVariable, U: TensorVariable) -> tuple[TensorVariable]:
+        return (self.activation(x + h_tm1.dot(U)),)
+
+
+class GRU(RecurrentLayer):
+    """The gated recurrent unit.
+
+    ``z = inner(x[t] @ W_z + b_z + h[t-1] @ U_z)``,
+    ``r = inner(x[t] @ W_r + b_r + h[t-1] @ U_r)``,
+    ``new = activation(x[t] @ W_h + b_h + (r * h[t-1]) @ U_h)``,
+    ``h[t] = z * h[t-1] + (1 - z) * new``, ``h[-1] = 0``.
+
+    Source: Cho et al., 2014; ``keras.layers.recurrent.GRU`` of Keras 0.1, whose default activation is a sigmoid.
+
+    >>> GRU(4, 6)(np.ones((3, 5, 4))).eval().shape
+    (3, 6)
+    """
+
+    param_names = ("W_z", "U_z", "b_z", "W_r", "U_r", "b_r", "W_h", "U_h", "b_h")
+
+    def __init__(self, input_dim: int, output_dim: int = 128, init: str = "glorot_uniform",
+                 inner_init: str = "orthogonal", activation: str = "sigmoid", inner_activation: str = "hard_sigmoid",
+                 weights: Sequence[np.ndarray] | None = None, truncate_gradient: int = -1,
+                 return_sequences: bool = False, mask_mode: str = "zero", name: str | None = None,
                  seed: int | None = None):
-        super().__init__(input_dim, output_dim, truncate_gradient, return_sequences, name, seed)
-        self.init = initializations.get(init)
-        self.inner_init = initializations.get(inner_init)
-        self.activation = activations.get(activation)
-        rng = self.rng
-        self.W = self.init((self.input_dim, self.output_dim), rng=rng)
-        self.U = self.inner_init((self.output_dim, self.output_dim), rng=rng)
-        self.b = initializations.zero((self.output_dim,))
-        self.params = [self.W, self.U, self.b]
-        if weights is not None:
-            self.set_weights(weights)
+        super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
+                         return_sequences, mask_mode, name, seed)
+        self.inner_activation = activations.get(inner_activation)
 
-    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        if x.ndim != 3:
-            raise ShapeError.about("layer", "SimpleRNN", takes="(batch, time, dim)", because="it runs over time",
-                                   got=f"{x.ndim} axes", do="Say ndim=3, or 4 for a loop in a loop.")
-        projected = linear_map(x.dimshuffle(1, 0, 2), self.W) + self.b
-        start = pt.zeros((backend.size(x, 0), self.output_dim), dtype=backend.floatX())
-        length = backend.common_length({"input": backend.size(x, 1)})
-        [states] = backend.scan(self._step, [projected], [start], [self.U], length, self.truncate_gradient,
-                                name="SimpleRNN")
-        return self.in_time(states)
+    def project(self, x: TensorVariable) -> list[TensorVariable]:
+        return self.gates(x, "zrh")
 
-    def _step(self, x_t: TensorVariable, h_tm1: TensorVariable, U: TensorVariable) -> list[TensorVariable]:
-        return [pt.specify_shape(self.activation(x_t + h_tm1.dot(U)), (None, self.output_dim))]
+    def step(self, x_z: TensorVariable, x_r: TensorVariable, x_h: TensorVariable, h_tm1: TensorVariable,
+             U_z: TensorVariable, U_r: TensorVariable, U_h: TensorVariable) -> tuple[TensorVariable]:
+        z = self.inner_activation(x_z + h_tm1.dot(U_z))
+        r = self.inner_activation(x_r + h_tm1.dot(U_r))
+        new = self.activation(x_h + (r * h_tm1).dot(U_h))
+        return (z * h_tm1 + (1 - z) * new,)
 
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "input_dim": self.input_dim, "output_dim": self.output_dim,
-                "init": function_config(self.init, initializations.INITIALIZATIONS),
-                "inner_init": function_config(self.inner_init, initializations.INITIALIZATIONS),
-                "activation": function_config(self.activation, activations.ACTIVATIONS),
-                "truncate_gradient": self.truncate_gradient, "return_sequences": self.return_sequences,
-                "seed": self.seed}
+
+class LSTM(RecurrentLayer):
+    """Long short-term memory, without peepholes.
+
+    ``i, f, o = inner(x[t] @ W_g + b_g + h[t-1] @ U_g)`` for each gate g,
+    ``c[t] = f * c[t-1] + i * activation(x[t] @ W_c + b_c + h[t-1] @ U_c)``,
+    ``h[t] = o * activation(c[t])``, ``h[-1] = c[-1] = 0``.
+
+    Args:
+        forget_bias_init: the initialization of ``b_f``; the other biases start at zero.
+
+    Source: Hochreiter and Schmidhuber, 1997; Gers et al., 2000; ``keras.layers.recurrent.LSTM`` of Keras 0.1.
+
+    >>> LSTM(4, 6)(np.ones((3, 5, 4))).eval().shape
+    (3, 6)
+    """
+
+    param_names = ("W_i", "U_i", "b_i", "W_c", "U_c", "b_c", "W_f", "U_f", "b_f", "W_o", "U_o", "b_o")
+    drawing_order = ("W_i", "U_i", "b_i", "W_f", "U_f", "b_f", "W_c", "U_c", "b_c", "W_o", "U_o", "b_o")
+    states = ("h", "c")
+
+    def __init__(self, input_dim: int, output_dim: int = 128, init: str = "glorot_uniform",
+                 inner_init: str = "orthogonal", forget_bias_init: str = "one", activation: str = "tanh",
+                 inner_activation: str = "hard_sigmoid", weights: Sequence[np.ndarray] | None = None,
+                 truncate_gradient: int = -1, return_sequences: bool = False, mask_mode: str = "zero",
+                 name: str | None = None, seed: int | None = None):
+        self.forget_bias_init = initializations.get(forget_bias_init)
+        super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
+                         return_sequences, mask_mode, name, seed)
+        self.inner_activation = activations.get(inner_activation)
+
+    def first_value(self, name: str, rng: np.random.RandomState | None) -> SharedVariable:
+        return self.forget_bias_init((self.output_dim,), rng=rng) if name == "b_f" else super().first_value(name, rng)
+
+    def project(self, x: TensorVariable) -> list[TensorVariable]:
+        return self.gates(x, "icfo")
+
+    def step(self, x_i: TensorVariable, x_c: TensorVariable, x_f: TensorVariable, x_o: TensorVariable,
+             h_tm1: TensorVariable, c_tm1: TensorVariable, U_i: TensorVariable, U_c: TensorVariable,
+             U_f: TensorVariable, U_o: TensorVariable) -> tuple[TensorVariable, TensorVariable]:
+        i = self.inner_activation(x_i + h_tm1.dot(U_i))
+        f = self.inner_activation(x_f + h_tm1.dot(U_f))
+        o = self.inner_activation(x_o + h_tm1.dot(U_o))
+        c = f * c_tm1 + i * self.activation(x_c + h_tm1.dot(U_c))
+        return o * self.activation(c), c

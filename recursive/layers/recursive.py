@@ -146,13 +146,13 @@ class Recursive(Graph):
     @property
     def declared_plan(self) -> StepPlan:
         """The plan as declared, everything in the loop: that of :meth:`_step`."""
-        self.build()
+        self.complete()
         return declared(self._spec, self.param_names)
 
     @property
     def plan(self) -> StepPlan:
         """The plan that runs: what need not be in the loop is hoisted before it or deferred after it."""
-        self.build()
+        self.complete()
         return self._plan(self._spec, train=False)
 
     def _plan(self, spec: GraphSpec, train: bool) -> StepPlan:
@@ -168,7 +168,7 @@ class Recursive(Graph):
 
     def explain(self) -> str:
         """The arguments of scan, position by position, the generated step, and what runs outside it, as text."""
-        self.build()
+        self.complete()
         sizes = {name: param.get_value(borrow=True).shape for name, param in self.named_params.items()}
         return explain(self.plan, self.shapes, sizes, self.param_names)
 

@@ -9,9 +9,9 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError
-from recursive.layers.core import Layer
+from recursive.layers.core import Layer, Tensors
 from recursive.layers.graph import Graph
-from recursive.layers.parts import Tensors, collect_params, inside, one_or_all, refuse_params, unique_params
+from recursive.layers.parts import collect_params, inside, one_or_all, refuse_params, unique_params
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
@@ -118,16 +118,36 @@ class Sequential(Layer):
             layer.build(input_shape)
             input_shape = layer.get_output_shape_for(input_shape)
 
+    def complete(self) -> None:
+        self.build()
+        for layer in self.layers:
+            if not layer.built:
+                layer.complete()
+
     def get_output_shape_for(self, input_shape: Shape | dict[str, Shape]) -> Shape:
         for layer in self.layers:
             input_shape = layer.get_output_shape_for(input_shape)
         return input_shape
 
-    def __call__(self, x: Tensors, train: bool = False, **draws: TensorVariable) -> Tensors:
+    def __call__(self, x: Tensors, train: bool = False, mask: TensorVariable | None = None,
+                 **draws: TensorVariable) -> Tensors:
+        return self.with_mask(x, train, mask, **draws)[0]
+
+    def with_mask(self, x: Tensors, train: bool = False, mask: TensorVariable | None = None,
+                  **draws: TensorVariable) -> tuple[Tensors, TensorVariable | None]:
+        """The output and its mask: each layer is given what the one before it made of both."""
         self._check_layers()
         for index, layer in enumerate(self.layers):
-            x = layer(x, train=train, **inside(draws, f"layer_{index}"))
-        return x
+            x, mask = layer.with_mask(x, train, mask, **inside(draws, f"layer_{index}"))
+        return x, mask
+
+    def supports_masked_input(self) -> bool:
+        """Whether the first layer does."""
+        self._check_layers()
+        return self.layers[0].supports_masked_input()
+
+    def get_output_mask_for(self, x: Tensors, mask: TensorVariable | None = None) -> TensorVariable | None:
+        return self.with_mask(x, mask=mask)[1]
 
     @property
     def draws(self) -> tuple[str, ...]:
@@ -150,9 +170,6 @@ class Sequential(Layer):
         """The names of what comes out of the last layer."""
         self._check_layers()
         return self.layers[-1].output_names
-
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "layers": [layer.get_config() for layer in self.layers]}
 
     def _check_layers(self) -> None:
         if not self.layers:

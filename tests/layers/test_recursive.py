@@ -77,7 +77,7 @@ i2h = x @ i2h_W + i2h_b
 def step(i2h, h_tm1, h2h_W, h2h_b):
     h2h = h_tm1 @ h2h_W + h2h_b
     rec = tanh(i2h + h2h)
-    return [rec]"""
+    return [rec, h2h]"""
 
 
 def test_what_a_container_shows():

@@ -1,0 +1,192 @@
+"""What recurrent layers with a scan of their own share: parameters by letter, the loop, the output in time.
+
+Such a layer is three things: the names of its parameters, :meth:`RecurrentLayer.project`, what can be computed for all
+times before the loop, and :meth:`RecurrentLayer.step`, which reads as the equations do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.tensor.variable import TensorVariable
+
+from recursive import activations, backend, initializations
+from recursive.errors import ConfigError, ShapeError, nearest
+from recursive.layers.core import MaskedLayer, check_dim, linear_map
+from recursive.spec.shapes import Shape
+
+MASK_MODES = ("zero", "carry")
+"""What a masked step can do to the states."""
+
+
+class RecurrentLayer(MaskedLayer):
+    """The base of the recurrent layers, which Keras 0.1.3 called ``Recurrent``.
+
+    ``(batch, time, input_dim)`` to ``(batch, output_dim)``, the last step, or with ``return_sequences`` to
+    ``(batch, time, output_dim)``.
+
+    Args:
+        input_dim: values a row of the input.
+        output_dim: values a row of the output, and of every state.
+        init: the initialization of what reads the input, ``W``.
+        inner_init: the initialization of what reads the states, ``U``.
+        activation: of the output.
+        weights: what ``get_weights()`` gave, to start from.
+        truncate_gradient: k runs the backward loop over the last k steps of the whole sequence; -1 over all.
+        return_sequences: True returns every step, False the last.
+        mask_mode: what a masked step does. ``zero``, as in Keras 0.1: it computes as any other, and the step after it
+            reads zeros for the states. ``carry``: the states and the output of the step before go on through it.
+        seed: seeds the first values.
+
+    Raises:
+        ShapeError: for dims that are not whole numbers of 1 or more.
+        ConfigError: for a ``truncate_gradient`` of 0 or below -1, or an unknown mask mode.
+        UnknownNameError: for an unknown initialization or activation.
+    """
+
+    input_ndim = 3
+    rowwise = True
+    param_names: tuple[str, ...] = ()
+    """The parameters in order. Their first letter says what they are: ``W`` reads the input, ``U`` a state, ``b`` is
+    a bias."""
+    states: tuple[str, ...] = ("h",)
+    """What the step hands on to the next, zeros at first; the first of them is the output."""
+
+    def __init__(self, input_dim: int, output_dim: int, init: str, inner_init: str, activation: str,
+                 weights: Sequence[np.ndarray] | None, truncate_gradient: int, return_sequences: bool,
+                 mask_mode: str, name: str | None, seed: int | None):
+        super().__init__(name, seed)
+        kind = type(self).__name__
+        self.input_dim = check_dim(kind, "input_dim", input_dim)
+        self.output_dim = check_dim(kind, "output_dim", output_dim)
+        self.init = initializations.get(init)
+        self.inner_init = initializations.get(inner_init)
+        self.activation = activations.get(activation)
+        self.truncate_gradient = _check_steps(kind, truncate_gradient)
+        self.return_sequences = return_sequences
+        self.mask_mode = _check_mode(kind, mask_mode)
+        self._draw_params()
+        if weights is not None:
+            self.set_weights(weights)
+
+    @property
+    def drawing_order(self) -> tuple[str, ...]:
+        """The parameters in the order in which Keras 0.1.3 drew their first values."""
+        return self.param_names
+
+    def _draw_params(self) -> None:
+        rng = self.rng
+        for name in self.drawing_order:
+            setattr(self, name, self.first_value(name, rng))
+        self.params = [getattr(self, name) for name in self.param_names]
+
+    def first_value(self, name: str, rng: np.random.RandomState | None) -> SharedVariable:
+        """The parameter called ``name``, as it starts."""
+        if name.startswith("b"):
+            return initializations.zero((self.output_dim,))
+        if name.startswith("U"):
+            return self.inner_init((self.output_dim, self.output_dim), rng=rng)
+        return self.init((self.input_dim, self.output_dim), rng=rng)
+
+    @property
+    def state_dims(self) -> tuple[int, ...]:
+        """Values a row of each state."""
+        return (self.output_dim,) * len(self.states)
+
+    @property
+    def inner_names(self) -> tuple[str, ...]:
+        """The parameters that the step itself reads."""
+        return tuple(name for name in self.param_names if name.startswith("U"))
+
+    def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable | None:
+        return mask if self.return_sequences else None
+
+    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+        return (input_shape[0], input_shape[1], self.output_dim) if self.return_sequences \
+            else (input_shape[0], self.output_dim)
+
+    # The loop
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        return self._unroll(x, None)
+
+    def call_masked(self, x: TensorVariable, mask: TensorVariable, train: bool = False) -> TensorVariable:
+        """The same over the steps that are data: see ``mask_mode``."""
+        return self._unroll(x, mask)
+
+    def _unroll(self, x: TensorVariable, mask: TensorVariable | None) -> TensorVariable:
+        kind = type(self).__name__
+        if x.ndim != 3:
+            raise ShapeError.about("layer", kind, takes="(batch, time, dim)", because="it runs over time",
+                                   got=f"{x.ndim} axes", do="Say ndim=3, or 4 for a loop in a loop.")
+        lengths = {"input": backend.size(x, 1)} | ({} if mask is None else {"mask": backend.size(mask, 1)})
+        valid = [] if mask is None else [self._valid(mask)]
+        outputs, *_ = backend.scan(
+            self._masked_step if valid else self._step, [*valid, *self.project(x.dimshuffle(1, 0, 2))],
+            [pt.zeros((backend.size(x, 0), dim), dtype=backend.floatX()) for dim in self.state_dims],
+            [getattr(self, name) for name in self.inner_names],
+            backend.common_length(lengths), self.truncate_gradient, name=kind)
+        return outputs.dimshuffle(1, 0, 2) if self.return_sequences else outputs[-1]
+
+    def _step(self, *args: TensorVariable) -> list[TensorVariable]:
+        """:meth:`step`, with the dims in the types: scan refuses a state of dim 1 that changes its type."""
+        return [pt.specify_shape(state, (None, dim))
+                for state, dim in zip(self.step(*args), self.state_dims, strict=True)]
+
+    def _masked_step(self, valid: TensorVariable, *args: TensorVariable) -> list[TensorVariable]:
+        inner = len(args) - len(self.inner_names)
+        first = inner - len(self.state_dims)
+        projected, past, inner = args[:first], args[first:inner], args[inner:]
+        if self.mask_mode == "zero":
+            return self._step(*projected, *self.forget(past, valid), *inner)
+        return [pt.switch(valid, new, old) for new, old in zip(self._step(*args), past, strict=True)]
+
+    def _valid(self, mask: TensorVariable) -> TensorVariable:
+        """What the masked step reads, ``(time, batch, 1)``: the mask at t for ``carry``, at t-1 for ``zero``."""
+        if mask.ndim != 2:
+            raise ShapeError.about("mask", type(self).__name__, takes="(batch, time)",
+                                   because="it says of every step whether it is data", got=f"{mask.ndim} axes",
+                                   do="Leave out the axis of the dims.")
+        over_time = pt.neq(mask, 0).dimshuffle(1, 0, "x")
+        if self.mask_mode == "carry":
+            return over_time
+        return pt.concatenate([pt.zeros_like(over_time[:1]), over_time[:-1]]).astype(backend.floatX())
+
+    def forget(self, past: Sequence[TensorVariable], valid: TensorVariable) -> list[TensorVariable]:
+        """The states that a step of mask mode ``zero`` reads: zeros where the step before was masked."""
+        return [valid * state for state in past]
+
+    def project(self, x: TensorVariable) -> list[TensorVariable]:
+        """What the loop reads of ``x``, ``(time, batch, input_dim)``: each ``(time, batch, output_dim)``."""
+        raise NotImplementedError
+
+    def step(self, *args: TensorVariable) -> tuple[TensorVariable, ...]:
+        """The states at t, from the projections at t, the states at t-1, and the ``U``, each in their order."""
+        raise NotImplementedError
+
+    def gates(self, x: TensorVariable, names: str) -> list[TensorVariable]:
+        """``x @ W + b`` for each gate in ``names``, by one product for them all."""
+        W, b = (pt.concatenate([getattr(self, f"{letter}_{name}") for name in names], axis=-1) for letter in "Wb")
+        product, size = linear_map(x, W) + b, self.output_dim
+        return [product[..., size * index:size * (index + 1)] for index in range(len(names))]
+
+
+def _check_mode(layer: str, mode: object) -> str:
+    """A mask mode that exists."""
+    if mode not in MASK_MODES:
+        raise ConfigError.about("layer", layer, takes=f"a mask_mode of {' or '.join(MASK_MODES)}",
+                                because="masked steps are treated by it", got=repr(mode),
+                                do=nearest(str(mode), MASK_MODES))
+    return mode
+
+
+def _check_steps(layer: str, steps: object) -> int:
+    """A truncate_gradient that means something."""
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps == 0 or steps < -1:
+        raise ConfigError.about("layer", layer, takes="a truncate_gradient of -1, or 1 and more",
+                                because="the backward loop runs over so many of the last steps, -1 being all",
+                                got=repr(steps), do="Say truncate_gradient=-1 for the whole gradient.")
+    return steps
