@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.gradient import undefined_grad
 from pytensor.graph.traversal import ancestors
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.op import Scan
@@ -141,7 +143,7 @@ def _compiling(backend: str, floats: str) -> Iterator[Mode]:
     flags = {"python": {"cxx": "", "mode": "FAST_COMPILE", "linker": "py"}, "c": _openblas_flags()}
     with _running(backend, floats), pytensor.config.change_flags(**flags.get(backend, {})):
         mode = pytensor.compile.mode.JAX if backend == "jax" else Mode(*modes[backend])
-        yield mode.excluding(*WRONG_REWRITES)
+        yield mode.excluding(*WRONG_REWRITES, *(WRONG_ON_NUMBA if backend == "numba" and _version() < (3, 1, 1) else ()))
 
 
 @contextmanager
@@ -183,6 +185,9 @@ def _jax() -> ModuleType:
 
 WRONG_REWRITES = ("local_add_of_sparse_write",)
 """Rewrites of PyTensor that are left out: this one adds many rows in place to a gradient that has one, for all."""
+
+WRONG_ON_NUMBA = ("scan_save_mem_no_prealloc",)
+"""Rewrites that PyTensor 3.0 gets wrong on Numba: steps are lost where a state passes on another one's past."""
 
 QUIET = (
     "The RandomType SharedVariables",            # JAX draws from a copy of a generator: that is as good
@@ -277,6 +282,41 @@ def evaluate(outputs: Sequence[TensorVariable], values: dict[TensorVariable, np.
     function = _function(list(values), list(outputs), [], backend)
     with _running(backend, floatX()):
         return [np.asarray(value) for value in function(*values.values())]
+
+
+def until(condition: TensorVariable) -> object:
+    """What a step returns beside its results to stop the loop after it, where ``condition`` is true.
+
+    Raises:
+        BackendError: on JAX, where the number of steps must be known before.
+    """
+    if target() == "jax":
+        raise BackendError.about("backend", "jax", takes="loops of a known number of steps",
+                                 because="it compiles for fixed shapes", got="a loop with until",
+                                 do="Choose backend numba, c or python.")
+    return pytensor.scan.utils.until(condition)
+
+
+def check_until_gradient() -> None:
+    """Raise a BackendError where PyTensor's gradient of a loop that stops early is wrong: before 3.1.1."""
+    if _has_wrong_until_gradient():
+        raise BackendError.about("backend", "pytensor", takes="a loop without until for a gradient",
+                                 because="its gradient is wrong before PyTensor 3.1.1",
+                                 got=f"PyTensor {pytensor.__version__}",
+                                 do="Install pytensor>=3.1.1 (Python 3.12 or newer), or leave until out.")
+
+
+def without_wrong_gradient(values: TensorVariable) -> TensorVariable:
+    """The values of a loop that stops early, which refuse a gradient where PyTensor's would be wrong."""
+    return undefined_grad(values) if _has_wrong_until_gradient() else values
+
+
+def _has_wrong_until_gradient() -> bool:
+    return _version() < (3, 1, 1)
+
+
+def _version() -> tuple[int, ...]:
+    return tuple(map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", pytensor.__version__).groups()))
 
 
 def scan(step: Callable, sequences: list, outputs_info: list, non_sequences: list, n_steps: int | TensorVariable,

@@ -333,6 +333,19 @@ class Recursive(Model, loops.Recursive):
     """
 
 
+class Recurrent(Model, loops.Recurrent):
+    """A recurrent network as a graph without states to declare, that learns.
+
+    >>> from recursive.layers.cells import RecurrentDense
+    >>> rnn = Recurrent(return_sequences=True)
+    >>> rnn.add_input("x", dim=4)
+    >>> rnn.add_node(RecurrentDense(6), "h", input="x")
+    >>> rnn.compile(backend="python")
+    >>> rnn.predict(np.ones((3, 5, 4))).shape
+    (3, 5, 6)
+    """
+
+
 def _positive(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ConfigError.about("argument", name, takes="a whole number of 1 or more", because="it counts",

@@ -520,7 +520,10 @@ class Lambda(Layer):
         return self.function(x)
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
-        shape = self.function(backend.tensor("x", backend.floatX(), input_shape)).type.shape
+        joined = isinstance(input_shape, Mapping)
+        shapes = input_shape if joined else {"x": input_shape}
+        probes = {name: backend.tensor(name, backend.floatX(), shape) for name, shape in shapes.items()}
+        shape = self.function(probes if joined else probes["x"]).type.shape
         return shape if self.output_dim is None else (*shape[:-1], self.output_dim)
 
 

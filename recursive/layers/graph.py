@@ -134,7 +134,7 @@ class Graph(Layer):
     @property
     def ports(self) -> tuple[str, ...]:
         """The names of the inputs."""
-        return tuple(item.name for item in self._spec.inputs)
+        return tuple(item.name for item in self.spec.inputs)
 
     @property
     def spec(self) -> GraphSpec:
@@ -144,17 +144,17 @@ class Graph(Layer):
     @property
     def nb_input(self) -> int:
         """How many inputs there are."""
-        return len(self._spec.inputs)
+        return len(self.spec.inputs)
 
     @property
     def output_names(self) -> tuple[str, ...]:
         """The names of the outputs, in the order declared."""
-        return tuple(output.name for output in self._spec.outputs)
+        return tuple(output.name for output in self.spec.outputs)
 
     @property
     def nb_output(self) -> int:
         """How many outputs there are."""
-        return len(self._spec.outputs)
+        return len(self.spec.outputs)
 
     @property
     def rowwise(self) -> bool:
@@ -164,12 +164,12 @@ class Graph(Layer):
     @property
     def input_ndim(self) -> int | None:
         """The number of axes of the input, where there is one input."""
-        return self._spec.inputs[0].ndim if self.nb_input == 1 else None
+        return self.spec.inputs[0].ndim if self.nb_input == 1 else None
 
     @property
     def input_dim(self) -> int | None:
         """The size of the input's last axis, where there is one input."""
-        return self._spec.inputs[0].dim if self.nb_input == 1 else None
+        return self.spec.inputs[0].dim if self.nb_input == 1 else None
 
     @property
     def params(self) -> list[SharedVariable]:
@@ -214,7 +214,7 @@ class Graph(Layer):
             RecursiveError: a child of it, where the graph is not complete or shapes do not fit.
         """
         spec = self._with_dims(input_shape)
-        if self.built and spec == self._spec:
+        if self.built and spec == self.spec:
             return
         checks.check(spec)
         self._check_parts()
@@ -222,12 +222,12 @@ class Graph(Layer):
         waiting = self._draw_params(spec)
         self.shapes = infer(spec, self.nodes)
         layers = (dataclasses.replace(node, layer=_layer_spec(self.nodes[node.name])) for node in spec.nodes)
-        self._spec = spec.replace(nodes=tuple(layers))
+        self._spec = spec.replace(nodes=tuple(layers), outputs=self._spec.outputs)
         self._built_at = None if waiting else self.revision
 
     def complete(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         self.build(input_shape)
-        waiting = [node for node in self._spec.nodes if not self.nodes[node.name].built]
+        waiting = [node for node in self.spec.nodes if not self.nodes[node.name].built]
         if waiting:
             raise ShapeError.about(
                 "node", waiting[0].name, takes="an input of known dim", because="its weights depend on it",
@@ -246,7 +246,7 @@ class Graph(Layer):
 
     def _check_parts(self) -> None:
         """Raise a NodeError where a container has got other inputs or outputs since it was declared as a node."""
-        for node in self._spec.nodes:
+        for node in self.spec.nodes:
             layer = self.nodes[node.name]
             declared, found = (tuple(port.name for port in node.ports), node.outputs), (layer.ports, _outputs_of(layer))
             if declared != found:
@@ -258,12 +258,12 @@ class Graph(Layer):
     def _with_dims(self, input_shape: Shape | Mapping[str, Shape] | None) -> GraphSpec:
         """The declaration with open dims filled in from ``input_shape``."""
         if input_shape is None:
-            return self._spec
+            return self.spec
         shapes = input_shape if isinstance(input_shape, Mapping) else {self._only_input().name: input_shape}
         self._check_input_names(shapes)
-        return self._spec.replace(inputs=tuple(
+        return self.spec.replace(inputs=tuple(
             dataclasses.replace(item, dim=item.dim or _last(item, shapes.get(item.name)))
-            for item in self._spec.inputs))
+            for item in self.spec.inputs))
 
     def get_output_shape_for(self, input_shape: Shape | Mapping[str, Shape]) -> Shape | dict[str, Shape]:
         spec = self._with_dims(input_shape)
@@ -280,10 +280,10 @@ class Graph(Layer):
     def arguments(self) -> list[Argument]:
         """What a program that runs this graph is given, input by input."""
         return [Argument(item.name, backend.dtype_of(item.dtype), self._input_shape(item))
-                for item in find_input_dims(self._spec, self.nodes).inputs]
+                for item in find_input_dims(self.spec, self.nodes).inputs]
 
     def _input_shape(self, item: InputSpec) -> Shape:
-        return input_shape(self._spec, item)
+        return input_shape(self.spec, item)
 
     def _symbolic_input(self) -> Tensors:
         return one_or_all({argument.name: backend.tensor(argument.name, argument.dtype, argument.shape)
@@ -299,7 +299,7 @@ class Graph(Layer):
         """The output for a tensor, a list of tensors in the order of the inputs, or a dict by name."""
         inputs = {name: pt.as_tensor_variable(value) for name, value in self._by_name(x).items()}
         self.complete({name: value.type.shape for name, value in inputs.items()})
-        for item in self._spec.inputs:
+        for item in self.spec.inputs:
             _check_input(item, inputs[item.name])
         return one_or_all(self.call(inputs, train=train, **draws))
 
@@ -307,8 +307,8 @@ class Graph(Layer):
              **draws: TensorVariable) -> dict[str, TensorVariable]:
         """Every output by name."""
         env = {Ref(name): value for name, value in (inputs | draws).items()}
-        run((*self._spec.nodes, *merged_outputs(self._spec)), self._layers(), env, train)
-        return {output.name: env[Ref(source_of(self._spec, output))] for output in self._spec.outputs}
+        run((*self.spec.nodes, *merged_outputs(self.spec)), self._layers(), env, train)
+        return {output.name: env[Ref(source_of(self.spec, output))] for output in self.spec.outputs}
 
     @property
     def draws(self) -> tuple[str, ...]:
@@ -326,15 +326,15 @@ class Graph(Layer):
     def _draw_shape(self, name: str) -> Shape:
         """The shape of a draw of one of the nodes, at one step where there is a loop."""
         name, inner = split(name)
-        [node] = (node for node in self._spec.nodes if node.name == name)
-        return self.nodes[name].draw_shape(inner, node_shape(self._spec, node, self.nodes, self.shapes))
+        [node] = (node for node in self.spec.nodes if node.name == name)
+        return self.nodes[name].draw_shape(inner, node_shape(self.spec, node, self.nodes, self.shapes))
 
     def _layers(self) -> dict[str, Layer]:
         """The layer of each node, and of each output that merges."""
-        return {**self.nodes, **{node.name: Identity() for node in merged_outputs(self._spec)}}
+        return {**self.nodes, **{node.name: Identity() for node in merged_outputs(self.spec)}}
 
     def _by_name(self, x: object) -> dict[str, object]:
-        names = [item.name for item in self._spec.inputs]
+        names = [item.name for item in self.spec.inputs]
         if isinstance(x, Mapping):
             self._check_input_names(x)
             if set(x) != set(names):
@@ -349,7 +349,7 @@ class Graph(Layer):
         return dict(zip(names, values, strict=True))
 
     def _check_input_names(self, given: Mapping[str, object]) -> None:
-        names = [item.name for item in self._spec.inputs]
+        names = [item.name for item in self.spec.inputs]
         for name in given:
             if name not in names:
                 raise DataError.about("graph", "input", takes=f"{', '.join(names)}", because="these were declared",
@@ -360,10 +360,10 @@ class Graph(Layer):
             raise DataError.about("graph", "input", takes=f"{self.nb_input} inputs by name",
                                   because="so many were declared", got="one without a name",
                                   do="Pass a dict by name.")
-        return self._spec.inputs[0]
+        return self.spec.inputs[0]
 
     def get_config(self) -> dict[str, object]:
-        return {"name": type(self).__name__, "spec": self._spec.to_dict()}
+        return {"name": type(self).__name__, "spec": self.spec.to_dict()}
 
 
 def _outputs_of(layer: Layer) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ class Recursive(Graph):
     Args:
         truncate_gradient: k runs the backward loop over the last k steps of the whole sequence; -1 over all.
         return_sequences: True returns ``(batch, time, dim)``, False the last step, ``(batch, dim)``.
+        n_steps: how many steps a loop without sequences runs.
+        until: the node that stops the loop, after the first step at which it is true in every row.
 
     Source: keras issue 620 (Santana, 2015) and his ``Recursive`` container of 2015-09-15.
 
@@ -51,9 +53,14 @@ class Recursive(Graph):
 
     loop = True
 
-    def __init__(self, truncate_gradient: int = -1, return_sequences: bool = False):
+    free = False
+    """Whether names may be used before they are declared."""
+
+    def __init__(self, truncate_gradient: int = -1, return_sequences: bool = False, n_steps: int | None = None,
+                 until: str | None = None):
         super().__init__()
-        self._spec = GraphSpec(loop=True, return_sequences=return_sequences, truncate_gradient=truncate_gradient)
+        self._spec = GraphSpec(loop=True, free=self.free, return_sequences=return_sequences,
+                               truncate_gradient=truncate_gradient, n_steps=n_steps, until=until)
 
     # Declaration
 
@@ -118,26 +125,31 @@ class Recursive(Graph):
     @property
     def return_sequences(self) -> bool:
         """Whether outputs are whole sequences."""
-        return self._spec.return_sequences
+        return self.spec.return_sequences
 
     @return_sequences.setter
     def return_sequences(self, value: bool) -> None:
         self._change(self._spec.replace(return_sequences=bool(value)))
 
     @property
+    def sequence_names(self) -> tuple[str, ...]:
+        """The inputs of which each step sees a slice."""
+        return tuple(item.name for item in self.spec.inputs if item.is_sequence)
+
+    @property
     def n_steps(self) -> int | None:
         """How many steps a loop without sequences runs."""
-        return self._spec.n_steps
+        return self.spec.n_steps
 
     @property
     def until(self) -> str | None:
         """The node that stops the loop when it is true."""
-        return self._spec.until
+        return self.spec.until
 
     @property
     def truncate_gradient(self) -> int:
         """How many of the last steps the backward loop runs over; -1 for all."""
-        return self._spec.truncate_gradient
+        return self.spec.truncate_gradient
 
     @truncate_gradient.setter
     def truncate_gradient(self, value: int) -> None:
@@ -147,13 +159,13 @@ class Recursive(Graph):
     def declared_plan(self) -> StepPlan:
         """The plan as declared, everything in the loop: that of :meth:`_step`."""
         self.complete()
-        return declared(self._spec, self.param_names)
+        return declared(self.spec, self.param_names)
 
     @property
     def plan(self) -> StepPlan:
         """The plan that runs: what need not be in the loop is hoisted before it or deferred after it."""
         self.complete()
-        return self._plan(self._spec, train=False)
+        return self._plan(self.spec, train=False)
 
     def _plan(self, spec: GraphSpec, train: bool) -> StepPlan:
         """The plan; while training, with the draws of the nodes among the sequences.
@@ -175,9 +187,10 @@ class Recursive(Graph):
     def _output_shape(self, shape: Shape, input_shapes: Mapping[str, Shape]) -> Shape:
         if not self.return_sequences:
             return shape
-        times = [input_shapes[item.name][1] for item in self._spec.inputs
+        times = [input_shapes[item.name][1] for item in self.spec.inputs
                  if item.is_sequence and item.name in input_shapes]
-        return (shape[0], times[0] if times else self.n_steps, *shape[1:])
+        length = None if self.until else times[0] if times else self.n_steps
+        return (shape[0], length, *shape[1:])
 
     def _input_shape(self, item: InputSpec) -> Shape:
         step = super()._input_shape(item)
@@ -187,7 +200,7 @@ class Recursive(Graph):
 
     def call(self, inputs: dict[str, TensorVariable], train: bool = False) -> dict[str, TensorVariable]:
         """Every output by name: ``(batch, time, dim)``, or the last step of it."""
-        return self._values(self._spec, inputs, train)
+        return self._values(self.spec, inputs, train)
 
     def all_outputs(self, train: bool = False) -> dict[str, TensorVariable]:
         """The sequence of every node by its name, ``(batch, time, dim)``, in the order in which the nodes were added.
@@ -195,12 +208,14 @@ class Recursive(Graph):
         Source: ``_get_output`` of the 2015 container, which made every node an output of scan.
         """
         inputs = self._by_name(self.get_input(train))
-        values = (name for node in self._spec.nodes for name in node.values)
+        values = (name for node in self.spec.nodes for name in node.values)
         outputs = tuple(OutputSpec(name, (Ref(name),)) for name in values)
-        return self._values(self._spec.replace(outputs=outputs, return_sequences=True), inputs, train)
+        return self._values(self.spec.replace(outputs=outputs, return_sequences=True), inputs, train)
 
     def _values(self, spec: GraphSpec, inputs: Mapping[str, TensorVariable], train: bool) -> dict[str, TensorVariable]:
         """The outputs of ``spec``, by name."""
+        if train and spec.until is not None:
+            backend.check_until_gradient()
         over_time = {item.name: swap_time(inputs[item.name]) for item in spec.inputs if item.is_sequence}
         rows = self._rows(over_time, inputs)
         if not isinstance(rows[0], int):
@@ -209,15 +224,16 @@ class Recursive(Graph):
         plan = self._plan(spec, train)
         layers = runners((*plan.hoisted, *plan.nodes, *plan.deferred), self._layers())
         loop = Loop(plan, layers, self.named_params, self.shapes, train, spec.truncate_gradient,
-                    only_last=not spec.return_sequences)
+                    only_last=not spec.return_sequences, until=spec.until)
         every = loop.unroll({**inputs, **over_time, **draws}, rows)
         found = {output.name: every[source_of(spec, output)] for output in spec.outputs}
         return {name: swap_time(value) if spec.return_sequences else value[-1] for name, value in found.items()}
 
     def _rows(self, sequences: Mapping[str, TensorVariable], inputs: Mapping[str, TensorVariable]) -> tuple[Size, Size]:
-        """How many steps and rows there are: as many as the sequences have."""
-        length = backend.common_length({name: backend.size(value, 0) for name, value in sequences.items()})
-        return length, backend.size(next(iter(inputs.values())), 0)
+        """How many steps and rows there are: as many as the inputs have; one row where there are none."""
+        lengths = {name: backend.size(value, 0) for name, value in sequences.items()}
+        length = backend.common_length(lengths) if lengths else self.n_steps
+        return length, backend.size(next(iter(inputs.values())), 0) if inputs else 1
 
     draws = ()
     """A loop makes the draws of its nodes itself."""
@@ -246,8 +262,57 @@ class Recursive(Graph):
                                   got=f"{len(args)}", do="See declared_plan.arguments for their order.")
         env = dict(zip(plan.arguments, map(pt.as_tensor_variable, args), strict=False))
         run(plan.nodes, self._layers(), env, train=False)
-        return with_params([env[Ref(name)] for node in self._spec.nodes for name in node.values],
+        return with_params([env[Ref(name)] for node in self.spec.nodes for name in node.values],
                            self.named_params, env)
+
+
+class Recurrent(Recursive):
+    """A recurrent network as a graph without states to declare: any value is read at an earlier time as ``name_tm1``.
+
+    Names may be used before they are declared. A bare name reads t; a port ``prev_hid`` that is left open reads the
+    node itself at t-1. Where no output is declared, the last node is the output.
+
+    Args:
+        truncate_gradient: k runs the backward loop over the last k steps of the whole sequence; -1 over all.
+        return_sequences: True returns ``(batch, time, dim)``, False the last step, ``(batch, dim)``.
+        n_steps: how many steps a loop without sequences runs.
+        until: the node that stops the loop, after the first step at which it is true in every row.
+
+    Source: elanmart, keras issue 620, 2015.
+
+    >>> from recursive.layers.cells import RecurrentDense
+    >>> from recursive.layers.core import Identity
+    >>> rnn = Recurrent()
+    >>> rnn.add_input("X", is_sequence=True, dim=4)
+    >>> rnn.add_node(Identity(), name="merge", input=["X", "y_tm1"])
+    >>> rnn.add_node(RecurrentDense(6), name="h1", input={"prev_hid": "h1_tm1", "input": "merge"})
+    >>> rnn.add_node(RecurrentDense(2), name="y", input="h1")
+    >>> [str(ref) for ref in rnn.declared_plan.per_step]
+    ['X', 'y_tm1', 'h1_tm1']
+    """
+
+    free = True
+
+    def add_states(self, names: Sequence[str]) -> None:
+        """Declare states by name alone, each fed by the node of its own name, which is still to be added.
+
+        It may be left out: a state is there wherever a past value is read.
+
+        Raises:
+            RecursiveError: a child of it, for a bad or taken name.
+        """
+        if isinstance(names, str):
+            names = [names]
+        for name in names:
+            self.add_state(name, input=name)
+
+    @property
+    def spec(self) -> GraphSpec:
+        """The declaration as frozen plain data; the last node is the output where no other was declared."""
+        if self._spec.outputs or not self._spec.nodes:
+            return self._spec
+        last = self._spec.nodes[-1]
+        return self._spec.replace(outputs=(OutputSpec(last.name, (Ref(last.values[0]),)),))
 
 
 def swap_time(x: TensorVariable) -> TensorVariable:

@@ -33,6 +33,7 @@ class Loop:
         train: turns dropout on.
         truncate_gradient: how many of the last steps the backward loop runs over; -1 for all.
         only_last: True computes what comes after the loop for the last step only.
+        until: the node that stops the loop when it is true in every row.
     """
 
     plan: StepPlan
@@ -42,6 +43,7 @@ class Loop:
     train: bool = False
     truncate_gradient: int = -1
     only_last: bool = False
+    until: str | None = None
 
     def unroll(self, inputs: Tensors, rows: tuple[Size, Size]) -> dict[str, TensorVariable]:
         """Every value that is known outside the loop, ``(time, batch, ...)``; one step where only the last is asked.
@@ -71,17 +73,22 @@ class Loop:
             non_sequences=[*(env[Ref(name)] for name in plan.contexts),
                            *(self.params[name] for name in plan.constants)],
             n_steps=length, truncate_gradient=self.truncate_gradient, name="recursive")
+        if self.until is not None:
+            results = map(backend.without_wrong_gradient, results)
         return dict(zip(plan.results, results, strict=True))
 
     def _typed(self, step: Callable) -> Callable:
         """``step`` whose results carry their dims in their types: scan refuses a dim of 1 that changes its type."""
         plan, shapes = self.plan, self.shapes
 
-        def typed(*args: TensorVariable) -> list[TensorVariable]:
+        def typed(*args: TensorVariable) -> object:
             results = dict(zip(plan.results, step(*args), strict=True))
             for state in plan.recurrences:
                 _check_dtype(state.name, state.node, results[state.node].dtype)
-            return [pt.specify_shape(results[name], (None, *shapes[name][1:])) for name in plan.results]
+            values = [pt.specify_shape(results[name], (None, *shapes[name][1:])) for name in plan.results]
+            if self.until is None:
+                return values
+            return values, backend.until(_truth(self.until, results[self.until]))
 
         return typed
 
@@ -110,6 +117,14 @@ class Loop:
 def _refs(nodes: Iterable) -> dict[Ref, None]:
     """Everything that ``nodes`` read, each once."""
     return dict.fromkeys(ref for node in nodes for ref in node.refs)
+
+
+def _truth(node: str, value: TensorVariable) -> TensorVariable:
+    """Whether ``value`` is true in every row."""
+    if value.dtype != "bool":
+        raise DtypeError.about("node", node, takes="true or false", because="the loop runs until it is true",
+                               got=value.dtype, do="Compare: Lambda(lambda x: x > 10), for example.")
+    return value.all()
 
 
 def _check_dtype(state: str, node: str, dtype: str) -> None:

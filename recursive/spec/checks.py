@@ -22,6 +22,7 @@ from recursive.errors import (
     nearest,
 )
 from recursive.spec.graph import KINDS, GraphSpec, InputSpec, Item, NodeSpec, OutputSpec, StateSpec
+from recursive.spec.history import resolve
 from recursive.spec.names import Ref, check_name
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", "max", "dot", "join")
@@ -188,9 +189,42 @@ DECLARATION_RULES = (
 
 
 def something_comes_in(spec: GraphSpec) -> None:
-    if not any(item.is_sequence for item in spec.inputs):
-        raise NodeError.about("graph", "inputs", takes="at least one input", because="it has nothing to run on",
-                              got="none", do="Say add_input('x', ndim=3).")
+    if not any(item.is_sequence for item in spec.inputs) and spec.n_steps is None:
+        words = {"takes": "at least one sequence, or n_steps", "do": "Say add_input('x', ndim=3), or n_steps=10."} \
+            if spec.loop else {"takes": "at least one input", "do": "Say add_input('x', ndim=2)."}
+        raise NodeError.about("graph", "inputs", because="it has nothing to run on", got="none", **words)
+
+
+def the_number_of_steps_is_known_once(spec: GraphSpec) -> None:
+    steps = spec.n_steps
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+        raise ConfigError.about("graph", "n_steps", takes="a whole number of 1 or more", because="it counts the steps",
+                                got=repr(steps), do="Say n_steps=10, for example.")
+    sequences = [item.name for item in spec.inputs if item.is_sequence]
+    if steps is not None and sequences:
+        raise ConfigError.about("graph", "n_steps", takes="no sequences beside it",
+                                because="a loop has as many steps as its sequences",
+                                got=f"n_steps={steps} and {', '.join(sequences)}",
+                                do="Leave n_steps out, or declare the inputs with is_sequence=False.")
+
+
+def until_is_a_node(spec: GraphSpec) -> None:
+    nodes = [name for name, kind in spec.names.items() if kind == "node"]
+    if spec.until is not None and spec.until not in nodes:
+        raise UnknownNameError.about("graph", "until", takes="the name of a node",
+                                     because="the loop stops when it is true", got=repr(spec.until),
+                                     do=nearest(str(spec.until), nodes))
+
+
+def states_start_as_far_back_as_they_are_read(spec: GraphSpec) -> None:
+    read = [resolve(spec, ref) for item in (*spec.nodes, *spec.outputs) for ref in item.refs]
+    for state in spec.states:
+        rows = len(state.initial) if isinstance(state.initial, tuple) and isinstance(state.initial[0], tuple) else 1
+        lag = max([-ref.tap for ref in read if ref.name == state.name and ref.tap], default=1)
+        if rows not in (1, lag):
+            raise StateError.about("state", state.name, takes=f"1 or {lag} initial rows",
+                                   because=f"it is read {lag} steps back at most", got=str(rows),
+                                   do="Give one row for each of these steps, oldest first, or one for all.")
 
 
 def something_comes_out(spec: GraphSpec) -> None:
@@ -254,6 +288,9 @@ def the_gradient_goes_back_a_number_of_steps(spec: GraphSpec) -> None:
 
 GRAPH_RULES = (
     something_comes_in,
+    the_number_of_steps_is_known_once,
+    until_is_a_node,
+    states_start_as_far_back_as_they_are_read,
     something_comes_out,
     names_used_before_are_declared_at_last,
     contexts_have_no_past,

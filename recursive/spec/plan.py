@@ -138,7 +138,7 @@ def _placed(spec: GraphSpec, moves: Moves, params: Names, draws: Names, read: se
                    state.initial)
         for state in with_implicit_states(spec))
     made = {value for node in moves.inside for value in node.values} - {item.node for item in recurrences}
-    wanted = [*(source_of(spec, output) for output in spec.outputs),
+    wanted = [*(source_of(spec, output) for output in spec.outputs), *([spec.until] if spec.until else []),
               *(ref.name for node in moves.deferred for ref in node.refs if not ref.tap)]
     return StepPlan(
         sequences=(*(Sequence(name, taps.get(name, (0,))) for name in inputs if name not in steady),

@@ -148,11 +148,23 @@ def _check_state(state: StateSpec, shape: Shape) -> None:
         raise StateError.about("state", state.name, takes="values of (batch, dim)",
                                because="it starts from rows of zeros", got=f"{shape} from node {state.input!r}",
                                do=f"Let {state.input!r} return two axes at each step.")
+    _check_initial(state, state.dim or shape[-1])
     if state.dim is not None and shape[-1] not in (None, state.dim):
         raise StateError.about("state", state.name, takes=f"{state.dim} values a row",
                                because=f"add_state gave it dim={state.dim}",
                                got=f"{shape} from node {state.input!r}",
                                do=f"Mend the dim, or let {state.input!r} return {state.dim}.")
+
+
+def _check_initial(state: StateSpec, dim: int | None) -> None:
+    """Raise a StateError unless a row of initial numbers has as many as the state."""
+    row = state.initial
+    while isinstance(row, tuple) and isinstance(row[0], tuple):
+        row = row[0]
+    if isinstance(row, tuple) and dim is not None and len(row) != dim:
+        raise StateError.about("state", state.name, takes=f"initial rows of {dim} numbers",
+                               because="it has so many values a row", got=str(len(row)),
+                               do="Give one number for each value, or one for all.")
 
 
 def _raise_growing(states: tuple[StateSpec, ...], before: Mapping[str, Shape], after: Mapping[str, Shape]) -> None:
