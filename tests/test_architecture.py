@@ -18,7 +18,7 @@ FLOORS = (
     ("drawing", "conformance"),
     ("backend", "callbacks", "interrupt", "progress", "rollback", "serialization"),
     ("activations", "initializations", "merges", "objectives", "data"),
-    ("loop.step", "loop.state", "optimizers"),
+    ("loop.step", "loop.state", "optimizers", "row_weights", "training"),
     ("loop.outside", "layers.core"),
     ("loop.unroll", "layers.embeddings", "layers.hand_loop", "layers.recurrent", "layers.parts", "layers.split"),
     ("layers.graph",),
