@@ -38,6 +38,8 @@ _HOMES = {
     "Sequential": "models",
     "SimpleRNN": "layers.recurrent",
     "TimeDistributedDense": "layers.core",
+    "model_from_json": "models",
+    "model_from_yaml": "models",
     "set_backend": "backend",
 }
 

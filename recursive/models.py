@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
-from recursive import data, feed, functions, objectives, optimizers, row_weights, serialization, training
+from recursive import data, feed, functions, objectives, optimizers, row_weights, saving, serialization, training
 from recursive.backend import BACKENDS, Program, floatX, resolve_backend
 from recursive.callbacks import Callback, History
 from recursive.data import Arrays
 from recursive.errors import ConfigError, DtypeError, NotCompiledError, nearest
 from recursive.layers import containers
 from recursive.layers import recursive as loops
+from recursive.layers.core import Layer
 from recursive.objectives import weighted_objective  # noqa: F401 (where Keras 0.1 had it)
 from recursive.progress import Bar
+from recursive.utils import layer_utils
 
 
 class Model:
@@ -56,7 +58,7 @@ class Model:
         if theano_mode is not None:
             raise ConfigError.about("model", "compile", takes="no theano_mode", because="there is no Theano any more",
                                     got=repr(theano_mode), do=f"Say backend= one of {', '.join(BACKENDS)}.")
-        if class_mode not in functions.ACCURACIES:
+        if class_mode not in list(functions.ACCURACIES):
             raise ConfigError.about("model", "compile", takes=f"class_mode {' or '.join(functions.ACCURACIES)}",
                                     because="accuracy counts by it", got=repr(class_mode),
                                     do=nearest(str(class_mode), functions.ACCURACIES))
@@ -274,8 +276,61 @@ class Model:
         found = serialization.load_weights(filepath, self._weight_groups())
         self.set_weights([array for arrays in found.values() for array in arrays])
 
+    def save_optimizer(self, filepath: str | Path, overwrite: bool = False) -> None:
+        """Write what the optimizer remembers beside the weights (momenta, means, its count of steps) to a file.
+
+        A run that loads it, and the weights, goes on as if it had not stopped. Settings are in ``to_json``; the
+        generators of a Dropout and of numpy, which shuffles, are yours to seed.
+
+        Raises:
+            NotCompiledError: before ``compile`` with an optimizer.
+            ConfigError: for another suffix, or a file that exists unless ``overwrite``.
+        """
+        serialization.save_weights(filepath, self._optimizer_groups(), overwrite)
+
+    def load_optimizer(self, filepath: str | Path) -> None:
+        """Read what ``save_optimizer`` wrote; nothing is changed unless all of it fits.
+
+        Raises:
+            NotCompiledError: before ``compile`` with an optimizer.
+            WeightsError: for a file that cannot be read, or of another optimizer or model.
+        """
+        groups = self._optimizer_groups()
+        [found] = serialization.load_weights(filepath, groups).values()
+        for variable, value in zip(self.optimizer.named_state(self.named_params).values(), found, strict=True):
+            variable.set_value(value.astype(variable.dtype))
+
+    def _optimizer_groups(self) -> dict[str, dict[str, np.ndarray]]:
+        self._check_compiled("optimizer")
+        self.build()
+        state = self.optimizer.named_state(self.named_params)
+        return {type(self.optimizer).__name__: {name: np.array(value.get_value()) for name, value in state.items()}}
+
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
         return {"graph": {name: np.array(param.get_value()) for name, param in self.named_params.items()}}
+
+
+    # The model in a file
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The layers and the arguments of ``compile`` as JSON, which ``model_from_json`` reads; no weights.
+
+        Raises:
+            ConfigError: where a layer, the loss or the optimizer is code of your own.
+        """
+        return saving.to_json(self._model_config(), indent)
+
+    def to_yaml(self) -> str:
+        """As ``to_json``, in YAML.
+
+        Raises:
+            ConfigError: where a layer, the loss or the optimizer is code of your own.
+            MissingPackageError: without the extra ``yaml``.
+        """
+        return saving.to_yaml(self._model_config())
+
+    def _model_config(self) -> dict[str, object]:
+        return saving.to_config(self, self.optimizer, self.loss, self.class_mode)
 
 
 class Sequential(Model, containers.Sequential):
@@ -360,6 +415,48 @@ class Recursive(Model, loops.Recursive):
     >>> rnn.predict(np.ones((3, 5, 4))).shape
     (3, 5, 6)
     """
+
+
+CLASSES = layer_utils.CLASSES | {cls.__name__: cls for cls in (Sequential, Graph, Recursive)}
+"""Every class that a configuration may name."""
+
+
+def model_from_json(json_string: str, custom_layers: Mapping[str, type[Layer]] | None = None) -> Model:
+    """The model that ``to_json`` wrote, here or in Keras 0.1.3, compiled where it was, with new weights.
+
+    Args:
+        json_string: the text, not the name of a file.
+        custom_layers: layer classes of your own by name.
+
+    Raises:
+        ConfigError: for text that is no JSON, another version, unknown keys or classes, or fields of a wrong type.
+        RecursiveError: a child of it, from the checks of layers and ``compile``.
+
+    >>> from recursive.layers.core import Dense
+    >>> model_from_json(Sequential([Dense(4, 6), Dense(2)]).to_json()).predict(np.ones((3, 4))).shape
+    (3, 2)
+    """
+    return saving.from_config(saving.parse_json(json_string), CLASSES | _checked_classes(custom_layers))
+
+
+def model_from_yaml(yaml_string: str, custom_layers: Mapping[str, type[Layer]] | None = None) -> Model:
+    """As ``model_from_json``, from YAML.
+
+    Raises:
+        MissingPackageError: without the extra ``yaml``.
+        RecursiveError: as ``model_from_json``.
+    """
+    return saving.from_config(saving.parse_yaml(yaml_string), CLASSES | _checked_classes(custom_layers))
+
+
+def _checked_classes(given: object) -> dict[str, type[Layer]]:
+    given = {} if given is None else given
+    if not isinstance(given, Mapping) or not all(isinstance(cls, type) and issubclass(cls, Layer)
+                                                 for cls in given.values()):
+        raise ConfigError.about("argument", "custom_layers", takes="a dict from names to layer classes",
+                                because="layers are made from them", got=repr(given),
+                                do="Say custom_layers={'Mine': Mine}.")
+    return dict(given)
 
 
 def _positive(name: str, value: object) -> int:

@@ -23,7 +23,8 @@ FLOORS = (
     ("loop.unroll", "layers.embeddings", "layers.hand_loop", "layers.recurrent", "layers.parts", "layers.split"),
     ("layers.graph",),
     ("layers.sequential", "layers.recursive"),
-    ("layers.containers", "feed", "functions"),
+    ("layers.containers", "feed", "functions", "utils.layer_utils"),
+    ("saving",),
     ("models",),
     ("demos",),
     ("cli",),
@@ -65,7 +66,7 @@ def room_of(name):
 
 
 def test_every_module_has_its_floor():
-    rooms = [module for module, _ in modules() if module not in ("", "layers", "loop")]
+    rooms = [module for module, _ in modules() if module not in ("", "layers", "loop", "utils")]
     assert [module for module in rooms if floor_of(module) is None] == []
 
 

@@ -271,7 +271,7 @@ def test_data_that_does_not_match_is_refused_before_anything_runs(x, y, error, w
     (("adam", {"outptu": "mse"}), errors.ConfigError, "each of the outputs output"),
     (("adam", "mse", "categoric"), errors.ConfigError, "Did you mean 'categorical'"),
     (("adam", "mse", "categorical", None, "jaxx"), errors.BackendError, "Did you mean 'jax'"),
-    (("adam", "mse", "categorical", "FAST_RUN"), errors.ConfigError, "no Theano any more; got 'FAST_RUN'. Say backend="),
+    (("adam", "mse", "categorical", "FAST_RUN"), errors.ConfigError, "no Theano any more; got .FAST_RUN.. Say b"),
     ((3, "mse"), errors.ConfigError, "a name or an Optimizer"),
 ])
 def test_what_cannot_be_compiled_is_told_at_once(arguments, error, words):
