@@ -302,7 +302,7 @@ class Model:
 
     def _optimizer_groups(self) -> dict[str, dict[str, np.ndarray]]:
         self._check_compiled("optimizer")
-        self.build()
+        self.complete()
         state = self.optimizer.named_state(self.named_params)
         return {type(self.optimizer).__name__: {name: np.array(value.get_value()) for name, value in state.items()}}
 

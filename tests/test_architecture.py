@@ -14,7 +14,8 @@ PACKAGE = Path(recursive.__file__).parent
 FLOORS = (
     ("errors",),
     ("spec",),
-    ("registry", "extras"),
+    ("registry", "extras", "utils.np_utils", "utils.test_utils"),
+    ("utils.generic_utils",),
     ("drawing", "conformance"),
     ("backend", "callbacks", "interrupt", "progress", "rollback", "serialization"),
     ("activations", "initializations", "merges", "objectives", "data"),
