@@ -5,7 +5,7 @@ Data comes as a dict by name, as a list in the order declared, or as one array w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -26,10 +26,7 @@ def by_name(kind: str, given: object, names: Sequence[str]) -> dict[str, object]
     """
     listed = ", ".join(map(repr, names))
     if isinstance(given, Mapping):
-        for name in given:
-            if name not in names:
-                raise DataError.about(kind, str(name), takes=f"one of the names {listed}",
-                                      because="these were declared", got="an unknown name", do=nearest(name, names))
+        check_names(kind, given, names)
         missing = [name for name in names if name not in given]
         if missing:
             raise DataError.about(kind, missing[0], takes="an array", because="it was declared",
@@ -43,16 +40,28 @@ def by_name(kind: str, given: object, names: Sequence[str]) -> dict[str, object]
     return dict(zip(names, values, strict=True))
 
 
+def check_names(kind: str, given: Iterable[str], names: Sequence[str]) -> None:
+    """Raise a DataError for a name in ``given`` that is none of ``names``."""
+    for name in given:
+        if name not in names:
+            raise DataError.about(kind, str(name), takes=f"one of the names {', '.join(map(repr, names))}",
+                                  because="these were declared", got="an unknown name", do=nearest(name, names))
+
+
 def as_array(kind: str, name: str, value: object, dtype: str) -> np.ndarray:
     """``value`` as an array of ``dtype``, where that keeps what it means.
 
     Raises:
+        DataError: for masked values, which have no value.
         DtypeError: for text, objects, complex numbers, fractions where whole numbers belong, or numbers too large.
         SequenceLengthError: for rows of unequal length.
 
     >>> as_array("input", "x", [[1, 2]], "float32").dtype
     dtype('float32')
     """
+    if np.ma.is_masked(value):
+        raise DataError.about(kind, name, takes="a value in every place", because="each is computed with",
+                              got=f"{np.ma.count_masked(value)} masked ones", do="Call filled(0) on it, for example.")
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -75,15 +84,15 @@ def as_array(kind: str, name: str, value: object, dtype: str) -> np.ndarray:
     return cast
 
 
-def check_shape(kind: str, argument: Argument, array: np.ndarray) -> None:
-    """Raise a ShapeError unless ``array`` has the axes and the known sizes of ``argument``."""
+def check_shape(kind: str, argument: Argument, array: np.ndarray,
+                do: str = "Reshape the data, or declare another ndim or dim.") -> None:
+    """Raise a ShapeError unless ``array`` has the axes and the known sizes of ``argument``; ``do`` is its advice."""
     expected = "(" + ", ".join("any" if size is None else str(size) for size in argument.shape) + ")"
     fits = array.ndim == len(argument.shape) and all(
         size in (None, actual) for size, actual in zip(argument.shape, array.shape, strict=True))
     if not fits:
         raise ShapeError.about(kind, argument.name, takes=f"an array of shape {expected}",
-                               because="so it was declared, rows first", got=array.shape,
-                               do="Reshape the data, or declare another ndim or dim.")
+                               because="so it was declared, rows first", got=array.shape, do=do)
 
 
 def check_rows(arrays: Arrays) -> int:

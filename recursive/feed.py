@@ -27,7 +27,7 @@ def inputs(container: Layer, X: object) -> Arrays:
 
 def _arrays(container: Layer, X: object) -> Arrays:
     arguments = {argument.name: argument for argument in container.arguments()}
-    given = data.by_name("input", X, list(arguments))
+    given = data.by_name("input", _unlisted(X, list(arguments.values())), list(arguments))
     arrays = {name: data.as_array("input", name, value, arguments[name].dtype) for name, value in given.items()}
     for name, array in arrays.items():
         data.check_shape("input", arguments[name], array)
@@ -52,8 +52,8 @@ def pairs(container: Layer, X: object, y: object) -> Arrays:
         X = {name: value for name, value in X.items() if name not in y}
     arrays = _arrays(container, X)
     shapes = _shapes(arrays)
-    given = data.by_name("target", y, list(container.output_names))
     targets = target_arguments(container, shapes)
+    given = data.by_name("target", _unlisted(y, targets), list(container.output_names))
     arrays |= {argument.name: _target(argument, given[argument.name]) for argument in targets}
     data.check_rows(arrays)
     container.build(_as_input_shape(container, shapes))
@@ -68,13 +68,34 @@ def target_arguments(container: Layer, shapes: dict[str, Shape] | None = None) -
     return [Argument(name, backend.floatX(), shape) for name, shape in found.items()]
 
 
+def _unlisted(given: object, arguments: list[Argument]) -> object:
+    """``X`` for ``[X]`` where one array is expected: to Keras 0.1, a list was one of arrays."""
+    alone = isinstance(given, list | tuple) and len(given) == len(arguments) == 1
+    return given[0] if alone and np.ndim(given[0]) == len(arguments[0].shape) else given
+
+
+def _unlisted(given: object, arguments: list[Argument]) -> object:
+    """``X`` for ``[X]`` where one array is expected: to Keras 0.1, a list was one of arrays."""
+    alone = isinstance(given, list | tuple) and len(given) == len(arguments) == 1
+    return given[0] if alone and np.ndim(given[0]) == len(arguments[0].shape) else given
+
+
 def _target(argument: Argument, value: object) -> np.ndarray:
     """A target as an array; ``(batch,)`` will do where ``(batch, 1)`` is expected."""
     array = data.as_array("target", argument.name, value, argument.dtype)
     if array.ndim == len(argument.shape) - 1 and argument.shape[-1] == 1:
         array = array[..., np.newaxis]
-    data.check_shape("target", argument, array)
+    data.check_shape("target", argument, array, do=_advice(argument, array))
     return array
+
+
+def _advice(argument: Argument, array: np.ndarray) -> str:
+    """What to do about a target of another shape: whole numbers where rows of values belong may be classes."""
+    classes = argument.shape[-1]
+    fewer = array.ndim < len(argument.shape) or array.shape[-1] == 1
+    if classes not in (None, 1) and fewer and np.array_equal(array, np.round(array)):
+        return f"If they are classes, pass np.eye({classes})[y] in place of y."
+    return "Reshape the targets, or mend the layer that computes the output."
 
 
 def _as_input_shape(container: Layer, shapes: dict[str, Shape]) -> object:

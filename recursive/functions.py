@@ -9,6 +9,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Build
 from recursive.layers.core import Layer
+from recursive.objectives import weighted_objective
 from recursive.optimizers import Optimizer
 
 Objective = Callable[[TensorVariable, TensorVariable], TensorVariable]
@@ -30,7 +31,7 @@ def predictor(container: Layer) -> Build:
 
 
 def tester(container: Layer, losses: Mapping[str, Objective], class_mode: str) -> Build:
-    """From inputs and targets to the loss and the accuracy."""
+    """From inputs and targets, and weights where they are given, to the loss and the accuracy."""
 
     def build(inputs: list[TensorVariable]):
         return _scores(container, inputs, losses, class_mode, train=False), []
@@ -39,7 +40,7 @@ def tester(container: Layer, losses: Mapping[str, Objective], class_mode: str) -
 
 
 def trainer(container: Layer, losses: Mapping[str, Objective], class_mode: str, optimizer: Optimizer) -> Build:
-    """From inputs and targets to the loss and the accuracy, with one step of the optimizer as updates."""
+    """As :func:`tester`, with one step of the optimizer as updates."""
 
     def build(inputs: list[TensorVariable]):
         scores = _scores(container, inputs, losses, class_mode, train=True)
@@ -53,7 +54,7 @@ def trainer(container: Layer, losses: Mapping[str, Objective], class_mode: str, 
 
 
 def _outputs(container: Layer, inputs: list[TensorVariable], train: bool) -> dict[str, TensorVariable]:
-    """Every output by name; inputs that follow those of the container are targets, and left alone."""
+    """Every output by name; inputs that follow those of the container are targets and weights, and left alone."""
     own = inputs[:len(container.arguments())]
     found = container(own if len(own) > 1 else own[0], train=train)
     return found if isinstance(found, Mapping) else {container.output_names[0]: found}
@@ -61,9 +62,18 @@ def _outputs(container: Layer, inputs: list[TensorVariable], train: bool) -> dic
 
 def _scores(container: Layer, inputs: list[TensorVariable], losses: Mapping[str, Objective], class_mode: str,
             train: bool) -> list[TensorVariable]:
-    """The sum of the mean losses of all outputs, and the mean accuracy over them."""
+    """The sum of the mean losses of all outputs, and the mean accuracy over them, in which weights do not count."""
     predicted = _outputs(container, inputs, train)
-    targets = dict(zip(predicted, inputs[len(container.arguments()):], strict=True))
-    loss = sum(losses[name](targets[name], predicted[name]).mean() for name in predicted)
+    rest = inputs[len(container.arguments()):]
+    targets = dict(zip(predicted, rest, strict=False))
+    weights = dict(zip(predicted, rest[len(predicted):], strict=False))
+    loss = sum(_mean(losses[name], targets[name], predicted[name], weights.get(name)) for name in predicted)
     accuracies = [ACCURACIES[class_mode](targets[name], predicted[name]) for name in predicted]
     return [loss, sum(accuracies) / len(accuracies)]
+
+
+def _mean(objective: Objective, y_true: TensorVariable, y_pred: TensorVariable,
+          weights: TensorVariable | None) -> TensorVariable:
+    if weights is None:
+        return objective(y_true, y_pred).mean()
+    return weighted_objective(objective)(y_true, y_pred, weights)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
-from recursive import data, feed, functions, objectives, optimizers, serialization
-from recursive.backend import Program, floatX, resolve_backend
-from recursive.callbacks import History
+from recursive import data, feed, functions, objectives, optimizers, row_weights, saving, serialization, training
+from recursive.backend import BACKENDS, Program, floatX, resolve_backend
+from recursive.callbacks import Callback, History
 from recursive.data import Arrays
-from recursive.errors import ConfigError, DivergenceError, DtypeError, NotCompiledError, nearest
-from recursive.interrupt import between_batches
+from recursive.errors import ConfigError, DtypeError, NotCompiledError, nearest
 from recursive.layers import containers
 from recursive.layers import recursive as loops
-from recursive.progress import Bar, Mean
-from recursive.rollback import Rollback
+from recursive.layers.core import Layer
+from recursive.objectives import weighted_objective  # noqa: F401 (where Keras 0.1 had it)
+from recursive.progress import Bar
+from recursive.utils import layer_utils
 
 
 class Model:
@@ -33,13 +36,14 @@ class Model:
 
     def compile(self, optimizer: str | optimizers.Optimizer | None = None,
                 loss: str | Callable | Mapping[str, str | Callable] | None = None, class_mode: str = "categorical",
-                backend: str | None = None) -> None:
+                theano_mode: None = None, backend: str | None = None) -> None:
         """Say how to learn. Without a loss, the model can only predict.
 
         Args:
             optimizer: a name or an Optimizer; required where there is a loss.
             loss: an objective's name or function; a dict by output where there are several outputs.
             class_mode: how accuracy counts: ``categorical`` (the largest value wins) or ``binary``.
+            theano_mode: None; Theano's modes are gone.
             backend: auto, jax, numba, c or python; None for the one chosen by ``set_backend``.
 
         Raises:
@@ -51,7 +55,10 @@ class Model:
             raise ConfigError.about("model", "compile", takes="an optimizer and a loss, or neither",
                                     because="one makes the other small",
                                     got=f"optimizer={optimizer!r} and loss={loss!r}", do="Say both, or neither.")
-        if class_mode not in functions.ACCURACIES:
+        if theano_mode is not None:
+            raise ConfigError.about("model", "compile", takes="no theano_mode", because="there is no Theano any more",
+                                    got=repr(theano_mode), do=f"Say backend= one of {', '.join(BACKENDS)}.")
+        if class_mode not in list(functions.ACCURACIES):
             raise ConfigError.about("model", "compile", takes=f"class_mode {' or '.join(functions.ACCURACIES)}",
                                     because="accuracy counts by it", got=repr(class_mode),
                                     do=nearest(str(class_mode), functions.ACCURACIES))
@@ -60,7 +67,7 @@ class Model:
             self._losses(loss)
         self.optimizer = None if optimizer is None else optimizers.get(optimizer)
         self.loss, self.class_mode, self.backend = loss, class_mode, chosen
-        self._programs: dict[str, Program] = {}
+        self._programs: dict[tuple[str, bool], Program] = {}
 
     def _losses(self, loss: object) -> dict[str, Callable]:
         names = self.output_names
@@ -73,38 +80,50 @@ class Model:
 
     # One batch
 
-    def train_on_batch(self, X: object, y: object = None, accuracy: bool = False) -> float | tuple[float, float]:
+    def train_on_batch(self, X: object, y: object = None, accuracy: bool = False, class_weight: object = None,
+                       sample_weight: object = None) -> float | tuple[float, float]:
         """Make one step of the optimizer; the loss is that of before the step.
 
         Args:
             X: a dict by name (of inputs, and of targets where ``y`` is left out), a list, or an array.
             y: targets, likewise.
             accuracy: True returns ``(loss, accuracy)``.
+            class_weight: how much a row counts by its class, ``{0: 1.0, 1: 2.5}``, or a dict of such by output.
+            sample_weight: how much each row counts: ``(batch,)``, for a sequence also ``(batch, time)``, or a dict of
+                such by output. The loss is divided by the sum of the weights.
 
         Raises:
             NotCompiledError: before ``compile`` with a loss.
             DataError, ShapeError, DtypeError: for data that does not match the declaration.
         """
-        return self._on_batch("train", X, y, accuracy)
+        return self._on_batch("train", X, y, accuracy, class_weight, sample_weight)
 
-    def test_on_batch(self, X: object, y: object = None, accuracy: bool = False) -> float | tuple[float, float]:
+    def test_on_batch(self, X: object, y: object = None, accuracy: bool = False,
+                      sample_weight: object = None) -> float | tuple[float, float]:
         """The loss on one batch, or ``(loss, accuracy)``; nothing is learned. Raises as ``train_on_batch``."""
-        return self._on_batch("test", X, y, accuracy)
+        return self._on_batch("test", X, y, accuracy, None, sample_weight)
 
     def predict_on_batch(self, X: object) -> np.ndarray | Arrays:
         """The outputs for one batch, as ``predict`` returns them."""
         return self.predict(X, batch_size=None)
 
-    def _on_batch(self, kind: str, X: object, y: object, accuracy: bool) -> float | tuple[float, float]:
+    def _on_batch(self, kind: str, X: object, y: object, accuracy: bool, class_weight: object,
+                  sample_weight: object) -> float | tuple[float, float]:
         self._check_compiled(kind)
-        logs = self._run(kind, feed.pairs(self, X, y))
+        arrays = self._weighted_pairs(X, y, sample_weight)
+        logs = self._run(kind, arrays | row_weights.of_classes(class_weight, arrays, self.output_names))
         return (logs["loss"], logs["acc"]) if accuracy else logs["loss"]
+
+    def _weighted_pairs(self, X: object, y: object, sample_weight: object) -> Arrays:
+        arrays = feed.pairs(self, X, y)
+        return arrays | row_weights.of_samples(sample_weight, arrays, self.output_names)
 
     # Many batches
 
     def fit(self, X: object, y: object = None, batch_size: int = 128, nb_epoch: int = 100, verbose: int = 1,
-            validation_split: float = 0.0, validation_data: object = None, shuffle: bool = True,
-            show_accuracy: bool = False) -> History:
+            callbacks: Sequence[Callback] = (), validation_split: float = 0.0, validation_data: object = None,
+            shuffle: bool = True, show_accuracy: bool = False, class_weight: object = None,
+            sample_weight: object = None) -> History:
         """Learn from ``X`` and ``y`` for some epochs.
 
         Args:
@@ -113,10 +132,13 @@ class Model:
             batch_size: rows of a batch.
             nb_epoch: how often all rows are gone through.
             verbose: 0 is silent, 1 shows a progress bar, 2 prints a line an epoch.
+            callbacks: what is told of each stage, as in :mod:`recursive.callbacks`.
             validation_split: the share of the last rows that is kept for validation.
-            validation_data: ``(X, y)``, or a dict, to validate on.
+            validation_data: ``(X, y)``, ``(X, y, sample_weight)``, or a dict, to validate on.
             shuffle: draws the order of rows anew for each epoch, from numpy's global generator.
             show_accuracy: True follows accuracy, as ``acc`` and ``val_acc``.
+            class_weight: as in ``train_on_batch``; the loss of validation has none.
+            sample_weight: as in ``train_on_batch``; split with the rows.
 
         Returns:
             The History of ``loss``, and of ``val_loss``, ``acc`` and ``val_acc`` where they were asked for.
@@ -127,73 +149,41 @@ class Model:
             KeyboardInterrupt: on Ctrl-C, once the batch under way is done; the model can be used, and fitted on.
         """
         self._check_compiled("train")
-        batch_size, nb_epoch = _positive("batch_size", batch_size), _positive("nb_epoch", nb_epoch)
-        arrays, held_out = _split(feed.pairs(self, X, y), validation_split)
+        arrays, held_out = _split(self._weighted_pairs(X, y, sample_weight), validation_split)
         if validation_data is not None:
             held_out = self._validation_pairs(validation_data)
-        followed = ("loss", "acc") if show_accuracy else ("loss",)
-        history, rollback = History(), Rollback(self._changing)
-        with between_batches() as check_interrupt:
-            for epoch in range(nb_epoch):
-                with Bar(f"Epoch {epoch + 1}/{nb_epoch}", data.check_rows(arrays), verbose) as bar:
-                    mean = self._epoch(arrays, batch_size, shuffle, followed, bar, check_interrupt)
-                    logs = mean.values()
-                    if not np.isfinite(logs["loss"]) or not self._is_finite():
-                        which = rollback.restore(at_first_batch=mean.rows <= batch_size)
-                        raise _diverged(epoch, logs["loss"], nb_epoch, which)
-                    if held_out:
-                        scores = self._scores(held_out, batch_size, followed)
-                        logs |= {f"val_{name}": value for name, value in scores.items()}
-                    bar.end(logs)
-                history.add(epoch, logs)
-                rollback.keep(epoch)
-        return history
+        arrays |= row_weights.of_classes(class_weight, arrays, self.output_names)
+        fit = training.Fit(self, partial(self._run, "train"), partial(self._run, "test"), self._changing,
+                           _positive("batch_size", batch_size), _positive("nb_epoch", nb_epoch), bool(shuffle),
+                           _followed(show_accuracy))
+        return fit.run(arrays, held_out, verbose, callbacks)
 
     def _validation_pairs(self, given: object) -> Arrays:
         if isinstance(given, Mapping):
             return feed.pairs(self, given, None)
-        if not isinstance(given, tuple | list) or len(given) != 2:
-            raise ConfigError.about("argument", "validation_data", takes="(X, y), or a dict by name",
-                                    because="outputs are compared with targets", got=type(given).__name__,
-                                    do="Say validation_data=(X, y).")
-        return feed.pairs(self, *given)
-
-    def _epoch(self, arrays: Arrays, batch_size: int, shuffle: bool, followed: Sequence[str], bar: Bar,
-               check_interrupt: Callable[[], None]) -> Mean:
-        """Go through all rows once; stops early where the loss is not finite, which the mean then shows."""
-        order = np.arange(data.check_rows(arrays))
-        if shuffle:
-            np.random.shuffle(order)
-        mean = Mean(followed)
-        for batch in data.batches(order, batch_size):
-            logs = self._run("train", data.take(arrays, batch))
-            mean.add(logs, len(batch))
-            if not np.isfinite(logs["loss"]):
-                break
-            bar.advance(len(batch), mean.values())
-            check_interrupt()
-        return mean
+        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+            raise ConfigError.about("argument", "validation_data", takes="(X, y), (X, y, sample_weight), or a dict",
+                                    because="outputs are compared with targets",
+                                    got=f"{len(given)} of them" if isinstance(given, tuple | list)
+                                    else type(given).__name__, do="Say validation_data=(X, y).")
+        X, y, *sample_weight = given
+        return self._weighted_pairs(X, y, sample_weight[0] if sample_weight else None)
 
     def evaluate(self, X: object, y: object = None, batch_size: int = 128, show_accuracy: bool = False,
-                 verbose: int = 1) -> float | tuple[float, float]:
+                 verbose: int = 1, sample_weight: object = None) -> float | tuple[float, float]:
         """The mean loss over all rows, or ``(loss, accuracy)``. Raises as ``train_on_batch``."""
         self._check_compiled("test")
-        followed = ("loss", "acc") if show_accuracy else ("loss",)
-        arrays = feed.pairs(self, X, y)
-        scores = self._scores(arrays, _positive("batch_size", batch_size), followed, verbose)
+        arrays = self._weighted_pairs(X, y, sample_weight)
+        with Bar("Evaluate", data.check_rows(arrays), verbose) as bar:
+            scores = training.scores(partial(self._run, "test"), arrays, _positive("batch_size", batch_size),
+                                     _followed(show_accuracy), bar.advance)
+            bar.end(scores)
         return tuple(scores.values()) if show_accuracy else scores["loss"]
-
-    def _scores(self, arrays: Arrays, batch_size: int, followed: Sequence[str], verbose: int = 0) -> dict[str, float]:
-        mean = Mean(followed)
-        rows = data.check_rows(arrays)
-        with Bar("Evaluate", rows, verbose) as bar:
-            for batch in data.batches(np.arange(rows), batch_size):
-                mean.add(self._run("test", data.take(arrays, batch)), len(batch))
-                bar.advance(len(batch), mean.values())
-        return mean.values()
 
     def predict(self, X: object, batch_size: int | None = 128, verbose: int = 0) -> np.ndarray | Arrays:
         """The outputs for ``X``: an array, or a dict by name for a dict of inputs or where there are several outputs.
+
+        ``batch_size=None`` takes all rows at once.
 
         Raises:
             DataError, ShapeError, DtypeError: for data that does not match the declaration.
@@ -202,7 +192,8 @@ class Model:
         rows = data.check_rows(arrays)
         parts = []
         with Bar("Predict", rows, verbose) as bar:
-            for batch in data.batches(np.arange(rows), _positive("batch_size", batch_size or rows)):
+            for batch in data.batches(np.arange(rows), rows if batch_size is None else
+                                      _positive("batch_size", batch_size)):
                 parts.append(self._program("predict")(*data.take(arrays, batch).values()))
                 bar.advance(len(batch), {})
         outputs = dict(zip(self.output_names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
@@ -211,19 +202,24 @@ class Model:
     # Compiled functions
 
     def _run(self, kind: str, arrays: Arrays) -> dict[str, float]:
-        loss, accuracy = self._program(kind)(*arrays.values())
+        weighted = len(arrays) > len(self.arguments()) + len(self.output_names)
+        loss, accuracy = self._program(kind, weighted)(*arrays.values())
         return {"loss": float(loss), "acc": float(accuracy)}
 
-    def _program(self, kind: str) -> Program:
-        """The program that trains, tests or predicts: a new one where more was declared since the last."""
+    def _program(self, kind: str, weighted: bool = False) -> Program:
+        """The program that trains, tests or predicts: a new one where more was declared since the last.
+
+        Only a program that is given weights multiplies by them.
+        """
         self._check_floats()
         if vars(self).get("_programs_of") != self.revision:
             self._programs, self._programs_of = {}, self.revision
-        if kind not in self._programs:
+        if (kind, weighted) not in self._programs:
             targets = [] if kind == "predict" else feed.target_arguments(self)
-            self._programs[kind] = Program([*self.arguments(), *targets], self._build_of(kind),
-                                           self.backend or resolve_backend())
-        return self._programs[kind]
+            weights = [row_weights.argument(target) for target in targets if weighted]
+            self._programs[kind, weighted] = Program([*self.arguments(), *targets, *weights], self._build_of(kind),
+                                                     self.backend or resolve_backend())
+        return self._programs[kind, weighted]
 
     def _check_floats(self) -> None:
         """float32 and float64 are never mixed: a model stays in the floatX that it was made in."""
@@ -251,10 +247,6 @@ class Model:
         """Everything but compiled functions, which are made again at the next use."""
         return {key: value for key, value in super().__getstate__().items()
                 if key not in ("_programs", "_programs_of")}
-
-    def _is_finite(self) -> bool:
-        """Whether all weights are: the last step of an epoch may spoil them, and no loss would show it."""
-        return all(np.isfinite(param.get_value(borrow=True)).all() for param in self.params)
 
     def _changing(self) -> list[SharedVariable]:
         """What training changes: a copy of it is a copy of the whole run."""
@@ -284,8 +276,61 @@ class Model:
         found = serialization.load_weights(filepath, self._weight_groups())
         self.set_weights([array for arrays in found.values() for array in arrays])
 
+    def save_optimizer(self, filepath: str | Path, overwrite: bool = False) -> None:
+        """Write what the optimizer remembers beside the weights (momenta, means, its count of steps) to a file.
+
+        A run that loads it, and the weights, goes on as if it had not stopped. Settings are in ``to_json``; the
+        generators of a Dropout and of numpy, which shuffles, are yours to seed.
+
+        Raises:
+            NotCompiledError: before ``compile`` with an optimizer.
+            ConfigError: for another suffix, or a file that exists unless ``overwrite``.
+        """
+        serialization.save_weights(filepath, self._optimizer_groups(), overwrite)
+
+    def load_optimizer(self, filepath: str | Path) -> None:
+        """Read what ``save_optimizer`` wrote; nothing is changed unless all of it fits.
+
+        Raises:
+            NotCompiledError: before ``compile`` with an optimizer.
+            WeightsError: for a file that cannot be read, or of another optimizer or model.
+        """
+        groups = self._optimizer_groups()
+        [found] = serialization.load_weights(filepath, groups).values()
+        for variable, value in zip(self.optimizer.named_state(self.named_params).values(), found, strict=True):
+            variable.set_value(value.astype(variable.dtype))
+
+    def _optimizer_groups(self) -> dict[str, dict[str, np.ndarray]]:
+        self._check_compiled("optimizer")
+        self.complete()
+        state = self.optimizer.named_state(self.named_params)
+        return {type(self.optimizer).__name__: {name: np.array(value.get_value()) for name, value in state.items()}}
+
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
         return {"graph": {name: np.array(param.get_value()) for name, param in self.named_params.items()}}
+
+
+    # The model in a file
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The layers and the arguments of ``compile`` as JSON, which ``model_from_json`` reads; no weights.
+
+        Raises:
+            ConfigError: where a layer, the loss or the optimizer is code of your own.
+        """
+        return saving.to_json(self._model_config(), indent)
+
+    def to_yaml(self) -> str:
+        """As ``to_json``, in YAML.
+
+        Raises:
+            ConfigError: where a layer, the loss or the optimizer is code of your own.
+            MissingPackageError: without the extra ``yaml``.
+        """
+        return saving.to_yaml(self._model_config())
+
+    def _model_config(self) -> dict[str, object]:
+        return saving.to_config(self, self.optimizer, self.loss, self.class_mode)
 
 
 class Sequential(Model, containers.Sequential):
@@ -298,6 +343,19 @@ class Sequential(Model, containers.Sequential):
     (3, 2)
     """
 
+    def predict_proba(self, X: object, batch_size: int = 128, verbose: int = 1) -> np.ndarray:
+        """As ``predict``; warns of values that are no probabilities."""
+        found = self.predict(X, batch_size, verbose)
+        if np.min(found) < 0 or np.max(found) > 1:
+            warnings.warn("Some of what the network predicts is below 0 or above 1: no probabilities. "
+                          "End it with softmax or sigmoid.", stacklevel=2)
+        return found
+
+    def predict_classes(self, X: object, batch_size: int = 128, verbose: int = 1) -> np.ndarray:
+        """The class of each row: the place of the largest value, or, for class mode ``binary``, 1 above 0.5."""
+        found = self.predict(X, batch_size, verbose)
+        return found.argmax(axis=-1) if self.class_mode == "categorical" else (found > 0.5).astype("int32")
+
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
         groups: dict[str, dict[str, np.ndarray]] = {f"layer_{index}": {} for index in range(len(self.layers))}
         for name, param in self.named_params.items():
@@ -307,7 +365,9 @@ class Sequential(Model, containers.Sequential):
 
 
 class Graph(Model, containers.Graph):
-    """A graph of named layers that learns.
+    """A graph of named layers that learns. ``data`` is a dict with all inputs and targets by name.
+
+    The order of arguments is that of Keras 0.1; what it had not comes last.
 
     >>> from recursive.layers.core import Dense
     >>> model = Graph()
@@ -317,6 +377,30 @@ class Graph(Model, containers.Graph):
     >>> model.predict({"x": np.ones((3, 4))})["y"].shape
     (3, 2)
     """
+
+    def compile(self, optimizer: str | optimizers.Optimizer | None = None,
+                loss: str | Callable | Mapping[str, str | Callable] | None = None, theano_mode: None = None,
+                class_mode: str = "categorical", backend: str | None = None) -> None:
+        super().compile(optimizer, loss, class_mode, theano_mode, backend)
+
+    def train_on_batch(self, data: object, class_weight: object = None, sample_weight: object = None,
+                       accuracy: bool = False, y: object = None) -> float | tuple[float, float]:
+        return super().train_on_batch(data, y, accuracy, class_weight, sample_weight)
+
+    def test_on_batch(self, data: object, sample_weight: object = None, accuracy: bool = False,
+                      y: object = None) -> float | tuple[float, float]:
+        return super().test_on_batch(data, y, accuracy, sample_weight)
+
+    def fit(self, data: object, batch_size: int = 128, nb_epoch: int = 100, verbose: int = 1,
+            callbacks: Sequence[Callback] = (), validation_split: float = 0.0, validation_data: object = None,
+            shuffle: bool = True, class_weight: object = None, sample_weight: object = None,
+            show_accuracy: bool = False, y: object = None) -> History:
+        return super().fit(data, y, batch_size, nb_epoch, verbose, callbacks, validation_split, validation_data,
+                           shuffle, show_accuracy, class_weight, sample_weight)
+
+    def evaluate(self, data: object, batch_size: int = 128, verbose: int = 0, sample_weight: object = None,
+                 show_accuracy: bool = False, y: object = None) -> float | tuple[float, float]:
+        return super().evaluate(data, y, batch_size, show_accuracy, verbose, sample_weight)
 
 
 class Recursive(Model, loops.Recursive):
@@ -346,6 +430,48 @@ class Recurrent(Model, loops.Recurrent):
     """
 
 
+CLASSES = layer_utils.CLASSES | {cls.__name__: cls for cls in (Sequential, Graph, Recursive, Recurrent)}
+"""Every class that a configuration may name."""
+
+
+def model_from_json(json_string: str, custom_layers: Mapping[str, type[Layer]] | None = None) -> Model:
+    """The model that ``to_json`` wrote, here or in Keras 0.1.3, compiled where it was, with new weights.
+
+    Args:
+        json_string: the text, not the name of a file.
+        custom_layers: layer classes of your own by name.
+
+    Raises:
+        ConfigError: for text that is no JSON, another version, unknown keys or classes, or fields of a wrong type.
+        RecursiveError: a child of it, from the checks of layers and ``compile``.
+
+    >>> from recursive.layers.core import Dense
+    >>> model_from_json(Sequential([Dense(4, 6), Dense(2)]).to_json()).predict(np.ones((3, 4))).shape
+    (3, 2)
+    """
+    return saving.from_config(saving.parse_json(json_string), CLASSES | _checked_classes(custom_layers))
+
+
+def model_from_yaml(yaml_string: str, custom_layers: Mapping[str, type[Layer]] | None = None) -> Model:
+    """As ``model_from_json``, from YAML.
+
+    Raises:
+        MissingPackageError: without the extra ``yaml``.
+        RecursiveError: as ``model_from_json``.
+    """
+    return saving.from_config(saving.parse_yaml(yaml_string), CLASSES | _checked_classes(custom_layers))
+
+
+def _checked_classes(given: object) -> dict[str, type[Layer]]:
+    given = {} if given is None else given
+    if not isinstance(given, Mapping) or not all(isinstance(cls, type) and issubclass(cls, Layer)
+                                                 for cls in given.values()):
+        raise ConfigError.about("argument", "custom_layers", takes="a dict from names to layer classes",
+                                because="layers are made from them", got=repr(given),
+                                do="Say custom_layers={'Mine': Mine}.")
+    return dict(given)
+
+
 def _positive(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ConfigError.about("argument", name, takes="a whole number of 1 or more", because="it counts",
@@ -353,19 +479,16 @@ def _positive(name: str, value: object) -> int:
     return int(value)
 
 
+def _followed(show_accuracy: bool) -> tuple[str, ...]:
+    return ("loss", "acc") if show_accuracy else ("loss",)
+
+
 def _split(arrays: Arrays, share: float) -> tuple[Arrays, Arrays]:
     """The rows to learn from, and the last ``share`` of them, kept for validation; none where it is 0."""
-    if not 0 <= share < 1:
+    if isinstance(share, bool) or not isinstance(share, int | float | np.floating) or not 0 <= share < 1:
         raise ConfigError.about("argument", "validation_split", takes="a share of 0 or more and below 1",
                                 because="some rows must be left to learn from", got=repr(share), do="Say 0.1.")
     rows = data.check_rows(arrays)
     start = int(rows * (1 - share))
     first, last = np.arange(start), np.arange(start, rows)
     return data.take(arrays, first), data.take(arrays, last) if share else {}
-
-
-def _diverged(epoch: int, loss: float, nb_epoch: int, restored: str) -> DivergenceError:
-    return DivergenceError.about(
-        "model", "fit", takes="a loss that stays finite", because="its gradient moves the weights",
-        got=f"a loss of {loss}, or weights that are not finite, in epoch {epoch + 1} of {nb_epoch}",
-        do=f"Lower the learning rate, or set clipnorm; weights and optimizer are back at {restored}.")

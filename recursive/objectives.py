@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import registry
 from recursive.backend import floatX
+from recursive.errors import ShapeError
 
 
 def epsilon() -> float:
@@ -64,6 +66,42 @@ def poisson_loss(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariab
     """``mean(y_pred - y_true log y_pred)``."""
     return (y_pred - y_true * pt.log(y_pred + epsilon())).mean(axis=-1)
 
+
+def weighted_objective(fn: Callable) -> Callable:
+    """The mean of ``fn`` in which each row counts by its weight: ``sum(w fn(y_true, y_pred)) / sum(w)``.
+
+    What comes out is a function of ``(y_true, y_pred, weights, mask=None)``. Weights are ``(batch, 1)``, for sequences
+    ``(batch, time, 1)``. A row of weight 0 has no share in the value or the gradient, even where ``fn`` is not finite
+    there. A ``mask`` of ``(batch, time)`` takes steps out of the divisor alone, as in Keras 0.1. Where all weights are
+    0, the value is 0.
+
+    Raises:
+        ShapeError: where ``fn`` does not give one value a row.
+
+    Source: ``keras.models.weighted_objective`` of Keras 0.1.
+
+    >>> y_true, weights = pt.as_tensor_variable([[0.0], [0.0]]), pt.as_tensor_variable([[3.0], [1.0]])
+    >>> weighted_objective(mean_squared_error)(y_true, pt.as_tensor_variable([[1.0], [2.0]]), weights).eval().item()
+    1.75
+    """
+
+    def weighted(y_true: TensorVariable, y_pred: TensorVariable, weights: TensorVariable,
+                 mask: TensorVariable | None = None) -> TensorVariable:
+        shares = weights[..., 0]
+        counts = pt.neq(shares, 0)[..., np.newaxis]
+        values = fn(pt.switch(counts, y_true, HARMLESS), pt.switch(counts, y_pred, HARMLESS))
+        if values.ndim != shares.ndim:
+            raise ShapeError.about("loss", registry.name_of(fn), takes="one value a row",
+                                   because="each is multiplied by the weight of its row", got=f"{values.ndim} axes",
+                                   do="Leave out the mean over rows, or the weights.")
+        total = (shares if mask is None else shares * mask).sum()
+        return (shares * values).sum() / pt.switch(pt.eq(total, 0), 1.0, total)
+
+    return weighted
+
+
+HARMLESS = 0.5
+"""What stands for targets and predictions of weight 0: every objective and its gradient are finite there."""
 
 OBJECTIVES = {function.__name__: function for function in (
     mean_squared_error, mean_absolute_error, mean_absolute_percentage_error, mean_squared_logarithmic_error,

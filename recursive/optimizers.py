@@ -6,8 +6,10 @@ variables, made once and kept, so that a function which is compiled again goes o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
+from numbers import Real
 
 import numpy as np
 import pytensor
@@ -17,7 +19,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import registry
 from recursive.backend import shared
-from recursive.errors import ConfigError, nearest
+from recursive.errors import ConfigError, WeightsError, nearest
 
 Update = tuple[SharedVariable, TensorVariable]
 
@@ -32,13 +34,26 @@ class Optimizer:
     """
 
     def __init__(self, clipnorm: float = 0.0):
-        self.clipnorm = clipnorm
+        self.clipnorm = self._number("clipnorm", clipnorm)
         self.iterations = shared(0.0, "iterations")
         self.slots: dict[tuple[SharedVariable, str], SharedVariable] = {}
 
     def get_updates(self, params: Sequence[SharedVariable], constraints: Sequence[Callable],
                     loss: TensorVariable) -> list[Update]:
-        """The updates that one training step makes: the iteration count, then slots and value of each parameter."""
+        """The updates that one training step makes: the iteration count, then slots and value of each parameter.
+
+        Args:
+            params: what is learned.
+            constraints: for each of them, a function from its new value to the one it is given.
+            loss: one number.
+
+        Raises:
+            ConfigError: for another number of constraints than of parameters.
+        """
+        if len(constraints) != len(params):
+            raise ConfigError.about("optimizer", type(self).__name__, takes=f"{len(params)} constraints",
+                                    because="each parameter has one", got=str(len(constraints)),
+                                    do="Pass lambda p: p for those that are free.")
         updates = [(self.iterations, self.iterations + 1)]
         for param, gradient, constraint in zip(params, self.get_gradients(loss, params), constraints, strict=True):
             *slots, (_, value) = self.step(param, gradient)
@@ -64,6 +79,39 @@ class Optimizer:
             self.slots[param, name] = shared(np.zeros(param.get_value(borrow=True).shape), name)
         return self.slots[param, name]
 
+    def named_state(self, params: Mapping[str, SharedVariable]) -> dict[str, SharedVariable]:
+        """The iteration count and the slots of ``params``, by name; slots that are not there yet are made."""
+        for param in params.values():
+            list(self.step(param, pt.zeros_like(param)))
+        names = {param: name for name, param in params.items()}
+        slots = {f"{names[param]}.{slot}": value for (param, slot), value in self.slots.items() if param in names}
+        return {"iterations": self.iterations, **slots}
+
+    def get_state(self) -> list[np.ndarray]:
+        """Copies of the values of ``state``. Keras 0.1 gave the parameters among them."""
+        return [np.array(value.get_value()) for value in self.state]
+
+    def set_state(self, values: Sequence[np.ndarray]) -> None:
+        """Give ``state`` the values that ``get_state`` gave; nothing is changed unless all of them fit.
+
+        Raises:
+            WeightsError: for another number of arrays, or another shape. Slots are made by the first training step.
+        """
+        shapes = [value.get_value(borrow=True).shape for value in self.state]
+        if [np.shape(value) for value in values] != shapes:
+            raise WeightsError.about("optimizer", type(self).__name__, takes=f"arrays of the shapes {shapes}",
+                                     because="it remembers so much", got=f"{[np.shape(value) for value in values]}",
+                                     do="Use load_optimizer of a model, which makes its slots first.")
+        for variable, value in zip(self.state, values, strict=True):
+            variable.set_value(np.asarray(value, dtype=variable.dtype))
+
+    def _number(self, name: str, value: object) -> float:
+        """A setting as a float."""
+        if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
+            raise ConfigError.about("optimizer", type(self).__name__, takes=f"a finite number as {name}",
+                                    because="its rule computes with it", got=repr(value), do=f"Say {name}=0.01.")
+        return float(value)
+
     @property
     def state(self) -> list[SharedVariable]:
         """Everything that changes while training: the iteration count and all slots."""
@@ -85,8 +133,9 @@ class SGD(Optimizer):
     def __init__(self, lr: float = 0.01, momentum: float = 0.0, decay: float = 0.0, nesterov: bool = False,
                  clipnorm: float = 0.0):
         super().__init__(clipnorm)
-        self.lr = shared(lr, "lr")
-        self.momentum, self.decay, self.nesterov = momentum, decay, nesterov
+        self.lr = shared(self._number("lr", lr), "lr")
+        self.momentum, self.decay = self._number("momentum", momentum), self._number("decay", decay)
+        self.nesterov = bool(nesterov)
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
         descent = self.lr / (1.0 + self.decay * self.iterations) * gradient
@@ -101,8 +150,8 @@ class RMSprop(Optimizer):
 
     def __init__(self, lr: float = 0.001, rho: float = 0.9, epsilon: float = 1e-6, clipnorm: float = 0.0):
         super().__init__(clipnorm)
-        self.lr = shared(lr, "lr")
-        self.rho, self.epsilon = rho, epsilon
+        self.lr = shared(self._number("lr", lr), "lr")
+        self.rho, self.epsilon = self._number("rho", rho), self._number("epsilon", epsilon)
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
         squares = self.slot(param, "squares")
@@ -116,8 +165,8 @@ class Adagrad(Optimizer):
 
     def __init__(self, lr: float = 0.01, epsilon: float = 1e-6, clipnorm: float = 0.0):
         super().__init__(clipnorm)
-        self.lr = shared(lr, "lr")
-        self.epsilon = epsilon
+        self.lr = shared(self._number("lr", lr), "lr")
+        self.epsilon = self._number("epsilon", epsilon)
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
         squares = self.slot(param, "squares")
@@ -131,8 +180,8 @@ class Adadelta(Optimizer):
 
     def __init__(self, lr: float = 1.0, rho: float = 0.95, epsilon: float = 1e-6, clipnorm: float = 0.0):
         super().__init__(clipnorm)
-        self.lr = shared(lr, "lr")
-        self.rho, self.epsilon = rho, epsilon
+        self.lr = shared(self._number("lr", lr), "lr")
+        self.rho, self.epsilon = self._number("rho", rho), self._number("epsilon", epsilon)
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
         squares, deltas = self.slot(param, "squares"), self.slot(param, "deltas")
@@ -149,8 +198,9 @@ class Adam(Optimizer):
     def __init__(self, lr: float = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
                  clipnorm: float = 0.0):
         super().__init__(clipnorm)
-        self.lr = shared(lr, "lr")
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.lr = shared(self._number("lr", lr), "lr")
+        self.beta_1, self.beta_2 = self._number("beta_1", beta_1), self._number("beta_2", beta_2)
+        self.epsilon = self._number("epsilon", epsilon)
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
         time = self.iterations + 1
@@ -170,20 +220,30 @@ OPTIMIZERS = {cls.__name__.lower(): cls for cls in (SGD, RMSprop, Adagrad, Adade
 def get(identifier: str | Optimizer, kwargs: dict[str, object] | None = None) -> Optimizer:
     """The optimizer itself, or a new one of the class called ``identifier``, in any case of letters.
 
+    Args:
+        identifier: a name, or an Optimizer.
+        kwargs: settings of the new one.
+
     Raises:
         UnknownNameError: for an unknown name.
-        ConfigError: where the identifier is neither a name nor an Optimizer.
+        ConfigError: where the identifier is neither a name nor an Optimizer, or for settings that it has not.
 
-    >>> type(get("adam")).__name__
-    'Adam'
+    >>> get("sgd", {"momentum": 0.9}).momentum
+    0.9
     """
-    if isinstance(identifier, Optimizer):
+    if isinstance(identifier, Optimizer) and not kwargs:
         return identifier
     if not isinstance(identifier, str):
-        raise ConfigError.about("optimizer", str(identifier), takes="a name or an Optimizer",
+        raise ConfigError.about("optimizer", str(identifier), takes="a name or an Optimizer, and settings for a name",
                                 because="it keeps numbers beside the parameters", got=repr(identifier),
                                 do=nearest("", OPTIMIZERS))
-    return registry.lookup("optimizer", identifier.lower(), OPTIMIZERS)(**(kwargs or {}))
+    cls = registry.lookup("optimizer", identifier.lower(), OPTIMIZERS)
+    known = list(inspect.signature(cls).parameters)
+    for name in kwargs or {}:
+        if name not in known:
+            raise ConfigError.about("optimizer", cls.__name__, takes=f"the settings {', '.join(known)}",
+                                    because="its rule has these", got=repr(name), do=nearest(str(name), known))
+    return cls(**(kwargs or {}))
 
 
 def _norm(gradients: Sequence[TensorVariable]) -> TensorVariable:

@@ -46,6 +46,10 @@ class Bar:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the line."""
         self._bar.close()
 
     def advance(self, rows: int, logs: dict[str, float]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -24,30 +24,27 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
     A process that is killed leaves the old file or the new one, never half of one.
 
     Raises:
-        ConfigError: where the folder does not exist.
+        ConfigError: where the folder does not exist, or ``path`` is one.
     """
     path = Path(path).resolve()
+    if path.is_dir():
+        raise ConfigError.about("file", str(path), takes="the name of a file", because="it is written there",
+                                got="a folder", do="Add a name to it.")
     if not path.parent.is_dir():
         raise ConfigError.about("file", str(path), takes="a folder that exists", because="it is written there",
                                 got="none", do=f"Make {path.parent} first.")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
+    temporary = str(path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}"))
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    usual_mode = os.stat(temporary).st_mode
     try:
         write(temporary)
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
-        os.chmod(temporary, _usual_mode())
+        os.chmod(temporary, usual_mode)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
-
-
-def _usual_mode() -> int:
-    """The mode of a new file: a temporary one is made for its owner only."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def save_weights(path: str | Path, groups: Groups, overwrite: bool) -> None:
@@ -75,34 +72,44 @@ def load_weights(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]
                                  got="no such file", do="Look at the path again.")
     try:
         found = reader(path, groups)
+    except WeightsError:
+        raise
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError,
             safetensors.SafetensorError) as error:
         raise WeightsError.about("file", str(path), takes="a whole file of weights for this model",
                                  because="every parameter is read from it", got=f"one that cannot be read ({error})",
                                  do="Save it again from a model of the same declaration.") from error
     for group, arrays in groups.items():
-        _check(path, group, arrays, found[group])
+        for (name, array), value in zip(arrays.items(), found[group], strict=True):
+            _check_kind(path, name, array, value)
+            if not np.isfinite(value).all():
+                raise WeightsError.about("parameter", name, takes="finite numbers", because="it is computed with",
+                                         got=f"infinite ones, or none, in {path}",
+                                         do="Save it again from a model that has not diverged.")
     return found
 
 
-def _check(path: str | Path, group: str, expected: Mapping[str, np.ndarray], found: list[np.ndarray]) -> None:
-    if len(found) != len(expected):
+def _check_number(path: str | Path, group: str, expected: Mapping[str, np.ndarray], found: int) -> None:
+    if found != len(expected):
         raise WeightsError.about("file", str(path), takes=f"{len(expected)} arrays in {group}",
                                  because=f"the model has {', '.join(expected) or 'no parameters there'}",
-                                 got=str(len(found)), do="Load it into a model of the same declaration.")
-    for (name, array), value in zip(expected.items(), found, strict=True):
-        if value.dtype.kind not in "fiu":
-            raise WeightsError.about("parameter", name, takes="an array of numbers", because="it is computed with",
-                                     got=f"{value.dtype} in {path}", do="Save it again as float32 or float64.")
-        if value.shape != array.shape:
-            raise WeightsError.about("parameter", name, takes=f"an array of shape {array.shape}",
-                                     because="the model was declared with it", got=f"{value.shape} in {path}",
-                                     do="Load it into a model of the same declaration.")
+                                 got=str(found), do="Load it into a model of the same declaration.")
+
+
+def _check_kind(path: str | Path, name: str, expected: np.ndarray, found: np.ndarray | h5py.Dataset) -> None:
+    """Whether an array, or one that is still in its file, is of the kind and shape that is expected."""
+    if found.dtype.kind not in "fiu":
+        raise WeightsError.about("parameter", name, takes="an array of numbers", because="it is computed with",
+                                 got=f"{found.dtype} in {path}", do="Save it again as float32 or float64.")
+    if found.shape != expected.shape:
+        raise WeightsError.about("parameter", name, takes=f"an array of shape {expected.shape}",
+                                 because="the model was declared with it", got=f"{found.shape} in {path}",
+                                 do="Load it into a model of the same declaration.")
 
 
 def _write_h5(path: str, groups: Groups) -> None:
     with h5py.File(path, "w") as file:
-        if "graph" not in groups:
+        if any(group.startswith("layer_") for group in groups):
             file.attrs["nb_layers"] = len(groups)
         for group, arrays in groups.items():
             inside = file.create_group(group)
@@ -115,18 +122,22 @@ def _read_h5(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
     with h5py.File(path, "r") as file:
         if set(file) != set(groups):
             raise KeyError(f"its groups differ in {sorted(set(file) ^ set(groups))}")
-        return {group: list(_read_group(file[group], list(named))) for group, named in groups.items()}
+        return {group: list(_read_group(path, file[group], named)) for group, named in groups.items()}
 
 
-def _read_group(group: h5py.Group, names: list[str]) -> Iterator[np.ndarray]:
-    """The arrays of a group in their order; names are compared where the file has any, which 2015's had not."""
-    for index in range(int(group.attrs["nb_params"])):
+def _read_group(path: str | Path, group: h5py.Group, expected: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
+    """The arrays of a group in their order; names are compared where the file has any, which 2015's had not.
+
+    What a file says of its arrays is checked first: it may say more than there is room for.
+    """
+    _check_number(path, group.name, expected, int(group.attrs["nb_params"]))
+    for index, (name, array) in enumerate(expected.items()):
         dataset = group[f"param_{index}"]
-        if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
-            raise ValueError(f"param_{index} of {group.name} is no array of numbers")
-        name = _name_of(dataset)
-        if name is not None and index < len(names) and name != names[index]:
-            raise ValueError(f"param_{index} of {group.name} is {name}, not {names[index]}")
+        if not isinstance(dataset, h5py.Dataset):
+            raise ValueError(f"param_{index} of {group.name} is no array")
+        if _name_of(dataset) not in (None, name):
+            raise ValueError(f"param_{index} of {group.name} is {_name_of(dataset)}, not {name}")
+        _check_kind(path, name, array, dataset)
         yield dataset[()]
 
 
@@ -156,6 +167,9 @@ FORMATS = {".h5": (_write_h5, _read_h5), ".hdf5": (_write_h5, _read_h5),
 
 
 def _format(path: str | Path) -> tuple[Callable, Callable]:
+    if not isinstance(path, str | os.PathLike):
+        raise ConfigError.about("file", str(path), takes="a path", because="it is read or written there",
+                                got=type(path).__name__, do="Say weights.h5, for example.")
     suffix = Path(path).suffix
     if suffix not in FORMATS:
         raise ConfigError.about("file", str(path), takes=f"a suffix of {', '.join(FORMATS)}",

@@ -12,7 +12,7 @@ import pytensor
 import pytest
 
 from recursive import SGD, Activation, Adam, Dense, Dropout, Graph, Recursive, Sequential, SimpleRNN, errors
-from recursive.progress import Bar
+from recursive.callbacks import Callback
 from tests.cases import HIDDEN, IN, TIME
 
 RNG = np.random.RandomState(1)
@@ -95,6 +95,59 @@ def test_predicting_in_batches_equals_predicting_at_once():
     assert np.abs(chain.predict(X, batch_size=4) - chain.predict_on_batch(X)).max() < 1e-14
 
 
+@pytest.mark.parametrize("given", [[X], (X,), X.tolist(), {"input": X}])
+def test_one_input_may_come_as_a_list_of_one(given):
+    chain = model()
+    found = chain.predict(given)
+    assert np.array_equal(found["output"] if isinstance(found, dict) else found, chain.predict(X))
+    assert chain.test_on_batch([X], [Y]) == chain.test_on_batch(X, Y)
+    assert chain.predict([X[0]]).shape == (1, 1), "a list of rows is rows"
+
+
+def test_predict_takes_a_whole_number_of_rows_at_once():
+    with pytest.raises(errors.ConfigError, match="argument 'batch_size' takes a whole number of 1 or more"):
+        model().predict(X, batch_size=0)
+
+
+def test_classes_are_the_places_of_the_largest_values_or_above_a_half():
+    chain = model(loss="categorical_crossentropy", out=3, activation="softmax")
+    assert np.array_equal(chain.predict_classes(X, 4, 0), [np.argmax(row) for row in chain.predict(X)])
+    assert np.array_equal(chain.predict_proba(X, verbose=0), chain.predict(X))
+    binary = Sequential([vanilla(), Dense(HIDDEN, 1, activation="sigmoid")])
+    binary.compile("sgd", "binary_crossentropy", class_mode="binary")
+    assert binary.predict_classes(X, verbose=0).tolist() == [[int(value > 0.5)] for [value] in binary.predict(X)]
+
+
+@pytest.mark.parametrize("factor", [100.0, -100.0])
+def test_probabilities_that_are_none_are_warned_of(factor):
+    chain = Sequential([Dense(IN, 1, weights=[np.ones((IN, 1)), np.zeros(1)])])
+    with pytest.warns(UserWarning, match="no probabilities"):
+        chain.predict_proba(factor * np.ones((3, IN)), verbose=0)
+
+
+def test_evaluate_shows_a_bar_or_a_line(capsys):
+    loss = model().evaluate(X, Y, verbose=2)
+    assert capsys.readouterr() == (f"Evaluate loss={loss:.4f}\n", "")
+    model().evaluate(X, Y)
+    assert "Evaluate: 100%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("labels", [np.arange(11) % 3, np.arange(11)[:, np.newaxis] % 3])
+def test_classes_as_numbers_are_shown_the_way_to_rows(labels):
+    chain = model(loss="categorical_crossentropy", out=3, activation="softmax")
+    with pytest.raises(errors.ShapeError, match=r"target 'output' .* pass np\.eye\(3\)\[y\] in place of y"):
+        chain.fit(X, labels)
+    with pytest.raises(errors.ShapeError, match="mend the layer that computes the output"):
+        chain.fit(X, labels.ravel() + 0.5)
+
+
+def test_masked_values_are_not_computed_with():
+    holed = np.ma.array(X, mask=X > 2.0)
+    with pytest.raises(errors.DataError, match=r"input 'input' takes a value in every place, .* Call filled\(0\)"):
+        model().predict(holed)
+    assert np.isfinite(model().predict(np.ma.array(X))).all(), "nothing is masked"
+
+
 def test_a_model_that_was_not_compiled_predicts_but_does_not_learn():
     chain = Sequential([vanilla(), Dense(HIDDEN, 1)])
     assert chain.predict(X).shape == (11, 1)
@@ -152,8 +205,8 @@ def test_data_comes_as_a_dict_a_list_or_both():
     targets = {"right": RNG.normal(size=(7, 2)), "both": RNG.normal(size=(7, 2))}
     graph = two_way()
     graph.compile("sgd", {"right": "mse", "both": "mae"})
-    losses = [graph.test_on_batch({"a": a, "b": b, **targets}), graph.test_on_batch({"b": b, "a": a}, targets),
-              graph.test_on_batch([a, b], list(targets.values())), graph.test_on_batch((a, b), targets)]
+    losses = [graph.test_on_batch({"a": a, "b": b, **targets}), graph.test_on_batch({"b": b, "a": a}, y=targets),
+              graph.test_on_batch([a, b], y=list(targets.values())), graph.test_on_batch((a, b), y=targets)]
     predicted = graph.predict([a, b])
     expected = np.mean((predicted["right"] - targets["right"]) ** 2) + \
         np.mean(abs(predicted["both"] - targets["both"]))
@@ -217,7 +270,8 @@ def test_data_that_does_not_match_is_refused_before_anything_runs(x, y, error, w
     (("adam", None), errors.ConfigError, "an optimizer and a loss"),
     (("adam", {"outptu": "mse"}), errors.ConfigError, "each of the outputs output"),
     (("adam", "mse", "categoric"), errors.ConfigError, "Did you mean 'categorical'"),
-    (("adam", "mse", "categorical", "jaxx"), errors.BackendError, "Did you mean 'jax'"),
+    (("adam", "mse", "categorical", None, "jaxx"), errors.BackendError, "Did you mean 'jax'"),
+    (("adam", "mse", "categorical", "FAST_RUN"), errors.ConfigError, "no Theano any more; got .FAST_RUN.. Say b"),
     ((3, "mse"), errors.ConfigError, "a name or an Optimizer"),
 ])
 def test_what_cannot_be_compiled_is_told_at_once(arguments, error, words):
@@ -227,7 +281,9 @@ def test_what_cannot_be_compiled_is_told_at_once(arguments, error, words):
 
 @pytest.mark.parametrize("arguments", [{"batch_size": 0}, {"batch_size": 2.5}, {"validation_split": 1.0},
                                        {"nb_epoch": 0}, {"nb_epoch": 1.5}, {"validation_data": X},
-                                       {"validation_data": (X, Y, Y)}])
+                                       {"validation_data": (X, Y, Y, Y)},
+                                       {"validation_split": "a"}, {"validation_split": True}, {"validation_data": (X,)},
+                                       {"batch_size": "a"}])
 def test_fit_refuses_what_makes_no_batch(arguments):
     with pytest.raises(errors.ConfigError):
         model().fit(X, Y, verbose=0, **arguments)
@@ -333,24 +389,23 @@ def test_layers_that_do_not_fit_one_another_are_told_apart(second):
         Sequential([vanilla(), second]).predict(X)
 
 
-def test_ctrl_c_takes_effect_between_batches_and_leaves_a_usable_model(monkeypatch):
+def test_ctrl_c_takes_effect_between_batches_and_leaves_a_usable_model():
     chain = model("adam")
     seen = []
 
-    def press(self, rows, logs):
-        seen.append(rows)
-        if len(seen) == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+    class Press(Callback):
+        def on_batch_end(self, batch, logs=None):
+            seen.append(batch)
+            if len(seen) == 2:
+                os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(Bar, "advance", press)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     usual = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        chain.fit(X, Y, batch_size=4, nb_epoch=3, verbose=0)
+        chain.fit(X, Y, batch_size=4, nb_epoch=3, verbose=0, callbacks=[Press()])
     assert len(seen) == 2, "the batch under way was finished, and no other begun"
     assert signal.getsignal(signal.SIGINT) is usual
     assert chain.optimizer.iterations.get_value() == 2
-    monkeypatch.undo()
     assert np.isfinite(chain.fit(X, Y, nb_epoch=1, verbose=0).history["loss"][0])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from recursive import objectives
 from recursive.backend import evaluate
-from recursive.errors import UnknownNameError
+from recursive.errors import ShapeError, UnknownNameError
 
 EPSILON = 1e-9
 SHAPES = {"two axes": (3, 4), "three axes": (3, 5, 4)}
@@ -189,3 +189,59 @@ def test_function_is_taken_as_it_is():
 def test_unknown_loss_is_refused_and_the_nearest_offered():
     with pytest.raises(UnknownNameError, match=r"loss 'categorical_crossentopy' .* Did you mean 'categorical_cross"):
         objectives.get("categorical_crossentopy")
+
+
+# Weights
+
+
+def weighted_loop(t, p, w, mask, error):
+    """Row by row, those of weight 0 left out."""
+    total, shares = 0.0, 0.0
+    for place in np.ndindex(t.shape[:-1]):
+        if w[place][0] != 0:
+            total += w[place][0] * error(t[place], p[place])
+            shares += w[place][0] * (1.0 if mask is None else mask[place])
+    return total / shares
+
+
+def weighted(name, *arrays, wrt=None):
+    symbols = [pt.TensorType("float64", (None,) * array.ndim)() for array in arrays]
+    value = objectives.weighted_objective(objectives.get(name))(*symbols)
+    outputs = [value] if wrt is None else [value, pytensor.grad(value, symbols[wrt])]
+    return evaluate(outputs, dict(zip(symbols, arrays, strict=True)))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("name", FORMULAS)
+def test_weighted_objectives_are_means_by_weight(name, shape, masked):
+    rng = np.random.RandomState(4)
+    t, p = data_for(name, shape)
+    w = rng.choice([0.0, 0.5, 2.0], size=(*shape[:-1], 1))
+    w.flat[:2] = 0.0, 3.0
+    mask = rng.choice([0.0, 1.0], size=shape[:-1])
+    mask.flat[1] = 1.0
+    arrays = (t, p, w, mask) if masked else (t, p, w)
+    expected = weighted_loop(t, p, w, mask if masked else None, FORMULAS[name])
+    assert weighted(name, *arrays)[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_rows_of_weight_zero_have_no_share_even_where_they_are_not_finite():
+    t, p = np.array([[1.0, 2.0], [np.inf, 0.0], [np.nan, 1.0]]), np.array([[2.0, 4.0], [1.0, np.nan], [0.0, 0.0]])
+    value, gradient = weighted("mse", t, p, np.array([[2.0], [0.0], [0.0]]), wrt=1)
+    assert value == 2.5
+    assert gradient.tolist() == [[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]]
+
+
+def test_where_all_weights_are_zero_the_loss_and_its_gradient_are_zero():
+    value, gradient = weighted("mse", np.ones((3, 4)), np.zeros((3, 4)), np.zeros((3, 1)), wrt=1)
+    assert value == 0.0
+    assert not gradient.any()
+
+
+def test_an_objective_that_is_one_number_cannot_be_weighted():
+    with pytest.raises(ShapeError, match=r"loss 'whole' takes one value a row, .* got 0 axes"):
+        def whole(y_true, y_pred):
+            return (y_true - y_pred).sum()
+
+        objectives.weighted_objective(whole)(pt.matrix(), pt.matrix(), pt.matrix())

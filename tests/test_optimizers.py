@@ -247,7 +247,7 @@ def test_slots_do_not_see_the_constraint():
 
 def test_number_of_constraints_is_the_number_of_parameters():
     params = fresh_params()
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ConfigError, match="takes 2 constraints, because each parameter has one; got 1"):
         SGD().get_updates(params, [as_it_is], quadratic(params))
 
 

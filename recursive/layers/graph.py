@@ -221,9 +221,13 @@ class Graph(Layer):
         spec = find_input_dims(spec, self.nodes)
         waiting = self._draw_params(spec)
         self.shapes = infer(spec, self.nodes)
-        layers = (dataclasses.replace(node, layer=_layer_spec(self.nodes[node.name])) for node in spec.nodes)
-        self._spec = spec.replace(nodes=tuple(layers), outputs=self._spec.outputs)
+        self._spec = self._with_layers(spec.replace(outputs=self._spec.outputs))
         self._built_at = None if waiting else self.revision
+
+    def _with_layers(self, spec: GraphSpec) -> GraphSpec:
+        """The declaration with the configurations that the layers have now."""
+        return spec.replace(nodes=tuple(
+            dataclasses.replace(node, layer=_layer_spec(self.nodes[node.name])) for node in spec.nodes))
 
     def complete(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         self.build(input_shape)
@@ -363,7 +367,20 @@ class Graph(Layer):
         return self.spec.inputs[0]
 
     def get_config(self) -> dict[str, object]:
-        return {"name": type(self).__name__, "spec": self.spec.to_dict()}
+        return {"name": type(self).__name__, "spec": self._with_layers(self._spec).to_dict()}
+
+    @classmethod
+    def from_spec(cls, spec: GraphSpec, layers: Mapping[str, Layer]) -> Graph:
+        """The container of a whole declaration, with the layer of each node.
+
+        Raises:
+            RecursiveError: a child of it, where the declaration breaks a rule.
+        """
+        checks.check_whole(spec)
+        container = cls()
+        container.nodes = {node.name: layers[node.name] for node in spec.nodes}
+        container._change(spec)
+        return container
 
 
 def _outputs_of(layer: Layer) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Small helpers, in the rooms where Keras 0.1 had them."""

@@ -1,0 +1,249 @@
+"""Layers from their configurations: what ``get_config`` gave, made into the layer again.
+
+A configuration names a class and holds the arguments of its constructor; arguments that are configurations themselves
+(layers, regularizers, constraints) are made first. Classes come from a table: nothing in a file is ever run.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from recursive.errors import ConfigError, RecursiveError, nearest
+from recursive.layers import core, embeddings, recurrent
+from recursive.layers.core import Layer
+from recursive.layers.graph import Graph
+from recursive.spec.graph import GraphSpec
+
+Classes = Mapping[str, type]
+
+
+def classes_of(base: type, *modules: object) -> dict[str, type]:
+    """The subclasses of ``base`` that ``modules`` define, by name."""
+    return {name: thing for module in modules for name, thing in vars(module).items()
+            if inspect.isclass(thing) and issubclass(thing, base) and thing.__module__ == module.__name__}
+
+
+CLASSES = classes_of(Layer, core, embeddings, recurrent)
+"""What a configuration may name, but for the containers."""
+
+
+def layer_from_config(config: object, classes: Classes, shared: object = None) -> Layer:
+    """The layer that ``config`` describes, with new weights.
+
+    Args:
+        config: the name of a class, as ``name``, and arguments; or a Graph as Keras 0.1 wrote it.
+        classes: the classes that may be named.
+        shared: what :func:`shared_layers` gave: these places are given the same layer.
+
+    Raises:
+        ConfigError: for an unknown class, unknown or missing arguments, or arguments of a wrong type.
+        RecursiveError: a child of it, from the layer's own checks.
+
+    Source: ``keras.utils.layer_utils.container_from_config`` of Keras 0.1.
+
+    >>> layer_from_config({"name": "Dense", "input_dim": 4, "output_dim": 6}, CLASSES).W.type.shape
+    (4, 6)
+    """
+    shared = {} if shared is None else shared
+    check_keys("shared", shared, shared)
+    for path, first in shared.items():
+        if not isinstance(first, str):
+            raise _wrong_place(path, first)
+    reader = _Reader(classes, shared)
+    layer = reader.layer(config, "")
+    for path in set(shared) - set(reader.made):
+        raise _wrong_place(path, shared[path])
+    return layer
+
+
+class _Reader:
+    """Makes layers, and remembers each by its path, for the places that share it."""
+
+    def __init__(self, classes: Classes, shared: Mapping[str, str]):
+        self.classes = classes
+        self.shared = shared
+        self.made: dict[str, object] = {}
+
+    def layer(self, config: object, path: str) -> Layer:
+        layer = self.thing(config, path)
+        if not isinstance(layer, Layer):
+            raise ConfigError.about("config", type(layer).__name__, takes="a layer", because="one belongs there",
+                                    got=repr(config), do="Compare with what get_config() gives.")
+        return layer
+
+    def thing(self, config: object, path: str) -> object:
+        """What ``config`` describes; the one made before where the place at ``path`` shares it."""
+        if path in self.shared and self.shared[path] not in self.made:
+            raise _wrong_place(path, self.shared[path])
+        self.made[path] = self.made[self.shared[path]] if path in self.shared else self._new(config, path)
+        return self.made[path]
+
+    def _new(self, config: object, path: str) -> object:
+        name = config.get("name") if isinstance(config, Mapping) else None
+        if not isinstance(name, str):
+            raise ConfigError.about("config", "layer", takes="a mapping with a name", because="it names a class",
+                                    got=repr(config), do="Compare with what get_config() gives.")
+        if name not in self.classes:
+            raise ConfigError.about("layer", name, takes="a known class", because="it is made from its class",
+                                    got="an unknown name", do=f"{nearest(name, self.classes)} "
+                                    f"Pass a class of your own as custom_layers={{{name!r}: {name}}}.")
+        cls, arguments = self.classes[name], {key: value for key, value in config.items() if key != "name"}
+        if not issubclass(cls, Graph):
+            return self._called(cls, arguments, path)
+        return self._graph(cls, arguments, path) if "spec" in arguments else self._graph_of_2015(cls, arguments, path)
+
+    def _called(self, cls: type, arguments: Mapping[str, object], path: str) -> object:
+        parameters = inspect.signature(cls).parameters
+        if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
+            check_keys(cls.__name__, arguments, parameters)
+        made = {key: self._value(value, _join(path, key)) for key, value in arguments.items()}
+        with _worded(cls.__name__, arguments):
+            return cls(**made)
+
+    def _value(self, value: object, path: str) -> object:
+        if isinstance(value, Mapping) and "name" in value:
+            return self.thing(value, path)
+        if isinstance(value, list | tuple):
+            return [self._value(item, f"{path.removesuffix('layers')}layer_{index}")
+                    for index, item in enumerate(value)]
+        return value
+
+    def _graph(self, cls: type[Graph], config: Mapping[str, object], path: str) -> Graph:
+        check_keys(cls.__name__, config, ["spec"])
+        spec = GraphSpec.from_dict(config["spec"])
+        if spec.loop != cls.loop:
+            raise ConfigError.about("config", cls.__name__, takes=f"a spec with loop={cls.loop}",
+                                    because="the class says whether there is a loop", got=f"loop={spec.loop}",
+                                    do="Name the class that wrote it.")
+        layers = {node.name: self.layer({**node.layer.config, "name": node.layer.class_name}, _join(path, node.name))
+                  for node in spec.nodes}
+        return cls.from_spec(spec, layers)
+
+    def _graph_of_2015(self, cls: type[Graph], config: Mapping[str, object], path: str) -> Graph:
+        """As Keras 0.1 wrote it: the arguments of each ``add_`` in turn, and the layers beside them."""
+        check_keys(cls.__name__, config, [*KEYS_OF_2015, "input_order", "output_order", "nodes"])
+        layers = config.get("nodes", {})
+        check_keys("nodes", layers, layers)
+        inputs, nodes, outputs = (_items(config, key) for key in KEYS_OF_2015)
+        listed = [item.get("name") for item in outputs]
+        graph = cls()
+        for item in inputs:
+            with _worded("input_config", item):
+                graph.add_input(**item)
+        for item in nodes:
+            name, axis = item.get("name"), item.get("concat_axis", -1)
+            if name not in layers or axis not in (-1, 1):
+                raise ConfigError.about("node", str(name), takes="a layer in 'nodes', and concat_axis -1",
+                                        because="so nodes are joined here", got=f"concat_axis {axis}, and layers "
+                                        f"for {', '.join(map(repr, layers)) or 'none'}", do="Mend the file.")
+            shown = bool(item.get("create_output")) and name not in listed
+            arguments = {key: item[key] for key in ("input", "inputs", "merge_mode") if key in item}
+            with _worded("node_config", item):
+                graph.add_node(self.layer(layers[name], _join(path, name)), name, create_output=shown, **arguments)
+        for item in outputs:
+            with _worded("output_config", item):
+                graph.add_output(**item)
+        return graph
+
+
+READ_BY_2015 = ("name", "input", "inputs", "merge_mode")
+KEYS_OF_2015 = {"input_config": ("name", "ndim", "dtype"),
+                "node_config": (*READ_BY_2015, "create_output", "concat_axis"),
+                "output_config": READ_BY_2015}
+"""What the lists of a Graph of Keras 0.1 hold, in the order in which they are read."""
+
+
+def check_keys(name: str, config: object, known: Iterable[str]) -> None:
+    """Raise a ConfigError unless ``config`` is a mapping whose keys are all ``known``."""
+    if not isinstance(config, Mapping):
+        raise ConfigError.about("config", name, takes="a mapping", because="its fields are named", got=repr(config),
+                                do="Compare with what get_config() gives.")
+    for key in config:
+        if key not in known:
+            raise ConfigError.about("config", name, takes="known keys only", because="an unknown key would be lost",
+                                    got=repr(key), do=nearest(str(key), map(str, known)))
+
+
+def _items(config: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
+    items = config.get(key)
+    if not isinstance(items, list | tuple):
+        raise ConfigError.about("config", key, takes="a list", because="declarations have an order", got=repr(items),
+                                do="Write the file again.")
+    for item in items:
+        check_keys(key, item, KEYS_OF_2015[key])
+    return list(items)
+
+
+@contextmanager
+def _worded(name: str, arguments: Mapping[str, object]) -> Iterator[None]:
+    """Put into words what a constructor makes of missing arguments, or some of a wrong type."""
+    try:
+        yield
+    except RecursiveError:
+        raise
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
+        raise ConfigError.about("config", name, takes="the arguments of its class", because="it is made from them",
+                                got=f"{dict(arguments)!r} ({error})",
+                                do="Compare with what get_config() gives.") from error
+
+
+# Layers inside layers
+
+
+def walk(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
+    """Every layer inside, after its container, with its path: ``layer_0``, ``layer_0.node``, ..."""
+    for name, part in _parts(layer).items():
+        yield _join(path, name), part
+        yield from walk(part, _join(path, name))
+
+
+def _parts(layer: Layer) -> dict[str, Layer]:
+    """The layers directly inside: by the names of nodes, by their place in a list, or by the argument's name."""
+    if isinstance(layer, Graph):
+        return dict(layer.nodes)
+    arguments = {name: getattr(layer, name, None) for name in inspect.signature(type(layer)).parameters}
+    listed = {f"layer_{index}": part for index, part in enumerate(arguments.get("layers") or ())}
+    return listed | {name: value for name, value in arguments.items() if isinstance(value, Layer)}
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def check_plain(container: Layer) -> None:
+    """Raise a ConfigError where a layer inside cannot be written, as a Lambda cannot."""
+    for path, layer in walk(container):
+        if _parts(layer):
+            continue
+        try:
+            json.dumps(layer.get_config(), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ConfigError.about(
+                "layer", path, takes="a configuration of plain data, to be written",
+                because="a file must never hold code", got=f"{type(layer).__name__} ({error})",
+                do="Use a layer class of your own in place of a function.") from error
+
+
+def shared_layers(container: Layer) -> dict[str, str]:
+    """Where a layer stands a second time: that path, and the path of its first place.
+
+    >>> from recursive.layers.sequential import Sequential
+    >>> tied = core.Dense(4, 4)
+    >>> shared_layers(Sequential([tied, core.Activation("tanh"), tied]))
+    {'layer_2': 'layer_0'}
+    """
+    first: dict[int, str] = {}
+    found: dict[str, str] = {}
+    for path, layer in walk(container):
+        inside_a_second_place = any(path.startswith(f"{other}.") for other in found)
+        if not inside_a_second_place and first.setdefault(id(layer), path) != path:
+            found[path] = first[id(layer)]
+    return found
+
+
+def _wrong_place(path: object, first: object) -> ConfigError:
+    return ConfigError.about("config", "shared", takes="the path of a layer, and of an earlier one to stand there",
+                             because="they are the same layer", got=f"{path!r}: {first!r}", do="Write the file again.")

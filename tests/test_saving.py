@@ -1,0 +1,427 @@
+"""A model written as JSON or YAML, read again: the same declaration, the same outputs with the same weights."""
+
+import copy
+import inspect
+import json
+
+import numpy as np
+import pytest
+
+from recursive import (
+    SGD,
+    Activation,
+    Adam,
+    Dense,
+    Dropout,
+    Embedding,
+    Graph,
+    Lambda,
+    Layer,
+    Recursive,
+    Sequential,
+    SimpleRNN,
+    TimeDistributedDense,
+    errors,
+    model_from_json,
+    model_from_yaml,
+    models,
+    optimizers,
+    set_backend,
+)
+from recursive.errors import ConfigError, RecursiveError
+from recursive.layers.core import Identity
+from recursive.utils.layer_utils import CLASSES, layer_from_config, shared_layers
+from tests.cases import CASES, with_random_weights
+
+RNG = np.random.RandomState(8)
+ROWS, SEQUENCES, WORDS = RNG.normal(size=(3, 4)), RNG.normal(size=(3, 5, 4)), RNG.randint(9, size=(3, 5))
+
+EXAMPLES = {
+    "Activation": (lambda: Activation("hard_sigmoid"), ROWS),
+    "Dense": (lambda: Dense(4, 6, init="uniform", activation="tanh", bias=False, seed=3), ROWS),
+    "Dropout": (lambda: Dropout(0.25, seed=1), ROWS),
+    "Embedding": (lambda: Embedding(9, 6, init="normal", seed=2), WORDS),
+    "Identity": (Identity, ROWS),
+    "SimpleRNN": (lambda: SimpleRNN(4, 6, "uniform", "identity", "relu", None, 2, True), SEQUENCES),
+    "TimeDistributedDense": (lambda: TimeDistributedDense(4, 6, activation="sigmoid"), SEQUENCES),
+}
+"""Each public layer with arguments that are not its defaults, and what it reads."""
+BASES = {"Layer", "RecurrentLayer", "Lambda"}
+"""Bases, and what cannot be written."""
+
+
+def again(model, through="json", **options):
+    text = model.to_json() if through == "json" else model.to_yaml()
+    return (model_from_json if through == "json" else model_from_yaml)(text, **options)
+
+
+def assert_same(model, other, *inputs):
+    assert type(other) is type(model)
+    assert other.get_config() == model.get_config()
+    other.build()
+    other.set_weights(model.get_weights())
+    for given in inputs:
+        found, expected = other.predict(given), model.predict(given)
+        for one, two in zip(found.values(), expected.values(), strict=True) if isinstance(found, dict) else [
+                (found, expected)]:
+            assert np.array_equal(one, two)
+
+
+def test_every_public_layer_has_an_example():
+    assert set(EXAMPLES) == set(CLASSES) - BASES
+
+
+@pytest.mark.parametrize("through", ["json", "yaml"])
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_layer_comes_back(name, through):
+    make, given = EXAMPLES[name]
+    model = Sequential([make()])
+    model.predict(given)
+    found = again(model, through)
+    found.predict(given)
+    assert_same(model, found, given)
+    defaults = {key: each.default for key, each in inspect.signature(CLASSES[name]).parameters.items()}
+    config = model.layers[0].get_config()
+    changed = [key for key, value in config.items() if key in defaults and value != defaults[key]]
+    assert changed or name == "Identity"
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name != "merges"], ids=str)
+def test_every_network_comes_back(case):
+    rnn = with_random_weights(case.build())
+    assert_same(rnn, again(rnn), case.inputs(np.random.RandomState(3)))
+    declared = case.build()
+    assert again(declared).get_config() == declared.get_config(), "before its dims are known, too"
+
+
+@pytest.mark.parametrize("through", ["json", "yaml"])
+def test_containers_in_containers_come_back(through):
+    inner = Recursive(truncate_gradient=3, return_sequences=True)
+    inner.add_input("u", dim=4)
+    inner.add_state("h", dim=6)
+    inner.add_node(Sequential([Dense(10, 6), Activation("tanh")]), "rec", inputs=["u", "h"], return_state="h")
+    inner.add_output("y", inputs=["rec_tm2", "rec"], merge_mode="max")
+    graph = Graph()
+    graph.add_input("x", ndim=3, dim=4)
+    graph.add_node(inner, "loop", input="x")
+    graph.add_node(Sequential([TimeDistributedDense(6, 2), Activation("softmax")]), "out", input="loop",
+                   create_output=True)
+    model = Sequential([graph, Lambda(lambda x: x)])
+    model.layers.pop()
+    assert_same(model, again(model, through), SEQUENCES)
+
+
+def test_what_was_changed_in_a_layer_after_it_was_added_is_written():
+    graph = Graph()
+    graph.add_input("x", dim=4)
+    chain = Sequential([Dense(4, 6)])
+    graph.add_node(chain, "chain", input="x", create_output=True)
+    graph.build()
+    chain.add(Dense(6, 2))
+    assert_same(graph, again(graph), {"x": ROWS})
+
+
+# Shared layers
+
+
+def tied():
+    layer = Dense(4, 4, activation="tanh")
+    chain = Sequential([layer, Activation("relu")])
+    graph = Graph()
+    graph.add_input("x", dim=4)
+    graph.add_node(layer, "first", input="x")
+    graph.add_node(chain, "chain", input="first")
+    graph.add_node(Dense(4, 2), "own", input="chain")
+    graph.add_node(chain, "again", input="chain", create_output=True)
+    graph.add_output("o", input="own")
+    return Sequential([graph]), {"layer_0.chain.layer_0": "layer_0.first", "layer_0.again": "layer_0.chain"}
+
+
+def test_shared_layers_are_shared_again():
+    model, places = tied()
+    assert shared_layers(model) == places
+    found = again(model)
+    [graph] = found.layers
+    assert graph.nodes["chain"].layers[0] is graph.nodes["first"]
+    assert graph.nodes["again"] is graph.nodes["chain"]
+    assert len(found.params) == len(model.params) == 4
+    assert_same(model, found, ROWS)
+
+
+@pytest.mark.parametrize("places", [
+    {"layer_0.first": "layer_0.chain"}, {"layer_0.first": "layer_0"}, {"layer_0.chain.layer_0": "layer_0.chain"},
+    {"layer_0.nowhere": "layer_0.first"}, {"layer_0.own": "layer_0.nowhere"}, {"layer_0.first": "layer_0.first"},
+    {"": "layer_0"}, {"layer_0.own": ["layer_0.first"]}, ["layer_0.first"], {"layer_0.own": None}])
+def test_places_that_cannot_be_shared_are_refused(places):
+    config = json.loads(tied()[0].to_json()) | {"shared": places}
+    with pytest.raises(ConfigError, match="'shared' takes"):
+        model_from_json(json.dumps(config))
+
+
+# How it was compiled
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.5, 0.9, 0.1, True, 2.0), *(cls() for cls in
+                                       optimizers.OPTIMIZERS.values())], ids=lambda each: type(each).__name__)
+def test_optimizer_loss_and_class_mode_come_back(optimizer):
+    model = Sequential([Dense(4, 6)])
+    model.compile(optimizer, "mse", class_mode="binary")
+    found = again(model)
+    assert found.optimizer.get_config() == optimizer.get_config()
+    assert (found.loss, found.class_mode) == ("mse", "binary")
+    found.set_weights(model.get_weights())
+    target = RNG.normal(size=(3, 6))
+    assert [found.train_on_batch(ROWS, target) for _ in range(3)] == \
+        [model.train_on_batch(ROWS, target) for _ in range(3)]
+
+
+def test_a_loss_for_each_output_comes_back_and_a_model_that_was_not_compiled_is_not():
+    model, _ = tied()
+    assert again(model).loss is None
+    model.compile(Adam(), {"again": "mse", "o": models.objectives.hinge})
+    assert again(model).loss == {"again": "mse", "o": "hinge"}
+
+
+class Scaled(Layer):
+    """A layer as a user writes it."""
+
+    def __init__(self, factor=2.0):
+        super().__init__()
+        self.factor = factor
+
+    def call(self, x, train=False):
+        return self.factor * x
+
+    def get_config(self):
+        return {"name": "Scaled", "factor": self.factor}
+
+
+def test_a_layer_of_ones_own_is_read_where_it_is_passed():
+    model = Sequential([Dense(4, 6), Scaled(3.0)])
+    assert_same(model, again(model, custom_layers={"Scaled": Scaled}), ROWS)
+    assert_same(model, again(model, "yaml", custom_layers={"Scaled": Scaled}), ROWS)
+    with pytest.raises(ConfigError, match=r"layer 'Scaled' takes a known class, .* custom_layers=\{'Scaled': Scaled\}"):
+        again(model)
+    for wrong in ({"Scaled": Scaled()}, {"Scaled": dict}, [Scaled], "Scaled"):
+        with pytest.raises(ConfigError, match="'custom_layers' takes a dict from names to layer classes"):
+            again(model, custom_layers=wrong)
+
+
+# Refused when it is written
+
+
+def with_function():
+    inner = Graph()
+    inner.add_input("x", dim=4)
+    inner.add_node(Sequential([Dense(4, 6), Lambda(lambda x: x)]), "chain", input="x", create_output=True)
+    return Sequential([inner])
+
+
+@pytest.mark.parametrize(("model", "words"), [
+    (lambda: Sequential([Dense(4, 6), Lambda(lambda x: x)]), r"layer 'layer_1' takes a configuration of plain data"),
+    (lambda: Sequential([Dense(4, 6, activation=lambda x: x)]), r"layer 'layer_0' .* got Dense"),
+    (with_function, r"layer 'layer_0.chain.layer_1' .* got Lambda .* Use a layer class of your own"),
+])
+def test_functions_are_refused_when_the_model_is_written(model, words):
+    for write in (model().to_json, model().to_yaml):
+        with pytest.raises(ConfigError, match=words):
+            write()
+
+
+def test_a_loss_or_an_optimizer_of_ones_own_is_refused_when_the_model_is_written():
+    class Mine(SGD):
+        pass
+
+    model = Sequential([Dense(4, 6)])
+    model.compile("sgd", lambda y_true, y_pred: (y_true - y_pred) ** 2)
+    with pytest.raises(ConfigError, match="takes one of the library's, to be written"):
+        model.to_json()
+    model.compile(Mine(), "mse")
+    with pytest.raises(ConfigError, match="optimizer 'Mine' takes one of the library's"):
+        model.to_json()
+
+
+# Refused when it is read
+
+
+def config_of(model=None):
+    if model is None:
+        model = Sequential([Dense(4, 6), Activation("tanh")])
+        model.compile("sgd", "mse")
+    return json.loads(model.to_json())
+
+
+def changed(path, value):
+    def change():
+        config = config_of()
+        *parents, last = path
+        place = config
+        for key in parents:
+            place = place[key]
+        if value is KeyError:
+            del place[last]
+        else:
+            place[last] = value
+        return config
+    return change
+
+
+BAD = [
+    (changed(["version"], "0.0"), "version '0.1', or none"),
+    (changed(["name"], "Sequentail"), "Did you mean 'Sequential'"),
+    (changed(["name"], "Dense"), "the name of a model's class"),
+    (changed(["name"], 3), "the name of a model's class"),
+    (changed(["name"], KeyError), "the name of a model's class"),
+    (changed(["layes"], []), "got 'layes'. Did you mean 'layers'"),
+    (changed(["layers"], 3), "'Sequential' takes the arguments of its class"),
+    (changed(["layers"], "Dense"), "takes a layer"),
+    (changed(["layers", 0], "Dense"), "takes a layer"),
+    (changed(["layers", 0, "name"], "Dens"), "layer 'Dens' takes a known class, .* Did you mean 'Dense'"),
+    (changed(["layers", 0, "name"], "os.system"), "takes a known class"),
+    (changed(["layers", 0, "name"], "__import__"), "takes a known class"),
+    (changed(["layers", 0, "outptu_dim"], 3), "got 'outptu_dim'. Did you mean 'output_dim'"),
+    (changed(["layers", 0, "output_dim"], "3"), "output_dim that is a whole number"),
+    (changed(["layers", 0, "output_dim"], [3]), "output_dim that is a whole number"),
+    (changed(["layers", 0, "init"], "os.system"), "initialization 'os.system' takes a known name"),
+    (changed(["layers", 0, "seed"], "a"), "'Dense' takes the arguments of its class"),
+    (changed(["layers", 0], {"name": "Dropout"}), "'Dropout' takes the arguments of its class, .* missing"),
+    (changed(["layers", 0], {"name": "Dense", "output_dim": 0}), "a whole number of 1 or more"),
+    (changed(["layers", 0], {"name": "Lambda", "function": "print"}), "layer 'Lambda' takes a function"),
+    (changed(["optimizer"], "sgd"), "'optimizer' takes a mapping"),
+    (changed(["optimizer", "name"], "sdg"), "Did you mean 'sgd'"),
+    (changed(["optimizer", "name"], KeyError), "takes a name or an Optimizer"),
+    (changed(["optimizer", "lrr"], 3), "Did you mean 'lr'"),
+    (changed(["optimizer", "lr"], "a"), "lr"),
+    (changed(["loss"], "mes"), "Did you mean 'mse'"),
+    (changed(["loss"], KeyError), "an optimizer and a loss"),
+    (changed(["class_mode"], "categoric"), "Did you mean 'categorical'"),
+    (changed(["theano_mode"], "FAST_RUN"), "no Theano any more"),
+]
+
+
+@pytest.mark.parametrize(("config", "words"), BAD, ids=range(len(BAD)))
+def test_what_cannot_be_meant_is_refused(config, words):
+    with pytest.raises(RecursiveError, match=words):
+        model_from_json(json.dumps(config()))
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("", "plain JSON"), ("{", "plain JSON"), ("[1]", "'model' takes a mapping"), ("3", "takes a mapping"),
+    ('{"name": NaN}', "NaN is no number"), ("model.json", "not the file's name"), (3, "takes a text"),
+    ("[" * 100_000, "plain JSON")])
+def test_text_that_is_no_model_is_refused(text, words):
+    with pytest.raises(ConfigError, match=words):
+        model_from_json(text)
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("{", "plain YAML"), ("a: &a [1]\nb: *a", "refers to another place"), ("3", "takes a mapping"), (3, "takes a text"),
+    ("!!python/object/apply:os.system ['false']", "plain YAML"),
+    ("name: !!python/name:os.system", "plain YAML")])
+def test_yaml_that_is_no_model_is_refused_and_nothing_in_it_is_run(text, words):
+    with pytest.raises(ConfigError, match=words):
+        model_from_yaml(text)
+
+
+def places(config, path=()):
+    yield path
+    items = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
+    for key, value in items:
+        yield from places(value, (*path, key))
+
+
+def test_a_config_with_anything_anywhere_replaced_is_read_or_refused_in_words():
+    """Every place in a graph's and a chain's configuration, in turn, holds something else."""
+    rnn = CASES[-1].build()
+    rnn.compile("sgd", "mse")
+    for config in (config_of(), config_of(rnn), config_of(tied()[0])):
+        for path in list(places(config))[1:]:
+            for value in (None, "x", -1, 1.5, True, [], {}, [3], {"name": "Dense"}):
+                spoilt = copy.deepcopy(config)
+                place = spoilt
+                for key in path[:-1]:
+                    place = place[key]
+                place[path[-1]] = value
+                try:
+                    model_from_json(json.dumps(spoilt))
+                except RecursiveError:
+                    continue
+
+
+# Files of Keras 0.1.3
+
+SEQUENTIAL_OF_2015 = {
+    "name": "Sequential", "class_mode": "categorical", "theano_mode": None, "loss": "categorical_crossentropy",
+    "optimizer": {"name": "RMSprop", "lr": 0.01, "rho": 0.9, "epsilon": 1e-06},
+    "layers": [
+        {"name": "SimpleRNN", "input_dim": 4, "output_dim": 6, "init": "glorot_uniform", "inner_init": "orthogonal",
+         "activation": "sigmoid", "truncate_gradient": -1, "return_sequences": False},
+        {"name": "Dropout", "p": 0.5},
+        {"name": "Dense", "input_dim": 6, "output_dim": 2, "init": "glorot_uniform", "activation": "softmax"}]}
+GRAPH_OF_2015 = {
+    "name": "Graph", "theano_mode": None, "loss": {"out1": "mse", "out2": "mean_absolute_error"},
+    "optimizer": {"name": "SGD", "lr": 0.01, "momentum": 0.0, "decay": 0.0, "nesterov": False},
+    "input_config": [{"name": "input1", "ndim": 2, "dtype": "float"}, {"name": "input2", "ndim": 2, "dtype": "float"}],
+    "input_order": ["input1", "input2"],
+    "node_config": [
+        {"name": "dense1", "input": "input1", "inputs": [], "merge_mode": "concat"},
+        {"name": "dense2", "input": "input2", "inputs": [], "merge_mode": "concat"},
+        {"name": "out1", "input": None, "inputs": ["dense1", "dense2"], "merge_mode": "mul", "create_output": True,
+         "concat_axis": -1}],
+    "output_config": [
+        {"name": "out1", "input": "out1", "inputs": [], "merge_mode": "concat"},
+        {"name": "out2", "input": None, "inputs": ["dense1", "dense2"], "merge_mode": "sum"}],
+    "nodes": {"dense1": {"name": "Dense", "input_dim": 3, "output_dim": 4, "init": "glorot_uniform",
+                         "activation": "tanh"},
+              "dense2": {"name": "Dense", "input_dim": 5, "output_dim": 4, "init": "glorot_uniform",
+                         "activation": "sigmoid"},
+              "out1": {"name": "Dense", "input_dim": 4, "output_dim": 2, "init": "glorot_uniform",
+                       "activation": "linear"}}}
+
+
+def test_a_chain_of_keras_0_1_3_is_read_and_learns():
+    model = model_from_json(json.dumps(SEQUENTIAL_OF_2015))
+    assert [type(layer).__name__ for layer in model.layers] == ["SimpleRNN", "Dropout", "Dense"]
+    assert model.optimizer.get_config()["name"] == "RMSprop"
+    assert np.isfinite(model.train_on_batch(SEQUENCES, np.eye(2)[[0, 1, 1]]))
+    assert_same(model, again(model), SEQUENCES)
+
+
+def test_a_graph_of_keras_0_1_3_is_read_and_computes_what_it_says():
+    model = model_from_json(json.dumps(GRAPH_OF_2015))
+    assert model.output_names == ("out1", "out2")
+    a, b = RNG.normal(size=(3, 3)), RNG.normal(size=(3, 5))
+    W1, b1, W2, b2, W3, b3 = model.get_weights()
+    dense1, dense2 = np.tanh(a @ W1 + b1), 1 / (1 + np.exp(-(b @ W2 + b2)))
+    found = model.predict({"input1": a, "input2": b})
+    np.testing.assert_allclose(found["out1"], (dense1 * dense2) @ W3 + b3, atol=1e-14)
+    np.testing.assert_allclose(found["out2"], dense1 + dense2, atol=1e-14)
+    assert model.loss == {"out1": "mse", "out2": "mean_absolute_error"}
+    assert_same(model, again(model), {"input1": a, "input2": b})
+
+
+@pytest.mark.parametrize(("key", "value", "words"), [
+    ("node_config", 3, "'node_config' takes a list"),
+    ("input_config", [3], "'input_config' takes a mapping"),
+    ("input_config", [{"name": "x", "dmin": 2}], "got 'dmin'"),
+    ("input_config", [{"ndim": 2}], "'input_config' takes the arguments"),
+    ("nodes", {}, "node 'dense1' takes a layer in 'nodes'"),
+    ("output_config", [{"name": "o", "input": "nothing"}], "nothing"),
+    ("nodez", [], "Did you mean 'nodes'"),
+])
+def test_a_damaged_graph_of_keras_0_1_3_is_refused(key, value, words):
+    with pytest.raises(RecursiveError, match=words):
+        model_from_json(json.dumps(GRAPH_OF_2015 | {key: value}))
+
+
+def test_a_layer_alone_can_be_made_from_its_config():
+    assert layer_from_config(Dense(4, 6).get_config(), CLASSES).output_dim == 6
+    with pytest.raises(errors.ConfigError, match="takes a mapping with a name"):
+        layer_from_config(None, CLASSES)
+
+
+def test_the_backend_is_the_machines_business_and_not_in_the_file():
+    set_backend("python")
+    model = Sequential([Dense(4, 6)])
+    model.compile("sgd", "mse", backend="python")
+    assert "backend" not in json.loads(model.to_json())
