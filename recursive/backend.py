@@ -143,7 +143,8 @@ def _compiling(backend: str, floats: str) -> Iterator[Mode]:
     flags = {"python": {"cxx": "", "mode": "FAST_COMPILE", "linker": "py"}, "c": _openblas_flags()}
     with _running(backend, floats), pytensor.config.change_flags(**flags.get(backend, {})):
         mode = pytensor.compile.mode.JAX if backend == "jax" else Mode(*modes[backend])
-        yield mode.excluding(*WRONG_REWRITES, *(WRONG_ON_NUMBA if backend == "numba" and _version() < (3, 1, 1) else ()))
+        wrong = WRONG_ON_NUMBA if backend == "numba" and _version() < (3, 1, 1) else ()
+        yield mode.excluding(*WRONG_REWRITES, *wrong)
 
 
 @contextmanager

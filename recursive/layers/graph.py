@@ -42,6 +42,8 @@ class Graph(Layer):
 
     loop = False
     """Whether the nodes are one step of a loop over time."""
+    free = False
+    """Whether names may be used before they are declared."""
 
     def __init__(self):
         self.nodes: dict[str, Layer] = {}
@@ -376,10 +378,10 @@ class Graph(Layer):
         Raises:
             RecursiveError: a child of it, where the declaration breaks a rule.
         """
-        checks.check_whole(spec)
         container = cls()
         container.nodes = {node.name: layers[node.name] for node in spec.nodes}
         container._change(spec)
+        checks.check_whole(container.spec)
         return container
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, initializations
-from recursive.layers.core import linear_map
+from recursive.layers.core import check_dim, linear_map
 from recursive.layers.hand_loop import RecurrentLayer
+from recursive.layers.jzs import JZS1, JZS2, JZS3
 
-__all__ = ["GRU", "LSTM", "RecurrentLayer", "SimpleRNN"]
+__all__ = ["GRU", "JZS1", "JZS2", "JZS3", "LSTM", "RecurrentLayer", "SimpleDeepRNN", "SimpleRNN"]
 
 
 class SimpleRNN(RecurrentLayer):
@@ -41,6 +43,54 @@ class SimpleRNN(RecurrentLayer):
 
     def step(self, x: TensorVariable, h_tm1: TensorVariable, U: TensorVariable) -> tuple[TensorVariable]:
         return (self.activation(x + h_tm1.dot(U)),)
+
+
+class SimpleDeepRNN(RecurrentLayer):
+    """A look back of ``depth`` steps: ``h[t] = activation(x[t] @ W + b + sum of inner(h[t-k] @ U<k>))``.
+
+    k runs from 1 to ``depth``. What lies before the first step adds nothing to the sum, and with mask mode ``zero``
+    what was masked adds nothing either.
+
+    Args:
+        depth: how many steps it looks back.
+        inner_activation: of what each of them adds.
+
+    Source: ``keras.layers.recurrent.SimpleDeepRNN`` of Keras 0.1. There scan gave the step several taps of one state;
+    here every step back is a state of its own, so that masked steps can carry them all on.
+
+    >>> SimpleDeepRNN(4, 6, depth=2)(np.ones((3, 5, 4))).eval().shape
+    (3, 6)
+    """
+
+    def __init__(self, input_dim: int, output_dim: int, depth: int = 3, init: str = "glorot_uniform",
+                 inner_init: str = "orthogonal", activation: str = "sigmoid", inner_activation: str = "hard_sigmoid",
+                 weights: Sequence[np.ndarray] | None = None, truncate_gradient: int = -1,
+                 return_sequences: bool = False, mask_mode: str = "zero", name: str | None = None,
+                 seed: int | None = None):
+        self.depth = check_dim("SimpleDeepRNN", "depth", depth)
+        self.param_names = ("W", *(f"U{back}" for back in range(1, self.depth + 1)), "b")
+        super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
+                         return_sequences, mask_mode, name, seed)
+        self.inner_activation = activations.get(inner_activation)
+
+    @property
+    def state_dims(self) -> tuple[int, ...]:
+        """The values of the last ``depth`` steps, latest first, then for each whether there was such a step."""
+        return (self.output_dim,) * self.depth + (1,) * self.depth
+
+    def project(self, x: TensorVariable) -> list[TensorVariable]:
+        return [linear_map(x, self.W) + self.b]
+
+    def step(self, x: TensorVariable, *args: TensorVariable) -> tuple[TensorVariable, ...]:
+        past, there, U = (args[self.depth * part:self.depth * (part + 1)] for part in range(3))
+        added = [is_there * self.inner_activation(h.dot(U_k))
+                 for h, is_there, U_k in zip(past, there, U, strict=True)]
+        return (self.activation(x + sum(added)), *past[:-1], pt.ones_like(there[0]), *there[:-1])
+
+    def forget(self, past: Sequence[TensorVariable], valid: TensorVariable) -> list[TensorVariable]:
+        """As it was, but that the step before counts as none where it was masked."""
+        values, (latest, *there) = past[:self.depth], past[self.depth:]
+        return [*values, valid * latest, *there]
 
 
 class GRU(RecurrentLayer):

@@ -53,9 +53,6 @@ class Recursive(Graph):
 
     loop = True
 
-    free = False
-    """Whether names may be used before they are declared."""
-
     def __init__(self, truncate_gradient: int = -1, return_sequences: bool = False, n_steps: int | None = None,
                  until: str | None = None):
         super().__init__()

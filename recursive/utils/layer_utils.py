@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from recursive.errors import ConfigError, RecursiveError, nearest
-from recursive.layers import core, embeddings, recurrent
+from recursive.layers import cells, choice, core, embeddings, recurrent
 from recursive.layers.core import Layer
 from recursive.layers.graph import Graph
 from recursive.spec.graph import GraphSpec
@@ -26,7 +26,7 @@ def classes_of(base: type, *modules: object) -> dict[str, type]:
             if inspect.isclass(thing) and issubclass(thing, base) and thing.__module__ == module.__name__}
 
 
-CLASSES = classes_of(Layer, core, embeddings, recurrent)
+CLASSES = classes_of(Layer, core, embeddings, recurrent, cells, choice)
 """What a configuration may name, but for the containers."""
 
 
@@ -114,10 +114,10 @@ class _Reader:
     def _graph(self, cls: type[Graph], config: Mapping[str, object], path: str) -> Graph:
         check_keys(cls.__name__, config, ["spec"])
         spec = GraphSpec.from_dict(config["spec"])
-        if spec.loop != cls.loop:
-            raise ConfigError.about("config", cls.__name__, takes=f"a spec with loop={cls.loop}",
-                                    because="the class says whether there is a loop", got=f"loop={spec.loop}",
-                                    do="Name the class that wrote it.")
+        if (spec.loop, spec.free) != (cls.loop, cls.free):
+            raise ConfigError.about("config", cls.__name__, takes=f"a spec with loop={cls.loop}, free={cls.free}",
+                                    because="the class says whether there is a loop, and whether names are free",
+                                    got=f"loop={spec.loop}, free={spec.free}", do="Name the class that wrote it.")
         layers = {node.name: self.layer({**node.layer.config, "name": node.layer.class_name}, _join(path, node.name))
                   for node in spec.nodes}
         return cls.from_spec(spec, layers)

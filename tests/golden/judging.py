@@ -7,8 +7,6 @@ from recursive.conformance import case
 WAITING = {
     "stateful": "states do not go on from batch to batch yet",
     "graph/graph_join": "no merge mode hands a dict to its layer yet",
-    "layers/jzs": "JZS1 and JZS3 are not there yet",
-    "layers/simple_deep": "SimpleDeepRNN is not there yet",
     "objectives/weighted_objective": "weights do not enter losses yet",
     "optimizers/constraints_regularizers": "constraints and regularizers are not there yet",
     "recursive/probes": "no arrays: what the original said to unusual declarations, for the record",

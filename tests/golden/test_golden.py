@@ -44,7 +44,7 @@ def test_the_recurrent_container(golden):
     layers = layers_of(golden.about)
     rnn, every = (recursive_of(golden.about, layers, every) for every in (False, True))
     rnn.set_weights(list(golden.part("w__").values()))
-    inputs = {name: tensor(name, "float64", (None, None, x.shape[-1])) for name, x in golden.part("x__").items()}
+    inputs = {name: tensor(name, "float64", x.shape) for name, x in golden.part("x__").items()}
     found = {f"node__{name}": node for name, node in outputs_of(every, inputs).items()}
     for (kind, suffix), (rnn.return_sequences, rnn.truncate_gradient) in VARIANTS.items():
         outputs = outputs_of(rnn, inputs)
@@ -61,8 +61,10 @@ def test_the_recurrent_layers(golden):
     layer = getattr(recurrent, golden.about["layer"])(**golden.about["kwargs"])
     assert list(layer.named_params) == golden.about["param_order"]
     layer.set_weights(list(golden.part("w__").values()))
-    x, xm = (tensor(name, "float64", (None, None, layer.input_dim)) for name in ("x", "xm"))
-    ids = tensor("ids", "int32", (None, None))
+    if "Pmat" in golden.arrays:
+        layer.Pmat.set_value(golden.arrays["Pmat"])
+    x, xm = (tensor(name, "float64", golden.arrays[name].shape) for name in ("x", "xm"))
+    ids = tensor("ids", "int32", golden.arrays["emb_ids"].shape)
     found = {}
     for (kind, suffix), (layer.return_sequences, layer.truncate_gradient) in VARIANTS.items():
         found[f"out_{kind}"] = output = layer(x)

@@ -6,7 +6,7 @@ import numpy as np
 import pytensor
 import pytest
 
-from recursive import GRU, LSTM, Dense, Sequential, SimpleRNN
+from recursive import GRU, JZS1, JZS2, JZS3, LSTM, Dense, Sequential, SimpleDeepRNN, SimpleRNN
 from recursive.backend import evaluate
 from recursive.errors import ConfigError, ShapeError, UnknownNameError
 from recursive.layers import recurrent
@@ -50,14 +50,46 @@ def lstm(w, x, h, c):
     return hard_sigmoid(gate["o"]) * np.tanh(c), c
 
 
-LOOPS = {SimpleRNN: (simple_rnn, 1), GRU: (gru, 1), LSTM: (lstm, 2)}
+def simple_deep_rnn(w, x, *past):
+    """States: h one, two and three steps back, then 1 for each of them that there was."""
+    back, there = past[:3], past[3:]
+    z = x @ w["W"] + w["b"]
+    for k in range(3):
+        z = z + np.where(there[k] == 1, hard_sigmoid(back[k] @ w[f"U{k + 1}"]), 0)
+    return sigmoid(z), back[0], back[1], np.ones_like(there[0]), there[0], there[1]
+
+
+def jzs1(w, x, h):
+    update = sigmoid(x @ w["W_z"] + w["b_z"])
+    reset = sigmoid(x @ w["W_r"] + h @ w["U_r"] + w["b_r"])
+    proposed = np.tanh(np.tanh(x @ w["Pmat"]) + (reset * h) @ w["U_h"] + w["b_h"])
+    return (update * proposed + (1 - update) * h,)
+
+
+def jzs2(w, x, h):
+    update = sigmoid(x @ w["W_z"] + h @ w["U_z"] + w["b_z"])
+    reset = sigmoid(x @ w["Pmat"] + h @ w["U_r"] + w["b_r"])
+    proposed = np.tanh(x @ w["W_h"] + (reset * h) @ w["U_h"] + w["b_h"])
+    return (update * proposed + (1 - update) * h,)
+
+
+def jzs3(w, x, h):
+    update = sigmoid(x @ w["W_z"] + np.tanh(h) @ w["U_z"] + w["b_z"])
+    reset = sigmoid(x @ w["W_r"] + h @ w["U_r"] + w["b_r"])
+    proposed = np.tanh(x @ w["W_h"] + (reset * h) @ w["U_h"] + w["b_h"])
+    return (update * proposed + (1 - update) * h,)
+
+
+LOOPS = {SimpleRNN: (simple_rnn, 1), SimpleDeepRNN: (simple_deep_rnn, 6), GRU: (gru, 1), LSTM: (lstm, 2),
+         JZS1: (jzs1, 1), JZS2: (jzs2, 1), JZS3: (jzs3, 1)}
 """Every recurrent layer with its step and its number of states, for default activations."""
 
 
 def random_weights(layer, seed=7):
     rng = np.random.RandomState(seed)
     layer.set_weights([rng.normal(0, 0.7, w.shape) for w in layer.get_weights()])
-    return {name: param.get_value() for name, param in layer.named_params.items()}
+    fixed = {"Pmat": layer.Pmat.get_value()} if hasattr(layer, "Pmat") else {}
+    return {name: param.get_value() for name, param in layer.named_params.items()} | fixed
 
 
 def value(output):
@@ -90,7 +122,7 @@ def test_one_row_of_one_value_over_one_step_is_no_special_case(kind):
 
 @pytest.mark.parametrize("kind", LOOPS, ids=lambda kind: kind.__name__)
 def test_a_recurrent_layer_learns(kind):
-    model = Sequential([kind(IN, HIDDEN, return_sequences=True), kind(HIDDEN, 5), Dense(5, 2)])
+    model = Sequential([kind(IN, HIDDEN), Dense(HIDDEN, 2)])
     model.compile("adam", "mse")
     y = np.random.RandomState(1).normal(size=(BATCH, 2))
     before = model.test_on_batch(X, y)
@@ -113,6 +145,23 @@ def test_the_configuration_makes_the_layer_again(kind):
     again = kind(**config)
     assert again.get_config() == layer.get_config()
     assert all(np.array_equal(a, b) for a, b in zip(again.get_weights(), layer.get_weights(), strict=True))
+
+
+def test_the_fixed_projection_is_the_same_in_every_process_so_that_saved_weights_fit():
+    signs = JZS1(IN, HIDDEN).Pmat.get_value() * np.sqrt(IN)
+    assert set(np.round(np.unique(signs), 12)) == {-1.0, 1.0}
+    np.random.seed(1)
+    assert np.array_equal(JZS2(IN, HIDDEN).Pmat.get_value() * np.sqrt(IN), signs)
+    assert not np.array_equal(JZS1(IN, HIDDEN, seed=3).Pmat.get_value() * np.sqrt(IN), signs)
+    assert np.array_equal(JZS1(IN, IN).Pmat.get_value(), np.eye(IN))
+    assert "Pmat" not in JZS1(IN, HIDDEN).named_params
+
+
+def test_the_depth_is_how_far_a_simple_deep_rnn_looks_back():
+    layer = SimpleDeepRNN(IN, HIDDEN, depth=2)
+    assert list(layer.named_params) == ["W", "U1", "U2", "b"]
+    with pytest.raises(ShapeError, match="depth that is a whole number of 1 or more"):
+        SimpleDeepRNN(IN, HIDDEN, depth=0)
 
 
 def test_the_biases_of_forget_gates_start_at_one():
