@@ -28,6 +28,7 @@ from pytensor.gradient import undefined_grad
 from pytensor.graph.traversal import ancestors
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.op import Scan
+from pytensor.scan.utils import until as scan_until
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
@@ -295,7 +296,7 @@ def until(condition: TensorVariable) -> object:
         raise BackendError.about("backend", "jax", takes="loops of a known number of steps",
                                  because="it compiles for fixed shapes", got="a loop with until",
                                  do="Choose backend numba, c or python.")
-    return pytensor.scan.utils.until(condition)
+    return scan_until(condition)
 
 
 def check_until_gradient() -> None:

@@ -32,6 +32,8 @@ def by_name(kind: str, given: object, names: Sequence[str]) -> dict[str, object]
             raise DataError.about(kind, missing[0], takes="an array", because="it was declared",
                                   got="none", do=f"Pass a dict with {listed}.")
         return {name: given[name] for name in names}
+    if given is None and not names:
+        return {}
     values = given if isinstance(given, list | tuple) and len(names) > 1 else [given]
     if len(values) != len(names) or any(value is None for value in values):
         raise DataError.about(kind, ", ".join(names), takes=f"{len(names)} arrays", because=f"there are {listed}",
@@ -96,11 +98,13 @@ def check_shape(kind: str, argument: Argument, array: np.ndarray,
 
 
 def check_rows(arrays: Arrays) -> int:
-    """The number of rows that all arrays share.
+    """The number of rows that all arrays share; 1 where there are none, as for a loop without inputs.
 
     Raises:
         DataError: for numbers that differ, or 0.
     """
+    if not arrays:
+        return 1
     rows = {name: len(array) for name, array in arrays.items()}
     if len(set(rows.values())) != 1 or 0 in rows.values():
         raise DataError.about("data", " and ".join(rows), takes="arrays of one number of rows, 1 or more",

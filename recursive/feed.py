@@ -32,8 +32,8 @@ def _arrays(container: Layer, X: object) -> Arrays:
     for name, array in arrays.items():
         data.check_shape("input", arguments[name], array)
     data.check_rows(arrays)
-    if getattr(container, "loop", False):
-        backend.check_lengths({name: array.shape[1] for name, array in arrays.items()})
+    if sequences := getattr(container, "sequence_names", ()):
+        backend.check_lengths({name: arrays[name].shape[1] for name in sequences})
     return arrays
 
 

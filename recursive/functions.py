@@ -56,7 +56,7 @@ def trainer(container: Layer, losses: Mapping[str, Objective], class_mode: str, 
 def _outputs(container: Layer, inputs: list[TensorVariable], train: bool) -> dict[str, TensorVariable]:
     """Every output by name; inputs that follow those of the container are targets and weights, and left alone."""
     own = inputs[:len(container.arguments())]
-    found = container(own if len(own) > 1 else own[0], train=train)
+    found = container(own[0] if len(own) == 1 else own, train=train)
     return found if isinstance(found, Mapping) else {container.output_names[0]: found}
 
 

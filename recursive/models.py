@@ -180,10 +180,10 @@ class Model:
             bar.end(scores)
         return tuple(scores.values()) if show_accuracy else scores["loss"]
 
-    def predict(self, X: object, batch_size: int | None = 128, verbose: int = 0) -> np.ndarray | Arrays:
+    def predict(self, X: object = None, batch_size: int | None = 128, verbose: int = 0) -> np.ndarray | Arrays:
         """The outputs for ``X``: an array, or a dict by name for a dict of inputs or where there are several outputs.
 
-        ``batch_size=None`` takes all rows at once.
+        ``batch_size=None`` takes all rows at once. A loop without inputs takes no ``X``, and has one row.
 
         Raises:
             DataError, ShapeError, DtypeError: for data that does not match the declaration.

@@ -30,6 +30,7 @@ FLOORS = (
     ("layers.containers", "feed", "functions", "utils.layer_utils"),
     ("saving",),
     ("models",),
+    ("recipes",),
     ("demos",),
     ("cli",),
 )

@@ -30,7 +30,7 @@ Rows = tuple[tuple[int, int], ...]
 
 def select_rows(W: TensorVariable, rows: Rows | None) -> TensorVariable:
     """The rows of ``W`` in ``rows``, one below the other; all of them for None."""
-    if rows is None or rows == ((0, W.type.shape[0]),):
+    if rows is None:
         return W
     spans = [W[start:stop] for start, stop in rows]
     return spans[0] if len(spans) == 1 else pt.concatenate(spans, axis=0)

@@ -16,7 +16,7 @@ class ProductPart:
 
     draws = ()
 
-    def __init__(self, layer: Layer, rows: Rows):
+    def __init__(self, layer: Layer, rows: Rows | None):
         self.layer, self.rows = layer, rows
 
     def __call__(self, x: TensorVariable, train: bool = False) -> TensorVariable:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from recursive.spec.graph import LayerSpec, NodeSpec, PortSpec
-from recursive.spec.names import Ref
+from recursive.spec.names import Ref, split
 from recursive.spec.shapes import Shape
 
 PART = "Product"
@@ -22,6 +22,10 @@ REST = "Rest"
 """The class name of what stays in the loop of a layer whose product was split."""
 BEFORE = "before"
 """The port by which the rest reads the part that was computed before."""
+
+
+Span = tuple[int, int]
+"""Rows from the first to before the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ def moved(nodes: tuple[NodeSpec, ...], inputs: Iterable[str], remembered: Iterab
         if port is None:
             moves.inside.append(node)
         else:
-            part, rest = _split(node, port, layers[node.name].product.dim, outside, shapes)
+            part, rest = _split(node, port, layers[node.name].product, outside, shapes)
             moves.hoisted.append(part)
             moves.inside.append(rest)
     return moves
@@ -110,26 +114,59 @@ def _split_port(node: NodeSpec, product: Product | None, outside: set[Ref]) -> P
     return None
 
 
-def _split(node: NodeSpec, port: PortSpec, dim: int, outside: set[Ref],
+def _split(node: NodeSpec, port: PortSpec, product: Product, outside: set[Ref],
            shapes: Mapping[str, Shape]) -> tuple[NodeSpec, NodeSpec]:
     """The part of a node's product that is hoisted, and the rest of the node, which adds to it."""
     spans = list(zip(port.refs, _rows(port, shapes), strict=True))
     early = [(ref, rows) for ref, rows in spans if ref in outside]
     late = [(ref, rows) for ref, rows in spans if ref not in outside]
     name = f"{node.name}.{BEFORE}"
-    part = NodeSpec(name, _of(node, PART, early, dim=dim), (PortSpec("input", tuple(ref for ref, _ in early)),))
+    whole = None if not late else _joined(early)
+    part = NodeSpec(name, _of(node, PART, product, whole), (PortSpec("input", tuple(ref for ref, _ in early)),))
     kept = [PortSpec(port.name, tuple(ref for ref, _ in late))] if late else []
     others = [other for other in node.ports if other is not port]
-    rest = NodeSpec(node.name, _of(node, REST, late), (PortSpec(BEFORE, (Ref(name),)), *kept, *others), node.outputs)
-    return part, rest
+    ports = (PortSpec(BEFORE, (Ref(name),)), *kept, *others)
+    return part, NodeSpec(node.name, _of(node, REST, product, _joined(late)), ports, node.outputs)
 
 
-def _of(node: NodeSpec, class_name: str, spans: list[tuple[Ref, tuple[int, int]]], **config: object) -> LayerSpec:
-    rows = tuple(rows for _, rows in spans)
-    return LayerSpec(class_name, {"node": node.name, "layer": node.layer, "rows": rows, **config})
+def _joined(spans: list[tuple[Ref, Span]]) -> tuple[Span, ...]:
+    """The rows in ``spans``, neighbours in one."""
+    rows: list[Span] = []
+    for _, (start, stop) in spans:
+        if rows and rows[-1][1] == start:
+            rows[-1] = (rows[-1][0], stop)
+        else:
+            rows.append((start, stop))
+    return tuple(rows)
 
 
-def _rows(port: PortSpec, shapes: Mapping[str, Shape]) -> Iterator[tuple[int, int]]:
+def _of(node: NodeSpec, class_name: str, product: Product, rows: tuple[Span, ...] | None) -> LayerSpec:
+    """What a part runs: the layer, and which rows of its weights; None for all of them."""
+    return LayerSpec(class_name, {"node": node.name, "layer": node.layer, "product": product, "rows": rows})
+
+
+def is_part(node: NodeSpec) -> bool:
+    """Whether a node is one of the two that a layer was split into."""
+    return node.layer.class_name in (PART, REST)
+
+
+def params_of(node: NodeSpec, params: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The names of the parameters that a node needs; ``params`` names those of each node that was declared.
+
+    A part of a product needs the weights and the biases; the rest of the layer needs weights where it multiplies, and
+    whatever else the layer has.
+    """
+    if not is_part(node):
+        return params.get(node.name, ())
+    product, multiplies = node.layer.config["product"], bool(node.layer.config["rows"])
+    own = {name: split(name)[1] for name in params.get(node.layer.config["node"], ())}
+    if node.layer.class_name == PART:
+        return tuple(name for name, inner in own.items() if inner in product.weights + product.biases)
+    left_out = product.biases if multiplies else product.weights + product.biases
+    return tuple(name for name, inner in own.items() if inner not in left_out)
+
+
+def _rows(port: PortSpec, shapes: Mapping[str, Shape]) -> Iterator[Span]:
     """The rows of the weights that belong to each reference of a concat."""
     start = 0
     for ref in port.refs:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from recursive.spec.graph import GraphSpec, Initial, LayerSpec, NodeSpec, OutputSpec, PortSpec
 from recursive.spec.history import resolve, with_implicit_states
-from recursive.spec.moves import PART, REST, Movable, Moves, moved
-from recursive.spec.names import Ref, split
+from recursive.spec.moves import Movable, Moves, moved, params_of
+from recursive.spec.names import Ref
 from recursive.spec.order import ordered
 from recursive.spec.shapes import Shape
 
@@ -106,22 +106,8 @@ def plan(spec: GraphSpec, params: Names, draws: Names, layers: Mapping[str, Mova
     nodes = resolved(spec)
     inputs = [item.name for item in spec.inputs]
     moves = moved(nodes, inputs, [state.input for state in with_implicit_states(spec)], layers, shapes)
-    for node in moves.hoisted + moves.inside:
-        if node.layer.class_name in (PART, REST):
-            params = {**params, node.name: _params_of(node, params, layers)}
     read = {ref.name for node in moves.inside for ref in node.refs}
     return _placed(spec, moves, params, draws, read)
-
-
-def _params_of(node: NodeSpec, params: Names, layers: Mapping[str, Movable]) -> tuple[str, ...]:
-    """The parameters that a part of a split layer needs: weights where it multiplies, biases where it is first."""
-    whole = node.layer.config["node"]
-    product = layers[whole].product
-    first = node.layer.class_name == PART
-    needed = product.weights * bool(node.layer.config["rows"]) + product.biases * first
-    others = () if first else [name for name in params.get(whole, ())
-                               if split(name)[1] not in product.weights + product.biases]
-    return (*(name for name in params.get(whole, ()) if split(name)[1] in needed), *others)
 
 
 def _placed(spec: GraphSpec, moves: Moves, params: Names, draws: Names, read: set[str]) -> StepPlan:
@@ -146,7 +132,7 @@ def _placed(spec: GraphSpec, moves: Moves, params: Names, draws: Names, read: se
         recurrences=recurrences,
         collected=tuple(name for name in dict.fromkeys(wanted) if name in made),
         contexts=tuple(name for name in (*inputs, *hoisted) if name in steady),
-        constants=tuple(dict.fromkeys(name for node in moves.inside for name in params.get(node.name, ()))),
+        constants=tuple(dict.fromkeys(name for node in moves.inside for name in params_of(node, params))),
         nodes=tuple(moves.inside), hoisted=tuple(moves.hoisted), deferred=tuple(moves.deferred),
         steady=frozenset(steady))
 

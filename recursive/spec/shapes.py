@@ -108,7 +108,13 @@ def merged_shape(spec: GraphSpec, item: NodeSpec | OutputSpec, known: Mapping[st
     if read.merge_mode == "dot":
         _check_two(item, read)
         return (*certain[0][:-1], 1)
-    return tuple(next((size for size in sizes if size is not None), None) for sizes in zip(*certain, strict=True))
+    return tuple(_merged_size(sizes) for sizes in zip(*certain, strict=True))
+
+
+def _merged_size(sizes: tuple[int | None, ...]) -> int | None:
+    """The one size that is known, but for a 1 beside another, which one value a row multiplies."""
+    known = [size for size in sizes if size is not None]
+    return max(known) if len(known) == len(sizes) or set(known) - {1} else None
 
 
 def _shape_of(spec: GraphSpec, ref: Ref, known: Mapping[str, Shape | None]) -> Shape | None:
@@ -133,7 +139,10 @@ def _check_alike(item: NodeSpec | OutputSpec, read: PortSpec | OutputSpec, shape
             takes="inputs of two axes or more for merge_mode 'concat'", because="the last is joined",
             got=", ".join(f"{ref} {shape}" for ref, shape in zip(read.refs, shapes, strict=True)),
             do="Put an Embedding before it, or use sum.")
-    sizes = [{size for size in column if size} for column in zip(*(shape[axes] for shape in certain), strict=False)]
+    columns = list(zip(*(shape[axes] for shape in certain), strict=False))
+    sizes = [{size for size in column if size} for column in columns]
+    if read.merge_mode == "mul" and sizes:
+        sizes[-1] -= {1} if len(columns) > 1 else set()
     if len(ranks) > 1 or any(len(column) > 1 for column in sizes):
         listed = ", ".join(f"{ref} {shape}" for ref, shape in zip(read.refs, shapes, strict=True))
         raise MergeError.about(

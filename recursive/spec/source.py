@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Mapping
 
 from recursive.spec.graph import LayerSpec, NodeSpec, PortSpec
-from recursive.spec.moves import PART, REST
+from recursive.spec.moves import BEFORE, PART, is_part, params_of
 from recursive.spec.plan import StepPlan
 
 _ATOM = re.compile(r"\w+(\(.*\))?")
 
-Formula = Callable[[LayerSpec, str, Mapping[str, str]], str]
+Formula = Callable[..., str]
 
 
 def step_source(plan: StepPlan, params: Mapping[str, tuple[str, ...]]) -> str:
@@ -72,30 +72,24 @@ class _Words:
 
     def line(self, node: NodeSpec) -> str:
         """A node as the text of an assignment."""
-        held = {name: self.variables[name] for name in self.params.get(_maker(node), ())}
+        held = {name: self.variables[name] for name in params_of(node, self.params)}
         values = ", ".join(self.variables[name] for name in node.values)
         return f"{values} = {expression(node, held, self.variables)}"
 
 
-def _maker(node: NodeSpec) -> str:
-    """The node whose layer, or a part of it, this one runs."""
-    return str(node.layer.config["node"]) if node.layer.class_name in (PART, REST) else node.name
-
-
 def expression(node: NodeSpec, params: Mapping[str, str], variables: Mapping[str, str] | None = None) -> str:
     """What a node computes, as the text of an expression; ``params`` are the variables of its parameters by name."""
-    variables = variables or {}
-    if node.has_one_port:
-        inputs = merged(node.ports[0], variables)
-    else:
-        inputs = ", ".join(f"{port.name}={merged(port, variables)}" for port in node.ports)
+    reads = {port.name: merged(port, variables or {}) for port in node.ports}
     held = {name.rpartition(".")[2]: variable for name, variable in params.items()}
-    if node.layer.class_name == REST:
-        return _rest(node, held, variables)
-    formula = FORMULAS.get(node.layer.class_name)
-    if formula is None or not node.has_one_port:
-        return f"{node.layer.class_name}({', '.join([inputs, *params.values()])})"
-    return formula(node.layer, inputs, held)
+    layer = node.layer.config["layer"] if is_part(node) else node.layer
+    if layer.class_name in PRODUCTS:
+        return _product(node, layer, reads, held)
+    if layer.class_name in FORMULAS:
+        return FORMULAS[layer.class_name](layer, held, **reads)
+    method = ".transform_input" if node.layer.class_name == PART else ""
+    if node.has_one_port:
+        return f"{layer.class_name}{method}({', '.join([*reads.values(), *params.values()])})"
+    return f"{layer.class_name}({', '.join(f'{name}={text}' for name, text in (reads | held).items())})"
 
 
 def merged(port: PortSpec, variables: Mapping[str, str] | None = None) -> str:
@@ -107,61 +101,66 @@ def merged(port: PortSpec, variables: Mapping[str, str] | None = None) -> str:
         port.merge_mode, f"{port.merge_mode}([{', '.join(names)}])")
 
 
-def _dense(layer: LayerSpec, inputs: str, params: Mapping[str, str]) -> str:
-    inputs = inputs if _ATOM.fullmatch(inputs) else f"({inputs})"
-    product = f"{inputs} @ {params.get('W', 'W')}" + (f" + {params['b']}" if "b" in params else "")
-    return _activated(layer, product)
+def _product(node: NodeSpec, layer: LayerSpec, reads: Mapping[str, str], params: Mapping[str, str]) -> str:
+    """A sum of products and an activation, or, of a layer that was split, a part of it."""
+    W = _rows(node.layer.config["rows"], params["W"]) if is_part(node) and "W" in params else params.get("W", "W")
+    terms = [reads[BEFORE]] if BEFORE in reads else []
+    terms += [f"{_in_brackets(reads['input'])} @ {W}"] if "input" in reads else []
+    terms += [params["b"]] if "b" in params else []
+    terms += [f"{_in_brackets(reads['prev_hid'])} @ {params.get('U', 'U')}"] if "prev_hid" in reads else []
+    total = " + ".join(terms)
+    return total if node.layer.class_name == PART else _activated(layer, {}, total)
 
 
-def _rows(layer: LayerSpec, W: str) -> str:
-    """The rows of a matrix that a part of a product multiplies."""
-    spans = [f"{W}[{start}:{stop}]" for start, stop in layer.config["rows"]]
-    return spans[0] if len(spans) == 1 else f"concat([{', '.join(spans)}], axis=0)"
+def _in_brackets(text: str) -> str:
+    return text if _ATOM.fullmatch(text) else f"({text})"
 
 
-def _part(layer: LayerSpec, inputs: str, params: Mapping[str, str]) -> str:
-    whole = layer.config["layer"]
-    if whole.class_name not in PLAIN_PRODUCTS:
-        return f"{whole.class_name}.transform_input({', '.join([inputs, *params.values()])})"
-    return f"{inputs} @ {_rows(layer, params['W'])}" + (f" + {params['b']}" if "b" in params else "")
+def _rows(spans: tuple[tuple[int, int], ...] | None, W: str) -> str:
+    """The rows of a matrix that a part of a product multiplies; all of them for None."""
+    if spans is None:
+        return W
+    slices = [f"{W}[{start}:{stop}]" for start, stop in spans]
+    return slices[0] if len(slices) == 1 else f"concat([{', '.join(slices)}], axis=0)"
 
 
-def _rest(node: NodeSpec, params: Mapping[str, str], variables: Mapping[str, str]) -> str:
-    whole = node.layer.config["layer"]
-    before, *others = node.ports
-    first = merged(before, variables)
-    if whole.class_name not in PLAIN_PRODUCTS:
-        read = [f"{port.name}={merged(port, variables)}" for port in others]
-        return f"{whole.class_name}.finish({', '.join([first, *read, *params.values()])})"
-    later = [f"{merged(port, variables)} @ {_rows(node.layer, params['W'])}" for port in others]
-    return _activated(whole, " + ".join([first, *later]))
-
-
-PLAIN_PRODUCTS = ("Dense", "TimeDistributedDense")
-"""Layers that are an activation of one product."""
-
-
-def _activated(layer: LayerSpec, inputs: str, params: Mapping[str, str] | None = None) -> str:
+def _activated(layer: LayerSpec, params: Mapping[str, str], input: str) -> str:
     activation = layer.config.get("activation", "linear")
     name = getattr(activation, "__name__", activation)
     name = name if str(name).isidentifier() else "activation"
-    return inputs if name == "linear" else f"{name}({inputs})"
+    return input if name == "linear" else f"{name}({input})"
 
 
-def _embedding(layer: LayerSpec, inputs: str, params: Mapping[str, str]) -> str:
-    return f"{params.get('W', 'W')}[{inputs}]"
+def _embedding(layer: LayerSpec, params: Mapping[str, str], input: str) -> str:
+    return f"{params.get('W', 'W')}[{input}]"
 
 
-def _identity(layer: LayerSpec, inputs: str, params: Mapping[str, str]) -> str:
-    return inputs
+def _identity(layer: LayerSpec, params: Mapping[str, str], input: str) -> str:
+    return input
 
+
+def _blend(layer: LayerSpec, params: Mapping[str, str], gate: str, old: str, new: str) -> str:
+    gate = _in_brackets(gate)
+    return f"{gate} * {_in_brackets(old)} + (1 - {gate}) * {_in_brackets(new)}"
+
+
+def _switch(layer: LayerSpec, params: Mapping[str, str], condition: str, then: str, otherwise: str) -> str:
+    return f"where({condition}, {then}, {otherwise})"
+
+
+def _if_else(layer: LayerSpec, params: Mapping[str, str], condition: str, then: str, otherwise: str) -> str:
+    return f"{then} if {condition} else {otherwise}"
+
+
+PRODUCTS = ("Dense", "TimeDistributedDense", "RecurrentDense", "Gate")
+"""Layers that are an activation of ``input @ W + b``, and of ``prev_hid @ U`` where they have that port."""
 
 FORMULAS: dict[str, Formula] = {
-    "Dense": _dense,
-    "TimeDistributedDense": _dense,
     "Activation": _activated,
     "Embedding": _embedding,
     "Identity": _identity,
-    PART: _part,
+    "Blend": _blend,
+    "Switch": _switch,
+    "IfElse": _if_else,
 }
-"""How each layer is written; a layer that is not here is written as a call."""
+"""How other layers are written, port by port; a layer that is not here is written as a call."""
