@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recursive import Activation, Dense, Embedding, Lambda, Recursive, Sequential
+from tests.proposal import section
 
 BATCH, TIME, IN, HIDDEN = 3, 5, 4, 6
 
@@ -30,7 +31,7 @@ def with_random_weights(rnn, seed=7):
     """Give every parameter, biases too, values of its own, so that none can stand in for another."""
     rng = np.random.RandomState(seed)
     rnn.build()
-    rnn.set_weights([rng.normal(0, 0.5, w.shape) for w in rnn.get_weights()])
+    rnn.set_weights([rng.normal(0, min(0.5, 2 / np.sqrt(len(w))), w.shape) for w in rnn.get_weights()])
     return rnn
 
 
@@ -214,6 +215,156 @@ def words_loop(w, given):
     return {"rec": stack(out)}
 
 
+def hard_sigmoid(z):
+    return np.clip(0.2 * z + 0.5, 0, 1)
+
+
+def proposal(number, name):
+    """The container that a section of docs/proposal.md declares."""
+    def build():
+        found = section(number)[name]
+        found.return_sequences = True
+        return found
+    return build
+
+
+def his_vanilla_loop(w, given):
+    found = vanilla_loop(w, {"x": given["input"]})
+    return {"rec": found["rec"], "projection": found["i2h"]}
+
+
+def fed_by_name_loop(w, given):
+    return {"rec": vanilla_loop(w, {"x": given["input"]})["rec"]}
+
+
+def elanmart_loop(w, given):
+    h1 = h2 = y = np.zeros((BATCH, 256))
+    out = []
+    for t in range(TIME):
+        merged = np.concatenate([given["X"][:, t], y], 1)
+        h1 = sigmoid(merged @ w["h1.W"] + w["h1.b"] + h1 @ w["h1.U"])
+        h2 = sigmoid(h1 @ w["h2.W"] + w["h2.b"] + h2 @ w["h2.U"])
+        y = sigmoid(h2 @ w["y.W"] + w["y.b"] + y @ w["y.U"])
+        out.append(y)
+    return {"y": stack(out)}
+
+
+def gru_step(x, h, w, of, activation):
+    z = hard_sigmoid(x @ w[of["W_z"]] + w[of["b_z"]] + h @ w[of["U_z"]])
+    r = hard_sigmoid(x @ w[of["W_r"]] + w[of["b_r"]] + h @ w[of["U_r"]])
+    return z * h + (1 - z) * activation(x @ w[of["W_h"]] + w[of["b_h"]] + (r * h) @ w[of["U_h"]])
+
+
+def cells_loop(w, given):
+    h, g, c = np.zeros((BATCH, 6)), np.zeros((BATCH, 5)), np.zeros((BATCH, 5))
+    of = {f"{letter}_{gate}": f"gru.{letter}_{gate}" for letter in "WUb" for gate in "zrh"}
+    out = []
+    for t in range(TIME):
+        x = given["x"][:, t]
+        h = gru_step(x, h, w, of, sigmoid)
+        both = np.concatenate([x, h], 1)
+        i, f, o, new = (both @ w[f"lstm.W_{gate}"] + w[f"lstm.b_{gate}"] + g @ w[f"lstm.U_{gate}"] for gate in "ifoc")
+        c = hard_sigmoid(f) * c + hard_sigmoid(i) * np.tanh(new)
+        g = hard_sigmoid(o) * np.tanh(c)
+        out.append(g @ w["out.W"] + w["out.b"])
+    return {"out": stack(out)}
+
+
+def gates_loop(w, given):
+    nodes = {"z": "z", "r": "r", "h": "candidate"}
+    of = {f"{letter}_{gate}": f"{node}.{letter}" for letter in "WUb" for gate, node in nodes.items()}
+    h, out = np.zeros((BATCH, HIDDEN)), []
+    for t in range(TIME):
+        h = gru_step(given["x"][:, t], h, w, of, sigmoid)
+        out.append(h)
+    return {"h": stack(out)}
+
+
+def gated_feedback_loop(w, given):
+    h, out = [np.zeros((BATCH, HIDDEN))] * 3, []
+    for t in range(TIME):
+        new, below = [], given["x"][:, t]
+        for j in (1, 2, 3):
+            total = below @ w[f"up{j}.W"] + w[f"up{j}.b"]
+            for i in (1, 2, 3):
+                gate = sigmoid(np.concatenate([below, *h], 1) @ w[f"gate{i}to{j}.W"])
+                total = total + gate * (h[i - 1] @ w[f"back{i}to{j}.W"])
+            below = np.tanh(total)
+            new.append(below)
+        h = new
+        out.append(below)
+    return {"h3": stack(out)}
+
+
+def choices_loop(w, given):
+    h, rec, either = np.zeros((BATCH, IN)), [], []
+    for t in range(TIME):
+        x = given["x"][:, t]
+        h = np.where(x > 0, x, h)
+        rec.append(h)
+        either.append(h if x.sum() > 0 else x)
+    return {"rec": stack(rec), "either": stack(either)}
+
+
+def contexts():
+    """A context that every step sees, a projection of it, and a state that starts from numbers of its own."""
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_input("c", is_sequence=False, dim=2)
+    rnn.add_state("h", dim=HIDDEN, input="rec", initial=[[0.5] * HIDDEN, [1, 2, 3, 4, 5, 6]])
+    rnn.add_node(Dense(2, HIDDEN), "once", input="c")
+    rnn.add_node(Dense(IN + 2 + HIDDEN, HIDDEN), "all", inputs=["h", "x_tm1", "c"])
+    rnn.add_node(Activation("tanh"), "rec", inputs=["once", "all", "h_tm2"], merge_mode="sum", create_output=True)
+    rnn.add_output("same", inputs=["c", "once"])
+    rnn.add_output("late", inputs=["h_tm2", "c", "x"])
+    return rnn
+
+
+def contexts_loop(w, given):
+    c, zeros = given["c"], np.zeros((BATCH, IN))
+    h = [np.full((BATCH, HIDDEN), 0.5), np.tile(np.arange(1.0, 7), (BATCH, 1))]
+    rec, same, late = [], [], []
+    for t in range(TIME):
+        x, before = given["x"][:, t], given["x"][:, t - 1] if t else zeros
+        once = c @ w["once.W"] + w["once.b"]
+        late.append(np.concatenate([h[-2], c, x], 1))
+        h.append(np.tanh(once + np.concatenate([h[-1], before, c], 1) @ w["all.W"] + w["all.b"] + h[-2]))
+        rec.append(h[-1])
+        same.append(np.concatenate([c, once], 1))
+    return {"rec": stack(rec), "same": stack(same), "late": stack(late)}
+
+
+def moved():
+    """Nodes that leave the loop in every way: hoisted behind another, deferred behind another, a state fed by one."""
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_state("h", dim=HIDDEN, input="rec")
+    rnn.add_state("before", dim=2, input="low")
+    rnn.add_node(Dense(IN, 3, activation="tanh"), "early", input="x", create_output=True)
+    rnn.add_node(Dense(3, 2), "low", inputs=["early"])
+    rnn.add_node(Dense(3 + HIDDEN + 2, HIDDEN, activation="tanh"), "rec", inputs=["early", "h", "before"])
+    rnn.add_node(Dense(HIDDEN, 2), "deferred", input="rec")
+    rnn.add_node(Dense(2 + 3 + HIDDEN, 5), "last", inputs=["deferred", "early", "h_tm1"], create_output=True)
+    return rnn
+
+
+def moved_loop(w, given):
+    h, before, zeros = np.zeros((BATCH, HIDDEN)), np.zeros((BATCH, 2)), np.zeros((BATCH, HIDDEN))
+    early, last = [], []
+    for t in range(TIME):
+        early.append(np.tanh(given["x"][:, t] @ w["early.W"] + w["early.b"]))
+        past = h if t else zeros
+        h = np.tanh(np.concatenate([early[-1], h, before], 1) @ w["rec.W"] + w["rec.b"])
+        before = early[-1] @ w["low.W"] + w["low.b"]
+        deferred = h @ w["deferred.W"] + w["deferred.b"]
+        last.append(np.concatenate([deferred, early[-1], past], 1) @ w["last.W"] + w["last.b"])
+    return {"early": stack(early), "last": stack(last)}
+
+
+def input_only(rng):
+    return {"input": rng.normal(size=(BATCH, TIME, IN))}
+
+
 CASES = (
     Case("vanilla", vanilla, x_only, vanilla_loop),
     Case("crossed states", crossed_states, x_only, crossed_states_loop),
@@ -221,5 +372,14 @@ CASES = (
     Case("taps", taps, x_only, taps_loop),
     Case("merges", merges, lambda rng: {**x_only(rng), "u": rng.normal(size=(BATCH, TIME, 2))}, merges_loop),
     Case("dim one", dim_one, lambda rng: {"x": rng.normal(size=(BATCH, TIME, 1))}, dim_one_loop),
+    Case("contexts", contexts, lambda rng: {**x_only(rng), "c": rng.normal(size=(BATCH, 2))}, contexts_loop),
+    Case("moved", moved, x_only, moved_loop),
+    Case("proposal 1", proposal(1, "model"), input_only, his_vanilla_loop),
+    Case("proposal 2", proposal(2, "model"), input_only, fed_by_name_loop),
+    Case("proposal 5", proposal(5, "R"), lambda rng: {"X": rng.normal(size=(BATCH, TIME, IN))}, elanmart_loop),
+    Case("proposal 6", proposal(6, "model"), x_only, cells_loop),
+    Case("proposal 7", proposal(7, "gru"), x_only, gates_loop),
+    Case("proposal 8", proposal(8, "model"), x_only, gated_feedback_loop),
+    Case("proposal 9", proposal(9, "choose"), x_only, choices_loop),
     Case("words", words, lambda rng: {"word": rng.randint(9, size=(BATCH, TIME)).astype("int32")}, words_loop),
 )
