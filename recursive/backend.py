@@ -363,8 +363,18 @@ def length_message(names: str, got: str) -> str:
 
 def uniform(shape: Sequence[int | TensorVariable], seed: np.random.SeedSequence) -> TensorVariable:
     """Uniform values in [0, 1): other ones at each call of a Program, the same run for the same seed."""
+    return _drawn(pt.random.uniform, shape, seed)
+
+
+def normal(shape: Sequence[int | TensorVariable], seed: np.random.SeedSequence) -> TensorVariable:
+    """Standard normal values: other ones at each call of a Program, the same run for the same seed."""
+    return _drawn(pt.random.normal, shape, seed)
+
+
+def _drawn(distribution: Callable, shape: Sequence[int | TensorVariable],
+           seed: np.random.SeedSequence) -> TensorVariable:
     rng = pytensor.shared(np.random.default_rng(seed))
-    _, values = pt.random.uniform(size=tuple(shape), rng=rng, return_next_rng=True)
+    _, values = distribution(size=tuple(shape), rng=rng, return_next_rng=True)
     return values
 
 

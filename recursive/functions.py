@@ -11,6 +11,7 @@ from recursive.backend import Build
 from recursive.layers.core import Layer
 from recursive.objectives import weighted_objective
 from recursive.optimizers import Optimizer
+from recursive.regularizers import watching
 
 Objective = Callable[[TensorVariable, TensorVariable], TensorVariable]
 
@@ -43,11 +44,12 @@ def trainer(container: Layer, losses: Mapping[str, Objective], class_mode: str, 
     """As :func:`tester`, with one step of the optimizer as updates."""
 
     def build(inputs: list[TensorVariable]):
-        scores = _scores(container, inputs, losses, class_mode, train=True)
-        params, regularizers, constraints, updates = container.get_params()
-        loss = scores[0]
-        for regularizer in regularizers:
-            loss = regularizer(loss)
+        with watching():
+            scores = _scores(container, inputs, losses, class_mode, train=True)
+            params, regularizers, constraints, updates = container.get_params()
+            loss = scores[0]
+            for regularizer in regularizers:
+                loss = regularizer(loss)
         return scores, [*optimizer.get_updates(params, constraints, loss), *updates]
 
     return build

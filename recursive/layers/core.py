@@ -15,7 +15,7 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import activations, backend, initializations, registry
+from recursive import activations, backend, constraints, initializations, registry, regularizers
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
 from recursive.spec.moves import Product
@@ -43,6 +43,10 @@ def linear_map(x: TensorVariable, W: SharedVariable) -> TensorVariable:
         return x.dot(W)
     leading = [backend.size(x, axis) for axis in range(x.ndim - 1)]
     return x.reshape((-1, backend.size(W, 0))).dot(W).reshape((*leading, backend.size(W, 1)))
+
+
+Rule = str | Mapping | Callable | None
+"""A regularizer or a constraint: its name, its configuration, the thing itself, or none."""
 
 
 class Layer:
@@ -77,7 +81,10 @@ class Layer:
     product: Product | None = None
     """The product that the layer begins with, where it gives :meth:`transform_input` and :meth:`finish`."""
     draws: tuple[str, ...] = ()
-    """Names of the random draws that :meth:`call` takes while training; each is uniform in [0, 1)."""
+    """Names of the random draws that :meth:`call` takes while training; :meth:`draw` makes them."""
+    gathers: bool = False
+    """Whether training takes something from inside the layer (a penalty on its output, a running mean): a loop, which
+    hands out nothing but its results, refuses such a layer."""
     built: bool = True
     """Whether the parameters have their first values."""
     output_names: tuple[str, ...] = ("output",)
@@ -85,6 +92,8 @@ class Layer:
     revision: tuple = ()
     """Another one whenever the declaration inside changes, or a layer of it."""
     previous: Layer | None = None
+    activity_regularizer: regularizers.Regularizer | None = None
+    """The penalty on what the layer returns."""
 
     def __init__(self, name: str | None = None, seed: int | None = None):
         self.name = name
@@ -117,10 +126,12 @@ class Layer:
             shapes = x.type.shape
         if not self.built:
             self.build(shapes)
-        if mask is None:
-            return self.call(x, train=train, **draws)
         check_mask(self, mask)
-        return self.call_masked(x, pt.as_tensor_variable(mask), train=train, **draws)
+        output = self.call(x, train=train, **draws) if mask is None else \
+            self.call_masked(x, pt.as_tensor_variable(mask), train=train, **draws)
+        if train and self.activity_regularizer is not None:
+            regularizers.watch(self, output)
+        return output
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         """The formula of the layer."""
@@ -189,10 +200,25 @@ class Layer:
         names = {id(value): name for name, value in vars(self).items() if isinstance(value, SharedVariable)}
         return {names.get(id(param), f"param_{index}"): param for index, param in enumerate(self.params)}
 
+    def govern(self, **rules: object) -> None:
+        """Keep regularizers and constraints under the names where :meth:`get_params` looks for them.
+
+        Args:
+            rules: ``W_regularizer``, ``W_constraint`` for a parameter ``W``, and so on; ``activity_regularizer``.
+        """
+        for name, rule in rules.items():
+            setattr(self, name, (regularizers if name.endswith("_regularizer") else constraints).get(rule))
+        self.gathers = self.activity_regularizer is not None
+
     def get_params(self) -> tuple[list, list, list, list]:
         """Params, regularizers, constraints (one a parameter) and updates, as Keras 0.1's layers gave them."""
-        free = [activations.linear] * (len(self.params) - len(self.constraints))
-        return self.params, self.regularizers, [*self.constraints, *free], self.updates
+        named = self.named_params.items()
+        penalties = [rule.on(param) for name, param in named if (rule := getattr(self, f"{name}_regularizer", None))]
+        if self.activity_regularizer is not None:
+            penalties.append(self.activity_regularizer.on_activity_of(self))
+        rules = [getattr(self, f"{name}_constraint", None) or activations.linear for name, _ in named]
+        return (self.params, [*self.regularizers, *penalties],
+                [*self.constraints, *rules[len(self.constraints):]], self.updates)
 
     def get_weights(self) -> list[np.ndarray]:
         """Copies of the values of the parameters, in their order."""
@@ -326,12 +352,15 @@ class Dense(Layer):
         init: the initialization of ``W``; ``b`` starts at zero.
         activation: a name or a function of a tensor.
         weights: ``[W, b]`` to start from.
+        W_regularizer, b_regularizer: penalties on ``W`` and ``b``, by name or as made by ``regularizers``.
+        activity_regularizer: a penalty on the output.
+        W_constraint, b_constraint: what ``W`` and ``b`` are made to be after each training step.
         bias: False leaves ``b`` out.
         seed: seeds the first values.
 
     Raises:
         ShapeError: for dims that are not whole numbers of 1 or more.
-        UnknownNameError: for an unknown initialization or activation.
+        UnknownNameError: for an unknown initialization, activation, regularizer or constraint.
 
     Source: ``keras.layers.core.Dense`` of Keras 0.1; ``bias`` and ``seed`` are ours.
 
@@ -341,8 +370,11 @@ class Dense(Layer):
 
     def __init__(self, input_dim: int | None = None, output_dim: int | None = None, init: str = "glorot_uniform",
                  activation: str = "linear", weights: Sequence[np.ndarray] | None = None, name: str | None = None,
-                 bias: bool = True, seed: int | None = None):
+                 W_regularizer: Rule = None, b_regularizer: Rule = None, activity_regularizer: Rule = None,
+                 W_constraint: Rule = None, b_constraint: Rule = None, bias: bool = True, seed: int | None = None):
         super().__init__(name, seed)
+        self.govern(W_regularizer=W_regularizer, b_regularizer=b_regularizer,
+                    activity_regularizer=activity_regularizer, W_constraint=W_constraint, b_constraint=b_constraint)
         if output_dim is None:
             input_dim, output_dim = None, input_dim
         self.input_dim = check_dim("Dense", "input_dim", input_dim, optional=True)

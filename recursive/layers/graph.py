@@ -98,6 +98,10 @@ class Graph(Layer):
             raise NodeError.about("node", str(name), takes="a layer that does not hold this container",
                                   because="it would be a part of itself", got=type(layer).__name__,
                                   do="Use copy.deepcopy for a second one like it.")
+        if self.loop and _gathers(layer):
+            raise NodeError.about("node", str(name), takes="a layer without a penalty on its output or running means",
+                                  because="a loop hands out nothing but its results", got=type(layer).__name__,
+                                  do="Use it outside of the loop.")
         own_past = layer.own_past if self.loop else {}
         ports = read_ports(name, type(layer).__name__, layer.ports, own_past, input, inputs, merge_mode)
         spec = checks.declare(self._spec, NodeSpec(name, _layer_spec(layer), ports, _outputs_of(layer)))
@@ -401,10 +405,19 @@ def _last(item: InputSpec, shape: Shape | None) -> int | None:
     return shape[-1] if shape and has_dim and len(shape) == item.ndim else None
 
 
+def _parts(layer: Layer) -> list[Layer]:
+    """The layers that a layer is made of."""
+    return [*getattr(layer, "nodes", {}).values(), *getattr(layer, "layers", ())]
+
+
 def _holds(layer: Layer, container: Layer) -> bool:
     """Whether ``container`` is ``layer``, or somewhere inside it."""
-    parts = [*getattr(layer, "nodes", {}).values(), *getattr(layer, "layers", ())]
-    return layer is container or any(_holds(part, container) for part in parts)
+    return layer is container or any(_holds(part, container) for part in _parts(layer))
+
+
+def _gathers(layer: Layer) -> bool:
+    """Whether ``layer``, or one inside it, gives training more than its output."""
+    return layer.gathers or any(_gathers(part) for part in _parts(layer))
 
 
 def _check_input(item: InputSpec, value: TensorVariable) -> None:
