@@ -205,6 +205,17 @@ def test_the_objectives_and_their_gradients():
     judge(golden, {name: value for name, value in found.items() if not name.endswith("out")}, "gradient")
 
 
+def test_the_mean_by_weights_and_with_a_mask():
+    golden = single("objectives", "weighted_objective")
+    values = {name: tensor(name, str(array.dtype), array.shape) for name, array in golden.arrays.items()
+              if not name.startswith("weighted_")}
+    mean = objectives.weighted_objective(objectives.mean_squared_error)
+    found = {"weighted_mse": mean(values["y_true"], values["y_pred"], values["weights"])}
+    steps = values["y_true3"], values["y_pred3"], values["weights3"]
+    found |= {"weighted_mse3": mean(*steps), "weighted_mse3_mask": mean(*steps, values["mask3"])}
+    check(golden, found, {symbol: golden.arrays[name] for name, symbol in values.items()})
+
+
 # Optimizers
 
 @pytest.fixture(scope="module")
