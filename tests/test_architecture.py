@@ -26,7 +26,7 @@ FLOORS = (
     ("loop.unroll", "layers.embeddings", "layers.recurrent", "layers.parts", "layers.split", "layers.choice"),
     ("layers.cells",),
     ("layers.graph",),
-    ("layers.sequential", "layers.recursive"),
+    ("layers.sequential", "layers.composed", "layers.recursive"),
     ("layers.containers", "feed", "functions", "utils.layer_utils"),
     ("saving",),
     ("models",),

@@ -80,6 +80,8 @@ class Layer:
     """Whether each row of the output follows from the same row of the input: a loop can then be run in one call."""
     product: Product | None = None
     """The product that the layer begins with, where it gives :meth:`transform_input` and :meth:`finish`."""
+    keeps_axes: bool = True
+    """Whether the output has as many axes as the input, where the layer takes any number of them."""
     draws: tuple[str, ...] = ()
     """Names of the random draws that :meth:`call` takes while training; :meth:`draw` makes them."""
     gathers: bool = False

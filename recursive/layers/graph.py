@@ -407,7 +407,7 @@ def _last(item: InputSpec, shape: Shape | None) -> int | None:
 
 def _parts(layer: Layer) -> list[Layer]:
     """The layers that a layer is made of."""
-    return [*getattr(layer, "nodes", {}).values(), *getattr(layer, "layers", ())]
+    return [*getattr(layer, "nodes", {}).values(), *getattr(layer, "parts", {}).values()]
 
 
 def _holds(layer: Layer, container: Layer) -> bool:

@@ -26,6 +26,8 @@ class Reshape(Layer):
     (None, 2, 3)
     """
 
+    keeps_axes = False
+
     def __init__(self, *shape: int, dims: Sequence[int] | None = None, name: str | None = None):
         super().__init__(name)
         self.dims = tuple(check_dim("Reshape", "dim", dim) for dim in (shape if dims is None else dims))
@@ -83,6 +85,8 @@ class Flatten(Layer):
     >>> Flatten().get_output_shape_for((None, 5, 4))
     (None, 20)
     """
+
+    keeps_axes = False
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         values = math.prod([backend.size(x, axis) for axis in range(1, x.ndim)])
