@@ -16,6 +16,7 @@ _HOMES = {
     "Adam": "optimizers",
     "AutoEncoder": "layers.composed",
     "BackendError": "errors",
+    "BatchNormalization": "layers.normalization",
     "Blend": "layers.cells",
     "Callback": "callbacks",
     "Dense": "layers.core",

@@ -21,7 +21,7 @@ FLOORS = (
     ("activations", "initializations", "regularizers", "constraints", "merges", "objectives", "data"),
     ("loop.step", "loop.state", "optimizers", "row_weights", "training"),
     ("loop.outside", "layers.core"),
-    ("layers.hand_loop", "layers.advanced_activations", "layers.maxout", "layers.noise", "layers.shaping"),
+    ("layers.hand_loop", "layers.advanced_activations", "layers.maxout", "layers.noise", "layers.normalization", "layers.shaping"),
     ("layers.jzs",),
     ("loop.unroll", "layers.embeddings", "layers.recurrent", "layers.parts", "layers.split", "layers.choice"),
     ("layers.cells",),

@@ -202,6 +202,11 @@ class Layer:
         names = {id(value): name for name, value in vars(self).items() if isinstance(value, SharedVariable)}
         return {names.get(id(param), f"param_{index}"): param for index, param in enumerate(self.params)}
 
+    @property
+    def named_weights(self) -> dict[str, SharedVariable]:
+        """What a file of weights holds: the parameters, and what a layer keeps beside them that is not learned."""
+        return self.named_params
+
     def govern(self, **rules: object) -> None:
         """Keep regularizers and constraints under the names where :meth:`get_params` looks for them.
 
@@ -223,8 +228,8 @@ class Layer:
                 [*self.constraints, *rules[len(self.constraints):]], self.updates)
 
     def get_weights(self) -> list[np.ndarray]:
-        """Copies of the values of the parameters, in their order."""
-        return [np.array(param.get_value()) for param in self.params]
+        """Copies of the values of the parameters, in their order, and of what is kept beside them."""
+        return [np.array(weight.get_value()) for weight in self.named_weights.values()]
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Give the parameters new values; nothing is changed unless all of them fit.
@@ -232,18 +237,19 @@ class Layer:
         Raises:
             WeightsError: for another number of arrays, or another shape.
         """
-        if len(weights) != len(self.params):
-            raise WeightsError.about("layer", type(self).__name__, takes=f"{len(self.params)} arrays",
-                                     because=f"it has the parameters {list(self.named_params)}",
+        named = self.named_weights
+        if len(weights) != len(named):
+            raise WeightsError.about("layer", type(self).__name__, takes=f"{len(named)} arrays",
+                                     because=f"it has the parameters {list(named)}",
                                      got=f"{len(weights)}", do="Compare with get_weights().")
-        values = [np.asarray(value, dtype=param.dtype) for param, value in zip(self.params, weights, strict=True)]
-        for (name, param), value in zip(self.named_params.items(), values, strict=True):
+        values = [np.asarray(value, dtype=param.dtype) for param, value in zip(named.values(), weights, strict=True)]
+        for (name, param), value in zip(named.items(), values, strict=True):
             if value.shape != param.get_value(borrow=True).shape:
                 raise WeightsError.about(
                     "parameter", name, takes=f"an array of shape {param.get_value(borrow=True).shape}",
                     because=f"{type(self).__name__} was made with it", got=value.shape,
                     do="Compare with get_weights().")
-        for param, value in zip(self.params, values, strict=True):
+        for param, value in zip(named.values(), values, strict=True):
             param.set_value(value)
 
     def count_params(self) -> int:

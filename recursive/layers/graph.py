@@ -13,7 +13,7 @@ from recursive import backend
 from recursive.backend import Argument
 from recursive.errors import DataError, NodeError, ShapeError, nearest
 from recursive.layers.core import Identity, Layer, Tensors
-from recursive.layers.parts import collect_params, one_or_all, refuse_params, unique_params
+from recursive.layers.parts import collect_params, one_or_all, refuse_params, unique_params, unique_weights
 from recursive.loop.step import run
 from recursive.spec import checks
 from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec
@@ -190,6 +190,11 @@ class Graph(Layer):
     def named_params(self) -> dict[str, SharedVariable]:
         """The parameters as ``node.W``, ``node.b``, ..."""
         return unique_params(self.nodes)
+
+    @property
+    def named_weights(self) -> dict[str, SharedVariable]:
+        """The weights likewise: parameters, and what nodes keep beside them."""
+        return unique_weights(self.nodes)
 
     def get_params(self) -> tuple[list, list, list, list]:
         """Params, regularizers, constraints and updates of all nodes."""

@@ -25,14 +25,19 @@ def inside(values: Mapping[str, TensorVariable], part: str) -> dict[str, TensorV
 
 def unique_params(layers: Mapping[str, Layer]) -> dict[str, SharedVariable]:
     """Parameters as ``layer.param``; one that several layers hold is named after the first."""
-    found: dict[str, SharedVariable] = {}
-    seen = set()
-    for name, layer in layers.items():
-        for param_name, param in layer.named_params.items():
-            if id(param) not in seen:
-                seen.add(id(param))
-                found[f"{name}.{param_name}"] = param
-    return found
+    return _unique({f"{name}.{inner}": param for name, layer in layers.items()
+                    for inner, param in layer.named_params.items()})
+
+
+def unique_weights(layers: Mapping[str, Layer]) -> dict[str, SharedVariable]:
+    """Weights, likewise: parameters, and what layers keep beside them."""
+    return _unique({f"{name}.{inner}": weight for name, layer in layers.items()
+                    for inner, weight in layer.named_weights.items()})
+
+
+def _unique(named: Mapping[str, SharedVariable]) -> dict[str, SharedVariable]:
+    first = {id(variable): name for name, variable in reversed(named.items())}
+    return {name: variable for name, variable in named.items() if first[id(variable)] == name}
 
 
 def refuse_params(container: Layer, value: list[SharedVariable]) -> None:
@@ -85,6 +90,11 @@ class Composite(Layer):
     def named_params(self) -> dict[str, SharedVariable]:
         """The parameters by the names of the layer and in it."""
         return unique_params(self.parts)
+
+    @property
+    def named_weights(self) -> dict[str, SharedVariable]:
+        """The weights likewise."""
+        return unique_weights(self.parts)
 
     def get_params(self) -> tuple[list, list, list, list]:
         """Params, regularizers, constraints and updates of all layers."""

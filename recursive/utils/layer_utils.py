@@ -23,6 +23,7 @@ from recursive.layers import (
     jzs,
     maxout,
     noise,
+    normalization,
     recurrent,
     shaping,
 )
@@ -40,8 +41,8 @@ def classes_of(base: type, *modules: object) -> dict[str, type]:
 
 
 CLASSES = {
-    **classes_of(Layer, advanced_activations, cells, choice, composed, core, embeddings, jzs, maxout, noise, recurrent,
-                 shaping),
+    **classes_of(Layer, advanced_activations, cells, choice, composed, core, embeddings, jzs, maxout, noise,
+                 normalization, recurrent, shaping),
     **classes_of(regularizers.Regularizer, regularizers),
     **classes_of(constraints.Constraint, constraints),
 }

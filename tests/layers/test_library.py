@@ -1,6 +1,8 @@
 """The plain layers of Keras 0.1: each by a NumPy formula, in its declared shape, through JSON, and in float32."""
 
+import contextlib
 import json
+import pickle
 
 import numpy as np
 import pytensor
@@ -9,6 +11,7 @@ import pytest
 from recursive import (
     ActivityRegularization,
     AutoEncoder,
+    BatchNormalization,
     Dense,
     Dropout,
     Embedding,
@@ -31,7 +34,7 @@ from recursive import (
     model_from_json,
 )
 from recursive.backend import Argument, Program, evaluate
-from recursive.errors import ConfigError, MergeError, ShapeError
+from recursive.errors import ConfigError, MergeError, NodeError, ShapeError
 from recursive.layers.advanced_activations import ThresholdedReLu
 
 RNG = np.random.RandomState(0)
@@ -53,6 +56,10 @@ LAYERS = {
     "ThresholdedReLU": (lambda: ThresholdedReLU(0.5), KINKS, lambda w, x: np.where(x > 0.5, x, 0)),
     "GaussianNoise": (lambda: GaussianNoise(0.5, seed=1), X2, lambda w, x: x),
     "GaussianDropout": (lambda: GaussianDropout(0.5, seed=1), X2, lambda w, x: x),
+    "BatchNormalization": (lambda: BatchNormalization((5, 4)), X3,
+                           lambda w, x: w[0] * (x - w[2]) / (w[3] + 1e-6) + w[1]),
+    "BatchNormalization, mode 1": (lambda: BatchNormalization(4, mode=1), X2, lambda w, x: w[0] * (
+        x - x.mean(axis=-1, keepdims=True)) / (x.std(axis=-1, keepdims=True) + 1e-6) + w[1]),
     "AutoEncoder": (lambda: AutoEncoder(Dense(4, 2), Dense(2, 4)), X2,
                     lambda w, x: (x @ w[0] + w[1]) @ w[2] + w[3]),
     "its encoder": (lambda: AutoEncoder(Dense(4, 2), Dense(2, 4), False), X2, lambda w, x: x @ w[0] + w[1]),
@@ -64,7 +71,7 @@ def made(name):
     """The layer with random weights, its input, and what it should make of it."""
     make, x, formula = LAYERS[name]
     layer = make()
-    layer.set_weights([np.random.RandomState(5).normal(size=w.shape) for w in layer.get_weights()])
+    layer.set_weights([np.random.RandomState(5).uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
     return layer, x, formula(layer.get_weights(), x)
 
 
@@ -158,6 +165,53 @@ def test_noise_in_a_loop_is_another_at_every_step_and_has_a_gradient(layer):
     assert np.isfinite(rnn.train_on_batch({"x": X3, "noisy": X3, "out": X3}))
 
 
+# Batch normalization
+
+def test_training_normalizes_by_the_batch_and_keeps_running_means(tmp_path):
+    layer = BatchNormalization(4, momentum=0.8, epsilon=1e-3)
+    model = Sequential([layer])
+    model.compile("sgd", "mse")
+    gamma, beta, *_ = layer.get_weights()
+    mean, std = X2.mean(axis=0), np.sqrt(((X2 - X2.mean(axis=0))**2 + 1e-3).mean(axis=0))
+    loss = model.train_on_batch(X2, np.zeros((3, 4)))
+    assert abs(loss - ((gamma * (X2 - mean) / (std + 1e-3) + beta)**2).mean()) < 1e-15
+    found = layer.get_weights()
+    assert np.abs(found[2] - 0.2 * mean).max() < 1e-15 and np.abs(found[3] - (0.8 + 0.2 * std)).max() < 1e-15
+    model.train_on_batch(X2, np.zeros((3, 4)))
+    gamma, beta, running_mean, running_std = layer.get_weights()
+    assert np.abs(running_mean - (0.8 * 0.2 + 0.2) * mean).max() < 1e-15
+    expected = gamma * (X2 - running_mean) / (running_std + 1e-3) + beta
+    assert np.abs(model.predict(X2) - expected).max() < 1e-14
+    assert [w.shape for w in model.get_weights()] == [(4,)] * 4 and model.count_params() == 8
+    model.save_weights(tmp_path / "weights.safetensors")
+    again = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(again.predict(X2), model.predict(X2))
+    other = Sequential([BatchNormalization(4, momentum=0.8, epsilon=1e-3)])
+    other.load_weights(tmp_path / "weights.safetensors")
+    assert np.array_equal(other.predict(X2), model.predict(X2))
+
+
+def test_the_gradient_of_batch_normalization_goes_through_the_mean_and_the_deviation():
+    layer = BatchNormalization(4, weights=[np.ones(4), np.zeros(4), np.zeros(4), np.ones(4)])
+    x = pytensor.tensor.constant(X2)
+    share = np.random.RandomState(3).normal(size=X2.shape)
+    [gradient] = evaluate([pytensor.grad((layer(x, train=True) * share).sum(), x)], {})
+    for index in [(0, 0), (1, 2), (2, 3)]:
+        moved = np.zeros_like(X2)
+        moved[index] = 1e-6
+        high, low = ((share * (z - z.mean(axis=0)) / (np.sqrt(((z - z.mean(axis=0))**2 + 1e-6).mean(axis=0)) + 1e-6)).sum()
+                     for z in (X2 + moved, X2 - moved))
+        assert abs((high - low) / 2e-6 - gradient[index]) < 1e-6
+
+
+def test_running_means_in_a_loop_are_refused_and_normalization_of_rows_is_not():
+    for mode, expectation in ((0, pytest.raises(NodeError, match="running means")), (1, contextlib.nullcontext())):
+        rnn = Recursive()
+        rnn.add_input("x", dim=4)
+        with expectation:
+            rnn.add_node(BatchNormalization(4, mode=mode), "y", input="x")
+
+
 # Layers made of layers
 
 def branches(mode, **kwargs):
@@ -243,6 +297,8 @@ def test_a_reshape_in_front_leaves_the_number_of_axes_open():
     (lambda: Permute((1, 1)), ShapeError, "got .1, 1."),
     (lambda: RepeatVector(0), ShapeError, "whole number"),
     (lambda: MaxoutDense(4, 6, nb_feature=0), ShapeError, "nb_feature"),
+    (lambda: BatchNormalization(4, mode=2), ConfigError, "mode 0 or 1"),
+    (lambda: BatchNormalization(0), ShapeError, "input_shape"),
     (lambda: PReLU((0,)), ShapeError, "input_shape"),
     (lambda: GaussianNoise(-1), ConfigError, "sigma of 0 or more"),
     (lambda: GaussianDropout(1), ConfigError, "below 1"),
