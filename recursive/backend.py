@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 
 import numpy as np
@@ -214,11 +214,15 @@ Build = Callable[[list[TensorVariable]], tuple[list[TensorVariable], list[tuple[
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One input of a program: its name, dtype, and shape with None where any size will do."""
+    """One input of a program: its name, dtype, and shape with None where any size will do.
+
+    Whole numbers that number something run from 0 to one below ``limit``.
+    """
 
     name: str
     dtype: str
     shape: tuple[int | None, ...]
+    limit: int | None = field(default=None, repr=False)
 
 
 class Program:

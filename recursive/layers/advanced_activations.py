@@ -13,16 +13,25 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import initializations
+from recursive.activations import relu
 from recursive.backend import shared
-from recursive.layers.core import MaskedLayer, check_dim
+from recursive.layers.core import MaskedLayer, as_floats, check_dim
 
 
-def positive(x: TensorVariable) -> TensorVariable:
-    """``max(x, 0)``, with a gradient of 0.5 at 0 as in Keras 0.1."""
-    return (x + abs(x)) / 2
+class AdvancedActivation(MaskedLayer):
+    """The base: a function of every value by itself, in floats."""
+
+    rowwise = True
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        return self.activate(as_floats(x))
+
+    def activate(self, x: TensorVariable) -> TensorVariable:
+        """The function."""
+        raise NotImplementedError
 
 
-class LeakyReLU(MaskedLayer):
+class LeakyReLU(AdvancedActivation):
     """``x`` above 0, ``alpha * x`` below.
 
     Source: Maas et al., 2013.
@@ -31,20 +40,16 @@ class LeakyReLU(MaskedLayer):
     [[-1.0, 3.0]]
     """
 
-    rowwise = True
-
     def __init__(self, alpha: float = 0.3, name: str | None = None):
         super().__init__(name)
         self.alpha = alpha
 
-    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        return positive(x) - self.alpha * positive(-x)
+    def activate(self, x: TensorVariable) -> TensorVariable:
+        return relu(x) - self.alpha * relu(-x)
 
 
-class ShapedLayer(MaskedLayer):
+class ShapedActivation(AdvancedActivation):
     """The base of activations that learn a number for each value of a row."""
-
-    rowwise = True
 
     def __init__(self, input_shape: int | Sequence[int], name: str | None, seed: int | None = None):
         super().__init__(name, seed)
@@ -53,7 +58,7 @@ class ShapedLayer(MaskedLayer):
         self.input_dim, self.input_ndim = self.input_shape[-1], len(self.input_shape) + 1
 
 
-class PReLU(ShapedLayer):
+class PReLU(ShapedActivation):
     """``x`` above 0, ``alphas * x`` below; ``alphas`` of ``input_shape`` are learned.
 
     Args:
@@ -71,16 +76,16 @@ class PReLU(ShapedLayer):
                  weights: Sequence[np.ndarray] | None = None, name: str | None = None, seed: int | None = None):
         super().__init__(input_shape, name, seed)
         self.init = initializations.get(init)
-        self.alphas = self.init(self.input_shape, rng=self.rng)
+        self.alphas = initializations.first_values(self.init, self.input_shape, self.rng)
         self.params = [self.alphas]
         if weights is not None:
             self.set_weights(weights)
 
-    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        return positive(x) - self.alphas * positive(-x)
+    def activate(self, x: TensorVariable) -> TensorVariable:
+        return relu(x) - self.alphas * relu(-x)
 
 
-class ParametricSoftplus(ShapedLayer):
+class ParametricSoftplus(ShapedActivation):
     """``alphas * log(1 + exp(betas * x))``; both, of ``input_shape``, are learned.
 
     Args:
@@ -101,11 +106,11 @@ class ParametricSoftplus(ShapedLayer):
         if weights is not None:
             self.set_weights(weights)
 
-    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+    def activate(self, x: TensorVariable) -> TensorVariable:
         return pt.softplus(self.betas * x) * self.alphas
 
 
-class ThresholdedLinear(MaskedLayer):
+class ThresholdedLinear(AdvancedActivation):
     """``x`` where ``|x|`` is ``theta`` or more, else 0.
 
     Source: Konda, Memisevic and Krueger, 2014.
@@ -114,17 +119,15 @@ class ThresholdedLinear(MaskedLayer):
     [[-2.0, 0.0, 1.0]]
     """
 
-    rowwise = True
-
     def __init__(self, theta: float = 1.0, name: str | None = None):
         super().__init__(name)
         self.theta = theta
 
-    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+    def activate(self, x: TensorVariable) -> TensorVariable:
         return pt.switch(abs(x) < self.theta, pt.zeros_like(x), x)
 
 
-class ThresholdedReLU(MaskedLayer):
+class ThresholdedReLU(AdvancedActivation):
     """``x`` above ``theta``, else 0. Keras 0.1 wrote it ``ThresholdedReLu``, which works too.
 
     Source: Konda, Memisevic and Krueger, 2014.
@@ -133,13 +136,11 @@ class ThresholdedReLU(MaskedLayer):
     [[0.0, 0.0, 1.5]]
     """
 
-    rowwise = True
-
     def __init__(self, theta: float = 1.0, name: str | None = None):
         super().__init__(name)
         self.theta = theta
 
-    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+    def activate(self, x: TensorVariable) -> TensorVariable:
         return pt.switch(x > self.theta, x, pt.zeros_like(x))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from pytensor.tensor.variable import TensorVariable
@@ -62,7 +63,7 @@ class Merge(Composite):
 
     def arguments(self) -> list[Argument]:
         """The inputs of all branches, in their order."""
-        return [Argument(name, argument.dtype, argument.shape)
+        return [replace(argument, name=name)
                 for index, layer in enumerate(self.layers)
                 for name, argument in _named(index, layer.arguments()).items()]
 

@@ -36,9 +36,14 @@ def select_rows(W: TensorVariable, rows: Rows | None) -> TensorVariable:
     return spans[0] if len(spans) == 1 else pt.concatenate(spans, axis=0)
 
 
+def as_floats(x: TensorVariable) -> TensorVariable:
+    """``x``, whole numbers and bools in floatX: PyTensor would make most of them float64."""
+    return x if x.dtype.startswith("float") else x.astype(backend.floatX())
+
+
 def linear_map(x: TensorVariable, W: SharedVariable) -> TensorVariable:
     """``x @ W`` over the last axis of ``x``, as one product of two matrices whatever the number of axes."""
-    x = x if x.dtype.startswith("float") else x.astype(backend.floatX())
+    x = as_floats(x)
     if x.ndim == 2:
         return x.dot(W)
     leading = [backend.size(x, axis) for axis in range(x.ndim - 1)]
@@ -72,6 +77,8 @@ class Layer:
     input_dtype: str = "float"
     input_dim: int | None = None
     """The size of the input's last axis; None while it is not known, or where any will do."""
+    limit: int | None = None
+    """What the whole numbers of the input are below, where they number something."""
     ports: tuple[str, ...] = ("input",)
     """The names of the inputs, where there are several: the layer is then called with a dict by these."""
     own_past: Mapping[str, str] = MappingProxyType({})
@@ -281,7 +288,7 @@ class Layer:
         """What a program that runs this layer is given."""
         ndim = 2 if self.input_ndim is None else self.input_ndim
         shape = (None,) * (ndim - 1) + (self.input_dim if self.input_dtype == "float" else None,)
-        return [Argument("input", backend.dtype_of(self.input_dtype), shape)]
+        return [Argument("input", backend.dtype_of(self.input_dtype), shape, self.limit)]
 
     @property
     def input(self) -> TensorVariable:
@@ -403,7 +410,7 @@ class Dense(Layer):
         if self.built:
             return
         self.input_dim = check_dim("Dense", "input_dim", input_shape[-1])
-        self.W = self.init((self.input_dim, self.output_dim), rng=self.rng)
+        self.W = initializations.first_values(self.init, (self.input_dim, self.output_dim), self.rng)
         self.params = [self.W]
         if self.bias:
             self.b = initializations.zero((self.output_dim,))
@@ -471,7 +478,7 @@ class Activation(MaskedLayer):
         return self.activation in activations.ACTIVATIONS.values()
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        return self.activation(x)
+        return x if self.activation is activations.linear else self.activation(as_floats(x))
 
 
 class Masking(MaskedLayer):
@@ -528,6 +535,7 @@ class Dropout(MaskedLayer):
             return x
         if keep is None:
             keep = self.draw("keep", [backend.size(x, axis) for axis in range(x.ndim)])
+        x = as_floats(x)
         return x * (keep >= self.p).astype(x.dtype) / np.asarray(1 - self.p, dtype=x.dtype)
 
     def draw(self, name: str, size: Sequence) -> TensorVariable:
@@ -560,11 +568,27 @@ class Lambda(Layer):
         return self.function(x)
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
-        joined = isinstance(input_shape, Mapping)
-        shapes = input_shape if joined else {"x": input_shape}
-        probes = {name: backend.tensor(name, backend.floatX(), shape) for name, shape in shapes.items()}
-        shape = self.function(probes if joined else probes["x"]).type.shape
+        shape = self._probed(input_shape)
         return shape if self.output_dim is None else (*shape[:-1], self.output_dim)
+
+    def _probed(self, input_shape: Shape | Mapping[str, Shape]) -> Shape:
+        """The shape of what the function makes of floats, or of whole numbers where it takes no floats."""
+        failed = None
+        for dtype in (backend.floatX(), "int32"):
+            try:
+                return self.function(_probe(input_shape, dtype)).type.shape
+            except Exception as error:  # whatever a function of the user's own raises
+                failed = failed or error
+        raise ConfigError.about("layer", "Lambda", takes=f"a function of a tensor of shape {input_shape}",
+                                because="its result tells the shape of the output",
+                                got=f"one that raises {type(failed).__name__}: {failed}",
+                                do="Mend the function, or what it is given.") from failed
+
+
+def _probe(input_shape: Shape | Mapping[str, Shape], dtype: str) -> TensorVariable | dict[str, TensorVariable]:
+    if isinstance(input_shape, Mapping):
+        return {name: backend.tensor(name, dtype, shape) for name, shape in input_shape.items()}
+    return backend.tensor("x", dtype, input_shape)
 
 
 def check_mask(layer: Layer, mask: TensorVariable | None) -> None:

@@ -44,10 +44,10 @@ class Embedding(Layer):
                  seed: int | None = None):
         super().__init__(name, seed)
         self.govern(W_regularizer=W_regularizer, activity_regularizer=activity_regularizer, W_constraint=W_constraint)
-        self.vocabulary = check_dim("Embedding", "input_dim", input_dim)
+        self.limit = check_dim("Embedding", "input_dim", input_dim)
         self.output_dim = check_dim("Embedding", "output_dim", output_dim)
         self.init = initializations.get(init)
-        self.W = self.init((self.vocabulary, self.output_dim), rng=self.rng)
+        self.W = initializations.first_values(self.init, (self.limit, self.output_dim), self.rng)
         self.mask_zero = mask_zero
         self.params = [self.W]
         if weights is not None:
@@ -66,4 +66,4 @@ class Embedding(Layer):
         return (*input_shape, self.output_dim)
 
     def get_config(self) -> dict[str, object]:
-        return super().get_config() | {"input_dim": self.vocabulary}
+        return super().get_config() | {"input_dim": self.limit}

@@ -294,8 +294,13 @@ class Graph(Layer):
 
     def arguments(self) -> list[Argument]:
         """What a program that runs this graph is given, input by input."""
-        return [Argument(item.name, backend.dtype_of(item.dtype), self._input_shape(item))
+        return [Argument(item.name, backend.dtype_of(item.dtype), self._input_shape(item), self._limit(item.name))
                 for item in find_input_dims(self.spec, self.nodes).inputs]
+
+    def _limit(self, name: str) -> int | None:
+        """What the numbers of an input are below: the least of the limits of the nodes that read it alone."""
+        readers = (self.nodes[node.name] for node in self.spec.nodes if [ref.name for ref in node.refs] == [name])
+        return min((layer.limit for layer in readers if layer.limit is not None), default=None)
 
     def _input_shape(self, item: InputSpec) -> Shape:
         return input_shape(self.spec, item)

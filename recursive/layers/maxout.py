@@ -50,7 +50,7 @@ class MaxoutDense(Layer):
         self.output_dim = check_dim("MaxoutDense", "output_dim", output_dim)
         self.nb_feature = check_dim("MaxoutDense", "nb_feature", nb_feature)
         self.init = initializations.get(init)
-        self.W = self.init((self.nb_feature, self.input_dim, self.output_dim), rng=self.rng)
+        self.W = initializations.first_values(self.init, (self.nb_feature, self.input_dim, self.output_dim), self.rng)
         self.b = initializations.zero((self.nb_feature, self.output_dim))
         self.params = [self.W, self.b]
         if weights is not None:

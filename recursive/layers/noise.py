@@ -13,7 +13,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.errors import ConfigError
-from recursive.layers.core import MaskedLayer
+from recursive.layers.core import MaskedLayer, as_floats
 
 
 class NoiseLayer(MaskedLayer):
@@ -29,6 +29,7 @@ class NoiseLayer(MaskedLayer):
     def call(self, x: TensorVariable, train: bool = False, noise: TensorVariable | None = None) -> TensorVariable:
         if not train or not self.draws:
             return x
+        x = as_floats(x)
         if noise is None:
             noise = self.draw("noise", [backend.size(x, axis) for axis in range(x.ndim)])
         return self.disturbed(x, noise)

@@ -55,6 +55,11 @@ class Sequential(Composite):
         return next((layer.input_ndim for layer in telling), None)
 
     @property
+    def limit(self) -> int | None:
+        """What the numbers that the first layer takes are below."""
+        return self.layers[0].limit if self.layers else None
+
+    @property
     def ports(self) -> tuple[str, ...]:
         """The names of the first layer's inputs."""
         return self.layers[0].ports if self.layers else ("input",)

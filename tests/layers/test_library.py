@@ -9,6 +9,7 @@ import pytensor
 import pytest
 
 from recursive import (
+    Activation,
     ActivityRegularization,
     AutoEncoder,
     BatchNormalization,
@@ -107,6 +108,17 @@ def test_float32_stays_float32_while_training_too(name):
             assert make()(x.astype("float32"), train=True).dtype == "float32"
 
 
+@pytest.mark.parametrize("layer", [
+    LeakyReLU(), PReLU(4), ParametricSoftplus(4), ThresholdedLinear(), ThresholdedReLU(), GaussianNoise(0.5),
+    GaussianDropout(0.5), Dropout(0.5), *map(Activation, ("softmax", "softplus", "relu", "tanh", "hard_sigmoid")),
+], ids=lambda layer: getattr(layer, "activation", type(layer)).__name__)
+@pytest.mark.parametrize("dtype", ["int32", "bool"])
+def test_whole_numbers_become_floats_of_floatx_and_no_wider(layer, dtype):
+    with pytensor.config.change_flags(floatX="float32"):
+        layer = type(layer)(**{key: value for key, value in layer.get_config().items() if key != "name"})
+        assert layer(np.ones((2, 4), dtype=dtype), train=True).dtype == "float32"
+
+
 def test_activations_pass_masks_on_and_layers_that_move_steps_about_do_not():
     passing = {name for name in LAYERS if made(name)[0].supports_masked_input()}
     assert passing == {"LeakyReLU", "PReLU", "ParametricSoftplus", "ThresholdedLinear", "ThresholdedReLU",
@@ -191,6 +203,11 @@ def test_training_normalizes_by_the_batch_and_keeps_running_means(tmp_path):
     assert np.array_equal(other.predict(X2), model.predict(X2))
 
 
+def normalized(z):
+    centred = z - z.mean(axis=0)
+    return centred / (np.sqrt((centred**2 + 1e-6).mean(axis=0)) + 1e-6)
+
+
 def test_the_gradient_of_batch_normalization_goes_through_the_mean_and_the_deviation():
     layer = BatchNormalization(4, weights=[np.ones(4), np.zeros(4), np.zeros(4), np.ones(4)])
     x = pytensor.tensor.constant(X2)
@@ -199,8 +216,7 @@ def test_the_gradient_of_batch_normalization_goes_through_the_mean_and_the_devia
     for index in [(0, 0), (1, 2), (2, 3)]:
         moved = np.zeros_like(X2)
         moved[index] = 1e-6
-        high, low = ((share * (z - z.mean(axis=0)) / (np.sqrt(((z - z.mean(axis=0))**2 + 1e-6).mean(axis=0)) + 1e-6)).sum()
-                     for z in (X2 + moved, X2 - moved))
+        high, low = ((share * normalized(z)).sum() for z in (X2 + moved, X2 - moved))
         assert abs((high - low) / 2e-6 - gradient[index]) < 1e-6
 
 
