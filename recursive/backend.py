@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 
 import numpy as np
@@ -214,11 +214,15 @@ Build = Callable[[list[TensorVariable]], tuple[list[TensorVariable], list[tuple[
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One input of a program: its name, dtype, and shape with None where any size will do."""
+    """One input of a program: its name, dtype, and shape with None where any size will do.
+
+    Whole numbers that number something run from 0 to one below ``limit``.
+    """
 
     name: str
     dtype: str
     shape: tuple[int | None, ...]
+    limit: int | None = field(default=None, repr=False)
 
 
 class Program:
@@ -363,8 +367,18 @@ def length_message(names: str, got: str) -> str:
 
 def uniform(shape: Sequence[int | TensorVariable], seed: np.random.SeedSequence) -> TensorVariable:
     """Uniform values in [0, 1): other ones at each call of a Program, the same run for the same seed."""
+    return _drawn(pt.random.uniform, shape, seed)
+
+
+def normal(shape: Sequence[int | TensorVariable], seed: np.random.SeedSequence) -> TensorVariable:
+    """Standard normal values: other ones at each call of a Program, the same run for the same seed."""
+    return _drawn(pt.random.normal, shape, seed)
+
+
+def _drawn(distribution: Callable, shape: Sequence[int | TensorVariable],
+           seed: np.random.SeedSequence) -> TensorVariable:
     rng = pytensor.shared(np.random.default_rng(seed))
-    _, values = pt.random.uniform(size=tuple(shape), rng=rng, return_next_rng=True)
+    _, values = distribution(size=tuple(shape), rng=rng, return_next_rng=True)
     return values
 
 

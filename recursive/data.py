@@ -97,6 +97,15 @@ def check_shape(kind: str, argument: Argument, array: np.ndarray,
                                because="so it was declared, rows first", got=array.shape, do=do)
 
 
+def check_limit(kind: str, argument: Argument, array: np.ndarray) -> None:
+    """Raise a DataError unless all numbers are 0 or more and below the limit of ``argument``, where it has one."""
+    if argument.limit is not None and array.size and not (array.min() >= 0 and array.max() < argument.limit):
+        raise DataError.about(kind, argument.name, takes=f"whole numbers from 0 to {argument.limit - 1}",
+                              because=f"they number the {argument.limit} rows of an Embedding",
+                              got=f"numbers from {array.min()} to {array.max()}",
+                              do="Mend the data, or give the Embedding a larger input_dim.")
+
+
 def check_rows(arrays: Arrays) -> int:
     """The number of rows that all arrays share; 1 where there are none, as for a loop without inputs.
 

@@ -31,6 +31,7 @@ def _arrays(container: Layer, X: object) -> Arrays:
     arrays = {name: data.as_array("input", name, value, arguments[name].dtype) for name, value in given.items()}
     for name, array in arrays.items():
         data.check_shape("input", arguments[name], array)
+        data.check_limit("input", arguments[name], array)
     data.check_rows(arrays)
     if sequences := getattr(container, "sequence_names", ()):
         backend.check_lengths({name: arrays[name].shape[1] for name in sequences})

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.backend import Build
+from recursive.backend import Build, floatX
 from recursive.layers.core import Layer
 from recursive.objectives import weighted_objective
 from recursive.optimizers import Optimizer
+from recursive.regularizers import watching
 
 Objective = Callable[[TensorVariable, TensorVariable], TensorVariable]
 
@@ -25,7 +26,8 @@ def predictor(container: Layer) -> Build:
     """From inputs to outputs."""
 
     def build(inputs: list[TensorVariable]):
-        return list(_outputs(container, inputs, train=False).values()), []
+        predicted, _ = _outputs(container, inputs, train=False)
+        return list(predicted.values()), []
 
     return build
 
@@ -43,33 +45,50 @@ def trainer(container: Layer, losses: Mapping[str, Objective], class_mode: str, 
     """As :func:`tester`, with one step of the optimizer as updates."""
 
     def build(inputs: list[TensorVariable]):
-        scores = _scores(container, inputs, losses, class_mode, train=True)
-        params, regularizers, constraints, updates = container.get_params()
-        loss = scores[0]
-        for regularizer in regularizers:
-            loss = regularizer(loss)
+        with watching():
+            scores = _scores(container, inputs, losses, class_mode, train=True)
+            params, regularizers, constraints, updates = container.get_params()
+            loss = scores[0]
+            for regularizer in regularizers:
+                loss = regularizer(loss)
         return scores, [*optimizer.get_updates(params, constraints, loss), *updates]
 
     return build
 
 
-def _outputs(container: Layer, inputs: list[TensorVariable], train: bool) -> dict[str, TensorVariable]:
-    """Every output by name; inputs that follow those of the container are targets and weights, and left alone."""
+def _outputs(container: Layer, inputs: list[TensorVariable],
+             train: bool) -> tuple[dict[str, TensorVariable], TensorVariable | None]:
+    """Every output by name, and the mask, where there is one output with a mask.
+
+    Inputs that follow those of the container are targets and weights, and left alone.
+    """
     own = inputs[:len(container.arguments())]
-    found = container(own[0] if len(own) == 1 else own, train=train)
-    return found if isinstance(found, Mapping) else {container.output_names[0]: found}
+    found, mask = container.with_mask(own[0] if len(own) == 1 else own, train)
+    return found if isinstance(found, Mapping) else {container.output_names[0]: found}, mask
 
 
 def _scores(container: Layer, inputs: list[TensorVariable], losses: Mapping[str, Objective], class_mode: str,
             train: bool) -> list[TensorVariable]:
     """The sum of the mean losses of all outputs, and the mean accuracy over them, in which weights do not count."""
-    predicted = _outputs(container, inputs, train)
+    predicted, mask = _outputs(container, inputs, train)
     rest = inputs[len(container.arguments()):]
     targets = dict(zip(predicted, rest, strict=False))
     weights = dict(zip(predicted, rest[len(predicted):], strict=False))
-    loss = sum(_mean(losses[name], targets[name], predicted[name], weights.get(name)) for name in predicted)
+    loss = sum(_mean(losses[name], targets[name], predicted[name], masked_weights(weights.get(name), mask))
+               for name in predicted)
     accuracies = [ACCURACIES[class_mode](targets[name], predicted[name]) for name in predicted]
     return [loss, sum(accuracies) / len(accuracies)]
+
+
+def masked_weights(weights: TensorVariable | None, mask: TensorVariable | None) -> TensorVariable | None:
+    """Weights of ``(batch, time, 1)`` in which the steps that ``mask`` takes out count nothing; None are ones.
+
+    Keras 0.1 took masked steps out of the divisor only, so that what stood there had a share in the loss.
+    """
+    if mask is None:
+        return weights
+    counts = mask.astype(floatX())[..., None]
+    return counts if weights is None else weights * counts
 
 
 def _mean(objective: Objective, y_true: TensorVariable, y_pred: TensorVariable,

@@ -7,6 +7,7 @@ Glorot and Bengio 2010 (glorot), He et al. 2015 (he), LeCun et al. 1998 (lecun),
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 
 from recursive import registry
 from recursive.backend import shared
-from recursive.errors import ShapeError
+from recursive.errors import ConfigError, ShapeError
 
 Shape = Sequence[int]
 Rng = np.random.RandomState | None
@@ -107,6 +108,36 @@ def get(identifier: str | Callable) -> Callable:
         UnknownNameError: for an unknown name.
     """
     return registry.lookup("initialization", identifier, INITIALIZATIONS)
+
+
+def first_values(function: Callable, shape: Shape, rng: Rng = None) -> SharedVariable:
+    """What ``function`` draws for ``shape``, as a shared variable of floatX.
+
+    A function of one's own may return an array, and need not take ``rng``, as in Keras 0.1.
+
+    Raises:
+        ConfigError: where there is a seed and the function takes no ``rng`` to draw from.
+        ShapeError: for values of another shape.
+    """
+    takes_rng = "rng" in _arguments(function)
+    if rng is not None and not takes_rng:
+        raise ConfigError.about("initialization", registry.name_of(function), takes="an argument rng",
+                                because="the layer has a seed, which must decide what is drawn", got="none",
+                                do="Draw from rng, a numpy RandomState, or leave the seed out.")
+    drawn = function(shape, rng=rng) if takes_rng else function(shape)
+    values = drawn if isinstance(drawn, SharedVariable) else shared(drawn)
+    if values.get_value(borrow=True).shape != tuple(shape):
+        raise ShapeError.about("initialization", registry.name_of(function), takes=f"values of shape {tuple(shape)}",
+                               because="the parameter has it", got=values.get_value(borrow=True).shape,
+                               do="Return np.zeros(shape), for example.")
+    return values
+
+
+def _arguments(function: Callable) -> Sequence[str]:
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except ValueError:  # a function in C that does not tell
+        return ()
 
 
 def _generator(rng: Rng):

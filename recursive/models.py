@@ -250,7 +250,7 @@ class Model:
 
     def _changing(self) -> list[SharedVariable]:
         """What training changes: a copy of it is a copy of the whole run."""
-        return [*self.params, *self.optimizer.state]
+        return [*self.named_weights.values(), *self.optimizer.state]
 
     # Weights in files
 
@@ -307,7 +307,7 @@ class Model:
         return {type(self.optimizer).__name__: {name: np.array(value.get_value()) for name, value in state.items()}}
 
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
-        return {"graph": {name: np.array(param.get_value()) for name, param in self.named_params.items()}}
+        return {"graph": {name: np.array(param.get_value()) for name, param in self.named_weights.items()}}
 
 
     # The model in a file
@@ -358,7 +358,7 @@ class Sequential(Model, containers.Sequential):
 
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
         groups: dict[str, dict[str, np.ndarray]] = {f"layer_{index}": {} for index in range(len(self.layers))}
-        for name, param in self.named_params.items():
+        for name, param in self.named_weights.items():
             layer, _, inner = name.partition(".")
             groups[layer][inner] = np.array(param.get_value())
         return groups

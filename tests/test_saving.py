@@ -8,18 +8,41 @@ import numpy as np
 import pytest
 
 from recursive import (
+    GRU,
+    JZS1,
+    JZS2,
+    JZS3,
+    LSTM,
     SGD,
     Activation,
+    ActivityRegularization,
     Adam,
+    AutoEncoder,
+    BatchNormalization,
     Dense,
     Dropout,
     Embedding,
+    Flatten,
+    GaussianDropout,
+    GaussianNoise,
     Graph,
     Lambda,
     Layer,
+    LeakyReLU,
+    Masking,
+    MaxoutDense,
+    Merge,
+    ParametricSoftplus,
+    Permute,
+    PReLU,
     Recursive,
+    RepeatVector,
+    Reshape,
     Sequential,
+    SimpleDeepRNN,
     SimpleRNN,
+    ThresholdedLinear,
+    ThresholdedReLU,
     TimeDistributedDense,
     errors,
     model_from_json,
@@ -46,7 +69,33 @@ EXAMPLES = {
     "TimeDistributedDense": (lambda: TimeDistributedDense(4, 6, activation="sigmoid"), SEQUENCES),
 }
 """Each public layer with arguments that are not its defaults, and what it reads."""
-BASES = {"Layer", "RecurrentLayer", "Lambda"}
+EXAMPLES |= {
+    "ActivityRegularization": (lambda: ActivityRegularization(0.1, 0.2), ROWS),
+    "AutoEncoder": (lambda: AutoEncoder(Dense(4, 2), Sequential([Dense(2, 4)]), output_reconstruction=False), ROWS),
+    "BatchNormalization": (lambda: BatchNormalization((5, 4), 1e-3, 1, 0.8, seed=3), SEQUENCES),
+    "Flatten": (Flatten, ROWS),
+    "GRU": (lambda: GRU(4, 6, "uniform", "identity", "relu", "sigmoid", None, 2, True, "carry"), SEQUENCES),
+    "GaussianDropout": (lambda: GaussianDropout(0.25, seed=1), ROWS),
+    "GaussianNoise": (lambda: GaussianNoise(0.25, seed=1), ROWS),
+    "JZS1": (lambda: JZS1(4, 6, return_sequences=True, seed=4), SEQUENCES),
+    "JZS2": (lambda: JZS2(4, 6, "normal", seed=4), SEQUENCES),
+    "JZS3": (lambda: JZS3(4, 6, inner_activation="hard_sigmoid"), SEQUENCES),
+    "LSTM": (lambda: LSTM(4, 6, forget_bias_init="zero", mask_mode="carry"), SEQUENCES),
+    "LeakyReLU": (lambda: LeakyReLU(0.1), ROWS),
+    "Masking": (lambda: Masking(0.5), SEQUENCES),
+    "MaxoutDense": (lambda: MaxoutDense(4, 6, 3, W_regularizer="l2", b_constraint="nonneg"), ROWS),
+    "Merge": (lambda: Merge([Dense(4, 6), Sequential([Dense(4, 6)])], mode="mul"), [ROWS, ROWS + 1]),
+    "PReLU": (lambda: PReLU((4,), "uniform", seed=3), ROWS),
+    "ParametricSoftplus": (lambda: ParametricSoftplus((4,), 0.3, 2.0), ROWS),
+    "Permute": (lambda: Permute((2, 1)), SEQUENCES),
+    "RepeatVector": (lambda: RepeatVector(3), ROWS),
+    "Reshape": (lambda: Reshape(2, 2), ROWS),
+    "SimpleDeepRNN": (lambda: SimpleDeepRNN(4, 6, 2, inner_activation="linear"), SEQUENCES),
+    "ThresholdedLinear": (lambda: ThresholdedLinear(0.5), ROWS),
+    "ThresholdedReLU": (lambda: ThresholdedReLU(0.5), ROWS),
+}
+BASES = {"Layer", "MaskedLayer", "RecurrentLayer", "JZSLayer", "NoiseLayer", "AdvancedActivation", "ShapedActivation",
+         "Lambda"}
 """Bases, and what cannot be written."""
 
 
@@ -68,7 +117,7 @@ def assert_same(model, other, *inputs):
 
 
 def test_every_public_layer_has_an_example():
-    assert set(EXAMPLES) == set(CLASSES) - BASES
+    assert set(EXAMPLES) == {name for name, cls in CLASSES.items() if issubclass(cls, Layer)} - BASES
 
 
 @pytest.mark.parametrize("through", ["json", "yaml"])
@@ -83,7 +132,7 @@ def test_every_layer_comes_back(name, through):
     defaults = {key: each.default for key, each in inspect.signature(CLASSES[name]).parameters.items()}
     config = model.layers[0].get_config()
     changed = [key for key, value in config.items() if key in defaults and value != defaults[key]]
-    assert changed or name == "Identity"
+    assert changed or name in ("Identity", "Flatten")
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name != "merges"], ids=str)

@@ -15,7 +15,7 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import activations, backend, initializations, registry
+from recursive import activations, backend, constraints, initializations, registry, regularizers
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
 from recursive.spec.moves import Product
@@ -36,13 +36,22 @@ def select_rows(W: TensorVariable, rows: Rows | None) -> TensorVariable:
     return spans[0] if len(spans) == 1 else pt.concatenate(spans, axis=0)
 
 
+def as_floats(x: TensorVariable) -> TensorVariable:
+    """``x``, whole numbers and bools in floatX: PyTensor would make most of them float64."""
+    return x if x.dtype.startswith("float") else x.astype(backend.floatX())
+
+
 def linear_map(x: TensorVariable, W: SharedVariable) -> TensorVariable:
     """``x @ W`` over the last axis of ``x``, as one product of two matrices whatever the number of axes."""
-    x = x if x.dtype.startswith("float") else x.astype(backend.floatX())
+    x = as_floats(x)
     if x.ndim == 2:
         return x.dot(W)
     leading = [backend.size(x, axis) for axis in range(x.ndim - 1)]
     return x.reshape((-1, backend.size(W, 0))).dot(W).reshape((*leading, backend.size(W, 1)))
+
+
+Rule = str | Mapping | Callable | None
+"""A regularizer or a constraint: its name, its configuration, the thing itself, or none."""
 
 
 class Layer:
@@ -68,6 +77,8 @@ class Layer:
     input_dtype: str = "float"
     input_dim: int | None = None
     """The size of the input's last axis; None while it is not known, or where any will do."""
+    limit: int | None = None
+    """What the whole numbers of the input are below, where they number something."""
     ports: tuple[str, ...] = ("input",)
     """The names of the inputs, where there are several: the layer is then called with a dict by these."""
     own_past: Mapping[str, str] = MappingProxyType({})
@@ -76,8 +87,13 @@ class Layer:
     """Whether each row of the output follows from the same row of the input: a loop can then be run in one call."""
     product: Product | None = None
     """The product that the layer begins with, where it gives :meth:`transform_input` and :meth:`finish`."""
+    keeps_axes: bool = True
+    """Whether the output has as many axes as the input, where the layer takes any number of them."""
     draws: tuple[str, ...] = ()
-    """Names of the random draws that :meth:`call` takes while training; each is uniform in [0, 1)."""
+    """Names of the random draws that :meth:`call` takes while training; :meth:`draw` makes them."""
+    gathers: bool = False
+    """Whether training takes something from inside the layer (a penalty on its output, a running mean): a loop, which
+    hands out nothing but its results, refuses such a layer."""
     built: bool = True
     """Whether the parameters have their first values."""
     output_names: tuple[str, ...] = ("output",)
@@ -85,6 +101,8 @@ class Layer:
     revision: tuple = ()
     """Another one whenever the declaration inside changes, or a layer of it."""
     previous: Layer | None = None
+    activity_regularizer: regularizers.Regularizer | None = None
+    """The penalty on what the layer returns."""
 
     def __init__(self, name: str | None = None, seed: int | None = None):
         self.name = name
@@ -117,10 +135,12 @@ class Layer:
             shapes = x.type.shape
         if not self.built:
             self.build(shapes)
-        if mask is None:
-            return self.call(x, train=train, **draws)
         check_mask(self, mask)
-        return self.call_masked(x, pt.as_tensor_variable(mask), train=train, **draws)
+        output = self.call(x, train=train, **draws) if mask is None else \
+            self.call_masked(x, pt.as_tensor_variable(mask), train=train, **draws)
+        if train and self.activity_regularizer is not None:
+            regularizers.watch(self, output)
+        return output
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         """The formula of the layer."""
@@ -189,14 +209,34 @@ class Layer:
         names = {id(value): name for name, value in vars(self).items() if isinstance(value, SharedVariable)}
         return {names.get(id(param), f"param_{index}"): param for index, param in enumerate(self.params)}
 
+    @property
+    def named_weights(self) -> dict[str, SharedVariable]:
+        """What a file of weights holds: the parameters, and what a layer keeps beside them that is not learned."""
+        return self.named_params
+
+    def govern(self, **rules: object) -> None:
+        """Keep regularizers and constraints under the names where :meth:`get_params` looks for them.
+
+        Args:
+            rules: ``W_regularizer``, ``W_constraint`` for a parameter ``W``, and so on; ``activity_regularizer``.
+        """
+        for name, rule in rules.items():
+            setattr(self, name, (regularizers if name.endswith("_regularizer") else constraints).get(rule))
+        self.gathers = self.activity_regularizer is not None
+
     def get_params(self) -> tuple[list, list, list, list]:
         """Params, regularizers, constraints (one a parameter) and updates, as Keras 0.1's layers gave them."""
-        free = [activations.linear] * (len(self.params) - len(self.constraints))
-        return self.params, self.regularizers, [*self.constraints, *free], self.updates
+        named = self.named_params.items()
+        penalties = [rule.on(param) for name, param in named if (rule := getattr(self, f"{name}_regularizer", None))]
+        if self.activity_regularizer is not None:
+            penalties.append(self.activity_regularizer.on_activity_of(self))
+        rules = [getattr(self, f"{name}_constraint", None) or activations.linear for name, _ in named]
+        return (self.params, [*self.regularizers, *penalties],
+                [*self.constraints, *rules[len(self.constraints):]], self.updates)
 
     def get_weights(self) -> list[np.ndarray]:
-        """Copies of the values of the parameters, in their order."""
-        return [np.array(param.get_value()) for param in self.params]
+        """Copies of the values of the parameters, in their order, and of what is kept beside them."""
+        return [np.array(weight.get_value()) for weight in self.named_weights.values()]
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Give the parameters new values; nothing is changed unless all of them fit.
@@ -204,18 +244,19 @@ class Layer:
         Raises:
             WeightsError: for another number of arrays, or another shape.
         """
-        if len(weights) != len(self.params):
-            raise WeightsError.about("layer", type(self).__name__, takes=f"{len(self.params)} arrays",
-                                     because=f"it has the parameters {list(self.named_params)}",
+        named = self.named_weights
+        if len(weights) != len(named):
+            raise WeightsError.about("layer", type(self).__name__, takes=f"{len(named)} arrays",
+                                     because=f"it has the parameters {list(named)}",
                                      got=f"{len(weights)}", do="Compare with get_weights().")
-        values = [np.asarray(value, dtype=param.dtype) for param, value in zip(self.params, weights, strict=True)]
-        for (name, param), value in zip(self.named_params.items(), values, strict=True):
+        values = [np.asarray(value, dtype=param.dtype) for param, value in zip(named.values(), weights, strict=True)]
+        for (name, param), value in zip(named.items(), values, strict=True):
             if value.shape != param.get_value(borrow=True).shape:
                 raise WeightsError.about(
                     "parameter", name, takes=f"an array of shape {param.get_value(borrow=True).shape}",
                     because=f"{type(self).__name__} was made with it", got=value.shape,
                     do="Compare with get_weights().")
-        for param, value in zip(self.params, values, strict=True):
+        for param, value in zip(named.values(), values, strict=True):
             param.set_value(value)
 
     def count_params(self) -> int:
@@ -247,7 +288,7 @@ class Layer:
         """What a program that runs this layer is given."""
         ndim = 2 if self.input_ndim is None else self.input_ndim
         shape = (None,) * (ndim - 1) + (self.input_dim if self.input_dtype == "float" else None,)
-        return [Argument("input", backend.dtype_of(self.input_dtype), shape)]
+        return [Argument("input", backend.dtype_of(self.input_dtype), shape, self.limit)]
 
     @property
     def input(self) -> TensorVariable:
@@ -326,12 +367,15 @@ class Dense(Layer):
         init: the initialization of ``W``; ``b`` starts at zero.
         activation: a name or a function of a tensor.
         weights: ``[W, b]`` to start from.
+        W_regularizer, b_regularizer: penalties on ``W`` and ``b``, by name or as made by ``regularizers``.
+        activity_regularizer: a penalty on the output.
+        W_constraint, b_constraint: what ``W`` and ``b`` are made to be after each training step.
         bias: False leaves ``b`` out.
         seed: seeds the first values.
 
     Raises:
         ShapeError: for dims that are not whole numbers of 1 or more.
-        UnknownNameError: for an unknown initialization or activation.
+        UnknownNameError: for an unknown initialization, activation, regularizer or constraint.
 
     Source: ``keras.layers.core.Dense`` of Keras 0.1; ``bias`` and ``seed`` are ours.
 
@@ -341,8 +385,11 @@ class Dense(Layer):
 
     def __init__(self, input_dim: int | None = None, output_dim: int | None = None, init: str = "glorot_uniform",
                  activation: str = "linear", weights: Sequence[np.ndarray] | None = None, name: str | None = None,
-                 bias: bool = True, seed: int | None = None):
+                 W_regularizer: Rule = None, b_regularizer: Rule = None, activity_regularizer: Rule = None,
+                 W_constraint: Rule = None, b_constraint: Rule = None, bias: bool = True, seed: int | None = None):
         super().__init__(name, seed)
+        self.govern(W_regularizer=W_regularizer, b_regularizer=b_regularizer,
+                    activity_regularizer=activity_regularizer, W_constraint=W_constraint, b_constraint=b_constraint)
         if output_dim is None:
             input_dim, output_dim = None, input_dim
         self.input_dim = check_dim("Dense", "input_dim", input_dim, optional=True)
@@ -363,7 +410,7 @@ class Dense(Layer):
         if self.built:
             return
         self.input_dim = check_dim("Dense", "input_dim", input_shape[-1])
-        self.W = self.init((self.input_dim, self.output_dim), rng=self.rng)
+        self.W = initializations.first_values(self.init, (self.input_dim, self.output_dim), self.rng)
         self.params = [self.W]
         if self.bias:
             self.b = initializations.zero((self.output_dim,))
@@ -431,7 +478,7 @@ class Activation(MaskedLayer):
         return self.activation in activations.ACTIVATIONS.values()
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        return self.activation(x)
+        return x if self.activation is activations.linear else self.activation(as_floats(x))
 
 
 class Masking(MaskedLayer):
@@ -488,6 +535,7 @@ class Dropout(MaskedLayer):
             return x
         if keep is None:
             keep = self.draw("keep", [backend.size(x, axis) for axis in range(x.ndim)])
+        x = as_floats(x)
         return x * (keep >= self.p).astype(x.dtype) / np.asarray(1 - self.p, dtype=x.dtype)
 
     def draw(self, name: str, size: Sequence) -> TensorVariable:
@@ -520,11 +568,27 @@ class Lambda(Layer):
         return self.function(x)
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
-        joined = isinstance(input_shape, Mapping)
-        shapes = input_shape if joined else {"x": input_shape}
-        probes = {name: backend.tensor(name, backend.floatX(), shape) for name, shape in shapes.items()}
-        shape = self.function(probes if joined else probes["x"]).type.shape
+        shape = self._probed(input_shape)
         return shape if self.output_dim is None else (*shape[:-1], self.output_dim)
+
+    def _probed(self, input_shape: Shape | Mapping[str, Shape]) -> Shape:
+        """The shape of what the function makes of floats, or of whole numbers where it takes no floats."""
+        failed = None
+        for dtype in (backend.floatX(), "int32"):
+            try:
+                return self.function(_probe(input_shape, dtype)).type.shape
+            except Exception as error:  # whatever a function of the user's own raises
+                failed = failed or error
+        raise ConfigError.about("layer", "Lambda", takes=f"a function of a tensor of shape {input_shape}",
+                                because="its result tells the shape of the output",
+                                got=f"one that raises {type(failed).__name__}: {failed}",
+                                do="Mend the function, or what it is given.") from failed
+
+
+def _probe(input_shape: Shape | Mapping[str, Shape], dtype: str) -> TensorVariable | dict[str, TensorVariable]:
+    if isinstance(input_shape, Mapping):
+        return {name: backend.tensor(name, dtype, shape) for name, shape in input_shape.items()}
+    return backend.tensor("x", dtype, input_shape)
 
 
 def check_mask(layer: Layer, mask: TensorVariable | None) -> None:

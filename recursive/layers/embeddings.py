@@ -10,7 +10,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import initializations
 from recursive.errors import DtypeError
-from recursive.layers.core import Layer, check_dim
+from recursive.layers.core import Layer, Rule, check_dim
 from recursive.spec.shapes import Shape
 
 
@@ -21,6 +21,9 @@ class Embedding(Layer):
         input_dim: how many different numbers there are; they run from 0 to ``input_dim - 1``.
         output_dim: values of each vector.
         init: the initialization of the matrix ``W`` of ``(input_dim, output_dim)``.
+        W_regularizer: a penalty on ``W``, by name or as made by ``regularizers``.
+        activity_regularizer: a penalty on the output.
+        W_constraint: what ``W`` is made to be after each training step.
         mask_zero: True masks the steps of number 0, which then stands for no word.
         weights: ``[W]`` to start from.
         seed: seeds the first values.
@@ -36,13 +39,15 @@ class Embedding(Layer):
     rowwise = True
 
     def __init__(self, input_dim: int, output_dim: int, init: str = "uniform",
+                 W_regularizer: Rule = None, activity_regularizer: Rule = None, W_constraint: Rule = None,
                  mask_zero: bool = False, weights: Sequence[np.ndarray] | None = None, name: str | None = None,
                  seed: int | None = None):
         super().__init__(name, seed)
-        self.vocabulary = check_dim("Embedding", "input_dim", input_dim)
+        self.govern(W_regularizer=W_regularizer, activity_regularizer=activity_regularizer, W_constraint=W_constraint)
+        self.limit = check_dim("Embedding", "input_dim", input_dim)
         self.output_dim = check_dim("Embedding", "output_dim", output_dim)
         self.init = initializations.get(init)
-        self.W = self.init((self.vocabulary, self.output_dim), rng=self.rng)
+        self.W = initializations.first_values(self.init, (self.limit, self.output_dim), self.rng)
         self.mask_zero = mask_zero
         self.params = [self.W]
         if weights is not None:
@@ -61,4 +66,4 @@ class Embedding(Layer):
         return (*input_shape, self.output_dim)
 
     def get_config(self) -> dict[str, object]:
-        return super().get_config() | {"input_dim": self.vocabulary}
+        return super().get_config() | {"input_dim": self.limit}

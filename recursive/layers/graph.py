@@ -13,7 +13,7 @@ from recursive import backend
 from recursive.backend import Argument
 from recursive.errors import DataError, NodeError, ShapeError, nearest
 from recursive.layers.core import Identity, Layer, Tensors
-from recursive.layers.parts import collect_params, one_or_all, refuse_params, unique_params
+from recursive.layers.parts import collect_params, one_or_all, refuse_params, unique_params, unique_weights
 from recursive.loop.step import run
 from recursive.spec import checks
 from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec
@@ -98,6 +98,10 @@ class Graph(Layer):
             raise NodeError.about("node", str(name), takes="a layer that does not hold this container",
                                   because="it would be a part of itself", got=type(layer).__name__,
                                   do="Use copy.deepcopy for a second one like it.")
+        if self.loop and _gathers(layer):
+            raise NodeError.about("node", str(name), takes="a layer without a penalty on its output or running means",
+                                  because="a loop hands out nothing but its results", got=type(layer).__name__,
+                                  do="Use it outside of the loop.")
         own_past = layer.own_past if self.loop else {}
         ports = read_ports(name, type(layer).__name__, layer.ports, own_past, input, inputs, merge_mode)
         spec = checks.declare(self._spec, NodeSpec(name, _layer_spec(layer), ports, _outputs_of(layer)))
@@ -186,6 +190,11 @@ class Graph(Layer):
     def named_params(self) -> dict[str, SharedVariable]:
         """The parameters as ``node.W``, ``node.b``, ..."""
         return unique_params(self.nodes)
+
+    @property
+    def named_weights(self) -> dict[str, SharedVariable]:
+        """The weights likewise: parameters, and what nodes keep beside them."""
+        return unique_weights(self.nodes)
 
     def get_params(self) -> tuple[list, list, list, list]:
         """Params, regularizers, constraints and updates of all nodes."""
@@ -285,8 +294,13 @@ class Graph(Layer):
 
     def arguments(self) -> list[Argument]:
         """What a program that runs this graph is given, input by input."""
-        return [Argument(item.name, backend.dtype_of(item.dtype), self._input_shape(item))
+        return [Argument(item.name, backend.dtype_of(item.dtype), self._input_shape(item), self._limit(item.name))
                 for item in find_input_dims(self.spec, self.nodes).inputs]
+
+    def _limit(self, name: str) -> int | None:
+        """What the numbers of an input are below: the least of the limits of the nodes that read it alone."""
+        readers = (self.nodes[node.name] for node in self.spec.nodes if [ref.name for ref in node.refs] == [name])
+        return min((layer.limit for layer in readers if layer.limit is not None), default=None)
 
     def _input_shape(self, item: InputSpec) -> Shape:
         return input_shape(self.spec, item)
@@ -401,10 +415,19 @@ def _last(item: InputSpec, shape: Shape | None) -> int | None:
     return shape[-1] if shape and has_dim and len(shape) == item.ndim else None
 
 
+def _parts(layer: Layer) -> list[Layer]:
+    """The layers that a layer is made of."""
+    return [*getattr(layer, "nodes", {}).values(), *getattr(layer, "parts", {}).values()]
+
+
 def _holds(layer: Layer, container: Layer) -> bool:
     """Whether ``container`` is ``layer``, or somewhere inside it."""
-    parts = [*getattr(layer, "nodes", {}).values(), *getattr(layer, "layers", ())]
-    return layer is container or any(_holds(part, container) for part in parts)
+    return layer is container or any(_holds(part, container) for part in _parts(layer))
+
+
+def _gathers(layer: Layer) -> bool:
+    """Whether ``layer``, or one inside it, gives training more than its output."""
+    return layer.gathers or any(_gathers(part) for part in _parts(layer))
 
 
 def _check_input(item: InputSpec, value: TensorVariable) -> None:

@@ -88,8 +88,8 @@ class RecurrentLayer(MaskedLayer):
         if name.startswith("b"):
             return initializations.zero((self.output_dim,))
         if name.startswith("U"):
-            return self.inner_init((self.output_dim, self.output_dim), rng=rng)
-        return self.init((self.input_dim, self.output_dim), rng=rng)
+            return initializations.first_values(self.inner_init, (self.output_dim, self.output_dim), rng)
+        return initializations.first_values(self.init, (self.input_dim, self.output_dim), rng)
 
     @property
     def state_dims(self) -> tuple[int, ...]:

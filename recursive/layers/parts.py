@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
@@ -25,14 +25,19 @@ def inside(values: Mapping[str, TensorVariable], part: str) -> dict[str, TensorV
 
 def unique_params(layers: Mapping[str, Layer]) -> dict[str, SharedVariable]:
     """Parameters as ``layer.param``; one that several layers hold is named after the first."""
-    found: dict[str, SharedVariable] = {}
-    seen = set()
-    for name, layer in layers.items():
-        for param_name, param in layer.named_params.items():
-            if id(param) not in seen:
-                seen.add(id(param))
-                found[f"{name}.{param_name}"] = param
-    return found
+    return _unique({f"{name}.{inner}": param for name, layer in layers.items()
+                    for inner, param in layer.named_params.items()})
+
+
+def unique_weights(layers: Mapping[str, Layer]) -> dict[str, SharedVariable]:
+    """Weights, likewise: parameters, and what layers keep beside them."""
+    return _unique({f"{name}.{inner}": weight for name, layer in layers.items()
+                    for inner, weight in layer.named_weights.items()})
+
+
+def _unique(named: Mapping[str, SharedVariable]) -> dict[str, SharedVariable]:
+    first = {id(variable): name for name, variable in reversed(named.items())}
+    return {name: variable for name, variable in named.items() if first[id(variable)] == name}
 
 
 def refuse_params(container: Layer, value: list[SharedVariable]) -> None:
@@ -52,3 +57,54 @@ def collect_params(params: list[SharedVariable], layers: Iterable[Layer]) -> tup
         updates += own_updates
         constrained |= {id(param): rule for param, rule in zip(own_params, own_constraints, strict=True)}
     return params, regularizers, [constrained[id(param)] for param in params], updates
+
+
+class Composite(Layer):
+    """A layer made of other layers: its parameters and draws are theirs, as ``part.name``."""
+
+    @property
+    def parts(self) -> dict[str, Layer]:
+        """The layers by name, in their order."""
+        raise NotImplementedError
+
+    @property
+    def revision(self) -> tuple:
+        """Another one whenever a layer is added or replaced, here or inside."""
+        return tuple((layer, layer.revision) for layer in self.parts.values())
+
+    @property
+    def built(self) -> bool:
+        """Whether every layer has its parameters."""
+        return all(layer.built for layer in self.parts.values())
+
+    @property
+    def params(self) -> list[SharedVariable]:
+        """The parameters of all layers, each once."""
+        return list(self.named_params.values())
+
+    @params.setter
+    def params(self, value: list[SharedVariable]) -> None:
+        refuse_params(self, value)
+
+    @property
+    def named_params(self) -> dict[str, SharedVariable]:
+        """The parameters by the names of the layer and in it."""
+        return unique_params(self.parts)
+
+    @property
+    def named_weights(self) -> dict[str, SharedVariable]:
+        """The weights likewise."""
+        return unique_weights(self.parts)
+
+    def get_params(self) -> tuple[list, list, list, list]:
+        """Params, regularizers, constraints and updates of all layers."""
+        return collect_params(self.params, self.parts.values())
+
+    @property
+    def draws(self) -> tuple[str, ...]:
+        """The draws of all layers, as ``part.keep``, ..."""
+        return tuple(f"{part}.{name}" for part, layer in self.parts.items() for name in layer.draws)
+
+    def draw(self, name: str, size: Sequence) -> TensorVariable:
+        part, inner = split(name)
+        return self.parts[part].draw(inner, size)

@@ -160,7 +160,9 @@ class LSTM(RecurrentLayer):
         self.inner_activation = activations.get(inner_activation)
 
     def first_value(self, name: str, rng: np.random.RandomState | None) -> SharedVariable:
-        return self.forget_bias_init((self.output_dim,), rng=rng) if name == "b_f" else super().first_value(name, rng)
+        if name == "b_f":
+            return initializations.first_values(self.forget_bias_init, (self.output_dim,), rng)
+        return super().first_value(name, rng)
 
     def project(self, x: TensorVariable) -> list[TensorVariable]:
         return self.gates(x, "icfo")

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError
 from recursive.layers.core import Layer, Tensors
 from recursive.layers.graph import Graph
-from recursive.layers.parts import collect_params, inside, one_or_all, refuse_params, unique_params
+from recursive.layers.parts import Composite, inside, one_or_all
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
 
-class Sequential(Layer):
+class Sequential(Composite):
     """Layers one after another, each given the output of the one before.
 
     Source: ``keras.layers.containers.Sequential`` of Keras 0.1.
@@ -45,14 +44,20 @@ class Sequential(Layer):
         self.layers.append(layer)
 
     @property
-    def revision(self) -> tuple:
-        """Another one whenever a layer is added or replaced, here or inside."""
-        return tuple((layer, layer.revision) for layer in self.layers)
+    def parts(self) -> dict[str, Layer]:
+        """The layers as ``layer_0``, ``layer_1``, ..."""
+        return {f"layer_{index}": layer for index, layer in enumerate(self.layers)}
 
     @property
     def input_ndim(self) -> int | None:
-        """The number of axes of the input: what the first layer says that does not take any."""
-        return next((layer.input_ndim for layer in self.layers if layer.input_ndim is not None), None)
+        """The number of axes of the input: what the first layer says that does not take any and return as many."""
+        telling = (layer for layer in self.layers if layer.input_ndim is not None or not layer.keeps_axes)
+        return next((layer.input_ndim for layer in telling), None)
+
+    @property
+    def limit(self) -> int | None:
+        """What the numbers that the first layer takes are below."""
+        return self.layers[0].limit if self.layers else None
 
     @property
     def ports(self) -> tuple[str, ...]:
@@ -69,34 +74,12 @@ class Sequential(Layer):
         """Whether every layer is."""
         return all(layer.rowwise for layer in self.layers)
 
-    @property
-    def built(self) -> bool:
-        """Whether every layer has its parameters."""
-        return all(layer.built for layer in self.layers)
-
-    @property
-    def params(self) -> list[SharedVariable]:
-        """The parameters of all layers, each once."""
-        return list(self.named_params.values())
-
-    @params.setter
-    def params(self, value: list[SharedVariable]) -> None:
-        refuse_params(self, value)
-
-    @property
-    def named_params(self) -> dict[str, SharedVariable]:
-        """The parameters as ``layer_0.W``, ``layer_0.b``, ..."""
-        return unique_params({f"layer_{index}": layer for index, layer in enumerate(self.layers)})
-
-    def get_params(self) -> tuple[list, list, list, list]:
-        """Params, regularizers, constraints and updates of all layers."""
-        return collect_params(self.params, self.layers)
-
     def arguments(self) -> list[Argument]:
         """What the first layer is given."""
         self._check_layers()
         first = self.layers[0]
-        return first.arguments() if first.input_ndim or isinstance(first, Graph) else super().arguments()
+        return first.arguments() if first.input_ndim or len(first.ports) > 1 or isinstance(first, Graph) \
+            else super().arguments()
 
     def _symbolic_input(self) -> Tensors:
         return self.layers[0].input
@@ -148,15 +131,6 @@ class Sequential(Layer):
 
     def get_output_mask_for(self, x: Tensors, mask: TensorVariable | None = None) -> TensorVariable | None:
         return self.with_mask(x, mask=mask)[1]
-
-    @property
-    def draws(self) -> tuple[str, ...]:
-        """The draws of all layers, as ``layer_0.keep``, ..."""
-        return tuple(f"layer_{index}.{name}" for index, layer in enumerate(self.layers) for name in layer.draws)
-
-    def draw(self, name: str, size: Sequence) -> TensorVariable:
-        index, inner = split(name)
-        return self.layers[int(index.removeprefix("layer_"))].draw(inner, size)
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
         label, inner = split(name)

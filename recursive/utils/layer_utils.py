@@ -11,8 +11,22 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from recursive import constraints, regularizers
 from recursive.errors import ConfigError, RecursiveError, nearest
-from recursive.layers import cells, choice, core, embeddings, recurrent
+from recursive.layers import (
+    advanced_activations,
+    cells,
+    choice,
+    composed,
+    core,
+    embeddings,
+    jzs,
+    maxout,
+    noise,
+    normalization,
+    recurrent,
+    shaping,
+)
 from recursive.layers.core import Layer
 from recursive.layers.graph import Graph
 from recursive.spec.graph import GraphSpec
@@ -26,7 +40,12 @@ def classes_of(base: type, *modules: object) -> dict[str, type]:
             if inspect.isclass(thing) and issubclass(thing, base) and thing.__module__ == module.__name__}
 
 
-CLASSES = classes_of(Layer, core, embeddings, recurrent, cells, choice)
+CLASSES = {
+    **classes_of(Layer, advanced_activations, cells, choice, composed, core, embeddings, jzs, maxout, noise,
+                 normalization, recurrent, shaping),
+    **classes_of(regularizers.Regularizer, regularizers),
+    **classes_of(constraints.Constraint, constraints),
+}
 """What a configuration may name, but for the containers."""
 
 

@@ -15,9 +15,11 @@ from recursive import (
     SimpleRNN,
     TimeDistributedDense,
     activations,
+    constraints,
     initializations,
     objectives,
     optimizers,
+    regularizers,
 )
 from recursive.backend import Argument, Program, evaluate, shared, tensor
 from recursive.layers import recurrent
@@ -203,6 +205,17 @@ def test_the_objectives_and_their_gradients():
     judge(golden, {name: value for name, value in found.items() if not name.endswith("out")}, "gradient")
 
 
+def test_the_mean_by_weights_and_with_a_mask():
+    golden = single("objectives", "weighted_objective")
+    values = {name: tensor(name, str(array.dtype), array.shape) for name, array in golden.arrays.items()
+              if not name.startswith("weighted_")}
+    mean = objectives.weighted_objective(objectives.mean_squared_error)
+    found = {"weighted_mse": mean(values["y_true"], values["y_pred"], values["weights"])}
+    steps = values["y_true3"], values["y_pred3"], values["weights3"]
+    found |= {"weighted_mse3": mean(*steps), "weighted_mse3_mask": mean(*steps, values["mask3"])}
+    check(golden, found, {symbol: golden.arrays[name] for name, symbol in values.items()})
+
+
 # Optimizers
 
 @pytest.fixture(scope="module")
@@ -240,3 +253,13 @@ def test_ten_steps_of_an_optimizer(golden, descents):
     remembered = list(golden.part("state_"))
     judge(golden, {f"state_{name}": value for name, value in
                    zip(remembered[len(remembered) - len(state):], state, strict=True)})
+
+
+def test_the_constraints_and_the_penalties():
+    golden = single("optimizers", "constraints_regularizers")
+    w = tensor("w", "float64", golden.arrays["w"].shape)
+    found = {"maxnorm_2": constraints.maxnorm(2)(w), "nonneg": constraints.nonneg()(w),
+             "unitnorm": constraints.unitnorm()(w)}
+    rules = {"l1": regularizers.l1(0.01), "l2": regularizers.l2(0.01), "l1l2": regularizers.l1l2(0.01, 0.02)}
+    found |= {f"reg_{name}": rule.on(w)(pytensor.tensor.constant(1.0)) for name, rule in rules.items()}
+    check(golden, found, {w: golden.arrays["w"]})

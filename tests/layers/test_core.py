@@ -4,9 +4,23 @@ import numpy as np
 import pytensor
 import pytest
 
-from recursive import Activation, Dense, Dropout, Embedding, Identity, Lambda, Layer, SimpleRNN, TimeDistributedDense
+from recursive import (
+    Activation,
+    Dense,
+    Dropout,
+    Embedding,
+    Graph,
+    Identity,
+    Lambda,
+    Layer,
+    Merge,
+    Recursive,
+    Sequential,
+    SimpleRNN,
+    TimeDistributedDense,
+)
 from recursive.backend import Argument, Program, evaluate, tensor
-from recursive.errors import ConfigError, ShapeError, UnknownNameError, WeightsError
+from recursive.errors import ConfigError, DataError, ShapeError, UnknownNameError, WeightsError
 
 X2 = np.random.RandomState(0).normal(size=(3, 4))
 X3 = np.random.RandomState(0).normal(size=(3, 5, 4))
@@ -178,3 +192,62 @@ def test_a_layer_of_ones_own_needs_a_call_only():
     assert np.array_equal(value(layer(X2)), 3 * X2)
     assert list(layer.named_params) == ["scale"]
     assert layer.count_params() == 1
+
+
+# First values by functions of one's own
+
+def test_an_init_of_ones_own_may_take_the_shape_alone_and_return_an_array():
+    def thirds(shape):
+        return np.full(shape, 1 / 3)
+
+    for layer in (Dense(4, 6, init=thirds), Embedding(4, 6, init=thirds), SimpleRNN(4, 6, init=thirds)):
+        assert (layer.W.get_value() == 1 / 3).all() and layer.W.type.shape == (4, 6)
+    assert (Dense(4, 6, init=np.ones).W.get_value() == 1).all()
+
+
+def test_an_init_that_takes_rng_draws_from_the_seed():
+    def squares(shape, rng=None):
+        return (rng or np.random).uniform(size=shape)**2
+
+    expected = np.random.RandomState(3).uniform(size=(4, 6))**2
+    assert np.array_equal(Dense(4, 6, init=squares, seed=3).W.get_value(), expected)
+
+
+@pytest.mark.parametrize(("make", "error", "words"), [
+    (lambda: Dense(4, 6, init=lambda shape: np.ones(shape), seed=3), ConfigError, "takes an argument rng"),
+    (lambda: Dense(4, 6, init=lambda shape: np.ones(3)), ShapeError, r"values of shape \(4, 6\)"),
+])
+def test_an_init_that_cannot_do_is_told(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+# Whole numbers
+
+def test_a_lambda_on_whole_numbers_is_probed_with_whole_numbers():
+    rows = pytensor.shared(np.ones((9, 6)), shape=(9, 6))
+    assert Lambda(lambda ids: rows[ids]).get_output_shape_for((None, 5)) == (None, 5, 6)
+
+
+def test_a_lambda_that_cannot_be_probed_says_what_its_function_raised():
+    with pytest.raises(ConfigError, match="one that raises ZeroDivisionError"):
+        Lambda(lambda x: x * (1 // 0)).get_output_shape_for((None, 4))
+
+
+def containers_of_an_embedding():
+    graph, rnn, free = Graph(), Recursive(), Graph()
+    for container, ndim in ((graph, 2), (rnn, 2), (free, 2)):
+        container.add_input("words", ndim=ndim, dtype="int")
+    graph.add_node(Embedding(9, 6), "vectors", input="words", create_output=True)
+    free.add_node(Sequential([Embedding(9, 6)]), "vectors", input="words", create_output=True)
+    rnn.add_node(Embedding(9, 6), "vectors", input="words", create_output=True)
+    return [Sequential([Embedding(9, 6)]), Sequential([Merge([Embedding(9, 6), Embedding(12, 6)])]), graph, free, rnn]
+
+
+@pytest.mark.parametrize("container", containers_of_an_embedding(), ids=lambda item: type(item).__name__)
+@pytest.mark.parametrize("number", [9, -1])
+def test_numbers_that_an_embedding_has_no_row_for_are_refused_where_they_come_in(container, number):
+    ids = np.array([[0, 8], [number, 3]])
+    given = [ids, ids] if len(container.arguments()) > 1 else ids
+    with pytest.raises(DataError, match=rf"takes whole numbers from 0 to 8, .* got numbers from {min(number, 0)} to"):
+        container.predict(given)

@@ -192,6 +192,28 @@ def test_a_mask_of_another_length_is_told_when_the_lengths_are_known_at_last():
         evaluate([LSTM(IN, 2)(x, mask=mask)], {x: X, mask: MASK[:, :4] == 1})
 
 
+def test_masked_steps_have_no_share_in_the_loss_and_none_in_what_is_learned():
+    """Keras 0.1 took them out of the divisor only: what stood at them moved the weights."""
+    xm = np.where(MASK[..., None], X, 0.0)
+    y = np.random.RandomState(2).normal(size=(3, TIME, 2))
+    weights = np.array([1.0, 2.0, 0.5])
+    chain = [Masking(), SimpleRNN(IN, HIDDEN, return_sequences=True, seed=1), TimeDistributedDense(HIDDEN, 2, seed=2)]
+    models = Sequential(chain), Sequential(chain)
+    for model in models:
+        model.compile("sgd", "mse")
+    errors = ((models[0].predict(xm) - y)**2).mean(axis=-1)
+    assert abs(models[0].test_on_batch(xm, y) - errors[MASK == 1].mean()) < 1e-14
+    shares = MASK * weights[:, None]
+    weighted = models[0].test_on_batch(xm, y, sample_weight=weights)
+    assert abs(weighted - (shares * errors).sum() / shares.sum()) < 1e-14
+    before = models[0].get_weights()
+    models[0].train_on_batch(xm, y)
+    learned = models[0].get_weights()
+    models[0].set_weights(before)
+    models[1].train_on_batch(xm, np.where(MASK[..., None], y, 99.0))
+    assert all(np.array_equal(a, b) for a, b in zip(models[1].get_weights(), learned, strict=True))
+
+
 def installed(name):
     try:
         return backend.resolve_backend(name) == name

@@ -1,0 +1,90 @@
+"""What a parameter is made to be after every training step: functions from its new value to another.
+
+Norms that are 0 stay 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.tensor.variable import TensorVariable
+
+from recursive import registry
+
+
+class Constraint:
+    """The base; leaves a value as it is."""
+
+    def __call__(self, p: TensorVariable) -> TensorVariable:
+        return p
+
+    def get_config(self) -> dict[str, object]:
+        """The class name, as ``name``, and the arguments that make this constraint again."""
+        return {"name": type(self).__name__}
+
+
+class MaxNorm(Constraint):
+    """Scales down the columns whose norm is above ``m``. Srivastava et al., 2014.
+
+    >>> MaxNorm(1.0)(pt.constant([[3.0, 0.5], [4.0, 0.0]])).eval().round(6).tolist()
+    [[0.6, 0.5], [0.8, 0.0]]
+    """
+
+    def __init__(self, m: float = 2):
+        self.m = m
+
+    def __call__(self, p: TensorVariable) -> TensorVariable:
+        norms = pt.sqrt(pt.sqr(p).sum(axis=0))
+        return p * (pt.clip(norms, 0, self.m) / (1e-7 + norms))
+
+    def get_config(self) -> dict[str, object]:
+        return super().get_config() | {"m": self.m}
+
+
+class NonNeg(Constraint):
+    """Sets negative values to 0.
+
+    >>> NonNeg()(pt.constant([-1.0, 2.0])).eval().tolist()
+    [0.0, 2.0]
+    """
+
+    def __call__(self, p: TensorVariable) -> TensorVariable:
+        return pt.maximum(p, 0)
+
+
+class UnitNorm(Constraint):
+    """Scales every row to a norm of 1.
+
+    >>> UnitNorm()(pt.constant([[3.0, 4.0], [0.0, 0.0]])).eval().round(6).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+
+    def __call__(self, p: TensorVariable) -> TensorVariable:
+        norms = pt.sqrt(pt.sqr(p).sum(axis=-1, keepdims=True))
+        return p / pt.maximum(norms, np.finfo(p.dtype).tiny)
+
+
+identity, maxnorm, nonneg, unitnorm = Constraint, MaxNorm, NonNeg, UnitNorm
+
+CONSTRAINTS = {"identity": Constraint, "maxnorm": MaxNorm, "nonneg": NonNeg, "unitnorm": UnitNorm} | {
+    kind.__name__: kind for kind in (Constraint, MaxNorm, NonNeg, UnitNorm)}
+"""Every constraint by name: called, each makes a new one."""
+
+
+def get(identifier: str | Constraint | Mapping[str, object] | None,
+        kwargs: Mapping[str, object] | None = None) -> Constraint | None:
+    """The constraint called ``identifier``, or made from its configuration, or ``identifier`` itself; None is none.
+
+    Args:
+        identifier: a name, a dict as ``get_config()`` gives, or the thing itself.
+        kwargs: arguments that go with a name.
+
+    Raises:
+        UnknownNameError: for an unknown name.
+
+    >>> get("maxnorm").get_config()
+    {'name': 'MaxNorm', 'm': 2}
+    """
+    return registry.instance("constraint", identifier, CONSTRAINTS, Constraint, kwargs)

@@ -1,0 +1,211 @@
+"""Layers made of layers side by side: branches that are merged, an encoder with its decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from pytensor.tensor.variable import TensorVariable
+
+from recursive.backend import Argument
+from recursive.errors import ConfigError, MergeError, ShapeError, nearest
+from recursive.layers.core import Layer, Tensors
+from recursive.layers.parts import Composite, inside, one_or_all
+from recursive.merges import MERGES, merge
+from recursive.spec.names import split
+from recursive.spec.shapes import Shape
+
+
+class Merge(Composite):
+    """Several branches, each with inputs of its own, made one by a merge mode: the first layer of a chain.
+
+    Args:
+        layers: the branches, two or more: layers or containers.
+        mode: sum, concat, mul, ave, max or dot.
+
+    The inputs are ``input_0``, ``input_1``, ..., in the order of the branches; a branch with several inputs puts its
+    number in front of their names.
+
+    Raises:
+        ConfigError: for fewer than two branches, or something that is not a layer.
+        MergeError: for an unknown mode.
+
+    Source: ``keras.layers.core.Merge`` of Keras 0.1.
+
+    >>> from recursive.layers.core import Dense
+    >>> joined = Merge([Dense(4, 6), Dense(3, 6)], mode="sum")
+    >>> joined.ports
+    ('input_0', 'input_1')
+    >>> joined([np.ones((2, 4)), np.ones((2, 3))]).type.shape
+    (2, 6)
+    """
+
+    def __init__(self, layers: Sequence[Layer], mode: str = "sum", name: str | None = None):
+        super().__init__(name)
+        if len(layers) < 2 or not all(isinstance(layer, Layer) for layer in layers):
+            raise ConfigError.about("layer", "Merge", takes="two layers or more", because="it merges what they return",
+                                    got=repr(layers), do="Say Merge([left, right], mode='concat'), for example.")
+        if mode not in MERGES:
+            raise MergeError.about("layer", "Merge", takes="a known mode", because="it is looked up by name",
+                                   got=repr(mode), do=nearest(str(mode), MERGES))
+        self.layers, self.mode = list(layers), mode
+
+    @property
+    def parts(self) -> dict[str, Layer]:
+        """The branches as ``layer_0``, ``layer_1``, ..."""
+        return {f"layer_{index}": layer for index, layer in enumerate(self.layers)}
+
+    @property
+    def revision(self) -> tuple:
+        """Another one whenever a branch changes."""
+        return (self.mode, *super().revision)
+
+    def arguments(self) -> list[Argument]:
+        """The inputs of all branches, in their order."""
+        return [replace(argument, name=name)
+                for index, layer in enumerate(self.layers)
+                for name, argument in _named(index, layer.arguments()).items()]
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The names of the inputs of all branches, in their order."""
+        return tuple(argument.name for argument in self.arguments())
+
+    def _split(self, values: object) -> list[object]:
+        """What is given for all inputs, by name or in their order, as what each branch is given."""
+        names = self.ports
+        by_name = values if isinstance(values, Mapping) else dict(zip(names, values, strict=False))
+        if set(by_name) != set(names) or len(values) != len(names):
+            raise ConfigError.about("layer", "Merge", takes=f"{len(names)} inputs ({', '.join(names)})",
+                                    because="each branch reads its own", got=f"{len(values)}",
+                                    do="Pass a dict by name, or a list in that order.")
+        return [one_or_all({argument.name: by_name[name]
+                            for name, argument in _named(index, layer.arguments()).items()})
+                for index, layer in enumerate(self.layers)]
+
+    def build(self, input_shape: Mapping[str, Shape] | Sequence[Shape] | None = None) -> None:
+        shapes = {item.name: item.shape for item in self.arguments()} if input_shape is None else input_shape
+        for layer, shape in zip(self.layers, self._split(shapes), strict=True):
+            layer.build(shape)
+
+    def complete(self) -> None:
+        for layer in self.layers:
+            layer.complete()
+
+    def get_output_shape_for(self, input_shape: Mapping[str, Shape] | Sequence[Shape]) -> Shape:
+        shapes = [layer.get_output_shape_for(shape)
+                  for layer, shape in zip(self.layers, self._split(input_shape), strict=True)]
+        first, *others = shapes
+        same = (lambda shape: shape[:-1]) if self.mode == "concat" else (lambda shape: shape)
+        if any(same(shape)[1:] != same(first)[1:] for shape in others):
+            raise ShapeError.about("layer", "Merge", takes="branches of one shape", because=f"mode is {self.mode!r}",
+                                   got=", ".join(map(str, shapes)), do="Mend their dims, or say mode='concat'.")
+        if self.mode == "dot":
+            return (*first[:-1], 1)
+        if self.mode != "concat":
+            return first
+        dims = [shape[-1] for shape in shapes]
+        return (*first[:-1], None if None in dims else sum(dims))
+
+    def __call__(self, x: Tensors | Sequence[TensorVariable], train: bool = False,
+                 **draws: TensorVariable) -> TensorVariable:
+        """The merged outputs, for a dict by name or a list in the order of the inputs."""
+        outputs = []
+        for (name, layer), value in zip(self.parts.items(), self._split(x), strict=True):
+            output, mask = layer.with_mask(value, train, **inside(draws, name))
+            if mask is not None:
+                raise ConfigError.about("layer", "Merge", takes="branches without a mask",
+                                        because="one mask does not fit several", got=f"a mask from {name}",
+                                        do="Let the branch end in a recurrent layer with return_sequences=False.")
+            outputs.append(output)
+        return merge(outputs, self.mode)
+
+    def draw_shape(self, name: str, input_shape: Mapping[str, Shape]) -> Shape:
+        part, inner = split(name)
+        shapes = dict(zip(self.parts, self._split(input_shape), strict=True))
+        return self.parts[part].draw_shape(inner, shapes[part])
+
+    def _symbolic_input(self) -> list[TensorVariable]:
+        inputs = [layer.input for layer in self.layers]
+        return [one for value in inputs for one in (value.values() if isinstance(value, Mapping) else
+                                                    value if isinstance(value, list) else [value])]
+
+
+def _named(index: int, arguments: Sequence[Argument]) -> dict[str, Argument]:
+    """The inputs of branch ``index`` by the names that they have outside."""
+    if len(arguments) == 1:
+        return {f"input_{index}": arguments[0]}
+    return {f"input_{index}_{argument.name}": argument for argument in arguments}
+
+
+class AutoEncoder(Composite):
+    """An encoder and the decoder that makes the input again from what it returns.
+
+    Args:
+        encoder: a layer or container.
+        decoder: a layer or container, given what the encoder returns.
+        output_reconstruction: False returns what the encoder returns, once the model is trained; may be assigned.
+        weights: those of the encoder, then of the decoder, to start from.
+
+    Raises:
+        ConfigError: while training, where ``output_reconstruction`` is False.
+
+    Source: ``keras.layers.core.AutoEncoder`` of Keras 0.1.
+
+    >>> from recursive.layers.core import Dense
+    >>> AutoEncoder(Dense(6, 2), Dense(2, 6)).get_output_shape_for((None, 6))
+    (None, 6)
+    """
+
+    def __init__(self, encoder: Layer, decoder: Layer, output_reconstruction: bool = True,
+                 weights: Sequence[np.ndarray] | None = None, name: str | None = None):
+        super().__init__(name)
+        self.encoder, self.decoder, self.output_reconstruction = encoder, decoder, output_reconstruction
+        if weights is not None:
+            self.set_weights(weights)
+
+    @property
+    def parts(self) -> dict[str, Layer]:
+        """The encoder and the decoder."""
+        return {"encoder": self.encoder, "decoder": self.decoder}
+
+    @property
+    def revision(self) -> tuple:
+        """Another one whenever a part changes, or what is returned."""
+        return (self.output_reconstruction, *super().revision)
+
+    @property
+    def input_ndim(self) -> int | None:
+        """The number of axes that the encoder takes."""
+        return self.encoder.input_ndim
+
+    @property
+    def input_dim(self) -> int | None:
+        """The size of the last axis that the encoder takes."""
+        return self.encoder.input_dim
+
+    def arguments(self) -> list[Argument]:
+        """What the encoder is given."""
+        return self.encoder.arguments()
+
+    def build(self, input_shape: Shape) -> None:
+        self.encoder.build(input_shape)
+        self.decoder.build(self.encoder.get_output_shape_for(input_shape))
+
+    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+        hidden = self.encoder.get_output_shape_for(input_shape)
+        return self.decoder.get_output_shape_for(hidden) if self.output_reconstruction else hidden
+
+    def call(self, x: TensorVariable, train: bool = False, **draws: TensorVariable) -> TensorVariable:
+        if train and not self.output_reconstruction:
+            raise ConfigError.about("layer", "AutoEncoder", takes="output_reconstruction=True while it is trained",
+                                    because="the reconstruction is what is compared with targets", got="False",
+                                    do="Train it first, then assign output_reconstruction = False.")
+        hidden = self.encoder(x, train=train, **inside(draws, "encoder"))
+        return self.decoder(hidden, train=train, **inside(draws, "decoder")) if self.output_reconstruction else hidden
+
+    def draw_shape(self, name: str, input_shape: Shape) -> Shape:
+        part, inner = split(name)
+        shape = input_shape if part == "encoder" else self.encoder.get_output_shape_for(input_shape)
+        return self.parts[part].draw_shape(inner, shape)

@@ -1,0 +1,83 @@
+"""Layers on one tensor that Keras 0.1 had beside Dense: maxout, and a penalty that is a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pytensor.tensor.variable import TensorVariable
+
+from recursive import backend, initializations, regularizers
+from recursive.layers.core import Layer, Rule, check_dim, linear_map
+from recursive.spec.shapes import Shape
+
+
+class MaxoutDense(Layer):
+    """The largest of ``nb_feature`` affine maps, value by value: ``max over k of x @ W[k] + b[k]``.
+
+    ``(batch, input_dim)`` to ``(batch, output_dim)``.
+
+    Args:
+        input_dim: values a row of the input.
+        output_dim: values a row of the output.
+        nb_feature: how many maps there are.
+        init: the initialization of ``W`` of ``(nb_feature, input_dim, output_dim)``; ``b`` of
+            ``(nb_feature, output_dim)`` starts at zero.
+        weights: ``[W, b]`` to start from.
+        W_regularizer, b_regularizer, activity_regularizer, W_constraint, b_constraint: as Dense has them.
+        seed: seeds the first values.
+
+    Raises:
+        ShapeError: for dims that are not whole numbers of 1 or more.
+        UnknownNameError: for an unknown initialization, regularizer or constraint.
+
+    Source: Goodfellow et al., 2013; ``keras.layers.core.MaxoutDense`` of Keras 0.1.
+
+    >>> MaxoutDense(4, 6, init="one")(np.ones((3, 4))).eval().shape
+    (3, 6)
+    """
+
+    rowwise = True
+
+    def __init__(self, input_dim: int, output_dim: int, nb_feature: int = 4, init: str = "glorot_uniform",
+                 weights: Sequence[np.ndarray] | None = None, W_regularizer: Rule = None, b_regularizer: Rule = None,
+                 activity_regularizer: Rule = None, W_constraint: Rule = None, b_constraint: Rule = None,
+                 name: str | None = None, seed: int | None = None):
+        super().__init__(name, seed)
+        self.govern(W_regularizer=W_regularizer, b_regularizer=b_regularizer,
+                    activity_regularizer=activity_regularizer, W_constraint=W_constraint, b_constraint=b_constraint)
+        self.input_dim = check_dim("MaxoutDense", "input_dim", input_dim)
+        self.output_dim = check_dim("MaxoutDense", "output_dim", output_dim)
+        self.nb_feature = check_dim("MaxoutDense", "nb_feature", nb_feature)
+        self.init = initializations.get(init)
+        self.W = initializations.first_values(self.init, (self.nb_feature, self.input_dim, self.output_dim), self.rng)
+        self.b = initializations.zero((self.nb_feature, self.output_dim))
+        self.params = [self.W, self.b]
+        if weights is not None:
+            self.set_weights(weights)
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        together = self.W.dimshuffle(1, 0, 2).reshape((self.input_dim, self.nb_feature * self.output_dim))
+        leading = [backend.size(x, axis) for axis in range(x.ndim - 1)]
+        maps = linear_map(x, together).reshape((*leading, self.nb_feature, self.output_dim)) + self.b
+        return maps.max(axis=-2)
+
+    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+        return (*input_shape[:-1], self.output_dim)
+
+
+class ActivityRegularization(Layer):
+    """Passes its input on, and adds ``sum(l1 * mean(|x|) + l2 * mean(x**2))`` to the loss while training.
+
+    Source: ``keras.layers.core.ActivityRegularization`` of Keras 0.1.
+    """
+
+    gathers = True
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, name: str | None = None):
+        super().__init__(name)
+        self.l1, self.l2 = l1, l2
+        self.activity_regularizer = regularizers.ActivityRegularizer(l1, l2)
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        return x

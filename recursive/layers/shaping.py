@@ -1,0 +1,122 @@
+"""Layers that only give values another shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytensor.tensor as pt
+from pytensor.tensor.variable import TensorVariable
+
+from recursive import backend
+from recursive.errors import ShapeError
+from recursive.layers.core import Layer, check_dim
+from recursive.spec.shapes import Shape
+
+
+class Reshape(Layer):
+    """``(batch, ...)`` as ``(batch, *dims)``, the values in their order; ``Reshape(dims=(2, 3))`` will do too.
+
+    Raises:
+        ShapeError: for dims that are not whole numbers of 1 or more, or that hold another number of values.
+
+    Source: ``keras.layers.core.Reshape`` of Keras 0.1.
+
+    >>> Reshape(2, 3).get_output_shape_for((None, 6))
+    (None, 2, 3)
+    """
+
+    keeps_axes = False
+
+    def __init__(self, *shape: int, dims: Sequence[int] | None = None, name: str | None = None):
+        super().__init__(name)
+        self.dims = tuple(check_dim("Reshape", "dim", dim) for dim in (shape if dims is None else dims))
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        return x.reshape((backend.size(x, 0), *self.dims))
+
+    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+        rows, *sizes = input_shape
+        if None not in sizes and math.prod(sizes) != math.prod(self.dims):
+            raise ShapeError.about("layer", "Reshape", takes=f"{math.prod(self.dims)} values a row",
+                                   because=f"it makes them {self.dims}", got=f"{math.prod(sizes)}, as {tuple(sizes)}",
+                                   do="Mend its dims.")
+        return (rows, *self.dims)
+
+
+class Permute(Layer):
+    """Puts the axes behind the batch in another order: ``Permute((2, 1))`` makes ``(batch, time, dim)``
+    ``(batch, dim, time)``.
+
+    Raises:
+        ShapeError: for dims that are not 1, 2, ..., each once.
+
+    Source: ``keras.layers.core.Permute`` of Keras 0.1.
+
+    >>> Permute((2, 1)).get_output_shape_for((None, 5, 4))
+    (None, 4, 5)
+    """
+
+    def __init__(self, dims: Sequence[int], name: str | None = None):
+        super().__init__(name)
+        if sorted(dims) != list(range(1, len(dims) + 1)):
+            raise ShapeError.about("layer", "Permute", takes=f"the axes {list(range(1, len(dims) + 1))} in some order",
+                                   because="every axis behind the batch goes somewhere", got=repr(dims),
+                                   do="Say Permute((2, 1)), for example.")
+        self.dims = tuple(dims)
+
+    @property
+    def input_ndim(self) -> int:
+        """One more than there are dims, for the batch."""
+        return len(self.dims) + 1
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        return x.dimshuffle(0, *self.dims)
+
+    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+        return (input_shape[0], *(input_shape[axis] for axis in self.dims))
+
+
+class Flatten(Layer):
+    """``(batch, ...)`` as ``(batch, values)``.
+
+    Source: ``keras.layers.core.Flatten`` of Keras 0.1.
+
+    >>> Flatten().get_output_shape_for((None, 5, 4))
+    (None, 20)
+    """
+
+    keeps_axes = False
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        values = math.prod([backend.size(x, axis) for axis in range(1, x.ndim)])
+        return x.reshape((backend.size(x, 0), values))
+
+    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+        rows, *sizes = input_shape
+        return (rows, None if None in sizes else math.prod(sizes))
+
+
+class RepeatVector(Layer):
+    """``(batch, dim)`` as ``(batch, n, dim)``, the same vector n times: what a decoder reads at every step.
+
+    Raises:
+        ShapeError: for an n that is not a whole number of 1 or more.
+
+    Source: ``keras.layers.core.RepeatVector`` of Keras 0.1.
+
+    >>> RepeatVector(3).get_output_shape_for((None, 4))
+    (None, 3, 4)
+    """
+
+    input_ndim = 2
+
+    def __init__(self, n: int, name: str | None = None):
+        super().__init__(name)
+        self.n = check_dim("RepeatVector", "n", n)
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        return pt.alloc(x.dimshuffle(0, "x", 1), backend.size(x, 0), self.n, backend.size(x, 1))
+
+    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+        return (input_shape[0], self.n, input_shape[1])

@@ -1,0 +1,162 @@
+"""What is added to a loss while training: penalties on parameters, and on what layers return.
+
+A regularizer is a function from a loss to a loss, bound to a parameter or a layer before it is used, as in Keras 0.1.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.tensor.variable import TensorVariable
+
+from recursive import registry
+
+
+class Regularizer:
+    """The base; adds nothing."""
+
+    def set_param(self, p: SharedVariable) -> None:
+        """Penalize the parameter ``p``."""
+        self.p = p
+
+    def set_layer(self, layer: object) -> None:
+        """Penalize what ``layer`` returns."""
+        self.layer = layer
+
+    def on(self, p: SharedVariable) -> Regularizer:
+        """This regularizer bound to the parameter ``p``; a copy, so that one may be given to several layers."""
+        bound = copy.copy(self)
+        bound.set_param(p)
+        return bound
+
+    def on_activity_of(self, layer: object) -> Regularizer:
+        """This regularizer bound to what ``layer`` returns; a copy, too."""
+        bound = copy.copy(self)
+        bound.set_layer(layer)
+        return bound
+
+    def __call__(self, loss: TensorVariable) -> TensorVariable:
+        return loss
+
+    def get_config(self) -> dict[str, object]:
+        """The class name, as ``name``, and the arguments that make this regularizer again."""
+        return {"name": type(self).__name__}
+
+
+class WeightRegularizer(Regularizer):
+    """``loss + l1 * sum(|p|) + l2 * sum(p**2)``, for a parameter ``p``."""
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0):
+        self.l1, self.l2 = l1, l2
+
+    def __call__(self, loss: TensorVariable) -> TensorVariable:
+        return loss + self.l1 * abs(self.p).sum() + self.l2 * (self.p**2).sum()
+
+    def get_config(self) -> dict[str, object]:
+        return super().get_config() | {"l1": self.l1, "l2": self.l2}
+
+
+class ActivityRegularizer(Regularizer):
+    """``loss + sum(l1 * mean(|y|) + l2 * mean(y**2))``, for what a layer returns: means over the rows of a batch.
+
+    A layer that is used twice in a model is penalized for both of its outputs.
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0):
+        self.l1, self.l2 = l1, l2
+
+    def __call__(self, loss: TensorVariable) -> TensorVariable:
+        for y in watched(self.layer) or [self.layer.get_output(True)]:
+            loss = loss + self.l1 * abs(y).mean(axis=0).sum() + self.l2 * (y**2).mean(axis=0).sum()
+        return loss
+
+    def get_config(self) -> dict[str, object]:
+        return super().get_config() | {"l1": self.l1, "l2": self.l2}
+
+
+# What layers return while a training function is made
+
+_seen: ContextVar[list[tuple[object, TensorVariable]] | None] = ContextVar("_seen", default=None)
+
+
+@contextmanager
+def watching() -> Iterator[None]:
+    """While this lasts, what layers report to :func:`watch` is kept for their regularizers."""
+    token = _seen.set([])
+    try:
+        yield
+    finally:
+        _seen.reset(token)
+
+
+def watch(layer: object, output: TensorVariable) -> None:
+    """Keep what ``layer`` returned, if anyone is :func:`watching`."""
+    seen = _seen.get()
+    if seen is not None:
+        seen.append((layer, output))
+
+
+def watched(layer: object) -> list[TensorVariable]:
+    """What ``layer`` returned since :func:`watching` began."""
+    return [output for reporter, output in _seen.get() or [] if reporter is layer]
+
+
+# By name
+
+def l1(l: float = 0.01) -> WeightRegularizer:  # noqa: E741 (Keras 0.1's name)
+    """``l * sum(|p|)``."""
+    return WeightRegularizer(l1=l)
+
+
+def l2(l: float = 0.01) -> WeightRegularizer:  # noqa: E741
+    """``l * sum(p**2)``."""
+    return WeightRegularizer(l2=l)
+
+
+def l1l2(l1: float = 0.01, l2: float = 0.01) -> WeightRegularizer:
+    """``l1 * sum(|p|) + l2 * sum(p**2)``."""
+    return WeightRegularizer(l1=l1, l2=l2)
+
+
+def activity_l1(l: float = 0.01) -> ActivityRegularizer:  # noqa: E741
+    """``l * sum(mean(|y|))``."""
+    return ActivityRegularizer(l1=l)
+
+
+def activity_l2(l: float = 0.01) -> ActivityRegularizer:  # noqa: E741
+    """``l * sum(mean(y**2))``."""
+    return ActivityRegularizer(l2=l)
+
+
+def activity_l1l2(l1: float = 0.01, l2: float = 0.01) -> ActivityRegularizer:
+    """``sum(l1 * mean(|y|) + l2 * mean(y**2))``."""
+    return ActivityRegularizer(l1=l1, l2=l2)
+
+
+REGULARIZERS = {maker.__name__: maker for maker in (
+    l1, l2, l1l2, activity_l1, activity_l2, activity_l1l2, Regularizer, WeightRegularizer, ActivityRegularizer)}
+"""Every regularizer by name: called, each makes a new one."""
+REGULARIZERS["identity"] = Regularizer
+
+
+def get(identifier: str | Regularizer | Mapping[str, object] | None,
+        kwargs: Mapping[str, object] | None = None) -> Regularizer | None:
+    """The regularizer called ``identifier``, or made from its configuration, or ``identifier`` itself; None is none.
+
+    Args:
+        identifier: a name, a dict as ``get_config()`` gives, or the thing itself.
+        kwargs: arguments that go with a name.
+
+    Raises:
+        UnknownNameError: for an unknown name.
+
+    >>> get("l2").get_config()
+    {'name': 'WeightRegularizer', 'l1': 0.0, 'l2': 0.01}
+    >>> get({"name": "WeightRegularizer", "l1": 0.5}).l1
+    0.5
+    """
+    return registry.instance("regularizer", identifier, REGULARIZERS, Regularizer, kwargs)
