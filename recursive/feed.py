@@ -9,8 +9,8 @@ import numpy as np
 from recursive import backend, data
 from recursive.backend import Argument
 from recursive.data import Arrays
-from recursive.layers.core import Layer
 from recursive.layers.graph import Graph
+from recursive.layers.layer import Layer
 from recursive.spec.shapes import Shape
 
 

@@ -8,7 +8,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Build, floatX
-from recursive.layers.core import Layer
+from recursive.layers.layer import Layer
 from recursive.objectives import weighted_objective
 from recursive.optimizers import Optimizer
 from recursive.regularizers import watching

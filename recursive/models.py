@@ -17,7 +17,7 @@ from recursive.data import Arrays
 from recursive.errors import ConfigError, DtypeError, NotCompiledError, nearest
 from recursive.layers import containers
 from recursive.layers import recursive as loops
-from recursive.layers.core import Layer
+from recursive.layers.layer import Layer
 from recursive.objectives import weighted_objective  # noqa: F401 (where Keras 0.1 had it)
 from recursive.progress import Bar
 from recursive.utils import layer_utils

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from recursive import extras, objectives, optimizers
 from recursive.errors import ConfigError, nearest
-from recursive.layers.core import Layer
+from recursive.layers.layer import Layer
 from recursive.optimizers import Optimizer
 from recursive.spec.graph import VERSION
 from recursive.utils.layer_utils import Classes, check_keys, check_plain, layer_from_config, shared_layers

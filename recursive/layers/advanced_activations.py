@@ -15,7 +15,8 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import initializations
 from recursive.activations import relu
 from recursive.backend import shared
-from recursive.layers.core import MaskedLayer, as_floats, check_dim
+from recursive.layers.layer import MaskedLayer, check_dim
+from recursive.layers.products import as_floats
 
 
 class AdvancedActivation(MaskedLayer):

@@ -14,8 +14,9 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, initializations
 from recursive.errors import ShapeError
-from recursive.layers.core import Layer, Rows, Tensors, check_dim, linear_map, select_rows
 from recursive.layers.hand_loop import RecurrentLayer
+from recursive.layers.layer import Layer, Rows, Tensors, check_dim
+from recursive.layers.products import linear_map, select_rows
 from recursive.layers.recurrent import GRU, LSTM, SimpleRNN
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape

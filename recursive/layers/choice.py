@@ -13,7 +13,7 @@ from pytensor.ifelse import ifelse
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import DtypeError, ShapeError
-from recursive.layers.core import Layer
+from recursive.layers.layer import Layer
 from recursive.spec.shapes import Shape
 
 

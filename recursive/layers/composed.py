@@ -10,7 +10,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Argument
 from recursive.errors import ConfigError, MergeError, ShapeError, nearest
-from recursive.layers.core import Layer, Tensors
+from recursive.layers.layer import Layer, Tensors
 from recursive.layers.parts import Composite, inside, one_or_all
 from recursive.merges import MERGES, merge
 from recursive.spec.names import split

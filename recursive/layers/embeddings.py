@@ -10,7 +10,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import initializations
 from recursive.errors import DtypeError
-from recursive.layers.core import Layer, Rule, check_dim
+from recursive.layers.layer import Layer, Rule, check_dim
 from recursive.spec.shapes import Shape
 
 

@@ -12,7 +12,8 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.backend import Argument
 from recursive.errors import DataError, NodeError, ShapeError, nearest
-from recursive.layers.core import Identity, Layer, Tensors
+from recursive.layers.core import Identity
+from recursive.layers.layer import Layer, Tensors
 from recursive.layers.parts import collect_params, one_or_all, refuse_params, unique_params, unique_weights
 from recursive.loop.step import run
 from recursive.spec import checks

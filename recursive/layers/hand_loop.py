@@ -15,7 +15,8 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, backend, initializations
 from recursive.errors import ConfigError, ShapeError, nearest
-from recursive.layers.core import MaskedLayer, check_dim, linear_map
+from recursive.layers.layer import MaskedLayer, check_dim
+from recursive.layers.products import linear_map
 from recursive.spec.shapes import Shape
 
 MASK_MODES = ("zero", "carry")

@@ -15,8 +15,8 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, backend
-from recursive.layers.core import linear_map
 from recursive.layers.hand_loop import RecurrentLayer
+from recursive.layers.products import linear_map
 
 
 class JZSLayer(RecurrentLayer):

@@ -8,7 +8,8 @@ import numpy as np
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend, initializations, regularizers
-from recursive.layers.core import Layer, Rule, check_dim, linear_map
+from recursive.layers.layer import Layer, Rule, check_dim
+from recursive.layers.products import linear_map
 from recursive.spec.shapes import Shape
 
 

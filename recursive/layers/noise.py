@@ -13,7 +13,8 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.errors import ConfigError
-from recursive.layers.core import MaskedLayer, as_floats
+from recursive.layers.layer import MaskedLayer
+from recursive.layers.products import as_floats
 
 
 class NoiseLayer(MaskedLayer):

@@ -12,7 +12,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import initializations
 from recursive.backend import shared
 from recursive.errors import ConfigError
-from recursive.layers.core import Layer, check_dim
+from recursive.layers.layer import Layer, check_dim
 
 
 class BatchNormalization(Layer):

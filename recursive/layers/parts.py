@@ -8,7 +8,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import ConfigError
-from recursive.layers.core import Layer
+from recursive.layers.layer import Layer
 from recursive.spec.names import split
 
 

@@ -13,9 +13,10 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, initializations
-from recursive.layers.core import check_dim, linear_map
 from recursive.layers.hand_loop import RecurrentLayer
 from recursive.layers.jzs import JZS1, JZS2, JZS3
+from recursive.layers.layer import check_dim
+from recursive.layers.products import linear_map
 
 __all__ = ["GRU", "JZS1", "JZS2", "JZS3", "LSTM", "RecurrentLayer", "SimpleDeepRNN", "SimpleRNN"]
 

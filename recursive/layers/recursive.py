@@ -14,8 +14,8 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.backend import Size
 from recursive.errors import DataError
-from recursive.layers.core import Layer
 from recursive.layers.graph import Graph, Read
+from recursive.layers.layer import Layer
 from recursive.layers.split import runners
 from recursive.loop.step import run, with_params
 from recursive.loop.unroll import Loop

@@ -8,8 +8,8 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError
-from recursive.layers.core import Layer, Tensors
 from recursive.layers.graph import Graph
+from recursive.layers.layer import Layer, Tensors
 from recursive.layers.parts import Composite, inside, one_or_all
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape

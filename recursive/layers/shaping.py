@@ -10,7 +10,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.errors import ShapeError
-from recursive.layers.core import Layer, check_dim
+from recursive.layers.layer import Layer, check_dim
 from recursive.spec.shapes import Shape
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.layers.core import Layer, Rows
+from recursive.layers.layer import Layer, Rows
 from recursive.spec.graph import NodeSpec
 from recursive.spec.moves import BEFORE, PART, REST
 

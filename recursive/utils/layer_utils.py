@@ -27,8 +27,8 @@ from recursive.layers import (
     recurrent,
     shaping,
 )
-from recursive.layers.core import Layer
 from recursive.layers.graph import Graph
+from recursive.layers.layer import Layer
 from recursive.spec.graph import GraphSpec
 
 Classes = Mapping[str, type]
