@@ -9,6 +9,8 @@ from recursive import (
     SGD,
     Dense,
     Embedding,
+    Graph,
+    Lambda,
     Masking,
     RMSprop,
     Sequential,
@@ -148,6 +150,16 @@ def test_five_steps_of_training_a_graph_with_two_inputs_and_two_outputs(mode):
              "test_loss_after": np.array(model.test_on_batch(batch))}
     found |= {f"w_after__{name.replace('.', '_')}": param.get_value() for name, param in model.named_params.items()}
     judge(golden, found, "training")
+
+
+def test_a_layer_that_is_handed_its_inputs_by_name():
+    golden = single("graph", "graph_join")
+    model = Graph()
+    for name in ("input1", "input2"):
+        model.add_input(name, dim=3)
+    model.add_node(Lambda(lambda x: 2 * x["input1"] + x["input2"]), "out", inputs=["input1", "input2"],
+                   merge_mode="join", create_output=True)
+    judge(golden, {"out": model.predict({name: golden.arrays[name] for name in ("input1", "input2")})["out"]})
 
 
 # Functions

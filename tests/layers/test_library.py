@@ -288,6 +288,7 @@ def test_an_autoencoder_learns_to_make_its_input_and_then_returns_what_is_inside
     before = model.test_on_batch(X2, X2)
     model.fit(X2, X2, nb_epoch=30, verbose=0)
     assert model.test_on_batch(X2, X2) < before
+    assert model.predict(X2).shape == X2.shape
     model.layers[0].output_reconstruction = False
     encoder = model.layers[0].encoder
     assert np.array_equal(model.predict(X2), value(encoder(X2)))
