@@ -354,6 +354,15 @@ def test_what_cannot_be_meant_is_refused(config, words):
         model_from_json(json.dumps(config()))
 
 
+def test_a_declaration_that_breaks_a_rule_or_is_of_another_class_is_refused():
+    config = config_of(CASES[0].build())
+    with pytest.raises(ConfigError, match="'Graph' takes a spec with loop=False"):
+        model_from_json(json.dumps(config | {"name": "Graph"}))
+    config["spec"]["states"][0]["input"] = "nothing"
+    with pytest.raises(RecursiveError, match="state 'h' takes its next value from a node"):
+        model_from_json(json.dumps(config))
+
+
 @pytest.mark.parametrize(("text", "words"), [
     ("", "plain JSON"), ("{", "plain JSON"), ("[1]", "'model' takes a mapping"), ("3", "takes a mapping"),
     ('{"name": NaN}', "NaN is no number"), ("model.json", "not the file's name"), (3, "takes a text"),
@@ -456,6 +465,7 @@ def test_a_graph_of_keras_0_1_3_is_read_and_computes_what_it_says():
     ("input_config", [{"ndim": 2}], "'input_config' takes the arguments"),
     ("nodes", {}, "node 'dense1' takes a layer in 'nodes'"),
     ("output_config", [{"name": "o", "input": "nothing"}], "nothing"),
+    ("node_config", [GRAPH_OF_2015["node_config"][0] | {"concat_axis": 0}], "concat_axis -1"),
     ("nodez", [], "Did you mean 'nodes'"),
 ])
 def test_a_damaged_graph_of_keras_0_1_3_is_refused(key, value, words):
