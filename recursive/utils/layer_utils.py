@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from recursive import constraints, regularizers
 from recursive.errors import ConfigError, RecursiveError, nearest
 from recursive.layers import (
     advanced_activations,
@@ -34,19 +33,11 @@ from recursive.spec.graph import GraphSpec
 Classes = Mapping[str, type]
 
 
-def classes_of(base: type, *modules: object) -> dict[str, type]:
-    """The subclasses of ``base`` that ``modules`` define, by name."""
-    return {name: thing for module in modules for name, thing in vars(module).items()
-            if inspect.isclass(thing) and issubclass(thing, base) and thing.__module__ == module.__name__}
-
-
-CLASSES = {
-    **classes_of(Layer, advanced_activations, cells, choice, composed, core, embeddings, jzs, maxout, noise,
-                 normalization, recurrent, shaping),
-    **classes_of(regularizers.Regularizer, regularizers),
-    **classes_of(constraints.Constraint, constraints),
-}
-"""What a configuration may name, but for the containers."""
+ROOMS = (advanced_activations, cells, choice, composed, core, embeddings, jzs, maxout, noise, normalization, recurrent,
+         shaping)
+CLASSES = {name: thing for room in ROOMS for name, thing in vars(room).items()
+           if inspect.isclass(thing) and issubclass(thing, Layer) and thing.__module__ == room.__name__}
+"""What a configuration may name, but for the containers: every layer class that these rooms define, by name."""
 
 
 def layer_from_config(config: object, classes: Classes, shared: object = None) -> Layer:
