@@ -218,6 +218,8 @@ def test_the_best_only_is_kept_where_asked_for(tmp_path):
     (lambda folder: ModelCheckpoint(folder / "{epohc}.h5"), "Did you mean 'epoch'"),
     (lambda folder: ModelCheckpoint(folder / "{val_loss}.h5"), "braces can be filled in"),
     (lambda folder: ModelCheckpoint(folder / "{epoch:x.h5"), "braces can be filled in"),
+    (lambda folder: ModelCheckpoint(folder / "w.pkl"), "takes a suffix of .h5"),
+    (lambda folder: ModelCheckpoint(folder / "none" / "w.h5"), "takes a folder that exists"),
     (lambda folder: ModelCheckpoint(folder / "w.h5", save_best_only=True), "validation_split for val_loss"),
     (lambda folder: EarlyStopping(), "callback 'EarlyStopping' takes one of the numbers loss, because only"),
     (lambda folder: EarlyStopping("acc"), "show_accuracy for acc"),
