@@ -33,9 +33,9 @@ from recursive import (
     Masking,
     MaxoutDense,
     Merge,
-    PReLU,
     ParametricSoftplus,
     Permute,
+    PReLU,
     Recurrent,
     Recursive,
     RepeatVector,
@@ -136,7 +136,7 @@ def assert_same(model, other, *inputs):
 
 
 def test_every_public_layer_has_an_example():
-    assert set(EXAMPLES) | set(OF_PORTS) == set(CLASSES) - BASES
+    assert set(EXAMPLES) | set(OF_PORTS) == {cls.__name__ for cls in CLASSES.values()} - BASES
 
 
 def test_every_public_class_can_be_named_by_a_configuration():
@@ -238,6 +238,29 @@ def test_shared_layers_are_shared_again():
     assert graph.nodes["again"] is graph.nodes["chain"]
     assert len(found.params) == len(model.params) == 4
     assert_same(model, found, ROWS)
+
+
+def test_layers_are_shared_again_inside_layers_made_of_layers():
+    tied, code = Dense(4, 4), Dense(4, 4)
+    merged = Sequential([Merge([tied, Sequential([tied])], mode="mul"), AutoEncoder(code, Sequential([code, tied]))])
+    assert shared_layers(merged) == {"layer_0.layer_1.layer_0": "layer_0.layer_0",
+                                     "layer_1.decoder.layer_0": "layer_1.encoder",
+                                     "layer_1.decoder.layer_1": "layer_0.layer_0"}
+    found = again(merged)
+    assert found.layers[1].decoder.layers[1] is found.layers[0].layers[0]
+    assert len(found.params) == len(merged.params) == 4
+    assert_same(merged, found, [ROWS, ROWS + 1])
+
+
+def test_rules_for_parameters_come_back():
+    model = Sequential([Dense(4, 6, W_regularizer="l2", activity_regularizer="activity_l1", b_constraint="nonneg")])
+    found = again(model)
+    assert found.get_config() == model.get_config()
+    assert [type(rule).__name__ for rule in found.get_params()[1]] == ["WeightRegularizer", "ActivityRegularizer"]
+    spoilt = json.loads(model.to_json())
+    spoilt["layers"][0]["W_regularizer"] = {"name": "os.system"}
+    with pytest.raises(RecursiveError, match=r"regularizer 'os.system'"):
+        model_from_json(json.dumps(spoilt))
 
 
 @pytest.mark.parametrize("places", [
