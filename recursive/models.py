@@ -309,7 +309,6 @@ class Model:
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
         return {"graph": {name: np.array(param.get_value()) for name, param in self.named_weights.items()}}
 
-
     # The model in a file
 
     def to_json(self, indent: int | None = None) -> str:
