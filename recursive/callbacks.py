@@ -19,6 +19,7 @@ import numpy as np
 
 from recursive.errors import ConfigError, nearest
 from recursive.progress import Bar, Mean
+from recursive.serialization import check_target
 
 Logs = dict[str, float]
 
@@ -206,7 +207,8 @@ class ModelCheckpoint(Monitor):
         save_best_only: True overwrites the file only with something better.
 
     Raises:
-        ConfigError: at the start of ``fit``, for a name in ``filepath`` or a ``monitor`` that is not followed.
+        ConfigError: at the start of ``fit``, for a file that cannot be written, or a name in ``filepath`` or a
+            ``monitor`` that is not followed.
 
     Source: ``keras.callbacks.ModelCheckpoint`` of Keras 0.1.
     """
@@ -221,7 +223,7 @@ class ModelCheckpoint(Monitor):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if self.save_best_only:
             super().on_train_begin(logs)
-        self._path(0, dict.fromkeys(self.params["metrics"], 0.0))
+        check_target(self._path(0, dict.fromkeys(self.params["metrics"], 0.0)))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_best_only and not self.improved(logs):

@@ -93,9 +93,10 @@ def _target(argument: Argument, value: object) -> np.ndarray:
 def _advice(argument: Argument, array: np.ndarray) -> str:
     """What to do about a target of another shape: whole numbers where rows of values belong may be classes."""
     classes = argument.shape[-1]
-    fewer = array.ndim < len(argument.shape) or array.shape[-1] == 1
-    if classes not in (None, 1) and fewer and np.array_equal(array, np.round(array)):
-        return f"If they are classes, pass np.eye({classes})[y] in place of y."
+    numbers = {len(argument.shape) - 1: "y", len(argument.shape): "y[..., 0]"}.get(array.ndim)
+    one_a_row = array.ndim < len(argument.shape) or array.shape[-1] == 1
+    if numbers and classes not in (None, 1) and one_a_row and np.array_equal(array, np.round(array)):
+        return f"If they are classes, pass np.eye({classes})[{numbers}]."
     return "Reshape the targets, or mend the layer that computes the output."
 
 

@@ -149,13 +149,13 @@ class Model:
             KeyboardInterrupt: on Ctrl-C, once the batch under way is done; the model can be used, and fitted on.
         """
         self._check_compiled("train")
+        batch_size, nb_epoch = _positive("batch_size", batch_size), _positive("nb_epoch", nb_epoch)
         arrays, held_out = _split(self._weighted_pairs(X, y, sample_weight), validation_split)
         if validation_data is not None:
             held_out = self._validation_pairs(validation_data)
         arrays |= row_weights.of_classes(class_weight, arrays, self.output_names)
         fit = training.Fit(self, partial(self._run, "train"), partial(self._run, "test"), self._changing,
-                           _positive("batch_size", batch_size), _positive("nb_epoch", nb_epoch), bool(shuffle),
-                           _followed(show_accuracy))
+                           batch_size, nb_epoch, bool(shuffle), _followed(show_accuracy))
         return fit.run(arrays, held_out, verbose, callbacks)
 
     def _validation_pairs(self, given: object) -> Arrays:
@@ -308,7 +308,6 @@ class Model:
 
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
         return {"graph": {name: np.array(param.get_value()) for name, param in self.named_weights.items()}}
-
 
     # The model in a file
 
@@ -474,8 +473,9 @@ def _checked_classes(given: object) -> dict[str, type[Layer]]:
 
 def _positive(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        got = repr(value) if isinstance(value, str | float | int) or value is None else type(value).__name__
         raise ConfigError.about("argument", name, takes="a whole number of 1 or more", because="it counts",
-                                got=repr(value), do=f"Say {name}=32, for example.")
+                                got=got, do=f"Say {name}=32, for example.")
     return int(value)
 
 

@@ -26,13 +26,7 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
     Raises:
         ConfigError: where the folder does not exist, or ``path`` is one.
     """
-    path = Path(path).resolve()
-    if path.is_dir():
-        raise ConfigError.about("file", str(path), takes="the name of a file", because="it is written there",
-                                got="a folder", do="Add a name to it.")
-    if not path.parent.is_dir():
-        raise ConfigError.about("file", str(path), takes="a folder that exists", because="it is written there",
-                                got="none", do=f"Make {path.parent} first.")
+    path = _place_of(path)
     temporary = str(path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}"))
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     usual_mode = os.stat(temporary).st_mode
@@ -45,6 +39,28 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _place_of(path: str | Path) -> Path:
+    """The whole path, where a file can be put there."""
+    path = Path(path).resolve()
+    if path.is_dir():
+        raise ConfigError.about("file", str(path), takes="the name of a file", because="it is written there",
+                                got="a folder", do="Add a name to it.")
+    if not path.parent.is_dir():
+        raise ConfigError.about("file", str(path), takes="a folder that exists", because="it is written there",
+                                got="none", do=f"Make {path.parent} first.")
+    return path
+
+
+def check_target(path: str | Path) -> None:
+    """Tell at once whether weights can be written there.
+
+    Raises:
+        ConfigError: for an unknown suffix, a folder, or a place in a folder that does not exist.
+    """
+    _format(path)
+    _place_of(path)
 
 
 def save_weights(path: str | Path, groups: Groups, overwrite: bool) -> None:

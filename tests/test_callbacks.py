@@ -107,8 +107,9 @@ def test_a_callback_that_raises_leaves_a_usable_model(stage, verbose, capsys):
         raise ZeroDivisionError("in a callback")
 
     setattr(bad, stage, fail)
-    with pytest.raises(ZeroDivisionError, match="in a callback"):
+    with pytest.raises(ZeroDivisionError, match="in a callback") as caught:
         model.fit(X, Y, batch_size=4, nb_epoch=2, verbose=verbose, callbacks=[bad])
+    assert caught.tb, "which keeps all that was made alive, a bar too"
     assert signal.getsignal(signal.SIGINT) is usual
     assert all(np.isfinite(weights).all() for weights in model.get_weights())
     shown = capsys.readouterr().err
@@ -217,6 +218,8 @@ def test_the_best_only_is_kept_where_asked_for(tmp_path):
     (lambda folder: ModelCheckpoint(folder / "{epohc}.h5"), "Did you mean 'epoch'"),
     (lambda folder: ModelCheckpoint(folder / "{val_loss}.h5"), "braces can be filled in"),
     (lambda folder: ModelCheckpoint(folder / "{epoch:x.h5"), "braces can be filled in"),
+    (lambda folder: ModelCheckpoint(folder / "w.pkl"), "takes a suffix of .h5"),
+    (lambda folder: ModelCheckpoint(folder / "none" / "w.h5"), "takes a folder that exists"),
     (lambda folder: ModelCheckpoint(folder / "w.h5", save_best_only=True), "validation_split for val_loss"),
     (lambda folder: EarlyStopping(), "callback 'EarlyStopping' takes one of the numbers loss, because only"),
     (lambda folder: EarlyStopping("acc"), "show_accuracy for acc"),
@@ -234,10 +237,10 @@ def test_what_a_callback_cannot_do_is_told_before_the_first_step(callback, words
 
 @pytest.mark.parametrize(("losses", "patience", "epochs"), [
     ([3.0, 2.0, 1.0, 0.5], 0, 4), ([3.0, 2.0, 2.0, 0.5], 0, 3), ([3.0, 4.0, 5.0, 1.0], 1, 3),
-    ([3.0, 4.0, 2.0, 5.0], 1, 4), ([3.0, float("nan"), 1.0, 0.5], 0, 2)])
+    ([3.0, 4.0, 2.0, 5.0, 1.0], 1, 5), ([3.0, float("nan"), 1.0, 0.5], 0, 2)])
 def test_early_stopping_waits_for_so_many_epochs_that_are_no_better(losses, patience, epochs):
     model = chain()
-    history = fit(model, Numbers(loss=losses), EarlyStopping("loss", patience), nb_epoch=4)
+    history = fit(model, Numbers(loss=losses), EarlyStopping("loss", patience), nb_epoch=len(losses))
     assert history.epoch == list(range(epochs))
 
 

@@ -66,6 +66,18 @@ def test_an_unknown_backend_is_one_sentence_and_an_exit_code(capsys, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize(("option", "value", "words"), [
+    ("--seed", "-1", "argument 'seed' takes a whole number from 0"), ("--seed", str(2**32), "got 4294967296"),
+    ("--out", "file", "takes a place for a folder"), ("--out", "file/inside", "got the file")])
+def test_what_the_demo_cannot_use_is_told_before_it_trains(capsys, tmp_path, option, value, words):
+    (tmp_path / "file").write_text("")
+    value = str(tmp_path / value) if option == "--out" else value
+    assert cli.main(["demo", "--quick", "--backend", "python", option, value]) == 2
+    shown = capsys.readouterr()
+    assert words in shown.err
+    assert "Training" not in shown.out
+
+
 def test_a_package_that_is_missing_is_named_with_its_extra():
     with pytest.raises(MissingPackageError, match=r"pip install 'recursive-rnn\[examples\]'"):
         extras.load("sklearning", "examples", "it brings the digits")

@@ -1,6 +1,7 @@
 """Learning: fit, evaluate, predict, weights in files, and what happens when something goes wrong meanwhile."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -132,13 +133,23 @@ def test_evaluate_shows_a_bar_or_a_line(capsys):
     assert "Evaluate: 100%" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("labels", [np.arange(11) % 3, np.arange(11)[:, np.newaxis] % 3])
-def test_classes_as_numbers_are_shown_the_way_to_rows(labels):
+@pytest.mark.parametrize(("labels", "written"), [
+    (np.arange(11) % 3, "np.eye(3)[y]"), (np.arange(11)[:, np.newaxis] % 3, "np.eye(3)[y[..., 0]]")])
+def test_classes_as_numbers_are_shown_the_way_to_rows(labels, written):
     chain = model(loss="categorical_crossentropy", out=3, activation="softmax")
-    with pytest.raises(errors.ShapeError, match=r"target 'output' .* pass np\.eye\(3\)\[y\] in place of y"):
+    with pytest.raises(errors.ShapeError, match=rf"target 'output' .* pass {re.escape(written)}\.$"):
         chain.fit(X, labels)
-    with pytest.raises(errors.ShapeError, match="mend the layer that computes the output"):
-        chain.fit(X, labels.ravel() + 0.5)
+    assert np.isfinite(chain.train_on_batch(X, np.eye(3)[labels.ravel()]))
+    for others in (labels + 0.5, np.ones((11, 2)), np.ones((11, 1, 1, 1))):
+        with pytest.raises(errors.ShapeError, match="mend the layer that computes the output"):
+            chain.fit(X, others)
+
+
+def test_targets_of_a_graph_are_among_its_data():
+    graph = two_way()
+    graph.compile("sgd", {"right": "mse", "both": "mae"})
+    with pytest.raises(errors.ConfigError, match=r"'batch_size' takes a whole number of 1 or more, .* got dict"):
+        graph.fit({"a": np.ones((7, 3))}, {"right": np.ones((7, 2))})
 
 
 def test_masked_values_are_not_computed_with():

@@ -381,3 +381,28 @@ def test_unknown_optimizer_is_refused_and_the_nearest_offered():
 def test_what_is_neither_a_name_nor_an_optimizer_is_refused(identifier):
     with pytest.raises(ConfigError, match="takes a name or an Optimizer"):
         optimizers.get(identifier)
+
+
+@pytest.mark.parametrize(("cls", "settings"), [
+    (cls, {name: value}) for cls, names in {
+        SGD: ("lr", "momentum", "decay", "clipnorm"), RMSprop: ("lr", "rho", "epsilon"), Adagrad: ("lr", "epsilon"),
+        Adadelta: ("lr", "rho", "epsilon"), Adam: ("lr", "beta_1", "beta_2", "epsilon", "clipnorm")}.items()
+    for name in names for value in ("a", None, [0.1], float("nan"), float("inf"), True)])
+def test_settings_are_finite_numbers(cls, settings):
+    [name] = settings
+    with pytest.raises(ConfigError, match=rf"optimizer '{cls.__name__}' takes a finite number as {name}"):
+        cls(**settings)
+
+
+def test_settings_of_numpy_are_written_as_plain_numbers():
+    config = SGD(lr=np.float32(0.5), momentum=np.float64(0.25), decay=1).get_config()
+    assert json.loads(json.dumps(config)) == config == {
+        "name": "SGD", "lr": 0.5, "momentum": 0.25, "decay": 1.0, "nesterov": False, "clipnorm": 0.0}
+
+
+def test_settings_go_with_a_name_and_not_with_an_optimizer():
+    assert optimizers.get("Adam", {"lr": 0.5}).get_config()["lr"] == 0.5
+    with pytest.raises(ConfigError, match=r"a name or an Optimizer, and settings for a name"):
+        optimizers.get(Adam(), {"lr": 0.5})
+    with pytest.raises(ConfigError, match=r"optimizer 'SGD' takes the settings lr, .* got 'lrr'. Did you mean 'lr'"):
+        optimizers.get("sgd", {"lrr": 0.5})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recursive import SGD, Dense, Graph, Recursive, Sequential, row_weights
+from recursive import SGD, Dense, Graph, Masking, Recursive, Sequential, TimeDistributedDense, row_weights
 from recursive.errors import ConfigError, DataError, ShapeError
 from tests.agreement.test_cases import JAX
 
@@ -109,6 +109,24 @@ def test_a_sequence_has_one_weight_a_row_or_one_a_step(shape):
     of_steps = np.broadcast_to(weights.reshape((*shape[:2], 1)[:2]), (3, 5))
     expected = np.sum(of_steps * np.mean((rnn.predict(x) - y) ** 2, axis=-1)) / of_steps.sum()
     assert rnn.test_on_batch(x, y, sample_weight=weights) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", [None, RNG.uniform(size=(3, 5))], ids=["alone", "and weights"])
+def test_masked_steps_have_no_share_in_the_loss(weights):
+    model = Sequential([Masking(), TimeDistributedDense(4, 6)])
+    model.compile(SGD(lr=0.5), "mse")
+    x, y = RNG.normal(size=(3, 5, 4)), RNG.normal(size=(3, 5, 6))
+    x[0, 2:] = x[1, :1] = 0.0
+    mask = np.any(x != 0, axis=-1) * (np.ones((3, 5)) if weights is None else weights)
+    expected = np.sum(mask * np.mean((model.predict(x) - y) ** 2, axis=-1)) / mask.sum()
+    assert model.test_on_batch(x, y, sample_weight=weights) == pytest.approx(expected, rel=1e-12)
+    noisy = y + 100 * (mask == 0)[:, :, np.newaxis]
+    twin = Sequential([Masking(), TimeDistributedDense(4, 6)])
+    twin.compile(SGD(lr=0.5), "mse")
+    twin.set_weights(model.get_weights())
+    for each, targets in ((model, y), (twin, noisy)):
+        each.train_on_batch(x, targets, sample_weight=weights)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), twin.get_weights(), strict=True))
 
 
 def two_outputs():

@@ -459,3 +459,47 @@ def test_file_behind_a_symbolic_link_is_written(tmp_path):
 def test_missing_folder_is_told_of(tmp_path):
     with pytest.raises(ConfigError, match="nowhere"):
         save_weights(tmp_path / "nowhere" / "w.h5", GROUPS, overwrite=False)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_refused_by_the_parameters_name(tmp_path, suffix, value):
+    path, spoilt = tmp_path / f"w{suffix}", np.array([1.0, value])
+    save_weights(path, {"graph": {"i2h.b": spoilt}}, overwrite=False)
+    with pytest.raises(WeightsError, match=r"parameter 'i2h\.b' takes finite numbers"):
+        load_weights(path, {"graph": {"i2h.b": np.zeros(2)}})
+
+
+@pytest.mark.parametrize("shape", [(10**6, 10**6), (2**40,), (4, 7)])
+def test_an_array_of_another_shape_is_refused_before_it_is_read(tmp_path, shape):
+    """HDF5 holds only the chunks that were written: a small file may say that it holds more than there is room for."""
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        group = file.create_group("graph")
+        group.attrs["nb_params"] = 1
+        group.create_dataset("param_0", shape, "float64", chunks=(1,) * len(shape))
+    with pytest.raises(WeightsError, match=r"^parameter 'W' takes an array of shape \(4, 6\)"):
+        load_weights(tmp_path / "w.h5", {"graph": {"W": np.zeros((4, 6))}})
+
+
+@pytest.mark.parametrize("path", [None, 3, b"w.h5", ["w.h5"]])
+def test_what_is_no_path_is_refused(path):
+    for call in (chain().save_weights, chain().load_weights):
+        with pytest.raises(ConfigError, match="takes a path, because it is read or written there"):
+            call(path)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_folder_is_not_overwritten(tmp_path, suffix, overwrite):
+    (tmp_path / f"w{suffix}").mkdir()
+    with pytest.raises(ConfigError, match=r"got a folder|got a file that exists"):
+        chain().save_weights(tmp_path / f"w{suffix}", overwrite=overwrite)
+    with pytest.raises(WeightsError, match="no such file"):
+        chain().load_weights(tmp_path / f"w{suffix}")
+    assert [path.name for path in tmp_path.iterdir()] == [f"w{suffix}"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_umask_of_the_process_which_other_threads_share_is_left_alone(tmp_path, suffix, monkeypatch):
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask was changed"))
+    save_weights(tmp_path / f"w{suffix}", GROUPS, overwrite=False)

@@ -15,6 +15,7 @@ import pytensor
 
 from recursive import backend, drawing, extras
 from recursive.callbacks import History
+from recursive.errors import ConfigError
 from recursive.layers.core import Activation, Dense
 from recursive.layers.recurrent import SimpleRNN
 from recursive.models import Recursive, Sequential
@@ -79,7 +80,12 @@ def run(out: Path, quick: bool, backend_name: str | None, seed: int, started: fl
             both start at once.
         seed: of the first weights and of the order of rows.
         started: when the process began, in seconds of ``time.time()``.
+
+    Raises:
+        ConfigError: where ``out`` cannot be a folder, or for a seed that numpy does not take.
+        BackendError: for an unknown or missing backend.
     """
+    _check(out, seed)
     figures = extras.load("recursive.demos.figures", "examples", "it draws the pictures")
     chosen = backend_name or ("jax" if backend.resolve_backend("auto") == "jax" else "python")
     digits, dim, epochs = (load(256), 32, 3) if quick else (load(), 128, 30)
@@ -102,6 +108,17 @@ def run(out: Path, quick: bool, backend_name: str | None, seed: int, started: fl
     figures.loss_curve(histories, out / "loss.png")
     figures.confusion_matrix(digits.test_y.argmax(axis=-1), classes, out / "confusion.png")
     return _report(histories, classes, digits, out)
+
+
+def _check(out: Path, seed: int) -> None:
+    """Tell before the training what would end it after."""
+    in_the_way = [path for path in (out, *out.parents) if path.exists() and not path.is_dir()]
+    if in_the_way:
+        raise ConfigError.about("folder", str(out), takes="a place for a folder", because="files are written there",
+                                got=f"the file {in_the_way[0]}", do="Say --out with another name.")
+    if not 0 <= seed < 2**32:
+        raise ConfigError.about("argument", "seed", takes="a whole number from 0 to 4294967295",
+                                because="numpy's generator begins with it", got=seed, do="Say --seed 1.")
 
 
 def _time_first_step(model: Sequential, digits: Digits, backend_name: str, started: float) -> None:

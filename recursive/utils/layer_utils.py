@@ -1,7 +1,7 @@
 """Layers from their configurations: what ``get_config`` gave, made into the layer again.
 
-A configuration names a class and holds the arguments of its constructor; arguments that are configurations themselves
-(layers, regularizers, constraints) are made first. Classes come from a table: nothing in a file is ever run.
+A configuration names a class and holds the arguments of its constructor; arguments that are layers are made first.
+Classes come from a table: nothing in a file is ever run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from recursive import constraints, regularizers
 from recursive.errors import ConfigError, RecursiveError, nearest
 from recursive.layers import (
     advanced_activations,
@@ -34,19 +33,11 @@ from recursive.spec.graph import GraphSpec
 Classes = Mapping[str, type]
 
 
-def classes_of(base: type, *modules: object) -> dict[str, type]:
-    """The subclasses of ``base`` that ``modules`` define, by name."""
-    return {name: thing for module in modules for name, thing in vars(module).items()
-            if inspect.isclass(thing) and issubclass(thing, base) and thing.__module__ == module.__name__}
-
-
-CLASSES = {
-    **classes_of(Layer, advanced_activations, cells, choice, composed, core, embeddings, jzs, maxout, noise,
-                 normalization, recurrent, shaping),
-    **classes_of(regularizers.Regularizer, regularizers),
-    **classes_of(constraints.Constraint, constraints),
-}
-"""What a configuration may name, but for the containers."""
+ROOMS = (advanced_activations, cells, choice, composed, core, embeddings, jzs, maxout, noise, normalization, recurrent,
+         shaping)
+CLASSES = {name: thing for room in ROOMS for name, thing in vars(room).items()
+           if inspect.isclass(thing) and issubclass(thing, Layer) and thing.__module__ == room.__name__}
+"""What a configuration may name, but for the containers: every layer class that these rooms define, by name."""
 
 
 def layer_from_config(config: object, classes: Classes, shared: object = None) -> Layer:
@@ -84,23 +75,16 @@ class _Reader:
     def __init__(self, classes: Classes, shared: Mapping[str, str]):
         self.classes = classes
         self.shared = shared
-        self.made: dict[str, object] = {}
+        self.made: dict[str, Layer] = {}
 
     def layer(self, config: object, path: str) -> Layer:
-        layer = self.thing(config, path)
-        if not isinstance(layer, Layer):
-            raise ConfigError.about("config", type(layer).__name__, takes="a layer", because="one belongs there",
-                                    got=repr(config), do="Compare with what get_config() gives.")
-        return layer
-
-    def thing(self, config: object, path: str) -> object:
         """What ``config`` describes; the one made before where the place at ``path`` shares it."""
         if path in self.shared and self.shared[path] not in self.made:
             raise _wrong_place(path, self.shared[path])
         self.made[path] = self.made[self.shared[path]] if path in self.shared else self._new(config, path)
         return self.made[path]
 
-    def _new(self, config: object, path: str) -> object:
+    def _new(self, config: object, path: str) -> Layer:
         name = config.get("name") if isinstance(config, Mapping) else None
         if not isinstance(name, str):
             raise ConfigError.about("config", "layer", takes="a mapping with a name", because="it names a class",
@@ -114,21 +98,20 @@ class _Reader:
             return self._called(cls, arguments, path)
         return self._graph(cls, arguments, path) if "spec" in arguments else self._graph_of_2015(cls, arguments, path)
 
-    def _called(self, cls: type, arguments: Mapping[str, object], path: str) -> object:
+    def _called(self, cls: type[Layer], arguments: Mapping[str, object], path: str) -> Layer:
         parameters = inspect.signature(cls).parameters
         if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
             check_keys(cls.__name__, arguments, parameters)
-        made = {key: self._value(value, _join(path, key)) for key, value in arguments.items()}
+        made = {key: self._argument(key, value, path) for key, value in arguments.items()}
         with _worded(cls.__name__, arguments):
             return cls(**made)
 
-    def _value(self, value: object, path: str) -> object:
-        if isinstance(value, Mapping) and "name" in value:
-            return self.thing(value, path)
-        if isinstance(value, list | tuple):
-            return [self._value(item, f"{path.removesuffix('layers')}layer_{index}")
-                    for index, item in enumerate(value)]
-        return value
+    def _argument(self, key: str, value: object, path: str) -> object:
+        """Layers are made; all else, the configuration of a regularizer too, is the constructor's to understand."""
+        if key == "layers" and isinstance(value, list | tuple):
+            return [self.layer(item, _join(path, f"layer_{index}")) for index, item in enumerate(value)]
+        is_layer = isinstance(value, Mapping) and isinstance(value.get("name"), str) and value["name"] in self.classes
+        return self.layer(value, _join(path, key)) if is_layer else value
 
     def _graph(self, cls: type[Graph], config: Mapping[str, object], path: str) -> Graph:
         check_keys(cls.__name__, config, ["spec"])
