@@ -81,8 +81,8 @@ def gated_feedback(input_dim: int, output_dim: int, layers: int = 3, return_sequ
 
     Source: Chung et al., 2015, arXiv 1502.02367 (tanh units); elanmart's test of the API in keras issue 620.
 
-    >>> gated_feedback(4, 6, layers=2).param_names["gate1to2"]
-    ('gate1to2.W',)
+    >>> [node.name for node in gated_feedback(4, 6, layers=2).plan.hoisted]
+    ['up1', 'gate1to1.before', 'gate2to1.before']
     """
     rnn = Recurrent(return_sequences=return_sequences)
     rnn.add_input("x", dim=input_dim)

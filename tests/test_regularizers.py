@@ -92,8 +92,8 @@ def test_a_penalty_in_a_graph_counts_too_and_testing_knows_of_none():
     graph.add_node(Dense(4, 6, bias=False, weights=[W], activity_regularizer="activity_l2"), "y", input="x",
                    create_output=True)
     graph.compile(SGD(lr=LR), "mse")
-    assert graph.test_on_batch(X, X @ W) < 1e-25
-    graph.train_on_batch(X, X @ W)
+    assert graph.test_on_batch({"x": X, "y": X @ W}) < 1e-25
+    graph.train_on_batch({"x": X, "y": X @ W})
     np.testing.assert_allclose(graph.get_weights()[0], W - LR * 0.02 * X.T @ (X @ W) / len(X), rtol=1e-11)
 
 

@@ -142,7 +142,7 @@ def test_every_public_layer_has_an_example():
 def test_every_public_class_can_be_named_by_a_configuration():
     public = {name for name in recursive.__all__ if inspect.isclass(thing := getattr(recursive, name))
               and issubclass(thing, Layer)}
-    assert public - set(models.CLASSES) == set()
+    assert public - set(models.CLASSES) <= BASES
 
 
 @pytest.mark.parametrize("name", OF_PORTS)

@@ -123,7 +123,7 @@ def test_a_list_of_one_name_equals_the_name_and_a_string_means_one_name():
 def test_the_declaration_survives_a_round_trip_through_plain_data():
     for case in CASES:
         rnn = with_random_weights(case.build())
-        if case.name != "merges":
+        if case.name not in ("merges", "proposal 9"):
             assert GraphSpec.from_dict(rnn.spec.to_dict()) == rnn.spec
 
 
@@ -389,7 +389,7 @@ REFUSED = [
     (lambda: (rnn := vanilla()).add_node(rnn, "itself", input="x"), errors.NodeError, "part of itself"),
     (lambda: (rnn := vanilla()).add_node(Sequential([rnn]), "itself", input="x"), errors.NodeError, "part of itself"),
     (lambda: Sequential([vanilla(), Dense(2)]).predict(X), errors.ConfigError, "3 outputs"),
-    (lambda: Recursive().build(), errors.NodeError, "at least one input"),
+    (lambda: Recursive().build(), errors.NodeError, "at least one sequence, or n_steps"),
     (lambda: Graph().build(), errors.NodeError, "at least one input"),
     (lambda: Sequential().predict(X), errors.ConfigError, "at least one layer"),
     (lambda: Sequential([Dense]), errors.ConfigError, "takes a layer"),
