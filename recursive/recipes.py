@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from recursive.errors import ConfigError
 from recursive.layers.cells import Blend, Gate, RecurrentDense
 from recursive.layers.core import Activation, Dense, Identity
 from recursive.models import Recurrent, Recursive
@@ -84,9 +85,12 @@ def gated_feedback(input_dim: int, output_dim: int, layers: int = 3, return_sequ
     >>> [node.name for node in gated_feedback(4, 6, layers=2).plan.hoisted]
     ['up1', 'gate1to1.before', 'gate2to1.before']
     """
+    if not isinstance(layers, int) or layers < 1:
+        raise ConfigError.about("recipe", "gated_feedback", takes="1 layer or more", because="the last is the output",
+                                got=repr(layers), do="Say layers=3, for example.")
+    numbers = range(1, layers + 1)
     rnn = Recurrent(return_sequences=return_sequences)
     rnn.add_input("x", dim=input_dim)
-    numbers = range(1, layers + 1)
     before = [f"h{number}_tm1" for number in numbers]
     for upper in numbers:
         below = "x" if upper == 1 else f"h{upper - 1}"

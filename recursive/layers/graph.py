@@ -20,7 +20,7 @@ from recursive.spec import checks
 from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec
 from recursive.spec.names import Ref, split
 from recursive.spec.plan import merged_outputs, source_of
-from recursive.spec.reads import Merged, read_ports, read_refs
+from recursive.spec.reads import Merged, mapped, read_ports, read_refs
 from recursive.spec.shapes import Shape, find_input_dims, infer, input_shape, node_shape
 
 Read = str | Sequence[str] | Merged | Mapping[str, object] | None
@@ -88,7 +88,7 @@ class Graph(Layer):
             RecursiveError: a child of it, for unknown or taken names, ports that the layer does not have, ports left
                 open, no input, or an unknown merge mode.
         """
-        self._add_node(layer, name, connection_map or input, inputs, merge_mode, create_output)
+        self._add_node(layer, name, mapped(name, input, connection_map), inputs, merge_mode, create_output)
 
     def _add_node(self, layer: Layer, name: str, input: object, inputs: object, merge_mode: str,
                   create_output: bool, return_state: str | None = None) -> None:

@@ -7,6 +7,7 @@ to scan with its arguments in a known order, and returns what was declared as ou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
@@ -23,6 +24,7 @@ from recursive.spec.explain import explain
 from recursive.spec.graph import GraphSpec, InputSpec, OutputSpec, StateSpec, as_initial
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan, declared, plan, source_of
+from recursive.spec.reads import mapped
 from recursive.spec.shapes import Shape
 
 
@@ -56,6 +58,7 @@ class Recursive(Graph):
     def __init__(self, truncate_gradient: int = -1, return_sequences: bool = False, n_steps: int | None = None,
                  until: str | None = None):
         super().__init__()
+        n_steps = n_steps if isinstance(n_steps, bool) or not isinstance(n_steps, Integral) else int(n_steps)
         self._spec = GraphSpec(loop=True, free=self.free, return_sequences=return_sequences,
                                truncate_gradient=truncate_gradient, n_steps=n_steps, until=until)
 
@@ -115,7 +118,8 @@ class Recursive(Graph):
             RecursiveError: a child of it, for unknown or taken names, ports that the layer does not have, ports left
                 open, no input, or an unknown merge mode.
         """
-        self._add_node(layer, name, connection_map or input, inputs, merge_mode, create_output, return_state)
+        self._add_node(layer, name, mapped(name, input, connection_map), inputs, merge_mode, create_output,
+                       return_state)
 
     # What was declared
 

@@ -262,6 +262,7 @@ def as_initial(state: str, value: object) -> Initial:
     Raises:
         StateError: for anything else.
     """
+    value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, list | tuple) and value:
         items = tuple(as_initial(state, item) for item in value)
         depths = {_depth(item) for item in items}

@@ -28,7 +28,7 @@ class Merged:
 
 def merge_concat(names: Sequence[str]) -> Merged:
     """Read ``names`` side by side along the last axis."""
-    return Merged(tuple(names), "concat")
+    return Merged(_names(names), "concat")
 
 
 def merge_sum(names: Sequence[str]) -> Merged:
@@ -37,27 +37,35 @@ def merge_sum(names: Sequence[str]) -> Merged:
     >>> merge_sum(["i2h", "h2h"])
     Merged(names=('i2h', 'h2h'), merge_mode='sum')
     """
-    return Merged(tuple(names), "sum")
+    return Merged(_names(names), "sum")
 
 
 def merge_mul(names: Sequence[str]) -> Merged:
     """Read the product of ``names``, element by element."""
-    return Merged(tuple(names), "mul")
+    return Merged(_names(names), "mul")
 
 
 def merge_ave(names: Sequence[str]) -> Merged:
     """Read the mean of ``names``."""
-    return Merged(tuple(names), "ave")
+    return Merged(_names(names), "ave")
 
 
 def merge_max(names: Sequence[str]) -> Merged:
     """Read the largest of ``names``, element by element."""
-    return Merged(tuple(names), "max")
+    return Merged(_names(names), "max")
 
 
 def merge_dot(names: Sequence[str]) -> Merged:
     """Read the inner product of two ``names``, row by row: ``(batch, 1)``."""
-    return Merged(tuple(names), "dot")
+    return Merged(_names(names), "dot")
+
+
+def _names(given: object) -> tuple[str, ...]:
+    """Names as a tuple; a string is one name."""
+    if not isinstance(given, str | list | tuple):
+        raise NodeError.about("merge", "names", takes="a list of names", because="their values become one",
+                              got=repr(given), do="Say merge_sum(['a', 'b']), for example.")
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def read_refs(name: str, input: object, inputs: object, merge_mode: str) -> tuple[tuple[Ref, ...], str]:
@@ -66,6 +74,17 @@ def read_refs(name: str, input: object, inputs: object, merge_mode: str) -> tupl
         raise NodeError.about("node", str(name), takes="input or inputs", because="both say what it reads",
                               got=f"input={input!r} and inputs={inputs!r}", do="Leave one of them out.")
     return _refs(inputs if input is None else input, merge_mode)
+
+
+def mapped(name: str, input: object, connection_map: Mapping[str, str] | None) -> object:
+    """``connection_map``, the older word for a dict by ports, where ``input`` is not given."""
+    if connection_map is None:
+        return input
+    if input is not None:
+        raise NodeError.about("node", str(name), takes="input or connection_map", because="both say what it reads",
+                              got=f"input={input!r} and connection_map={connection_map!r}",
+                              do="Leave one of them out.")
+    return connection_map
 
 
 def read_ports(name: str, layer: str, ports: Sequence[str], own_past: Mapping[str, str], input: object,
@@ -84,6 +103,9 @@ def read_ports(name: str, layer: str, ports: Sequence[str], own_past: Mapping[st
     Raises:
         NodeError: for a port that the layer does not have, a port left open, or a dict where there is one input.
     """
+    if not ports:
+        raise NodeError.about("node", str(name), takes="a layer with an input", because="nodes are joined by them",
+                              got=f"a {layer} without any", do="Give it an input with is_sequence=False, for example.")
     if isinstance(input, Mapping) and not inputs:
         mode = "concat" if merge_mode == JOIN else merge_mode
         given = {port: _refs(read, mode) for port, read in input.items()}
