@@ -34,6 +34,11 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import BackendError, SequenceLengthError, nearest
 
+try:
+    from pytensor.conditional.op import ifelse as lazy_ifelse
+except ImportError:  # PyTensor 3.0
+    from pytensor.ifelse import ifelse as lazy_ifelse
+
 BACKENDS = ("auto", "jax", "numba", "c", "python")
 """What ``compile(backend=...)`` takes. ``auto`` is JAX where it is installed, since it compiles fastest, else Numba."""
 
@@ -288,6 +293,11 @@ def evaluate(outputs: Sequence[TensorVariable], values: dict[TensorVariable, np.
     function = _function(list(values), list(outputs), [], backend)
     with _running(backend, floatX()):
         return [np.asarray(value) for value in function(*values.values())]
+
+
+def if_else(condition: TensorVariable, then: TensorVariable, otherwise: TensorVariable) -> TensorVariable:
+    """``then`` or ``otherwise``, of which the one that is not taken need not be computed."""
+    return lazy_ifelse(condition, then, otherwise)
 
 
 def until(condition: TensorVariable) -> object:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytensor.tensor as pt
-from pytensor.ifelse import ifelse
 from pytensor.tensor.variable import TensorVariable
 
+from recursive import backend
 from recursive.errors import DtypeError, ShapeError
 from recursive.layers.layer import Layer
 from recursive.spec.shapes import Shape
@@ -77,7 +77,7 @@ class IfElse(Choice):
 
     def call(self, x: Mapping[str, TensorVariable], train: bool = False) -> TensorVariable:
         self.check_condition(x["condition"])
-        return ifelse(x["condition"], x["then"], x["otherwise"])
+        return backend.if_else(x["condition"], x["then"], x["otherwise"])
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
         if input_shape["condition"] != ():
