@@ -32,7 +32,7 @@ from pytensor.scan.utils import until as scan_until
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.errors import BackendError, SequenceLengthError, nearest
+from recursive.errors import BackendError, SequenceLengthError, StateError, nearest
 
 try:
     from pytensor.conditional.op import ifelse as lazy_ifelse
@@ -44,6 +44,36 @@ BACKENDS = ("auto", "jax", "numba", "c", "python")
 
 _chosen: list[str] = []
 _target: ContextVar[str | None] = ContextVar("target", default=None)
+
+
+_carried: ContextVar[list | None] = ContextVar("carried", default=None)
+
+
+@contextmanager
+def carrying_over() -> Iterator[list[tuple[SharedVariable, TensorVariable]]]:
+    """Collect the updates of states that go on to the next batch, of all that is built meanwhile."""
+    updates: list[tuple[SharedVariable, TensorVariable]] = []
+    token = _carried.set(updates)
+    try:
+        yield updates
+    finally:
+        _carried.reset(token)
+
+
+def carry_over(variable: SharedVariable, value: TensorVariable) -> None:
+    """Say what a carried state becomes: every Program updates it, be it for predicting, testing or training.
+
+    Raises:
+        StateError: where it was said before: one state cannot go on in two ways.
+    """
+    updates = _carried.get()
+    if updates is None:
+        return
+    if any(variable is other for other, _ in updates):
+        raise StateError.about("state", str(variable.name), takes="one layer call", got="two",
+                               because="a state that is carried over can go on in one way only",
+                               do="Use copy.deepcopy for a second layer like it, with states of its own.")
+    updates.append((variable, value))
 
 
 def target() -> str | None:
@@ -259,10 +289,11 @@ class Program:
                   for index, argument in enumerate(self.arguments)]
         token = _target.set(self.backend)
         try:
-            outputs, updates = self.build(inputs)
+            with carrying_over() as carried:
+                outputs, updates = self.build(inputs)
         finally:
             _target.reset(token)
-        return _function(inputs, outputs, updates, self.backend)
+        return _function(inputs, outputs, [*updates, *carried], self.backend)
 
 
 def _function(inputs: list[TensorVariable], outputs: list[TensorVariable],
@@ -390,6 +421,12 @@ def _drawn(distribution: Callable, shape: Sequence[int | TensorVariable],
     rng = pytensor.shared(np.random.default_rng(seed))
     _, values = distribution(size=tuple(shape), rng=rng, return_next_rng=True)
     return values
+
+
+def with_rows(variable: SharedVariable, rows: Size) -> TensorVariable:
+    """A carried state, ``(lag, batch, dim)``, for a batch whose number of rows may be known."""
+    known = rows if isinstance(rows, int) else None
+    return pt.specify_shape(variable, (None, known, None))
 
 
 def draw_updates(outputs: Sequence[TensorVariable]) -> list[tuple[SharedVariable, TensorVariable]]:

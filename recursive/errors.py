@@ -79,6 +79,10 @@ class SequenceLengthError(ShapeError):
     """Sequences of no steps, or of unequal numbers of steps."""
 
 
+class BatchSizeError(ShapeError):
+    """A batch of another number of rows than the states that should go on through it."""
+
+
 class DtypeError(RecursiveError):
     """Values that cannot be cast to the declared dtype without changing what they mean."""
 

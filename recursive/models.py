@@ -18,6 +18,7 @@ from recursive.errors import ConfigError, DtypeError, NotCompiledError, nearest
 from recursive.layers import containers
 from recursive.layers import recursive as loops
 from recursive.layers.layer import Layer
+from recursive.layers.states import States
 from recursive.objectives import weighted_objective  # noqa: F401 (where Keras 0.1 had it)
 from recursive.progress import Bar
 from recursive.utils import layer_utils
@@ -194,7 +195,7 @@ class Model:
         with Bar("Predict", rows, verbose) as bar:
             for batch in data.batches(np.arange(rows), rows if batch_size is None else
                                       _positive("batch_size", batch_size)):
-                parts.append(self._program("predict")(*data.take(arrays, batch).values()))
+                parts.append(self._call("predict", data.take(arrays, batch)))
                 bar.advance(len(batch), {})
         outputs = dict(zip(self.output_names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
         return outputs if isinstance(X, Mapping) or len(outputs) > 1 else next(iter(outputs.values()))
@@ -203,8 +204,20 @@ class Model:
 
     def _run(self, kind: str, arrays: Arrays) -> dict[str, float]:
         weighted = len(arrays) > len(self.arguments()) + len(self.output_names)
-        loss, accuracy = self._program(kind, weighted)(*arrays.values())
+        loss, accuracy = self._call(kind, arrays, weighted)
         return {"loss": float(loss), "acc": float(accuracy)}
+
+    def _call(self, kind: str, arrays: Arrays, weighted: bool = False) -> list[np.ndarray]:
+        """Run a program on one batch, once the states that go on are ready for its rows."""
+        program = self._program(kind, weighted)
+        for states in self._carried():
+            states.prepare(data.check_rows(arrays))
+        return program(*arrays.values())
+
+    def _carried(self) -> list[States]:
+        """The states of this model, and of every layer inside, that go on from batch to batch."""
+        layers = {id(layer): layer for layer in (self, *(layer for _, layer in layer_utils.walk(self)))}
+        return [layer.states for layer in layers.values() if layer.carries]
 
     def _program(self, kind: str, weighted: bool = False) -> Program:
         """The program that trains, tests or predicts: a new one where more was declared since the last.

@@ -316,13 +316,23 @@ class Graph(Layer):
             self.complete()
         return super().get_input(train)
 
-    def __call__(self, x: object, train: bool = False, **draws: TensorVariable) -> Tensors:
-        """The output for a tensor, a list of tensors in the order of the inputs, or a dict by name."""
+    def __call__(self, x: object, train: bool = False, mask: TensorVariable | None = None,
+                 **draws: TensorVariable) -> Tensors:
+        """The output for a tensor, a list of tensors in the order of the inputs, or a dict by name.
+
+        Args:
+            x: the inputs, batch first.
+            train: turns dropout on.
+            mask: ``(batch, time)``, 0 at steps that are no data; it holds for every input that has steps.
+            draws: random draws of the nodes, by name; those that are not given are made here.
+        """
         inputs = {name: pt.as_tensor_variable(value) for name, value in self._by_name(x).items()}
         self.complete({name: value.type.shape for name, value in inputs.items()})
         for item in self.spec.inputs:
             _check_input(item, inputs[item.name])
-        return one_or_all(self.call(inputs, train=train, **draws))
+        if mask is None:
+            return one_or_all(self.call(inputs, train=train, **draws))
+        return one_or_all(self.call_masked(inputs, pt.as_tensor_variable(mask), train=train, **draws))
 
     def call(self, inputs: dict[str, TensorVariable], train: bool = False,
              **draws: TensorVariable) -> dict[str, TensorVariable]:

@@ -71,6 +71,8 @@ class Layer:
     gathers: bool = False
     """Whether training takes something from inside the layer (a penalty on its output, a running mean): a loop, which
     hands out nothing but its results, refuses such a layer."""
+    carries: bool = False
+    """Whether states go on from batch to batch; they are then in ``self.states``."""
     built: bool = True
     """Whether the parameters have their first values."""
     output_names: tuple[str, ...] = ("output",)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
+from recursive.activations import linear
 from recursive.errors import ConfigError
 from recursive.layers.layer import Layer
 from recursive.spec.names import split
@@ -56,7 +57,7 @@ def collect_params(params: list[SharedVariable], layers: Iterable[Layer]) -> tup
         regularizers += own_regularizers
         updates += own_updates
         constrained |= {id(param): rule for param, rule in zip(own_params, own_constraints, strict=True)}
-    return params, regularizers, [constrained[id(param)] for param in params], updates
+    return params, regularizers, [constrained.get(id(param), linear) for param in params], updates
 
 
 class Composite(Layer):

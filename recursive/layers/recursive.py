@@ -6,26 +6,34 @@ to scan with its arguments in a known order, and returns what was declared as ou
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from numbers import Integral
 
+import numpy as np
 import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.backend import Size
-from recursive.errors import DataError
+from recursive.errors import ConfigError, DataError, UnknownNameError, nearest
 from recursive.layers.graph import Graph, Read
-from recursive.layers.layer import Layer
+from recursive.layers.layer import Layer, Tensors
 from recursive.layers.split import runners
+from recursive.layers.states import States
+from recursive.loop.masked import filled, last_valid
+from recursive.loop.state import all_rows, first_rows, start_numbers
 from recursive.loop.step import run, with_params
 from recursive.loop.unroll import Loop
 from recursive.spec.explain import explain
-from recursive.spec.graph import GraphSpec, InputSpec, OutputSpec, StateSpec, as_initial
+from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, InputSpec, OutputSpec, StateSpec, as_initial
+from recursive.spec.history import with_implicit_states
 from recursive.spec.names import Ref
-from recursive.spec.plan import StepPlan, declared, plan, source_of
+from recursive.spec.plan import Recurrence, StepPlan, declared, plan, source_of
 from recursive.spec.reads import mapped
-from recursive.spec.shapes import Shape
+from recursive.spec.shapes import Shape, infer
 
 
 class Recursive(Graph):
@@ -36,6 +44,9 @@ class Recursive(Graph):
         return_sequences: True returns ``(batch, time, dim)``, False the last step, ``(batch, dim)``.
         n_steps: how many steps a loop without sequences runs.
         until: the node that stops the loop, after the first step at which it is true in every row.
+        stateful: True lets the states go on from batch to batch.
+        return_final_states: True makes the states after the last step outputs too, as ``<state>_final``.
+        go_backwards: True runs from the last step to the first, and returns the steps in that order.
 
     Source: keras issue 620 (Santana, 2015) and his ``Recursive`` container of 2015-09-15.
 
@@ -56,11 +67,15 @@ class Recursive(Graph):
     loop = True
 
     def __init__(self, truncate_gradient: int = -1, return_sequences: bool = False, n_steps: int | None = None,
-                 until: str | None = None):
+                 until: str | None = None, stateful: bool = False, return_final_states: bool = False,
+                 go_backwards: bool = False):
         super().__init__()
         n_steps = n_steps if isinstance(n_steps, bool) or not isinstance(n_steps, Integral) else int(n_steps)
         self._spec = GraphSpec(loop=True, free=self.free, return_sequences=return_sequences,
-                               truncate_gradient=truncate_gradient, n_steps=n_steps, until=until)
+                               truncate_gradient=truncate_gradient, n_steps=n_steps, until=until,
+                               stateful=stateful, return_final_states=return_final_states, go_backwards=go_backwards)
+        self._learned: dict[str, SharedVariable] = {}
+        self._states: States | None = None
 
     # Declaration
 
@@ -82,7 +97,41 @@ class Recursive(Graph):
         ndim = 2 + bool(is_sequence) if ndim is None else ndim
         self._declare(InputSpec(name, ndim, dtype, dim, bool(is_sequence)))
 
-    def add_state(self, name: str, dim: int | None = None, input: str | None = None, initial: object = 0.0) -> None:
+    def add_mask(self, name: str = "mask") -> None:
+        """Declare an input ``(batch, time)`` that says which steps are data: at others the states stay as they are.
+
+        Raises:
+            RecursiveError: a child of it, for a bad or taken name, or a second mask.
+        """
+        if self._spec.mask is not None:
+            raise ConfigError.about("container", type(self).__name__, takes="one mask", because="a step is data or not",
+                                    got=f"{self._spec.mask!r} and {name!r}", do="Combine them before.")
+        self._declare(InputSpec(name, 2, "bool"))
+        self._change(self._spec.replace(mask=name))
+
+    def set_state_from(self, state: str, name: str) -> None:
+        """Let ``state`` start from the context ``name``, which is declared here unless it was before.
+
+        It is ``(batch, dim)``; for a state that is looked back to several steps, that row for each of them, or
+        ``(batch, taps, dim)``, oldest first, if it was declared with ``ndim=3``. In an enclosing graph a node is joined
+        to it: ``input={..., name: 'node'}``.
+
+        Raises:
+            UnknownNameError: for a state that was not declared.
+        """
+        states = {item.name: place for place, item in enumerate(self._spec.states)}
+        if state not in states:
+            raise UnknownNameError.about("state", str(state), takes="a name given to add_state",
+                                         because="it starts from another value", got="an unknown name",
+                                         do=nearest(str(state), states))
+        if name not in self._spec.names:
+            self.add_input(name, is_sequence=False, dim=self._spec.states[states[state]].dim)
+        changed = [dataclasses.replace(item, initial=name) if item.name == state else item
+                   for item in self._spec.states]
+        self._change(self._spec.replace(states=tuple(changed)))
+
+    def add_state(self, name: str, dim: int | None = None, input: str | None = None, initial: object = 0.0,
+                  stateful: bool | None = None) -> None:
         """Declare a state of ``dim`` values a row.
 
         Args:
@@ -91,12 +140,14 @@ class Recursive(Graph):
             input: the node whose value is its next one, declared before or later. In place of it, that node may say
                 ``return_state=name``, as in 2015.
             initial: what it is before the first step: a number, a row of ``dim`` numbers, or a list of rows, oldest
-                first, where it is read several steps back.
+                first, where it is read several steps back; ``'learned'`` for a row of parameters, ``'drawn'`` for
+                standard normal draws while training and zeros else; or the name of a context.
+            stateful: whether it goes on from batch to batch; None as the container does.
 
         Raises:
             RecursiveError: a child of it, for a bad name, dim or initial value.
         """
-        self._declare(StateSpec(name, dim, input, as_initial(name, initial)))
+        self._declare(StateSpec(name, dim, input, as_initial(name, initial), stateful))
 
     def add_node(self, layer: Layer, name: str, input: Read = None, inputs: Sequence[str] = (),
                  merge_mode: str = "concat", return_state: str | None = None, create_output: bool = False,
@@ -168,7 +219,7 @@ class Recursive(Graph):
         self.complete()
         return self._plan(self.spec, train=False)
 
-    def _plan(self, spec: GraphSpec, train: bool) -> StepPlan:
+    def _plan(self, spec: GraphSpec, train: bool, masked: bool = False) -> StepPlan:
         """The plan; while training, with the draws of the nodes among the sequences.
 
         PyTensor cannot truncate a gradient on JAX where sequences are computed, so there nothing is moved.
@@ -177,13 +228,58 @@ class Recursive(Graph):
         draws = draws if train else {}
         if self.truncate_gradient != -1 and backend.target() == "jax":
             return declared(spec, self.param_names, draws)
-        return plan(spec, self.param_names, draws, self._layers(), self.shapes)
+        return plan(spec, self.param_names, draws, self._layers(), self.shapes, masked)
 
     def explain(self) -> str:
         """The arguments of scan, position by position, the generated step, and what runs outside it, as text."""
         self.complete()
         sizes = {name: param.get_value(borrow=True).shape for name, param in self.named_params.items()}
         return explain(self.plan, self.shapes, sizes, self.param_names)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the outputs, in the order declared, then of the final states where they are asked for."""
+        finals = with_implicit_states(self.spec) if self.spec.return_final_states else ()
+        return (*super().output_names, *map(final_name, finals))
+
+    def get_output_shape_for(self, input_shape: Shape | Mapping[str, Shape]) -> Shape | dict[str, Shape]:
+        found = super().get_output_shape_for(input_shape)
+        if not self.spec.return_final_states:
+            return found
+        spec = self._with_dims(input_shape)
+        shapes, rows = infer(spec, self.nodes), next(iter(found.values() if isinstance(found, dict) else [found]))[0]
+        outputs = found if isinstance(found, dict) else {self.spec.outputs[0].name: found}
+        finals = {final_name(item): (rows, *((item.lag,) if item.lag > 1 else ()), shapes[item.name][-1])
+                  for item in declared(spec, {}).recurrences}
+        return outputs | finals
+
+    @property
+    def named_params(self) -> dict[str, SharedVariable]:
+        """The parameters as ``node.W``, ``node.b``, ..., then the learned starts of states as ``state.initial``."""
+        return {**super().named_params, **{f"{name}.initial": value for name, value in self._learned.items()}}
+
+    @property
+    def named_weights(self) -> dict[str, SharedVariable]:
+        """The weights likewise."""
+        return {**super().named_weights, **{f"{name}.initial": value for name, value in self._learned.items()}}
+
+    def build(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
+        super().build(input_shape)
+        for state in self.spec.states:
+            dim = self.shapes[state.name][-1]
+            if state.initial == LEARNED and state.name not in self._learned and dim is not None:
+                self._learned[state.name] = backend.shared(np.zeros(dim), f"{state.name}.initial")
+
+    @property
+    def carries(self) -> bool:
+        """Whether some state goes on from batch to batch."""
+        states = with_implicit_states(self.spec)
+        return any(self.spec.stateful if state.stateful is None else state.stateful for state in states)
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether every node is, and no state goes on from batch to batch."""
+        return not self.carries and self.until is None and super().rowwise
 
     def _output_shape(self, shape: Shape, input_shapes: Mapping[str, Shape]) -> Shape:
         if not self.return_sequences:
@@ -203,6 +299,23 @@ class Recursive(Graph):
         """Every output by name: ``(batch, time, dim)``, or the last step of it."""
         return self._values(self.spec, inputs, train)
 
+    def supports_masked_input(self) -> bool:
+        """True: at a masked step the states stay as they are, and outputs repeat the last step that was data."""
+        return True
+
+    def call_masked(self, inputs: dict[str, TensorVariable], mask: TensorVariable,
+                    train: bool = False) -> dict[str, TensorVariable]:
+        """The same for inputs of which some steps are masked, ``(batch, time)``."""
+        return self._values(self.spec, inputs, train, mask)
+
+    def get_output_mask_for(self, x: Tensors, mask: TensorVariable | None = None) -> TensorVariable | None:
+        if not self.return_sequences:
+            return None
+        over_time = {} if self.spec.mask is None else {
+            self.spec.mask: self._directed(swap_time(self._by_name(x)[self.spec.mask]))}
+        found = self._mask(over_time, mask)
+        return None if found is None else swap_time(found)
+
     def all_outputs(self, train: bool = False) -> dict[str, TensorVariable]:
         """The sequence of every node by its name, ``(batch, time, dim)``, in the order in which the nodes were added.
 
@@ -213,22 +326,93 @@ class Recursive(Graph):
         outputs = tuple(OutputSpec(name, (Ref(name),)) for name in values)
         return self._values(self.spec.replace(outputs=outputs, return_sequences=True), inputs, train)
 
-    def _values(self, spec: GraphSpec, inputs: Mapping[str, TensorVariable], train: bool) -> dict[str, TensorVariable]:
-        """The outputs of ``spec``, by name."""
+    def _values(self, spec: GraphSpec, inputs: Mapping[str, TensorVariable], train: bool,
+                mask: TensorVariable | None = None) -> dict[str, TensorVariable]:
+        """The outputs of ``spec``, by name, then its final states where they are asked for."""
         if train and spec.until is not None:
             backend.check_until_gradient()
-        over_time = {item.name: swap_time(inputs[item.name]) for item in spec.inputs if item.is_sequence}
+        over_time = {item.name: self._directed(swap_time(inputs[item.name])) for item in spec.inputs
+                     if item.is_sequence}
         rows = self._rows(over_time, inputs)
         if not isinstance(rows[0], int):
             over_time = {name: value[:rows[0]] for name, value in over_time.items()}
+        mask = self._mask(over_time, mask)
         draws = self._draws_over_time(rows) if train else {}
-        plan = self._plan(spec, train)
+        plan = self._plan(spec, train, masked=mask is not None)
         layers = runners((*plan.hoisted, *plan.nodes, *plan.deferred), self._layers())
         loop = Loop(plan, layers, self.named_params, self.shapes, train, spec.truncate_gradient,
-                    only_last=not spec.return_sequences, until=spec.until)
-        every = loop.unroll({**inputs, **over_time, **draws}, rows)
+                    only_last=not spec.return_sequences and mask is None, until=spec.until)
+        starts = {item.name: self._start(item, inputs, rows[1], train) for item in plan.recurrences}
+        every, lasts = loop.unroll({**inputs, **over_time, **draws}, rows, starts, mask)
         found = {output.name: every[source_of(spec, output)] for output in spec.outputs}
-        return {name: swap_time(value) if spec.return_sequences else value[-1] for name, value in found.items()}
+        if mask is not None:
+            last = last_valid(mask, rows[0])
+            found = {name: filled(value, last) for name, value in found.items()}
+        self._carry_over(plan, lasts)
+        outputs = {name: swap_time(value) if spec.return_sequences else value[-1] for name, value in found.items()}
+        return outputs | (self._final(plan, lasts) if spec.return_final_states else {})
+
+    def _directed(self, sequence: TensorVariable) -> TensorVariable:
+        """A sequence in the order in which the loop runs through it."""
+        return sequence[::-1] if self.spec.go_backwards else sequence
+
+    def _mask(self, over_time: Mapping[str, TensorVariable], given: TensorVariable | None) -> TensorVariable | None:
+        """Which steps are data, ``(time, batch)``: as the declared mask and the one from the layer before say."""
+        declared_mask = [over_time[self.spec.mask]] if self.spec.mask is not None else []
+        masks = [*declared_mask, *([] if given is None else [self._directed(given.dimshuffle(1, 0))])]
+        masks = [pt.neq(mask, 0) for mask in masks]
+        return reduce(pt.and_, masks) if masks else None
+
+    def _start(self, item: Recurrence, inputs: Mapping[str, TensorVariable], batch: Size,
+               train: bool) -> TensorVariable:
+        """The rows of a state before the first step, ``(lag, batch, dim)``."""
+        dim = self.shapes[item.name][-1]
+        if item.carried:
+            return backend.with_rows(self.states.variables[item.name], batch)
+        if item.initial == LEARNED:
+            return all_rows(item, self._learned[item.name], batch, dim)
+        if item.initial == DRAWN:
+            shape = (item.lag, batch, dim)
+            seed = np.random.SeedSequence(np.random.randint(2**31))
+            return backend.normal(shape, seed) if train else pt.zeros(shape, dtype=backend.floatX())
+        if isinstance(item.initial, str):
+            return all_rows(item, inputs[item.initial], batch, dim)
+        return first_rows(item, batch, dim)
+
+    # States
+
+    @property
+    def states(self) -> States:
+        """The states that go on from batch to batch."""
+        self.complete()
+        kept = {item.name: start_numbers(item, self.shapes[item.name][-1])
+                for item in self._plan(self.spec, train=False).recurrences if item.carried}
+        if self._states is None or {name: start.shape for name, start in self._states.starts.items()} != {
+                name: start.shape for name, start in kept.items()}:
+            self._states = States(kept)
+        return self._states
+
+    def reset_states(self, batch_size: int | None = None) -> None:
+        """Put the states back to their starts; the next batch has ``batch_size`` rows, or sets their number."""
+        self.states.reset(batch_size)
+
+    def get_states(self) -> dict[str, np.ndarray]:
+        """Copies of the carried states by name, ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first."""
+        return self.states.get()
+
+    def set_states(self, states: Mapping[str, np.ndarray]) -> None:
+        """Give carried states other values; raises as ``States.set``."""
+        self.states.set(states)
+
+    def _carry_over(self, plan: StepPlan, lasts: Mapping[str, TensorVariable]) -> None:
+        for item in plan.recurrences:
+            if item.carried:
+                backend.carry_over(self.states.variables[item.name], lasts[item.name])
+
+    def _final(self, plan: StepPlan, lasts: Mapping[str, TensorVariable]) -> dict[str, TensorVariable]:
+        """The states after the last step: ``(batch, dim)``, or ``(batch, taps, dim)``, oldest first."""
+        return {final_name(item): lasts[item.name][0] if item.lag == 1 else lasts[item.name].dimshuffle(1, 0, 2)
+                for item in plan.recurrences}
 
     def _rows(self, sequences: Mapping[str, TensorVariable], inputs: Mapping[str, TensorVariable]) -> tuple[Size, Size]:
         """How many steps and rows there are: as many as the inputs have; one row where there are none."""
@@ -314,6 +498,11 @@ class Recurrent(Recursive):
             return self._spec
         last = self._spec.nodes[-1]
         return self._spec.replace(outputs=(OutputSpec(last.name, (Ref(last.values[0]),)),))
+
+
+def final_name(state: StateSpec | Recurrence) -> str:
+    """The name of a state's value after the last step, as an output."""
+    return f"{state.name.replace('.', '_')}_final"
 
 
 def swap_time(x: TensorVariable) -> TensorVariable:

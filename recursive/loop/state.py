@@ -1,4 +1,4 @@
-"""What the loop starts from: the rows before the first step, oldest first."""
+"""What the loop starts from, and what it leaves: the rows before the first step and the last rows, oldest first."""
 
 from __future__ import annotations
 
@@ -12,9 +12,25 @@ from recursive.spec.plan import Recurrence, Sequence
 
 def first_rows(recurrence: Recurrence, batch: Size, dim: int) -> TensorVariable:
     """What a state is before the first step, ``(lag, batch, dim)``: its initial numbers in every row of the batch."""
+    return pt.alloc(pt.constant(start_numbers(recurrence, dim)[:, np.newaxis]), recurrence.lag, batch, dim)
+
+
+def start_numbers(recurrence: Recurrence, dim: int) -> np.ndarray:
+    """The initial numbers of a state, ``(lag, dim)``."""
     numbers = np.asarray(recurrence.initial, dtype=floatX())
-    rows = numbers[:, np.newaxis] if numbers.ndim == 2 else numbers
-    return pt.alloc(pt.constant(rows), recurrence.lag, batch, dim)
+    return np.array(np.broadcast_to(numbers, (recurrence.lag, dim)))
+
+
+def all_rows(recurrence: Recurrence, given: TensorVariable, batch: Size, dim: int) -> TensorVariable:
+    """``(dim,)``, ``(batch, dim)`` or ``(batch, taps, dim)`` as the rows before the first step, one for each tap."""
+    rows = given.dimshuffle(1, 0, 2) if given.ndim == 3 else given
+    return pt.alloc(rows, recurrence.lag, batch, dim)
+
+
+def last_rows(recurrence: Recurrence, before: TensorVariable, values: TensorVariable) -> TensorVariable:
+    """The rows before the step that would come next, ``(lag, batch, dim)``."""
+    lag = recurrence.lag
+    return values[-1:] if lag == 1 else pt.concatenate([before, values], axis=0)[-lag:]
 
 
 def started(recurrence: Recurrence, rows: TensorVariable) -> dict[str, object]:

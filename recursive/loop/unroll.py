@@ -11,8 +11,9 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.backend import Size
 from recursive.errors import DtypeError
+from recursive.loop.masked import masked_scan
 from recursive.loop.outside import look_back, repeated, run_over_time, without_early_gradient
-from recursive.loop.state import first_rows, padded, started
+from recursive.loop.state import last_rows, padded, started
 from recursive.loop.step import Env, make_step
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
@@ -45,37 +46,48 @@ class Loop:
     only_last: bool = False
     until: str | None = None
 
-    def unroll(self, inputs: Tensors, rows: tuple[Size, Size]) -> dict[str, TensorVariable]:
-        """Every value that is known outside the loop, ``(time, batch, ...)``; one step where only the last is asked.
+    def unroll(self, inputs: Tensors, rows: tuple[Size, Size], starts: Tensors,
+               mask: TensorVariable | None = None) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
+        """Run the plan over time.
 
         Args:
             inputs: sequences and draws as ``(time, batch, ...)``, contexts as ``(batch, ...)``, by name.
             rows: how many steps and rows there are.
+            starts: the rows before the first step of each state, ``(lag, batch, dim)``.
+            mask: which steps of which rows are data, ``(time, batch)``; None where all are.
+
+        Returns:
+            Every value that is known outside the loop, ``(time, batch, ...)``, one step where only the last is asked;
+            and the last rows of each state, ``(lag, batch, dim)``. At masked steps the values mean nothing yet.
         """
         plan = self.plan
         env: Env = {Ref(name): value for name, value in inputs.items()}
         env |= {ref: look_back(inputs[ref.name], -ref.tap) for ref in _refs(plan.hoisted) if ref.tap}
         run_over_time(plan.hoisted, self.layers, env, plan.steady, rows, self.train)
-        before = {item.name: first_rows(item, rows[1], self.shapes[item.name][-1]) for item in plan.recurrences}
-        if plan.results:
-            env |= {Ref(name): value for name, value in self._scan(env, before, rows[0]).items()}
-        self._defer(env, before, rows)
-        return {ref.name: self._seen(ref.name, value, rows[0]) for ref, value in env.items() if not ref.tap}
+        found, lasts = self._scan(env, starts, rows[0], mask) if plan.results else ({}, {})
+        env |= {Ref(name): value for name, value in found.items()}
+        self._defer(env, starts, rows)
+        return {ref.name: self._seen(ref.name, value, rows[0]) for ref, value in env.items() if not ref.tap}, lasts
 
-    def _scan(self, env: Env, before: Tensors, length: Size) -> dict[str, TensorVariable]:
-        """``(time, batch, ...)`` for each name in ``plan.results``."""
+    def _scan(self, env: Env, starts: Tensors, length: Size,
+              mask: TensorVariable | None) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
+        """``(time, batch, ...)`` for each name in ``plan.results``, and the last rows of each state."""
         plan = self.plan
+        step = self._typed(make_step(plan, self.layers, self.params, self.train))
+        constants = [self.params[name] for name in plan.constants]
+        if mask is not None:
+            values = {ref.name: value for ref, value in env.items() if not ref.tap}
+            return masked_scan(plan, step, mask, values, starts, constants, length, self.truncate_gradient)
         results = backend.scan(
-            self._typed(make_step(plan, self.layers, self.params, self.train)),
-            sequences=[padded(item, env[Ref(item.name)]) for item in plan.sequences],
-            outputs_info=[*(started(item, before[item.name]) for item in plan.recurrences),
+            step, sequences=[padded(item, env[Ref(item.name)]) for item in plan.sequences],
+            outputs_info=[*(started(item, starts[item.name]) for item in plan.recurrences),
                           *(None for _ in plan.collected)],
-            non_sequences=[*(env[Ref(name)] for name in plan.contexts),
-                           *(self.params[name] for name in plan.constants)],
+            non_sequences=[*(env[Ref(name)] for name in plan.contexts), *constants],
             n_steps=length, truncate_gradient=self.truncate_gradient, name="recursive")
         if self.until is not None:
             results = map(backend.without_wrong_gradient, results)
-        return dict(zip(plan.results, results, strict=True))
+        found = dict(zip(plan.results, results, strict=True))
+        return found, {item.name: last_rows(item, starts[item.name], found[item.node]) for item in plan.recurrences}
 
     def _typed(self, step: Callable) -> Callable:
         """``step`` whose results carry their dims in their types: scan refuses a dim of 1 that changes its type."""
@@ -92,13 +104,13 @@ class Loop:
 
         return typed
 
-    def _defer(self, env: Env, before: Tensors, rows: tuple[Size, Size]) -> None:
+    def _defer(self, env: Env, starts: Tensors, rows: tuple[Size, Size]) -> None:
         """Run what comes after the loop."""
         nodes = {item.name: item.node for item in self.plan.recurrences}
         for ref in _refs(self.plan.deferred):
             if ref.tap:
                 values = env[Ref(nodes.get(ref.name, ref.name))]
-                env[ref] = look_back(values, -ref.tap, before.get(ref.name))
+                env[ref] = look_back(values, -ref.tap, starts.get(ref.name))
         if self.only_last:
             steady = self.plan.steady
             env.update({ref: value[-1:] for ref, value in env.items() if ref.name not in steady})

@@ -36,8 +36,11 @@ class InputSpec:
     is_sequence: bool = True
 
 
-Initial = float | tuple[float, ...] | tuple[tuple[float, ...], ...]
+Initial = float | tuple[float, ...] | tuple[tuple[float, ...], ...] | str
 """What a state starts from."""
+
+LEARNED, DRAWN = "learned", "drawn"
+"""States that start from a row of parameters, or from other draws for each row of a batch while training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,15 @@ class StateSpec:
     """A named state of ``dim`` values a row, fed at every step by the node ``input``.
 
     It starts from ``initial``: one number for all values, or a row of numbers, or one row for each step that is
-    looked back to, oldest first.
+    looked back to, oldest first; or ``learned``, ``drawn``, or the name of a value that is the same at every step.
+    ``stateful`` says whether it goes on from batch to batch; None leaves that to the container.
     """
 
     name: str
     dim: int | None = None
     input: str | None = None
     initial: Initial = 0.0
+    stateful: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,8 @@ class GraphSpec:
 
     ``loop`` tells a recurrent container from a Graph, which runs the same nodes once; in a ``free`` one, names may be
     used before they are declared, and nodes may share a name with the state that they feed. A loop without sequences
-    runs ``n_steps``; one with ``until`` stops after the first step at which that node is true.
+    runs ``n_steps``; one with ``until`` stops after the first step at which that node is true. ``mask`` names the input
+    that says which steps are data.
 
     >>> spec = GraphSpec(inputs=(InputSpec("x", dim=4),))
     >>> GraphSpec.from_dict(spec.to_dict()) == spec
@@ -158,6 +164,10 @@ class GraphSpec:
     truncate_gradient: int = -1
     n_steps: int | None = None
     until: str | None = None
+    stateful: bool = False
+    return_final_states: bool = False
+    go_backwards: bool = False
+    mask: str | None = None
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -211,6 +221,10 @@ class GraphSpec:
             "truncate_gradient": self.truncate_gradient,
             "n_steps": self.n_steps,
             "until": self.until,
+            "stateful": self.stateful,
+            "return_final_states": self.return_final_states,
+            "go_backwards": self.go_backwards,
+            "mask": self.mask,
         }
 
     @classmethod
@@ -257,11 +271,13 @@ def _state_from_dict(item: object) -> StateSpec:
 
 
 def as_initial(state: str, value: object) -> Initial:
-    """``value`` as plain numbers: one, a row, or rows oldest first.
+    """``value`` as plain numbers: one, a row, or rows oldest first; a name as it is.
 
     Raises:
         StateError: for anything else.
     """
+    if isinstance(value, str):
+        return value
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, list | tuple) and value:
         items = tuple(as_initial(state, item) for item in value)
@@ -338,12 +354,13 @@ def _build(cls: type, data: object, kind: str):
     return cls(**data)
 
 
-_TYPES = {"str": str, "int": int, "bool": bool, "str | None": str | None, "int | None": int | None}
+_TYPES = {"str": str, "int": int, "bool": bool, "bool | None": bool | None, "str | None": str | None,
+          "int | None": int | None}
 
 
 def _check_type(kind: str, key: str, annotation: str, value: object) -> None:
     expected = _TYPES.get(annotation)
-    wrong_bool = isinstance(value, bool) and "int" in annotation
+    wrong_bool = isinstance(value, bool) and annotation in ("int", "int | None")
     if expected and (wrong_bool or not isinstance(value, expected)):
         raise ConfigError.about("config", kind, takes=f"{key} as {annotation}", because="fields are typed",
                                 got=repr(value), do="Compare with what to_dict() writes.")

@@ -56,7 +56,7 @@ class Moves:
 
 
 def moved(nodes: tuple[NodeSpec, ...], inputs: Iterable[str], remembered: Iterable[str],
-          layers: Mapping[str, Movable], shapes: Mapping[str, Shape]) -> Moves:
+          layers: Mapping[str, Movable], shapes: Mapping[str, Shape], masked: bool = False) -> Moves:
     """``nodes`` (ordered, their references resolved) in the three places.
 
     Args:
@@ -65,17 +65,19 @@ def moved(nodes: tuple[NodeSpec, ...], inputs: Iterable[str], remembered: Iterab
         remembered: the values that feed states.
         layers: what each node's layer tells.
         shapes: the shape of every value at one step.
+        masked: True keeps what looks back in the loop, which alone knows the last step that was no padding.
     """
     moves = Moves()
     given = set(inputs)
-    outside = {ref for node in nodes for ref in node.refs if ref.name in given}
+    outside = {ref for node in nodes for ref in node.refs if ref.name in given and not (masked and ref.tap)}
     for node in nodes:
         if layers[node.name].rowwise and outside.issuperset(node.refs):
             moves.hoisted.append(node)
             outside.update(map(Ref, node.values))
     gone = {node.name for node in moves.hoisted}
     staying = [node for node in nodes if node.name not in gone]
-    needed = _needed(staying, remembered, layers)
+    looking_back = [node for node in staying if masked and any(ref.tap for ref in node.refs)]
+    needed = _needed(staying, remembered, layers, looking_back)
     for node in staying:
         if node.name not in needed:
             moves.deferred.append(node)
@@ -90,11 +92,12 @@ def moved(nodes: tuple[NodeSpec, ...], inputs: Iterable[str], remembered: Iterab
     return moves
 
 
-def _needed(nodes: list[NodeSpec], remembered: Iterable[str], layers: Mapping[str, Movable]) -> set[str]:
+def _needed(nodes: list[NodeSpec], remembered: Iterable[str], layers: Mapping[str, Movable],
+            others: list[NodeSpec]) -> set[str]:
     """The nodes that must run in the loop: those that feed states, those that cannot be moved, and what these read."""
     makers = {value: node for node in nodes for value in node.values}
     waiting = [makers[value] for value in remembered if value in makers]
-    waiting += [node for node in nodes if not layers[node.name].rowwise]
+    waiting += [*others, *(node for node in nodes if not layers[node.name].rowwise)]
     needed = set()
     while waiting:
         node = waiting.pop()

@@ -28,12 +28,16 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """A state ``name``, fed by ``node``, seen by each step at ``taps`` (oldest first), starting from ``initial``."""
+    """A state ``name``, fed by ``node``, seen by each step at ``taps`` (oldest first), starting from ``initial``.
+
+    One that is ``carried`` goes on from batch to batch.
+    """
 
     name: str
     node: str
     taps: tuple[int, ...] = (-1,)
     initial: Initial = 0.0
+    carried: bool = False
 
     @property
     def lag(self) -> int:
@@ -96,7 +100,7 @@ def declared(spec: GraphSpec, params: Names, draws: Names | None = None) -> Step
 
 
 def plan(spec: GraphSpec, params: Names, draws: Names, layers: Mapping[str, Movable],
-         shapes: Mapping[str, Shape]) -> StepPlan:
+         shapes: Mapping[str, Shape], masked: bool = False) -> StepPlan:
     """The plan of ``spec`` with as little in the loop as may be, given what each node's layer tells about moving it.
 
     A loop that may stop early keeps everything, since nobody knows before how many steps there are.
@@ -105,7 +109,8 @@ def plan(spec: GraphSpec, params: Names, draws: Names, layers: Mapping[str, Mova
         return declared(spec, params, draws)
     nodes = resolved(spec)
     inputs = [item.name for item in spec.inputs]
-    moves = moved(nodes, inputs, [state.input for state in with_implicit_states(spec)], layers, shapes)
+    fed = [state.input for state in with_implicit_states(spec)]
+    moves = moved(nodes, inputs, fed, layers, shapes, masked)
     read = {ref.name for node in moves.inside for ref in node.refs}
     return _placed(spec, moves, params, draws, read)
 
@@ -121,7 +126,7 @@ def _placed(spec: GraphSpec, moves: Moves, params: Names, draws: Names, read: se
     past = _taps_read([*moves.hoisted, *moves.inside, *moves.deferred])
     recurrences = tuple(
         Recurrence(state.name, state.input, tuple(tap for tap in past.get(state.name, ()) if tap) or (-1,),
-                   state.initial)
+                   state.initial, spec.stateful if state.stateful is None else state.stateful)
         for state in with_implicit_states(spec))
     made = {value for node in moves.inside for value in node.values} - {item.node for item in recurrences}
     wanted = [*(source_of(spec, output) for output in spec.outputs), *([spec.until] if spec.until else []),

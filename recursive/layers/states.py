@@ -1,0 +1,101 @@
+"""States that go on from batch to batch: shared variables whose number of rows may change.
+
+Santana was stuck on it in 2015, since shared variables could not change size (keras issue 620); PyTensor's can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytensor
+from pytensor.compile.sharedvalue import SharedVariable
+
+from recursive.backend import floatX
+from recursive.errors import BatchSizeError, ShapeError, UnknownNameError, nearest
+
+
+class States:
+    """The carried states of a layer, by name: each ``(lag, batch, dim)``, its rows before the next step.
+
+    Before the first batch there are no rows; the first batch sets their number.
+
+    >>> states = States({"h": np.zeros((1, 6))})
+    >>> states.prepare(3)
+    >>> states.get()["h"].shape
+    (3, 6)
+    """
+
+    def __init__(self, starts: Mapping[str, np.ndarray]):
+        self.starts = {name: np.asarray(start, dtype=floatX()) for name, start in starts.items()}
+        self.variables = {name: _variable(name, start) for name, start in self.starts.items()}
+
+    @property
+    def batch_size(self) -> int | None:
+        """How many rows the states have; None before the first batch."""
+        sizes = [variable.get_value(borrow=True).shape[1] for variable in self.variables.values()]
+        return sizes[0] if sizes and sizes[0] else None
+
+    def prepare(self, rows: int) -> None:
+        """Make the states ready for a batch of ``rows``.
+
+        Raises:
+            BatchSizeError: where they go on from a batch of another size.
+        """
+        if self.batch_size is None:
+            self.reset(rows)
+        elif self.batch_size != rows:
+            raise BatchSizeError.about(
+                "batch", "rows", takes=f"{self.batch_size} rows", because="its states go on from batch to batch",
+                got=str(rows), do="Call reset_states() first, or leave the rest out so that all batches are equal.")
+
+    def reset(self, batch_size: int | None = None) -> None:
+        """Put every state back to its start, for ``batch_size`` rows; None lets the next batch say how many."""
+        for name, variable in self.variables.items():
+            variable.set_value(np.repeat(self.starts[name][:, np.newaxis], batch_size or 0, axis=1))
+
+    def get(self) -> dict[str, np.ndarray]:
+        """Copies of the states: ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first, where several are kept."""
+        values = {name: np.array(variable.get_value()) for name, variable in self.variables.items()}
+        return {name: value[0] if len(value) == 1 else value for name, value in values.items()}
+
+    def set(self, given: Mapping[str, object]) -> None:
+        """Give states new values, of one number of rows; those that are not named stay as they are.
+
+        Raises:
+            UnknownNameError: for a name that is no carried state.
+            ShapeError: for values of another shape; nothing is changed then.
+        """
+        values = {}
+        for name, value in given.items():
+            if name not in self.variables:
+                raise UnknownNameError.about("state", str(name), takes="the name of a state that is carried over",
+                                             because="others start anew", got="an unknown name",
+                                             do=nearest(str(name), self.variables))
+            values[name] = self._fitted(name, value)
+        rows = {value.shape[1] for value in values.values()}
+        kept = {self.batch_size} - {None} if set(values) < set(self.variables) else set()
+        if len(rows | kept) > 1:
+            raise ShapeError.about("states", ", ".join(map(str, given)), takes="one number of rows",
+                                   because="they belong to one batch", got=", ".join(map(str, sorted(rows | kept))),
+                                   do="Set all of them, or call reset_states(batch_size) first.")
+        for name, value in values.items():
+            self.variables[name].set_value(value)
+        if not kept and rows:
+            for name in set(self.variables) - set(values):
+                self.variables[name].set_value(np.repeat(self.starts[name][:, np.newaxis], *rows, axis=1))
+
+    def _fitted(self, name: str, value: object) -> np.ndarray:
+        lag, dim = self.starts[name].shape
+        array = np.asarray(value, dtype=floatX())
+        array = array[np.newaxis] if array.ndim == 2 and lag == 1 else array
+        if array.ndim != 3 or array.shape[0] != lag or array.shape[2] != dim:
+            wanted = f"(batch, {dim})" if lag == 1 else f"({lag}, batch, {dim}), oldest first"
+            raise ShapeError.about("state", name, takes=wanted, because="that is its dim, and how far it is looked to",
+                                   got=str(np.shape(value)), do="Compare with get_states().")
+        return array
+
+
+def _variable(name: str, start: np.ndarray) -> SharedVariable:
+    lag, dim = start.shape
+    return pytensor.shared(np.zeros((lag, 0, dim), dtype=floatX()), name=name, shape=(lag, None, dim))
