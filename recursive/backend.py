@@ -281,6 +281,8 @@ class Program:
         shapes = tuple(array.shape for array in arrays) if self.backend == "jax" else None
         if shapes not in self._functions:
             self._functions[shapes] = self._compile(shapes)
+        if self.backend != "jax":
+            _back_from_jax(self._functions[shapes].get_shared())
         with _running(self.backend, self._floats), _truncation_refused():
             return [np.asarray(value) for value in self._functions[shapes](*arrays)]
 
@@ -294,6 +296,14 @@ class Program:
         finally:
             _target.reset(token)
         return _function(inputs, outputs, [*updates, *carried], self.backend)
+
+
+def _back_from_jax(variables: Sequence[SharedVariable]) -> None:
+    """Turn values that a program on JAX has left as its own arrays, which others cannot write to, into NumPy's."""
+    for variable in variables:
+        value = variable.get_value(borrow=True, return_internal_type=True)
+        if hasattr(value, "__array__") and not isinstance(value, np.ndarray):
+            variable.set_value(np.array(value))
 
 
 def _function(inputs: list[TensorVariable], outputs: list[TensorVariable],

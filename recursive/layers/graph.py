@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
@@ -15,7 +16,7 @@ from recursive.errors import DataError, NodeError, ShapeError, nearest
 from recursive.layers.core import Identity
 from recursive.layers.layer import Layer, Tensors
 from recursive.layers.parts import collect_params, one_or_all, refuse_params, unique_params, unique_weights
-from recursive.loop.step import run
+from recursive.loop.step import Env, given_to, keep
 from recursive.spec import checks
 from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec
 from recursive.spec.names import Ref, split
@@ -326,20 +327,59 @@ class Graph(Layer):
             mask: ``(batch, time)``, 0 at steps that are no data; it holds for every input that has steps.
             draws: random draws of the nodes, by name; those that are not given are made here.
         """
-        inputs = {name: pt.as_tensor_variable(value) for name, value in self._by_name(x).items()}
-        self.complete({name: value.type.shape for name, value in inputs.items()})
-        for item in self.spec.inputs:
-            _check_input(item, inputs[item.name])
+        inputs = self._checked(x)
         if mask is None:
             return one_or_all(self.call(inputs, train=train, **draws))
         return one_or_all(self.call_masked(inputs, pt.as_tensor_variable(mask), train=train, **draws))
 
+    def _checked(self, x: object) -> dict[str, TensorVariable]:
+        """The inputs by name, once the container is built for them."""
+        inputs = {name: pt.as_tensor_variable(value) for name, value in self._by_name(x).items()}
+        self.complete({name: value.type.shape for name, value in inputs.items()})
+        for item in self.spec.inputs:
+            _check_input(item, inputs[item.name])
+        return inputs
+
     def call(self, inputs: dict[str, TensorVariable], train: bool = False,
              **draws: TensorVariable) -> dict[str, TensorVariable]:
         """Every output by name."""
+        return self._through(inputs, None, train, draws)[0]
+
+    def call_masked(self, inputs: dict[str, TensorVariable], mask: TensorVariable, train: bool = False,
+                    **draws: TensorVariable) -> dict[str, TensorVariable]:
+        """The same for inputs of which some steps are masked, ``(batch, time)``: nodes hand the mask on."""
+        return self._through(inputs, mask, train, draws)[0]
+
+    def supports_masked_input(self) -> bool:
+        """True: whether a node takes a mask is asked when it gets one."""
+        return True
+
+    def with_mask(self, x: object, train: bool = False, mask: TensorVariable | None = None,
+                  **draws: TensorVariable) -> tuple[Tensors, TensorVariable | None]:
+        """The output and its mask, where there is one output."""
+        inputs = self._checked(x)
+        found, masks = self._through(inputs, mask, train, draws)
+        source = Ref(source_of(self.spec, self.spec.outputs[0]))
+        return one_or_all(found), masks.get(source) if len(found) == 1 else None
+
+    def get_output_mask_for(self, x: Tensors, mask: TensorVariable | None = None) -> TensorVariable | None:
+        return self.with_mask(x, mask=mask)[1]
+
+    def _through(self, inputs: dict[str, TensorVariable], mask: TensorVariable | None, train: bool,
+                 draws: Mapping[str, TensorVariable]) -> tuple[dict[str, TensorVariable], Env]:
+        """Every output by name, and the masks of all values that have one."""
         env = {Ref(name): value for name, value in (inputs | draws).items()}
-        run((*self.spec.nodes, *merged_outputs(self.spec)), self._layers(), env, train)
-        return {output.name: env[Ref(source_of(self.spec, output))] for output in self.spec.outputs}
+        masks: Env = {}
+        if mask is not None:
+            masks = {Ref(item.name): mask for item in self.spec.inputs if item.ndim > 1 + (item.dtype == "float")}
+        layers = self._layers()
+        for node in (*self.spec.nodes, *merged_outputs(self.spec)):
+            given, own = given_to(node, layers[node.name], env)
+            found, found_mask = layers[node.name].with_mask(given, train, _joined(node, masks), **own)
+            keep(node, found, env)
+            if found_mask is not None:
+                masks.update(dict.fromkeys(map(Ref, node.values), found_mask))
+        return {output.name: env[Ref(source_of(self.spec, output))] for output in self.spec.outputs}, masks
 
     @property
     def draws(self) -> tuple[str, ...]:
@@ -408,6 +448,12 @@ class Graph(Layer):
         container._change(spec)
         checks.check_whole(container.spec)
         return container
+
+
+def _joined(node: NodeSpec, masks: Env) -> TensorVariable | None:
+    """Where all that a node reads is data; None where none of it has a mask."""
+    read = [masks[ref] for ref in dict.fromkeys(node.refs) if ref in masks]
+    return read[0] if len(read) == 1 else reduce(pt.and_, [pt.neq(mask, 0) for mask in read]) if read else None
 
 
 def _outputs_of(layer: Layer) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from recursive.loop.masked import filled, last_valid
 from recursive.loop.state import all_rows, first_rows, start_numbers
 from recursive.loop.step import run, with_params
 from recursive.loop.unroll import Loop
+from recursive.loop.unrolled import written_out
 from recursive.spec.explain import explain
 from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, InputSpec, OutputSpec, StateSpec, as_initial
 from recursive.spec.history import with_implicit_states
@@ -47,6 +48,7 @@ class Recursive(Graph):
         stateful: True lets the states go on from batch to batch.
         return_final_states: True makes the states after the last step outputs too, as ``<state>_final``.
         go_backwards: True runs from the last step to the first, and returns the steps in that order.
+        unroll: True writes every step out, in place of a loop; for sequences of ``n_steps``, which may be said then.
 
     Source: keras issue 620 (Santana, 2015) and his ``Recursive`` container of 2015-09-15.
 
@@ -68,12 +70,13 @@ class Recursive(Graph):
 
     def __init__(self, truncate_gradient: int = -1, return_sequences: bool = False, n_steps: int | None = None,
                  until: str | None = None, stateful: bool = False, return_final_states: bool = False,
-                 go_backwards: bool = False):
+                 go_backwards: bool = False, unroll: bool = False):
         super().__init__()
         n_steps = n_steps if isinstance(n_steps, bool) or not isinstance(n_steps, Integral) else int(n_steps)
         self._spec = GraphSpec(loop=True, free=self.free, return_sequences=return_sequences,
                                truncate_gradient=truncate_gradient, n_steps=n_steps, until=until,
-                               stateful=stateful, return_final_states=return_final_states, go_backwards=go_backwards)
+                               stateful=stateful, return_final_states=return_final_states,
+                               go_backwards=go_backwards, unroll=unroll)
         self._learned: dict[str, SharedVariable] = {}
         self._states: States | None = None
 
@@ -291,7 +294,7 @@ class Recursive(Graph):
 
     def _input_shape(self, item: InputSpec) -> Shape:
         step = super()._input_shape(item)
-        return (step[0], None, *step[1:]) if item.is_sequence else step
+        return (step[0], self.n_steps, *step[1:]) if item.is_sequence else step
 
     # The container as a function
 
@@ -307,6 +310,11 @@ class Recursive(Graph):
                     train: bool = False) -> dict[str, TensorVariable]:
         """The same for inputs of which some steps are masked, ``(batch, time)``."""
         return self._values(self.spec, inputs, train, mask)
+
+    def with_mask(self, x: object, train: bool = False, mask: TensorVariable | None = None,
+                  **draws: TensorVariable) -> tuple[Tensors, TensorVariable | None]:
+        """The output and its mask."""
+        return Layer.with_mask(self, x, train, mask, **draws)
 
     def get_output_mask_for(self, x: Tensors, mask: TensorVariable | None = None) -> TensorVariable | None:
         if not self.return_sequences:
@@ -341,7 +349,8 @@ class Recursive(Graph):
         plan = self._plan(spec, train, masked=mask is not None)
         layers = runners((*plan.hoisted, *plan.nodes, *plan.deferred), self._layers())
         loop = Loop(plan, layers, self.named_params, self.shapes, train, spec.truncate_gradient,
-                    only_last=not spec.return_sequences and mask is None, until=spec.until)
+                    only_last=not spec.return_sequences and mask is None, until=spec.until,
+                    repeat=written_out if spec.unroll else backend.scan)
         starts = {item.name: self._start(item, inputs, rows[1], train) for item in plan.recurrences}
         every, lasts = loop.unroll({**inputs, **over_time, **draws}, rows, starts, mask)
         found = {output.name: every[source_of(spec, output)] for output in spec.outputs}
@@ -417,7 +426,7 @@ class Recursive(Graph):
     def _rows(self, sequences: Mapping[str, TensorVariable], inputs: Mapping[str, TensorVariable]) -> tuple[Size, Size]:
         """How many steps and rows there are: as many as the inputs have; one row where there are none."""
         lengths = {name: backend.size(value, 0) for name, value in sequences.items()}
-        length = backend.common_length(lengths) if lengths else self.n_steps
+        length = backend.common_length(lengths | ({} if self.n_steps is None else {"n_steps": self.n_steps}))
         return length, backend.size(next(iter(inputs.values())), 0) if inputs else 1
 
     draws = ()

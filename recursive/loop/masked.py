@@ -18,13 +18,14 @@ from recursive.spec.plan import StepPlan
 Tensors = Mapping[str, TensorVariable]
 
 
-def masked_scan(plan: StepPlan, step: Callable, mask: TensorVariable, values: Tensors, before: Tensors,
-                constants: list[TensorVariable], length: Size,
+def masked_scan(plan: StepPlan, repeat: Callable, step: Callable, mask: TensorVariable, values: Tensors,
+                before: Tensors, constants: list[TensorVariable], length: Size,
                 truncate_gradient: int) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
     """Run ``step`` over time where ``mask``, ``(time, batch)``, is true.
 
     Args:
         plan: the order of the step's arguments and results.
+        repeat: what runs the steps.
         step: from ``plan.arguments`` to ``plan.results``.
         mask: which steps of which rows are data.
         values: sequences and contexts by name.
@@ -51,7 +52,7 @@ def masked_scan(plan: StepPlan, step: Callable, mask: TensorVariable, values: Te
                  for name, window in past.items()]
         return [*moved, *(results[name] for name in plan.results)]
 
-    found = backend.scan(
+    found = repeat(
         masked, sequences=[mask, *(values[name] for name in names)],
         outputs_info=[*windows.values(), *(None for _ in plan.results)],
         non_sequences=[*(values[name] for name in plan.contexts), *constants],

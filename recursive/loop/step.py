@@ -12,6 +12,7 @@ from recursive.spec.graph import NodeSpec, PortSpec
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
 
+Tensors = TensorVariable | dict[str, TensorVariable]
 Env = dict[Ref, TensorVariable]
 """Every value that is known during a step, by name and tap."""
 
@@ -36,12 +37,21 @@ def make_step(plan: StepPlan, layers: Mapping[str, Callable], params: Mapping[st
 def run(nodes: tuple[NodeSpec, ...], layers: Mapping[str, Callable], env: Env, train: bool) -> None:
     """Compute each node in turn and add its value to ``env``."""
     for node in nodes:
-        inputs = {port.name: read(port, env) for port in node.ports}
-        layer = layers[node.name]
-        draws = {name: env[ref] for name in layer.draws if (ref := Ref(f"{node.name}.{name}")) in env}
-        found = layer(next(iter(inputs.values())) if node.has_one_port else inputs, train=train, **draws)
-        values = found.values() if isinstance(found, Mapping) else [found]
-        env.update(zip(map(Ref, node.values), values, strict=True))
+        inputs, draws = given_to(node, layers[node.name], env)
+        keep(node, layers[node.name](inputs, train=train, **draws), env)
+
+
+def given_to(node: NodeSpec, layer: Callable, env: Env) -> tuple[Tensors, dict[str, TensorVariable]]:
+    """What a node's layer is called with: its input, or its inputs by port, and its draws by name."""
+    inputs = {port.name: read(port, env) for port in node.ports}
+    draws = {name: env[ref] for name in layer.draws if (ref := Ref(f"{node.name}.{name}")) in env}
+    return next(iter(inputs.values())) if node.has_one_port else inputs, draws
+
+
+def keep(node: NodeSpec, found: Tensors, env: Env) -> None:
+    """Add what a node's layer returned to ``env``, by the names of its values."""
+    values = found.values() if isinstance(found, Mapping) else [found]
+    env.update(zip(map(Ref, node.values), values, strict=True))
 
 
 def read(port: PortSpec, env: Env) -> TensorVariable | dict[str, TensorVariable]:

@@ -35,6 +35,7 @@ class Loop:
         truncate_gradient: how many of the last steps the backward loop runs over; -1 for all.
         only_last: True computes what comes after the loop for the last step only.
         until: the node that stops the loop when it is true in every row.
+        repeat: what runs the steps: scan, or the same written out.
     """
 
     plan: StepPlan
@@ -45,6 +46,7 @@ class Loop:
     truncate_gradient: int = -1
     only_last: bool = False
     until: str | None = None
+    repeat: Callable = backend.scan
 
     def unroll(self, inputs: Tensors, rows: tuple[Size, Size], starts: Tensors,
                mask: TensorVariable | None = None) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
@@ -77,8 +79,9 @@ class Loop:
         constants = [self.params[name] for name in plan.constants]
         if mask is not None:
             values = {ref.name: value for ref, value in env.items() if not ref.tap}
-            return masked_scan(plan, step, mask, values, starts, constants, length, self.truncate_gradient)
-        results = backend.scan(
+            return masked_scan(plan, self.repeat, step, mask, values, starts, constants, length,
+                               self.truncate_gradient)
+        results = self.repeat(
             step, sequences=[padded(item, env[Ref(item.name)]) for item in plan.sequences],
             outputs_info=[*(started(item, starts[item.name]) for item in plan.recurrences),
                           *(None for _ in plan.collected)],

@@ -21,7 +21,7 @@ from recursive.errors import (
     UnknownNameError,
     nearest,
 )
-from recursive.spec.graph import KINDS, GraphSpec, InputSpec, Item, NodeSpec, OutputSpec, StateSpec
+from recursive.spec.graph import DRAWN, KINDS, LEARNED, GraphSpec, InputSpec, Item, NodeSpec, OutputSpec, StateSpec
 from recursive.spec.history import resolve
 from recursive.spec.names import Ref, check_name
 
@@ -201,11 +201,32 @@ def the_number_of_steps_is_known_once(spec: GraphSpec) -> None:
         raise ConfigError.about("graph", "n_steps", takes="a whole number of 1 or more", because="it counts the steps",
                                 got=repr(steps), do="Say n_steps=10, for example.")
     sequences = [item.name for item in spec.inputs if item.is_sequence]
-    if steps is not None and sequences:
+    if steps is not None and sequences and not spec.unroll:
         raise ConfigError.about("graph", "n_steps", takes="no sequences beside it",
                                 because="a loop has as many steps as its sequences",
                                 got=f"n_steps={steps} and {', '.join(sequences)}",
-                                do="Leave n_steps out, or declare the inputs with is_sequence=False.")
+                                do="Leave n_steps out, declare the inputs with is_sequence=False, or say unroll=True.")
+
+
+def states_start_from_contexts(spec: GraphSpec) -> None:
+    contexts = [item.name for item in spec.inputs if not item.is_sequence]
+    for state in spec.states:
+        named = isinstance(state.initial, str) and state.initial not in (LEARNED, DRAWN)
+        if named and state.initial not in contexts:
+            raise UnknownNameError.about(
+                "state", state.name, takes=f"as initial value numbers, {LEARNED!r}, {DRAWN!r} or a context",
+                because="it is there before the first step", got=repr(state.initial),
+                do=f"{nearest(state.initial, [LEARNED, DRAWN, *contexts])} A context is declared by "
+                   "add_input(name, is_sequence=False).")
+
+
+def states_that_go_on_start_from_numbers(spec: GraphSpec) -> None:
+    for state in spec.states:
+        goes_on = spec.stateful if state.stateful is None else state.stateful
+        if goes_on and isinstance(state.initial, str):
+            raise StateError.about(
+                "state", state.name, takes="numbers to start from", because="it goes on from the batch before",
+                got=f"initial={state.initial!r}", do="Say stateful=False for this state, or leave initial out.")
 
 
 def until_is_a_node(spec: GraphSpec) -> None:
@@ -290,6 +311,8 @@ GRAPH_RULES = (
     something_comes_in,
     the_number_of_steps_is_known_once,
     until_is_a_node,
+    states_start_from_contexts,
+    states_that_go_on_start_from_numbers,
     states_start_as_far_back_as_they_are_read,
     something_comes_out,
     names_used_before_are_declared_at_last,

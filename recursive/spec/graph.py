@@ -168,6 +168,7 @@ class GraphSpec:
     return_final_states: bool = False
     go_backwards: bool = False
     mask: str | None = None
+    unroll: bool = False
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -225,6 +226,7 @@ class GraphSpec:
             "return_final_states": self.return_final_states,
             "go_backwards": self.go_backwards,
             "mask": self.mask,
+            "unroll": self.unroll,
         }
 
     @classmethod

@@ -65,6 +65,8 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
         _raise_growing(states, before, known)
     for output in spec.outputs:
         known[output.name] = merged_shape(spec, output, known)
+    for state in spec.states:
+        _check_start(state, known)
     return known
 
 
@@ -174,6 +176,16 @@ def _check_initial(state: StateSpec, dim: int | None) -> None:
         raise StateError.about("state", state.name, takes=f"initial rows of {dim} numbers",
                                because="it has so many values a row", got=str(len(row)),
                                do="Give one number for each value, or one for all.")
+
+
+def _check_start(state: StateSpec, known: Mapping[str, Shape]) -> None:
+    """Raise a StateError unless the context that a state starts from has its dim."""
+    given = known.get(state.initial) if isinstance(state.initial, str) else None
+    dim = known[state.name][-1]
+    if given is not None and (len(given) not in (2, 3) or (None not in (given[-1], dim) and given[-1] != dim)):
+        raise StateError.about("state", state.name, takes=f"a start of (batch, {dim}) or (batch, taps, {dim})",
+                               because="that is its dim", got=f"{given} from {state.initial!r}",
+                               do="Bring it to that dim with a Dense before it comes in.")
 
 
 def _raise_growing(states: tuple[StateSpec, ...], before: Mapping[str, Shape], after: Mapping[str, Shape]) -> None:
