@@ -9,10 +9,11 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, backend, initializations
-from recursive.errors import ConfigError, WeightsError
+from recursive.errors import ConfigError, WeightsError, nearest
 from recursive.layers.composed import AutoEncoder, Merge
 from recursive.layers.layer import Layer, MaskedLayer, Rows, Rule, check_dim
 from recursive.layers.maxout import ActivityRegularization, MaxoutDense
+from recursive.layers.noise import check_share, seeds_of
 from recursive.layers.products import as_floats, linear_map, select_rows
 from recursive.layers.shaping import Flatten, Permute, RepeatVector, Reshape
 from recursive.spec.moves import Product
@@ -184,37 +185,61 @@ class Masking(MaskedLayer):
 class Dropout(MaskedLayer):
     """While training, sets a share ``p`` of the values to 0 and scales the others by ``1 / (1 - p)``.
 
-    Which ones is decided by ``keep >= p``, for ``keep`` uniform in [0, 1). In a loop ``keep`` is drawn for all steps
-    before it and enters as a sequence, so that the step stays a function and has a gradient.
+    Which ones is decided by ``keep >= p``, for ``keep`` uniform in [0, 1). In a loop ``keep`` is drawn before it and
+    enters it as an argument, so that the step stays a function and has a gradient.
+
+    Args:
+        p: the share that is set to 0.
+        per: ``step`` decides anew at every step of a sequence, and draws ``keep`` in the shape of the input.
+            ``sequence`` decides once for all steps of ``(batch, time, dim)``, and draws ``keep`` as ``(batch, dim)``.
 
     Raises:
-        ConfigError: unless 0 <= p < 1.
+        ConfigError: unless 0 <= p < 1, or for an unknown ``per``.
 
-    Source: Srivastava et al., 2014; ``keras.layers.core.Dropout`` of Keras 0.1.
+    Source: Srivastava et al., 2014; ``keras.layers.core.Dropout`` of Keras 0.1. Once a sequence: Gal and Ghahramani,
+    2016, who call it variational.
+
+    >>> keep = np.array([[0.1, 0.8, 0.9]])
+    >>> Dropout(0.5, per="sequence")(np.ones((1, 2, 3)), train=True, keep=keep).eval().tolist()
+    [[[0.0, 2.0, 2.0], [0.0, 2.0, 2.0]]]
     """
 
-    def __init__(self, p: float, name: str | None = None, seed: int | None = None):
-        super().__init__(name, seed)
-        if not isinstance(p, int | float) or not 0 <= p < 1:
-            raise ConfigError.about("layer", "Dropout", takes="a share p of 0 or more and below 1",
-                                    because="what is left is scaled by 1 / (1 - p)", got=repr(p),
-                                    do="Say Dropout(0.5), for example.")
-        self.p = p
-        self.draws = ("keep",) if p else ()
-        self.seeds = np.random.SeedSequence(np.random.randint(2**31) if seed is None else seed)
-
     rowwise = True
+
+    def __init__(self, p: float, name: str | None = None, seed: int | None = None, per: str = "step"):
+        super().__init__(name, seed)
+        self.p = check_share("Dropout", p, "what is left is scaled by 1 / (1 - p)")
+        if per not in PERIODS:
+            raise ConfigError.about("layer", "Dropout", takes=f"per={' or per='.join(map(repr, PERIODS))}",
+                                    because="it says how long a draw counts", got=repr(per),
+                                    do=nearest(str(per), PERIODS))
+        self.per = per
+        self.draws = ("keep",) if p else ()
+        self.steady_draws = self.draws if per == "sequence" else ()
+        self.seeds = seeds_of(seed)
 
     def call(self, x: TensorVariable, train: bool = False, keep: TensorVariable | None = None) -> TensorVariable:
         if not train or not self.p:
             return x
         if keep is None:
-            keep = self.draw("keep", [backend.size(x, axis) for axis in range(x.ndim)])
-        x = as_floats(x)
+            keep = self.draw("keep", self.draw_shape("keep", [backend.size(x, axis) for axis in range(x.ndim)]))
+        x, keep = as_floats(x), pt.as_tensor_variable(keep)
+        if self._is_over_time(x.ndim):
+            keep = pt.expand_dims(keep, 1)
         return x * (keep >= self.p).astype(x.dtype) / np.asarray(1 - self.p, dtype=x.dtype)
+
+    def _is_over_time(self, ndim: int) -> bool:
+        return self.per == "sequence" and ndim > 2
 
     def draw(self, name: str, size: Sequence) -> TensorVariable:
         return backend.uniform(size, self.seeds.spawn(1)[0])
+
+    def draw_shape(self, name: str, input_shape: Shape) -> Shape:
+        return (input_shape[0], *input_shape[2:]) if self._is_over_time(len(input_shape)) else tuple(input_shape)
+
+
+PERIODS = ("step", "sequence")
+"""How long a draw of Dropout counts."""
 
 
 class Lambda(Layer):

@@ -68,6 +68,8 @@ class Layer:
     """Whether the output has as many axes as the input, where the layer takes any number of them."""
     draws: tuple[str, ...] = ()
     """Names of the random draws that :meth:`call` takes while training; :meth:`draw` makes them."""
+    steady_draws: tuple[str, ...] = ()
+    """Those of the draws that are the same at every step of a loop."""
     gathers: bool = False
     """Whether training takes something from inside the layer (a penalty on its output, a running mean): a loop, which
     hands out nothing but its results, refuses such a layer."""

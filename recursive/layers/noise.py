@@ -25,7 +25,7 @@ class NoiseLayer(MaskedLayer):
 
     def __init__(self, name: str | None, seed: int | None):
         super().__init__(name, seed)
-        self.seeds = np.random.SeedSequence(np.random.randint(2**31) if seed is None else seed)
+        self.seeds = seeds_of(seed)
 
     def call(self, x: TensorVariable, train: bool = False, noise: TensorVariable | None = None) -> TensorVariable:
         if not train or not self.draws:
@@ -74,12 +74,21 @@ class GaussianDropout(NoiseLayer):
 
     def __init__(self, p: float, name: str | None = None, seed: int | None = None):
         super().__init__(name, seed)
-        if not isinstance(p, int | float) or not 0 <= p < 1:
-            raise ConfigError.about("layer", "GaussianDropout", takes="a share p of 0 or more and below 1",
-                                    because="the variance is p / (1 - p)", got=repr(p),
-                                    do="Say GaussianDropout(0.5), for example.")
-        self.p = p
+        self.p = check_share("GaussianDropout", p, "the variance is p / (1 - p)")
         self.draws = ("noise",) if p else ()
 
     def disturbed(self, x: TensorVariable, noise: TensorVariable) -> TensorVariable:
         return x * (1 + float(np.sqrt(self.p / (1 - self.p))) * noise)
+
+
+def seeds_of(seed: int | None) -> np.random.SeedSequence:
+    """Where the draws of a layer get their seeds: from its own, or from numpy's global generator."""
+    return np.random.SeedSequence(np.random.randint(2**31) if seed is None else seed)
+
+
+def check_share(layer: str, p: object, because: str) -> float:
+    """``p`` where it is a share below 1, else a ConfigError."""
+    if isinstance(p, bool) or not isinstance(p, int | float | np.number) or not 0 <= p < 1:
+        raise ConfigError.about("layer", layer, takes="a share p of 0 or more and below 1", because=because,
+                                got=repr(p), do=f"Say {layer}(0.5), for example.")
+    return float(p)

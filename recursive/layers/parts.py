@@ -106,6 +106,11 @@ class Composite(Layer):
         """The draws of all layers, as ``part.keep``, ..."""
         return tuple(f"{part}.{name}" for part, layer in self.parts.items() for name in layer.draws)
 
+    @property
+    def steady_draws(self) -> tuple[str, ...]:
+        """Those of the draws that are the same at every step of a loop."""
+        return tuple(f"{part}.{name}" for part, layer in self.parts.items() for name in layer.steady_draws)
+
     def draw(self, name: str, size: Sequence) -> TensorVariable:
         part, inner = split(name)
         return self.parts[part].draw(inner, size)
