@@ -104,6 +104,7 @@ class Graph(Layer):
             raise NodeError.about("node", str(name), takes="a layer without a penalty on its output or running means",
                                   because="a loop hands out nothing but its results", got=type(layer).__name__,
                                   do="Use it outside of the loop.")
+        self._check_carried(name, layer)
         own_past = layer.own_past if self.loop else {}
         ports = read_ports(name, type(layer).__name__, layer.ports, own_past, input, inputs, merge_mode)
         spec = checks.declare(self._spec, NodeSpec(name, _layer_spec(layer), ports, _outputs_of(layer)))
@@ -113,6 +114,21 @@ class Graph(Layer):
             spec = checks.declare(spec, OutputSpec(name, (Ref(name),)))
         self.nodes[name] = layer
         self._change(spec)
+
+    def _check_carried(self, name: str, layer: Layer) -> None:
+        """Raise a NodeError where states that go on from batch to batch could not: in a loop, or in two nodes."""
+        if not _carries(layer):
+            return
+        if self.loop:
+            raise NodeError.about(
+                "node", str(name), takes="a layer whose states start anew at each step",
+                because="inside a loop they would be states of the loop", got=f"a stateful {type(layer).__name__}",
+                do="Use return_final_states=True and set_state_from('h', 'h0') in it, and read 'h0' from "
+                   f"'{name}.h_final_tm1'; or leave stateful out.")
+        if any(layer is other for other in self.nodes.values()):
+            raise NodeError.about(
+                "node", str(name), takes="a stateful layer of its own", because="its states can go on in one way only",
+                got="one that is another node too", do="Use copy.deepcopy for a second layer like it.")
 
     def add_output(self, name: str, input: Read = None, inputs: Sequence[str] = (),
                    merge_mode: str = "concat") -> None:
@@ -448,6 +464,12 @@ class Graph(Layer):
         container._change(spec)
         checks.check_whole(container.spec)
         return container
+
+
+def _carries(layer: Layer) -> bool:
+    """Whether a layer, or one inside it, has states that go on from batch to batch."""
+    parts = [*getattr(layer, "nodes", {}).values(), *getattr(layer, "layers", ())]
+    return layer.carries or any(map(_carries, parts))
 
 
 def _joined(node: NodeSpec, masks: Env) -> TensorVariable | None:

@@ -227,11 +227,17 @@ class Recursive(Graph):
 
         PyTensor cannot truncate a gradient on JAX where sequences are computed, so there nothing is moved.
         """
-        draws = {node: tuple(f"{node}.{name}" for name in layer.draws) for node, layer in self.nodes.items()}
-        draws = draws if train else {}
+        draws, held = self._draw_names(train)
         if self.truncate_gradient != -1 and backend.target() == "jax":
-            return declared(spec, self.param_names, draws)
-        return plan(spec, self.param_names, draws, self._layers(), self.shapes, masked)
+            return declared(spec, self.param_names, draws, held)
+        return plan(spec, self.param_names, draws, self._layers(), self.shapes, masked, held)
+
+    def _draw_names(self, train: bool) -> tuple[dict[str, tuple[str, ...]], set[str]]:
+        """The random draws of each node, and those that are the same at every step; none unless training."""
+        if not train:
+            return {}, set()
+        draws = {node: tuple(f"{node}.{name}" for name in layer.draws) for node, layer in self.nodes.items()}
+        return draws, {f"{node}.{name}" for node, layer in self.nodes.items() for name in layer.steady_draws}
 
     def explain(self) -> str:
         """The arguments of scan, position by position, the generated step, and what runs outside it, as text."""
@@ -298,18 +304,22 @@ class Recursive(Graph):
 
     # The container as a function
 
-    def call(self, inputs: dict[str, TensorVariable], train: bool = False) -> dict[str, TensorVariable]:
-        """Every output by name: ``(batch, time, dim)``, or the last step of it."""
-        return self._values(self.spec, inputs, train)
+    def call(self, inputs: dict[str, TensorVariable], train: bool = False,
+             **draws: TensorVariable) -> dict[str, TensorVariable]:
+        """Every output by name: ``(batch, time, dim)``, or the last step of it.
+
+        Draws that are given, as ``{'drop.keep': (batch, time, dim)}``, take the place of random ones.
+        """
+        return self._values(self.spec, inputs, train, draws=draws)
 
     def supports_masked_input(self) -> bool:
         """True: at a masked step the states stay as they are, and outputs repeat the last step that was data."""
         return True
 
-    def call_masked(self, inputs: dict[str, TensorVariable], mask: TensorVariable,
-                    train: bool = False) -> dict[str, TensorVariable]:
+    def call_masked(self, inputs: dict[str, TensorVariable], mask: TensorVariable, train: bool = False,
+                    **draws: TensorVariable) -> dict[str, TensorVariable]:
         """The same for inputs of which some steps are masked, ``(batch, time)``."""
-        return self._values(self.spec, inputs, train, mask)
+        return self._values(self.spec, inputs, train, mask, draws)
 
     def with_mask(self, x: object, train: bool = False, mask: TensorVariable | None = None,
                   **draws: TensorVariable) -> tuple[Tensors, TensorVariable | None]:
@@ -335,7 +345,8 @@ class Recursive(Graph):
         return self._values(self.spec.replace(outputs=outputs, return_sequences=True), inputs, train)
 
     def _values(self, spec: GraphSpec, inputs: Mapping[str, TensorVariable], train: bool,
-                mask: TensorVariable | None = None) -> dict[str, TensorVariable]:
+                mask: TensorVariable | None = None,
+                draws: Mapping[str, TensorVariable] | None = None) -> dict[str, TensorVariable]:
         """The outputs of ``spec``, by name, then its final states where they are asked for."""
         if train and spec.until is not None:
             backend.check_until_gradient()
@@ -345,7 +356,7 @@ class Recursive(Graph):
         if not isinstance(rows[0], int):
             over_time = {name: value[:rows[0]] for name, value in over_time.items()}
         mask = self._mask(over_time, mask)
-        draws = self._draws_over_time(rows) if train else {}
+        draws = self._draws_over_time(rows, draws or {}) if train else {}
         plan = self._plan(spec, train, masked=mask is not None)
         layers = runners((*plan.hoisted, *plan.nodes, *plan.deferred), self._layers())
         loop = Loop(plan, layers, self.named_params, self.shapes, train, spec.truncate_gradient,
@@ -432,10 +443,19 @@ class Recursive(Graph):
     draws = ()
     """A loop makes the draws of its nodes itself."""
 
-    def _draws_over_time(self, rows: tuple[Size, Size]) -> dict[str, TensorVariable]:
-        """The draws of all steps at once, ``(time, batch, ...)``."""
-        names = (f"{node}.{name}" for node, layer in self.nodes.items() for name in layer.draws)
-        return {name: self.draw(name, (*rows, *self._draw_shape(name)[1:])) for name in names}
+    def _draws_over_time(self, rows: tuple[Size, Size],
+                         given: Mapping[str, TensorVariable]) -> dict[str, TensorVariable]:
+        """The draws of all steps at once, ``(time, batch, ...)``; ``(batch, ...)`` where one holds for all steps."""
+        draws, held = self._draw_names(train=True)
+        names = [name for names in draws.values() for name in names]
+        for name in given:
+            if name not in names:
+                raise DataError.about("draw", name, takes="the name of a node's draw", because="it takes its place",
+                                      got="an unknown name", do=nearest(name, names))
+        ready = {name: pt.as_tensor_variable(value) for name, value in given.items()}
+        ready = {name: value if name in held else self._directed(swap_time(value)) for name, value in ready.items()}
+        shapes = {name: (*(rows[1:] if name in held else rows), *self._draw_shape(name)[1:]) for name in names}
+        return {name: ready[name] if name in ready else self.draw(name, shape) for name, shape in shapes.items()}
 
     def _step(self, *args: TensorVariable) -> list[TensorVariable]:
         """One time step: the value of every node, in the order in which the nodes were added.

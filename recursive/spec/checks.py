@@ -208,6 +208,14 @@ def the_number_of_steps_is_known_once(spec: GraphSpec) -> None:
                                 do="Leave n_steps out, declare the inputs with is_sequence=False, or say unroll=True.")
 
 
+def until_ends_a_plain_loop(spec: GraphSpec) -> None:
+    others = [words for words, said in (("unroll=True", spec.unroll), ("a mask", spec.mask is not None)) if said]
+    if spec.until is not None and others:
+        raise ConfigError.about("graph", "until", takes="a loop that scan runs, without a mask",
+                                because="nobody knows before how many steps there are", got=" and ".join(others),
+                                do="Leave one of them out.")
+
+
 def states_start_from_contexts(spec: GraphSpec) -> None:
     contexts = [item.name for item in spec.inputs if not item.is_sequence]
     for state in spec.states:
@@ -311,6 +319,7 @@ GRAPH_RULES = (
     something_comes_in,
     the_number_of_steps_is_known_once,
     until_is_a_node,
+    until_ends_a_plain_loop,
     states_start_from_contexts,
     states_that_go_on_start_from_numbers,
     states_start_as_far_back_as_they_are_read,

@@ -7,7 +7,7 @@ nobody counts. ``declared`` plans the step as it was declared; ``plan`` takes ou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from recursive.spec.graph import GraphSpec, Initial, LayerSpec, NodeSpec, OutputSpec, PortSpec
@@ -85,8 +85,10 @@ Names = Mapping[str, tuple[str, ...]]
 """The names of parameters, or of draws, by node."""
 
 
-def declared(spec: GraphSpec, params: Names, draws: Names | None = None) -> StepPlan:
+def declared(spec: GraphSpec, params: Names, draws: Names | None = None, held: Collection[str] = ()) -> StepPlan:
     """The plan of ``spec`` with every node in the loop, given the names of each node's parameters and random draws.
+
+    Draws that are ``held`` are the same at every step.
 
     >>> from recursive.spec.graph import InputSpec, StateSpec
     >>> rec = NodeSpec("rec", LayerSpec("Dense"), (PortSpec("input", (Ref("x"), Ref("h"))),))
@@ -96,29 +98,30 @@ def declared(spec: GraphSpec, params: Names, draws: Names | None = None) -> Step
     ['x', 'h_tm1', 'rec.W', 'rec.b']
     """
     nodes = resolved(spec)
-    return _placed(spec, Moves(inside=list(nodes)), params, draws or {}, {item.name for item in spec.inputs})
+    return _placed(spec, Moves(inside=list(nodes)), params, draws or {}, held, {item.name for item in spec.inputs})
 
 
 def plan(spec: GraphSpec, params: Names, draws: Names, layers: Mapping[str, Movable],
-         shapes: Mapping[str, Shape], masked: bool = False) -> StepPlan:
+         shapes: Mapping[str, Shape], masked: bool = False, held: Collection[str] = ()) -> StepPlan:
     """The plan of ``spec`` with as little in the loop as may be, given what each node's layer tells about moving it.
 
     A loop that may stop early keeps everything, since nobody knows before how many steps there are.
     """
     if spec.until is not None:
-        return declared(spec, params, draws)
+        return declared(spec, params, draws, held)
     nodes = resolved(spec)
     inputs = [item.name for item in spec.inputs]
     fed = [state.input for state in with_implicit_states(spec)]
     moves = moved(nodes, inputs, fed, layers, shapes, masked)
     read = {ref.name for node in moves.inside for ref in node.refs}
-    return _placed(spec, moves, params, draws, read)
+    return _placed(spec, moves, params, draws, held, read)
 
 
-def _placed(spec: GraphSpec, moves: Moves, params: Names, draws: Names, read: set[str]) -> StepPlan:
+def _placed(spec: GraphSpec, moves: Moves, params: Names, draws: Names, held: Collection[str],
+            read: set[str]) -> StepPlan:
     """The plan of ``moves``, whose steps see the inputs in ``read``."""
     taps = _taps_read(moves.inside)
-    steady = _steady(spec, moves.hoisted, draws)
+    steady = _steady(spec, moves.hoisted, draws, held)
     fed = {state.input for state in with_implicit_states(spec)}
     hoisted = [value for node in moves.hoisted for value in node.values if value in taps or value in fed]
     drawn = [name for node in moves.inside for name in draws.get(node.name, ())]
@@ -133,20 +136,20 @@ def _placed(spec: GraphSpec, moves: Moves, params: Names, draws: Names, read: se
               *(ref.name for node in moves.deferred for ref in node.refs if not ref.tap)]
     return StepPlan(
         sequences=(*(Sequence(name, taps.get(name, (0,))) for name in inputs if name not in steady),
-                   *(Sequence(name) for name in hoisted if name not in steady), *map(Sequence, drawn)),
+                   *(Sequence(name) for name in (*hoisted, *drawn) if name not in steady)),
         recurrences=recurrences,
         collected=tuple(name for name in dict.fromkeys(wanted) if name in made),
-        contexts=tuple(name for name in (*inputs, *hoisted) if name in steady),
+        contexts=tuple(name for name in (*inputs, *hoisted, *drawn) if name in steady),
         constants=tuple(dict.fromkeys(name for node in moves.inside for name in params_of(node, params))),
         nodes=tuple(moves.inside), hoisted=tuple(moves.hoisted), deferred=tuple(moves.deferred),
         steady=frozenset(steady))
 
 
-def _steady(spec: GraphSpec, hoisted: list[NodeSpec], draws: Names) -> set[str]:
-    """The values that are the same at every step: contexts, and what is computed from them alone."""
-    steady = {item.name for item in spec.inputs if not item.is_sequence}
+def _steady(spec: GraphSpec, hoisted: list[NodeSpec], draws: Names, held: Collection[str]) -> set[str]:
+    """The values that are the same at every step: contexts, held draws, and what is computed from them alone."""
+    steady = {*(item.name for item in spec.inputs if not item.is_sequence), *held}
     for node in hoisted:
-        if not draws.get(node.name) and all(ref.name in steady for ref in node.refs):
+        if steady.issuperset((*(ref.name for ref in node.refs), *draws.get(node.name, ()))):
             steady.update(node.values)
     return steady
 
