@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pprint
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -310,6 +311,16 @@ class Model:
         return {"graph": {name: np.array(param.get_value()) for name, param in self.named_weights.items()}}
 
     # The model in a file
+
+    def get_config(self, verbose: int = 0) -> dict[str, object]:
+        """The class name, as ``name``, and the arguments that make the layers again; ``verbose=1`` prints them too.
+
+        How the model was compiled is in ``to_json``.
+        """
+        config = super().get_config()
+        if verbose:
+            pprint.pprint(config)
+        return config
 
     def to_json(self, indent: int | None = None) -> str:
         """The layers and the arguments of ``compile`` as JSON, which ``model_from_json`` reads; no weights.

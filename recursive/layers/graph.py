@@ -149,19 +149,9 @@ class Graph(Layer):
         return self._spec
 
     @property
-    def nb_input(self) -> int:
-        """How many inputs there are."""
-        return len(self.spec.inputs)
-
-    @property
     def output_names(self) -> tuple[str, ...]:
         """The names of the outputs, in the order declared."""
         return tuple(output.name for output in self.spec.outputs)
-
-    @property
-    def nb_output(self) -> int:
-        """How many outputs there are."""
-        return len(self.spec.outputs)
 
     @property
     def rowwise(self) -> bool:
