@@ -18,6 +18,7 @@ from recursive.errors import DataError
 from recursive.layers.graph import Graph, Read
 from recursive.layers.layer import Layer
 from recursive.layers.split import runners
+from recursive.loop.state import first_rows, started
 from recursive.loop.step import run, with_params
 from recursive.loop.unroll import Loop
 from recursive.spec.explain import explain
@@ -212,6 +213,34 @@ class Recursive(Graph):
         values = (name for node in self.spec.nodes for name in node.values)
         outputs = tuple(OutputSpec(name, (Ref(name),)) for name in values)
         return self._values(self.spec.replace(outputs=outputs, return_sequences=True), inputs, train)
+
+    def _get_output(self, train: bool = False) -> list[TensorVariable]:
+        """Every node's value in the order in which the nodes were added: sequences, or the last step of each."""
+        values = self.all_outputs(train).values()
+        return list(values) if self.return_sequences else [value[:, -1] for value in values]
+
+    def get_states(self) -> dict[str, TensorVariable]:
+        """What each state is before the first step, by name: ``(batch, dim)``, or oldest first ``(taps, batch, dim)``.
+
+        Source: ``Recursive.get_states`` of 2015.
+        """
+        inputs = self._by_name(self.get_input())
+        _, batch = self._rows({name: swap_time(inputs[name]) for name in self.sequence_names}, inputs)
+        return {item.name: started(item, first_rows(item, batch, self.shapes[item.name][-1]))["initial"]
+                for item in self.declared_plan.recurrences}
+
+    @property
+    def state(self) -> dict[str, TensorVariable]:
+        """As :meth:`get_states`."""
+        return self.get_states()
+
+    def get_constants(self) -> list[TensorVariable]:
+        """What every step is given beside the parameters, and sees whole: the contexts, in their order.
+
+        Source: ``Recursive.get_constants`` of 2015, which was empty, and there to be overridden.
+        """
+        inputs = self._by_name(self.get_input())
+        return [inputs[item.name] for item in self.spec.inputs if not item.is_sequence]
 
     def _values(self, spec: GraphSpec, inputs: Mapping[str, TensorVariable], train: bool) -> dict[str, TensorVariable]:
         """The outputs of ``spec``, by name."""

@@ -15,8 +15,7 @@ def last_cell(golden, furthest):
         return reasons[0]
     if not golden.about["judged"]:
         return f"a fault, on record; fixed_{golden.name.partition('bug_')[2]} is judged"
-    exact = not any(golden.about["tolerance"].values())
-    return page.worded(0.0 if exact else page.bound_of(furthest[golden.name]))
+    return page.worded(page.bound_of(furthest[golden.name]))
 
 
 def rows(furthest):
