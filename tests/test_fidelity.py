@@ -251,7 +251,7 @@ def test_a_dropout_scales_while_training_where_2015_scaled_what_it_predicted():
 
 
 def test_every_test_that_the_page_names_is_there():
-    named = re.findall(r"`(tests/\S+\.py)::(test_\w+)`", (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8"))
+    named = re.findall(r"`(tests/\S+\.py)`::`(test_\w+)`", (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8"))
     assert len(named) > 20
     missing = [f"{path}::{name}" for path, name in named if f"def {name}(" not in (ROOT / path).read_text()]
     assert missing == []

@@ -16,8 +16,8 @@ These numbers are what the code of 2015 computed, or (fixed_*) what a NumPy loop
 library is wrong. Never write new numbers to make this pass: those of the original cannot be made again here, and
 `python -m tests.golden.fixed` makes those of fixed_* again only where the loop in it was wrong."""
 
-EXCEEDS = """{case}, {array}: differs by {by:.3g}, and docs/fidelity.md says {bound} at most. The library is further from
-2015 than it was: find out why. Only for a good reason write the page again: python -m tests.golden.report"""
+EXCEEDS = """{case}, {array}: differs by {by:.3g}, and docs/fidelity.md says {bound} at most. The library is further
+from 2015 than it was: find out why. Only for a good reason write the page again: python -m tests.golden.report"""
 
 FURTHEST: dict[str, float] = {}
 """The largest relative difference found so far, by case: what the page is written from."""

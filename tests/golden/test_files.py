@@ -91,7 +91,7 @@ def test_a_difference_is_told_with_what_it_means_and_what_never_to_do():
 
 def test_the_page_has_every_case_in_its_order_and_in_its_words():
     _, lines, _ = page.table_in(page.PAGE.read_text(encoding="utf-8"))
-    furthest = {name: bound / 10 for name, bound in page.bounds().items()}
+    furthest = {name: bound / 20 for name, bound in page.bounds().items()}
     assert lines == report.rows(furthest)
     judged = {golden.name for group in ("graph", "layers", "objectives", "optimizers", "recursive", "stateful")
               for golden in cases(group)}
