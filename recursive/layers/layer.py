@@ -53,7 +53,7 @@ class Layer:
     """The number of axes of an input, batch included; None for layers that take any."""
     input_dtype: str = "float"
     input_dim: int | None = None
-    """The size of the input's last axis; None while it is not known, or where any will do."""
+    """The size of the last axis of the input, or of the first of them; None while it is not known, or for any."""
     limit: int | None = None
     """What the whole numbers of the input are below, where they number something."""
     ports: tuple[str, ...] = ("input",)
@@ -82,6 +82,13 @@ class Layer:
     """Which output of the layer before each input is, by name, where there are several."""
     activity_regularizer: regularizers.Regularizer | None = None
     """The penalty on what the layer returns."""
+
+    def __init_subclass__(cls) -> None:
+        """What was known of the formula is not known of another one: a class that gives ``call`` says it anew."""
+        super().__init_subclass__()
+        if "call" in vars(cls):
+            for name in {"rowwise", "product"} - set(vars(cls)):
+                setattr(cls, name, getattr(Layer, name))
 
     def __init__(self, name: str | None = None, seed: int | None = None):
         self.name = name

@@ -7,7 +7,6 @@ to scan with its arguments in a known order, and returns what was declared as ou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
@@ -22,10 +21,10 @@ from recursive.loop.state import first_rows, started
 from recursive.loop.step import run, with_params
 from recursive.loop.unroll import Loop
 from recursive.spec.explain import explain
-from recursive.spec.graph import GraphSpec, InputSpec, OutputSpec, StateSpec, as_initial
+from recursive.spec.graph import GraphSpec, InputSpec, OutputSpec, StateSpec, as_initial, whole
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan, declared, plan, source_of
-from recursive.spec.reads import mapped
+from recursive.spec.reads import one_read
 from recursive.spec.shapes import Shape
 
 
@@ -59,9 +58,8 @@ class Recursive(Graph):
     def __init__(self, truncate_gradient: int = -1, return_sequences: bool = False, n_steps: int | None = None,
                  until: str | None = None):
         super().__init__()
-        n_steps = n_steps if isinstance(n_steps, bool) or not isinstance(n_steps, Integral) else int(n_steps)
         self._spec = GraphSpec(loop=True, free=self.free, return_sequences=return_sequences,
-                               truncate_gradient=truncate_gradient, n_steps=n_steps, until=until)
+                               truncate_gradient=whole(truncate_gradient), n_steps=whole(n_steps), until=until)
 
     # Declaration
 
@@ -81,7 +79,7 @@ class Recursive(Graph):
             RecursiveError: a child of it, for a bad name, ndim, dtype or dim.
         """
         ndim = 2 + bool(is_sequence) if ndim is None else ndim
-        self._declare(InputSpec(name, ndim, dtype, dim, bool(is_sequence)))
+        self._declare(InputSpec(name, whole(ndim), dtype, whole(dim), bool(is_sequence)))
 
     def add_state(self, name: str, dim: int | None = None, input: str | None = None, initial: object = 0.0) -> None:
         """Declare a state of ``dim`` values a row.
@@ -97,7 +95,7 @@ class Recursive(Graph):
         Raises:
             RecursiveError: a child of it, for a bad name, dim or initial value.
         """
-        self._declare(StateSpec(name, dim, input, as_initial(name, initial)))
+        self._declare(StateSpec(name, whole(dim), input, as_initial(name, initial)))
 
     def add_node(self, layer: Layer, name: str, input: Read = None, inputs: Sequence[str] = (),
                  merge_mode: str = "concat", return_state: str | None = None, create_output: bool = False,
@@ -119,7 +117,7 @@ class Recursive(Graph):
             RecursiveError: a child of it, for unknown or taken names, ports that the layer does not have, ports left
                 open, no input, or an unknown merge mode.
         """
-        self._add_node(layer, name, mapped(name, input, connection_map), inputs, merge_mode, create_output,
+        self._add_node(layer, name, one_read(name, input, connection_map), inputs, merge_mode, create_output,
                        return_state)
 
     # What was declared
@@ -155,7 +153,7 @@ class Recursive(Graph):
 
     @truncate_gradient.setter
     def truncate_gradient(self, value: int) -> None:
-        self._change(self._spec.replace(truncate_gradient=value))
+        self._change(self._spec.replace(truncate_gradient=whole(value)))
 
     @property
     def declared_plan(self) -> StepPlan:
@@ -187,6 +185,7 @@ class Recursive(Graph):
         return explain(self.plan, self.shapes, sizes, self.param_names)
 
     def _output_shape(self, shape: Shape, input_shapes: Mapping[str, Shape]) -> Shape:
+        shape = shape if self.spec.inputs else (1, *shape[1:])
         if not self.return_sequences:
             return shape
         times = [input_shapes[item.name][1] for item in self.spec.inputs
@@ -197,6 +196,11 @@ class Recursive(Graph):
     def _input_shape(self, item: InputSpec) -> Shape:
         step = super()._input_shape(item)
         return (step[0], None, *step[1:]) if item.is_sequence else step
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether every node is; where all rows stop together, none of them goes its own way."""
+        return self.until is None and super().rowwise
 
     # The container as a function
 
@@ -346,5 +350,5 @@ class Recurrent(Recursive):
 
 
 def swap_time(x: TensorVariable) -> TensorVariable:
-    """``(batch, time, ...)`` to ``(time, batch, ...)``, and back."""
-    return x.dimshuffle(1, 0, *range(2, x.ndim))
+    """``(batch, time, ...)`` to ``(time, batch, ...)``, and back; what has no rows stays ``(time,)``."""
+    return x if x.ndim == 1 else x.dimshuffle(1, 0, *range(2, x.ndim))

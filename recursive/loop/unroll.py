@@ -57,9 +57,9 @@ class Loop:
         env |= {ref: look_back(inputs[ref.name], -ref.tap) for ref in _refs(plan.hoisted) if ref.tap}
         run_over_time(plan.hoisted, self.layers, env, plan.steady, rows, self.train)
         before = {item.name: first_rows(item, rows[1], self.shapes[item.name][-1]) for item in plan.recurrences}
-        if plan.results:
-            env |= {Ref(name): value for name, value in self._scan(env, before, rows[0]).items()}
-        self._defer(env, before, rows)
+        found = self._scan(env, before, rows[0]) if plan.results else {}
+        env |= {Ref(name): value for name, value in found.items() if name not in plan.steady}
+        self._defer(env, found, before, rows)
         return {ref.name: self._seen(ref.name, value, rows[0]) for ref, value in env.items() if not ref.tap}
 
     def _scan(self, env: Env, before: Tensors, length: Size) -> dict[str, TensorVariable]:
@@ -85,19 +85,20 @@ class Loop:
             results = dict(zip(plan.results, step(*args), strict=True))
             for state in plan.recurrences:
                 _check_dtype(state.name, state.node, results[state.node].dtype)
-            values = [pt.specify_shape(results[name], (None, *shapes[name][1:])) for name in plan.results]
+            values = [pt.specify_shape(results[name], (None, *shapes[name][1:])[:len(shapes[name])])
+                      for name in plan.results]
             if self.until is None:
                 return values
             return values, backend.until(_truth(self.until, results[self.until]))
 
         return typed
 
-    def _defer(self, env: Env, before: Tensors, rows: tuple[Size, Size]) -> None:
-        """Run what comes after the loop."""
-        nodes = {item.name: item.node for item in self.plan.recurrences}
+    def _defer(self, env: Env, found: Tensors, before: Tensors, rows: tuple[Size, Size]) -> None:
+        """Run what comes after the loop, which ``found`` its results."""
+        states = {item.name: found[item.node] for item in self.plan.recurrences}
         for ref in _refs(self.plan.deferred):
             if ref.tap:
-                values = env[Ref(nodes.get(ref.name, ref.name))]
+                values = states[ref.name] if ref.name in states else env[Ref(ref.name)]
                 env[ref] = look_back(values, -ref.tap, before.get(ref.name))
         if self.only_last:
             steady = self.plan.steady
@@ -110,8 +111,9 @@ class Loop:
         length = 1 if self.only_last else length
         if name in self.plan.steady:
             value = repeated(value, length)
-        in_loop = name in self.plan.results
-        return value if in_loop else without_early_gradient(value, self.truncate_gradient, length)
+        elif name in self.plan.results:
+            return value
+        return without_early_gradient(value, self.truncate_gradient, length)
 
 
 def _refs(nodes: Iterable) -> dict[Ref, None]:
