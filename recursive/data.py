@@ -32,8 +32,11 @@ def by_name(kind: str, given: object, names: Sequence[str]) -> dict[str, object]
             raise DataError.about(kind, missing[0], takes="an array", because="it was declared",
                                   got="none", do=f"Pass a dict with {listed}.")
         return {name: given[name] for name in names}
-    if given is None and not names:
+    if not names and given is None:
         return {}
+    if not names and not isinstance(given, Mapping):
+        raise DataError.about("model", kind, takes=f"no {kind}", because="none was declared", got=type(given).__name__,
+                              do="Leave it out.")
     values = given if isinstance(given, list | tuple) and len(names) > 1 else [given]
     if len(values) != len(names) or any(value is None for value in values):
         raise DataError.about(kind, ", ".join(names), takes=f"{len(names)} arrays", because=f"there are {listed}",

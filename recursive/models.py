@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pprint
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -123,7 +124,7 @@ class Model:
 
     def fit(self, X: object, y: object = None, batch_size: int = 128, nb_epoch: int = 100, verbose: int = 1,
             callbacks: Sequence[Callback] = (), validation_split: float = 0.0, validation_data: object = None,
-            shuffle: bool = True, show_accuracy: bool = False, class_weight: object = None,
+            shuffle: bool | str = True, show_accuracy: bool = False, class_weight: object = None,
             sample_weight: object = None) -> History:
         """Learn from ``X`` and ``y`` for some epochs.
 
@@ -136,7 +137,8 @@ class Model:
             callbacks: what is told of each stage, as in :mod:`recursive.callbacks`.
             validation_split: the share of the last rows that is kept for validation.
             validation_data: ``(X, y)``, ``(X, y, sample_weight)``, or a dict, to validate on.
-            shuffle: draws the order of rows anew for each epoch, from numpy's global generator.
+            shuffle: True draws the order of rows anew for each epoch, from numpy's global generator; ``batch`` that
+                of whole batches, their rows staying together.
             show_accuracy: True follows accuracy, as ``acc`` and ``val_acc``.
             class_weight: as in ``train_on_batch``; the loss of validation has none.
             sample_weight: as in ``train_on_batch``; split with the rows.
@@ -156,7 +158,7 @@ class Model:
             held_out = self._validation_pairs(validation_data)
         arrays |= row_weights.of_classes(class_weight, arrays, self.output_names)
         fit = training.Fit(self, partial(self._run, "train"), partial(self._run, "test"), self._changing,
-                           batch_size, nb_epoch, bool(shuffle), _followed(show_accuracy))
+                           batch_size, nb_epoch, _checked_shuffle(shuffle), _followed(show_accuracy))
         return fit.run(arrays, held_out, verbose, callbacks)
 
     def _validation_pairs(self, given: object) -> Arrays:
@@ -324,6 +326,16 @@ class Model:
 
     # The model in a file
 
+    def get_config(self, verbose: int = 0) -> dict[str, object]:
+        """The class name, as ``name``, and the arguments that make the layers again; ``verbose=1`` prints them too.
+
+        How the model was compiled is in ``to_json``.
+        """
+        config = super().get_config()
+        if verbose:
+            pprint.pprint(config)
+        return config
+
     def to_json(self, indent: int | None = None) -> str:
         """The layers and the arguments of ``compile`` as JSON, which ``model_from_json`` reads; no weights.
 
@@ -405,10 +417,16 @@ class Graph(Model, containers.Graph):
 
     def fit(self, data: object, batch_size: int = 128, nb_epoch: int = 100, verbose: int = 1,
             callbacks: Sequence[Callback] = (), validation_split: float = 0.0, validation_data: object = None,
-            shuffle: bool = True, class_weight: object = None, sample_weight: object = None,
+            shuffle: bool | str = True, class_weight: object = None, sample_weight: object = None,
             show_accuracy: bool = False, y: object = None) -> History:
         return super().fit(data, y, batch_size, nb_epoch, verbose, callbacks, validation_split, validation_data,
                            shuffle, show_accuracy, class_weight, sample_weight)
+
+    def predict_on_batch(self, data: object) -> Arrays:
+        return super().predict_on_batch(data)
+
+    def predict(self, data: object = None, batch_size: int | None = 128, verbose: int = 0) -> np.ndarray | Arrays:
+        return super().predict(data, batch_size, verbose)
 
     def evaluate(self, data: object, batch_size: int = 128, verbose: int = 0, sample_weight: object = None,
                  show_accuracy: bool = False, y: object = None) -> float | tuple[float, float]:
@@ -490,6 +508,13 @@ def _positive(name: str, value: object) -> int:
         raise ConfigError.about("argument", name, takes="a whole number of 1 or more", because="it counts",
                                 got=got, do=f"Say {name}=32, for example.")
     return int(value)
+
+
+def _checked_shuffle(value: object) -> bool | str:
+    if value == "batch" or isinstance(value, bool | np.bool_ | int):
+        return value if value == "batch" else bool(value)
+    raise ConfigError.about("argument", "shuffle", takes="True, False or 'batch'",
+                            because="it says what is put in another order", got=repr(value), do="Say shuffle=True.")
 
 
 def _followed(show_accuracy: bool) -> tuple[str, ...]:

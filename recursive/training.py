@@ -32,7 +32,7 @@ class Fit:
         changing: everything that training changes.
         batch_size: rows of a batch.
         nb_epoch: how often all rows are gone through.
-        shuffle: draws the order of rows anew for each epoch.
+        shuffle: True draws the order of rows anew for each epoch, ``batch`` that of whole batches.
         followed: the names of the numbers to take means of.
     """
 
@@ -42,7 +42,7 @@ class Fit:
     changing: Callable[[], Sequence[SharedVariable]]
     batch_size: int
     nb_epoch: int
-    shuffle: bool
+    shuffle: bool | str
     followed: tuple[str, ...]
 
     def run(self, arrays: Arrays, held_out: Arrays, verbose: int, callbacks: Sequence[Callback]) -> History:
@@ -76,7 +76,10 @@ class Fit:
     def _epoch(self, arrays: Arrays, told: CallbackList, check_interrupt: Callable[[], None]) -> Mean:
         """Go through all rows once; stops early where the loss is not finite, which the mean then shows."""
         order = np.arange(data.check_rows(arrays))
-        if self.shuffle:
+        if self.shuffle == "batch":
+            whole = order[:len(order) // self.batch_size * self.batch_size].reshape(-1, self.batch_size)
+            np.random.shuffle(whole)
+        elif self.shuffle:
             np.random.shuffle(order)
         mean = Mean(self.followed)
         for index, rows in enumerate(data.batches(order, self.batch_size)):

@@ -19,7 +19,7 @@ from recursive.layers.layer import Layer, Rows, Tensors, check_dim
 from recursive.layers.products import linear_map, select_rows
 from recursive.layers.recurrent import GRU, LSTM, SimpleRNN
 from recursive.spec.moves import Product
-from recursive.spec.shapes import Shape
+from recursive.spec.shapes import Shape, common_shape
 
 
 class Cell(Layer):
@@ -32,7 +32,6 @@ class Cell(Layer):
     rule: type[RecurrentLayer] = SimpleRNN
     ports = ("input", "prev_hid")
     own_past: Mapping[str, str] = MappingProxyType({"prev_hid": "output"})
-    rowwise = True
 
     def __init__(self, input_dim: int | None, output_dim: int | None, name: str | None, seed: int | None,
                  **settings: object):
@@ -53,11 +52,6 @@ class Cell(Layer):
         return bool(self.params)
 
     def build(self, input_shape: dict[str, Shape]) -> None:
-        for port in self.ports[1:]:
-            if input_shape[port][-1] not in (None, self.output_dim):
-                raise ShapeError.about("port", port, takes=f"{self.output_dim} values a row",
-                                       because=f"its {type(self).__name__} has that output_dim",
-                                       got=str(input_shape[port][-1]), do="Read a state of that dim.")
         if not self.built:
             self.input_dim = check_dim(type(self).__name__, "input_dim", input_shape["input"][-1])
             self._draw_params()
@@ -71,6 +65,12 @@ class Cell(Layer):
     def _named(self, letter: str) -> tuple[str, ...]:
         """The parameters whose names begin with ``letter``, in their order: one for each gate."""
         return tuple(name for name in self.rule.param_names if name.startswith(letter))
+
+    @property
+    def rowwise(self) -> bool:
+        """With known activations; a function of one's own may be anything."""
+        used = [value for name, value in self.settings.items() if name.endswith("activation")]
+        return all(value in activations.ACTIVATIONS.values() for value in used)
 
     @property
     def product(self) -> Product:
@@ -99,6 +99,12 @@ class Cell(Layer):
         return self.finish(self.transform_input(x["input"]), x)
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape | dict[str, Shape]:
+        dims = {port: None if port == "input" else self.output_dim for port in self.ports}
+        for port, dim in dims.items():
+            if common_shape([input_shape[port], (None, dim)]) is None:
+                raise ShapeError.about("port", port, takes=f"(batch, {dim or 'dim'})",
+                                       because=f"a {type(self).__name__} of {self.output_dim} values reads it",
+                                       got=input_shape[port], do="Bring it to that shape with a Dense, for example.")
         shape = (input_shape["input"][0], self.output_dim)
         return shape if len(self.output_names) == 1 else dict.fromkeys(self.output_names, shape)
 
@@ -132,11 +138,6 @@ class RecurrentDense(Cell):
         super().__init__(input_dim, output_dim, name, seed, init=self.init, inner_init=self.inner_init,
                          activation=self.activation)
 
-    @property
-    def rowwise(self) -> bool:
-        """With a known activation; a function of one's own may be anything."""
-        return self.activation in activations.ACTIVATIONS.values()
-
 
 class Gate(RecurrentDense):
     """A gate: ``hard_sigmoid(input @ W + b + prev_hid @ U)``, values between 0 and 1 that others are multiplied by.
@@ -167,12 +168,13 @@ class Blend(Layer):
         return x["gate"] * x["old"] + (1 - x["gate"]) * x["new"]
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
-        if len({shape[-1] for shape in input_shape.values()} - {None}) > 1:
-            raise ShapeError.about("layer", "Blend", takes="gate, old and new of one dim",
+        shape = common_shape(input_shape.values())
+        if shape is None:
+            raise ShapeError.about("layer", "Blend", takes="gate, old and new of one shape",
                                    because="they are joined element by element",
                                    got=", ".join(f"{port} {shape}" for port, shape in input_shape.items()),
                                    do="Bring them to one dim with a Dense first.")
-        return next((shape for shape in input_shape.values() if shape[-1] is not None), input_shape["gate"])
+        return shape
 
 
 class RecurrentGRU(Cell):

@@ -14,7 +14,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.errors import DtypeError, ShapeError
 from recursive.layers.layer import Layer
-from recursive.spec.shapes import Shape
+from recursive.spec.shapes import Shape, common_shape
 
 
 class Choice(Layer):
@@ -30,12 +30,12 @@ class Choice(Layer):
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
         then, otherwise = input_shape["then"], input_shape["otherwise"]
-        known = [tuple(size for size in shape[1:] if size is not None) for shape in (then, otherwise)]
-        if len(then) != len(otherwise) or (all(known) and known[0] != known[1]):
+        shape = common_shape([then, otherwise])
+        if shape is None:
             raise ShapeError.about("layer", type(self).__name__, takes="two sides of one shape",
                                    because="either may be its value", got=f"then {then}, otherwise {otherwise}",
                                    do="Bring them to one dim with a Dense first.")
-        return then if known[0] else otherwise
+        return shape
 
 
 class Switch(Choice):

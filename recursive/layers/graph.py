@@ -18,10 +18,10 @@ from recursive.layers.layer import Layer, Tensors
 from recursive.layers.parts import collect_params, one_or_all, refuse_params, unique_params, unique_weights
 from recursive.loop.step import Env, given_to, keep
 from recursive.spec import checks
-from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec
+from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec, whole
 from recursive.spec.names import Ref, split
 from recursive.spec.plan import merged_outputs, source_of
-from recursive.spec.reads import Merged, mapped, read_ports, read_refs
+from recursive.spec.reads import Merged, one_read, read_ports, read_refs
 from recursive.spec.shapes import Shape, find_input_dims, infer, input_shape, node_shape
 
 Read = str | Sequence[str] | Merged | Mapping[str, object] | None
@@ -68,7 +68,7 @@ class Graph(Layer):
         Raises:
             RecursiveError: a child of it, for a bad name, ndim, dtype or dim.
         """
-        self._declare(InputSpec(name, ndim, dtype, dim))
+        self._declare(InputSpec(name, whole(ndim), dtype, whole(dim)))
 
     def add_node(self, layer: Layer, name: str, input: Read = None, inputs: Sequence[str] = (),
                  merge_mode: str = "concat", create_output: bool = False,
@@ -89,7 +89,7 @@ class Graph(Layer):
             RecursiveError: a child of it, for unknown or taken names, ports that the layer does not have, ports left
                 open, no input, or an unknown merge mode.
         """
-        self._add_node(layer, name, mapped(name, input, connection_map), inputs, merge_mode, create_output)
+        self._add_node(layer, name, one_read(name, input, connection_map), inputs, merge_mode, create_output)
 
     def _add_node(self, layer: Layer, name: str, input: object, inputs: object, merge_mode: str,
                   create_output: bool, return_state: str | None = None) -> None:
@@ -166,19 +166,9 @@ class Graph(Layer):
         return self._spec
 
     @property
-    def nb_input(self) -> int:
-        """How many inputs there are."""
-        return len(self.spec.inputs)
-
-    @property
     def output_names(self) -> tuple[str, ...]:
         """The names of the outputs, in the order declared."""
         return tuple(output.name for output in self.spec.outputs)
-
-    @property
-    def nb_output(self) -> int:
-        """How many outputs there are."""
-        return len(self.spec.outputs)
 
     @property
     def rowwise(self) -> bool:
@@ -450,7 +440,7 @@ class Graph(Layer):
         return self.spec.inputs[0]
 
     def get_config(self) -> dict[str, object]:
-        return {"name": type(self).__name__, "spec": self._with_layers(self._spec).to_dict()}
+        return {"name": type(self).__name__, "spec": self._with_layers(self._spec).as_dict()}
 
     @classmethod
     def from_spec(cls, spec: GraphSpec, layers: Mapping[str, Layer]) -> Graph:

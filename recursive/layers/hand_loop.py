@@ -49,7 +49,6 @@ class RecurrentLayer(MaskedLayer):
     """
 
     input_ndim = 3
-    rowwise = True
     param_names: tuple[str, ...] = ()
     """The parameters in order. Their first letter says what they are: ``W`` reads the input, ``U`` a state, ``b`` is
     a bias."""
@@ -91,6 +90,12 @@ class RecurrentLayer(MaskedLayer):
         if name.startswith("U"):
             return initializations.first_values(self.inner_init, (self.output_dim, self.output_dim), rng)
         return initializations.first_values(self.init, (self.input_dim, self.output_dim), rng)
+
+    @property
+    def rowwise(self) -> bool:
+        """With known activations; a function of one's own may be anything."""
+        used = (self.activation, getattr(self, "inner_activation", self.activation))
+        return all(function in activations.ACTIVATIONS.values() for function in used)
 
     @property
     def state_dims(self) -> tuple[int, ...]:

@@ -53,7 +53,7 @@ class Layer:
     """The number of axes of an input, batch included; None for layers that take any."""
     input_dtype: str = "float"
     input_dim: int | None = None
-    """The size of the input's last axis; None while it is not known, or where any will do."""
+    """The size of the last axis of the input, or of the first of them; None while it is not known, or for any."""
     limit: int | None = None
     """What the whole numbers of the input are below, where they number something."""
     ports: tuple[str, ...] = ("input",)
@@ -82,8 +82,17 @@ class Layer:
     revision: tuple = ()
     """Another one whenever the declaration inside changes, or a layer of it."""
     previous: Layer | None = None
+    connection_map: Mapping[str, str] = MappingProxyType({})
+    """Which output of the layer before each input is, by name, where there are several."""
     activity_regularizer: regularizers.Regularizer | None = None
     """The penalty on what the layer returns."""
+
+    def __init_subclass__(cls) -> None:
+        """What was known of the formula is not known of another one: a class that gives ``call`` says it anew."""
+        super().__init_subclass__()
+        if "call" in vars(cls):
+            for name in {"rowwise", "product"} - set(vars(cls)):
+                setattr(cls, name, getattr(Layer, name))
 
     def __init__(self, name: str | None = None, seed: int | None = None):
         self.name = name
@@ -261,9 +270,44 @@ class Layer:
 
     # The chain of Keras 0.1
 
-    def set_previous(self, layer: Layer) -> None:
-        """Take the output of ``layer`` as input."""
-        self.previous = layer
+    @property
+    def nb_input(self) -> int:
+        """How many inputs there are."""
+        return len(self.ports)
+
+    @property
+    def nb_output(self) -> int:
+        """How many outputs there are."""
+        return len(self.output_names)
+
+    def set_previous(self, layer: Layer, connection_map: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Take the output of ``layer`` as input.
+
+        Args:
+            layer: the layer before.
+            connection_map: which of its outputs each input is, ``{"input": "output"}``; where there are several, and
+                outputs are not called as the inputs are.
+
+        Raises:
+            ConfigError: where inputs and outputs do not pair.
+        """
+        pairs = dict(connection_map)
+        if not pairs and self.nb_input == layer.nb_output == 1:
+            pairs = {self.ports[0]: layer.output_names[0]}
+        pairs = pairs or {name: name for name in self.ports}
+        if set(pairs) != set(self.ports) or not set(pairs.values()) <= set(layer.output_names):
+            raise ConfigError.about(
+                "layer", type(self).__name__, takes=f"an output for each of the inputs {', '.join(self.ports)}",
+                because="each reads one", got=f"{pairs} of the outputs {', '.join(layer.output_names)}",
+                do="Say set_previous(layer, connection_map={'input': 'output'}), by the names of both.")
+        self.previous, self.connection_map = layer, pairs
+
+    def _of_previous(self, outputs: Tensors) -> Tensors:
+        """What this layer is given of the outputs of the layer before."""
+        if not isinstance(outputs, Mapping):
+            return outputs
+        found = {name: outputs[output] for name, output in self.connection_map.items()}
+        return found if self.nb_input > 1 else next(iter(found.values()))
 
     def arguments(self) -> list[Argument]:
         """What a program that runs this layer is given."""
@@ -273,7 +317,11 @@ class Layer:
 
     @property
     def input(self) -> TensorVariable:
-        """The symbolic input at the start of the chain; may be assigned."""
+        """The symbolic input at the start of the chain; may be assigned.
+
+        Raises:
+            AttributeError: for a layer that takes an input of any shape, until one is assigned.
+        """
         if self.previous is not None:
             return self.previous.input
         if "_input" not in vars(self):
@@ -284,13 +332,21 @@ class Layer:
     def input(self, value: TensorVariable) -> None:
         self._input = value
 
+    @property
+    def tells_its_input(self) -> bool:
+        """Whether the layer itself says what its input is like."""
+        return self.input_ndim is not None or self.input_dim is not None or self.product is not None
+
     def _symbolic_input(self) -> TensorVariable:
+        if not self.tells_its_input:
+            raise AttributeError(f"{type(self).__name__} has no input of its own, because it takes any shape: "
+                                 "assign layer.input, or call set_previous")
         [argument] = self.arguments()
         return backend.tensor(argument.name, argument.dtype, argument.shape)
 
     def get_input(self, train: bool = False) -> TensorVariable:
         """The output of the layer before, or the symbolic input where there is none."""
-        return self.input if self.previous is None else self.previous.get_output(train)
+        return self.input if self.previous is None else self._of_previous(self.previous.get_output(train))
 
     def get_output(self, train: bool = False) -> TensorVariable:
         """The output as a tensor; ``train`` turns dropout on."""
@@ -304,7 +360,7 @@ class Layer:
         if self.previous is None:
             return self.with_mask(self.get_input(train), train)
         x, mask = self.previous._along_the_chain(train)
-        return self.with_mask(x, train, mask)
+        return self.with_mask(self._of_previous(x), train, mask)
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the symbolic input, which is made anew."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from numbers import Integral
 
 import numpy as np
 import pytensor.tensor as pt
@@ -24,16 +23,16 @@ from recursive.layers.layer import Layer, Tensors
 from recursive.layers.split import runners
 from recursive.layers.states import States
 from recursive.loop.masked import filled, last_valid
-from recursive.loop.state import all_rows, first_rows, start_numbers
+from recursive.loop.state import all_rows, first_rows, start_numbers, started
 from recursive.loop.step import run, with_params
 from recursive.loop.unroll import Loop
 from recursive.loop.unrolled import written_out
 from recursive.spec.explain import explain
-from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, InputSpec, OutputSpec, StateSpec, as_initial
+from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, InputSpec, OutputSpec, StateSpec, as_initial, whole
 from recursive.spec.history import with_implicit_states
 from recursive.spec.names import Ref
 from recursive.spec.plan import Recurrence, StepPlan, declared, plan, source_of
-from recursive.spec.reads import mapped
+from recursive.spec.reads import one_read
 from recursive.spec.shapes import Shape, infer
 
 
@@ -72,9 +71,8 @@ class Recursive(Graph):
                  until: str | None = None, stateful: bool = False, return_final_states: bool = False,
                  go_backwards: bool = False, unroll: bool = False):
         super().__init__()
-        n_steps = n_steps if isinstance(n_steps, bool) or not isinstance(n_steps, Integral) else int(n_steps)
         self._spec = GraphSpec(loop=True, free=self.free, return_sequences=return_sequences,
-                               truncate_gradient=truncate_gradient, n_steps=n_steps, until=until,
+                               truncate_gradient=whole(truncate_gradient), n_steps=whole(n_steps), until=until,
                                stateful=stateful, return_final_states=return_final_states,
                                go_backwards=go_backwards, unroll=unroll)
         self._learned: dict[str, SharedVariable] = {}
@@ -98,7 +96,7 @@ class Recursive(Graph):
             RecursiveError: a child of it, for a bad name, ndim, dtype or dim.
         """
         ndim = 2 + bool(is_sequence) if ndim is None else ndim
-        self._declare(InputSpec(name, ndim, dtype, dim, bool(is_sequence)))
+        self._declare(InputSpec(name, whole(ndim), dtype, whole(dim), bool(is_sequence)))
 
     def add_mask(self, name: str = "mask") -> None:
         """Declare an input ``(batch, time)`` that says which steps are data: at others the states stay as they are.
@@ -150,7 +148,7 @@ class Recursive(Graph):
         Raises:
             RecursiveError: a child of it, for a bad name, dim or initial value.
         """
-        self._declare(StateSpec(name, dim, input, as_initial(name, initial), stateful))
+        self._declare(StateSpec(name, whole(dim), input, as_initial(name, initial), stateful))
 
     def add_node(self, layer: Layer, name: str, input: Read = None, inputs: Sequence[str] = (),
                  merge_mode: str = "concat", return_state: str | None = None, create_output: bool = False,
@@ -172,7 +170,7 @@ class Recursive(Graph):
             RecursiveError: a child of it, for unknown or taken names, ports that the layer does not have, ports left
                 open, no input, or an unknown merge mode.
         """
-        self._add_node(layer, name, mapped(name, input, connection_map), inputs, merge_mode, create_output,
+        self._add_node(layer, name, one_read(name, input, connection_map), inputs, merge_mode, create_output,
                        return_state)
 
     # What was declared
@@ -208,7 +206,7 @@ class Recursive(Graph):
 
     @truncate_gradient.setter
     def truncate_gradient(self, value: int) -> None:
-        self._change(self._spec.replace(truncate_gradient=value))
+        self._change(self._spec.replace(truncate_gradient=whole(value)))
 
     @property
     def declared_plan(self) -> StepPlan:
@@ -287,10 +285,11 @@ class Recursive(Graph):
 
     @property
     def rowwise(self) -> bool:
-        """Whether every node is, and no state goes on from batch to batch."""
+        """Whether every node is; not where states go on from batch to batch, or all rows stop together."""
         return not self.carries and self.until is None and super().rowwise
 
     def _output_shape(self, shape: Shape, input_shapes: Mapping[str, Shape]) -> Shape:
+        shape = shape if self.spec.inputs else (1, *shape[1:])
         if not self.return_sequences:
             return shape
         times = [input_shapes[item.name][1] for item in self.spec.inputs
@@ -343,6 +342,30 @@ class Recursive(Graph):
         values = (name for node in self.spec.nodes for name in node.values)
         outputs = tuple(OutputSpec(name, (Ref(name),)) for name in values)
         return self._values(self.spec.replace(outputs=outputs, return_sequences=True), inputs, train)
+
+    def _get_output(self, train: bool = False) -> list[TensorVariable]:
+        """Every node's value in the order in which the nodes were added: sequences, or the last step of each."""
+        values = self.all_outputs(train).values()
+        return list(values) if self.return_sequences else [value[:, -1] for value in values]
+
+    @property
+    def state(self) -> dict[str, TensorVariable]:
+        """What each state is before the first step, by name: ``(batch, dim)``, or oldest first ``(taps, batch, dim)``.
+
+        Source: ``Recursive.state`` of 2015.
+        """
+        inputs = self._by_name(self.get_input())
+        _, batch = self._rows({name: swap_time(inputs[name]) for name in self.sequence_names}, inputs)
+        return {item.name: started(item, self._start(item, inputs, batch, train=False))["initial"]
+                for item in self.declared_plan.recurrences}
+
+    def get_constants(self) -> list[TensorVariable]:
+        """What every step is given beside the parameters, and sees whole: the contexts, in their order.
+
+        Source: ``Recursive.get_constants`` of 2015, which was empty, and there to be overridden.
+        """
+        inputs = self._by_name(self.get_input())
+        return [inputs[item.name] for item in self.spec.inputs if not item.is_sequence]
 
     def _values(self, spec: GraphSpec, inputs: Mapping[str, TensorVariable], train: bool,
                 mask: TensorVariable | None = None,
@@ -535,5 +558,5 @@ def final_name(state: StateSpec | Recurrence) -> str:
 
 
 def swap_time(x: TensorVariable) -> TensorVariable:
-    """``(batch, time, ...)`` to ``(time, batch, ...)``, and back."""
-    return x.dimshuffle(1, 0, *range(2, x.ndim))
+    """``(batch, time, ...)`` to ``(time, batch, ...)``, and back; what has no rows stays ``(time,)``."""
+    return x if x.ndim == 1 else x.dimshuffle(1, 0, *range(2, x.ndim))

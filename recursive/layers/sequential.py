@@ -81,8 +81,14 @@ class Sequential(Composite):
         return first.arguments() if first.input_ndim or len(first.ports) > 1 or isinstance(first, Graph) \
             else super().arguments()
 
+    @property
+    def tells_its_input(self) -> bool:
+        """Whether one of the layers does."""
+        return any(layer.tells_its_input for layer in self.layers)
+
     def _symbolic_input(self) -> Tensors:
-        return self.layers[0].input
+        first = self.layers[0] if self.layers else self
+        return first.input if first is not self and hasattr(first, "input") else super()._symbolic_input()
 
     def build(self, input_shape: Shape | dict[str, Shape] | None = None) -> None:
         """Draw the parameters that depend on the input's shape; None is the shape that the first layer declares."""

@@ -67,8 +67,8 @@ class Loop:
         env |= {ref: look_back(inputs[ref.name], -ref.tap) for ref in _refs(plan.hoisted) if ref.tap}
         run_over_time(plan.hoisted, self.layers, env, plan.steady, rows, self.train)
         found, lasts = self._scan(env, starts, rows[0], mask) if plan.results else ({}, {})
-        env |= {Ref(name): value for name, value in found.items()}
-        self._defer(env, starts, rows)
+        env |= {Ref(name): value for name, value in found.items() if name not in plan.steady}
+        self._defer(env, found, starts, rows)
         return {ref.name: self._seen(ref.name, value, rows[0]) for ref, value in env.items() if not ref.tap}, lasts
 
     def _scan(self, env: Env, starts: Tensors, length: Size,
@@ -100,19 +100,20 @@ class Loop:
             results = dict(zip(plan.results, step(*args), strict=True))
             for state in plan.recurrences:
                 _check_dtype(state.name, state.node, results[state.node].dtype)
-            values = [pt.specify_shape(results[name], (None, *shapes[name][1:])) for name in plan.results]
+            values = [pt.specify_shape(results[name], (None, *shapes[name][1:])[:len(shapes[name])])
+                      for name in plan.results]
             if self.until is None:
                 return values
             return values, backend.until(_truth(self.until, results[self.until]))
 
         return typed
 
-    def _defer(self, env: Env, starts: Tensors, rows: tuple[Size, Size]) -> None:
-        """Run what comes after the loop."""
-        nodes = {item.name: item.node for item in self.plan.recurrences}
+    def _defer(self, env: Env, found: Tensors, starts: Tensors, rows: tuple[Size, Size]) -> None:
+        """Run what comes after the loop, which ``found`` its results."""
+        states = {item.name: found[item.node] for item in self.plan.recurrences}
         for ref in _refs(self.plan.deferred):
             if ref.tap:
-                values = env[Ref(nodes.get(ref.name, ref.name))]
+                values = states[ref.name] if ref.name in states else env[Ref(ref.name)]
                 env[ref] = look_back(values, -ref.tap, starts.get(ref.name))
         if self.only_last:
             steady = self.plan.steady
@@ -125,8 +126,9 @@ class Loop:
         length = 1 if self.only_last else length
         if name in self.plan.steady:
             value = repeated(value, length)
-        in_loop = name in self.plan.results
-        return value if in_loop else without_early_gradient(value, self.truncate_gradient, length)
+        elif name in self.plan.results:
+            return value
+        return without_early_gradient(value, self.truncate_gradient, length)
 
 
 def _refs(nodes: Iterable) -> dict[Ref, None]:

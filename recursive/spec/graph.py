@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import json
 import math
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -210,6 +211,12 @@ class GraphSpec:
         Raises:
             ConfigError: where a layer's configuration is not plain data (a Lambda's function, for instance).
         """
+        for node in self.nodes:
+            _check_plain(node)
+        return json.loads(json.dumps(self.as_dict(), allow_nan=False))
+
+    def as_dict(self) -> dict[str, object]:
+        """The same of any layers, those too that no file can hold."""
         return {
             "version": VERSION,
             "loop": self.loop,
@@ -254,17 +261,20 @@ def _read_to_dict(read: PortSpec | OutputSpec) -> dict[str, object]:
     return {"read": [str(ref) for ref in read.refs], "merge_mode": read.merge_mode}
 
 
-def _node_to_dict(node: NodeSpec) -> dict[str, object]:
+def _check_plain(node: NodeSpec) -> None:
     try:
-        config = json.loads(json.dumps(dict(node.layer.config), allow_nan=False))
+        json.dumps(dict(node.layer.config), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigError.about(
             "node", node.name, takes="a layer whose configuration is plain data, to be written",
             because="a file must never hold code", got=f"{node.layer.class_name} ({error})",
             do="Use a layer class of your own in place of a function.") from error
+
+
+def _node_to_dict(node: NodeSpec) -> dict[str, object]:
+    layer = {"class_name": node.layer.class_name, "config": dict(node.layer.config)}
     ports = {port.name: _read_to_dict(port) for port in node.ports}
-    return {"name": node.name, "layer": {"class_name": node.layer.class_name, "config": config}, "ports": ports,
-            "outputs": list(node.outputs)}
+    return {"name": node.name, "layer": layer, "ports": ports, "outputs": list(node.outputs)}
 
 
 def _state_from_dict(item: object) -> StateSpec:
@@ -272,8 +282,18 @@ def _state_from_dict(item: object) -> StateSpec:
     return dataclasses.replace(state, initial=as_initial(state.name, state.initial))
 
 
+def whole(value: object) -> object:
+    """An integer of any library as Python's own; anything else is left for the rules to refuse.
+
+    >>> whole(True), whole(2.0), whole(None)
+    (True, 2.0, None)
+    """
+    is_one = hasattr(value, "__index__") and not isinstance(value, bool)
+    return operator.index(value) if is_one else value
+
+
 def as_initial(state: str, value: object) -> Initial:
-    """``value`` as plain numbers: one, a row, or rows oldest first; a name as it is.
+    """``value`` as plain numbers: one, a row, or rows oldest first, from lists, tuples or arrays; a name as it is.
 
     Raises:
         StateError: for anything else.
@@ -281,7 +301,7 @@ def as_initial(state: str, value: object) -> Initial:
     if isinstance(value, str):
         return value
     value = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(value, list | tuple) and value:
+    if isinstance(value, list | tuple) and value and not any(isinstance(item, str) for item in value):
         items = tuple(as_initial(state, item) for item in value)
         depths = {_depth(item) for item in items}
         if len(depths) == 1 and depths <= {0, 1} and len({len(item) for item in items if _depth(item)}) <= 1:

@@ -45,9 +45,10 @@ def _raise_cycle(spec: GraphSpec, needs: list[set[int]], stuck: set[int]) -> Non
     path = [min(stuck)]
     while path.count(path[-1]) < 2:
         path.append(min(needs[path[-1]] & stuck))
-    cycle = [spec.nodes[index].name for index in path[path.index(path[-1]):]]
-    reader, read = cycle[0], cycle[1]
+    cycle = [spec.nodes[index] for index in path[path.index(path[-1]):]]
+    reader, maker = cycle[:2]
+    read = next(ref.name for ref in reader.refs if ref.name in (maker.name, *maker.values) and not ref.tap)
     raise CycleError.about(
-        "node", reader, takes="values that are ready when its turn comes",
-        because="nodes of one step run one after another", got=" <- ".join(cycle),
-        do=f"Let {reader!r} read {read + '_tm1'!r} in place of {read!r}, for example.")
+        "node", reader.name, takes="values that are ready when its turn comes",
+        because="nodes of one step run one after another", got=" <- ".join(node.name for node in cycle),
+        do=f"Let {reader.name!r} read {read + '_tm1'!r} in place of {read!r}, for example.")

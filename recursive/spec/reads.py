@@ -28,7 +28,7 @@ class Merged:
 
 def merge_concat(names: Sequence[str]) -> Merged:
     """Read ``names`` side by side along the last axis."""
-    return Merged(_names(names), "concat")
+    return Merged(_several(names), "concat")
 
 
 def merge_sum(names: Sequence[str]) -> Merged:
@@ -37,35 +37,39 @@ def merge_sum(names: Sequence[str]) -> Merged:
     >>> merge_sum(["i2h", "h2h"])
     Merged(names=('i2h', 'h2h'), merge_mode='sum')
     """
-    return Merged(_names(names), "sum")
+    return Merged(_several(names), "sum")
 
 
 def merge_mul(names: Sequence[str]) -> Merged:
     """Read the product of ``names``, element by element."""
-    return Merged(_names(names), "mul")
+    return Merged(_several(names), "mul")
 
 
 def merge_ave(names: Sequence[str]) -> Merged:
     """Read the mean of ``names``."""
-    return Merged(_names(names), "ave")
+    return Merged(_several(names), "ave")
 
 
 def merge_max(names: Sequence[str]) -> Merged:
     """Read the largest of ``names``, element by element."""
-    return Merged(_names(names), "max")
+    return Merged(_several(names), "max")
 
 
 def merge_dot(names: Sequence[str]) -> Merged:
     """Read the inner product of two ``names``, row by row: ``(batch, 1)``."""
-    return Merged(_names(names), "dot")
+    return Merged(_several(names), "dot")
 
 
-def _names(given: object) -> tuple[str, ...]:
-    """Names as a tuple; a string is one name."""
-    if not isinstance(given, str | list | tuple):
-        raise NodeError.about("merge", "names", takes="a list of names", because="their values become one",
-                              got=repr(given), do="Say merge_sum(['a', 'b']), for example.")
-    return (given,) if isinstance(given, str) else tuple(given)
+def one_read(name: str, input: object, connection_map: Mapping[str, str] | None) -> object:
+    """What was said as ``input=`` or, in the older words, as ``connection_map=``."""
+    if connection_map is None:
+        return input
+    if input is not None or not isinstance(connection_map, Mapping):
+        raise NodeError.about("node", str(name), takes="input, or a dict as connection_map",
+                              because="both say what it reads",
+                              got=f"input={input!r} and connection_map={connection_map!r}",
+                              do="Say input={'port': 'name'}.")
+    return connection_map
 
 
 def read_refs(name: str, input: object, inputs: object, merge_mode: str) -> tuple[tuple[Ref, ...], str]:
@@ -101,11 +105,13 @@ def read_ports(name: str, layer: str, ports: Sequence[str], own_past: Mapping[st
         merge_mode: how lists are merged.
 
     Raises:
-        NodeError: for a port that the layer does not have, a port left open, or a dict where there is one input.
+        NodeError: for a port that the layer does not have, a port left open, a dict where there is one input, or a
+            container without inputs.
     """
     if not ports:
-        raise NodeError.about("node", str(name), takes="a layer with an input", because="nodes are joined by them",
-                              got=f"a {layer} without any", do="Give it an input with is_sequence=False, for example.")
+        raise NodeError.about("node", str(name), takes="a layer with inputs",
+                              because="it is a function of what it reads", got=f"a {layer} without any",
+                              do="Give it an add_input, or run it by itself.")
     if isinstance(input, Mapping) and not inputs:
         mode = "concat" if merge_mode == JOIN else merge_mode
         given = {port: _refs(read, mode) for port, read in input.items()}
@@ -119,10 +125,15 @@ def read_ports(name: str, layer: str, ports: Sequence[str], own_past: Mapping[st
     return tuple(PortSpec(port, *given[port]) for port in ports)
 
 
+def _several(names: object) -> tuple[object, ...]:
+    """``names`` as a tuple; a string means one name."""
+    return tuple(names) if isinstance(names, list | tuple) else (names,)
+
+
 def _refs(read: object, merge_mode: str) -> tuple[tuple[Ref, ...], str]:
     if isinstance(read, Merged):
         read, merge_mode = read.names, read.merge_mode
-    return tuple(parse(text) for text in (read if isinstance(read, list | tuple) else [read])), merge_mode
+    return tuple(map(parse, _several(read))), merge_mode
 
 
 def _check_ports(name: str, layer: str, ports: Sequence[str], input: object, given: Mapping[str, object]) -> None:

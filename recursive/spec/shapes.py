@@ -7,7 +7,7 @@ the inputs and, for an input whose dim was not given, backwards from the layer t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from recursive.errors import MergeError, ShapeError, StateError
@@ -25,6 +25,7 @@ class ShapeRule(Protocol):
     """What a layer tells about shapes."""
 
     input_dim: int | None
+    """Of what the first port reads."""
 
     def get_output_shape_for(self, input_shape: Shapes) -> Shapes:
         """The shape of the layer's output, for an input of ``input_shape``; both by name where there are several."""
@@ -55,7 +56,7 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
     for _ in range(len(states) + 2):
         before = dict(known)
         for node in nodes:
-            known |= _values(node, rules[node.name].get_output_shape_for(node_shape(spec, node, rules, known)))
+            known |= _values(node, node_shape(spec, node, rules, known), rules[node.name])
         for state in states:
             _check_state(state, known[state.input])
             known[state.name] = (None, state.dim) if state.dim else known[state.input]
@@ -65,32 +66,49 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
         _raise_growing(states, before, known)
     for output in spec.outputs:
         known[output.name] = merged_shape(spec, output, known)
+        if known[output.name] == ():
+            raise ShapeError.about("output", output.name, takes="a value for each row",
+                                   because="rows are its first axis", got=f"one for them all from {output.refs[0]}",
+                                   do="Leave it out, or let its node keep the axis of the batch.")
     for state in spec.states:
         _check_start(state, known)
     return known
 
 
-def _values(node: NodeSpec, found: Shapes) -> dict[str, Shape]:
+def _values(node: NodeSpec, given: Shapes, rule: ShapeRule) -> dict[str, Shape]:
     """The shape of each value of a node, by the name that it is read by."""
-    shapes = found.values() if isinstance(found, dict) else [found]
+    found = rule.get_output_shape_for(given)
+    shapes = list(found.values()) if isinstance(found, dict) else [found]
+    if len(shapes) != len(node.values):
+        _raise_joined(node)
     return dict(zip(node.values, shapes, strict=True))
+
+
+def _raise_joined(node: NodeSpec) -> None:
+    raise MergeError.about("node", node.name, takes="its inputs merged into one",
+                           because=f"its {node.layer.class_name} is a function of one value", got="merge_mode 'join'",
+                           do="Say merge_mode='concat', for example, or use a layer with several inputs.")
 
 
 def node_shape(spec: GraphSpec, node: NodeSpec, rules: Mapping[str, ShapeRule],
                known: Mapping[str, Shape | None]) -> Shapes:
     """The shape that reaches ``node``, by port where it has several, checked against what its layer was made for."""
-    if not node.has_one_port:
-        return {port.name: merged_shape(spec, node, known, port) for port in node.ports}
-    [port] = node.ports
-    shape = merged_shape(spec, node, known, port)
-    wanted = rules[node.name].input_dim
+    shapes = {port.name: merged_shape(spec, node, known, port) for port in node.ports}
+    first = node.ports[0]
+    _check_dim(node, first, shapes[first.name], rules[node.name].input_dim)
+    return shapes[first.name] if node.has_one_port else shapes
+
+
+def _check_dim(node: NodeSpec, port: PortSpec, shape: Shapes, wanted: int | None) -> None:
+    """Raise a ShapeError unless ``shape`` has the ``wanted`` values a row."""
+    if wanted is not None and isinstance(shape, dict):
+        _raise_joined(node)
     if wanted is not None and (len(shape) < 2 or shape[-1] not in (None, wanted)):
         raise ShapeError.about(
             "node", node.name, takes=f"{wanted} values a row",
             because=f"its {node.layer.class_name} was made for them",
             got=f"{shape[-1] if len(shape) > 1 else 'one number'} from {' + '.join(map(str, port.refs))}",
             do="Mend the layer's input_dim, or leave it out and it will be found.")
-    return shape
 
 
 def merged_shape(spec: GraphSpec, item: NodeSpec | OutputSpec, known: Mapping[str, Shape | None],
@@ -194,6 +212,19 @@ def _raise_growing(states: tuple[StateSpec, ...], before: Mapping[str, Shape], a
                            got="a dim that grows with each step", do="Bring it back to its dim with a Dense.")
 
 
+def common_shape(shapes: Iterable[Shape]) -> Shape | None:
+    """The one shape that ``shapes`` may all be, sizes that are not known left open; None where there is none.
+
+    >>> common_shape([(None, 4), (None, None)]), common_shape([(None, 4), (None, 5)])
+    ((None, 4), None)
+    """
+    shapes = list(shapes)
+    columns = [{*sizes} - {None} for sizes in zip(*shapes, strict=False)]
+    if len({len(shape) for shape in shapes}) > 1 or any(len(column) > 1 for column in columns):
+        return None
+    return tuple(next(iter(column), None) for column in columns)
+
+
 def find_input_dims(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> GraphSpec:
     """``spec`` with the dim of each input filled in where a layer that reads it alone tells it, the first that does.
 
@@ -201,8 +232,7 @@ def find_input_dims(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> GraphSpe
     """
     dims = {item.name: item.dim for item in (*spec.inputs, *spec.states)}
     missing = {item.name for item in spec.inputs if item.dim is None and len(input_shape(spec, item)) > 1}
-    ports = [(port, wanted) for node in spec.nodes if missing and (wanted := rules[node.name].input_dim)
-             for port in node.ports if node.has_one_port]
+    ports = [(node.ports[0], wanted) for node in spec.nodes if missing and (wanted := rules[node.name].input_dim)]
     while told := [pair for port, wanted in ports for pair in _dims_from(port, wanted, dims, missing)]:
         dims |= dict(reversed(told))
         missing -= {name for name, _ in told}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from recursive.spec.graph import LayerSpec, NodeSpec, PortSpec
 from recursive.spec.moves import BEFORE, PART, is_part, params_of
+from recursive.spec.names import split
 from recursive.spec.plan import StepPlan
 
 _ATOM = re.compile(r"\w+(\(.*\))?")
@@ -89,7 +90,9 @@ def expression(node: NodeSpec, params: Mapping[str, str], variables: Mapping[str
     method = ".transform_input" if node.layer.class_name == PART else ""
     if node.has_one_port:
         return f"{layer.class_name}{method}({', '.join([*reads.values(), *params.values()])})"
-    return f"{layer.class_name}({', '.join(f'{name}={text}' for name, text in (reads | held).items())})"
+    named = {split(name)[1].replace(".", "_"): variable for name, variable in params.items()}
+    named = named if len(named) == len(params) else {variable: variable for variable in params.values()}
+    return f"{layer.class_name}({', '.join(f'{name}={text}' for name, text in (reads | named).items())})"
 
 
 def merged(port: PortSpec, variables: Mapping[str, str] | None = None) -> str:

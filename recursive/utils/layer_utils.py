@@ -93,7 +93,7 @@ class _Reader:
             raise ConfigError.about("layer", name, takes="a known class", because="it is made from its class",
                                     got="an unknown name", do=f"{nearest(name, self.classes)} "
                                     f"Pass a class of your own as custom_layers={{{name!r}: {name}}}.")
-        cls, arguments = self.classes[name], {key: value for key, value in config.items() if key != "name"}
+        cls, arguments = self.classes[name], _in_words_of_today(name, config)
         if not issubclass(cls, Graph):
             return self._called(cls, arguments, path)
         return self._graph(cls, arguments, path) if "spec" in arguments else self._graph_of_2015(cls, arguments, path)
@@ -151,6 +151,16 @@ class _Reader:
         return graph
 
 
+def _in_words_of_today(name: str, config: Mapping[str, object]) -> dict[str, object]:
+    """The arguments in a configuration, those that Keras 0.1 called otherwise by their names of today."""
+    names, silent = RENAMED_SINCE_2015.get(name, {}), SILENT_IN_2015.get(name, {})
+    return {names.get(key, key): value for key, value in config.items()
+            if key != "name" and not (key in silent and value == silent[key])}
+
+
+RENAMED_SINCE_2015 = {"AutoEncoder": {"encoder_config": "encoder", "decoder_config": "decoder"}}
+SILENT_IN_2015 = {"Activation": {"target": 0, "beta": 0.1}, "Merge": {"concat_axis": -1}}
+"""Arguments that Keras 0.1 wrote though they changed nothing, with the values for which that is so."""
 READ_BY_2015 = ("name", "input", "inputs", "merge_mode")
 KEYS_OF_2015 = {"input_config": ("name", "ndim", "dtype"),
                 "node_config": (*READ_BY_2015, "create_output", "concat_axis"),

@@ -9,7 +9,7 @@ import pytest
 
 from recursive.conformance import case
 from recursive.errors import UnknownNameError
-from tests.golden import fixed
+from tests.golden import fixed, page, report
 from tests.golden.judging import WAITING, cases, judge, waits
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +87,35 @@ def test_a_difference_is_told_with_what_it_means_and_what_never_to_do():
         judge(golden, {"out_seq": off})
     with pytest.raises(AssertionError, match=r"\(3, 4\), not \(3, 6, 4\)"):
         judge(golden, {"out_seq": golden.arrays["out_last"]})
+
+
+def test_the_page_has_every_case_in_its_order_and_in_its_words():
+    _, lines, _ = page.table_in(page.PAGE.read_text(encoding="utf-8"))
+    furthest = {name: bound / 20 for name, bound in page.bounds().items()}
+    assert lines == report.rows(furthest)
+    judged = {golden.name for group in ("graph", "layers", "objectives", "optimizers", "recursive", "stateful")
+              for golden in cases(group)}
+    assert page.bounds().keys() == judged
+
+
+def test_the_page_never_allows_more_than_the_case_does():
+    for name, bound in page.bounds().items():
+        assert 0 < bound <= max(case.read(name).about["tolerance"].values()), name
+
+
+@pytest.mark.parametrize(("found", "written"), [(0.0, "1e-14"), (9e-16, "1e-14"), (2e-15, "1e-13"), (0.3, "1e+01")])
+def test_a_difference_is_written_as_a_power_of_ten_with_room_for_another_machine(found, written):
+    assert page.worded(page.bound_of(found)) == written
+
+
+def test_a_difference_beyond_the_page_is_told_though_the_case_would_let_it_pass(monkeypatch):
+    golden = case.read("legacy2015/layers/gru")
+    off = golden.arrays["out_seq"] + 5e-13
+    monkeypatch.setattr(page, "bounds", dict)
+    judge(golden, {"out_seq": off})
+    monkeypatch.setattr(page, "bounds", lambda: {golden.name: 1e-13})
+    with pytest.raises(AssertionError, match=r"layers/gru, out_seq: differs by 5e-13, and docs/fidelity.md says 1e-13"):
+        judge(golden, {"out_seq": off})
 
 
 def test_an_unknown_case_is_refused_and_the_nearest_offered():

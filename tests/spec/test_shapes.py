@@ -100,8 +100,19 @@ def test_values_of_another_number_of_axes_are_not_merged(mode, kind):
     assert sentence["got"] == "x (None, 4), image (None, None, 4)"
 
 
-@pytest.mark.parametrize("mode", ["sum", "mul", "ave", "max"])
-@pytest.mark.parametrize("other", [6, 1])
+def test_one_value_a_row_multiplies_a_whole_row():
+    """A gate of dim 1, beside any dim, on either side."""
+    inputs = [InputSpec("gate", dim=1), X4]
+    found = shapes_of(inputs, [], [(node("a", "gate", "x", mode="mul"), same()),
+                                   (node("b", "x", "gate", mode="mul"), same()),
+                                   (node("c", "gate", "gate", mode="mul"), same())])
+    assert (found["a"], found["b"], found["c"]) == ((None, 4), (None, 4), (None, 1))
+    with pytest.raises(MergeError):
+        shapes_of([*inputs, InputSpec("y", dim=6)], [], [(node("a", "gate", "x", "y", mode="mul"), same())])
+
+
+@pytest.mark.parametrize(("mode", "other"), [(mode, 6) for mode in ("sum", "mul", "ave", "max")] + [
+    (mode, 1) for mode in ("sum", "ave", "max")])
 def test_values_of_another_dim_are_merged_by_concat_only(mode, other):
     inputs = [X4, InputSpec("y", dim=other)]
     with pytest.raises(MergeError) as raised:
