@@ -202,7 +202,7 @@ class RecurrentLayer(MaskedLayer):
     def _carry_over(self, last: Sequence[TensorVariable], mask: TensorVariable | None) -> None:
         """Let the next batch begin as the step after the ``last`` would."""
         if mask is not None and self.mask_mode == "zero":
-            last = self.forget(last, self._directed(mask)[:, -1:].astype(backend.floatX()))
+            last = self.forget(last, self._directed(mask)[:, -1, None].astype(backend.floatX()))
         for variable, value in zip(self.states.variables.values(), last, strict=False):
             backend.carry_over(variable, value[None])
 

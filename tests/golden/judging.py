@@ -5,7 +5,6 @@ import numpy as np
 from recursive.conformance import case
 
 WAITING = {
-    "stateful": "states do not go on from batch to batch yet",
     "recursive/probes": "no arrays: what the original said to unusual declarations, for the record",
 }
 """What is not compared yet, by the start of the name, and why: the one place that says so."""
