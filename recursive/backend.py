@@ -32,7 +32,7 @@ from pytensor.scan.utils import until as scan_until
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.errors import BackendError, SequenceLengthError, StateError, nearest
+from recursive.errors import BackendError, RecursiveError, SequenceLengthError, StateError, nearest
 
 try:
     from pytensor.conditional.op import ifelse as lazy_ifelse
@@ -382,6 +382,15 @@ def scan(step: Callable, sequences: list, outputs_info: list, non_sequences: lis
     return pytensor.scan(step, sequences=sequences, outputs_info=outputs_info, non_sequences=non_sequences,
                          n_steps=n_steps, truncate_gradient=truncate_gradient, name=name, strict=True,
                          return_list=True, return_updates=False)
+
+
+def checked(value: TensorVariable, condition: bool | TensorVariable, error: RecursiveError) -> TensorVariable:
+    """``value``; else the ``error``, at once where the condition is known, or when it runs."""
+    if isinstance(condition, bool):
+        if not condition:
+            raise error
+        return value
+    return CheckAndRaise(type(error), str(error))(value, condition)
 
 
 def common_length(lengths: dict[str, int | TensorVariable]) -> int | TensorVariable:

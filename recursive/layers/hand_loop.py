@@ -6,7 +6,7 @@ times before the loop, and :meth:`RecurrentLayer.step`, which reads as the equat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytensor.tensor as pt
@@ -14,9 +14,11 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, backend, initializations
+from recursive.backend import Size
 from recursive.errors import ConfigError, ShapeError, nearest
 from recursive.layers.layer import MaskedLayer, check_dim
 from recursive.layers.products import linear_map
+from recursive.layers.states import States
 from recursive.spec.shapes import Shape
 
 MASK_MODES = ("zero", "carry")
@@ -41,23 +43,26 @@ class RecurrentLayer(MaskedLayer):
         mask_mode: what a masked step does. ``zero``, as in Keras 0.1: it computes as any other, and the step after it
             reads zeros for the states. ``carry``: the states and the output of the step before go on through it.
         seed: seeds the first values.
+        stateful: True lets the states go on from batch to batch, instead of zeros.
+        go_backwards: True runs from the last step to the first, and returns the steps in that order.
 
     Raises:
         ShapeError: for dims that are not whole numbers of 1 or more.
         ConfigError: for a ``truncate_gradient`` of 0 or below -1, or an unknown mask mode.
         UnknownNameError: for an unknown initialization or activation.
+        BatchSizeError: where the states go on from a batch of another size.
     """
 
     input_ndim = 3
     param_names: tuple[str, ...] = ()
     """The parameters in order. Their first letter says what they are: ``W`` reads the input, ``U`` a state, ``b`` is
     a bias."""
-    states: tuple[str, ...] = ("h",)
+    state_names: tuple[str, ...] = ("h",)
     """What the step hands on to the next, zeros at first; the first of them is the output."""
 
     def __init__(self, input_dim: int, output_dim: int, init: str, inner_init: str, activation: str,
                  weights: Sequence[np.ndarray] | None, truncate_gradient: int, return_sequences: bool,
-                 mask_mode: str, name: str | None, seed: int | None):
+                 mask_mode: str, name: str | None, seed: int | None, stateful: bool, go_backwards: bool):
         super().__init__(name, seed)
         kind = type(self).__name__
         self.input_dim = check_dim(kind, "input_dim", input_dim)
@@ -68,6 +73,9 @@ class RecurrentLayer(MaskedLayer):
         self.truncate_gradient = _check_steps(kind, truncate_gradient)
         self.return_sequences = return_sequences
         self.mask_mode = _check_mode(kind, mask_mode)
+        self.stateful, self.go_backwards = bool(stateful), bool(go_backwards)
+        kept = zip(self.state_names, self.state_dims, strict=True) if stateful else ()
+        self.states = States({name: np.zeros((1, dim)) for name, dim in kept})
         self._draw_params()
         if weights is not None:
             self.set_weights(weights)
@@ -100,15 +108,25 @@ class RecurrentLayer(MaskedLayer):
     @property
     def state_dims(self) -> tuple[int, ...]:
         """Values a row of each state."""
-        return (self.output_dim,) * len(self.states)
+        return (self.output_dim,) * len(self.state_names)
 
     @property
     def inner_names(self) -> tuple[str, ...]:
         """The parameters that the step itself reads."""
         return tuple(name for name in self.param_names if name.startswith("U"))
 
+    @property
+    def carries(self) -> bool:
+        """Whether the states go on from batch to batch."""
+        return self.stateful
+
+    @property
+    def rowwise(self) -> bool:
+        """Unless the states go on from batch to batch."""
+        return not self.stateful
+
     def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable | None:
-        return mask if self.return_sequences else None
+        return self._directed(mask) if self.return_sequences and mask is not None else None
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         return (input_shape[0], input_shape[1], self.output_dim) if self.return_sequences \
@@ -128,14 +146,20 @@ class RecurrentLayer(MaskedLayer):
         if x.ndim != 3:
             raise ShapeError.about("layer", kind, takes="(batch, time, dim)", because="it runs over time",
                                    got=f"{x.ndim} axes", do="Say ndim=3, or 4 for a loop in a loop.")
+        if mask is not None:
+            mask = pt.neq(_check_mask(kind, mask, backend.size(x, 0)), 0)
         lengths = {"input": backend.size(x, 1)} | ({} if mask is None else {"mask": backend.size(mask, 1)})
-        valid = [] if mask is None else [self._valid(mask)]
-        outputs, *_ = backend.scan(
-            self._masked_step if valid else self._step, [*valid, *self.project(x.dimshuffle(1, 0, 2))],
-            [pt.zeros((backend.size(x, 0), dim), dtype=backend.floatX()) for dim in self.state_dims],
-            [getattr(self, name) for name in self.inner_names],
+        valid = [] if mask is None else [self._valid(swap_time(self._directed(mask)))]
+        found = backend.scan(
+            self._masked_step if valid else self._step, [*valid, *self.project(swap_time(self._directed(x)))],
+            self._starts(backend.size(x, 0)), [getattr(self, name) for name in self.inner_names],
             backend.common_length(lengths), self.truncate_gradient, name=kind)
-        return outputs.dimshuffle(1, 0, 2) if self.return_sequences else outputs[-1]
+        self._carry_over([state[-1] for state in found], mask)
+        return swap_time(found[0]) if self.return_sequences else found[0][-1]
+
+    def _directed(self, over_time: TensorVariable) -> TensorVariable:
+        """``(batch, time, ...)`` in the order in which the loop runs through it."""
+        return over_time[:, ::-1] if self.go_backwards else over_time
 
     def _step(self, *args: TensorVariable) -> list[TensorVariable]:
         """:meth:`step`, with the dims in the types: scan refuses a state of dim 1 that changes its type."""
@@ -152,18 +176,43 @@ class RecurrentLayer(MaskedLayer):
 
     def _valid(self, mask: TensorVariable) -> TensorVariable:
         """What the masked step reads, ``(time, batch, 1)``: the mask at t for ``carry``, at t-1 for ``zero``."""
-        if mask.ndim != 2:
-            raise ShapeError.about("mask", type(self).__name__, takes="(batch, time)",
-                                   because="it says of every step whether it is data", got=f"{mask.ndim} axes",
-                                   do="Leave out the axis of the dims.")
-        over_time = pt.neq(mask, 0).dimshuffle(1, 0, "x")
+        over_time = pt.expand_dims(mask, -1)
         if self.mask_mode == "carry":
             return over_time
-        return pt.concatenate([pt.zeros_like(over_time[:1]), over_time[:-1]]).astype(backend.floatX())
+        return pt.concatenate([pt.ones_like(over_time[:1]), over_time[:-1]]).astype(backend.floatX())
 
     def forget(self, past: Sequence[TensorVariable], valid: TensorVariable) -> list[TensorVariable]:
         """The states that a step of mask mode ``zero`` reads: zeros where the step before was masked."""
         return [valid * state for state in past]
+
+    # States that go on from batch to batch
+
+    def reset_states(self, batch_size: int | None = None) -> None:
+        """Put the states back to zeros; the next batch has ``batch_size`` rows, or sets their number."""
+        self.states.reset(batch_size)
+
+    def get_states(self) -> dict[str, np.ndarray]:
+        """Copies of the carried states by name, ``(batch, dim)``."""
+        return self.states.get()
+
+    def set_states(self, states: Mapping[str, np.ndarray]) -> None:
+        """Give carried states other values; raises as ``States.set``."""
+        self.states.set(states)
+
+    def _starts(self, rows: Size) -> list[TensorVariable]:
+        """The states before the first step."""
+        if self.stateful:
+            return [backend.with_rows(variable, rows)[0] for variable in self.states.variables.values()]
+        return [pt.zeros((rows, dim), dtype=backend.floatX()) for dim in self.state_dims]
+
+    def _carry_over(self, last: Sequence[TensorVariable], mask: TensorVariable | None) -> None:
+        """Let the next batch begin as the step after the ``last`` would."""
+        if mask is not None and self.mask_mode == "zero":
+            last = self.forget(last, self._directed(mask)[:, -1, None].astype(backend.floatX()))
+        for variable, value in zip(self.states.variables.values(), last, strict=False):
+            backend.carry_over(variable, value[None])
+
+    # The formula
 
     def project(self, x: TensorVariable) -> list[TensorVariable]:
         """What the loop reads of ``x``, ``(time, batch, input_dim)``: each ``(time, batch, output_dim)``."""
@@ -178,6 +227,24 @@ class RecurrentLayer(MaskedLayer):
         W, b = (pt.concatenate([getattr(self, f"{letter}_{name}") for name in names], axis=-1) for letter in "Wb")
         product, size = linear_map(x, W) + b, self.output_dim
         return [product[..., size * index:size * (index + 1)] for index in range(len(names))]
+
+
+def swap_time(x: TensorVariable) -> TensorVariable:
+    """``(batch, time, ...)`` to ``(time, batch, ...)``, and back."""
+    return x.dimshuffle(1, 0, *range(2, x.ndim))
+
+
+def _check_mask(layer: str, mask: TensorVariable, rows: Size) -> TensorVariable:
+    """``mask`` where it is ``(batch, time)``; unknown numbers of rows are compared when the loop runs."""
+    takes, because = "(batch, time)", "it says of every step of every row whether it is data"
+    if mask.ndim != 2:
+        raise ShapeError.about("mask", layer, takes=takes, because=because, got=f"{mask.ndim} axes",
+                               do="Leave out the axis of the dims.")
+    found = backend.size(mask, 0)
+    known = isinstance(found, int) and isinstance(rows, int)
+    got = f"{found} rows for {rows}" if known else "another number of rows"
+    error = ShapeError.about("mask", layer, takes=takes, because=because, got=got, do="Give each row its own.")
+    return backend.checked(mask, found == rows if known else pt.eq(found, rows), error)
 
 
 def _check_mode(layer: str, mode: object) -> str:

@@ -30,9 +30,9 @@ class JZSLayer(RecurrentLayer):
                  inner_init: str = "orthogonal", activation: str = "tanh", inner_activation: str = "sigmoid",
                  weights: Sequence[np.ndarray] | None = None, truncate_gradient: int = -1,
                  return_sequences: bool = False, mask_mode: str = "zero", name: str | None = None,
-                 seed: int | None = None):
+                 seed: int | None = None, stateful: bool = False, go_backwards: bool = False):
         super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
-                         return_sequences, mask_mode, name, seed)
+                         return_sequences, mask_mode, name, seed, stateful, go_backwards)
         self.inner_activation = activations.get(inner_activation)
         self.Pmat = self._fixed_projection()
 

@@ -35,9 +35,10 @@ class SimpleRNN(RecurrentLayer):
     def __init__(self, input_dim: int, output_dim: int, init: str = "glorot_uniform", inner_init: str = "orthogonal",
                  activation: str = "sigmoid", weights: Sequence[np.ndarray] | None = None,
                  truncate_gradient: int = -1, return_sequences: bool = False, mask_mode: str = "zero",
-                 name: str | None = None, seed: int | None = None):
+                 name: str | None = None, seed: int | None = None, stateful: bool = False,
+                 go_backwards: bool = False):
         super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
-                         return_sequences, mask_mode, name, seed)
+                         return_sequences, mask_mode, name, seed, stateful, go_backwards)
 
     def project(self, x: TensorVariable) -> list[TensorVariable]:
         return [linear_map(x, self.W) + self.b]
@@ -53,7 +54,8 @@ class SimpleDeepRNN(RecurrentLayer):
     what was masked adds nothing either.
 
     Args:
-        depth: how many steps it looks back.
+        depth: how many steps it looks back. Its states are ``h1``, ``h2``, ..., one, two, ... steps back, and
+            ``there1``, ``there2``, ..., 1 where there was such a step.
         inner_activation: of what each of them adds.
 
     Source: ``keras.layers.recurrent.SimpleDeepRNN`` of Keras 0.1. There scan gave the step several taps of one state;
@@ -67,11 +69,13 @@ class SimpleDeepRNN(RecurrentLayer):
                  inner_init: str = "orthogonal", activation: str = "sigmoid", inner_activation: str = "hard_sigmoid",
                  weights: Sequence[np.ndarray] | None = None, truncate_gradient: int = -1,
                  return_sequences: bool = False, mask_mode: str = "zero", name: str | None = None,
-                 seed: int | None = None):
+                 seed: int | None = None, stateful: bool = False, go_backwards: bool = False):
         self.depth = check_dim("SimpleDeepRNN", "depth", depth)
-        self.param_names = ("W", *(f"U{back}" for back in range(1, self.depth + 1)), "b")
+        back = range(1, self.depth + 1)
+        self.param_names = ("W", *(f"U{k}" for k in back), "b")
+        self.state_names = (*(f"h{k}" for k in back), *(f"there{k}" for k in back))
         super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
-                         return_sequences, mask_mode, name, seed)
+                         return_sequences, mask_mode, name, seed, stateful, go_backwards)
         self.inner_activation = activations.get(inner_activation)
 
     @property
@@ -114,9 +118,9 @@ class GRU(RecurrentLayer):
                  inner_init: str = "orthogonal", activation: str = "sigmoid", inner_activation: str = "hard_sigmoid",
                  weights: Sequence[np.ndarray] | None = None, truncate_gradient: int = -1,
                  return_sequences: bool = False, mask_mode: str = "zero", name: str | None = None,
-                 seed: int | None = None):
+                 seed: int | None = None, stateful: bool = False, go_backwards: bool = False):
         super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
-                         return_sequences, mask_mode, name, seed)
+                         return_sequences, mask_mode, name, seed, stateful, go_backwards)
         self.inner_activation = activations.get(inner_activation)
 
     def project(self, x: TensorVariable) -> list[TensorVariable]:
@@ -148,16 +152,17 @@ class LSTM(RecurrentLayer):
 
     param_names = ("W_i", "U_i", "b_i", "W_c", "U_c", "b_c", "W_f", "U_f", "b_f", "W_o", "U_o", "b_o")
     drawing_order = ("W_i", "U_i", "b_i", "W_f", "U_f", "b_f", "W_c", "U_c", "b_c", "W_o", "U_o", "b_o")
-    states = ("h", "c")
+    state_names = ("h", "c")
 
     def __init__(self, input_dim: int, output_dim: int = 128, init: str = "glorot_uniform",
                  inner_init: str = "orthogonal", forget_bias_init: str = "one", activation: str = "tanh",
                  inner_activation: str = "hard_sigmoid", weights: Sequence[np.ndarray] | None = None,
                  truncate_gradient: int = -1, return_sequences: bool = False, mask_mode: str = "zero",
-                 name: str | None = None, seed: int | None = None):
+                 name: str | None = None, seed: int | None = None, stateful: bool = False,
+                 go_backwards: bool = False):
         self.forget_bias_init = initializations.get(forget_bias_init)
         super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
-                         return_sequences, mask_mode, name, seed)
+                         return_sequences, mask_mode, name, seed, stateful, go_backwards)
         self.inner_activation = activations.get(inner_activation)
 
     def first_value(self, name: str, rng: np.random.RandomState | None) -> SharedVariable:

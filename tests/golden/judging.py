@@ -6,7 +6,6 @@ from recursive.conformance import case
 from tests.golden import page
 
 WAITING = {
-    "stateful": "states do not go on from batch to batch yet",
     "recursive/probes": "no arrays: what the original said to unusual declarations, for the record",
 }
 """What is not compared yet, by the start of the name, and why: the one place that says so."""

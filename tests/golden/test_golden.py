@@ -5,6 +5,7 @@ import pytensor
 import pytest
 
 from recursive import (
+    GRU,
     LSTM,
     SGD,
     Dense,
@@ -107,6 +108,39 @@ def check(golden, symbols, values):
     found = dict(zip(symbols, evaluate(list(symbols.values()), values), strict=True))
     for kind, wanted in (("forward", False), ("gradient", True)):
         judge(golden, {name: value for name, value in found.items() if name.startswith("grad_") == wanted}, kind)
+
+
+# States that go on from batch to batch
+
+@pytest.mark.parametrize("golden", cases("stateful"), ids=str)
+def test_recurrent_layers_whose_states_go_on(golden):
+    """Those after the test step are those of the weights that one training step towards zeros has made."""
+    kind = {"gru": GRU, "lstm": LSTM, "simple": SimpleRNN}[golden.name.rpartition("/")[2].partition("_")[0]]
+    layer = kind(3, 4, activation=golden.about["activation"], return_sequences=golden.name.endswith("_seq"),
+                 weights=list(golden.part("w__").values()), stateful=True)
+    model = Sequential([layer])
+    model.compile(SGD(lr=0.01), "mse")
+    batches, found = golden.arrays["x"], {}
+    found["out"], after = (np.stack(arrays) for arrays in zip(*[
+        (model.predict(x), np.stack(list(layer.get_states().values()))) for x in batches], strict=True))
+    found |= {f"state{k}_after_each_batch": states for k, states in enumerate(after.swapaxes(0, 1))}
+    layer.reset_states()
+    found["out_batch0_after_reset"] = model.predict(batches[0])
+    for kind, run in (("train", model.train_on_batch), ("test", model.test_on_batch)):
+        layer.reset_states()
+        run(batches[0], np.zeros_like(found["out"][0]))
+        found |= {f"state{k}_after_{kind}_batch0": state for k, state in enumerate(layer.get_states().values())}
+    layer.set_weights(list(golden.part("w__").values()))
+    found["out_long_stateless_seq"] = one_long_run(layer, np.concatenate(batches, axis=1))
+    assert found.keys() == {name for name in golden.arrays if name.startswith(("out", "state"))}
+    judge(golden, found)
+
+
+def one_long_run(layer, x):
+    """Every step, by such a layer whose states start anew."""
+    config = layer.get_config() | {"stateful": False, "return_sequences": True}
+    del config["name"]
+    return Sequential([type(layer)(**config, weights=layer.get_weights())]).predict(x)
 
 
 # Training
