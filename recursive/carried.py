@@ -82,7 +82,8 @@ class Carried:
             raise
 
     def _check_one_size(self) -> None:
-        sizes = {path: states.batch_size for path, states in self.layers.items() if states.batch_size is not None}
+        sizes = {_join(path, name): states.batch_size for path, states in self.layers.items()
+                 for name in states.variables if states.batch_size is not None}
         if len(set(sizes.values())) > 1:
             raise ShapeError.about("states", ", ".join(sizes), takes="one number of rows",
                                    because="they belong to one batch", got=", ".join(map(str, sizes.values())),

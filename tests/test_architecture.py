@@ -14,7 +14,7 @@ PACKAGE = Path(recursive.__file__).parent
 FLOORS = (
     ("errors",),
     ("spec",),
-    ("registry", "extras", "utils.np_utils", "utils.test_utils"),
+    ("registry", "extras", "utils.np_utils", "utils.series", "utils.test_utils"),
     ("utils.generic_utils",),
     ("drawing", "conformance"),
     ("backend", "callbacks", "interrupt", "progress", "rollback", "serialization"),
