@@ -38,6 +38,14 @@ def _arrays(container: Layer, X: object) -> Arrays:
     return arrays
 
 
+def sequences(container: Layer) -> list[str]:
+    """The inputs that have steps: those that a loop says, else by their axes, words one fewer than vectors."""
+    named = getattr(container, "sequence_names", None)
+    return [argument.name for argument in container.arguments()
+            if (len(argument.shape) > 1 + argument.dtype.startswith("float") if named is None
+                else argument.name in named)]
+
+
 def _shapes(arrays: Arrays) -> dict[str, Shape]:
     return {name: (None, *array.shape[1:]) for name, array in arrays.items()}
 

@@ -8,6 +8,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Build, floatX
+from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer
 from recursive.objectives import weighted_objective
 from recursive.optimizers import Optimizer
@@ -57,24 +58,28 @@ def trainer(container: Layer, losses: Mapping[str, Objective], class_mode: str, 
 
 
 def _outputs(container: Layer, inputs: list[TensorVariable],
-             train: bool) -> tuple[dict[str, TensorVariable], TensorVariable | None]:
-    """Every output by name, and the mask, where there is one output with a mask.
+             train: bool) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
+    """Every output by name, and the masks of those that have one.
 
     Inputs that follow those of the container are targets and weights, and left alone.
     """
     own = inputs[:len(container.arguments())]
-    found, mask = container.with_mask(own[0] if len(own) == 1 else own, train)
-    return found if isinstance(found, Mapping) else {container.output_names[0]: found}, mask
+    x = own[0] if len(own) == 1 else own
+    if isinstance(container, Graph):
+        return container.with_masks(x, train)
+    found, mask = container.with_mask(x, train)
+    found = found if isinstance(found, Mapping) else {container.output_names[0]: found}
+    return found, {} if mask is None else {name: mask for name, value in found.items() if value.ndim > mask.ndim}
 
 
 def _scores(container: Layer, inputs: list[TensorVariable], losses: Mapping[str, Objective], class_mode: str,
             train: bool) -> list[TensorVariable]:
     """The sum of the mean losses of all outputs, and the mean accuracy over them, in which weights do not count."""
-    predicted, mask = _outputs(container, inputs, train)
+    predicted, masks = _outputs(container, inputs, train)
     rest = inputs[len(container.arguments()):]
     targets = dict(zip(predicted, rest, strict=False))
     weights = dict(zip(predicted, rest[len(predicted):], strict=False))
-    loss = sum(_mean(losses[name], targets[name], predicted[name], masked_weights(weights.get(name), mask))
+    loss = sum(_mean(losses[name], targets[name], predicted[name], masked_weights(weights.get(name), masks.get(name)))
                for name in predicted)
     accuracies = [ACCURACIES[class_mode](targets[name], predicted[name]) for name in predicted]
     return [loss, sum(accuracies) / len(accuracies)]

@@ -11,15 +11,26 @@ from pathlib import Path
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
-from recursive import data, feed, functions, objectives, optimizers, row_weights, saving, serialization, training
+from recursive import (
+    chunks,
+    data,
+    feed,
+    functions,
+    objectives,
+    optimizers,
+    row_weights,
+    saving,
+    serialization,
+    training,
+)
 from recursive.backend import BACKENDS, Program, floatX, resolve_backend
 from recursive.callbacks import Callback, History
+from recursive.carried import Carried
 from recursive.data import Arrays
 from recursive.errors import ConfigError, DtypeError, NotCompiledError, nearest
 from recursive.layers import containers
 from recursive.layers import recursive as loops
 from recursive.layers.layer import Layer
-from recursive.layers.states import States
 from recursive.objectives import weighted_objective  # noqa: F401 (where Keras 0.1 had it)
 from recursive.progress import Bar
 from recursive.utils import layer_utils
@@ -125,8 +136,12 @@ class Model:
     def fit(self, X: object, y: object = None, batch_size: int = 128, nb_epoch: int = 100, verbose: int = 1,
             callbacks: Sequence[Callback] = (), validation_split: float = 0.0, validation_data: object = None,
             shuffle: bool | str = True, show_accuracy: bool = False, class_weight: object = None,
-            sample_weight: object = None) -> History:
+            sample_weight: object = None, reset_states: str | None = None,
+            tbptt_steps: int | None = None) -> History:
         """Learn from ``X`` and ``y`` for some epochs.
+
+        Where states are carried over, row i of a batch goes on from row i of the batch before: the rows must keep
+        their order, and fill their batches. Validation starts from states of its own.
 
         Args:
             X: a dict by name (of inputs, and of targets where ``y`` is left out), a list, or an array, rows first.
@@ -142,6 +157,11 @@ class Model:
             show_accuracy: True follows accuracy, as ``acc`` and ``val_acc``.
             class_weight: as in ``train_on_batch``; the loss of validation has none.
             sample_weight: as in ``train_on_batch``; split with the rows.
+            reset_states: puts states that are carried over back to their starts before each ``epoch``, or before each
+                ``batch``; None lets them go on.
+            tbptt_steps: truncated backpropagation through time: cuts the sequences of each batch and their targets
+                into chunks of so many steps, the last may be shorter, and makes a training step on each. States go on
+                from chunk to chunk, gradients do not.
 
         Returns:
             The History of ``loss``, and of ``val_loss``, ``acc`` and ``val_acc`` where they were asked for.
@@ -150,6 +170,9 @@ class Model:
             DivergenceError: where the loss is no longer finite; weights and optimizer are then together as at the
                 end of the last good epoch, or as before the first.
             KeyboardInterrupt: on Ctrl-C, once the batch under way is done; the model can be used, and fitted on.
+            ConfigError: for a ``shuffle`` that would mix rows that go on, or a model that has nothing to reset or to
+                cut.
+            BatchSizeError: for rows that do not fill their batches, where states go on.
         """
         self._check_compiled("train")
         batch_size, nb_epoch = _positive("batch_size", batch_size), _positive("nb_epoch", nb_epoch)
@@ -157,9 +180,21 @@ class Model:
         if validation_data is not None:
             held_out = self._validation_pairs(validation_data)
         arrays |= row_weights.of_classes(class_weight, arrays, self.output_names)
-        fit = training.Fit(self, partial(self._run, "train"), partial(self._run, "test"), self._changing,
-                           batch_size, nb_epoch, _checked_shuffle(shuffle), _followed(show_accuracy))
+        shuffle, carried = _checked_shuffle(shuffle), self._carried()
+        carried.check_order(reset_states, shuffle)
+        train = partial(self._run, "train")
+        if tbptt_steps is not None:
+            train = partial(chunks.train, train, self._whole(arrays), _positive("tbptt_steps", tbptt_steps))
+        fit = training.Fit(self, train, partial(self._run, "test"), self._changing, batch_size, nb_epoch,
+                           shuffle, _followed(show_accuracy), carried, reset_states)
         return fit.run(arrays, held_out, verbose, callbacks)
+
+    def _whole(self, arrays: Arrays) -> list[str]:
+        """The inputs that are no sequences, once it is clear that all others can be cut into chunks."""
+        sequences = feed.sequences(self)
+        targets = {argument.name: argument.shape for argument in feed.target_arguments(self)}
+        chunks.check(bool(self._carried().layers), sequences, targets, arrays)
+        return [argument.name for argument in self.arguments() if argument.name not in sequences]
 
     def _validation_pairs(self, given: object) -> Arrays:
         if isinstance(given, Mapping):
@@ -176,10 +211,11 @@ class Model:
                  verbose: int = 1, sample_weight: object = None) -> float | tuple[float, float]:
         """The mean loss over all rows, or ``(loss, accuracy)``. Raises as ``train_on_batch``."""
         self._check_compiled("test")
-        arrays = self._weighted_pairs(X, y, sample_weight)
+        arrays, batch_size = self._weighted_pairs(X, y, sample_weight), _positive("batch_size", batch_size)
+        self._carried().check_batches(data.check_rows(arrays), batch_size)
         with Bar("Evaluate", data.check_rows(arrays), verbose) as bar:
-            scores = training.scores(partial(self._run, "test"), arrays, _positive("batch_size", batch_size),
-                                     _followed(show_accuracy), bar.advance)
+            scores = training.scores(partial(self._run, "test"), arrays, batch_size, _followed(show_accuracy),
+                                     bar.advance)
             bar.end(scores)
         return tuple(scores.values()) if show_accuracy else scores["loss"]
 
@@ -190,17 +226,61 @@ class Model:
 
         Raises:
             DataError, ShapeError, DtypeError: for data that does not match the declaration.
+            BatchSizeError: for rows that do not fill their batches, where states go on from batch to batch.
         """
         arrays = feed.inputs(self, X)
         rows = data.check_rows(arrays)
+        batch_size = rows if batch_size is None else _positive("batch_size", batch_size)
+        self._carried().check_batches(rows, batch_size)
         parts = []
         with Bar("Predict", rows, verbose) as bar:
-            for batch in data.batches(np.arange(rows), rows if batch_size is None else
-                                      _positive("batch_size", batch_size)):
+            for batch in data.batches(np.arange(rows), batch_size):
                 parts.append(self._call("predict", data.take(arrays, batch)))
                 bar.advance(len(batch), {})
         outputs = dict(zip(self.output_names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
         return outputs if isinstance(X, Mapping) or len(outputs) > 1 else next(iter(outputs.values()))
+
+    # States
+
+    def reset_states(self, batch_size: int | None = None) -> None:
+        """Put all states that are carried over back to their starts.
+
+        The next batch has ``batch_size`` rows, or, for None, says how many.
+
+        Raises:
+            ShapeError: for a ``batch_size`` while the dims of the states are not known.
+        """
+        if batch_size is None:
+            self.build()
+        else:
+            self.complete()
+        self._carried().reset(None if batch_size is None else _positive("batch_size", batch_size))
+
+    def get_states(self) -> dict[str, np.ndarray]:
+        """Copies of all states that are carried over: ``(batch, dim)``, before the first batch ``(0, dim)``.
+
+        One that is looked back to several steps is ``(lag, batch, dim)``, oldest first. Names are paths,
+        ``layer_0.h`` or ``node.h``; those of this container's own states are plain. There are none while their dims
+        are not known.
+        """
+        self.build()
+        return self._carried().get()
+
+    def set_states(self, states: Mapping[str, np.ndarray]) -> None:
+        """Give states that are carried over other values; those that are not named stay as they are.
+
+        Raises:
+            DataError: for anything but a dict.
+            UnknownNameError: for a name that is none of theirs.
+            ShapeError: for another shape, or several numbers of rows; nothing is changed then.
+        """
+        self.complete()
+        self._carried().set(states)
+
+    def _carried(self) -> Carried:
+        """The states of this model, and of every layer inside, that go on from batch to batch."""
+        carrying = {layer: path for path, layer in reversed([("", self), *layer_utils.walk(self)]) if layer.carries}
+        return Carried({path: layer.states for layer, path in reversed(carrying.items()) if layer.built})
 
     # Compiled functions
 
@@ -212,14 +292,8 @@ class Model:
     def _call(self, kind: str, arrays: Arrays, weighted: bool = False) -> list[np.ndarray]:
         """Run a program on one batch, once the states that go on are ready for its rows."""
         program = self._program(kind, weighted)
-        for states in self._carried():
-            states.prepare(data.check_rows(arrays))
+        self._states_of_programs.prepare(data.check_rows(arrays))
         return program(*arrays.values())
-
-    def _carried(self) -> list[States]:
-        """The states of this model, and of every layer inside, that go on from batch to batch."""
-        layers = {id(layer): layer for layer in (self, *(layer for _, layer in layer_utils.walk(self)))}
-        return [layer.states for layer in layers.values() if layer.carries]
 
     def _program(self, kind: str, weighted: bool = False) -> Program:
         """The program that trains, tests or predicts: a new one where more was declared since the last.
@@ -228,7 +302,8 @@ class Model:
         """
         self._check_floats()
         if vars(self).get("_programs_of") != self.revision:
-            self._programs, self._programs_of = {}, self.revision
+            self._programs, self._states_of_programs = {}, self._carried()
+            self._programs_of = self.revision
         if (kind, weighted) not in self._programs:
             targets = [] if kind == "predict" else feed.target_arguments(self)
             weights = [row_weights.argument(target) for target in targets if weighted]
@@ -261,11 +336,11 @@ class Model:
     def __getstate__(self) -> dict[str, object]:
         """Everything but compiled functions, which are made again at the next use."""
         return {key: value for key, value in super().__getstate__().items()
-                if key not in ("_programs", "_programs_of")}
+                if key not in ("_programs", "_states_of_programs", "_programs_of")}
 
     def _changing(self) -> list[SharedVariable]:
         """What training changes: a copy of it is a copy of the whole run."""
-        return [*self.named_weights.values(), *self.optimizer.state]
+        return [*self.named_weights.values(), *self.optimizer.state, *self._carried().variables]
 
     # Weights in files
 
@@ -418,9 +493,10 @@ class Graph(Model, containers.Graph):
     def fit(self, data: object, batch_size: int = 128, nb_epoch: int = 100, verbose: int = 1,
             callbacks: Sequence[Callback] = (), validation_split: float = 0.0, validation_data: object = None,
             shuffle: bool | str = True, class_weight: object = None, sample_weight: object = None,
-            show_accuracy: bool = False, y: object = None) -> History:
+            show_accuracy: bool = False, y: object = None, reset_states: str | None = None,
+            tbptt_steps: int | None = None) -> History:
         return super().fit(data, y, batch_size, nb_epoch, verbose, callbacks, validation_split, validation_data,
-                           shuffle, show_accuracy, class_weight, sample_weight)
+                           shuffle, show_accuracy, class_weight, sample_weight, reset_states, tbptt_steps)
 
     def predict_on_batch(self, data: object) -> Arrays:
         return super().predict_on_batch(data)

@@ -11,6 +11,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 
 from recursive import data
 from recursive.callbacks import BaseLogger, Callback, CallbackList, History
+from recursive.carried import Carried
 from recursive.data import Arrays
 from recursive.errors import DivergenceError
 from recursive.interrupt import between_batches
@@ -34,6 +35,8 @@ class Fit:
         nb_epoch: how often all rows are gone through.
         shuffle: True draws the order of rows anew for each epoch, ``batch`` that of whole batches.
         followed: the names of the numbers to take means of.
+        carried: the states that go on from batch to batch.
+        resets: before what they start anew: each ``epoch``, each ``batch``, or None.
     """
 
     model: object
@@ -44,9 +47,12 @@ class Fit:
     nb_epoch: int
     shuffle: bool | str
     followed: tuple[str, ...]
+    carried: Carried
+    resets: str | None
 
     def run(self, arrays: Arrays, held_out: Arrays, verbose: int, callbacks: Sequence[Callback]) -> History:
         """Learn from ``arrays``, validate on ``held_out`` where there is any."""
+        self._check_batches(arrays, held_out)
         history, logger = History(), BaseLogger()
         told = CallbackList([history, *([logger] if verbose else []), *CallbackList(callbacks)])
         told._set_model(self.model)
@@ -59,12 +65,13 @@ class Fit:
         with between_batches() as check_interrupt, closing(logger):
             told.on_train_begin()
             for epoch in range(self.nb_epoch):
+                self._reset("epoch")
                 told.on_epoch_begin(epoch)
                 mean = self._epoch(arrays, told, check_interrupt)
                 self._check_finite(epoch, mean, rollback)
                 logs = mean.values()
                 if held_out:
-                    found = scores(self.test, held_out, self.batch_size, self.followed, lambda *_: check_interrupt())
+                    found = self._validate(held_out, check_interrupt)
                     logs |= {f"val_{name}": value for name, value in found.items()}
                 told.on_epoch_end(epoch, logs)
                 rollback.keep(epoch)
@@ -83,6 +90,7 @@ class Fit:
             np.random.shuffle(order)
         mean = Mean(self.followed)
         for index, rows in enumerate(data.batches(order, self.batch_size)):
+            self._reset("batch")
             told.on_batch_begin(index, {"batch": index, "size": len(rows)})
             logs = self.train(data.take(arrays, rows))
             mean.add(logs, len(rows))
@@ -92,6 +100,29 @@ class Fit:
                                       **{name: logs[name] for name in self.followed}})
             check_interrupt()
         return mean
+
+    def _validate(self, held_out: Arrays, check_interrupt: Callable[[], None]) -> dict[str, float]:
+        """The numbers of other data, with states of their own: training goes on as if it had not been."""
+
+        def test(arrays: Arrays) -> dict[str, float]:
+            self._reset("batch")
+            return self.test(arrays)
+
+        with self.carried.set_aside():
+            return scores(test, held_out, self.batch_size, self.followed, lambda *_: check_interrupt())
+
+    def _reset(self, before: str) -> None:
+        if self.resets == before:
+            self.carried.reset()
+
+    def _check_batches(self, arrays: Arrays, held_out: Arrays) -> None:
+        """Raise a BatchSizeError where states would go on from batches of one size to some of another."""
+        if self.resets == "batch":
+            return
+        for rows in map(data.check_rows, [arrays, *([held_out] if held_out else [])]):
+            self.carried.check_batches(rows, self.batch_size)
+        if self.resets is None:
+            self.carried.prepare(min(data.check_rows(arrays), self.batch_size))
 
     def _check_finite(self, epoch: int, mean: Mean, rollback: Rollback) -> None:
         """The loss is that of before each step: the last one of an epoch may spoil the weights, and not show it."""

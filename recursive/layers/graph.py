@@ -363,10 +363,15 @@ class Graph(Layer):
     def with_mask(self, x: object, train: bool = False, mask: TensorVariable | None = None,
                   **draws: TensorVariable) -> tuple[Tensors, TensorVariable | None]:
         """The output and its mask, where there is one output."""
-        inputs = self._checked(x)
-        found, masks = self._through(inputs, mask, train, draws)
-        source = Ref(source_of(self.spec, self.spec.outputs[0]))
-        return one_or_all(found), masks.get(source) if len(found) == 1 else None
+        found, masks = self.with_masks(x, train, mask, **draws)
+        return one_or_all(found), masks.get(next(iter(found))) if len(found) == 1 else None
+
+    def with_masks(self, x: object, train: bool = False, mask: TensorVariable | None = None,
+                   **draws: TensorVariable) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
+        """Every output by name, and the masks of those that have one."""
+        found, masks = self._through(self._checked(x), mask, train, draws)
+        sources = {output.name: Ref(source_of(self.spec, output)) for output in self.spec.outputs}
+        return found, {name: masks[source] for name, source in sources.items() if source in masks}
 
     def get_output_mask_for(self, x: Tensors, mask: TensorVariable | None = None) -> TensorVariable | None:
         return self.with_mask(x, mask=mask)[1]

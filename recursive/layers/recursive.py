@@ -325,6 +325,13 @@ class Recursive(Graph):
         """The output and its mask."""
         return Layer.with_mask(self, x, train, mask, **draws)
 
+    def with_masks(self, x: object, train: bool = False, mask: TensorVariable | None = None,
+                   **draws: TensorVariable) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
+        """Every output by name, and the masks of those that are sequences."""
+        found, mask = self.with_mask(x, train, mask, **draws)
+        found = dict(zip(self.output_names, found.values() if isinstance(found, Mapping) else [found], strict=True))
+        return found, {} if mask is None else dict.fromkeys(super().output_names, mask)
+
     def get_output_mask_for(self, x: Tensors, mask: TensorVariable | None = None) -> TensorVariable | None:
         if not self.return_sequences:
             return None

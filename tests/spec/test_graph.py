@@ -22,7 +22,7 @@ from tests.spec.building import SENTENCE
 
 RNN = GraphSpec(
     inputs=(InputSpec("x", ndim=3, dim=4), InputSpec("word", ndim=2, dtype="int")),
-    states=(StateSpec("h", 6, "rec"), StateSpec("g", None, "rec", ((1.0, 2.0), (3.0, 4.0)))),
+    states=(StateSpec("h", 6, "rec"), StateSpec("g", None, "rec", ((1.0, 2.0), (3.0, 4.0)), True)),
     nodes=(NodeSpec("emb", LayerSpec("Embedding", {"input_dim": 9, "output_dim": 4}),
                     (PortSpec("input", (Ref("word", -1),)),)),
            NodeSpec("rec", LayerSpec("Dense", {"output_dim": 6, "activation": "tanh", "rows": [[1.5], [None, True]]}),
@@ -36,8 +36,9 @@ WRITTEN = {
     "free": False,
     "inputs": [{"name": "x", "ndim": 3, "dtype": "float", "dim": 4, "is_sequence": True},
                {"name": "word", "ndim": 2, "dtype": "int", "dim": None, "is_sequence": True}],
-    "states": [{"name": "h", "dim": 6, "input": "rec", "initial": 0.0},
-               {"name": "g", "dim": None, "input": "rec", "initial": [[1.0, 2.0], [3.0, 4.0]]}],
+    "states": [{"name": "h", "dim": 6, "input": "rec", "initial": 0.0, "stateful": None},
+               {"name": "g", "dim": None, "input": "rec", "initial": [[1.0, 2.0], [3.0, 4.0]],
+                "stateful": True}],
     "nodes": [{"name": "emb", "layer": {"class_name": "Embedding", "config": {"input_dim": 9, "output_dim": 4}},
                "ports": {"input": {"read": ["word_tm1"], "merge_mode": "concat"}}, "outputs": []},
               {"name": "rec", "layer": {"class_name": "Dense", "config": {
@@ -49,6 +50,11 @@ WRITTEN = {
     "truncate_gradient": 5,
     "n_steps": None,
     "until": None,
+    "stateful": False,
+    "return_final_states": False,
+    "go_backwards": False,
+    "mask": None,
+    "unroll": False,
 }
 
 
