@@ -21,7 +21,7 @@ FLOORS = (
     ("activations", "initializations", "regularizers", "constraints", "merges", "objectives", "data",
      "layers.states"),
     ("loop.step", "loop.state", "loop.masked", "optimizers", "row_weights", "carried", "chunks", "training"),
-    ("loop.outside", "layers.layer"),
+    ("loop.outside", "loop.unrolled", "layers.layer"),
     ("layers.products", "layers.parts"),
     ("layers.advanced_activations", "layers.composed", "layers.maxout", "layers.noise", "layers.normalization",
      "layers.shaping"),

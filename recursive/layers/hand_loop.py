@@ -100,12 +100,6 @@ class RecurrentLayer(MaskedLayer):
         return initializations.first_values(self.init, (self.input_dim, self.output_dim), rng)
 
     @property
-    def rowwise(self) -> bool:
-        """With known activations; a function of one's own may be anything."""
-        used = (self.activation, getattr(self, "inner_activation", self.activation))
-        return all(function in activations.ACTIVATIONS.values() for function in used)
-
-    @property
     def state_dims(self) -> tuple[int, ...]:
         """Values a row of each state."""
         return (self.output_dim,) * len(self.state_names)
@@ -122,8 +116,9 @@ class RecurrentLayer(MaskedLayer):
 
     @property
     def rowwise(self) -> bool:
-        """Unless the states go on from batch to batch."""
-        return not self.stateful
+        """With known activations, unless states go on from batch to batch; a function of one's own may be anything."""
+        used = (self.activation, getattr(self, "inner_activation", self.activation))
+        return not self.stateful and all(function in activations.ACTIVATIONS.values() for function in used)
 
     def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable | None:
         return self._directed(mask) if self.return_sequences and mask is not None else None

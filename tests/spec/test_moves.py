@@ -21,14 +21,14 @@ class Told:
     product: Product | None = None
 
 
-def planned(*nodes, told=None, draws=None, outputs=("rec",), **fields):
+def planned(*nodes, told=None, draws=None, outputs=("rec",), held=(), masked=False, **fields):
     spec = GraphSpec(inputs=(InputSpec("x"), InputSpec("u"), InputSpec("c", 2, is_sequence=False)),
                      states=(StateSpec("h", 6, "rec"),), nodes=nodes,
                      outputs=tuple(output(name, name) for name in outputs), **fields)
     layers = {item.name: Told() for item in nodes} | (told or {})
     params = {item.name: (f"{item.name}.W", f"{item.name}.b", f"{item.name}.U") for item in nodes}
     shapes = SHAPES | {item.name: (None, 6) for item in nodes}
-    return plan(spec, params, draws or {}, layers, shapes)
+    return plan(spec, params, draws or {}, layers, shapes, masked, held)
 
 
 def names(nodes):
@@ -107,6 +107,11 @@ def test_what_is_the_same_at_every_step_is_a_context():
     assert made.steady == {"c", "once", "twice"}
 
 
+def test_draws_that_are_held_are_contexts():
+    made = planned(node("rec", "h"), draws={"rec": ("rec.keep", "rec.other")}, held={"rec.keep"})
+    assert (made.contexts, [item.name for item in made.sequences]) == (("rec.keep",), ["rec.other"])
+
+
 def test_a_state_may_be_fed_from_outside():
     made = planned(node("rec", "x"), node("y", "h", "rec"), outputs=("y",))
     assert placed(made) == (["rec"], [], ["y"])
@@ -116,3 +121,10 @@ def test_a_state_may_be_fed_from_outside():
 def test_nothing_is_moved_out_of_a_loop_that_may_stop():
     made = planned(node("early", "x"), REC, node("late", "rec"), outputs=("late",), until="late")
     assert placed(made) == ([], ["early", "rec", "late"], [])
+
+
+def test_what_looks_back_stays_where_steps_are_masked():
+    nodes = [node("early", "x_tm1"), node("now", "x"), node("rec", "h", "early", "now"), node("late", "rec", "h"),
+             node("end", "rec")]
+    made = planned(*nodes, outputs=("late", "end"), masked=True)
+    assert placed(made) == (["now"], ["early", "rec", "late"], ["end"])
