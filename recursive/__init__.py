@@ -17,6 +17,7 @@ _HOMES = {
     "AutoEncoder": "layers.composed",
     "BackendError": "errors",
     "BatchNormalization": "layers.normalization",
+    "Bidirectional": "layers.wrappers",
     "Blend": "layers.cells",
     "Callback": "callbacks",
     "Dense": "layers.core",

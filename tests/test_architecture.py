@@ -25,7 +25,7 @@ FLOORS = (
     ("layers.products", "layers.parts"),
     ("layers.advanced_activations", "layers.composed", "layers.maxout", "layers.noise", "layers.normalization",
      "layers.shaping"),
-    ("layers.core", "layers.hand_loop"),
+    ("layers.core", "layers.hand_loop", "layers.wrappers"),
     ("layers.jzs",),
     ("loop.unroll", "layers.embeddings", "layers.recurrent", "layers.split", "layers.choice"),
     ("layers.cells",),

@@ -15,7 +15,7 @@ from recursive.backend import Argument
 from recursive.errors import DataError, NodeError, ShapeError, nearest
 from recursive.layers.core import Identity
 from recursive.layers.layer import Layer, Tensors
-from recursive.layers.parts import collect_params, one_or_all, refuse_params, unique_params, unique_weights
+from recursive.layers.parts import collect_params, layers_of, one_or_all, refuse_params, unique_params, unique_weights
 from recursive.loop.step import Env, given_to, keep
 from recursive.spec import checks
 from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec, whole
@@ -117,7 +117,7 @@ class Graph(Layer):
 
     def _check_carried(self, name: str, layer: Layer) -> None:
         """Raise a NodeError where states that go on from batch to batch could not: in a loop, or in two nodes."""
-        if not _carries(layer):
+        if not any(part.carries for part in layers_of(layer)):
             return
         if self.loop:
             raise NodeError.about(
@@ -459,12 +459,6 @@ class Graph(Layer):
         container._change(spec)
         checks.check_whole(container.spec)
         return container
-
-
-def _carries(layer: Layer) -> bool:
-    """Whether a layer, or one inside it, has states that go on from batch to batch."""
-    parts = [*getattr(layer, "nodes", {}).values(), *getattr(layer, "layers", ())]
-    return layer.carries or any(map(_carries, parts))
 
 
 def _joined(node: NodeSpec, masks: Env) -> TensorVariable | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
@@ -39,6 +39,14 @@ def unique_weights(layers: Mapping[str, Layer]) -> dict[str, SharedVariable]:
 def _unique(named: Mapping[str, SharedVariable]) -> dict[str, SharedVariable]:
     first = {id(variable): name for name, variable in reversed(named.items())}
     return {name: variable for name, variable in named.items() if first[id(variable)] == name}
+
+
+def layers_of(layer: Layer) -> Iterator[Layer]:
+    """``layer``, and every layer inside it."""
+    yield layer
+    parts = layer.parts if isinstance(layer, Composite) else getattr(layer, "nodes", {})
+    for part in parts.values():
+        yield from layers_of(part)
 
 
 def refuse_params(container: Layer, value: list[SharedVariable]) -> None:

@@ -209,6 +209,15 @@ class Recursive(Graph):
         self._change(self._spec.replace(truncate_gradient=whole(value)))
 
     @property
+    def go_backwards(self) -> bool:
+        """Whether the loop runs from the last step to the first."""
+        return self.spec.go_backwards
+
+    @go_backwards.setter
+    def go_backwards(self, value: bool) -> None:
+        self._change(self._spec.replace(go_backwards=bool(value)))
+
+    @property
     def declared_plan(self) -> StepPlan:
         """The plan as declared, everything in the loop: that of :meth:`_step`."""
         self.complete()

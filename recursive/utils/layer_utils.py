@@ -25,6 +25,7 @@ from recursive.layers import (
     normalization,
     recurrent,
     shaping,
+    wrappers,
 )
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer
@@ -34,7 +35,7 @@ Classes = Mapping[str, type]
 
 
 ROOMS = (advanced_activations, cells, choice, composed, core, embeddings, jzs, maxout, noise, normalization, recurrent,
-         shaping)
+         shaping, wrappers)
 CLASSES = {name: thing for room in ROOMS for name, thing in vars(room).items()
            if inspect.isclass(thing) and issubclass(thing, Layer) and thing.__module__ == room.__name__}
 """What a configuration may name, but for the containers: every layer class that these rooms define, by name."""
