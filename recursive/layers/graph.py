@@ -262,9 +262,10 @@ class Graph(Layer):
         shapes = infer(spec, self.nodes)
         for node in spec.nodes:
             found = node_shape(spec, node, self.nodes, shapes)
+            layer = self.nodes[node.name]
             known = all(shape[-1:] != (None,) for shape in (found.values() if isinstance(found, dict) else [found]))
-            if known and not self.nodes[node.name].built:
-                self.nodes[node.name].build(found)
+            if (known or isinstance(layer, Graph)) and not layer.built:
+                layer.build(found)
         return not all(layer.built for layer in self.nodes.values())
 
     def _check_parts(self) -> None:
