@@ -67,6 +67,7 @@ _HOMES = {
     "ThresholdedLinear": "layers.advanced_activations",
     "ThresholdedReLU": "layers.advanced_activations",
     "TimeDistributedDense": "layers.core",
+    "Zoneout": "layers.noise",
     "merge_ave": "spec.reads",
     "merge_concat": "spec.reads",
     "merge_dot": "spec.reads",

@@ -1,20 +1,23 @@
-"""Gaussian noise while training.
+"""Noise while training: added, multiplied by, or in time.
 
-The noise is drawn outside of loops and enters them as a sequence, as Dropout's is.
-Source: ``keras.layers.noise`` of Keras 0.1.
+What is drawn is drawn outside of loops and enters them as a sequence, as Dropout's is.
+Source: ``keras.layers.noise`` of Keras 0.1, which had the first two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
+import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.errors import ConfigError
+from recursive.errors import ConfigError, ShapeError
 from recursive.layers.layer import MaskedLayer
 from recursive.layers.products import as_floats
+from recursive.spec.shapes import Shape
 
 
 class NoiseLayer(MaskedLayer):
@@ -33,7 +36,7 @@ class NoiseLayer(MaskedLayer):
         x = as_floats(x)
         if noise is None:
             noise = self.draw("noise", [backend.size(x, axis) for axis in range(x.ndim)])
-        return self.disturbed(x, noise)
+        return self.disturbed(x, pt.as_tensor_variable(noise).astype(x.dtype))
 
     def disturbed(self, x: TensorVariable, noise: TensorVariable) -> TensorVariable:
         """``x``, disturbed by standard normal ``noise``."""
@@ -79,6 +82,61 @@ class GaussianDropout(NoiseLayer):
 
     def disturbed(self, x: TensorVariable, noise: TensorVariable) -> TensorVariable:
         return x * (1 + float(np.sqrt(self.p / (1 - self.p))) * noise)
+
+
+class Zoneout(MaskedLayer):
+    """Noise in time: while training, keeps each value of the step before with probability ``p``.
+
+    The ports are ``input``, the new values, and ``prev``, those of the step before, each ``(batch, dim)``; in a
+    recurrent container ``prev`` may be left open, and reads the node itself. An old value is kept where ``keep < p``,
+    for ``keep`` uniform in [0, 1), drawn for all steps before a loop. Else the output is what is to be expected:
+    ``p * prev + (1 - p) * input``.
+
+    Raises:
+        ConfigError: unless 0 <= p < 1.
+        ShapeError: for ports of different dims.
+
+    Source: Krueger et al., 2016.
+
+    >>> import numpy as np
+    >>> values = {"input": np.array([[1.0, 2.0]]), "prev": np.array([[7.0, 8.0]])}
+    >>> Zoneout(0.5)(values, train=True, keep=np.array([[0.1, 0.6]])).eval().tolist()
+    [[7.0, 2.0]]
+    """
+
+    ports = ("input", "prev")
+    own_past: Mapping[str, str] = MappingProxyType({"prev": "output"})
+    rowwise = True
+
+    def __init__(self, p: float, name: str | None = None, seed: int | None = None):
+        super().__init__(name, seed)
+        self.p = check_share("Zoneout", p, "something new must come in")
+        self.draws = ("keep",) if p else ()
+        self.seeds = seeds_of(seed)
+
+    def call(self, x: Mapping[str, TensorVariable], train: bool = False,
+             keep: TensorVariable | None = None) -> TensorVariable:
+        new, old = as_floats(x["input"]), as_floats(x["prev"])
+        if not train or not self.p:
+            p = np.asarray(self.p, dtype=new.dtype)
+            return p * old + (1 - p) * new
+        if keep is None:
+            keep = self.draw("keep", [backend.size(new, axis) for axis in range(new.ndim)])
+        return pt.switch(pt.lt(keep, self.p), old, new)
+
+    def draw(self, name: str, size: Sequence) -> TensorVariable:
+        return backend.uniform(size, self.seeds.spawn(1)[0])
+
+    def draw_shape(self, name: str, input_shape: Mapping[str, Shape]) -> Shape:
+        return self.get_output_shape_for(input_shape)
+
+    def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
+        new, old = (input_shape[port] for port in self.ports)
+        if None not in (new[-1], old[-1]) and new[-1] != old[-1]:
+            raise ShapeError.about("layer", "Zoneout", takes="input and prev of one dim",
+                                   because="one takes the place of the other, element by element",
+                                   got=f"input {new}, prev {old}", do="Read the same node at an earlier step.")
+        return old if new[-1] is None else new
 
 
 def seeds_of(seed: int | None) -> np.random.SeedSequence:
