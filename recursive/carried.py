@@ -108,7 +108,7 @@ class Carried:
 
     # What the data must be like
 
-    def check_order(self, resets: str | None, shuffle: bool) -> None:
+    def check_order(self, resets: str | None, shuffle: bool | str) -> None:
         """Raise a ConfigError where ``fit`` cannot reset states so, or would mix the rows that they belong to."""
         if resets is not None and resets not in RESETS:
             raise ConfigError.about("argument", "reset_states", takes=f"None, {' or '.join(map(repr, RESETS))}",
@@ -120,7 +120,8 @@ class Carried:
                                     do="Say stateful=True in a recurrent layer, or leave reset_states out.")
         if self.layers and shuffle and resets != "batch":
             raise ConfigError.about("argument", "shuffle", takes="False for a model that carries states over",
-                                    because="row i of a batch goes on from row i of the batch before", got="True",
+                                    because="row i of a batch goes on from row i of the batch before",
+                                    got=repr(shuffle),
                                     do="Say shuffle=False, or reset_states='batch' if rows do not belong together.")
 
     def check_batches(self, rows: int, batch_size: int) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from recursive import (
+    GRU,
+    LSTM,
     SGD,
     Callback,
     Dense,
@@ -251,6 +253,18 @@ def test_fit_carries_states_on_and_resets_them_when_it_is_told_to(resets):
     assert (model.get_states()["layer_0.h"] == states).all()
 
 
+def test_layers_that_carry_on_by_themselves_are_asked_and_set_by_their_place_too():
+    model = Sequential([GRU(IN, HIDDEN, return_sequences=True, stateful=True), LSTM(HIDDEN, OUT, stateful=True)])
+    whole, part = model.predict(x_of(BATCH, 2 * STEPS, IN)), slice(STEPS, None)
+    assert sorted(model.get_states()) == ["layer_0.h", "layer_1.c", "layer_1.h"]
+    model.reset_states()
+    model.predict(x_of(BATCH, 2 * STEPS, IN)[:, :STEPS])
+    kept = model.get_states()
+    model.predict(x_of(BATCH, STEPS, IN, seed=9))
+    model.set_states(kept)
+    assert np.abs(model.predict(x_of(BATCH, 2 * STEPS, IN)[:, part]) - whole).max() < 1e-12
+
+
 def test_resets_make_a_difference():
     losses = [chain().fit(X, Y, batch_size=3, nb_epoch=2, verbose=0, shuffle=False,
                           reset_states=resets).history["loss"] for resets in (None, "epoch", "batch")]
@@ -268,11 +282,12 @@ def test_states_go_on_from_one_fit_to_the_next_and_into_predict():
     assert (predicted(2, 1) == predicted(1, 2)).all()
 
 
-def test_fit_asks_that_the_rows_keep_their_order_and_says_why():
+@pytest.mark.parametrize("shuffle", [True, "batch"])
+def test_fit_asks_that_the_rows_keep_their_order_and_says_why(shuffle):
     model = chain()
     with pytest.raises(errors.ConfigError, match=r"'shuffle' takes False .* row i of a batch goes on from row i of the "
-                                                 r"batch before; got True. .* reset_states='batch'"):
-        model.fit(X, Y, batch_size=3, verbose=0)
+                                                 r"batch before; got .*\. Say shuffle=False, or reset_states='batch'"):
+        model.fit(X, Y, batch_size=3, verbose=0, shuffle=shuffle)
     assert model.get_states()["layer_0.h"].shape == (0, HIDDEN), "nothing ran"
     np.random.seed(1)
     shuffled = model.fit(X, Y, batch_size=4, nb_epoch=1, verbose=0, reset_states="batch").history["loss"]
