@@ -13,7 +13,7 @@ EXTRAS = {
     "jax": ["jax>=0.8"],
     "examples": ["scikit-learn>=1.4", "matplotlib>=3.9"],
     "yaml": ["pyyaml>=6.0.1"],
-    "test": ["pytest>=8.0", "ruff>=0.8", "pyyaml>=6.0.1"],
+    "test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.8", "pyyaml>=6.0.1"],
     "notebooks": ["jupytext>=1.16", "nbmake>=1.5", "matplotlib>=3.9"],
     "docs": ["sphinx>=7.3", "myst-parser>=3.0"],
     "bench": ["threadpoolctl>=3.2"],

@@ -14,7 +14,6 @@ from recursive import (
     Layer,
     MaskedLayer,
     Masking,
-    Recursive,
     Sequential,
     SimpleDeepRNN,
     SimpleRNN,
@@ -163,18 +162,9 @@ def test_a_layer_of_ones_own_can_use_the_mask():
     assert np.abs(value(chain(xm)) - value(chain.layers[-1](expected))).max() < 1e-14
 
 
-def recursive():
-    rnn = Recursive()
-    rnn.add_input("x", dim=IN)
-    rnn.add_state("h", dim=HIDDEN)
-    rnn.add_node(Dense(HIDDEN), "rec", inputs=["x", "h"], return_state="h", create_output=True)
-    return rnn
-
-
 @pytest.mark.parametrize(("make", "error", "words"), [
     (lambda: Dense(IN, 2)(X, mask=MASK), ConfigError, "layer 'Dense' takes an input without a mask"),
     (lambda: Sequential([Masking(), Dense(IN, 2)])(X), ConfigError, "layer 'Dense' takes an input without a mask"),
-    (lambda: Sequential([Masking(), recursive()])(X), ConfigError, "'Recursive' takes an input without a mask"),
     (lambda: Sequential([Dense(IN, 2)])(X, mask=MASK), ConfigError, "takes an input without a mask"),
     (lambda: Layer()(X, mask=MASK), ConfigError, "takes an input without a mask"),
     (lambda: GRU(IN, 2)(X, mask=MASK[..., None]), ShapeError, r"mask 'GRU' takes \(batch, time\)"),
