@@ -27,7 +27,7 @@ FLOORS = (
      "layers.shaping"),
     ("layers.core", "layers.hand_loop", "layers.wrappers"),
     ("layers.jzs",),
-    ("loop.unroll", "layers.embeddings", "layers.recurrent", "layers.split", "layers.choice"),
+    ("loop.unroll", "layers.inner", "layers.embeddings", "layers.recurrent", "layers.split", "layers.choice"),
     ("layers.cells",),
     ("layers.graph",),
     ("layers.sequential", "layers.recursive"),

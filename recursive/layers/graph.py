@@ -14,6 +14,7 @@ from recursive import backend
 from recursive.backend import Argument
 from recursive.errors import DataError, NodeError, ShapeError, nearest
 from recursive.layers.core import Identity
+from recursive.layers.inner import StatesOfTheLoop
 from recursive.layers.layer import Layer, Tensors
 from recursive.layers.parts import collect_params, layers_of, one_or_all, refuse_params, unique_params, unique_weights
 from recursive.loop.step import Env, given_to, keep
@@ -105,6 +106,7 @@ class Graph(Layer):
                                   because="a loop hands out nothing but its results", got=type(layer).__name__,
                                   do="Use it outside of the loop.")
         self._check_carried(name, layer)
+        layer = _in_loop(name, layer) if self.loop else layer
         own_past = layer.own_past if self.loop else {}
         ports = read_ports(name, type(layer).__name__, layer.ports, own_past, input, inputs, merge_mode)
         spec = checks.declare(self._spec, NodeSpec(name, _layer_spec(layer), ports, _outputs_of(layer)))
@@ -119,12 +121,10 @@ class Graph(Layer):
         """Raise a NodeError where states that go on from batch to batch could not: in a loop, or in two nodes."""
         if not any(part.carries for part in layers_of(layer)):
             return
-        if self.loop:
+        if self.loop and not (isinstance(layer, Graph) and layer.carries):
             raise NodeError.about(
-                "node", str(name), takes="a layer whose states start anew at each step",
-                because="inside a loop they would be states of the loop", got=f"a stateful {type(layer).__name__}",
-                do="Use return_final_states=True and set_state_from('h', 'h0') in it, and read 'h0' from "
-                   f"'{name}.h_final_tm1'; or leave stateful out.")
+                "node", str(name), takes="a stateful container by itself", because="its states are states of the loop",
+                got=f"a {type(layer).__name__} that holds one", do="Make a node of each layer.")
         if any(layer is other for other in self.nodes.values()):
             raise NodeError.about(
                 "node", str(name), takes="a stateful layer of its own", because="its states can go on in one way only",
@@ -456,10 +456,16 @@ class Graph(Layer):
             RecursiveError: a child of it, where the declaration breaks a rule.
         """
         container = cls()
-        container.nodes = {node.name: layers[node.name] for node in spec.nodes}
+        container.nodes = {node.name: _in_loop(node.name, layers[node.name]) if cls.loop else layers[node.name]
+                           for node in spec.nodes}
         container._change(spec)
         checks.check_whole(container.spec)
         return container
+
+
+def _in_loop(name: str, layer: Layer) -> Layer:
+    """What stands for ``layer`` in a loop: a container that is stateful hands its states to it."""
+    return StatesOfTheLoop(name, layer) if isinstance(layer, Graph) and layer.carries else layer
 
 
 def _joined(node: NodeSpec, masks: Env) -> TensorVariable | None:

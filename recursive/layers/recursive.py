@@ -387,6 +387,15 @@ class Recursive(Graph):
                 mask: TensorVariable | None = None,
                 draws: Mapping[str, TensorVariable] | None = None) -> dict[str, TensorVariable]:
         """The outputs of ``spec``, by name, then its final states where they are asked for."""
+        plan, found, lasts = self._unrolled(spec, inputs, train, mask, draws or {}, {})
+        self._carry_over(plan, lasts)
+        return found | (self._final(plan, lasts) if spec.return_final_states else {})
+
+    def _unrolled(self, spec: GraphSpec, inputs: Mapping[str, TensorVariable], train: bool,
+                  mask: TensorVariable | None, draws: Mapping[str, TensorVariable],
+                  given: Mapping[str, TensorVariable],
+                  ) -> tuple[StepPlan, dict[str, TensorVariable], dict[str, TensorVariable]]:
+        """What ran, the outputs of ``spec`` by name, and the last rows of each state; ``given`` states start so."""
         if train and spec.until is not None:
             backend.check_until_gradient()
         over_time = {item.name: self._directed(swap_time(inputs[item.name])) for item in spec.inputs
@@ -395,21 +404,22 @@ class Recursive(Graph):
         if not isinstance(rows[0], int):
             over_time = {name: value[:rows[0]] for name, value in over_time.items()}
         mask = self._mask(over_time, mask)
-        draws = self._draws_over_time(rows, draws or {}) if train else {}
+        draws = self._draws_over_time(rows, draws) if train else {}
         plan = self._plan(spec, train, masked=mask is not None)
         layers = runners((*plan.hoisted, *plan.nodes, *plan.deferred), self._layers())
         loop = Loop(plan, layers, self.named_params, self.shapes, train, spec.truncate_gradient,
                     only_last=not spec.return_sequences and mask is None, until=spec.until,
                     repeat=written_out if spec.unroll else backend.scan)
-        starts = {item.name: self._start(item, inputs, rows[1], train) for item in plan.recurrences}
+        starts = {item.name: given.get(item.name) for item in plan.recurrences}
+        starts |= {item.name: self._start(item, inputs, rows[1], train) for item in plan.recurrences
+                   if item.name not in given}
         every, lasts = loop.unroll({**inputs, **over_time, **draws}, rows, starts, mask)
         found = {output.name: every[source_of(spec, output)] for output in spec.outputs}
         if mask is not None:
             last = last_valid(mask, rows[0])
             found = {name: filled(value, last) for name, value in found.items()}
-        self._carry_over(plan, lasts)
         outputs = {name: swap_time(value) if spec.return_sequences else value[-1] for name, value in found.items()}
-        return outputs | (self._final(plan, lasts) if spec.return_final_states else {})
+        return plan, outputs, lasts
 
     def _directed(self, sequence: TensorVariable) -> TensorVariable:
         """A sequence in the order in which the loop runs through it."""
@@ -439,6 +449,29 @@ class Recursive(Graph):
         return first_rows(item, batch, dim)
 
     # States
+
+    def carried_states(self) -> tuple[Recurrence, ...]:
+        """The states that go on from batch to batch."""
+        return tuple(item for item in declared(self.spec, {}).recurrences if item.carried)
+
+    def from_states(self, inputs: Mapping[str, TensorVariable], starts: Mapping[str, TensorVariable], train: bool,
+                    draws: Mapping[str, TensorVariable],
+                    ) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
+        """The outputs by name, and the carried states after the last step: from ``starts``, not from those kept.
+
+        Each state is ``(batch, lag * dim)``, oldest first.
+        """
+        checked = self._checked(dict(inputs))
+        carried = {item.name: item for item in self.carried_states()}
+        given = {name: _as_rows(value, carried[name], self.shapes[name][-1]) for name, value in starts.items()}
+        _, found, lasts = self._unrolled(self.spec, checked, train, None, draws, given)
+        return found, {name: lasts[name].dimshuffle(1, 0, 2).flatten(2) for name in carried}
+
+    def sizes_of_states(self, input_shapes: Mapping[str, Shape]) -> dict[str, int | None]:
+        """Values a row of each carried state, all that it looks back to."""
+        shapes = infer(self._with_dims(input_shapes), self.nodes)
+        dims = {item.name: (item.lag, shapes[item.name][-1]) for item in self.carried_states()}
+        return {name: None if dim is None else lag * dim for name, (lag, dim) in dims.items()}
 
     @property
     def states(self) -> States:
@@ -566,6 +599,11 @@ class Recurrent(Recursive):
             return self._spec
         last = self._spec.nodes[-1]
         return self._spec.replace(outputs=(OutputSpec(last.name, (Ref(last.values[0]),)),))
+
+
+def _as_rows(value: TensorVariable, item: Recurrence, dim: int) -> TensorVariable:
+    """``(batch, lag * dim)`` as ``(lag, batch, dim)``."""
+    return value.reshape((backend.size(value, 0), item.lag, dim)).dimshuffle(1, 0, 2)
 
 
 def final_name(state: StateSpec | Recurrence) -> str:

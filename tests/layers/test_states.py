@@ -5,7 +5,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 
-from recursive import Dense, Dropout, Graph, Recurrent, Recursive, Sequential, backend, errors
+from recursive import Dense, Dropout, Graph, Recurrent, Recursive, Sequential, backend, errors, model_from_json
 from tests.agreement.test_cases import COMPILER, JAX
 from tests.cases import BATCH, HIDDEN, IN, weights_of, with_random_weights
 
@@ -150,11 +150,42 @@ def test_a_stateful_container_is_one_node_and_no_step_of_a_loop():
         graph.add_node(rnn, "twice", input="x")
     outer = Recursive()
     outer.add_input("x", ndim=4, dim=IN)
-    with pytest.raises(errors.NodeError, match=r"states start anew .* set_state_from"):
+    with pytest.raises(errors.NodeError, match="takes a stateful container by itself"):
         outer.add_node(Sequential([rnn]), "inner", input="x")
     x = pt.tensor3("x")
     with pytest.raises(errors.StateError, match="takes one layer call"), backend.carrying_over():
         rnn(x), rnn(x)
+
+
+@pytest.mark.parametrize("outer_goes_on", [False, True])
+def test_the_states_of_a_stateful_container_in_a_loop_are_states_of_that_loop(outer_goes_on):
+    """They go on from one outer step to the next, and from batch to batch where those of the outer loop do."""
+    inner = Recurrent(stateful=True)
+    inner.add_input("word", dim=IN)
+    inner.add_node(Dense(IN + 2 * HIDDEN, HIDDEN, activation="tanh"), "h", input=["word", "h_tm1", "h_tm2"])
+    outer = Recurrent(return_sequences=True, stateful=outer_goes_on)
+    outer.add_input("text", ndim=4, dim=IN)
+    outer.add_node(inner, "read", input="text")
+    outer.add_node(Dense(HIDDEN + 2, 2, activation="tanh"), "rec", input=["read", "rec_tm1"], create_output=True)
+    with_random_weights(outer)
+    w, x = weights_of(outer), x_of(BATCH, 4, 3, IN)
+    h, rec = list(ZEROS), np.zeros((BATCH, 2))
+    for half in (x[:, :2], x[:, 2:]):
+        found = outer.predict(half)
+        if not outer_goes_on:
+            h, rec = list(ZEROS), np.zeros((BATCH, 2))
+        for t in range(2):
+            for s in range(3):
+                h.append(np.tanh(np.concatenate([half[:, t, s], h[-1], h[-2]], 1) @ w["read.h.W"] + w["read.h.b"]))
+            rec = np.tanh(np.concatenate([h[-1], rec], 1) @ w["rec.W"] + w["rec.b"])
+            assert np.abs(found[:, t] - rec).max() < 1e-12
+    again = model_from_json(outer.to_json())
+    assert again.get_config() == outer.get_config()
+    outer.compile("sgd", "mse", backend="python")
+    outer.reset_states()
+    first = outer.train_on_batch(x, np.zeros((BATCH, 4, 2)))
+    outer.reset_states()
+    assert outer.train_on_batch(x, np.zeros((BATCH, 4, 2))) < first
 
 
 # Where they start

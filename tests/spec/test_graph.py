@@ -217,7 +217,7 @@ def test_a_reference_that_cannot_be_read_is_refused_in_a_dict_too():
 
 
 @pytest.mark.parametrize("value", [len, lambda x: x, object(), {1, 2}, b"ab", 1j, float("nan"), float("inf"),
-                                   [1, [lambda x: x]], {"deep": {"er": len}}], ids=str)
+                                   [1, [lambda x: x]], {"deep": {"er": len}}], ids=lambda value: type(value).__name__)
 def test_a_layer_whose_configuration_is_not_plain_data_cannot_be_written(value):
     node = NodeSpec("act", LayerSpec("Lambda", {"function": value}), (PortSpec("input", (Ref("x"),)),))
     spec = GraphSpec(inputs=(InputSpec("x"),), nodes=(node,))
