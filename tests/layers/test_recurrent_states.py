@@ -65,6 +65,7 @@ def test_states_can_be_read_and_set_by_name():
     assert np.abs(model.predict(LONG[:, 3:]) - long[:, 3:]).max() < 1e-12
     assert list(made(SimpleDeepRNN, depth=2, stateful=True).get_states()) == ["h1", "h2", "there1", "there2"]
     assert made(GRU).get_states() == {}
+    assert made(GRU).rowwise and not layer.rowwise, "a loop cannot make its rows one batch"
 
 
 def test_predicting_testing_and_training_all_let_the_states_go_on_each_with_the_weights_from_before():

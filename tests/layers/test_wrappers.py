@@ -91,6 +91,8 @@ def test_a_layer_that_goes_backwards_is_given_one_that_goes_forward():
                 "backward": over_time(step, weights_of(layer, "backward_layer"), X)}
     for name, found in layer(X).items():
         assert np.abs(value(found) - expected[name]).max() < 1e-13
+    mask = pytensor.tensor.as_tensor_variable(PADDED["right"])
+    assert np.array_equal(value(layer.get_output_mask_for(X, mask)), PADDED["right"])
 
 
 def container(kind, return_sequences=True, **arguments):
@@ -209,6 +211,7 @@ def test_in_a_loop_both_directions_run_over_the_inner_sequences():
     x = np.random.RandomState(3).normal(size=(BATCH, 2, TIME, IN))
     expected = np.stack([value(layer(x[:, t])) for t in range(2)], axis=1)
     assert np.abs(rnn.predict(x) - expected).max() < 1e-13
+    assert [node.name for node in rnn.plan.hoisted] == ["words"], "all steps are rows of one call"
 
 
 def stateful_in_a_loop():
