@@ -32,10 +32,15 @@ def run_over_time(nodes: tuple[NodeSpec, ...], layers: Mapping[str, Callable], e
             continue
         draws = (Ref(f"{node.name}.{name}") for name in layers[node.name].draws)
         read = {ref: env[ref] for ref in (*node.refs, *draws) if ref in env}
-        flat = {ref: _flat(repeated(value, rows[0]) if ref.name in steady else value, rows)
+        flat = {ref: _flat(repeated(value, rows[0]) if is_steady(ref, steady) else value, rows)
                 for ref, value in read.items()}
         run((node,), layers, flat, train)
         env.update({Ref(name): _in_time(flat[Ref(name)], rows) for name in node.values})
+
+
+def is_steady(ref: Ref, steady: Collection[str]) -> bool:
+    """Whether a value is the same at every step; its past need not be, which starts from an initial value."""
+    return not ref.tap and ref.name in steady
 
 
 def repeated(value: TensorVariable, length: Size) -> TensorVariable:

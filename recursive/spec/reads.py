@@ -80,17 +80,6 @@ def read_refs(name: str, input: object, inputs: object, merge_mode: str) -> tupl
     return _refs(inputs if input is None else input, merge_mode)
 
 
-def mapped(name: str, input: object, connection_map: Mapping[str, str] | None) -> object:
-    """``connection_map``, the older word for a dict by ports, where ``input`` is not given."""
-    if connection_map is None:
-        return input
-    if input is not None:
-        raise NodeError.about("node", str(name), takes="input or connection_map", because="both say what it reads",
-                              got=f"input={input!r} and connection_map={connection_map!r}",
-                              do="Leave one of them out.")
-    return connection_map
-
-
 def read_ports(name: str, layer: str, ports: Sequence[str], own_past: Mapping[str, str], input: object,
                inputs: object, merge_mode: str) -> tuple[PortSpec, ...]:
     """What each port of a layer reads.

@@ -81,7 +81,8 @@ class _Words:
 def expression(node: NodeSpec, params: Mapping[str, str], variables: Mapping[str, str] | None = None) -> str:
     """What a node computes, as the text of an expression; ``params`` are the variables of its parameters by name."""
     reads = {port.name: merged(port, variables or {}) for port in node.ports}
-    held = {name.rpartition(".")[2]: variable for name, variable in params.items()}
+    params = {name: _met(node, name, variable) for name, variable in params.items()}
+    held = {name.rpartition(".")[2]: text for name, text in params.items()}
     layer = node.layer.config["layer"] if is_part(node) else node.layer
     if layer.class_name in PRODUCTS:
         return _product(node, layer, reads, held)
@@ -90,8 +91,8 @@ def expression(node: NodeSpec, params: Mapping[str, str], variables: Mapping[str
     method = ".transform_input" if node.layer.class_name == PART else ""
     if node.has_one_port:
         return f"{layer.class_name}{method}({', '.join([*reads.values(), *params.values()])})"
-    named = {split(name)[1].replace(".", "_"): variable for name, variable in params.items()}
-    named = named if len(named) == len(params) else {variable: variable for variable in params.values()}
+    named = {split(name)[1].replace(".", "_"): text for name, text in params.items()}
+    named = named if len(named) == len(params) else {text: text for text in params.values()}
     return f"{layer.class_name}({', '.join(f'{name}={text}' for name, text in (reads | named).items())})"
 
 
@@ -106,9 +107,8 @@ def merged(port: PortSpec, variables: Mapping[str, str] | None = None) -> str:
 
 def _product(node: NodeSpec, layer: LayerSpec, reads: Mapping[str, str], params: Mapping[str, str]) -> str:
     """A sum of products and an activation, or, of a layer that was split, a part of it."""
-    W = _rows(node.layer.config["rows"], params["W"]) if is_part(node) and "W" in params else params.get("W", "W")
     terms = [reads[BEFORE]] if BEFORE in reads else []
-    terms += [f"{_in_brackets(reads['input'])} @ {W}"] if "input" in reads else []
+    terms += [f"{_in_brackets(reads['input'])} @ {params.get('W', 'W')}"] if "input" in reads else []
     terms += [params["b"]] if "b" in params else []
     terms += [f"{_in_brackets(reads['prev_hid'])} @ {params.get('U', 'U')}"] if "prev_hid" in reads else []
     total = " + ".join(terms)
@@ -119,11 +119,12 @@ def _in_brackets(text: str) -> str:
     return text if _ATOM.fullmatch(text) else f"({text})"
 
 
-def _rows(spans: tuple[tuple[int, int], ...] | None, W: str) -> str:
-    """The rows of a matrix that a part of a product multiplies; all of them for None."""
-    if spans is None:
+def _met(node: NodeSpec, name: str, W: str) -> str:
+    """A parameter as a node meets it: of the weights of a split product, some rows."""
+    config = node.layer.config
+    if not is_part(node) or config["rows"] is None or split(name)[1] not in config["product"].weights:
         return W
-    slices = [f"{W}[{start}:{stop}]" for start, stop in spans]
+    slices = [f"{W}[{start}:{stop}]" for start, stop in config["rows"]]
     return slices[0] if len(slices) == 1 else f"concat([{', '.join(slices)}], axis=0)"
 
 
