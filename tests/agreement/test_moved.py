@@ -17,7 +17,7 @@ BY_NAME = {case.name: case for case in CASES}
 
 def stay_in_the_loop(monkeypatch):
     """Run every loop as it was declared."""
-    monkeypatch.setattr(loops.Recursive, "_plan", lambda self, spec, *settings, **more: declared(spec, self.param_names))
+    monkeypatch.setattr(loops.Recursive, "_plan", lambda self, spec, *_, **__: declared(spec, self.param_names))
 
 
 def losses_and_gradients(rnn, inputs, target="python"):
