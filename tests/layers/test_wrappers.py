@@ -237,7 +237,7 @@ def with_two_inputs():
     (with_two_inputs, ConfigError, "takes a layer with one input and one output.*got inputs x, u, outputs h"),
     (lambda: Bidirectional(Recursive()), ConfigError, "got inputs none, outputs none"),
     (lambda: Bidirectional(container(Recursive, return_final_states=True)), ConfigError, "outputs rec, h_final"),
-    (stateful_in_a_loop, NodeError, "takes a layer whose states start anew"),
+    (stateful_in_a_loop, NodeError, "takes a stateful container by itself"),
 ])
 def test_what_cannot_run_both_ways_is_told(make, error, words):
     with pytest.raises(error, match=words):
