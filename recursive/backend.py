@@ -22,6 +22,7 @@ from types import ModuleType
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.gradient import undefined_grad
@@ -32,6 +33,7 @@ from pytensor.scan.utils import until as scan_until
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
+from recursive import vectorized
 from recursive.errors import BackendError, RecursiveError, SequenceLengthError, StateError, nearest
 
 try:
@@ -180,7 +182,8 @@ def _compiling(backend: str, floats: str) -> Iterator[Mode]:
     with _running(backend, floats), pytensor.config.change_flags(**flags.get(backend, {})):
         mode = pytensor.compile.mode.JAX if backend == "jax" else Mode(*modes[backend])
         wrong = WRONG_ON_NUMBA if backend == "numba" and _version() < (3, 1, 1) else ()
-        yield mode.excluding(*WRONG_REWRITES, *wrong)
+        mode = mode.excluding(*WRONG_REWRITES, *wrong)
+        yield mode if backend not in vectorized.USED else mode.register((vectorized.rewriter(backend), AFTER_REWRITES))
 
 
 @contextmanager
@@ -219,6 +222,9 @@ def _jax() -> ModuleType:
     np.random.set_state(state)
     return jax
 
+
+AFTER_REWRITES = 48.5
+"""The position among PyTensor's rewrites before it joins operations on elements into one."""
 
 WRONG_REWRITES = ("local_add_of_sparse_write",)
 """Rewrites of PyTensor that are left out: this one adds many rows in place to a gradient that has one, for all."""
@@ -324,8 +330,11 @@ def _fuse_nothing_in_loops(computed: list[TensorVariable]) -> None:
     is twenty times slower.
     """
     for variable in ancestors(computed):
-        if variable.owner is not None and isinstance(variable.owner.op, Scan):
-            variable.owner.op.mode = "FAST_COMPILE"
+        op = None if variable.owner is None else variable.owner.op
+        if isinstance(op, Scan):
+            op.mode = "FAST_COMPILE"
+        elif isinstance(op, OpFromGraph):
+            _fuse_nothing_in_loops(op.inner_outputs)
 
 
 def evaluate(outputs: Sequence[TensorVariable], values: dict[TensorVariable, np.ndarray],
@@ -379,7 +388,11 @@ def _version() -> tuple[int, ...]:
 def scan(step: Callable, sequences: list, outputs_info: list, non_sequences: list, n_steps: int | TensorVariable,
          truncate_gradient: int = -1, name: str | None = None) -> list[TensorVariable]:
     """The one call of ``pytensor.scan``: strict, no hidden updates, always a list."""
-    return pytensor.scan(step, sequences=sequences, outputs_info=outputs_info, non_sequences=non_sequences,
+    def vectorized_step(*args: TensorVariable) -> object:
+        found = step(*args)
+        return vectorized.as_arithmetic(found, target()) if isinstance(found, list) else found
+
+    return pytensor.scan(vectorized_step if target() in vectorized.USED else step, sequences=sequences, outputs_info=outputs_info, non_sequences=non_sequences,
                          n_steps=n_steps, truncate_gradient=truncate_gradient, name=name, strict=True,
                          return_list=True, return_updates=False)
 

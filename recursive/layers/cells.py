@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, initializations
 from recursive.errors import ShapeError
 from recursive.layers.hand_loop import RecurrentLayer
-from recursive.layers.layer import Layer, Rows, Tensors, check_dim
-from recursive.layers.products import linear_map, select_rows
+from recursive.layers.layer import Layer, Tensors, check_dim
+from recursive.layers.products import side_by_side
 from recursive.layers.recurrent import GRU, LSTM, SimpleRNN
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape, common_shape
@@ -78,14 +77,10 @@ class Cell(Layer):
         weights, biases = self._named("W"), self._named("b")
         return Product("input", self.output_dim * len(weights), weights, biases)
 
-    def transform_input(self, x: TensorVariable, rows: Rows | None = None, bias: bool = True) -> TensorVariable:
-        """``x @ W + b`` of every gate, side by side: ``(batch, gates * output_dim)``.
-
-        Source: elanmart, keras issue 620, 2015.
-        """
-        W, b = (pt.concatenate([getattr(self, name) for name in self._named(letter)], axis=-1) for letter in "Wb")
-        product = linear_map(x, select_rows(W, rows))
-        return product + b if bias else product
+    def factors(self) -> tuple[TensorVariable, TensorVariable]:
+        """``W`` and ``b`` of every gate, side by side."""
+        W, b = (side_by_side([getattr(self, name) for name in self._named(letter)]) for letter in "Wb")
+        return W, b
 
     def finish(self, product: TensorVariable, others: Mapping[str, TensorVariable]) -> Tensors:
         """The states of this step, from the input's part of every gate and the states of the step before."""

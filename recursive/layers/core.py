@@ -11,10 +11,10 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import activations, backend, initializations
 from recursive.errors import ConfigError, WeightsError, nearest
 from recursive.layers.composed import AutoEncoder, Merge
-from recursive.layers.layer import Layer, MaskedLayer, Rows, Rule, check_dim
+from recursive.layers.layer import Layer, MaskedLayer, Rule, check_dim
 from recursive.layers.maxout import ActivityRegularization, MaxoutDense
 from recursive.layers.noise import check_share, seeds_of
-from recursive.layers.products import as_floats, linear_map, select_rows
+from recursive.layers.products import as_floats
 from recursive.layers.shaping import Flatten, Permute, RepeatVector, Reshape
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
@@ -111,9 +111,8 @@ class Dense(Layer):
         """All of it is a product and an activation."""
         return Product("input", self.output_dim, ("W",), ("b",) * self.bias)
 
-    def transform_input(self, x: TensorVariable, rows: Rows | None = None, bias: bool = True) -> TensorVariable:
-        product = linear_map(x, select_rows(self.W, rows))
-        return product + self.b if bias and self.bias else product
+    def factors(self) -> tuple[TensorVariable, TensorVariable | None]:
+        return self.W, self.b if self.bias else None
 
     def finish(self, product: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
         return self.activation(product)

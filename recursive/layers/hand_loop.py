@@ -19,6 +19,7 @@ from recursive.errors import ConfigError, ShapeError, nearest
 from recursive.layers.layer import MaskedLayer, check_dim
 from recursive.layers.products import linear_map
 from recursive.layers.states import States
+from recursive.loop import reversible
 from recursive.spec.shapes import Shape
 
 MASK_MODES = ("zero", "carry")
@@ -145,12 +146,12 @@ class RecurrentLayer(MaskedLayer):
             mask = pt.neq(_check_mask(kind, mask, backend.size(x, 0)), 0)
         lengths = {"input": backend.size(x, 1)} | ({} if mask is None else {"mask": backend.size(mask, 1)})
         valid = [] if mask is None else [self._valid(swap_time(self._directed(mask)))]
-        found = backend.scan(
+        found = reversible.scan(
             self._masked_step if valid else self._step, [*valid, *self.project(swap_time(self._directed(x)))],
             self._starts(backend.size(x, 0)), [getattr(self, name) for name in self.inner_names],
             backend.common_length(lengths), self.truncate_gradient, name=kind)
-        self._carry_over([state[-1] for state in found], mask)
-        return swap_time(found[0]) if self.return_sequences else found[0][-1]
+        self._carry_over([reversible.last_step(state) for state in found], mask)
+        return swap_time(found[0]) if self.return_sequences else reversible.last_step(found[0])
 
     def _directed(self, over_time: TensorVariable) -> TensorVariable:
         """``(batch, time, ...)`` in the order in which the loop runs through it."""
@@ -220,8 +221,7 @@ class RecurrentLayer(MaskedLayer):
     def gates(self, x: TensorVariable, names: str) -> list[TensorVariable]:
         """``x @ W + b`` for each gate in ``names``, by one product for them all."""
         W, b = (pt.concatenate([getattr(self, f"{letter}_{name}") for name in names], axis=-1) for letter in "Wb")
-        product, size = linear_map(x, W) + b, self.output_dim
-        return [product[..., size * index:size * (index + 1)] for index in range(len(names))]
+        return pt.split(linear_map(x, W) + b, [self.output_dim] * len(names), axis=x.ndim - 1)
 
 
 def swap_time(x: TensorVariable) -> TensorVariable:

@@ -18,14 +18,12 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import activations, backend, constraints, initializations, registry, regularizers
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
+from recursive.layers.products import linear_map
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
 
 Tensors = TensorVariable | dict[str, TensorVariable]
 """One tensor, or several by name."""
-
-Rows = tuple[tuple[int, int], ...]
-"""Rows of weights, from the first to before the second, one span after another."""
 
 Rule = str | Mapping | Callable | None
 """A regularizer or a constraint: its name, its configuration, the thing itself, or none."""
@@ -63,7 +61,7 @@ class Layer:
     rowwise: bool = False
     """Whether each row of the output follows from the same row of the input: a loop can then be run in one call."""
     product: Product | None = None
-    """The product that the layer begins with, where it gives :meth:`transform_input` and :meth:`finish`."""
+    """The product that the layer begins with, where it gives :meth:`factors` and :meth:`finish`."""
     keeps_axes: bool = True
     """Whether the output has as many axes as the input, where the layer takes any number of them."""
     draws: tuple[str, ...] = ()
@@ -136,9 +134,17 @@ class Layer:
         """The formula of the layer."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: give it a method call(self, x, train)")
 
-    def transform_input(self, x: TensorVariable, rows: Rows | None = None, bias: bool = True) -> TensorVariable:
-        """The product that the layer begins with, for all inputs or for those that meet ``rows`` of the weights."""
+    def factors(self) -> tuple[TensorVariable, TensorVariable | None]:
+        """What the layer multiplies by, ``(input_dim, product.dim)``, and adds, where it begins with a product."""
         raise NotImplementedError(f"{type(self).__name__} has no product to begin with")
+
+    def transform_input(self, x: TensorVariable) -> TensorVariable:
+        """The product that the layer begins with, ``x @ W + b``.
+
+        Source: elanmart, keras issue 620, 2015.
+        """
+        W, b = self.factors()
+        return linear_map(x, W) if b is None else linear_map(x, W) + b
 
     def finish(self, product: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
         """The output, given the product and what the other ports read."""

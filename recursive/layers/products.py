@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.layers.layer import Rows
+
+Rows = tuple[tuple[int, int], ...]
+"""Rows of weights, from the first to before the second, one span after another."""
 
 
 def select_rows(W: TensorVariable, rows: Rows | None) -> TensorVariable:
@@ -16,6 +20,11 @@ def select_rows(W: TensorVariable, rows: Rows | None) -> TensorVariable:
         return W
     spans = [W[start:stop] for start, stop in rows]
     return spans[0] if len(spans) == 1 else pt.concatenate(spans, axis=0)
+
+
+def side_by_side(parts: Sequence[TensorVariable]) -> TensorVariable:
+    """``parts`` joined along their last axis."""
+    return parts[0] if len(parts) == 1 else pt.concatenate(parts, axis=-1)
 
 
 def as_floats(x: TensorVariable) -> TensorVariable:

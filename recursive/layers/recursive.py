@@ -22,6 +22,7 @@ from recursive.layers.graph import Graph, Read
 from recursive.layers.layer import Layer, Tensors
 from recursive.layers.split import runners
 from recursive.layers.states import States
+from recursive.loop import reversible
 from recursive.loop.masked import filled, last_valid
 from recursive.loop.state import all_rows, first_rows, start_numbers, started
 from recursive.loop.step import run, with_params
@@ -409,7 +410,7 @@ class Recursive(Graph):
         layers = runners((*plan.hoisted, *plan.nodes, *plan.deferred), self._layers())
         loop = Loop(plan, layers, self.named_params, self.shapes, train, spec.truncate_gradient,
                     only_last=not spec.return_sequences and mask is None, until=spec.until,
-                    repeat=written_out if spec.unroll else backend.scan)
+                    repeat=written_out if spec.unroll else backend.scan if spec.until else reversible.scan)
         starts = {item.name: given.get(item.name) for item in plan.recurrences}
         starts |= {item.name: self._start(item, inputs, rows[1], train) for item in plan.recurrences
                    if item.name not in given}

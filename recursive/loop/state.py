@@ -7,6 +7,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Size, floatX, size
+from recursive.loop.reversible import last_step
 from recursive.spec.plan import Recurrence, Sequence
 
 
@@ -30,7 +31,7 @@ def all_rows(recurrence: Recurrence, given: TensorVariable, batch: Size, dim: in
 def last_rows(recurrence: Recurrence, before: TensorVariable, values: TensorVariable) -> TensorVariable:
     """The rows before the step that would come next, ``(lag, batch, dim)``."""
     lag = recurrence.lag
-    return values[-1:] if lag == 1 else pt.concatenate([before, values], axis=0)[-lag:]
+    return last_step(values)[None] if lag == 1 else pt.concatenate([before, values], axis=0)[-lag:]
 
 
 def started(recurrence: Recurrence, rows: TensorVariable) -> dict[str, object]:

@@ -13,6 +13,7 @@ from recursive.backend import Size
 from recursive.errors import DtypeError
 from recursive.loop.masked import masked_scan
 from recursive.loop.outside import is_steady, look_back, repeated, run_over_time, without_early_gradient
+from recursive.loop.reversible import last_step
 from recursive.loop.state import last_rows, padded, started
 from recursive.loop.step import Env, make_step
 from recursive.spec.names import Ref
@@ -117,7 +118,7 @@ class Loop:
                 env[ref] = look_back(values, -ref.tap, starts.get(ref.name))
         if self.only_last:
             steady = self.plan.steady
-            env.update({ref: value[-1:] for ref, value in env.items() if not is_steady(ref, steady)})
+            env.update({ref: last_step(value)[None] for ref, value in env.items() if not is_steady(ref, steady)})
             rows = (1, rows[1])
         run_over_time(self.plan.deferred, self.layers, env, self.plan.steady, rows, self.train)
 

@@ -25,7 +25,7 @@ def explain(plan: StepPlan, shapes: Mapping[str, Shape], param_shapes: Mapping[s
 
 def _shapes_of_parts(plan: StepPlan) -> dict[str, Shape]:
     parts = (node for node in plan.hoisted if node.layer.class_name == PART)
-    return {node.name: (None, node.layer.config["product"].dim) for node in parts}
+    return {node.name: (None, sum(share.product.dim for share in node.layer.config["shares"])) for node in parts}
 
 
 def _rows(plan: StepPlan, shapes: Mapping[str, Shape],

@@ -111,8 +111,8 @@ MAIN = "output"
 
 
 def value_name(node: str, output: str) -> str:
-    """The name by which an output of a node is read."""
-    return node if output == MAIN else f"{node}.{output}"
+    """The name by which an output of a node is read; one with a dot is a whole name already."""
+    return node if output == MAIN else output if "." in output else f"{node}.{output}"
 
 
 @dataclass(frozen=True, slots=True)

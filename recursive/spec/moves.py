@@ -17,7 +17,7 @@ from recursive.spec.names import Ref, split
 from recursive.spec.shapes import Shape
 
 PART = "Product"
-"""The class name of what is hoisted of a product."""
+"""The class name of a part of a product, or of those of several layers side by side."""
 REST = "Rest"
 """The class name of what stays in the loop of a layer whose product was split."""
 BEFORE = "before"
@@ -38,12 +38,23 @@ class Product:
     biases: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What some rows of a layer's weights have to do with its product: all for None, none of them for ``()``."""
+
+    node: str
+    layer: LayerSpec
+    product: Product
+    rows: tuple[Span, ...] | None
+
+
 class Movable(Protocol):
     """What a layer tells about being moved."""
 
     rowwise: bool
     """Whether each row of the output follows from the same row of the input."""
     product: Product | None
+    draws: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -82,11 +93,12 @@ def moved(nodes: tuple[NodeSpec, ...], inputs: Iterable[str], remembered: Iterab
         if node.name not in needed:
             moves.deferred.append(node)
             continue
-        port = _split_port(node, layers[node.name].product, outside)
-        if port is None:
+        layer = layers[node.name]
+        port = product_port(node, layer)
+        if port is None or outside.isdisjoint(port.refs):
             moves.inside.append(node)
         else:
-            part, rest = _split(node, port, layers[node.name].product, outside, shapes)
+            part, rest = _split(node, port, layer.product, outside, shapes)
             moves.hoisted.append(part)
             moves.inside.append(rest)
     return moves
@@ -107,14 +119,12 @@ def _needed(nodes: list[NodeSpec], remembered: Iterable[str], layers: Mapping[st
     return needed
 
 
-def _split_port(node: NodeSpec, product: Product | None, outside: set[Ref]) -> PortSpec | None:
-    """The port of a node's product, where some of what it reads is there before the loop."""
-    for port in node.ports:
-        is_product = product is not None and port.name == product.port
-        is_plain = port.merge_mode == "concat" or len(port.refs) == 1
-        if is_product and is_plain and not outside.isdisjoint(port.refs):
-            return port
-    return None
+def product_port(node: NodeSpec, layer: Movable) -> PortSpec | None:
+    """The port of a node's product, where what it reads is multiplied as it is; None where there is no such port."""
+    if layer.product is None or layer.draws:
+        return None
+    plain = (port for port in node.ports if port.merge_mode == "concat" or len(port.refs) == 1)
+    return next((port for port in plain if port.name == layer.product.port), None)
 
 
 def _split(node: NodeSpec, port: PortSpec, product: Product, outside: set[Ref],
@@ -125,11 +135,17 @@ def _split(node: NodeSpec, port: PortSpec, product: Product, outside: set[Ref],
     late = [(ref, rows) for ref, rows in spans if ref not in outside]
     name = f"{node.name}.{BEFORE}"
     whole = None if not late else _joined(early)
-    part = NodeSpec(name, _of(node, PART, product, whole), (PortSpec("input", tuple(ref for ref, _ in early)),))
+    part = part_of([Share(node.name, node.layer, product, whole)], name, tuple(ref for ref, _ in early))
     kept = [PortSpec(port.name, tuple(ref for ref, _ in late))] if late else []
     others = [other for other in node.ports if other is not port]
     ports = (PortSpec(BEFORE, (Ref(name),)), *kept, *others)
-    return part, NodeSpec(node.name, _of(node, REST, product, _joined(late)), ports, node.outputs)
+    rest = LayerSpec(REST, {"share": Share(node.name, node.layer, product, _joined(late))})
+    return part, NodeSpec(node.name, rest, ports, node.outputs)
+
+
+def part_of(shares: Iterable[Share], name: str, refs: tuple[Ref, ...], bias: bool = True) -> NodeSpec:
+    """What ``shares`` of products give for the same ``refs``, side by side, with the biases or without."""
+    return NodeSpec(name, LayerSpec(PART, {"shares": tuple(shares), "bias": bias}), (PortSpec("input", refs),))
 
 
 def _joined(spans: list[tuple[Ref, Span]]) -> tuple[Span, ...]:
@@ -143,30 +159,26 @@ def _joined(spans: list[tuple[Ref, Span]]) -> tuple[Span, ...]:
     return tuple(rows)
 
 
-def _of(node: NodeSpec, class_name: str, product: Product, rows: tuple[Span, ...] | None) -> LayerSpec:
-    """What a part runs: the layer, and which rows of its weights; None for all of them."""
-    return LayerSpec(class_name, {"node": node.name, "layer": node.layer, "product": product, "rows": rows})
-
-
-def is_part(node: NodeSpec) -> bool:
-    """Whether a node is one of the two that a layer was split into."""
-    return node.layer.class_name in (PART, REST)
-
-
 def params_of(node: NodeSpec, params: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """The names of the parameters that a node needs; ``params`` names those of each node that was declared.
 
-    A part of a product needs the weights and the biases; the rest of the layer needs weights where it multiplies, and
-    whatever else the layer has.
+    A part of a product needs weights, and biases where it adds them; the rest of the layer needs weights where it
+    multiplies, and whatever else the layer has.
     """
-    if not is_part(node):
-        return params.get(node.name, ())
-    product, multiplies = node.layer.config["product"], bool(node.layer.config["rows"])
-    own = {name: split(name)[1] for name in params.get(node.layer.config["node"], ())}
+    config = node.layer.config
     if node.layer.class_name == PART:
-        return tuple(name for name, inner in own.items() if inner in product.weights + product.biases)
-    left_out = product.biases if multiplies else product.weights + product.biases
-    return tuple(name for name, inner in own.items() if inner not in left_out)
+        return tuple(name for share in config["shares"] for name, inner in _own(share, params).items()
+                     if inner in share.product.weights or (config["bias"] and inner in share.product.biases))
+    if node.layer.class_name == REST:
+        share = config["share"]
+        left_out = share.product.biases if share.rows else share.product.weights + share.product.biases
+        return tuple(name for name, inner in _own(share, params).items() if inner not in left_out)
+    return params.get(node.name, ())
+
+
+def _own(share: Share, params: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """The parameters of a share's layer, and what the layer itself calls them."""
+    return {name: split(name)[1] for name in params.get(share.node, ())}
 
 
 def _rows(port: PortSpec, shapes: Mapping[str, Shape]) -> Iterator[Span]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from recursive.spec.graph import GraphSpec, Initial, LayerSpec, NodeSpec, OutputSpec, PortSpec
 from recursive.spec.history import resolve, with_implicit_states
+from recursive.spec.joined import joined
 from recursive.spec.moves import Movable, Moves, moved, params_of
 from recursive.spec.names import Ref
 from recursive.spec.order import ordered
@@ -112,7 +113,7 @@ def plan(spec: GraphSpec, params: Names, draws: Names, layers: Mapping[str, Mova
     nodes = resolved(spec)
     inputs = [item.name for item in spec.inputs]
     fed = [state.input for state in with_implicit_states(spec)]
-    moves = moved(nodes, inputs, fed, layers, shapes, masked)
+    moves = joined(moved(nodes, inputs, fed, layers, shapes, masked), layers)
     read = {ref.name for node in moves.inside for ref in node.refs}
     return _placed(spec, moves, params, draws, held, read)
 

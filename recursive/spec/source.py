@@ -7,10 +7,11 @@ reading: names of parameters are written ``i2h_W``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from recursive.spec.graph import LayerSpec, NodeSpec, PortSpec
-from recursive.spec.moves import BEFORE, PART, is_part, params_of
+from recursive.spec.joined import CUT
+from recursive.spec.moves import BEFORE, PART, REST, Share, params_of
 from recursive.spec.names import split
 from recursive.spec.plan import StepPlan
 
@@ -81,16 +82,21 @@ class _Words:
 def expression(node: NodeSpec, params: Mapping[str, str], variables: Mapping[str, str] | None = None) -> str:
     """What a node computes, as the text of an expression; ``params`` are the variables of its parameters by name."""
     reads = {port.name: merged(port, variables or {}) for port in node.ports}
-    params = {name: _met(node, name, variable) for name, variable in params.items()}
+    if node.layer.class_name == PART:
+        return _part(node, params, **reads)
+    if node.layer.class_name == CUT:
+        return f"split({reads['input']}, {list(node.layer.config['sizes'])})"
+    layer = node.layer
+    if layer.class_name == REST:
+        share = layer.config["share"]
+        layer, params = share.layer, {name: _met(share, name, variable) for name, variable in params.items()}
     held = {name.rpartition(".")[2]: text for name, text in params.items()}
-    layer = node.layer.config["layer"] if is_part(node) else node.layer
     if layer.class_name in PRODUCTS:
-        return _product(node, layer, reads, held)
+        return _product(layer, reads, held)
     if layer.class_name in FORMULAS:
         return FORMULAS[layer.class_name](layer, held, **reads)
-    method = ".transform_input" if node.layer.class_name == PART else ""
     if node.has_one_port:
-        return f"{layer.class_name}{method}({', '.join([*reads.values(), *params.values()])})"
+        return f"{layer.class_name}({', '.join([*reads.values(), *params.values()])})"
     named = {split(name)[1].replace(".", "_"): text for name, text in params.items()}
     named = named if len(named) == len(params) else {text: text for text in params.values()}
     return f"{layer.class_name}({', '.join(f'{name}={text}' for name, text in (reads | named).items())})"
@@ -105,26 +111,39 @@ def merged(port: PortSpec, variables: Mapping[str, str] | None = None) -> str:
         port.merge_mode, f"{port.merge_mode}([{', '.join(names)}])")
 
 
-def _product(node: NodeSpec, layer: LayerSpec, reads: Mapping[str, str], params: Mapping[str, str]) -> str:
-    """A sum of products and an activation, or, of a layer that was split, a part of it."""
+def _product(layer: LayerSpec, reads: Mapping[str, str], params: Mapping[str, str]) -> str:
+    """A sum of products and an activation, of which a part may be known."""
     terms = [reads[BEFORE]] if BEFORE in reads else []
     terms += [f"{_in_brackets(reads['input'])} @ {params.get('W', 'W')}"] if "input" in reads else []
     terms += [params["b"]] if "b" in params else []
     terms += [f"{_in_brackets(reads['prev_hid'])} @ {params.get('U', 'U')}"] if "prev_hid" in reads else []
-    total = " + ".join(terms)
-    return total if node.layer.class_name == PART else _activated(layer, {}, total)
+    return _activated(layer, {}, " + ".join(terms))
+
+
+def _part(node: NodeSpec, params: Mapping[str, str], input: str) -> str:
+    """The product of some rows of weights, of one layer or of several side by side."""
+    shares = {share.node: share for share in node.layer.config["shares"]}
+    own = {name: (shares[split(name)[0]], text) for name, text in params.items()}
+    weights = [_met(share, name, text) for name, (share, text) in own.items()
+               if split(name)[1] in share.product.weights]
+    biases = [text for name, (share, text) in own.items() if split(name)[1] in share.product.biases]
+    product = f"{_in_brackets(input)} @ {_beside(weights)}"
+    return f"{product} + {_beside(biases)}" if biases else product
+
+
+def _beside(variables: Sequence[str]) -> str:
+    return variables[0] if len(variables) == 1 else f"concat([{', '.join(variables)}])"
 
 
 def _in_brackets(text: str) -> str:
     return text if _ATOM.fullmatch(text) else f"({text})"
 
 
-def _met(node: NodeSpec, name: str, W: str) -> str:
-    """A parameter as a node meets it: of the weights of a split product, some rows."""
-    config = node.layer.config
-    if not is_part(node) or config["rows"] is None or split(name)[1] not in config["product"].weights:
+def _met(share: Share, name: str, W: str) -> str:
+    """A parameter as a share of a product meets it: of the weights, some rows."""
+    if share.rows is None or split(name)[1] not in share.product.weights:
         return W
-    slices = [f"{W}[{start}:{stop}]" for start, stop in config["rows"]]
+    slices = [f"{W}[{start}:{stop}]" for start, stop in share.rows]
     return slices[0] if len(slices) == 1 else f"concat([{', '.join(slices)}], axis=0)"
 
 

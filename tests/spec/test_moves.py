@@ -19,6 +19,7 @@ class Told:
 
     rowwise: bool = True
     product: Product | None = None
+    draws: tuple[str, ...] = ()
 
 
 def planned(*nodes, told=None, draws=None, outputs=("rec",), held=(), masked=False, **fields):
@@ -77,8 +78,8 @@ def test_a_product_is_split_by_the_rows_that_meet_what_is_known_before(reads, ea
     made = planned(node("rec", *reads), told={"rec": Told(True, PRODUCT)})
     [part], [rest] = made.hoisted, made.nodes
     assert (part.name, part.layer.class_name, rest.name, rest.layer.class_name) == ("rec.before", PART, "rec", REST)
-    assert (tuple(map(str, part.refs)), part.layer.config["rows"]) == early
-    assert (tuple(map(str, rest.ports[1].refs)), rest.layer.config["rows"]) == late
+    assert (tuple(map(str, part.refs)), part.layer.config["shares"][0].rows) == early
+    assert (tuple(map(str, rest.ports[1].refs)), rest.layer.config["share"].rows) == late
     assert [port.name for port in rest.ports] == ["before", "input"]
     assert made.constants == ("rec.W", "rec.U")
     assert params_of(part, {"rec": ("rec.W", "rec.b", "rec.U")}) == ("rec.W", "rec.b")
@@ -89,7 +90,7 @@ def test_a_product_of_inputs_only_leaves_its_weights_outside():
     ports = node("rec", "x").ports + tuple(port.__class__("prev_hid", port.refs) for port in node("z", "h").ports)
     made = planned(node("rec", "x").__class__("rec", node("rec", "x").layer, ports), told=told)
     [part], [rest] = made.hoisted, made.nodes
-    assert part.layer.config["rows"] is None, "all of them"
+    assert part.layer.config["shares"][0].rows is None, "all of them"
     assert [port.name for port in rest.ports] == ["before", "prev_hid"]
     assert made.constants == ("rec.U",)
 

@@ -1,0 +1,121 @@
+"""scan with a reverse pass of its own, which ``pytensor.grad`` through a loop then simply uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytensor.tensor as pt
+from pytensor.compile.builders import OpFromGraph
+from pytensor.gradient import disconnected_type, grad
+from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.replace import clone_replace
+from pytensor.tensor.variable import TensorVariable
+
+from recursive import backend
+from recursive.backend import Size
+from recursive.loop.adjoint import Adjoint, adjoint, is_float
+from recursive.loop.anatomy import Series, dissect, holds_graphs, series
+from recursive.loop.backward import Backward, Run, is_there
+
+
+def scan(step: Callable, sequences: Sequence[object], outputs_info: Sequence[object],
+         non_sequences: Sequence[TensorVariable], n_steps: Size, truncate_gradient: int = -1,
+         name: str | None = None) -> list[TensorVariable]:
+    """``backend.scan`` for the same arguments, with a reverse pass of its own.
+
+    A loop whose gradient is truncated, or whose step has a loop in it, has scan's own gradient.
+    """
+    read = [series(entry, "input") for entry in sequences]
+    states = [series(entry, "initial") for entry in outputs_info if entry is not None]
+    anatomy = dissect(step, read, states, non_sequences)
+    if truncate_gradient != -1 or holds_graphs(anatomy.results):
+        return backend.scan(step, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, name)
+    places = [place for place, entry in enumerate(outputs_info) if entry is not None]
+    sources = [place for place, state in zip(places, states, strict=True) for _ in state.taps]
+    layout = Layout(tuple(item.taps for item in read), tuple(item.taps for item in states), tuple(places),
+                    n_steps if isinstance(n_steps, int) else None)
+    given = [*(item.rows for item in (*read, *states)), *anatomy.given, *([] if layout.n_steps else [n_steps])]
+    found = Reversible(adjoint(anatomy, sources), layout, name or "loop", given)(*given, return_list=True)
+    for place, last in zip(places, found[len(found) - len(places):], strict=True):
+        found[place].tag.last_step = last
+    return found[:len(anatomy.results)]
+
+
+def last_step(values: TensorVariable) -> TensorVariable:
+    """``values[-1]``; where a loop gives it apart, so that its gradient is no long sequence of zeros, that."""
+    return getattr(values.tag, "last_step", values[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The order of a loop's inputs.
+
+    They are the rows of every sequence and of every state, what is the same at every step, weights, and the number of
+    steps where it is not known.
+    """
+
+    sequences: tuple[tuple[int, ...], ...]
+    states: tuple[tuple[int, ...], ...]
+    places: tuple[int, ...]
+    n_steps: int | None
+
+    def run(self, inputs: Sequence[TensorVariable]) -> Run:
+        """``inputs`` by what they are."""
+        rows = iter(inputs)
+        sequences = [Series(next(rows), taps) for taps in self.sequences]
+        states = [Series(next(rows), taps) for taps in self.states]
+        fixed = list(rows)
+        return Run(sequences, states, self.places, fixed, fixed.pop() if self.n_steps is None else self.n_steps)
+
+
+class Reversible(OpFromGraph):
+    """A loop and its reverse pass.
+
+    Its outputs are every result at every step, what is kept for the way back, and the last step of each state.
+    """
+
+    def __init__(self, both_ways: Adjoint, layout: Layout, name: str, given: Sequence[TensorVariable]):
+        self.adjoint, self.layout = both_ways, layout
+        inputs = [value.type() for value in given]
+        super().__init__(inputs, self._forward(inputs, name), inline=True, name=name)
+
+    def _forward(self, inputs: Sequence[TensorVariable], name: str) -> list[TensorVariable]:
+        """The loop itself."""
+        run, step = self.layout.run(inputs), self.adjoint.step
+        outputs = [*step.results, *self.adjoint.kept]
+        infos: list[object] = [None] * len(outputs)
+        for place, state in zip(run.places, run.states, strict=True):
+            infos[place] = state.entry("initial")
+
+        def kept_step(*args: TensorVariable) -> list[TensorVariable]:
+            return clone_replace(outputs, dict(zip(step.inputs, args, strict=True)))
+
+        found = backend.scan(kept_step, [item.entry("input") for item in run.sequences], infos, run.fixed,
+                             run.n_steps, name=name)
+        return [*found, *(found[place][-1] for place in run.places)]
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        """Floats may have a gradient; whole numbers, such as the number of steps, and bools have none."""
+        return [[is_float(value)] * len(self.output_types) for value in self.inner_inputs]
+
+    def pullback(self, inputs: Sequence[TensorVariable], outputs: Sequence[TensorVariable],
+                 output_grads: Sequence[Variable]) -> list[Variable]:
+        """The gradient with respect to each input, given that with respect to each output."""
+        count = len(self.adjoint.step.results)
+        kept = slice(count, count + len(self.adjoint.kept))
+        if any(map(is_there, output_grads[kept])):
+            found = self._again(inputs, output_grads)
+        else:
+            known = dict(zip((*self.adjoint.step.results, *self.adjoint.kept), outputs, strict=False))
+            found = Backward(self.adjoint, self.layout.run(inputs), known, output_grads[:count],
+                             output_grads[kept.stop:]).gradients()
+            found += [None] * (len(inputs) - len(found))
+        return [disconnected_type() if not is_float(value) else pt.zeros_like(value) if gradient is None else gradient
+                for value, gradient in zip(inputs, found, strict=True)]
+
+    def _again(self, inputs: Sequence[TensorVariable], output_grads: Sequence[Variable]) -> list[Variable | None]:
+        """The same by scan's own gradient: for a gradient of the reverse pass itself, which reads what was kept."""
+        outputs = self._forward(inputs, f"{self.name}_again")
+        known = {output: value for output, value in zip(outputs, output_grads, strict=True) if is_there(value)}
+        return grad(None, list(inputs), known_grads=known, disconnected_inputs="ignore", return_disconnected="none")
