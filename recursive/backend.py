@@ -120,6 +120,19 @@ def size(x: TensorVariable, axis: int) -> Size:
     return x.shape[axis] if known is None else known
 
 
+def multiplies_apart() -> bool:
+    """Whether the backend makes products with the same input faster one by one than as a large one.
+
+    C and Numba compute with the pieces of a large one value by value, since they do not lie in one piece.
+    """
+    return target() in ("c", "numba")
+
+
+def in_rows(x: TensorVariable) -> TensorVariable:
+    """``x`` row after row in memory, where the backend multiplies such matrices faster than turned ones."""
+    return vectorized.in_rows(x) if target() == "numba" and x.ndim > 1 else x
+
+
 def set_backend(name: str | None) -> None:
     """Choose the backend of every ``compile`` that names none; None goes back to ``RECURSIVE_BACKEND`` or ``auto``.
 
@@ -388,11 +401,14 @@ def _version() -> tuple[int, ...]:
 def scan(step: Callable, sequences: list, outputs_info: list, non_sequences: list, n_steps: int | TensorVariable,
          truncate_gradient: int = -1, name: str | None = None) -> list[TensorVariable]:
     """The one call of ``pytensor.scan``: strict, no hidden updates, always a list."""
+    slices = sum(len(entry["taps"]) if isinstance(entry, dict) else 1 for entry in sequences)
+
     def vectorized_step(*args: TensorVariable) -> object:
-        found = step(*args)
+        found = step(*map(in_rows, args[:slices]), *args[slices:])
         return vectorized.as_arithmetic(found, target()) if isinstance(found, list) else found
 
-    return pytensor.scan(vectorized_step if target() in vectorized.USED else step, sequences=sequences, outputs_info=outputs_info, non_sequences=non_sequences,
+    return pytensor.scan(vectorized_step if target() in vectorized.USED else step,
+                         sequences=sequences, outputs_info=outputs_info, non_sequences=non_sequences,
                          n_steps=n_steps, truncate_gradient=truncate_gradient, name=name, strict=True,
                          return_list=True, return_updates=False)
 

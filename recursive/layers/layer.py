@@ -18,7 +18,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import activations, backend, constraints, initializations, registry, regularizers
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
-from recursive.layers.products import linear_map
+from recursive.layers.products import affine_map, side_by_side
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
 
@@ -60,8 +60,8 @@ class Layer:
     """The ports that, left open in a recurrent container, read an output of the node itself, of the step before."""
     rowwise: bool = False
     """Whether each row of the output follows from the same row of the input: a loop can then be run in one call."""
-    product: Product | None = None
-    """The product that the layer begins with, where it gives :meth:`factors` and :meth:`finish`."""
+    products: tuple[Product, ...] = ()
+    """The products that the layer begins with and adds, where it gives :meth:`finish`."""
     keeps_axes: bool = True
     """Whether the output has as many axes as the input, where the layer takes any number of them."""
     draws: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class Layer:
         """What was known of the formula is not known of another one: a class that gives ``call`` says it anew."""
         super().__init_subclass__()
         if "call" in vars(cls):
-            for name in {"rowwise", "product"} - set(vars(cls)):
+            for name in {"rowwise", "products"} - set(vars(cls)):
                 setattr(cls, name, getattr(Layer, name))
 
     def __init__(self, name: str | None = None, seed: int | None = None):
@@ -134,20 +134,20 @@ class Layer:
         """The formula of the layer."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: give it a method call(self, x, train)")
 
-    def factors(self) -> tuple[TensorVariable, TensorVariable | None]:
-        """What the layer multiplies by, ``(input_dim, product.dim)``, and adds, where it begins with a product."""
-        raise NotImplementedError(f"{type(self).__name__} has no product to begin with")
+    def factors(self, product: Product) -> tuple[TensorVariable, TensorVariable | None]:
+        """What the layer multiplies by in one of its products, ``(dim of the port, product.dim)``, and adds, if so."""
+        W, b = ([getattr(self, name) for name in names] for names in (product.weights, product.biases))
+        return side_by_side(W), side_by_side(b) if b else None
 
     def transform_input(self, x: TensorVariable) -> TensorVariable:
-        """The product that the layer begins with, ``x @ W + b``.
+        """The product with the input that the layer begins with, ``x @ W + b``.
 
         Source: elanmart, keras issue 620, 2015.
         """
-        W, b = self.factors()
-        return linear_map(x, W) if b is None else linear_map(x, W) + b
+        return affine_map(x, *self.factors(self.products[0]))
 
-    def finish(self, product: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
-        """The output, given the product and what the other ports read."""
+    def finish(self, total: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
+        """The output, given the sum of the layer's products and what the other ports read."""
         raise NotImplementedError(f"{type(self).__name__} has no product to begin with")
 
     # Masks: which steps of the input are data, and which only fill it up
@@ -341,7 +341,7 @@ class Layer:
     @property
     def tells_its_input(self) -> bool:
         """Whether the layer itself says what its input is like."""
-        return self.input_ndim is not None or self.input_dim is not None or self.product is not None
+        return self.input_ndim is not None or self.input_dim is not None or self.products != ()
 
     def _symbolic_input(self) -> TensorVariable:
         if not self.tells_its_input:

@@ -118,7 +118,7 @@ def _without_invariants(graph: FunctionGraph, moving: Sequence[Variable],
     constants: dict[Variable, Variable] = {}
     weights: dict[Variable, Variable] = {}
     for node in graph.toposort():
-        if changing.isdisjoint(node.inputs) and not _is_size(node.outputs[0]):
+        if changing.isdisjoint(node.inputs) and not is_size(node.outputs[0]):
             continue
         changing.update(node.outputs)
         for place, value in enumerate(node.inputs):
@@ -132,7 +132,7 @@ def _without_invariants(graph: FunctionGraph, moving: Sequence[Variable],
     return constants, weights
 
 
-def _is_size(value: Variable) -> bool:
+def is_size(value: Variable) -> bool:
     """Whether it may be a shape, which stays where it is used: a compiler for fixed shapes must see through it."""
     return value.type.dtype.startswith("int") and value.type.ndim < 2
 
