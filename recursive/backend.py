@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -22,18 +21,16 @@ from types import ModuleType
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.gradient import undefined_grad
 from pytensor.graph.traversal import ancestors
 from pytensor.raise_op import CheckAndRaise
-from pytensor.scan.op import Scan
 from pytensor.scan.utils import until as scan_until
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import vectorized
+from recursive import rewrites, vectorized
 from recursive.errors import BackendError, RecursiveError, SequenceLengthError, StateError, nearest
 
 try:
@@ -194,9 +191,7 @@ def _compiling(backend: str, floats: str) -> Iterator[Mode]:
     flags = {"python": {"cxx": "", "mode": "FAST_COMPILE", "linker": "py"}, "c": _openblas_flags()}
     with _running(backend, floats), pytensor.config.change_flags(**flags.get(backend, {})):
         mode = pytensor.compile.mode.JAX if backend == "jax" else Mode(*modes[backend])
-        wrong = WRONG_ON_NUMBA if backend == "numba" and _version() < (3, 1, 1) else ()
-        mode = mode.excluding(*WRONG_REWRITES, *wrong)
-        yield mode if backend not in vectorized.USED else mode.register((vectorized.rewriter(backend), AFTER_REWRITES))
+        yield rewrites.for_backend(mode, backend)
 
 
 @contextmanager
@@ -235,15 +230,6 @@ def _jax() -> ModuleType:
     np.random.set_state(state)
     return jax
 
-
-AFTER_REWRITES = 48.5
-"""The position among PyTensor's rewrites before it joins operations on elements into one."""
-
-WRONG_REWRITES = ("local_add_of_sparse_write",)
-"""Rewrites of PyTensor that are left out: this one adds many rows in place to a gradient that has one, for all."""
-
-WRONG_ON_NUMBA = ("scan_save_mem_no_prealloc",)
-"""Rewrites that PyTensor 3.0 gets wrong on Numba: steps are lost where a state passes on another one's past."""
 
 QUIET = (
     "The RandomType SharedVariables",            # JAX draws from a copy of a generator: that is as good
@@ -329,25 +315,9 @@ def _function(inputs: list[TensorVariable], outputs: list[TensorVariable],
               updates: list[tuple[SharedVariable, TensorVariable]], backend: str) -> Callable:
     """The one call of ``pytensor.function``."""
     computed = [*outputs, *(value for _, value in updates)]
-    if backend == "python":
-        _fuse_nothing_in_loops(computed)
     with _compiling(backend, floatX()) as mode:
         return pytensor.function(inputs, outputs, updates=[*updates, *draw_updates(computed)], mode=mode,
                                  on_unused_input="ignore")
-
-
-def _fuse_nothing_in_loops(computed: list[TensorVariable]) -> None:
-    """Let plain Python run the steps of a loop operation by operation, as NumPy calls.
-
-    PyTensor 3.0 prepares a step for C whatever the mode outside: fused, each value would be a call of its own, which
-    is twenty times slower.
-    """
-    for variable in ancestors(computed):
-        op = None if variable.owner is None else variable.owner.op
-        if isinstance(op, Scan):
-            op.mode = "FAST_COMPILE"
-        elif isinstance(op, OpFromGraph):
-            _fuse_nothing_in_loops(op.inner_outputs)
 
 
 def evaluate(outputs: Sequence[TensorVariable], values: dict[TensorVariable, np.ndarray],
@@ -391,11 +361,7 @@ def without_wrong_gradient(values: TensorVariable) -> TensorVariable:
 
 
 def _has_wrong_until_gradient() -> bool:
-    return _version() < (3, 1, 1)
-
-
-def _version() -> tuple[int, ...]:
-    return tuple(map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", pytensor.__version__).groups()))
+    return rewrites.VERSION < (3, 1, 1)
 
 
 def scan(step: Callable, sequences: list, outputs_info: list, non_sequences: list, n_steps: int | TensorVariable,
@@ -407,10 +373,10 @@ def scan(step: Callable, sequences: list, outputs_info: list, non_sequences: lis
         found = step(*map(in_rows, args[:slices]), *args[slices:])
         return vectorized.as_arithmetic(found, target()) if isinstance(found, list) else found
 
-    return pytensor.scan(vectorized_step if target() in vectorized.USED else step,
-                         sequences=sequences, outputs_info=outputs_info, non_sequences=non_sequences,
-                         n_steps=n_steps, truncate_gradient=truncate_gradient, name=name, strict=True,
-                         return_list=True, return_updates=False)
+    return pytensor.scan(vectorized_step if target() in vectorized.USED else step, sequences=sequences,
+                         outputs_info=outputs_info, non_sequences=non_sequences, n_steps=n_steps,
+                         truncate_gradient=truncate_gradient, name=name, strict=True, return_list=True,
+                         return_updates=False)
 
 
 def checked(value: TensorVariable, condition: bool | TensorVariable, error: RecursiveError) -> TensorVariable:
