@@ -30,7 +30,7 @@ from pytensor.scan.utils import until as scan_until
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import rewrites, vectorized
+from recursive import contiguous, rewrites, vectorized
 from recursive.errors import BackendError, RecursiveError, SequenceLengthError, StateError, nearest
 
 try:
@@ -127,7 +127,7 @@ def multiplies_apart() -> bool:
 
 def in_rows(x: TensorVariable) -> TensorVariable:
     """``x`` row after row in memory, where the backend multiplies such matrices faster than turned ones."""
-    return vectorized.in_rows(x) if target() == "numba" and x.ndim > 1 else x
+    return contiguous.in_rows(x) if target() == "numba" and x.ndim > 1 else x
 
 
 def set_backend(name: str | None) -> None:
@@ -373,7 +373,7 @@ def scan(step: Callable, sequences: list, outputs_info: list, non_sequences: lis
         found = step(*map(in_rows, args[:slices]), *args[slices:])
         return vectorized.as_arithmetic(found, target()) if isinstance(found, list) else found
 
-    return pytensor.scan(vectorized_step if target() in vectorized.USED else step, sequences=sequences,
+    return pytensor.scan(vectorized_step if target() in vectorized.FUNCTIONS else step, sequences=sequences,
                          outputs_info=outputs_info, non_sequences=non_sequences, n_steps=n_steps,
                          truncate_gradient=truncate_gradient, name=name, strict=True, return_list=True,
                          return_updates=False)

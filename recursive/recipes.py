@@ -83,7 +83,7 @@ def gated_feedback(input_dim: int, output_dim: int, layers: int = 3, return_sequ
     Source: Chung et al., 2015, arXiv 1502.02367 (tanh units); elanmart's test of the API in keras issue 620.
 
     >>> [node.name for node in gated_feedback(4, 6, layers=2).plan.hoisted]
-    ['up1', 'gate1to1.before']
+    ['up1', 'gate1to1.before', 'gate2to1.before']
     """
     if not isinstance(layers, int) or layers < 1:
         raise ConfigError.about("recipe", "gated_feedback", takes="1 layer or more", because="the last is the output",

@@ -11,11 +11,11 @@ from pytensor.compile.mode import Mode, optdb
 from pytensor.graph.basic import Apply
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.graph.rewriting.basic import NodeRewriter, dfs_rewriter, node_rewriter
 from pytensor.scan.op import Scan
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import vectorized
+from recursive import contiguous, vectorized
 
 VERSION = tuple(map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", pytensor.__version__).groups()))
 """The version of PyTensor."""
@@ -33,9 +33,26 @@ BEFORE_ALL, BEFORE_FUSION, AFTER_ALL = -0.02, 48.5, 200
 def for_backend(mode: Mode, backend: str) -> Mode:
     """``mode`` with the rewrites that ``backend`` is compiled with."""
     mode = mode.excluding(*WRONG, *(WRONG_ON_NUMBA if backend == "numba" else ()))
-    if backend in vectorized.USED:
+    if backend == "c":
+        mode = mode.register((contiguous.rewriter(), AFTER_ALL))
+        mode = mode.register((dfs_rewriter(compiled_like(mode)), AFTER_ALL))
+    if backend in vectorized.FUNCTIONS:
         return mode.register((vectorized.rewriter(backend), BEFORE_FUSION))
     return mode.register((dfs_rewriter(unfused_loop), AFTER_ALL)) if backend == "python" else mode
+
+
+def compiled_like(mode: Mode) -> NodeRewriter:
+    """Let the steps of a loop be compiled in ``mode``."""
+
+    @node_rewriter([Scan])
+    def rewrite(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
+        if node.op.mode is mode:
+            return None
+        op = copy.copy(node.op)
+        op.mode = mode
+        return op(*node.inputs, return_list=True)
+
+    return rewrite
 
 
 @node_rewriter([Scan])

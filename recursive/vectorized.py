@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.fg import FunctionGraph
-from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
 from pytensor.scalar.basic import Tanh, UnaryScalarOp, same_out
 from pytensor.scalar.math import Sigmoid
@@ -52,7 +51,7 @@ class Float32Tanh(UnaryScalarOp):
         return f"{outputs[0]} = recursive_tanh({inputs[0]});"
 
     def c_code_cache_version(self) -> tuple[int, ...]:
-        return (2,)
+        return (3,)
 
 
 class Float32Sigmoid(UnaryScalarOp):
@@ -72,36 +71,36 @@ class Float32Sigmoid(UnaryScalarOp):
         return f"{outputs[0]} = recursive_sigmoid({inputs[0]});"
 
     def c_code_cache_version(self) -> tuple[int, ...]:
-        return (2,)
+        return (3,)
 
 
 class Apart:
-    """Not to be joined with operations on the same elements: of two such functions in one loop, Numba calls each."""
+    """Stays apart from operations on the same elements: two such functions in one loop Numba calls for each value."""
 
     def supports_c_code(self, inputs: Sequence, outputs: Sequence) -> bool:
         return False
 
 
-class NumbaTanh(Apart, Float32Tanh):
-    pass
+class TanhApart(Apart, Float32Tanh):
+    """tanh of a float32, by Numba."""
 
 
-class NumbaSigmoid(Apart, Float32Sigmoid):
-    pass
+class SigmoidApart(Apart, Float32Sigmoid):
+    """1 / (1 + exp(-x)) of a float32, by Numba."""
 
 
-NUMBA={Tanh: Elemwise(NumbaTanh(same_out, name="tanh32")), Sigmoid: Elemwise(NumbaSigmoid(same_out, name="sigmoid32"))}
-FUNCTIONS = {Tanh: Elemwise(Float32Tanh(same_out, name="tanh32")),
-             Sigmoid: Elemwise(Float32Sigmoid(same_out, name="sigmoid32"))}
-"""What is computed for each function."""
-
-USED = {"numba": (Tanh, Sigmoid), "c": (Tanh, Sigmoid)}
-"""Where it is faster."""
+FUNCTIONS = {
+    "c": {Tanh: Elemwise(Float32Tanh(same_out, name="tanh32")),
+          Sigmoid: Elemwise(Float32Sigmoid(same_out, name="sigmoid32"))},
+    "numba": {Tanh: Elemwise(TanhApart(same_out, name="tanh32")),
+              Sigmoid: Elemwise(SigmoidApart(same_out, name="sigmoid32"))},
+}
+"""What is computed for each function, by backend."""
 
 
 def rewriter(target: str) -> GraphRewriter:
     """What puts arithmetic in the place of the functions in a graph that ``target`` compiles."""
-    used = {kind: (NUMBA if target == "numba" else FUNCTIONS)[kind] for kind in USED.get(target, ())}
+    used = FUNCTIONS[target]
     if target == "numba":
         _teach_numba()
 
@@ -111,24 +110,6 @@ def rewriter(target: str) -> GraphRewriter:
         return [op(*node.inputs)] if op is not None and node.outputs[0].type.dtype == "float32" else None
 
     return dfs_rewriter(as_arithmetic)
-
-
-class InRows(Op):
-    """A copy that lies row after row in memory: Numba multiplies by such a matrix faster than by a turned one."""
-
-    __props__ = ()
-
-    def make_node(self, x: TensorVariable) -> Apply:
-        return Apply(self, [x], [x.type()])
-
-    def perform(self, node: Apply, inputs: Sequence[np.ndarray], outputs: Sequence[list]) -> None:
-        outputs[0][0] = inputs[0].copy()
-
-    def pullback(self, inputs: Sequence, outputs: Sequence, output_grads: Sequence) -> list:
-        return list(output_grads)
-
-
-in_rows = InRows()
 
 
 def as_arithmetic(outputs: Sequence[Variable], target: str) -> list[Variable]:
@@ -149,7 +130,7 @@ C_CODE = f"""
 #define RECURSIVE_VECTORIZED
 #include <cstring>
 #include <cmath>
-static inline float recursive_exp(float x) {{
+static inline __attribute__((always_inline)) float recursive_exp(float x) {{
     float n = (x * {LOG2_E!r}f + {ROUNDS!r}f) - {ROUNDS!r}f;
     float r = x - n * {LOG_2[0]!r}f;
     r = r - n * {LOG_2[1]!r}f;
@@ -159,14 +140,14 @@ static inline float recursive_exp(float x) {{
     std::memcpy(&scale, &bits, sizeof scale);
     return p * scale;
 }}
-static inline float recursive_tanh(float x) {{
+static inline __attribute__((always_inline)) float recursive_tanh(float x) {{
     float a = fabsf(x), u = x * x;
     float small = x + x * u * {_horner(TANH, "u")};
     float bound = a > 10.0f ? 10.0f : a;
     float large = copysignf(1.0f - 2.0f / (1.0f + recursive_exp(2.0f * bound)), x);
     return a < {SMALL!r}f ? small : large;
 }}
-static inline float recursive_sigmoid(float x) {{
+static inline __attribute__((always_inline)) float recursive_sigmoid(float x) {{
     float low = -x > {LARGEST!r}f ? {LARGEST!r}f : -x;
     float bound = low < -87.0f ? -87.0f : low;
     return 1.0f / (1.0f + recursive_exp(bound));
@@ -219,14 +200,6 @@ def _teach_numba() -> None:
 
     for kind, function in ((Float32Tanh, tanh), (Float32Sigmoid, sigmoid)):
         _register(basic, kind, function)
-
-    @basic.register_funcify_and_cache_key(InRows)
-    def funcify_in_rows(op, node=None, **kwargs):  # noqa: ANN001, ANN003, ANN202
-        @basic.numba_njit
-        def in_rows(x):  # noqa: ANN001, ANN202
-            return np.ascontiguousarray(x)
-
-        return in_rows, "InRows_1"
 
 
 def _register(basic: object, kind: type, function: Callable) -> None:

@@ -15,7 +15,7 @@ FLOORS = (
     ("errors",),
     ("spec",),
     ("registry", "extras", "utils.np_utils", "utils.series", "utils.test_utils"),
-    ("utils.generic_utils", "vectorized"),
+    ("utils.generic_utils", "vectorized", "contiguous"),
     ("rewrites",),
     ("drawing", "conformance"),
     ("backend", "callbacks", "interrupt", "progress", "rollback", "serialization"),

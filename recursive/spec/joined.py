@@ -61,7 +61,7 @@ def _together(group: list[Member]) -> NodeSpec:
     """The products of a group, as one node with an output for each."""
     shares = tuple(member.share for member in group)
     port = replace(group[0].read, name="input")
-    names = tuple(share.named("product") for share in shares)
+    names = tuple(share.value for share in shares)
     return NodeSpec(shares[0].named("products"), LayerSpec(TOGETHER, {"shares": shares}), (port,), names)
 
 
@@ -74,4 +74,4 @@ def _without(node: NodeSpec, given: Iterable[Share], layers: Mapping[str, Movabl
     ports = {port.name: port for port in node.ports if port.name not in {share.product.port for share in gone}}
     before = ports.pop(BEFORE).refs if BEFORE in ports else ()
     kept = replace(remainder, shares=tuple(share for share in remainder.shares if share not in gone))
-    return rest_of(kept, [*before, *(Ref(share.named("product")) for share in gone)], ports.values(), node.outputs)
+    return rest_of(kept, [*before, *(Ref(share.value) for share in gone)], ports.values(), node.outputs)

@@ -63,6 +63,11 @@ class Share:
         """The name of a value that comes of it."""
         return f"{self.node}.{word}" if self.product.port == "input" else f"{self.node}.{self.product.port}_{word}"
 
+    @property
+    def value(self) -> str:
+        """The name of what it gives in the loop, where it is made with others."""
+        return f"{self.node}.late" if self.product.port == "input" else f"{self.node}.{self.product.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
