@@ -33,7 +33,8 @@ def test_elements_are_as_numpys_however_their_arrays_lie(turned):
     assert used(function)
     for found, right in zip(function(a, b), (np.exp(A) * B + A, (A - B) ** 2 * np.tanh(B)), strict=True):
         assert np.abs(found - right).max() <= 1e-15 * np.abs(right).max()
-    assert np.abs(function(A[::2], B[1::2][[0, 1, 1]])[0] - (np.exp(A[::2]) * B[1::2][[0, 1, 1]] + A[::2])).max() < 1e-14
+    a, b = A[::2], B[::2]
+    assert np.abs(function(a, b)[0] - (np.exp(a) * b + a)).max() <= 1e-14
 
 
 @needs_compiler
