@@ -1,0 +1,85 @@
+"""How many values a row each history has, where the declaration does not say.
+
+Nothing is told by rules: the nodes are run on zeros, those first whose inputs are known, until every shape is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from recursive.errors import ShapeError
+from recursive.reference.arrays import Array, Given
+from recursive.reference.merges import merge
+from recursive.reference.order import Names
+from recursive.reference.step import named
+from recursive.reference.table import compute
+from recursive.spec.graph import NodeSpec, PortSpec, Ref
+
+Known = dict[str, Array]
+"""Zeros in the shape of every value that is known so far."""
+
+
+def find_dims(names: Names, known: Mapping[str, Array], given: Given) -> dict[str, int]:
+    """Values a row of every history, from zeros in the shape of the inputs and of the histories that are known.
+
+    Args:
+        names: what the names mean.
+        known: of inputs at one step, by name, and of histories, as ``name_tm1``.
+        given: what the nodes are given; no noise is drawn.
+
+    Raises:
+        ShapeError: where a dim cannot be found.
+    """
+    known, given = dict(known), given.replace(train=False, states={})
+    fed = {state.name: state.input for state in names.histories}
+    while missing := [name for name in fed if str(Ref(name, -1)) not in known]:
+        count = len(known)
+        for node in names.ordered:
+            known |= _shown(node, names, known, given.inside(node.name))
+        known |= {str(Ref(name, -1)): known[fed[name]] for name in missing if fed[name] in known}
+        if len(known) == count:
+            raise ShapeError.about("state", missing[0], takes="a dim", because="it starts from zeros",
+                                   got="none, and nothing that tells it", do="Say its dim in the declaration.")
+    return {name: known[str(Ref(name, -1))].shape[-1] for name in fed}
+
+
+def _shown(node: NodeSpec, names: Names, known: Known, given: Given) -> Known:
+    """The values of ``node``, computed from zeros; none where too little is known."""
+    ports = {port.name: _port(port, names, known, given) for port in node.ports}
+    dim = node.layer.config.get("output_dim")
+    spec = node.layer.config.get("spec")
+    if spec is not None:
+        ports = {name: value for name, value in ports.items() if value is not None}
+        if len({item["name"] for item in spec["inputs"]} - set(ports)) and len(node.ports) > 1:
+            return {}
+    told = next((value for value in ports.values() if value is not None), None)
+    if told is not None and len(node.ports) > 1 and spec is None:
+        rows = np.zeros((len(told), dim), given.dtype) if dim else told
+        ports = {name: rows if value is None else value for name, value in ports.items()}
+    if any(value is None for value in ports.values()) or not ports:
+        return {name: np.zeros((_rows(known), dim), given.dtype) for name in node.values} if dim else {}
+    x = ports if len(node.ports) > 1 else next(iter(ports.values()))
+    with np.errstate(all="ignore"):
+        return named(node, compute(node.layer.class_name, node.layer.config, x, given))
+
+
+def _port(port: PortSpec, names: Names, known: Known, given: Given) -> Array | None:
+    """What a port reads, of zeros; where one of several that are merged element by element is known, it tells."""
+    refs = [names.meaning(ref) for ref in port.refs]
+    found = [known.get(_key(ref, names)) for ref in refs]
+    there = [value for value in found if value is not None]
+    if not there or (port.merge_mode in ("concat", "mul") and len(there) < len(found)):
+        return None
+    return merge(there, port.merge_mode, given.dtype)[0]
+
+
+def _key(ref: Ref, names: Names) -> str:
+    """Under which name zeros are kept: those of an input have one shape at all times."""
+    is_past = ref.tap and ref.name in {state.name for state in names.histories}
+    return str(Ref(ref.name, -1)) if is_past else ref.name
+
+
+def _rows(known: Known) -> int:
+    return len(next(iter(known.values()))) if known else 1
