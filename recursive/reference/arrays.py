@@ -15,6 +15,9 @@ Values = Array | dict[str, Array]
 """One array, or several by name."""
 
 
+FLOAT = np.dtype("float64")
+
+
 class Pulled(NamedTuple):
     """What the gradient of a layer's output becomes: that of its input, its parameters, and the states it began with.
 
@@ -47,7 +50,7 @@ class Computed:
 
 @dataclass(frozen=True)
 class Whole:
-    """What a container makes: its outputs by name with the way back, every value of every node, and masks of outputs."""
+    """What a container makes: its outputs by name and the way back, every value of every node, masks of outputs."""
 
     computed: Computed
     values: Mapping[str, Array]
@@ -80,7 +83,7 @@ class Given:
     states: Mapping[str, Array] = field(default_factory=dict)
     mask: Array | None = None
     train: bool = False
-    dtype: np.dtype = np.dtype("float64")
+    dtype: np.dtype = FLOAT
 
     def inside(self, part: str) -> Given:
         """What the part called ``part`` is given, without a mask."""

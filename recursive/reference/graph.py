@@ -16,13 +16,17 @@ from recursive.spec.graph import GraphSpec, NodeSpec, OutputSpec, Ref
 def run_once(spec: GraphSpec, inputs: Mapping[str, Array], given: Given) -> Whole:
     """Every output by name. Nodes hand masks on: what several masked values make is data where all of them are."""
     names, values, masks, ran = Names(spec), dict(inputs), _masks(spec, given.mask), []
+
+    def reader(ref: Ref) -> Array:
+        return values[ref.name]
+
     for node in names.ordered:
         own = given.inside(node.name).replace(mask=_joined(node, masks))
-        ran.append(Ran(node, lambda ref: values[ref.name], own))
-        values |= ran[-1].values
+        ran.append(Ran(node, reader, own))
+        values.update(ran[-1].values)
         if ran[-1].found.mask is not None:
             masks |= dict.fromkeys(node.values, ran[-1].found.mask)
-    shown = {output.name: read(output.refs, output.merge_mode, lambda ref: values[ref.name], given.dtype)
+    shown = {output.name: read(output.refs, output.merge_mode, reader, given.dtype)
              for output in names.outputs}
 
     def back(d: Mapping[str, Array]) -> Pulled:

@@ -71,7 +71,8 @@ def run(spec: GraphSpec, params: Arrays, inputs: Arrays, *, mask: Array | None =
         RecursiveError: a child of it, for arrays that are missing or do not fit, and layers that have no formula here.
 
     >>> from recursive.spec.graph import InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec, Ref
-    >>> node = NodeSpec("y", LayerSpec("Dense"), (PortSpec("input", (Ref("x"), Ref("y", -1))),))
+    >>> dense = LayerSpec("Dense", {"output_dim": 1})
+    >>> node = NodeSpec("y", dense, (PortSpec("input", (Ref("x"), Ref("y", -1))),))
     >>> spec = GraphSpec(free=True, inputs=(InputSpec("x"),), nodes=(node,), outputs=(OutputSpec("y", (Ref("y"),)),))
     >>> params = {"y.W": np.ones((2, 1)), "y.b": np.zeros(1)}
     >>> run(spec.replace(return_sequences=True), params, {"x": np.ones((1, 3, 1))}).outputs["y"].ravel().tolist()
@@ -94,7 +95,8 @@ def gradients(spec: GraphSpec, params: Arrays, inputs: Arrays, cotangents: Array
         RecursiveError: a child of it, as :func:`run` does, and for cotangents of no output, or of another shape.
 
     >>> from recursive.spec.graph import InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec, Ref
-    >>> node = NodeSpec("y", LayerSpec("Dense"), (PortSpec("input", (Ref("x"), Ref("y", -1))),))
+    >>> dense = LayerSpec("Dense", {"output_dim": 1})
+    >>> node = NodeSpec("y", dense, (PortSpec("input", (Ref("x"), Ref("y", -1))),))
     >>> spec = GraphSpec(free=True, inputs=(InputSpec("x"),), nodes=(node,), outputs=(OutputSpec("y", (Ref("y"),)),))
     >>> params = {"y.W": np.ones((2, 1)), "y.b": np.zeros(1)}
     >>> found = gradients(spec, params, {"x": np.ones((1, 3, 1))}, {"y": np.ones((1, 1))})
@@ -109,11 +111,12 @@ def pulled_back(found: Whole, cotangents: Arrays, params: Arrays, inputs: Arrays
                 shared: Mapping[str, str]) -> Gradients:
     """The gradients of what has been run."""
     outputs = found.computed.value
+    listed = ", ".join(f"{name} {value.shape}" for name, value in outputs.items())
     for name, d in cotangents.items():
         if name not in outputs or np.shape(d) != outputs[name].shape:
             raise DataError.about("cotangent", name, takes="the name and shape of an output",
                                   because="it is its gradient", got=f"an array of {np.shape(d)}",
-                                  do=f"There are: {', '.join(f'{key} {value.shape}' for key, value in outputs.items())}.")
+                                  do=f"There are: {listed}.")
     pulled = found.computed.back({name: np.asarray(d) for name, d in cotangents.items()})
     of_params: dict[str, Array] = {}
     for name, d in pulled.params.items():
@@ -131,8 +134,8 @@ def _run(spec: GraphSpec, params: Arrays, inputs: Arrays, mask: Array | None, st
                   for name, value in own.items() if name.startswith(first + ".")}
     _check_names("input", inputs, [item.name for item in spec.inputs])
     _check_states(spec, states or {})
-    given = Given(Params(own | everywhere), draws or {}, states or {}, None if mask is None else np.asarray(mask), train,
-                  dtype)
+    mask = None if mask is None else np.asarray(mask)
+    given = Given(Params(own | everywhere), draws or {}, states or {}, mask, train, dtype)
     return run_container(spec, {item.name: _cast(item, inputs[item.name], dtype) for item in spec.inputs}, given)
 
 

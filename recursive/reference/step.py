@@ -16,7 +16,8 @@ Giver = Callable[[Ref, Array], None]
 """Where the gradient of what was read goes."""
 
 
-def read(refs: Sequence[Ref], mode: str, reader: Reader, dtype: np.dtype) -> tuple[Array, Callable[[Array, Giver], None]]:
+def read(refs: Sequence[Ref], mode: str, reader: Reader,
+         dtype: np.dtype) -> tuple[Array, Callable[[Array, Giver], None]]:
     """What ``refs`` mean, merged by ``mode``; the way back gives each its share."""
     value, merge_back = merge([reader(ref) for ref in refs], mode, dtype)
 

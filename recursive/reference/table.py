@@ -42,7 +42,7 @@ def compute(class_name: str, config: Mapping[str, object], x: Values, given: Giv
     """
     if class_name not in LAYERS:
         raise UnknownNameError.about("layer", class_name, takes="the name of a layer with a formula",
-                                     because="the reference runs no code from outside: no Lambda, no layer of one's own",
+                                     because="the reference runs no code but its own: no Lambda, no layer of yours",
                                      got=repr(class_name), do=nearest(class_name, LAYERS))
     rule = LAYERS[class_name]
     if rule.mask == "refuse" and given.mask is not None:
