@@ -76,6 +76,7 @@ class Given:
         mask: which steps of the input are data, ``(batch, time)``; None where all are.
         train: turns noise on.
         dtype: the type of floats.
+        in_loop: whether the layer is a node of a loop, to which a stateful container hands its states.
     """
 
     params: Params
@@ -84,11 +85,12 @@ class Given:
     mask: Array | None = None
     train: bool = False
     dtype: np.dtype = FLOAT
+    in_loop: bool = False
 
     def inside(self, part: str) -> Given:
         """What the part called ``part`` is given, without a mask."""
         return replace(self, params=Params(inside(self.params, part)), draws=inside(self.draws, part),
-                       states=inside(self.states, part), mask=None)
+                       states=inside(self.states, part), mask=None, in_loop=False)
 
     def replace(self, **changes: object) -> Given:
         """A copy with some fields changed."""

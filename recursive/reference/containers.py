@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from recursive.reference.graph import run_once
 from recursive.reference.loop import run_over_time
 from recursive.reference.order import Names, carries
 from recursive.reference.table import layer
-from recursive.spec.graph import GraphSpec, StateSpec
+from recursive.spec.graph import GraphSpec
 
 
 def run_container(spec: GraphSpec, inputs: Mapping[str, Array], given: Given) -> Whole:
@@ -29,10 +29,10 @@ def container(config: Mapping[str, object], x: Values, given: Given) -> Computed
     spec = GraphSpec.from_dict(config["spec"])
     names = [item.name for item in spec.inputs]
     ports = dict(x) if isinstance(x, Mapping) else {names[0]: x}
-    handed = {state.name: state for state in Names(spec).histories if carries(spec, state)} if spec.loop else {}
-    if set(ports) <= set(names):
-        return _as_layer(run_container(spec, ports, given), handed, spec, isinstance(x, Mapping))
-    lags = {name: Names(spec).lag(name) for name in handed}
+    lags = {state.name: Names(spec).lag(state.name) for state in Names(spec).histories
+            if spec.loop and carries(spec, state)}
+    if not (given.in_loop and lags):
+        return _as_layer(run_container(spec, ports, given), spec, lags, isinstance(x, Mapping))
     states = {name: _as_rows(ports[name], lag) for name, lag in lags.items() if name in ports}
     found = run_container(spec.replace(return_final_states=True),
                           {name: ports[name] for name in names}, given.replace(states=states)).computed
@@ -49,7 +49,7 @@ def container(config: Mapping[str, object], x: Values, given: Given) -> Computed
     return Computed({**shown, **{f"{name}_final": last for name, last in lasts.items()}}, back)
 
 
-def _as_layer(whole: Whole, handed: Mapping[str, StateSpec], spec: GraphSpec, by_name: bool) -> Computed:
+def _as_layer(whole: Whole, spec: GraphSpec, carried: Collection[str], by_name: bool) -> Computed:
     """One output by itself; the states that go on."""
     found = whole.computed
     several = len(found.value) > 1
@@ -58,7 +58,7 @@ def _as_layer(whole: Whole, handed: Mapping[str, StateSpec], spec: GraphSpec, by
         pulled = found.back(d if several else dict.fromkeys(found.value, d))
         return pulled if by_name else Pulled(next(iter(pulled.x.values())), pulled.params, pulled.states)
 
-    finals = {name: value for name, value in found.finals.items() if not spec.loop or name in handed}
+    finals = {name: value for name, value in found.finals.items() if not spec.loop or name in carried}
     return Computed(one_or_all(dict(found.value)), back, found.mask, finals, found.updates)
 
 

@@ -51,8 +51,9 @@ def maxout(config: Config, x: Array, given: Given) -> Computed:
 
     def back(d: Array) -> Pulled:
         share = d[..., None, :] * (maps == y[..., None, :])
+        rows = x.reshape(-1, x.shape[-1]), share.reshape(-1, *b.shape)
         return Pulled(np.einsum("...ko,kio->...i", share, W),
-                      {"W": np.einsum("...i,...ko->kio", x, share), "b": like(share, b)})
+                      {"W": np.einsum("ni,nko->kio", *rows), "b": like(share, b)})
 
     return Computed(y, back)
 

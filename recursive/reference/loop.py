@@ -238,7 +238,7 @@ class Loop:
                 for t in range(self.length)]
 
     def _given(self, node: NodeSpec, t: int) -> Given:
-        return self.given.inside(node.name).replace(draws=self.draws[node.name][t], states={})
+        return self.given.inside(node.name).replace(draws=self.draws[node.name][t], states={}, in_loop=True)
 
 
 def run_over_time(spec: GraphSpec, inputs: Mapping[str, Array], given: Given) -> Whole:

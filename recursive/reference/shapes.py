@@ -37,7 +37,7 @@ def find_dims(names: Names, known: Mapping[str, Array], given: Given) -> dict[st
     while missing := [name for name in fed if str(Ref(name, -1)) not in known]:
         count = len(known)
         for node in names.ordered:
-            known |= _shown(node, names, known, given.inside(node.name))
+            known |= _shown(node, names, known, given.inside(node.name).replace(in_loop=True))
         known |= {str(Ref(name, -1)): known[fed[name]] for name in missing if fed[name] in known}
         if len(known) == count:
             raise ShapeError.about("state", missing[0], takes="a dim", because="it starts from zeros",
