@@ -78,7 +78,7 @@ def run(spec: GraphSpec, params: Arrays, inputs: Arrays, *, mask: Array | None =
     >>> run(spec.replace(return_sequences=True), params, {"x": np.ones((1, 3, 1))}).outputs["y"].ravel().tolist()
     [1.0, 2.0, 3.0]
     """
-    found = _run(spec, params, inputs, mask, states, draws, train, shared)
+    found = run_whole(spec, params, inputs, mask, states, draws, train, shared)
     return Result(found.computed.value, found.computed.finals, found.values, found.computed.updates, found.masks)
 
 
@@ -103,7 +103,7 @@ def gradients(spec: GraphSpec, params: Arrays, inputs: Arrays, cotangents: Array
     >>> found.params["y.W"].ravel().tolist(), found.inputs["x"].ravel().tolist()
     ([3.0, 3.0], [1.0, 1.0, 1.0])
     """
-    found = _run(spec, params, inputs, mask, states, draws, train, shared)
+    found = run_whole(spec, params, inputs, mask, states, draws, train, shared)
     return pulled_back(found, cotangents, params, inputs, states or {}, shared or {})
 
 
@@ -126,8 +126,9 @@ def pulled_back(found: Whole, cotangents: Arrays, params: Arrays, inputs: Arrays
                      _complete(pulled.states, states))
 
 
-def _run(spec: GraphSpec, params: Arrays, inputs: Arrays, mask: Array | None, states: Arrays | None,
-         draws: Arrays | None, train: bool, shared: Mapping[str, str] | None) -> Whole:
+def run_whole(spec: GraphSpec, params: Arrays, inputs: Arrays, mask: Array | None, states: Arrays | None,
+              draws: Arrays | None, train: bool, shared: Mapping[str, str] | None) -> Whole:
+    """What :func:`run` runs, with the way back."""
     dtype = _float_type(params, inputs)
     own = {name: np.asarray(value, dtype) for name, value in params.items()}
     everywhere = {second + name.removeprefix(first): value for second, first in (shared or {}).items()
