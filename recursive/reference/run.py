@@ -129,26 +129,25 @@ def pulled_back(found: Whole, cotangents: Arrays, params: Arrays, inputs: Arrays
 def run_whole(spec: GraphSpec, params: Arrays, inputs: Arrays, mask: Array | None, states: Arrays | None,
               draws: Arrays | None, train: bool, shared: Mapping[str, str] | None) -> Whole:
     """What :func:`run` runs, with the way back."""
-    dtype = _float_type(params, inputs)
+    states = states or {}
+    dtype = _float_type(params, inputs, states)
     own = {name: np.asarray(value, dtype) for name, value in params.items()}
     everywhere = {second + name.removeprefix(first): value for second, first in (shared or {}).items()
                   for name, value in own.items() if name.startswith(first + ".")}
     _check_names("input", inputs, [item.name for item in spec.inputs])
-    _check_states(spec, states or {})
+    _check_states(spec, states)
     mask = None if mask is None else np.asarray(mask)
-    given = Given(Params(own | everywhere), draws or {}, states or {}, mask, train, dtype)
+    states = {name: np.asarray(value, dtype) for name, value in states.items()}
+    given = Given(Params(own | everywhere), draws or {}, states, mask, train, dtype)
     return run_container(spec, {item.name: _cast(item, inputs[item.name], dtype) for item in spec.inputs}, given)
 
 
-def _float_type(params: Arrays, inputs: Arrays) -> np.dtype:
-    """The type of floats: that of the parameters, or of the inputs where there are none; complex where any is."""
-    for arrays in (params, inputs):
-        types = [np.asarray(value).dtype for value in arrays.values()]
-        types = [kind for kind in types if np.issubdtype(kind, np.inexact)]
-        if types:
-            given = [np.asarray(value).dtype for value in inputs.values()]
-            return np.result_type(*types, *(kind for kind in given if kind.kind == "c"))
-    return np.dtype("float64")
+def _float_type(params: Arrays, *others: Arrays) -> np.dtype:
+    """The type of floats: that of the parameters, or of the rest where there are none; complex where anything is."""
+    first, *rest = ([kind for value in arrays.values() if np.issubdtype(kind := np.asarray(value).dtype, np.inexact)]
+                    for arrays in (params, *others))
+    rest = [kind for kinds in rest for kind in kinds]
+    return np.result_type(*(first or rest or [np.float64]), *(kind for kind in rest if kind.kind == "c"))
 
 
 def _cast(item: InputSpec, value: Array, dtype: np.dtype) -> Array:

@@ -16,6 +16,7 @@ from tests.reference.networks import (
     cells,
     draws,
     embedded,
+    going_on,
     in_a_graph,
     looking_back,
     masked,
@@ -186,6 +187,20 @@ def test_states_that_go_on_equal_the_reference(build, settings):
         _compare("output", outputs if isinstance(outputs, dict) else {"h": outputs}, found.outputs)
         states = found.finals
         _compare("state", rnn.get_states(), states)
+
+
+@pytest.mark.parametrize("mode", ["zero", "carry"])
+def test_states_of_layers_in_a_graph_equal_the_reference(mode):
+    graph = going_on(mask_mode=mode)
+    spec, weights, inputs = prepared(graph, x_with_gaps)
+    graph.compile(backend="python")
+    states = {}
+    for _ in range(3):
+        found = run(spec, weights, inputs, states=states)
+        _compare("output", graph.predict(inputs), found.outputs)
+        states = found.finals
+        assert set(graph.get_states()) == set(states)
+        _compare("state", graph.get_states(), states)
 
 
 OPTIMIZERS = ({"name": "SGD", "lr": 0.1}, {"name": "SGD", "lr": 0.1, "momentum": 0.9, "decay": 0.01, "nesterov": True},
