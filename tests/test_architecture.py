@@ -17,7 +17,7 @@ FLOORS = (
     ("registry", "extras", "utils.np_utils", "utils.series", "utils.test_utils"),
     ("utils.generic_utils", "vectorized", "contiguous"),
     ("rewrites",),
-    ("drawing", "conformance"),
+    ("drawing", "conformance", "reference"),
     ("backend", "callbacks", "interrupt", "progress", "rollback", "serialization"),
     ("activations", "initializations", "regularizers", "constraints", "merges", "objectives", "data",
      "layers.states", "layers.products", "loop.anatomy", "loop.adjoint", "loop.backward", "loop.reversible"),
@@ -42,7 +42,7 @@ FLOORS = (
 """From the ground up: a module may import from its own floor and from those below."""
 
 PURE = ("recursive", "recursive.errors", "recursive.spec.explain", "recursive.spec.checks", "recursive.drawing",
-        "recursive.conformance.case", "recursive.cli")
+        "recursive.conformance.case", "recursive.reference", "recursive.cli")
 
 
 def modules():

@@ -1,0 +1,430 @@
+"""Layers, and networks of every sort, that the reference is tried on: names, containers, and arrays for the inputs."""
+
+import numpy as np
+
+from recursive import (
+    GRU,
+    JZS1,
+    JZS2,
+    JZS3,
+    LSTM,
+    Activation,
+    ActivityRegularization,
+    AutoEncoder,
+    BatchNormalization,
+    Bidirectional,
+    Blend,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    Gate,
+    GaussianDropout,
+    GaussianNoise,
+    Graph,
+    Identity,
+    LeakyReLU,
+    Masking,
+    MaxoutDense,
+    Merge,
+    ParametricSoftplus,
+    Permute,
+    PReLU,
+    Recurrent,
+    RecurrentDense,
+    RecurrentGRU,
+    RecurrentLSTM,
+    Recursive,
+    RepeatVector,
+    Reshape,
+    Sequential,
+    SimpleDeepRNN,
+    SimpleRNN,
+    Switch,
+    ThresholdedLinear,
+    ThresholdedReLU,
+    TimeDistributedDense,
+    Zoneout,
+    merge_max,
+    merge_mul,
+)
+
+BATCH, TIME, IN, HIDDEN = 3, 5, 4, 6
+SEQUENCE, ROWS = (BATCH, TIME, IN), (BATCH, IN)
+GAP = 0.5
+"""What Masking takes for no data."""
+
+LAYERS = {
+    "Dense": (lambda: Dense(IN, HIDDEN, activation="tanh"), ROWS),
+    "Dense without bias": (lambda: Dense(IN, HIDDEN, bias=False), ROWS),
+    "Dense over time": (lambda: Dense(IN, HIDDEN, activation="softmax"), SEQUENCE),
+    "TimeDistributedDense": (lambda: TimeDistributedDense(IN, HIDDEN, activation="softplus"), SEQUENCE),
+    "MaxoutDense": (lambda: MaxoutDense(IN, HIDDEN, nb_feature=3), ROWS),
+    "MaxoutDense over time": (lambda: MaxoutDense(IN, HIDDEN, nb_feature=3), SEQUENCE),
+    "Identity": (Identity, ROWS),
+    "ActivityRegularization": (lambda: ActivityRegularization(l1=0.1), ROWS),
+    **{f"Activation {name}": (lambda name=name: Activation(name), SEQUENCE)
+       for name in ("linear", "tanh", "sigmoid", "hard_sigmoid", "relu", "softplus", "softmax")},
+    "LeakyReLU": (lambda: LeakyReLU(0.2), ROWS),
+    "PReLU": (lambda: PReLU((TIME, IN)), SEQUENCE),
+    "ParametricSoftplus": (lambda: ParametricSoftplus(IN), ROWS),
+    "ThresholdedLinear": (lambda: ThresholdedLinear(0.7), ROWS),
+    "ThresholdedReLU": (lambda: ThresholdedReLU(0.3), ROWS),
+    "Masking": (lambda: Masking(GAP), SEQUENCE),
+    "BatchNormalization": (lambda: BatchNormalization(IN), ROWS),
+    "BatchNormalization of rows": (lambda: BatchNormalization((TIME, IN), mode=1), SEQUENCE),
+    "Reshape": (lambda: Reshape(2, 2), ROWS),
+    "Flatten": (Flatten, SEQUENCE),
+    "Permute": (lambda: Permute((2, 1)), SEQUENCE),
+    "RepeatVector": (lambda: RepeatVector(7), ROWS),
+    "SimpleRNN": (lambda: SimpleRNN(IN, HIDDEN), SEQUENCE),
+    "SimpleRNN backwards": (lambda: SimpleRNN(IN, HIDDEN, activation="tanh", go_backwards=True,
+                                              return_sequences=True), SEQUENCE),
+    "SimpleDeepRNN": (lambda: SimpleDeepRNN(IN, HIDDEN, depth=3, return_sequences=True), SEQUENCE),
+    "GRU": (lambda: GRU(IN, HIDDEN, activation="tanh", return_sequences=True), SEQUENCE),
+    "LSTM": (lambda: LSTM(IN, HIDDEN), SEQUENCE),
+    **{kind.__name__: (lambda kind=kind: kind(IN, HIDDEN, return_sequences=True), SEQUENCE)
+       for kind in (JZS1, JZS2, JZS3)},
+    "JZS1 of equal dims": (lambda: JZS1(IN, IN), SEQUENCE),
+    "JZS2 with a seed": (lambda: JZS2(IN, HIDDEN, seed=5), SEQUENCE),
+    "Sequential": (lambda: Sequential([Dense(IN, HIDDEN, activation="tanh"), Dense(2)]), ROWS),
+    "AutoEncoder": (lambda: AutoEncoder(Dense(IN, 2, activation="sigmoid"), Dense(2, IN)), ROWS),
+    "AutoEncoder of its code": (lambda: AutoEncoder(Dense(IN, 2), Dense(2, IN), output_reconstruction=False), ROWS),
+    **{f"Bidirectional {mode}": (lambda mode=mode: Bidirectional(
+        LSTM(IN, HIDDEN, return_sequences=True), merge_mode=mode), SEQUENCE)
+       for mode in ("concat", "sum", "mul", "ave", "max", None)},
+    "Bidirectional of last steps": (lambda: Bidirectional(GRU(IN, HIDDEN)), SEQUENCE),
+    "Bidirectional of a container": (lambda: Bidirectional(plain(return_sequences=True)), SEQUENCE),
+}
+"""Every layer of one input, and the shape of that."""
+
+
+def normal(rng, *shape):
+    return rng.normal(size=shape)
+
+
+def x_only(rng):
+    return {"x": normal(rng, *SEQUENCE)}
+
+
+def on_one_input(layer, shape):
+    """The layer as the one node of a Graph."""
+    graph = Graph()
+    graph.add_input("x", ndim=len(shape), dim=shape[-1])
+    graph.add_node(layer, "y", input="x")
+    if len(layer.output_names) == 1:
+        graph.add_output("y", input="y")
+    for name in layer.output_names if len(layer.output_names) > 1 else ():
+        graph.add_output(name, input=f"y.{name}")
+    return graph
+
+
+def plain(**settings):
+    rnn = Recursive(**settings)
+    rnn.add_input("x", dim=IN)
+    rnn.add_node(Dense(HIDDEN, activation="tanh"), "h", input=["x", "h_tm1"], create_output=True)
+    return rnn
+
+
+def embedded():
+    graph = Graph()
+    graph.add_input("words", ndim=2, dtype="int")
+    graph.add_node(Embedding(9, IN, mask_zero=True), "vectors", input="words")
+    graph.add_node(LSTM(IN, HIDDEN, return_sequences=True), "lstm", input="vectors")
+    graph.add_node(GRU(HIDDEN, 2, mask_mode="carry"), "gru", input="lstm", create_output=True)
+    return graph
+
+
+def words(rng):
+    return {"words": rng.randint(0, 4, size=(BATCH, TIME)).astype("int32")}
+
+
+def merged():
+    graph = Graph()
+    graph.add_input("a", dim=IN)
+    graph.add_input("b", dim=HIDDEN)
+    for mode in ("sum", "mul", "ave", "max", "dot", "concat"):
+        graph.add_node(Merge([Dense(IN, 2), Dense(HIDDEN, 2)], mode=mode), mode + "ed",
+                       input={"input_0": "a", "input_1": "b"}, create_output=True)
+    return graph
+
+
+def two_rows(rng):
+    return {"a": normal(rng, BATCH, IN), "b": normal(rng, BATCH, HIDDEN)}
+
+
+def modes():
+    """Every merge mode of nodes and outputs; one value a row multiplies a row."""
+    rnn = Recurrent(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_input("u", dim=IN)
+    rnn.add_node(Dense(1), "one", input=["x", "h_tm1"])
+    rnn.add_node(Identity(), "dotted", input=["x", "u"], merge_mode="dot")
+    rnn.add_node(Identity(), "mean", input=["x", "u", "h_tm1"], merge_mode="ave")
+    rnn.add_node(Activation("tanh"), "largest", input=merge_max(["u", "h_tm1", "mean"]))
+    rnn.add_node(Identity(), "gated", input=merge_mul(["one", "largest", "dotted"]))
+    rnn.add_node(Dense(IN, activation="tanh"), "h", input=["gated", "one", "x"])
+    rnn.add_output("added", input=["h", "x", "h_tm2"], merge_mode="sum")
+    rnn.add_output("product", input=["h", "one"], merge_mode="mul")
+    return rnn
+
+
+def x_and_u(rng):
+    return {**x_only(rng), "u": normal(rng, *SEQUENCE)}
+
+
+def cells():
+    rnn = Recurrent(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_node(RecurrentDense(3, activation="tanh"), "dense", input="x")
+    rnn.add_node(RecurrentGRU(5), "gru", input=["x", "dense"])
+    rnn.add_node(RecurrentLSTM(HIDDEN), "lstm", input="gru", create_output=True)
+    rnn.add_node(Gate(HIDDEN), "gate", input={"input": "x", "prev_hid": "blend_tm1"})
+    rnn.add_node(Blend(), "blend", input={"gate": "gate", "old": "blend_tm2", "new": "lstm.cell"}, create_output=True)
+    return rnn
+
+
+def looking_back(**settings):
+    """Taps of every sort, a state that starts from rows, a context, a mask where it is asked for."""
+    def build():
+        rnn = Recursive(return_sequences=True, **settings)
+        rnn.add_input("x", dim=IN)
+        rnn.add_input("c", is_sequence=False, dim=2)
+        rnn.add_state("h", dim=HIDDEN, input="rec", initial=[[0.5] * HIDDEN, [1, 2, 3, 4, 5, 6], [0, 1, 0, 1, 0, 1]])
+        rnn.add_node(Dense(IN, HIDDEN), "now", input="x")
+        rnn.add_node(Dense(IN, HIDDEN), "before", input="x_tm2")
+        rnn.add_node(Dense(HIDDEN, HIDDEN), "far", input="h_tm3")
+        rnn.add_node(Dense(2 + HIDDEN, HIDDEN), "own", input=["c", "own_tm1"])
+        rnn.add_node(Activation("tanh"), "rec", inputs=["now", "before", "far", "own", "h"], merge_mode="sum",
+                     create_output=True)
+        rnn.add_output("past", inputs=["rec_tm2", "own", "x_tm1"])
+        return rnn
+
+    return build
+
+
+def masked(build):
+    def with_mask():
+        rnn = build()
+        rnn.add_mask()
+        return rnn
+
+    return with_mask
+
+
+def x_and_c(rng):
+    return {**x_only(rng), "c": normal(rng, BATCH, 2)}
+
+
+def some_steps(inputs):
+    """The same, and a mask: a row with gaps, a row whose first and last steps are no data, and one with no data."""
+    def given(rng):
+        mask = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]])
+        return {**inputs(rng), "mask": mask}
+
+    return given
+
+
+def starts():
+    """States that start from a number, from a row, from parameters, from a context, from a context for each tap."""
+    rnn = Recursive(return_sequences=True, return_final_states=True)
+    rnn.add_input("x", dim=IN)
+    for name, initial in (("number", 0.5), ("row", [1.0, 2.0]), ("learned", "learned"), ("given", 0.0),
+                          ("taps", 0.0)):
+        rnn.add_state(name, dim=2, input=f"next_{name}", initial=initial)
+    rnn.set_state_from("given", "c")
+    rnn.add_input("rows", ndim=3, is_sequence=False, dim=2)
+    rnn.set_state_from("taps", "rows")
+    for name in ("number", "row", "learned", "given", "taps"):
+        read = [name, "x", *(["learned_tm2"] if name == "learned" else []), *(["taps_tm3"] if name == "taps" else [])]
+        rnn.add_node(Dense(2, activation="tanh"), f"next_{name}", input=read, create_output=True)
+    return rnn
+
+
+def x_c_and_rows(rng):
+    return {**x_only(rng), "c": normal(rng, BATCH, 2), "rows": normal(rng, BATCH, 3, 2)}
+
+
+def nested():
+    """A loop in a loop, a graph, a chain, a graph of several outputs and one of several inputs."""
+    inner = Recurrent()
+    inner.add_input("word", dim=IN)
+    inner.add_input("topic", is_sequence=False, dim=HIDDEN)
+    inner.add_node(RecurrentDense(3, activation="tanh"), "w", input=["word", "topic"], create_output=True)
+    inner.add_node(Dense(2), "v", input="w", create_output=True)
+    half = Graph()
+    half.add_input("a", dim=3)
+    half.add_input("b", dim=2)
+    half.add_node(Dense(5), "half", inputs=["a", "b"], create_output=True)
+    outer = Recursive(return_sequences=True)
+    outer.add_input("text", ndim=4, dim=IN)
+    outer.add_state("h", dim=HIDDEN)
+    outer.add_node(inner, "read", input={"word": "text", "topic": "h"})
+    outer.add_node(half, "halved", input={"a": "read.w", "b": "read.v"})
+    outer.add_node(Sequential([Dense(5, HIDDEN), Activation("sigmoid")]), "chain", input="halved")
+    outer.add_node(LSTM(IN, HIDDEN), "lstm", input="text")
+    outer.add_node(Activation("tanh"), "rec", inputs=["chain", "lstm", "h"], merge_mode="sum", return_state="h",
+                   create_output=True)
+    return outer
+
+
+def text(rng):
+    return {"text": normal(rng, BATCH, TIME, 2, IN)}
+
+
+def carried_inside():
+    """A stateful loop as a node of a loop: its states are states of the outer one."""
+    inner = Recursive(stateful=True)
+    inner.add_input("word", dim=IN)
+    inner.add_node(Dense(3, activation="tanh"), "w", input=["word", "w_tm1", "w_tm2"], create_output=True)
+    outer = Recursive(return_sequences=True)
+    outer.add_input("text", ndim=4, dim=IN)
+    outer.add_node(inner, "read", input="text")
+    outer.add_node(Dense(3, 2), "y", input="read", create_output=True)
+    return outer
+
+
+def choices():
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_input("which", dtype="bool", dim=IN)
+    rnn.add_state("h", dim=IN, input="rec")
+    rnn.add_node(Dense(IN, IN), "other", input="h")
+    rnn.add_node(Switch(), "rec", input={"condition": "which", "then": "x", "otherwise": "other"}, create_output=True)
+    return rnn
+
+
+def x_and_which(rng):
+    return {**x_only(rng), "which": rng.uniform(size=SEQUENCE) < 0.5}
+
+
+def in_a_graph():
+    """A loop, layers of 2015 and a chain in a Graph: a mask goes through, states are those of each."""
+    graph = Graph()
+    graph.add_input("x", ndim=3, dim=IN)
+    graph.add_node(Masking(GAP), "masked", input="x")
+    graph.add_node(plain(return_sequences=True), "rnn", input="masked")
+    graph.add_node(Sequential([TimeDistributedDense(HIDDEN, 3), Activation("relu"), LSTM(3, 2, return_sequences=True)]),
+                   "chain", input="rnn")
+    graph.add_node(SimpleDeepRNN(HIDDEN, 2, depth=2, return_sequences=True), "deep", input="rnn")
+    graph.add_output("both", input=["chain", "deep"])
+    return graph
+
+
+def x_with_gaps(rng):
+    x = normal(rng, *SEQUENCE)
+    x[0, 1] = x[1, 3:] = x[2, 0] = GAP
+    return {"x": x}
+
+
+def going_on(**settings):
+    """Layers of 2015, a chain, both directions and a loop in a Graph, whose states go on from batch to batch."""
+    graph = Graph()
+    graph.add_input("x", ndim=3, dim=IN)
+    graph.add_node(Masking(GAP), "masked", input="x")
+    graph.add_node(LSTM(IN, 3, stateful=True, return_sequences=True, **settings), "lstm", input="masked")
+    rnn = Recurrent(return_sequences=True, stateful=True)
+    rnn.add_input("x", dim=3)
+    rnn.add_state("anew", input="k", initial=2.0, stateful=False)
+    rnn.add_node(RecurrentLSTM(2), "cell", input="x")
+    rnn.add_node(Dense(2), "o", input=["cell", "o_tm2", "x_tm1"], create_output=True)
+    rnn.add_node(Dense(3), "k", input=["anew", "cell"], create_output=True)
+    graph.add_node(rnn, "rnn", input="lstm")
+    deep = SimpleDeepRNN(3, 2, depth=2, stateful=True, return_sequences=True, **settings)
+    graph.add_node(Sequential([TimeDistributedDense(2, 3), deep]), "chain", input="rnn.o")
+    graph.add_node(Bidirectional(GRU(2, 2, stateful=True, **settings)), "both", input="chain", create_output=True)
+    return graph
+
+
+def noisy():
+    rnn = Recurrent(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_node(Dropout(0.5), "drop", input="x")
+    rnn.add_node(Dropout(0.5, per="sequence"), "held", input=["drop", "rec_tm1"])
+    rnn.add_node(Sequential([GaussianNoise(0.3), Dropout(0.2), Dropout(0.3, per="sequence")]), "chain", input="held")
+    rnn.add_node(Dense(IN + HIDDEN, HIDDEN, activation="tanh"), "new", input="chain")
+    rnn.add_node(Zoneout(0.3), "rec", input="new", create_output=True)
+    rnn.add_node(GaussianDropout(0.3), "late", input="rec", create_output=True)
+    return rnn
+
+
+def draws(rng):
+    width = IN + HIDDEN
+    return {"drop.keep": rng.uniform(size=SEQUENCE), "held.keep": rng.uniform(size=(BATCH, width)),
+            "chain.layer_0.noise": normal(rng, BATCH, TIME, width),
+            "chain.layer_1.keep": rng.uniform(size=(BATCH, TIME, width)),
+            "chain.layer_2.keep": rng.uniform(size=(BATCH, width)),
+            "rec.keep": rng.uniform(size=(BATCH, TIME, HIDDEN)), "late.noise": normal(rng, BATCH, TIME, HIDDEN)}
+
+
+def noisy_inside():
+    """Noise in a loop in a loop: its draws have an axis for the steps of each, but for what is held."""
+    inner = Recursive()
+    inner.add_input("word", dim=IN)
+    inner.add_node(Dropout(0.4), "drop", input="word")
+    inner.add_node(Dropout(0.4, per="sequence"), "held", input="drop")
+    inner.add_node(Dense(3, activation="tanh"), "w", input=["held", "w_tm1"], create_output=True)
+    outer = Recursive(return_sequences=True)
+    outer.add_input("text", ndim=4, dim=IN)
+    outer.add_state("h", dim=2, input="y", initial="drawn")
+    outer.add_node(inner, "read", input="text")
+    outer.add_node(Dense(3 + 2, 2, activation="tanh"), "y", input=["read", "h"], create_output=True)
+    return outer
+
+
+def draws_inside(rng):
+    return {"read.drop.keep": rng.uniform(size=(BATCH, TIME, 2, IN)), "read.held.keep": rng.uniform(size=SEQUENCE),
+            "h.initial": normal(rng, BATCH, 2)}
+
+
+def counted():
+    """A loop without sequences."""
+    rnn = Recursive(n_steps=4, return_sequences=True)
+    rnn.add_input("c", is_sequence=False, dim=2)
+    rnn.add_state("h", dim=3, input="next")
+    rnn.add_node(Dense(3, activation="tanh"), "next", input=["c", "h"], create_output=True)
+    return rnn
+
+
+NETWORKS = {
+    "plain": (plain, x_only),
+    "embedded": (embedded, words),
+    "merged": (merged, two_rows),
+    "modes": (modes, x_and_u),
+    "cells": (cells, x_only),
+    "looking back": (looking_back(), x_and_c),
+    "looking back, backwards": (looking_back(go_backwards=True), x_and_c),
+    "looking back, written out": (looking_back(unroll=True, n_steps=TIME), x_and_c),
+    "looking back, final states": (looking_back(return_final_states=True), x_and_c),
+    "masked": (masked(plain), some_steps(x_only)),
+    "masked, looking back": (masked(looking_back(return_final_states=True)), some_steps(x_and_c)),
+    "masked, backwards": (masked(looking_back(go_backwards=True)), some_steps(x_and_c)),
+    "starts": (starts, x_c_and_rows),
+    "nested": (nested, text),
+    "carried inside": (carried_inside, text),
+    "choices": (choices, x_and_which),
+    "in a graph": (in_a_graph, x_with_gaps),
+    "counted": (counted, lambda rng: {"c": normal(rng, BATCH, 2)}),
+}
+"""Networks without noise: how each is built, and arrays for its inputs."""
+
+
+def weights_of(container, seed=7):
+    """Random values for all weights by name: positive where a layer divides by them."""
+    container.complete()
+    rng = np.random.RandomState(seed)
+    found = {name: rng.normal(0, 0.5, weight.get_value().shape) for name, weight in container.named_weights.items()}
+    for name in found:
+        if name.endswith("running_std"):
+            found[name] = 1 + np.abs(found[name])
+    for name, value in found.items():
+        container.named_weights[name].set_value(value)
+    return found
+
+
+def prepared(container, inputs, seed=3):
+    """The declaration, weights and inputs."""
+    given = inputs(np.random.RandomState(seed))
+    container.build({name: (None, *np.shape(value)[1:]) for name, value in given.items()})
+    weights = weights_of(container)
+    return container.spec, weights, given
