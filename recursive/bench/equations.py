@@ -78,7 +78,7 @@ def _feedback_given(p: Params, x: Any) -> tuple:
 
 
 def _feedback(layers: int, ops: Ops, p: Params, given: tuple, past: tuple) -> tuple:
-    """Chung et al., 2015: the gate of layer i to layer j is one value a row, ``sigmoid([below, all of the past] w)``."""
+    """Chung et al., 2015: the gate of layer i to layer j is one value a row, ``sigmoid([below, past] w)``."""
     x, up = given
     below, states = x, []
     for j in range(1, layers + 1):

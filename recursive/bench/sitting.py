@@ -16,11 +16,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import TextIO
 
 from recursive.bench.field import Contender, Sizes
 from recursive.bench.results import Row, Spread
@@ -40,19 +41,19 @@ class Settings:
     cold: bool = True
 
 
-class Failure(RuntimeError):
+class ContenderError(RuntimeError):
     """A contender that could not go on; the text is why."""
 
 
 class Process:
     """The parent's end of a worker."""
 
-    def __init__(self, job: Job, cache: Path | None):
-        self._complaints = tempfile.TemporaryFile(mode="w+")
+    def __init__(self, job: Job, cache: Path | None, complaints: TextIO):
+        self._complaints = complaints
         self._started = time.time()
         self._child = subprocess.Popen(
             [sys.executable, "-m", "recursive.bench.worker", job.to_json()], text=True, env=_environment(job, cache),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints)
 
     def imports(self) -> float:
         """Seconds from its start until everything was imported."""
@@ -62,21 +63,19 @@ class Process:
         """What the worker answers.
 
         Raises:
-            Failure: where it answers with an error, or not at all.
+            ContenderError: where it answers with an error, or not at all.
         """
-        try:
+        with suppress(BrokenPipeError):  # the answer says why
             print(json.dumps({"do": order, **arguments}), file=self._child.stdin, flush=True)
-        except BrokenPipeError:
-            pass  # the answer says why
         return self._answer()
 
     def _answer(self) -> dict:
         line = self._child.stdout.readline()
         if not line:
-            raise Failure(self._last_words())
+            raise ContenderError(self._last_words())
         answer = json.loads(line)
         if "error" in answer:
-            raise Failure(answer["error"])
+            raise ContenderError(answer["error"])
         return answer
 
     def _last_words(self) -> str:
@@ -87,14 +86,14 @@ class Process:
 
     def close(self) -> None:
         """End it."""
-        self._child.stdin.close()
+        with suppress(BrokenPipeError):
+            self._child.stdin.close()
         self._child.stdout.close()
         try:
             self._child.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
-        self._complaints.close()
 
 
 def _environment(job: Job, cache: Path | None) -> dict[str, str]:
@@ -107,11 +106,12 @@ def _environment(job: Job, cache: Path | None) -> dict[str, str]:
 
 @contextmanager
 def _process(job: Job, cache: Path | None) -> Iterator[Process]:
-    process = Process(job, cache)
-    try:
-        yield process
-    finally:
-        process.close()
+    with tempfile.TemporaryFile(mode="w+") as complaints:
+        process = Process(job, cache, complaints)
+        try:
+            yield process
+        finally:
+            process.close()
 
 
 class Sitting:
@@ -153,7 +153,7 @@ class Sitting:
                 row.imports, row.cold = self._first(stack, job, cache)[1:]
             process, row.imports, warm = self._first(stack, job, cache)
             row.warm = warm if cache else None
-        except Failure as failure:
+        except ContenderError as failure:
             row.why = str(failure)
             return None
         return process
@@ -173,7 +173,7 @@ class Sitting:
                     continue
                 try:
                     timed[id(row)].append(process.ask("round", calls=self.settings.calls))
-                except Failure as failure:
+                except ContenderError as failure:
                     row.why = str(failure)
             self.advance(f"round {number + 1} of {self.settings.rounds}")
         for row, process in running:
@@ -186,7 +186,7 @@ class Sitting:
 
 def machine(settings: Settings) -> dict[str, object]:
     """Where a sitting took place, and with which versions."""
-    return {"date": datetime.now(timezone.utc).isoformat(timespec="minutes"), "processor": _processor(),
+    return {"date": datetime.now(UTC).isoformat(timespec="minutes"), "processor": _processor(),
             "system": f"{platform.system()} {platform.release()}", "cores": os.cpu_count(),
             "threads": settings.threads, "rounds": settings.rounds, "calls": settings.calls,
             "python": platform.python_version(), "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else [],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from recursive.bench import aims, scaling
 from recursive.bench.field import NETWORKS
 from recursive.bench.results import Report, Row
 
 HEADINGS = ("", "forward, ms", "train step, ms", "function alone, ms", "first step cold / warm, s", "memory, MB")
-AGAINST = "lax"
+AIM_HEADINGS = ("", "measured", "at most", "met")
 
 
 def lines_of(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -62,27 +63,61 @@ def about(report: Report) -> str:
             f"{versions}.")
 
 
+def growth(rows: Sequence[Row], axis: str) -> list[tuple[str, ...]]:
+    """A line for each contender along ``axis``, ``milliseconds / megabytes`` at each size, headed by the sizes.
+
+    The last column is the power of the size that time grows with at the end: 1 is linear.
+    """
+    several = scaling.by_contender(rows)
+    head = ("", *(f"{row.sizes[axis]:,}" for row in next(iter(several.values()))), "power")
+    return [head, *((label, *map(_point, found), _power(found, axis)) for label, found in several.items())]
+
+
+def _point(row: Row) -> str:
+    return "-" if row.why else f"{_digits(1000 * row.median('train'))} / {row.peak:.0f}"
+
+
+def _power(rows: Sequence[Row], axis: str) -> str:
+    power = scaling.exponent(rows, axis)
+    return "-" if power is None else f"{power:.2f}"
+
+
+def _sections(report: Report) -> list[tuple[str, list[tuple[str, ...]], list[str]]]:
+    """Of each table its title, its lines, and sentences below it."""
+    networks = [(title(report, network), [row for row in report.rows if row.network == network])
+                for network in report.networks]
+    sections = [(heading, [HEADINGS, *lines_of(rows)], missing(rows)) for heading, rows in networks]
+    if aimed := aims.lines_of(report):
+        sections.append(("Aims", [AIM_HEADINGS, *aimed], []))
+    for axis, rows in report.scaling.items():
+        sections.append((f"Train step, ms / memory, MB, by {scaling.TITLES[axis]}", growth(rows, axis),
+                         missing(rows)))
+    return sections
+
+
 def as_text(report: Report) -> str:
     """For a terminal."""
-    return "\n\n".join([about(report), *(f"{title(report, network)}\n{_aligned(report, network)}"
-                                         for network in report.networks)])
+    parts = ["\n".join([heading, *aligned(lines), *below]) for heading, lines, below in _sections(report)]
+    return "\n\n".join([about(report), *parts])
 
 
-def _aligned(report: Report, network: str) -> str:
-    rows = [row for row in report.rows if row.network == network]
-    lines = [HEADINGS, *lines_of(rows)]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(HEADINGS))]
-    aligned = ["  ".join(cell.ljust(width) if place == 0 else cell.rjust(width)
-                         for place, (cell, width) in enumerate(zip(line, widths, strict=True))) for line in lines]
-    return "\n".join([*aligned, *missing(rows)])
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells as columns: the first from the left, the others from the right.
+
+    >>> aligned([("", "ms"), ("LSTM", "12.5")])
+    ['        ms', 'LSTM  12.5']
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join([first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]) for first, *others in lines]
 
 
 def as_markdown(report: Report) -> str:
     """For a page."""
-    parts = [about(report)]
-    for network in report.networks:
-        rows = [row for row in report.rows if row.network == network]
-        table = [HEADINGS, ("---", *["---:"] * (len(HEADINGS) - 1)), *lines_of(rows)]
-        parts += [f"### {title(report, network)}", "\n".join(f"| {' | '.join(line)} |" for line in table),
-                  *missing(rows)]
-    return "\n\n".join(parts) + "\n"
+    parts = ["\n\n".join([f"### {heading}", "\n".join(_piped(lines)), *below])
+             for heading, lines, below in _sections(report)]
+    return "\n\n".join([about(report), *parts]) + "\n"
+
+
+def _piped(lines: Sequence[Sequence[str]]) -> list[str]:
+    head, *rest = (f"| {' | '.join(cells)} |" for cells in lines)
+    return [head, "|".join(["", "---", *["---:"] * (len(lines[0]) - 1), ""]), *rest]

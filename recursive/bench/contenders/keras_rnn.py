@@ -68,7 +68,7 @@ class Runner:
         return float(self.model.train_on_batch(x, y))
 
     def weights(self) -> dict[str, np.ndarray]:
-        values = self.model.get_weights()
+        values = [np.asarray(variable.value) for variable in self.model.weights]
         if self.network == "gru-after":
             W, U, (b, inner) = values
             values = [W, U, b, inner[2 * self.dim:]]

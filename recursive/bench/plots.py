@@ -1,0 +1,137 @@
+"""A report as pictures: a train step of every contender on every network, and how time and memory grow.
+
+Each is drawn twice, dark on white and, in a file whose name ends in ``-dark``, light on dark.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recursive import extras
+from recursive.bench import scaling, table
+from recursive.bench.field import CONTENDERS
+from recursive.bench.results import Report, Row
+from recursive.errors import ConfigError
+from recursive.serialization import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LIGHT = {"paper": "#ffffff", "ink": "#1f2937", "line": "#d5dae1",
+         "recursive": "#b45309", "scan": "#64748b", "peer": "#2563eb"}
+DARK = {"paper": "#16191f", "ink": "#e8ebf0", "line": "#3a414d",
+        "recursive": "#f5b94f", "scan": "#a3aebf", "peer": "#7fb0ff"}
+MARKS = {"jax": "o", "numba": "s", "c": "^", "python": "D"}
+STYLES = {"jax": "-", "numba": "--", "c": ":", "python": "-."}
+SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "recursive", "font.size": 9.0}
+
+
+def check(path: Path) -> None:
+    """Tell at once whether pictures can be drawn to ``path``.
+
+    Raises:
+        ConfigError: for another ending than .png or .svg.
+        MissingPackageError: without matplotlib.
+    """
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise ConfigError.about("file", str(path), takes="a name that ends in .png or .svg",
+                                because="the ending says the format", got=repr(path.suffix),
+                                do="Say --plot bench.svg, for example.")
+    extras.load("matplotlib", "bench", "it draws")
+
+
+def draw(report: Report, path: Path) -> list[Path]:
+    """Write all pictures of ``report``; their files."""
+    check(path)
+    pictures = {"": contenders} if report.rows else {}
+    if report.scaling:
+        pictures["-scaling"] = growth
+    return [_write(picture, report, path.with_stem(path.stem + kind + ending), colours)
+            for kind, picture in pictures.items() for ending, colours in (("", LIGHT), ("-dark", DARK))]
+
+
+def _write(picture: Callable, report: Report, path: Path, colours: dict[str, str]) -> Path:
+    matplotlib = extras.load("matplotlib", "bench", "it draws")
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
+        figure = picture(report, colours)
+        metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
+        write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=150, metadata=metadata))
+    return path
+
+
+def contenders(report: Report, colours: dict[str, str]) -> Figure:
+    """A panel for each network, a line for each contender: a train step from the fastest round to the slowest."""
+    from matplotlib.figure import Figure
+
+    networks = report.networks
+    labels = [contender.label for contender in CONTENDERS
+              if any(row.label == contender.label and not row.why for row in report.rows)]
+    columns = min(2, len(networks))
+    figure = Figure(figsize=(3.2 + 3.2 * columns, 0.5 + math.ceil(len(networks) / columns) * (0.9 + 0.2 * len(labels))),
+                    layout="constrained", facecolor=colours["paper"])
+    panels = figure.subplots(math.ceil(len(networks) / columns), columns, sharex=True, sharey=True, squeeze=False)
+    for panel in panels.flat[len(networks):]:
+        panel.set_visible(False)
+    for panel, network in zip(panels.flat, networks, strict=False):
+        _dots(panel, [row for row in report.rows if row.network == network and not row.why], labels, colours)
+        _dress(panel, table.title(report, network), colours)
+    figure.supxlabel("train step, milliseconds (log scale): median, fastest and slowest round", color=colours["ink"],
+                     fontsize=9)
+    return figure
+
+
+def _dots(panel: Axes, rows: Sequence[Row], labels: list[str], colours: dict[str, str]) -> None:
+    for row in rows:
+        place, spread, colour = labels.index(row.label), row.times["train"], colours[_kind(row)]
+        panel.plot([1000 * spread.fastest, 1000 * spread.slowest], [place, place], color=colour, linewidth=1.5)
+        panel.plot([1000 * spread.median], [place], "o", color=colour, markersize=6)
+    panel.set(xscale="log", yticks=range(len(labels)), yticklabels=labels, ylim=(len(labels) - 0.5, -0.5))
+
+
+def growth(report: Report, colours: dict[str, str]) -> Figure:
+    """Two panels for each size that grows: a train step's time, and its memory."""
+    from matplotlib.figure import Figure
+
+    axes = list(report.scaling)
+    figure = Figure(figsize=(9, 2.6 * len(axes) + 0.8), layout="constrained", facecolor=colours["paper"])
+    panels = figure.subplots(len(axes), 2, squeeze=False)
+    for (time, memory), axis in zip(panels, axes, strict=True):
+        for rows in scaling.by_contender(report.scaling[axis]).values():
+            rows = [row for row in rows if not row.why]
+            if rows:
+                _line(time, rows, axis, [1000 * row.median("train") for row in rows], colours)
+                _line(memory, rows, axis, [row.peak for row in rows], colours)
+        for panel, what in ((time, "train step, ms"), (memory, "memory, MB")):
+            panel.set(xscale="log", yscale="log", xlabel=scaling.TITLES[axis])
+            panel.xaxis.label.set_color(colours["ink"])
+            _dress(panel, what, colours)
+    handles = {handle.get_label(): handle for panel in panels[:, 0] for handle in panel.get_lines()}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3, frameon=False,
+                  labelcolor=colours["ink"])
+    return figure
+
+
+def _line(panel: Axes, rows: Sequence[Row], axis: str, values: list[float], colours: dict[str, str]) -> None:
+    backend = rows[0].contender.rpartition("-")[2]
+    panel.plot([row.sizes[axis] for row in rows], values, color=colours[_kind(rows[0])], label=rows[0].label,
+               marker=MARKS.get(backend, "v" if rows[0].contender == "lax" else "x"),
+               linestyle=STYLES.get(backend, "-"), linewidth=1.5, markersize=4)
+
+
+def _kind(row: Row) -> str:
+    return next((kind for kind in ("recursive", "scan") if row.contender.startswith(kind)), "peer")
+
+
+def _dress(panel: Axes, title: str, colours: dict[str, str]) -> None:
+    panel.set_facecolor(colours["paper"])
+    panel.set_title(title, color=colours["ink"], loc="left", fontsize=10)
+    panel.tick_params(colors=colours["ink"], which="both")
+    panel.grid(color=colours["line"], linewidth=0.6)
+    for spine in panel.spines.values():
+        spine.set_visible(False)
