@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from recursive import extras
 from recursive.bench import scaling, table
-from recursive.bench.field import CONTENDERS
 from recursive.bench.results import Report, Row
 from recursive.errors import ConfigError
 from recursive.serialization import write_atomically
@@ -70,8 +69,7 @@ def contenders(report: Report, colours: dict[str, str]) -> Figure:
     from matplotlib.figure import Figure
 
     networks = report.networks
-    labels = [contender.label for contender in CONTENDERS
-              if any(row.label == contender.label and not row.why for row in report.rows)]
+    labels = list(dict.fromkeys(row.label for row in report.rows if not row.why))
     columns = min(2, len(networks))
     figure = Figure(figsize=(3.2 + 3.2 * columns, 0.5 + math.ceil(len(networks) / columns) * (0.9 + 0.2 * len(labels))),
                     layout="constrained", facecolor=colours["paper"])

@@ -34,8 +34,8 @@ def draw(count: int, seed: int = SEED) -> list[RandomNode]:
     >>> for node in draw(4, seed=1):
     ...     print(node.name, node.kind, *node.reads)
     n1 tanh x n3_tm1
-    n2 sum n3_tm1 n1
-    n3 sigmoid n2 n4_tm1
+    n2 mul n3_tm1 n1
+    n3 sigmoid n2 n2_tm1
     n4 tanh n3 n4_tm1
     """
     rng = random.Random(seed)

@@ -48,6 +48,7 @@ class Row:
             disk and with full ones; None where it was not measured.
         times: by what is timed.
         base, peak: megabytes of the process once everything was imported, and at most while it ran.
+        pools: threads that each library of BLAS or OpenMP used, where threadpoolctl is installed.
     """
 
     network: str
@@ -61,6 +62,7 @@ class Row:
     base: float | None = None
     peak: float | None = None
     sizes: dict[str, int] = field(default_factory=dict)
+    pools: dict[str, int] = field(default_factory=dict)
 
     def median(self, kind: str) -> float | None:
         """Seconds, None where it was not measured."""

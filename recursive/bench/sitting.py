@@ -181,7 +181,7 @@ class Sitting:
                 rounds = timed[id(row)]
                 row.times = {kind: Spread.over([found[kind] for found in rounds]) for kind in rounds[0]}
                 found = process.ask("memory")
-                row.base, row.peak = found["base"], found["peak"]
+                row.base, row.peak, row.pools = found["base"], found["peak"], found["pools"]
 
 
 def machine(settings: Settings) -> dict[str, object]:

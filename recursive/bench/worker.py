@@ -8,12 +8,14 @@ by itself once everything is imported.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TextIO
 
 import numpy as np
@@ -92,8 +94,17 @@ class Worker:
         return {kind: _seconds(call, calls) for kind, call in timed.items()}
 
     def memory(self) -> Answer:
-        """Megabytes: once all is imported, and the most since the first call was done."""
-        return {"base": self.base, "peak": memory.peak()}
+        """Megabytes: once all is imported, and the most since the first call was done. And threads."""
+        return {"base": self.base, "peak": memory.peak(), "pools": pools()}
+
+
+def pools() -> dict[str, int]:
+    """How many threads each library of BLAS or OpenMP in this process uses; empty without threadpoolctl."""
+    if importlib.util.find_spec("threadpoolctl") is None:
+        return {}
+    from threadpoolctl import threadpool_info
+
+    return {Path(pool["filepath"]).name: pool["num_threads"] for pool in threadpool_info()}
 
 
 def _seconds(call: Callable, calls: int) -> list[float]:

@@ -1,5 +1,6 @@
 """Every peer computes what the container computes: the same output, loss, and new weights after one train step."""
 
+import functools
 import importlib
 
 import numpy as np
@@ -44,8 +45,8 @@ def numbers_of(make, network, dtype):
 def test_a_peer_computes_what_the_container_computes(network, module):
     make = peer_class(module)
     dtype, limit = ("float32", 5e-5) if module == "keras_rnn" else ("float64", 1e-12)  # Keras is made for float32
+    output, loss, gradients = of_container(network, dtype)
     with pytensor.config.change_flags(floatX=dtype), doubles_in_jax(dtype == "float64"):
-        output, loss, gradients = numbers_of(container.Runner, network, dtype)
         found, found_loss, found_gradients = numbers_of(make, network, dtype)
     assert found.shape == (3, 6)
     assert np.abs(found - output).max() <= limit
@@ -54,6 +55,12 @@ def test_a_peer_computes_what_the_container_computes(network, module):
     for name, gradient in gradients.items():
         assert np.abs(gradient).max() > 1e-4
         assert np.abs(found_gradients[name] - gradient).max() <= limit, name
+
+
+@functools.cache
+def of_container(network, dtype):
+    with pytensor.config.change_flags(floatX=dtype):
+        return numbers_of(container.Runner, network, dtype)
 
 
 def doubles_in_jax(wanted):

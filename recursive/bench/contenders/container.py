@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from recursive.bench import networks
+from recursive.bench.contenders import Contender
 from recursive.bench.field import RATE, Sizes
 from recursive.optimizers import SGD
 
 
-class Runner:
-    """See the package."""
+class Runner(Contender):
+    """The network, as said above."""
 
     def __init__(self, network: str, sizes: Sizes, weights: Mapping[str, np.ndarray], backend: str):
         self.model = networks.build(network, sizes)

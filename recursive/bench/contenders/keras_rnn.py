@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from recursive.bench import equations
+from recursive.bench.contenders import Contender
 from recursive.bench.field import CELLS, RATE, Sizes
 from recursive.errors import BackendError
 
@@ -35,12 +36,13 @@ class Cell(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: object, states: list) -> tuple:
+        """The output, and the new states."""
         new = self.equations.step(OPS, self.values, self.equations.given(self.values, inputs), tuple(states))
         return new[self.equations.output], list(new)
 
 
-class Runner:
-    """See the package."""
+class Runner(Contender):
+    """The network, as said above."""
 
     def __init__(self, network: str, sizes: Sizes, weights: Mapping[str, np.ndarray], backend: None = None):
         if keras.backend.backend() != "jax":

@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from recursive.bench import equations
+from recursive.bench.contenders import Contender
 from recursive.bench.field import RATE, Sizes
 
 OPS = equations.Ops(jnp.tanh, jax.nn.sigmoid, lambda values: jnp.concatenate(values, axis=-1))
 
 
-class Runner:
-    """See the package."""
+class Runner(Contender):
+    """The network, as said above."""
 
     def __init__(self, network: str, sizes: Sizes, weights: Mapping[str, np.ndarray], backend: None = None):
         self.network, self.dim = network, sizes.dim

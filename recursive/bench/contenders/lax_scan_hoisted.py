@@ -10,7 +10,7 @@ from recursive.bench.contenders.lax_scan import OPS
 
 
 class Runner(lax_scan.Runner):
-    """See the package."""
+    """The network, as said above."""
 
     def last(self, params: dict, x: jax.Array) -> jax.Array:
         start = (jnp.zeros((x.shape[0], self.dim), x.dtype),) * self.equations.states

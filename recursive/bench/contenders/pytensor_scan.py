@@ -14,13 +14,14 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Argument, Program, shared
 from recursive.bench import equations
+from recursive.bench.contenders import Contender
 from recursive.bench.field import RATE, Sizes
 
 OPS = equations.Ops(pt.tanh, pt.sigmoid, lambda values: pt.concatenate(values, axis=-1))
 
 
-class Runner:
-    """See the package."""
+class Runner(Contender):
+    """The network, as said above."""
 
     def __init__(self, network: str, sizes: Sizes, weights: Mapping[str, np.ndarray], backend: str):
         self.network, self.dim = network, sizes.dim

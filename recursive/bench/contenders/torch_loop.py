@@ -8,13 +8,14 @@ import numpy as np
 import torch
 
 from recursive.bench import equations
+from recursive.bench.contenders import Contender
 from recursive.bench.field import RATE, Sizes
 
 OPS = equations.Ops(torch.tanh, torch.sigmoid, lambda values: torch.cat(values, dim=-1))
 
 
-class Runner:
-    """See the package."""
+class Runner(Contender):
+    """The network, as said above."""
 
     def __init__(self, network: str, sizes: Sizes, weights: Mapping[str, np.ndarray], backend: None = None):
         self.network, self.dim = network, sizes.dim

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from recursive.bench import equations
+from recursive.bench.contenders import Contender
 from recursive.bench.field import RATE, Sizes
 
 MODULES = {"vanilla": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru-after": torch.nn.GRU}
@@ -19,8 +20,8 @@ GATES = {"vanilla": [0], "lstm": [0, 1, 2, 3], "gru-after": [1, 0, 2]}
 """Where each gate of PyTorch's order stands in that of the equations; taken twice, it is the same order again."""
 
 
-class Runner:
-    """See the package."""
+class Runner(Contender):
+    """The network, as said above."""
 
     def __init__(self, network: str, sizes: Sizes, weights: Mapping[str, np.ndarray], backend: None = None):
         self.network, self.dim = network, sizes.dim
