@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="measure nothing: show what --json has written")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables into a page, between its marks")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw, to .svg or .png, and to FILE-dark")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw, to .svg or .png; growth goes to FILE-scaling")
 
 
 def run(chosen: argparse.Namespace) -> None:

@@ -85,13 +85,14 @@ class Process:
         return f"its process ended with code {code}. {said[-1]}".strip()
 
     def close(self) -> None:
-        """End it."""
+        """End it: one that waits for orders ends by itself, one that computes or compiles is killed."""
         with suppress(BrokenPipeError):
             self._child.stdin.close()
         self._child.stdout.close()
         try:
-            self._child.wait(timeout=10)
-        except subprocess.TimeoutExpired:
+            with suppress(subprocess.TimeoutExpired):
+                self._child.wait(timeout=5)
+        finally:  # a second Ctrl-C leaves none behind
             self._child.kill()
             self._child.wait()
 

@@ -1,8 +1,10 @@
 """``recursive bench`` from the command line to its files; sizes are tiny, and no time is asserted."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +63,13 @@ def test_a_process_that_dies_is_told_by_its_code(tmp_path):
         process._child.kill()
         with pytest.raises(sitting.ContenderError, match="its process ended with code -9"):
             process.ask("first")
+
+
+def test_a_process_that_is_busy_when_it_is_closed_is_ended(tmp_path):
+    job = worker.Job("container", "vanilla", field.QUICK, "python", 1, str(tmp_path / "none.npz"))
+    with sitting._process(job, None) as process:
+        pass  # it still imports
+    assert process._child.returncode is not None
 
 
 def test_first_calls_are_measured_with_empty_caches_and_with_full_ones(tmp_path):
@@ -125,3 +134,16 @@ def test_the_command_line_loads_no_peer_and_no_tensor_library():
              "print([name for name in ('numpy', 'pytensor', 'jax', 'torch', 'keras') if name in sys.modules])")
     assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True,
                           check=True).stdout.strip() == "[]"
+
+
+def test_the_page_of_the_docs_can_be_filled_and_names_every_option(capsys):
+    path = Path(__file__).parents[2] / "docs" / "performance.md"
+    page.check(path)
+    text = path.read_text()
+    with pytest.raises(SystemExit):
+        bench("--help")
+    options = set(re.findall(r"^  (--\w+)", capsys.readouterr().out, re.M))
+    assert len(options) > 10
+    assert {option for option in options if option not in text} == set()
+    assert [contender.label for contender in field.CONTENDERS
+            if f"| {contender.label.partition(', ' + str(contender.backend))[0]} |" not in text] == []

@@ -133,16 +133,25 @@ def test_a_page_without_its_marks_is_refused(tmp_path, text):
         page.check(path)
 
 
-def test_pictures_are_drawn_light_and_dark(tmp_path):
+def test_a_picture_turns_dark_where_dark_is_preferred(tmp_path):
     pytest.importorskip("matplotlib", reason="pictures come with the extra 'bench'")
     whole = report(scaling={"steps": by_steps((100, 0.01), (1000, 0.1))})
     files = plots.draw(whole, tmp_path / "bench.svg")
-    assert [path.name for path in files] == ["bench.svg", "bench-dark.svg", "bench-scaling.svg",
-                                             "bench-scaling-dark.svg"]
-    light, dark, *_ = (path.read_text() for path in files)
-    assert ">recursive, jax<" in light and ">nn.LSTM<" not in light
-    assert plots.DARK["paper"] in dark and plots.DARK["paper"] not in light
-    assert plots.draw(whole, tmp_path / "bench.svg")[0].read_text() == light
+    assert [path.name for path in files] == ["bench.svg", "bench-scaling.svg"]
+    drawn, _ = (path.read_text() for path in files)
+    assert ">recursive, jax<" in drawn and ">nn.LSTM<" not in drawn
+    style, _, shapes = drawn.partition("</style>")
+    for colours in (plots.LIGHT, plots.DARK):
+        assert all(f"--{name}: {colour};" in style for name, colour in colours.items())
+    assert not any(colour in shapes for colour in plots.LIGHT.values())
+    assert all(f"var(--{name})" in shapes for name in ("paper", "ink", "recursive", "peer"))
+    assert plots.draw(whole, tmp_path / "bench.svg")[0].read_text() == drawn
+
+
+def test_a_picture_can_be_a_png(tmp_path):
+    pytest.importorskip("matplotlib", reason="pictures come with the extra 'bench'")
+    [path] = plots.draw(report(), tmp_path / "bench.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_picture_of_another_kind_is_refused(tmp_path):
