@@ -47,7 +47,7 @@ class StartAim:
     def ratio(self, report: Report) -> float | None:
         """The seconds; None where they were not measured."""
         row = report.find("lstm", self.contender)
-        return None if row is None else row.start if self.caches == "empty" else row.restart
+        return None if row is None else row.cold if self.caches == "empty" else row.warm
 
     def __str__(self) -> str:
         return f"LSTM, seconds to the first train step, {self.caches} caches: {self.contender}"

@@ -43,9 +43,9 @@ class Row:
 
     Attributes:
         why: why there are no numbers: what is missing and how to install it, or the error; empty where there are.
-        imports: seconds until its process had imported everything.
-        cold, warm: seconds of the first train step after that, building and compiling included, with empty caches on
-            disk and with full ones; None where it was not measured.
+        imports: seconds from the start of its process until everything was imported.
+        cold, warm: seconds from the start of its process until the first train step was done, building and compiling
+            included, with empty caches on disk and with full ones; None where it was not measured.
         times: by what is timed.
         base, peak: megabytes of the process once everything was imported, and at most while it ran.
         pools: threads that each library of BLAS or OpenMP used, where threadpoolctl is installed.
@@ -67,16 +67,6 @@ class Row:
     def median(self, kind: str) -> float | None:
         """Seconds, None where it was not measured."""
         return self.times[kind].median if kind in self.times else None
-
-    @property
-    def start(self) -> float | None:
-        """Seconds from the start of a process to its first train step, with empty caches."""
-        return None if None in (self.imports, self.cold) else self.imports + self.cold
-
-    @property
-    def restart(self) -> float | None:
-        """The same with full caches."""
-        return None if None in (self.imports, self.warm) else self.imports + self.warm
 
 
 @dataclass(slots=True)

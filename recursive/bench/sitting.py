@@ -151,18 +151,16 @@ class Sitting:
         cache = self.folder / f"cache-{job.network}-{contender.name}" if self.settings.cold else None
         try:
             if cache:
-                row.imports, row.cold = self._first(stack, job, cache)[1:]
-            process, row.imports, warm = self._first(stack, job, cache)
+                with _process(job, cache) as once:
+                    row.cold = once.imports() + once.ask("first")["train"]
+            process = stack.enter_context(_process(job, cache))
+            row.imports = process.imports()
+            warm = row.imports + process.ask("first")["train"]
             row.warm = warm if cache else None
         except ContenderError as failure:
             row.why = str(failure)
             return None
         return process
-
-    def _first(self, stack: ExitStack, job: Job, cache: Path | None) -> tuple[Process, float, float]:
-        """A new process, the seconds of its imports, and those of its first train step."""
-        process = stack.enter_context(_process(job, cache))
-        return process, process.imports(), process.ask("first")["train"]
 
     def _take_turns(self, running: list[tuple[Row, Process]]) -> None:
         """Time them round by round, in another order each time."""

@@ -16,7 +16,7 @@ def lines_of(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     """A line for each contender, fastest train step first; what could not be measured comes last, with the reason."""
     measured = sorted((row for row in rows if not row.why), key=lambda row: row.median("train"))
     return [(row.label, _milliseconds(row, "forward"), _milliseconds(row, "train"), _milliseconds(row, "bare"),
-             f"{_seconds(row.start)} / {_seconds(row.restart)}", f"{row.peak:.0f}")
+             f"{_seconds(row.cold)} / {_seconds(row.warm)}", f"{row.peak:.0f}")
             for row in measured]
 
 
