@@ -57,10 +57,9 @@ def run(chosen: argparse.Namespace) -> None:
     if chosen.json:
         write_atomically(chosen.json, lambda path: Path(path).write_text(report.to_json(), encoding="utf-8"))
     print(table.as_text(report))
+    pictures = plots.draw(report, chosen.plot) if chosen.plot else {}
     if chosen.markdown:
-        page.fill(chosen.markdown, table.as_markdown(report))
-    if chosen.plot:
-        plots.draw(report, chosen.plot)
+        page.fill(chosen.markdown, page.shown(pictures, chosen.markdown) + table.as_markdown(report))
 
 
 def _measured(chosen: argparse.Namespace) -> Report:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from recursive.errors import ConfigError
@@ -24,6 +26,16 @@ def fill(path: Path, text: str) -> None:
     before, after = _around(path)
     whole = f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}"
     write_atomically(path, lambda temporary: Path(temporary).write_text(whole, encoding="utf-8"))
+
+
+def shown(pictures: Mapping[str, Path], page: Path) -> str:
+    """Markdown that shows pictures on a page, by what each tells.
+
+    >>> shown({"How time grows.": Path("docs/images/bench.svg")}, Path("docs/performance.md"))
+    '![How time grows.](images/bench.svg)\\n\\n'
+    """
+    return "".join(f"![{words}]({Path(os.path.relpath(path, page.parent)).as_posix()})\n\n"
+                   for words, path in pictures.items())
 
 
 def _around(path: Path) -> tuple[str, str]:

@@ -45,13 +45,13 @@ def check(path: Path) -> None:
     extras.load("matplotlib", "bench", "it draws")
 
 
-def draw(report: Report, path: Path) -> list[Path]:
-    """Write all pictures of ``report``; their files."""
+def draw(report: Report, path: Path) -> dict[str, Path]:
+    """Write all pictures of ``report``; their files, by what each tells."""
     check(path)
-    pictures = {"": contenders} if report.rows else {}
+    pictures = [("A train step of every contender, in milliseconds.", "", contenders)]
     if report.scaling:
-        pictures["-scaling"] = growth
-    return [_write(picture, report, path.with_stem(path.stem + ending)) for ending, picture in pictures.items()]
+        pictures.append(("How the time and memory of a train step grow.", "-scaling", growth))
+    return {words: _write(picture, report, path.with_stem(path.stem + ending)) for words, ending, picture in pictures}
 
 
 def _write(picture: Callable, report: Report, path: Path) -> Path:

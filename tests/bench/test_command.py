@@ -88,6 +88,17 @@ def test_a_process_has_its_own_caches_and_says_its_precision_and_threads(monkeyp
     assert sitting._environment(job, None)["PYTENSOR_FLAGS"] == "exception_verbosity=high,floatX=float32"
 
 
+def test_a_page_shows_the_pictures_that_are_drawn_with_it(tmp_path):
+    pytest.importorskip("matplotlib", reason="pictures come with the extra 'bench'")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "page.md").write_text(f"{page.BEGIN}{page.END}")
+    (tmp_path / "bench.json").write_text(report().to_json())
+    assert bench("--from", tmp_path / "bench.json", "--markdown", tmp_path / "page.md",
+                 "--plot", tmp_path / "images" / "bench.svg") == 0
+    text = (tmp_path / "page.md").read_text()
+    assert "(images/bench.svg)" in text and "### LSTM" in text
+
+
 def test_a_report_is_shown_again_without_measuring(tmp_path, capsys):
     path = tmp_path / "bench.json"
     path.write_text(report().to_json())
