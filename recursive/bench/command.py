@@ -53,22 +53,26 @@ def run(chosen: argparse.Namespace) -> None:
         page.check(chosen.markdown)
     if chosen.plot:
         plots.check(chosen.plot)
-    report = results.read(chosen.read) if chosen.read else _measured(chosen)
-    if chosen.json:
-        write_atomically(chosen.json, lambda path: Path(path).write_text(report.to_json(), encoding="utf-8"))
+
+    def keep(report: Report) -> None:
+        if chosen.json:
+            write_atomically(chosen.json, lambda path: Path(path).write_text(report.to_json(), encoding="utf-8"))
+
+    report = results.read(chosen.read) if chosen.read else _measured(chosen, keep)
+    keep(report)
     print(table.as_text(report))
     pictures = plots.draw(report, chosen.plot) if chosen.plot else {}
     if chosen.markdown:
         page.fill(chosen.markdown, page.shown(pictures, chosen.markdown) + table.as_markdown(report))
 
 
-def _measured(chosen: argparse.Namespace) -> Report:
+def _measured(chosen: argparse.Namespace, keep: Callable[[Report], None]) -> Report:
+    """The report of a sitting, which is also kept after each network: an hour is long."""
     from recursive.bench import scaling
     from recursive.bench.results import Report
     from recursive.bench.sitting import Settings, Sitting, machine
 
-    networks = field.chosen_networks(chosen.network)
-    contenders = field.chosen_contenders(chosen.backend, chosen.peer)
+    networks, contenders = field.chosen_networks(chosen.network), field.chosen_contenders(chosen.backend, chosen.peer)
     numbers = {name: field.positive(name, getattr(chosen, name)) for name in ("rounds", "calls", "threads")}
     sizes = field.QUICK if chosen.quick else field.Sizes()
     if chosen.quick:
@@ -79,9 +83,12 @@ def _measured(chosen: argparse.Namespace) -> Report:
     steps += scaling.steps_of(settings, sizes, contenders) if chosen.scaling else 0
     with _progress(steps) as advance, tempfile.TemporaryDirectory(prefix="recursive-bench-") as folder:
         sitting = Sitting(settings, Path(folder), advance)
-        rows = [row for network in networks for row in sitting.measure(network, sizes, contenders)]
-        grown = scaling.measure(sitting, sizes, contenders) if chosen.scaling else {}
-    return Report(machine(settings), sizes.to_dict(), rows, grown)
+        report = Report(machine(settings), sizes.to_dict(), [])
+        for network in networks:
+            report.rows += sitting.measure(network, sizes, contenders)
+            keep(report)
+        report.scaling = scaling.measure(sitting, sizes, contenders) if chosen.scaling else {}
+    return report
 
 
 @contextmanager

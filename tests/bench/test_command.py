@@ -88,6 +88,20 @@ def test_a_process_has_its_own_caches_and_says_its_precision_and_threads(monkeyp
     assert sitting._environment(job, None)["PYTENSOR_FLAGS"] == "exception_verbosity=high,floatX=float32"
 
 
+def test_what_was_measured_before_an_interrupt_is_kept(monkeypatch, capsys, tmp_path):
+    measured = []
+
+    def measure(self, network, sizes, contenders):
+        if measured:
+            raise KeyboardInterrupt
+        measured.append(network)
+        return report().rows
+
+    monkeypatch.setattr(Sitting, "measure", measure)
+    assert bench("--quick", "--json", tmp_path / "bench.json") == 130
+    assert Report.from_json((tmp_path / "bench.json").read_text()).rows == report().rows
+
+
 def test_a_page_shows_the_pictures_that_are_drawn_with_it(tmp_path):
     pytest.importorskip("matplotlib", reason="pictures come with the extra 'bench'")
     (tmp_path / "images").mkdir()
