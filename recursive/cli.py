@@ -1,4 +1,4 @@
-"""The command line: ``recursive demo``."""
+"""The command line: ``recursive demo`` and ``recursive bench``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import recursive
+from recursive.bench import command
 from recursive.errors import RecursiveError
 
 
@@ -37,6 +38,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("recursive-demo"), help="folder to write to")
     demo.add_argument("--seed", type=int, default=1, help="of first weights and order of rows")
     demo.set_defaults(run=_demo)
+    bench = commands.add_parser("bench", help="time the container beside what people would use instead")
+    command.add_options(bench)
+    bench.set_defaults(run=lambda chosen, started: command.run(chosen))
     return parser
 
 
