@@ -13,7 +13,7 @@ PACKAGE = Path(recursive.__file__).parent
 
 FLOORS = (
     ("errors",),
-    ("spec",),
+    ("spec", "arguments", "layers.settings"),
     ("registry", "extras", "utils.np_utils", "utils.series", "utils.test_utils"),
     ("utils.generic_utils",),
     ("drawing", "conformance"),

@@ -14,6 +14,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, backend, initializations
+from recursive.arguments import flag
 from recursive.backend import Size
 from recursive.errors import ConfigError, ShapeError, nearest
 from recursive.layers.layer import MaskedLayer, check_dim
@@ -72,11 +73,10 @@ class RecurrentLayer(MaskedLayer):
         self.inner_init = initializations.get(inner_init)
         self.activation = activations.get(activation)
         self.truncate_gradient = _check_steps(kind, truncate_gradient)
-        self.return_sequences = return_sequences
+        self.return_sequences = flag(kind, "return_sequences", return_sequences)
         self.mask_mode = _check_mode(kind, mask_mode)
-        self.stateful, self.go_backwards = bool(stateful), bool(go_backwards)
-        kept = zip(self.state_names, self.state_dims, strict=True) if stateful else ()
-        self.states = States({name: np.zeros((1, dim)) for name, dim in kept})
+        self.go_backwards = flag(kind, "go_backwards", go_backwards)
+        self.stateful = stateful
         self._draw_params()
         if weights is not None:
             self.set_weights(weights)
@@ -111,9 +111,25 @@ class RecurrentLayer(MaskedLayer):
         return tuple(name for name in self.param_names if name.startswith("U"))
 
     @property
+    def stateful(self) -> bool:
+        """Whether the states go on from batch to batch; they start anew where it is said again."""
+        return bool(self.states.variables)
+
+    @stateful.setter
+    def stateful(self, value: bool) -> None:
+        goes_on = flag(type(self).__name__, "stateful", value)
+        kept = zip(self.state_names, self.state_dims, strict=True) if goes_on else ()
+        self.states = States({name: np.zeros((1, dim)) for name, dim in kept})
+
+    @property
     def carries(self) -> bool:
         """Whether the states go on from batch to batch."""
         return self.stateful
+
+    @property
+    def revision(self) -> tuple:
+        """Another one when the states begin to go on, or no longer do."""
+        return (self.states,)
 
     @property
     def rowwise(self) -> bool:
@@ -205,8 +221,8 @@ class RecurrentLayer(MaskedLayer):
         """Let the next batch begin as the step after the ``last`` would."""
         if mask is not None and self.mask_mode == "zero":
             last = self.forget(last, self._directed(mask)[:, -1, None].astype(backend.floatX()))
-        for variable, value in zip(self.states.variables.values(), last, strict=False):
-            backend.carry_over(variable, value[None])
+        for name, value in zip(self.states.variables, last, strict=False):
+            self.states.carry(name, value[None])
 
     # The formula
 

@@ -16,10 +16,12 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.arguments import flag
 from recursive.backend import Size
 from recursive.errors import ConfigError, DataError, UnknownNameError, nearest
 from recursive.layers.graph import Graph, Read
 from recursive.layers.layer import Layer, Tensors
+from recursive.layers.settings import setting
 from recursive.layers.split import runners
 from recursive.layers.states import States
 from recursive.loop import reversible
@@ -72,10 +74,11 @@ class Recursive(Graph):
                  until: str | None = None, stateful: bool = False, return_final_states: bool = False,
                  go_backwards: bool = False, unroll: bool = False):
         super().__init__()
-        self._spec = GraphSpec(loop=True, free=self.free, return_sequences=return_sequences,
-                               truncate_gradient=whole(truncate_gradient), n_steps=whole(n_steps), until=until,
-                               stateful=stateful, return_final_states=return_final_states,
-                               go_backwards=go_backwards, unroll=unroll)
+        flags = {"return_sequences": return_sequences, "stateful": stateful, "unroll": unroll,
+                 "return_final_states": return_final_states, "go_backwards": go_backwards}
+        self._spec = GraphSpec(loop=True, free=self.free, truncate_gradient=whole(truncate_gradient),
+                               n_steps=whole(n_steps), until=until,
+                               **{name: flag(type(self).__name__, name, value) for name, value in flags.items()})
         self._learned: dict[str, SharedVariable] = {}
         self._states: States | None = None
 
@@ -149,6 +152,7 @@ class Recursive(Graph):
         Raises:
             RecursiveError: a child of it, for a bad name, dim or initial value.
         """
+        stateful = None if stateful is None else flag(f"state {name!r}", "stateful", stateful)
         self._declare(StateSpec(name, whole(dim), input, as_initial(name, initial), stateful))
 
     def add_node(self, layer: Layer, name: str, input: Read = None, inputs: Sequence[str] = (),
@@ -176,47 +180,16 @@ class Recursive(Graph):
 
     # What was declared
 
-    @property
-    def return_sequences(self) -> bool:
-        """Whether outputs are whole sequences."""
-        return self.spec.return_sequences
-
-    @return_sequences.setter
-    def return_sequences(self, value: bool) -> None:
-        self._change(self._spec.replace(return_sequences=bool(value)))
-
-    @property
-    def sequence_names(self) -> tuple[str, ...]:
-        """The inputs of which each step sees a slice."""
-        return tuple(item.name for item in self.spec.inputs if item.is_sequence)
-
-    @property
-    def n_steps(self) -> int | None:
-        """How many steps a loop without sequences runs."""
-        return self.spec.n_steps
-
-    @property
-    def until(self) -> str | None:
-        """The node that stops the loop when it is true."""
-        return self.spec.until
-
-    @property
-    def truncate_gradient(self) -> int:
-        """How many of the last steps the backward loop runs over; -1 for all."""
-        return self.spec.truncate_gradient
-
-    @truncate_gradient.setter
-    def truncate_gradient(self, value: int) -> None:
-        self._change(self._spec.replace(truncate_gradient=whole(value)))
-
-    @property
-    def go_backwards(self) -> bool:
-        """Whether the loop runs from the last step to the first."""
-        return self.spec.go_backwards
-
-    @go_backwards.setter
-    def go_backwards(self, value: bool) -> None:
-        self._change(self._spec.replace(go_backwards=bool(value)))
+    return_sequences = setting("return_sequences", flag, "Whether outputs are whole sequences.")
+    stateful = setting("stateful", flag, "Whether states go on from batch to batch, unless a state says otherwise.")
+    return_final_states = setting("return_final_states", flag,
+                                  "Whether the states after the last step are outputs too.")
+    go_backwards = setting("go_backwards", flag, "Whether the loop runs from the last step to the first.")
+    unroll = setting("unroll", flag, "Whether every step is written out, in place of a loop.")
+    truncate_gradient = setting("truncate_gradient", lambda _, __, steps: whole(steps),
+                                "How many of the last steps the backward loop runs over; -1 for all.")
+    n_steps = setting("n_steps", None, "How many steps a loop without sequences runs.")
+    until = setting("until", None, "The node that stops the loop when it is true.")
 
     @property
     def declared_plan(self) -> StepPlan:
@@ -500,7 +473,7 @@ class Recursive(Graph):
     def _carry_over(self, plan: StepPlan, lasts: Mapping[str, TensorVariable]) -> None:
         for item in plan.recurrences:
             if item.carried:
-                backend.carry_over(self.states.variables[item.name], lasts[item.name])
+                self.states.carry(item.name, lasts[item.name])
 
     def _final(self, plan: StepPlan, lasts: Mapping[str, TensorVariable]) -> dict[str, TensorVariable]:
         """The states after the last step: ``(batch, dim)``, or ``(batch, taps, dim)``, oldest first."""
