@@ -185,16 +185,18 @@ class Model:
         carried.check_order(reset_states, shuffle)
         train = partial(self._run, "train")
         if tbptt_steps is not None:
-            train = partial(chunks.train, train, self._whole(arrays), count("tbptt_steps", tbptt_steps))
+            steps = count("tbptt_steps", tbptt_steps)
+            train = partial(chunks.train, train, self._whole(arrays, steps), steps)
         fit = training.Fit(self, train, partial(self._run, "test"), self._changing, batch_size, nb_epoch,
                            shuffle, _followed(show_accuracy), carried, reset_states)
         return fit.run(arrays, held_out, verbose, callbacks)
 
-    def _whole(self, arrays: Arrays) -> list[str]:
+    def _whole(self, arrays: Arrays, steps: int) -> list[str]:
         """The inputs that are no sequences, once it is clear that all others can be cut into chunks."""
         sequences = feed.sequences(self)
         targets = {argument.name: argument.shape for argument in feed.target_arguments(self)}
         chunks.check(bool(self._carried().layers), sequences, targets, arrays)
+        chunks.check_loops(layer_utils.loops(self), steps)
         return [argument.name for argument in self.arguments() if argument.name not in sequences]
 
     def _validation_pairs(self, given: object) -> Arrays:

@@ -17,6 +17,7 @@ from recursive import activations, backend, initializations
 from recursive.arguments import flag
 from recursive.backend import Size
 from recursive.errors import ConfigError, ShapeError, nearest
+from recursive.layers.given import checked_mask
 from recursive.layers.layer import MaskedLayer, check_dim
 from recursive.layers.products import linear_map
 from recursive.layers.states import States
@@ -127,6 +128,11 @@ class RecurrentLayer(MaskedLayer):
         return self.stateful
 
     @property
+    def starting_anew(self) -> tuple[str, ...]:
+        """The states that start anew with each batch."""
+        return () if self.stateful else self.state_names
+
+    @property
     def revision(self) -> tuple:
         """Another one when the states begin to go on, or no longer do."""
         return (self.states,)
@@ -159,7 +165,7 @@ class RecurrentLayer(MaskedLayer):
             raise ShapeError.about("layer", kind, takes="(batch, time, dim)", because="it runs over time",
                                    got=f"{x.ndim} axes", do="Say ndim=3, or 4 for a loop in a loop.")
         if mask is not None:
-            mask = pt.neq(_check_mask(kind, mask, backend.size(x, 0)), 0)
+            mask = pt.neq(checked_mask(kind, mask, backend.size(x, 0)), 0)
         lengths = {"input": backend.size(x, 1)} | ({} if mask is None else {"mask": backend.size(mask, 1)})
         valid = [] if mask is None else [self._valid(swap_time(self._directed(mask)))]
         found = reversible.scan(
@@ -243,19 +249,6 @@ class RecurrentLayer(MaskedLayer):
 def swap_time(x: TensorVariable) -> TensorVariable:
     """``(batch, time, ...)`` to ``(time, batch, ...)``, and back."""
     return x.dimshuffle(1, 0, *range(2, x.ndim))
-
-
-def _check_mask(layer: str, mask: TensorVariable, rows: Size) -> TensorVariable:
-    """``mask`` where it is ``(batch, time)``; unknown numbers of rows are compared when the loop runs."""
-    takes, because = "(batch, time)", "it says of every step of every row whether it is data"
-    if mask.ndim != 2:
-        raise ShapeError.about("mask", layer, takes=takes, because=because, got=f"{mask.ndim} axes",
-                               do="Leave out the axis of the dims.")
-    found = backend.size(mask, 0)
-    known = isinstance(found, int) and isinstance(rows, int)
-    got = f"{found} rows for {rows}" if known else "another number of rows"
-    error = ShapeError.about("mask", layer, takes=takes, because=because, got=got, do="Give each row its own.")
-    return backend.checked(mask, found == rows if known else pt.eq(found, rows), error)
 
 
 def _check_mode(layer: str, mode: object) -> str:
