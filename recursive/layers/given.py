@@ -9,7 +9,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.backend import Size
-from recursive.errors import ConfigError, DataError, ShapeError, nearest
+from recursive.errors import ConfigError, DataError, SequenceLengthError, ShapeError, nearest
 from recursive.spec.shapes import Shape
 
 
@@ -23,17 +23,34 @@ def check_mask(layer: object, mask: TensorVariable | None) -> None:
                                    "that supports masks (TimeDistributedDense for a Dense).")
 
 
-def checked_mask(layer: str, mask: TensorVariable, rows: Size) -> TensorVariable:
-    """``mask`` where it is ``(batch, time)``; unknown numbers of rows are compared when the loop runs."""
+def checked_mask(layer: str, mask: TensorVariable, rows: Size, length: Size) -> TensorVariable:
+    """``mask`` where it is ``(batch, time)``; numbers that are not known are compared when it runs.
+
+    Raises:
+        ShapeError: for other axes, or another number of rows.
+        SequenceLengthError: for another number of steps than ``length``.
+    """
     takes, because = "(batch, time)", "it says of every step of every row whether it is data"
     if mask.ndim != 2:
         raise ShapeError.about("mask", layer, takes=takes, because=because, got=f"{mask.ndim} axes",
                                do="Leave out the axis of the dims.")
-    found = backend.size(mask, 0)
-    known = isinstance(found, int) and isinstance(rows, int)
-    got = f"{found} rows for {rows}" if known else "another number of rows"
+    found = backend.size(mask, 0), backend.size(mask, 1)
+    got = f"{found[0]} rows for {rows}" if _are_known(found[0], rows) else "another number of rows"
     error = ShapeError.about("mask", layer, takes=takes, because=because, got=got, do="Give each row its own.")
-    return backend.checked(mask, found == rows if known else pt.eq(found, rows), error)
+    mask = backend.checked(mask, _equal(found[0], rows), error)
+    if _are_known(found[1], length):
+        backend.check_lengths({"input": length, "mask": found[1]})
+        return mask
+    error = SequenceLengthError(backend.length_message("input and mask", "lengths that differ"))
+    return backend.checked(mask, _equal(found[1], length), error)
+
+
+def _are_known(*sizes: Size) -> bool:
+    return all(isinstance(size, int) for size in sizes)
+
+
+def _equal(one: Size, other: Size) -> bool | TensorVariable:
+    return one == other if _are_known(one, other) else pt.eq(one, other)
 
 
 def check_draws(layer: object, draws: Mapping[str, object], input_shape: Shape | Mapping[str, Shape]) -> None:
@@ -64,7 +81,7 @@ def checked_draw(name: str, value: TensorVariable, shape: Sequence[Size | None])
     """
     found = [backend.size(value, axis) for axis in range(value.ndim)]
     pairs = [(size, actual) for size, actual in zip(shape, found, strict=False) if size is not None]
-    known = [pair for pair in pairs if all(isinstance(size, int) for size in pair)]
+    known = [pair for pair in pairs if _are_known(*pair)]
     takes = "(" + ", ".join(str(size) if isinstance(size, int) else "any" for size in shape) + ")"
     error = ShapeError.about("draw", name, takes=f"an array of shape {takes}", because="it takes the place of one",
                              got=str(value.type.shape).replace("None", "any"),

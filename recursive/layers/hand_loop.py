@@ -164,14 +164,14 @@ class RecurrentLayer(MaskedLayer):
         if x.ndim != 3:
             raise ShapeError.about("layer", kind, takes="(batch, time, dim)", because="it runs over time",
                                    got=f"{x.ndim} axes", do="Say ndim=3, or 4 for a loop in a loop.")
+        length = backend.common_length({"input": backend.size(x, 1)})
         if mask is not None:
-            mask = pt.neq(checked_mask(kind, mask, backend.size(x, 0)), 0)
-        lengths = {"input": backend.size(x, 1)} | ({} if mask is None else {"mask": backend.size(mask, 1)})
+            mask = pt.neq(checked_mask(kind, mask, backend.size(x, 0), length), 0)
         valid = [] if mask is None else [self._valid(swap_time(self._directed(mask)))]
         found = reversible.scan(
             self._masked_step if valid else self._step, [*valid, *self.project(swap_time(self._directed(x)))],
             self._starts(backend.size(x, 0)), [getattr(self, name) for name in self.inner_names],
-            backend.common_length(lengths), self.truncate_gradient, name=kind)
+            length, self.truncate_gradient, name=kind)
         self._carry_over([reversible.last_step(state) for state in found], mask)
         return swap_time(found[0]) if self.return_sequences else reversible.last_step(found[0])
 

@@ -200,6 +200,11 @@ class Recursive(Graph):
     until = setting("until", None, "The node that stops the loop when it is true.")
 
     @property
+    def sequence_names(self) -> tuple[str, ...]:
+        """The inputs of which each step sees a slice."""
+        return tuple(item.name for item in self.spec.inputs if item.is_sequence)
+
+    @property
     def declared_plan(self) -> StepPlan:
         """The plan as declared, everything in the loop: that of :meth:`_step`."""
         self.complete()
@@ -389,9 +394,9 @@ class Recursive(Graph):
         check_draw_names(draws, [*chain(*self._draw_names(True)[0].values()), *self._drawn_starts().values()])
         over_time = {item.name: self._directed(swap_time(inputs[item.name])) for item in spec.inputs
                      if item.is_sequence}
-        if mask is not None and inputs:
-            mask = checked_mask(type(self).__name__, mask, backend.size(next(iter(inputs.values())), 0))
-        rows = self._rows(over_time, inputs, mask)
+        rows = self._rows(over_time, inputs)
+        if mask is not None:
+            mask = checked_mask(type(self).__name__, mask, rows[1], rows[0])
         if not isinstance(rows[0], int):
             over_time = {name: value[:rows[0]] for name, value in over_time.items()}
         mask = self._mask(over_time, mask)
@@ -507,13 +512,11 @@ class Recursive(Graph):
         return {final_name(item.name): lasts[item.name][0] if item.lag == 1 else lasts[item.name].dimshuffle(1, 0, 2)
                 for item in plan.recurrences}
 
-    def _rows(self, sequences: Mapping[str, TensorVariable], inputs: Mapping[str, TensorVariable],
-              mask: TensorVariable | None = None) -> tuple[Size, Size]:
+    def _rows(self, sequences: Mapping[str, TensorVariable], inputs: Mapping[str, TensorVariable]) -> tuple[Size, Size]:
         """How many steps and rows there are: as many as the inputs have; one row where there are none."""
         lengths = {name: backend.size(value, 0) for name, value in sequences.items()}
-        lengths |= {} if self.n_steps is None else {"n_steps": self.n_steps}
-        lengths |= {} if mask is None else {"the mask": backend.size(mask, 1)}
-        return backend.common_length(lengths), backend.size(next(iter(inputs.values())), 0) if inputs else 1
+        length = backend.common_length(lengths | ({} if self.n_steps is None else {"n_steps": self.n_steps}))
+        return length, backend.size(next(iter(inputs.values())), 0) if inputs else 1
 
     draws = ()
     """A loop makes the draws of its nodes itself."""

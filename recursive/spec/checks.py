@@ -263,8 +263,9 @@ def states_start_as_far_back_as_they_are_read(spec: GraphSpec) -> None:
 
 
 def final_states_have_names_of_their_own(spec: GraphSpec) -> None:
-    finals = {final_name(state.name): state.name for state in with_implicit_states(spec)}
-    for name in spec.names if spec.return_final_states else ():
+    states = with_implicit_states(spec) if spec.return_final_states else ()
+    finals = {final_name(state.name): state.name for state in states}
+    for name in spec.names:
         if name in finals:
             raise DuplicateNameError.about(
                 spec.names[name], name, takes=f"another name than the last value of state {finals[name]!r} has",
@@ -339,8 +340,8 @@ GRAPH_RULES = (
     states_that_go_on_start_from_numbers,
     states_start_as_far_back_as_they_are_read,
     something_comes_out,
-    final_states_have_names_of_their_own,
     names_used_before_are_declared_at_last,
+    final_states_have_names_of_their_own,
     contexts_have_no_past,
     states_are_fed_by_nodes,
     a_node_read_in_the_past_feeds_one_state,
