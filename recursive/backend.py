@@ -34,9 +34,9 @@ from recursive import contiguous, rewrites, vectorized
 from recursive.errors import BackendError, RecursiveError, SequenceLengthError, StateError, nearest
 
 try:
-    from pytensor.conditional.op import ifelse as lazy_ifelse
+    from pytensor.conditional import op as conditional
 except ImportError:  # PyTensor 3.0
-    from pytensor.ifelse import ifelse as lazy_ifelse
+    from pytensor import ifelse as conditional
 
 BACKENDS = ("auto", "jax", "numba", "c", "python")
 """What ``compile(backend=...)`` takes. ``auto`` is JAX where it is installed, since it compiles fastest, else Numba."""
@@ -330,7 +330,7 @@ def evaluate(outputs: Sequence[TensorVariable], values: dict[TensorVariable, np.
 
 def if_else(condition: TensorVariable, then: TensorVariable, otherwise: TensorVariable) -> TensorVariable:
     """``then`` or ``otherwise``, of which the one that is not taken need not be computed."""
-    return lazy_ifelse(condition, then, otherwise)
+    return conditional.ifelse(condition, then, otherwise)
 
 
 def until(condition: TensorVariable) -> object:

@@ -23,6 +23,9 @@ VERSION = tuple(map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", pytensor.__version__).
 WRONG = ("local_add_of_sparse_write",)
 """Rewrites that are left out: this one adds many rows in place to a gradient that has one, for all."""
 
+SLOW_ON_C = ("local_dot22_to_dot22scalar",)
+"""Rewrites that make C slower: this one makes a product once for each number that it is multiplied by."""
+
 WRONG_ON_NUMBA = ("scan_save_mem_no_prealloc",) if VERSION < (3, 1, 1) else ()
 """Rewrites that PyTensor 3.0 gets wrong on Numba: steps are lost where a state passes on another one's past."""
 
@@ -34,6 +37,7 @@ def for_backend(mode: Mode, backend: str) -> Mode:
     """``mode`` with the rewrites that ``backend`` is compiled with."""
     mode = mode.excluding(*WRONG, *(WRONG_ON_NUMBA if backend == "numba" else ()))
     if backend == "c":
+        mode = mode.excluding(*SLOW_ON_C)
         mode = mode.register((contiguous.rewriter(), AFTER_ALL))
         mode = mode.register((dfs_rewriter(compiled_like(mode)), AFTER_ALL))
     if backend in vectorized.FUNCTIONS:

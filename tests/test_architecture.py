@@ -13,14 +13,15 @@ PACKAGE = Path(recursive.__file__).parent
 
 FLOORS = (
     ("errors",),
-    ("spec",),
+    ("spec", "arguments", "layers.settings"),
     ("registry", "extras", "utils.np_utils", "utils.series", "utils.test_utils"),
     ("utils.generic_utils", "vectorized", "contiguous"),
     ("rewrites",),
     ("drawing", "conformance", "reference"),
     ("backend", "callbacks", "interrupt", "progress", "rollback", "serialization"),
     ("activations", "initializations", "regularizers", "constraints", "merges", "objectives", "data",
-     "layers.states", "layers.products", "loop.anatomy", "loop.adjoint", "loop.backward", "loop.reversible"),
+     "layers.states", "layers.products", "layers.given",
+     "loop.anatomy", "loop.adjoint", "loop.backward", "loop.reversible"),
     ("loop.step", "loop.state", "loop.masked", "optimizers", "row_weights", "carried", "chunks", "training"),
     ("loop.outside", "loop.unrolled", "layers.layer"),
     ("layers.parts",),

@@ -15,9 +15,10 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import activations, backend, constraints, initializations, registry, regularizers
+from recursive import activations, arguments, backend, constraints, initializations, registry, regularizers
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
+from recursive.layers.given import check_draws, check_mask
 from recursive.layers.products import affine_map, side_by_side
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
@@ -94,7 +95,7 @@ class Layer:
 
     def __init__(self, name: str | None = None, seed: int | None = None):
         self.name = name
-        self.seed = seed
+        self.seed = arguments.seed(type(self).__name__, seed)
         self.params: list[SharedVariable] = []
         self.regularizers: list[Callable] = []
         self.constraints: list[Callable] = []
@@ -114,6 +115,8 @@ class Layer:
 
         Raises:
             ConfigError: for a mask where the layer does not support one.
+            DataError: for a draw that the layer does not make.
+            ShapeError: for a draw of another shape.
         """
         if isinstance(x, Mapping):
             x = {name: pt.as_tensor_variable(value) for name, value in x.items()}
@@ -124,6 +127,7 @@ class Layer:
         if not self.built:
             self.build(shapes)
         check_mask(self, mask)
+        self.check_draws(draws, shapes)
         output = self.call(x, train=train, **draws) if mask is None else \
             self.call_masked(x, pt.as_tensor_variable(mask), train=train, **draws)
         if train and self.activity_regularizer is not None:
@@ -196,6 +200,10 @@ class Layer:
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
         """The shape of the draw called ``name`` for an input of ``input_shape``: the same, unless a layer differs."""
         return input_shape
+
+    def check_draws(self, draws: Mapping[str, object], input_shape: Shape | Mapping[str, Shape]) -> None:
+        """Raise an error unless ``draws`` may be given in place of the layer's own: see ``__call__``."""
+        check_draws(self, draws, input_shape)
 
     # Parameters
 
@@ -389,16 +397,6 @@ class MaskedLayer(Layer):
     def get_input_mask(self, train: bool = False) -> TensorVariable | None:
         """The mask of the output of the layer before; None where all of it is data, or there is none."""
         return None if self.previous is None else self.previous.get_output_mask(train)
-
-
-def check_mask(layer: Layer, mask: TensorVariable | None) -> None:
-    """Raise a ConfigError where there is a mask and ``layer`` takes none."""
-    if mask is not None and not layer.supports_masked_input():
-        raise ConfigError.about("layer", type(layer).__name__, takes="an input without a mask",
-                                because="it does not look at one, so that masked steps would count as data",
-                                got="a mask from the layer before",
-                                do="Put a recurrent layer with return_sequences=False between them, or use a layer "
-                                   "that supports masks (TimeDistributedDense for a Dense).")
 
 
 def check_dim(layer: str, argument: str, value: object, optional: bool = False) -> int | None:

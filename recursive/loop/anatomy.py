@@ -15,12 +15,13 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import MergeOptimizer
 from pytensor.graph.traversal import applys_between
-from pytensor.ifelse import IfElse
 from pytensor.scan.op import Scan
 from pytensor.tensor.math import Dot
 from pytensor.tensor.variable import TensorVariable
 
-WITH_GRAPHS = (Scan, OpFromGraph, IfElse)
+from recursive.backend import conditional
+
+WITH_GRAPHS = (Scan, OpFromGraph, conditional.IfElse)
 """Operations that hold a graph of their own: what is inside them cannot be run for all steps at once."""
 
 

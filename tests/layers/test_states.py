@@ -253,6 +253,50 @@ def test_a_drawn_start_is_drawn_while_training_only():
     assert np.abs(train[0] - zeros.predict(x)).min() > 0
 
 
+@pytest.mark.parametrize("shape", [(BATCH, HIDDEN), (BATCH, 2, HIDDEN)])
+def test_a_drawn_start_can_be_given(shape):
+    rnn, x, start = with_random_weights(start_by("drawn", taps=2)), x_of(BATCH, TIME, IN), x_of(*shape, seed=8)
+    [found] = backend.evaluate([rnn(x, train=True, **{"h.initial": start})], {})
+    w, h = weights_of(rnn), [start] * 2 if start.ndim == 2 else list(start.swapaxes(0, 1))
+    for t in range(TIME):
+        h.append(np.tanh(np.concatenate([x[:, t], h[-1], h[-2]], 1) @ w["h_.W"] + w["h_.b"]))
+        assert np.abs(found[:, t] - h[-1]).max() < 1e-12
+    [in_use, zeros] = backend.evaluate([rnn(x, **{"h.initial": start}), rnn(x)], {})
+    assert (in_use == zeros).all(), "it is a draw: only training takes it"
+    for wrong in (x_of(BATCH, 1), x_of(BATCH, 3, HIDDEN), x_of(2, HIDDEN)):
+        with pytest.raises(errors.ShapeError, match=r"draw 'h\.initial' takes an array of shape \(3, (2, )?6\)"):
+            rnn(x, train=True, **{"h.initial": wrong})
+    with pytest.raises(errors.DataError, match=r"Did you mean 'h\.initial'"):
+        rnn(x, train=True, **{"g.initial": start})
+
+
+def test_a_start_with_rows_for_another_number_of_steps_back_is_told_of():
+    rnn, x = with_random_weights(start_by("rows", taps=2)), x_of(BATCH, TIME, IN)
+    with pytest.raises(errors.ShapeError, match=r"state 'h' takes a start of \(batch, 2, dim\), .* got 3 of them"):
+        rnn({"x": x, "h0": x_of(BATCH, 3, HIDDEN)})
+    for taps in (1, 3):
+        with pytest.raises(errors.ShapeError, match=r"takes a start of .* got another number"):
+            rnn.predict({"x": x, "h0": x_of(BATCH, taps, HIDDEN)})
+
+
+@pytest.mark.parametrize(("name", "kind"), [("h", "state"), ("h_", "node")])
+def test_a_state_cannot_start_from_what_the_loop_itself_computes(name, kind):
+    rnn = start_by(0.0)
+    with pytest.raises(errors.UnknownNameError, match=f"state 'h' takes a context .* got the {kind} '{name}'"):
+        rnn.set_state_from("h", name)
+    assert rnn.ports == ("x",)
+
+
+def test_a_container_begins_to_go_on_when_it_is_told_to():
+    rnn, x = of_states_only(), x_of(BATCH, 6, IN)
+    expected = rnn.predict(x)["h"]
+    rnn.stateful = True
+    found = [rnn.predict(x[:, part])["h"] for part in (slice(0, 2), slice(2, 6))]
+    assert np.abs(np.concatenate(found, axis=1) - expected).max() < 1e-12
+    rnn.stateful = False
+    assert rnn.get_states() == {}
+
+
 def test_an_encoder_hands_its_states_to_a_decoder():
     encoder = with_random_weights(of_states_only(return_final_states=True))
     decoder = Recursive(return_sequences=True)
