@@ -24,6 +24,7 @@ import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.gradient import undefined_grad
+from pytensor.graph.op import Op
 from pytensor.graph.traversal import ancestors
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.utils import until as scan_until
@@ -34,9 +35,11 @@ from recursive import contiguous, rewrites, vectorized
 from recursive.errors import BackendError, RecursiveError, SequenceLengthError, StateError, nearest
 
 try:
-    from pytensor.conditional import op as conditional
+    from pytensor.conditional.op import IfElse
+    from pytensor.conditional.op import ifelse as lazy_ifelse
 except ImportError:  # PyTensor 3.0
-    from pytensor import ifelse as conditional
+    from pytensor.ifelse import IfElse
+    from pytensor.ifelse import ifelse as lazy_ifelse
 
 BACKENDS = ("auto", "jax", "numba", "c", "python")
 """What ``compile(backend=...)`` takes. ``auto`` is JAX where it is installed, since it compiles fastest, else Numba."""
@@ -330,7 +333,12 @@ def evaluate(outputs: Sequence[TensorVariable], values: dict[TensorVariable, np.
 
 def if_else(condition: TensorVariable, then: TensorVariable, otherwise: TensorVariable) -> TensorVariable:
     """``then`` or ``otherwise``, of which the one that is not taken need not be computed."""
-    return conditional.ifelse(condition, then, otherwise)
+    return lazy_ifelse(condition, then, otherwise)
+
+
+def is_lazy(op: Op) -> bool:
+    """Whether an operation computes one of its branches only."""
+    return isinstance(op, IfElse)
 
 
 def until(condition: TensorVariable) -> object:

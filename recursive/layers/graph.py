@@ -407,6 +407,11 @@ class Graph(Layer):
         """The draws of all nodes, as ``node.keep``, ..."""
         return tuple(f"{node}.{name}" for node, layer in self.nodes.items() for name in layer.draws)
 
+    @property
+    def steady_draws(self) -> tuple[str, ...]:
+        """Those of the draws that are the same at every step of a loop around the graph."""
+        return tuple(f"{node}.{name}" for node, layer in self.nodes.items() for name in layer.steady_draws)
+
     def draw(self, name: str, size: Sequence) -> TensorVariable:
         node, inner = split(name)
         return self.nodes[node].draw(inner, size)

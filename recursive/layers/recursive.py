@@ -518,7 +518,7 @@ class Recursive(Graph):
         length = backend.common_length(lengths | ({} if self.n_steps is None else {"n_steps": self.n_steps}))
         return length, backend.size(next(iter(inputs.values())), 0) if inputs else 1
 
-    draws = ()
+    draws = steady_draws = ()
     """A loop makes the draws of its nodes itself."""
 
     def _draws_over_time(self, rows: tuple[Size, Size],

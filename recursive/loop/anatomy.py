@@ -19,9 +19,9 @@ from pytensor.scan.op import Scan
 from pytensor.tensor.math import Dot
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.backend import conditional
+from recursive.backend import is_lazy
 
-WITH_GRAPHS = (Scan, OpFromGraph, conditional.IfElse)
+WITH_GRAPHS = (Scan, OpFromGraph)
 """Operations that hold a graph of their own: what is inside them cannot be run for all steps at once."""
 
 
@@ -109,7 +109,7 @@ def dissect(step: Callable, sequences: Sequence[Series], states: Sequence[Series
                 if isinstance(node.op, Dot) and node.inputs[1] in held]
     count = sum(len(item.taps) for item in sequences)
     return Anatomy(tuple(moving[:count]), tuple(moving[count:]), tuple(constants.values()), tuple(weights.values()),
-                   tuple(given), tuple(graph.outputs), tuple(products))
+                   tuple(given), tuple(constants.get(value, value) for value in graph.outputs), tuple(products))
 
 
 def _without_invariants(graph: FunctionGraph, moving: Sequence[Variable],
@@ -130,6 +130,9 @@ def _without_invariants(graph: FunctionGraph, moving: Sequence[Variable],
                     found[value] = value.type()
                     graph.add_input(found[value])
                 graph.change_node_input(node, place, found[value])
+    for value in graph.outputs:
+        if value not in changing and not isinstance(value, Constant):
+            constants.setdefault(value, value.type())
     return constants, weights
 
 
@@ -140,4 +143,4 @@ def is_size(value: Variable) -> bool:
 
 def holds_graphs(results: Sequence[Variable]) -> bool:
     """Whether some operation of a step holds a graph of its own."""
-    return any(isinstance(node.op, WITH_GRAPHS) for node in applys_between([], results))
+    return any(isinstance(node.op, WITH_GRAPHS) or is_lazy(node.op) for node in applys_between([], results))

@@ -472,6 +472,37 @@ def test_what_is_written_out_needs_a_known_number_of_steps():
         looking_back(unroll=True, n_steps=6).predict(x_of(BATCH, 5, IN))
 
 
+def test_a_state_may_be_fed_by_what_is_the_same_at_every_step():
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_input("c", is_sequence=False, dim=2)
+    rnn.add_state("s", dim=2, input="once")
+    rnn.add_node(Dense(2, 2), "once", input="c")
+    rnn.add_node(Dense(IN + 2, HIDDEN), "y", input=["x", "s"], create_output=True)
+    with_random_weights(rnn)
+    x, c, w = x_of(BATCH, TIME, IN), x_of(BATCH, 2), weights_of(rnn)
+    past = np.repeat((c @ w["once.W"] + w["once.b"])[:, None], TIME, axis=1)
+    past[:, 0] = 0
+    right = np.concatenate([x, past], axis=-1) @ w["y.W"] + w["y.b"]
+    assert np.abs(rnn.predict({"x": x, "c": c})["y"] - right).max() < 1e-12
+    inputs = rnn.get_input()
+    by_context = pt.grad(rnn.get_output().sum(), inputs["c"])
+    [found] = backend.evaluate([by_context], {inputs["x"]: x, inputs["c"]: c})
+    by_past = (TIME - 1) * w["y.W"][IN:].sum(axis=1)
+    assert np.abs(found - w["once.W"] @ by_past).max() < 1e-12
+
+
+def test_a_stateful_container_in_a_loop_has_its_final_states_already():
+    inner = Recursive(stateful=True, return_final_states=True)
+    inner.add_input("a", dim=IN)
+    inner.add_state("h", dim=IN, input="rec")
+    inner.add_node(Dense(2 * IN, IN), "rec", inputs=["a", "h"], create_output=True)
+    outer = Recurrent()
+    outer.add_input("x", dim=IN)
+    with pytest.raises(errors.NodeError, match=r"node 'read' takes a stateful container without return_final_states"):
+        outer.add_node(inner, "read", input="x")
+
+
 def dropping():
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=IN)
