@@ -39,7 +39,7 @@ nitpick_ignore_regex = [("py:.*", r"(numpy|np|pt|pytensor|matplotlib|collections
 
 
 def as_google_docstring(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
-    """Read ``Args:`` and ``Raises:``; the extension would also take what precedes a colon in a property for its type."""
+    """Read ``Args:`` and ``Raises:``; the extension would take what precedes a colon in a property for a type."""
     if what not in ("attribute", "property", "data"):
         lines[:] = GoogleDocstring(lines, Config(), app, what, name, thing, options).lines()
 
