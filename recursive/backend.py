@@ -75,6 +75,8 @@ def carry_over(variable: SharedVariable, value: TensorVariable) -> None:
         raise StateError.about("state", str(variable.name), takes="one layer call", got="two",
                                because="a state that is carried over can go on in one way only",
                                do="Use copy.deepcopy for a second layer like it, with states of its own.")
+    if not variable.type.in_same_class(value.type):  # one row, known on JAX: PyTensor takes that for another class
+        value = pt.set_subtensor(variable[:], value)
     updates.append((variable, value))
 
 

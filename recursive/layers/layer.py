@@ -62,7 +62,7 @@ class Layer:
     rowwise: bool = False
     """Whether each row of the output follows from the same row of the input: a loop can then be run in one call."""
     products: tuple[Product, ...] = ()
-    """The products that the layer begins with and adds, where it gives :meth:`finish`."""
+    """The products that the layer begins with and adds, where it gives :meth:`Layer.finish`."""
     keeps_axes: bool = True
     """Whether the output has as many axes as the input, where the layer takes any number of them."""
     draws: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class Layer:
     built: bool = True
     """Whether the parameters have their first values."""
     output_names: tuple[str, ...] = ("output",)
-    """The names of the outputs; where there are several, :meth:`call` returns a dict by these, in this order."""
+    """The names of the outputs; where there are several, :meth:`Layer.call` returns a dict by these, in this order."""
     revision: tuple = ()
     """Another one whenever the declaration inside changes, or a layer of it."""
     previous: Layer | None = None
