@@ -145,7 +145,8 @@ class _Maker:
         refs = [ref for ref in self.read(name) if not ref.startswith(name)]
         self.node(Dense(self.dim_of(refs), dim), f"{name}in", dim, input=refs)
         self.node(Lambda(lambda z: z > 0), f"{name}if", dim, input=f"{name}in")
-        self.node(Switch(), name, dim, input={"condition": f"{name}if", "then": f"{name}in", "otherwise": f"{name}_tm1"})
+        self.node(Switch(), name, dim,
+                  input={"condition": f"{name}if", "then": f"{name}in", "otherwise": f"{name}_tm1"})
         for helper in (f"{name}if",):
             del self.dims[helper]
 
