@@ -78,6 +78,7 @@ class Apart:
     """Stays apart from operations on the same elements: two such functions in one loop Numba calls for each value."""
 
     def supports_c_code(self, inputs: Sequence, outputs: Sequence) -> bool:
+        """PyTensor joins only what does."""
         return False
 
 
