@@ -389,7 +389,7 @@ class Graph(Layer):
                  draws: Mapping[str, TensorVariable]) -> tuple[dict[str, TensorVariable], Env]:
         """Every output by name, and the masks of all values that have one."""
         env = {Ref(name): value for name, value in inputs.items()}
-        own = shared_out(draws, self.nodes) | dict.fromkeys((node.name for node in merged_outputs(self.spec)), {})
+        own = shared_out(draws, self.nodes) | {node.name: {} for node in merged_outputs(self.spec)}
         masks: Env = {}
         if mask is not None:
             masks = {Ref(item.name): mask for item in self.spec.inputs if item.ndim > 1 + (item.dtype == "float")}
