@@ -549,7 +549,7 @@ def everything():
     rnn.add_input("x", dim=IN)
     rnn.add_mask("m")
     rnn.add_state("h", dim=HIDDEN, input="rec", stateful=True)
-    rnn.add_state("g", dim=2, input="low", initial="learned")
+    rnn.add_state("g", dim=2, input="low", initial="learned", stateful=False)
     rnn.add_node(Dense(HIDDEN + 2, 2, activation="sigmoid"), "low", inputs=["h", "g"])
     rnn.add_node(Dense(IN + 2 + HIDDEN, HIDDEN, activation="tanh"), "rec", inputs=["x", "low", "h_tm2"],
                  create_output=True)
@@ -563,7 +563,11 @@ def test_all_of_it_learns_alike_on_every_backend(target):
     for name in ("python", target):
         rnn = everything()
         rnn.compile("sgd", "mse", backend=name)
-        losses = [rnn.train_on_batch({"x": x, "m": MASK, "rec": 0 * x_of(BATCH, TIME, HIDDEN)}) for _ in range(3)]
+        batch = {"x": x, "m": MASK, "rec": 0 * x_of(BATCH, TIME, HIDDEN)}
+        losses = [rnn.train_on_batch(batch) for _ in range(2)]
+        losses += rnn.fit(batch, batch_size=BATCH, nb_epoch=2, verbose=0, shuffle=False, tbptt_steps=3).history["loss"]
+        rnn.reset_states()
+        losses.append(rnn.train_on_batch({name: array[:2] for name, array in batch.items()}))
         results.append([np.array(losses), rnn.get_states()["h"], *rnn.get_weights()])
     for value, right in zip(*results, strict=True):
         assert np.abs(value - right).max() < 1e-10
