@@ -125,7 +125,13 @@ class Sitting:
         """A row for each contender that can express ``network``."""
         contenders = [contender for contender in contenders if network in contender.networks]
         rows = [Row(network, contender.name, contender.label, sizes=sizes.to_dict()) for contender in contenders]
-        weights = self._weights(network, sizes)
+        try:
+            weights = self._weights(network, sizes)
+        except ContenderError as failure:
+            for row in rows:
+                row.why = f"the network could not be declared: {failure}"
+                self.advance(f"{network}: {row.contender} cannot start")
+            return rows
         with ExitStack() as stack:
             running = []
             for contender, row in zip(contenders, rows, strict=True):

@@ -56,6 +56,14 @@ def test_a_contender_that_fails_is_told_and_the_others_go_on(tmp_path):
     assert "train" in rows[1].times
 
 
+def test_a_network_that_cannot_be_declared_is_told_for_every_contender(tmp_path):
+    python = next(contender for contender in field.CONTENDERS if contender.name == "recursive-python")
+    impossible = field.QUICK.but(dim=-1)
+    [row] = Sitting(Settings(1, 1, 1, False), tmp_path, lambda words: None).measure("vanilla", impossible, [python])
+    assert row.why.startswith("the network could not be declared: ShapeError: ")
+    assert row.times == {}
+
+
 def test_a_process_that_dies_is_told_by_its_code(tmp_path):
     job = worker.Job("container", "vanilla", field.QUICK, "python", 1, str(tmp_path / "none.npz"))
     with sitting._process(job, None) as process:
