@@ -7,5 +7,6 @@ of the rest of the library only the declaration, :class:`~recursive.spec.graph.G
 """
 
 from recursive.reference.run import Gradients, Result, gradients, run
+from recursive.reference.training import Trained, train
 
-__all__ = ["Gradients", "Result", "gradients", "run"]
+__all__ = ["Gradients", "Result", "Trained", "gradients", "run", "train"]

@@ -86,10 +86,12 @@ def deep(p: Params, config: Config, x: Array, states: States) -> tuple[States, C
     def back(d: Array, *d_moved: Array) -> dict[str, Array]:
         d = y_back(d)
         found = {"x": d @ p["W"].T, "W": x.T @ d, "b": d.sum(axis=0)}
-        for k, (h, was, (_, inner_back)) in enumerate(zip(past, there, inner, strict=True), 1):
+        for k, (h, was, (value, inner_back)) in enumerate(zip(past, there, inner, strict=True), 1):
             d_inner = inner_back(d * was)
-            found |= {f"h{k}": d_inner @ p[f"U{k}"].T, f"U{k}": h.T @ d_inner}
-        moved = {f"h{k}": value for k, value in enumerate(d_moved[:depth - 1], 1)}
+            found |= {f"h{k}": d_inner @ p[f"U{k}"].T, f"U{k}": h.T @ d_inner,
+                      f"there{k}": (d * value).sum(axis=-1, keepdims=True)}
+        moved = {f"h{k}": value for k, value in enumerate(d_moved[:depth - 1], 1)} | \
+            {f"there{k}": value for k, value in enumerate(d_moved[depth:], 1)}
         return summed(found, moved)
 
     return (y, *past[:-1], np.ones_like(there[0]), *there[:-1]), back

@@ -129,7 +129,7 @@ def thresholded_linear(config: Config, x: Array, given: Given) -> Computed:
     return _where(np.abs(given.floats(x)) >= config.get("theta", 1.0), given.floats(x))
 
 
-@layer("ThresholdedReLU", mask="pass")
+@layer("ThresholdedReLU", "ThresholdedReLu", mask="pass")
 def thresholded_relu(config: Config, x: Array, given: Given) -> Computed:
     """``x`` above theta, else 0."""
     return _where(given.floats(x).real > config.get("theta", 1.0), given.floats(x))

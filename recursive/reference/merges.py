@@ -37,13 +37,13 @@ def ave(values: Sequence[Array]) -> tuple[Array, Back]:
 
 
 def max_(values: Sequence[Array]) -> tuple[Array, Back]:
-    """The largest, two by two from the left; of two that are equal both have the whole gradient."""
+    """The largest, two by two from the left; of two that are equal the first has the gradient, as in 2015."""
     if len(values) == 1:
         return values[0], lambda d: [d]
     before, back = max_(values[:-1])
     last = values[-1]
     largest = np.where(last > before, last, before)
-    return largest, lambda d: [*back(d * (before == largest)), d * (last == largest)]
+    return largest, lambda d: [*back(d * (before == largest)), d * (before != largest)]
 
 
 def dot(values: Sequence[Array]) -> tuple[Array, Back]:

@@ -6,43 +6,39 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from recursive.errors import DataError, nearest
+from recursive.errors import DataError, ShapeError, nearest
 from recursive.reference.arrays import Array, Computed, Given, Pulled
+from recursive.reference.parts import LOOPS, parts_of
 from recursive.reference.table import layer
 
 Config = Mapping[str, object]
 
 
-def drawn(given: Given, name: str, layer_name: str) -> Array:
-    """The draw called ``name``.
+def drawn(given: Given, name: str, layer_name: str, shape: tuple[int, ...] | None = None) -> Array:
+    """The draw called ``name``, of ``shape``.
 
     Raises:
         DataError: where it is not given.
+        ShapeError: for another shape.
     """
     if name not in given.draws:
         raise DataError.about("draw", name, takes="an array while training",
                               because=f"{layer_name} is random, and the reference draws nothing itself",
                               got="none", do=nearest(name, given.draws) + f" Say draws={{'node.{name}': array}}.")
-    return given.draws[name]
+    draw = np.asarray(given.draws[name])
+    if shape is not None and draw.shape != shape:
+        raise ShapeError.about("draw", name, takes=f"{shape} at a step", because=f"{layer_name} reads as many values",
+                               got=draw.shape, do="Draws are (batch, time, ...); those once a sequence (batch, ...).")
+    return draw
 
 
 def held_draws(class_name: str, config: Config) -> set[str]:
     """The draws of a layer that are the same at every step of a loop around it: those that Dropout makes once a
-    sequence, of a layer inside another too."""
+    sequence, of a layer inside another too. A loop inside has sequences of its own."""
     if class_name == "Dropout":
         return {"keep"} if config.get("per", "step") == "sequence" else set()
-    return {f"{part}.{name}" for part, (kind, inner) in parts_of(class_name, config).items()
-            for name in held_draws(kind, inner)}
-
-
-def parts_of(class_name: str, config: Config) -> dict[str, tuple[str, Config]]:
-    """The class and configuration of each layer inside one, but for loops, which hold draws of their own."""
-    if class_name == "Graph":
-        return {node["name"]: (node["layer"]["class_name"], node["layer"]["config"])
-                for node in config["spec"]["nodes"]}
-    named = {f"layer_{index}": part for index, part in enumerate(config.get("layers") or ())}
-    named |= {name: config[name] for name in ("layer", "backward_layer", "encoder", "decoder") if name in config}
-    return {name: (part["name"], part) for name, part in named.items()}
+    parts = {} if class_name in LOOPS else parts_of(config)
+    return {f"{part}.{name}" for part, (kind, inner) in parts.items() for name in held_draws(kind, inner)}
 
 
 @layer("Dropout", mask="pass")
@@ -51,9 +47,9 @@ def dropout(config: Config, x: Array, given: Given) -> Computed:
     p = config["p"]
     if not given.train or not p:
         return Computed(x, Pulled)
-    x, keep = given.floats(x), np.asarray(drawn(given, "keep", "Dropout"))
-    if config.get("per", "step") == "sequence" and x.ndim > 2:
-        keep = keep[:, None]
+    over_time = config.get("per", "step") == "sequence" and x.ndim > 2
+    x, keep = given.floats(x), drawn(given, "keep", "Dropout", (len(x), *x.shape[1 + over_time:]))
+    keep = keep[:, None] if over_time else keep
     scale = (keep >= p).astype(given.dtype) / (1 - p)
     return Computed(x * scale, lambda d: Pulled(d * scale))
 
@@ -63,7 +59,7 @@ def gaussian_noise(config: Config, x: Array, given: Given) -> Computed:
     """``x + sigma noise``, ``noise`` standard normal."""
     if not given.train or not config["sigma"]:
         return Computed(x, Pulled)
-    noise = np.asarray(drawn(given, "noise", "GaussianNoise")).astype(given.dtype)
+    noise = drawn(given, "noise", "GaussianNoise", x.shape).astype(given.dtype)
     return Computed(given.floats(x) + config["sigma"] * noise, Pulled)
 
 
@@ -73,7 +69,7 @@ def gaussian_dropout(config: Config, x: Array, given: Given) -> Computed:
     p = config["p"]
     if not given.train or not p:
         return Computed(x, Pulled)
-    noise = np.asarray(drawn(given, "noise", "GaussianDropout")).astype(given.dtype)
+    noise = drawn(given, "noise", "GaussianDropout", x.shape).astype(given.dtype)
     factor = 1 + float(np.sqrt(p / (1 - p))) * noise
     return Computed(given.floats(x) * factor, lambda d: Pulled(d * factor))
 
@@ -83,7 +79,7 @@ def zoneout(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
     """``prev`` where ``keep < p``, ``keep`` uniform, else ``input``; but while training ``p prev + (1 - p) input``."""
     p, new, old = config["p"], given.floats(x["input"]), given.floats(x["prev"])
     if given.train and p:
-        share = (np.asarray(drawn(given, "keep", "Zoneout")) < p).astype(given.dtype)
+        share = (drawn(given, "keep", "Zoneout", new.shape) < p).astype(given.dtype)
     else:
         share = np.asarray(p, given.dtype)
     return Computed(share * old + (1 - share) * new,

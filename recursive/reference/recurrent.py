@@ -120,13 +120,9 @@ class Run:
         kept = {name: np.where(self.valid(t), 0, d) for name, d in d_states.items()} if carried else {}
         fresh = [np.where(self.valid(t), d, 0) if carried else d for d in d_states.values()]
         found = self.backs[t](*fresh)
-        before = [found.pop(name, np.zeros_like(d)) for name, d in d_states.items()]
-        before = dict(zip(d_states, self._read_back(tuple(before), t), strict=True))
+        of_read = tuple(found.pop(name) for name in d_states)
+        before = dict(zip(d_states, self.read(of_read, t), strict=True))      # forgetting is a product, backwards too
         return found.pop("x"), summed(before, kept), found
-
-    def _read_back(self, d_read: States, t: int) -> States:
-        """The gradient of the states, from that of what step ``t`` read of them: forgetting multiplies."""
-        return self.read(d_read, t)
 
 
 GATED = {"activation": "sigmoid", "inner_activation": "hard_sigmoid"}

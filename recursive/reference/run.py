@@ -78,7 +78,7 @@ def run(spec: GraphSpec, params: Arrays, inputs: Arrays, *, mask: Array | None =
     >>> run(spec.replace(return_sequences=True), params, {"x": np.ones((1, 3, 1))}).outputs["y"].ravel().tolist()
     [1.0, 2.0, 3.0]
     """
-    found = _run(spec, params, inputs, mask, states, draws, train, shared)
+    found = run_whole(spec, params, inputs, mask, states, draws, train, shared)
     return Result(found.computed.value, found.computed.finals, found.values, found.computed.updates, found.masks)
 
 
@@ -103,7 +103,7 @@ def gradients(spec: GraphSpec, params: Arrays, inputs: Arrays, cotangents: Array
     >>> found.params["y.W"].ravel().tolist(), found.inputs["x"].ravel().tolist()
     ([3.0, 3.0], [1.0, 1.0, 1.0])
     """
-    found = _run(spec, params, inputs, mask, states, draws, train, shared)
+    found = run_whole(spec, params, inputs, mask, states, draws, train, shared)
     return pulled_back(found, cotangents, params, inputs, states or {}, shared or {})
 
 
@@ -126,28 +126,28 @@ def pulled_back(found: Whole, cotangents: Arrays, params: Arrays, inputs: Arrays
                      _complete(pulled.states, states))
 
 
-def _run(spec: GraphSpec, params: Arrays, inputs: Arrays, mask: Array | None, states: Arrays | None,
-         draws: Arrays | None, train: bool, shared: Mapping[str, str] | None) -> Whole:
-    dtype = _float_type(params, inputs)
+def run_whole(spec: GraphSpec, params: Arrays, inputs: Arrays, mask: Array | None, states: Arrays | None,
+              draws: Arrays | None, train: bool, shared: Mapping[str, str] | None) -> Whole:
+    """What :func:`run` runs, with the way back."""
+    states = states or {}
+    dtype = _float_type(params, inputs, states)
     own = {name: np.asarray(value, dtype) for name, value in params.items()}
     everywhere = {second + name.removeprefix(first): value for second, first in (shared or {}).items()
                   for name, value in own.items() if name.startswith(first + ".")}
     _check_names("input", inputs, [item.name for item in spec.inputs])
-    _check_states(spec, states or {})
+    _check_states(spec, states)
     mask = None if mask is None else np.asarray(mask)
-    given = Given(Params(own | everywhere), draws or {}, states or {}, mask, train, dtype)
+    states = {name: np.asarray(value, dtype) for name, value in states.items()}
+    given = Given(Params(own | everywhere), draws or {}, states, mask, train, dtype)
     return run_container(spec, {item.name: _cast(item, inputs[item.name], dtype) for item in spec.inputs}, given)
 
 
-def _float_type(params: Arrays, inputs: Arrays) -> np.dtype:
-    """The type of floats: that of the parameters, or of the inputs where there are none; complex where any is."""
-    for arrays in (params, inputs):
-        types = [np.asarray(value).dtype for value in arrays.values()]
-        types = [kind for kind in types if np.issubdtype(kind, np.inexact)]
-        if types:
-            given = [np.asarray(value).dtype for value in inputs.values()]
-            return np.result_type(*types, *(kind for kind in given if kind.kind == "c"))
-    return np.dtype("float64")
+def _float_type(params: Arrays, *others: Arrays) -> np.dtype:
+    """The type of floats: that of the parameters, or of the rest where there are none; complex where anything is."""
+    first, *rest = ([kind for value in arrays.values() if np.issubdtype(kind := np.asarray(value).dtype, np.inexact)]
+                    for arrays in (params, *others))
+    rest = [kind for kinds in rest for kind in kinds]
+    return np.result_type(*(first or rest or [np.float64]), *(kind for kind in rest if kind.kind == "c"))
 
 
 def _cast(item: InputSpec, value: Array, dtype: np.dtype) -> Array:

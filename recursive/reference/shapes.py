@@ -17,6 +17,8 @@ from recursive.reference.step import named
 from recursive.reference.table import compute
 from recursive.spec.graph import NodeSpec, PortSpec, Ref
 
+ALIKE = ("Blend", "IfElse", "Switch", "Zoneout")
+"""Layers whose ports have one shape."""
 Known = dict[str, Array]
 """Zeros in the shape of every value that is known so far."""
 
@@ -48,14 +50,15 @@ def find_dims(names: Names, known: Mapping[str, Array], given: Given) -> dict[st
 def _shown(node: NodeSpec, names: Names, known: Known, given: Given) -> Known:
     """The values of ``node``, computed from zeros; none where too little is known."""
     ports = {port.name: _port(port, names, known, given) for port in node.ports}
-    dim = node.layer.config.get("output_dim")
-    spec = node.layer.config.get("spec")
+    config = node.layer.config
+    dim = None if config.get("return_sequences") else config.get("output_dim")
+    spec = config.get("spec")
     if spec is not None:
         ports = {name: value for name, value in ports.items() if value is not None}
         if len({item["name"] for item in spec["inputs"]} - set(ports)) and len(node.ports) > 1:
             return {}
     told = next((value for value in ports.values() if value is not None), None)
-    if told is not None and len(node.ports) > 1 and spec is None:
+    if told is not None and (node.layer.class_name in ALIKE or (dim and len(node.ports) > 1)):
         rows = np.zeros((len(told), dim), given.dtype) if dim else told
         ports = {name: rows if value is None else value for name, value in ports.items()}
     if any(value is None for value in ports.values()) or not ports:

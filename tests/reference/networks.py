@@ -3,11 +3,51 @@
 import numpy as np
 
 from recursive import (
-    GRU, JZS1, JZS2, JZS3, LSTM, Activation, ActivityRegularization, AutoEncoder, BatchNormalization, Bidirectional, Blend,
-    Dense, Dropout, Embedding, Flatten, Gate, GaussianDropout, GaussianNoise, Graph, Identity, IfElse, LeakyReLU, Masking,
-    MaxoutDense, Merge, ParametricSoftplus, Permute, PReLU, Recurrent, RecurrentDense, RecurrentGRU, RecurrentLSTM,
-    Recursive, RepeatVector, Reshape, Sequential, SimpleDeepRNN, SimpleRNN, Switch, ThresholdedLinear, ThresholdedReLU,
-    TimeDistributedDense, Zoneout, merge_max, merge_mul, merge_sum)
+    GRU,
+    JZS1,
+    JZS2,
+    JZS3,
+    LSTM,
+    Activation,
+    ActivityRegularization,
+    AutoEncoder,
+    BatchNormalization,
+    Bidirectional,
+    Blend,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    Gate,
+    GaussianDropout,
+    GaussianNoise,
+    Graph,
+    Identity,
+    LeakyReLU,
+    Masking,
+    MaxoutDense,
+    Merge,
+    ParametricSoftplus,
+    Permute,
+    PReLU,
+    Recurrent,
+    RecurrentDense,
+    RecurrentGRU,
+    RecurrentLSTM,
+    Recursive,
+    RepeatVector,
+    Reshape,
+    Sequential,
+    SimpleDeepRNN,
+    SimpleRNN,
+    Switch,
+    ThresholdedLinear,
+    ThresholdedReLU,
+    TimeDistributedDense,
+    Zoneout,
+    merge_max,
+    merge_mul,
+)
 
 BATCH, TIME, IN, HIDDEN = 3, 5, 4, 6
 SEQUENCE, ROWS = (BATCH, TIME, IN), (BATCH, IN)
@@ -277,6 +317,25 @@ def x_with_gaps(rng):
     return {"x": x}
 
 
+def going_on(**settings):
+    """Layers of 2015, a chain, both directions and a loop in a Graph, whose states go on from batch to batch."""
+    graph = Graph()
+    graph.add_input("x", ndim=3, dim=IN)
+    graph.add_node(Masking(GAP), "masked", input="x")
+    graph.add_node(LSTM(IN, 3, stateful=True, return_sequences=True, **settings), "lstm", input="masked")
+    rnn = Recurrent(return_sequences=True, stateful=True)
+    rnn.add_input("x", dim=3)
+    rnn.add_state("anew", input="k", initial=2.0, stateful=False)
+    rnn.add_node(RecurrentLSTM(2), "cell", input="x")
+    rnn.add_node(Dense(2), "o", input=["cell", "o_tm2", "x_tm1"], create_output=True)
+    rnn.add_node(Dense(3), "k", input=["anew", "cell"], create_output=True)
+    graph.add_node(rnn, "rnn", input="lstm")
+    deep = SimpleDeepRNN(3, 2, depth=2, stateful=True, return_sequences=True, **settings)
+    graph.add_node(Sequential([TimeDistributedDense(2, 3), deep]), "chain", input="rnn.o")
+    graph.add_node(Bidirectional(GRU(2, 2, stateful=True, **settings)), "both", input="chain", create_output=True)
+    return graph
+
+
 def noisy():
     rnn = Recurrent(return_sequences=True)
     rnn.add_input("x", dim=IN)
@@ -296,6 +355,26 @@ def draws(rng):
             "chain.layer_1.keep": rng.uniform(size=(BATCH, TIME, width)),
             "chain.layer_2.keep": rng.uniform(size=(BATCH, width)),
             "rec.keep": rng.uniform(size=(BATCH, TIME, HIDDEN)), "late.noise": normal(rng, BATCH, TIME, HIDDEN)}
+
+
+def noisy_inside():
+    """Noise in a loop in a loop: its draws have an axis for the steps of each, but for what is held."""
+    inner = Recursive()
+    inner.add_input("word", dim=IN)
+    inner.add_node(Dropout(0.4), "drop", input="word")
+    inner.add_node(Dropout(0.4, per="sequence"), "held", input="drop")
+    inner.add_node(Dense(3, activation="tanh"), "w", input=["held", "w_tm1"], create_output=True)
+    outer = Recursive(return_sequences=True)
+    outer.add_input("text", ndim=4, dim=IN)
+    outer.add_state("h", dim=2, input="y", initial="drawn")
+    outer.add_node(inner, "read", input="text")
+    outer.add_node(Dense(3 + 2, 2, activation="tanh"), "y", input=["read", "h"], create_output=True)
+    return outer
+
+
+def draws_inside(rng):
+    return {"read.drop.keep": rng.uniform(size=(BATCH, TIME, 2, IN)), "read.held.keep": rng.uniform(size=SEQUENCE),
+            "h.initial": normal(rng, BATCH, 2)}
 
 
 def counted():
@@ -349,6 +428,3 @@ def prepared(container, inputs, seed=3):
     container.build({name: (None, *np.shape(value)[1:]) for name, value in given.items()})
     weights = weights_of(container)
     return container.spec, weights, given
-
-
-__all__ = ["LAYERS", "NETWORKS", "draws", "noisy", "on_one_input", "prepared", "IfElse"]
