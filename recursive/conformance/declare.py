@@ -161,7 +161,8 @@ class Net:
             ports.setdefault(port, f"{name if output == 'output' else f'{name}.{output}'}_tm1")
         specs = tuple(PortSpec(port, *_refs(read)) for port, read in ports.items())
         self._take(name, part)
-        self._with(nodes=(*self.spec.nodes, NodeSpec(name, LayerSpec(part.class_name, part.config), specs, part.outputs)))
+        item = NodeSpec(name, LayerSpec(part.class_name, part.config), specs, part.outputs)
+        self._with(nodes=(*self.spec.nodes, item))
         if feeds:
             self._with(states=tuple(dataclasses.replace(item, input=name) if item.name == feeds else item
                                     for item in self.spec.states))

@@ -56,8 +56,8 @@ def _about(draft: Draft, arrays: Arrays) -> dict[str, object]:
                          any(name.startswith("state0/") for name in arrays), draft.dtype, bool(draft.training))
     tolerance = {name: value * LOOSER[draft.dtype] for name, value in TOLERANCE.items()}
     training = {**draft.training, "steps": STEPS} if draft.training else None
-    return {"version": VERSION, "id": draft.id, "area": draft.area, "tier": draft.tier or ("optional" if needs else "core"),
-            "why": draft.why, "source": draft.source, "by_hand": bool(draft.hand), "capabilities": needs,
+    return {"version": VERSION, "id": draft.id, "area": draft.area,
+            "tier": draft.tier or ("optional" if needs else "core"), "why": draft.why, "source": draft.source, "by_hand": bool(draft.hand), "capabilities": needs,
             "dtype": draft.dtype, "call": {"train": draft.train, "batches": draft.batches}, "tolerance": tolerance,
             "training": training, "spec": draft.net.spec.to_dict()}
 
@@ -162,10 +162,10 @@ def _trained(draft: Draft, arrays: Arrays) -> Arrays:
     outputs = reference.run(draft.net.spec, params, inputs).outputs
     rng = np.random.RandomState(zlib.crc32(f"{draft.id} targets".encode()))
     targets = {name: np.tanh(rng.normal(size=value.shape)) for name, value in outputs.items()}
-    losses, trained = reference.train(draft.net.spec, params, inputs, targets, draft.training["optimizer"], STEPS,
-                                      loss=draft.training["loss"])
-    return {**{f"target/{name}": value for name, value in targets.items()}, "step/loss": np.asarray(losses),
-            **{f"trained/{name}": value for name, value in trained.items()}}
+    found = reference.train(draft.net.spec, params, inputs, targets, draft.training["optimizer"], STEPS,
+                            loss=draft.training["loss"])
+    return {**{f"target/{name}": value for name, value in targets.items()}, "step/loss": np.asarray(found.losses),
+            **{f"trained/{name}": value for name, value in found.params.items()}}
 
 
 def _check_by_hand(draft: Draft, arrays: Arrays) -> None:

@@ -13,7 +13,7 @@ from recursive.spec.names import Ref
 from recursive.spec.order import ordered
 
 
-class Failure(Exception):
+class UnmetError(Exception):
     """A case is not met; the text is a sentence."""
 
 
@@ -21,7 +21,7 @@ def judge(adapter: Adapter, case: Case | Invalid) -> None:
     """Run one case.
 
     Raises:
-        Failure: where the port does not meet it.
+        UnmetError: where the port does not meet it.
     """
     if isinstance(case, Invalid):
         _judge_refusal(adapter, case)
@@ -34,9 +34,9 @@ def judge(adapter: Adapter, case: Case | Invalid) -> None:
         batch = case.batch(number)
         try:
             _judge_run(adapter, model, batch)
-        except Failure as error:
+        except UnmetError as error:
             where = f"batch {number + 1}: " if case.batches > 1 else ""
-            raise Failure(f"{where}{error}{_first_diverging(adapter, model, batch, case, number)}") from None
+            raise UnmetError(f"{where}{error}{_first_diverging(adapter, model, batch, case, number)}") from None
     if can(adapter, "grads") and case.part("cot/"):
         _judge_gradients(adapter, model, case)
 
@@ -44,9 +44,9 @@ def judge(adapter: Adapter, case: Case | Invalid) -> None:
 def _judge_refusal(adapter: Adapter, case: Invalid) -> None:
     code, found = case.about["code"], _called(adapter.refuses, dict(case.about["spec"]))
     if found is None:
-        raise Failure(f"it was accepted, where {code} was to be raised: {case.about['why']}")
+        raise UnmetError(f"it was accepted, where {code} was to be raised: {case.about['why']}")
     if found != code:
-        raise Failure(f"it was refused with {found!r} in place of {code!r}: {case.about['why']}")
+        raise UnmetError(f"it was refused with {found!r} in place of {code!r}: {case.about['why']}")
 
 
 def _judge_run(adapter: Adapter, model: object, case: Case) -> None:
@@ -87,27 +87,27 @@ def _judge_training(adapter: Adapter, model: object, case: Case) -> None:
 
 
 def compare(what: str, found: object, expected: np.ndarray, tolerance: float) -> None:
-    """Raise a Failure unless ``found`` is ``expected``: shape and dtype exactly, values within ``tolerance`` of its largest.
+    """Raise an UnmetError unless ``found`` is ``expected``: shape and dtype exactly, values within ``tolerance``.
 
     >>> compare("output 'y'", np.array([1.0, 2.5]), np.array([1.0, 2.0]), 1e-10)
     Traceback (most recent call last):
         ...
-    recursive.conformance.judge.Failure: output 'y' is off by 0.5 (2e-10 is allowed), first at [1]: 2.5 in place of 2.0.
+    recursive.conformance.judge.UnmetError: output 'y' is off by 0.5 (2e-10 is allowed), first at [1]: 2.5 in place of 2.0.
     """
     if not isinstance(found, np.ndarray):
-        raise Failure(f"{what} is a {type(found).__name__} in place of an array.")
+        raise UnmetError(f"{what} is a {type(found).__name__} in place of an array.")
     if found.shape != expected.shape:
-        raise Failure(f"{what} has the shape {found.shape} in place of {expected.shape}.")
+        raise UnmetError(f"{what} has the shape {found.shape} in place of {expected.shape}.")
     if found.dtype != expected.dtype:
-        raise Failure(f"{what} is of {found.dtype} in place of {expected.dtype}.")
+        raise UnmetError(f"{what} is of {found.dtype} in place of {expected.dtype}.")
     if not np.isfinite(found).all():
         place = tuple(np.argwhere(~np.isfinite(found))[0])
-        raise Failure(f"{what} is {found[place]} {_place(place)}, in place of {expected[place]!s}.")
+        raise UnmetError(f"{what} is {found[place]} {_place(place)}, in place of {expected[place]!s}.")
     allowed = tolerance * max(1.0, float(np.abs(expected).max(initial=0)))
     off = np.abs(found.astype("float64") - expected.astype("float64"))
     if off.max(initial=0) > allowed:
         place = tuple(np.argwhere(off > allowed)[0])
-        raise Failure(f"{what} is off by {off.max():.3g} ({allowed:.3g} is allowed), first {_place(place)}: "
+        raise UnmetError(f"{what} is off by {off.max():.3g} ({allowed:.3g} is allowed), first {_place(place)}: "
                       f"{found[place]!s} in place of {expected[place]!s}.")
 
 
@@ -118,15 +118,15 @@ def _place(place: tuple[int, ...]) -> str:
 def _check_names(kind: str, found: Mapping[str, object], expected: Mapping[str, object]) -> None:
     for name in expected:
         if name not in found:
-            raise Failure(f"{kind} {name!r} is missing; there are {', '.join(map(repr, found)) or 'none'}.")
+            raise UnmetError(f"{kind} {name!r} is missing; there are {', '.join(map(repr, found)) or 'none'}.")
     for name in found:
         if name not in expected:
-            raise Failure(f"{kind} {name!r} was not asked for; there should be {', '.join(map(repr, expected))}.")
+            raise UnmetError(f"{kind} {name!r} was not asked for; there should be {', '.join(map(repr, expected))}.")
 
 
 def _mapping(what: str, value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
-        raise Failure(f"{what} returned a {type(value).__name__} in place of a dict.")
+        raise UnmetError(f"{what} returned a {type(value).__name__} in place of a dict.")
     return value
 
 
@@ -134,10 +134,10 @@ def _called(function: Callable, *args: object, **kwargs: object) -> object:
     """What the port's function returns; whatever it raises is its failure, and the run goes on."""
     try:
         return function(*args, **kwargs)
-    except Failure:
+    except UnmetError:
         raise
-    except Exception as error:  # noqa: BLE001 (a port may raise anything: the sentence is the report)
-        raise Failure(f"{function.__name__} raised {type(error).__name__}: {error}") from error
+    except Exception as error:  # a port may raise anything: the sentence is the report
+        raise UnmetError(f"{function.__name__} raised {type(error).__name__}: {error}") from error
 
 
 def _copies(arrays: Mapping[str, np.ndarray]) -> Arrays:
@@ -161,7 +161,7 @@ def _first_diverging(adapter: Adapter, model: object, batch: Case, case: Case, n
     expected = batch.part("node/")
     try:
         found = _nodes(adapter, model, batch, case, number)
-    except Failure as error:
+    except UnmetError as error:
         return f" Its nodes could not be looked at: {error}"
     tolerance = batch.about["tolerance"]["outputs"]
     places = [place for name in _in_order(case.spec) if name in found and name in expected
@@ -198,7 +198,8 @@ def _in_order(spec: GraphSpec) -> list[str]:
     return [name for node in ordered(spec) for name in node.values]
 
 
-def _diverging(name: str, found: object, expected: np.ndarray, tolerance: float, loop: bool) -> list[tuple[int, str, str]]:
+def _diverging(name: str, found: object, expected: np.ndarray, tolerance: float,
+               loop: bool) -> list[tuple[int, str, str]]:
     """The first step at which a node diverges, if it does."""
     if not isinstance(found, np.ndarray) or found.shape != expected.shape:
         return [(0, name, f", of shape {getattr(found, 'shape', None)} in place of {expected.shape}")]

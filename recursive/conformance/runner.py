@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from recursive.conformance.adapter import Adapter, can, missing
-from recursive.conformance.judge import Failure, judge
+from recursive.conformance.judge import UnmetError, judge
 from recursive.conformance.suite import Case, Suite
 from recursive.errors import ConfigError, RecursiveError, UnknownNameError, nearest
 
@@ -72,7 +72,7 @@ def _one(adapter: Adapter, suite: Suite, name: str, expected: Expected) -> tuple
     try:
         judge(adapter, suite.read(name))
         status, words = PASSED, ""
-    except (Failure, RecursiveError) as error:
+    except (UnmetError, RecursiveError) as error:
         status, words = FAILED, str(error)
     known = expected.reason(expected.xfails, name)
     if known is None:
@@ -91,7 +91,7 @@ def check(name: str, adapter: Adapter, suite: Suite | None = None) -> None:
     """Run one case where a debugger can follow.
 
     Raises:
-        Failure: where the port does not meet it.
+        UnmetError: where the port does not meet it.
     """
     case = (suite or Suite()).read(name)
     judge(adapter, case)

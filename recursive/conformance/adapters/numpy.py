@@ -35,9 +35,9 @@ class Adapter:
 
     def train(self, model: dict, inputs: Mapping, targets: Mapping, training: Mapping) -> dict:
         """Steps of an optimizer by its NumPy formula."""
-        losses, params = reference.train(model["spec"], model["params"], inputs, targets, training["optimizer"],
-                                         training["steps"], loss=training["loss"])
-        return {"losses": losses, "params": params}
+        found = reference.train(model["spec"], model["params"], inputs, targets, training["optimizer"],
+                                training["steps"], loss=training["loss"])
+        return {"losses": found.losses, "params": found.params}
 
     def refuses(self, spec: Mapping[str, object]) -> str | None:
         """What the rules of a declaration say of it."""

@@ -73,7 +73,8 @@ refused("dim-as-text", "ConfigError", "Fields are typed.", changed("inputs", 0, 
 # Names
 
 refused("name-with-a-space", "InvalidNameError", "A name is an identifier.", changed("inputs", 0, "name", to="x y"))
-refused("name-a-keyword", "InvalidNameError", "A name may be a variable somewhere.", changed("inputs", 0, "name", to="for"))
+refused("name-a-keyword", "InvalidNameError", "A name may be a variable somewhere.", changed("inputs",
+        0, "name", to="for"))
 refused("name-of-a-tap", "ReservedNameError", "_tm<k> reads an earlier time.", changed("states", 0, "name", to="h_tm1"))
 refused("name-twice", "DuplicateNameError", "Names tell parts apart.", Net().input().input().node(
     "rec", dense(IN, 2), "x", out=True))
@@ -88,13 +89,15 @@ refused("read-before-declared", "UnknownNameError", "Nodes run in the order in w
 refused("read-unknown-where-free", "UnknownNameError", "Nothing is called so, now or later.",
         Net(free=True).input().node("a", dense(IN + HIDDEN, HIDDEN), ["x", "b_tm1"], out=True))
 refused("output-of-nothing-known", "UnknownNameError", "Nothing is called so.", good().output("y", "other"))
-refused("state-fed-by-an-unknown", "UnknownNameError", "No node is called so.", changed("states", 0, "input", to="other"))
+refused("state-fed-by-an-unknown", "UnknownNameError", "No node is called so.", changed("states", 0, "input",
+        to="other"))
 refused("state-fed-by-an-input", "UnknownNameError", "An input is no node.", changed("states", 0, "input", to="x"))
 refused("until-unknown", "UnknownNameError", "No node is called so.", changed("until", to="done"))
 refused("until-an-input", "UnknownNameError", "An input is no node.", changed("until", to="x"))
 refused("start-from-a-sequence", "UnknownNameError", "A sequence is not there before the first step.",
         changed("states", 0, "initial", to="x"))
-refused("start-from-an-unknown", "UnknownNameError", "No context is called so.", changed("states", 0, "initial", to="c"))
+refused("start-from-an-unknown", "UnknownNameError", "No context is called so.", changed("states",
+        0, "initial", to="c"))
 
 # Taps
 
@@ -117,7 +120,8 @@ refused("state-in-a-graph", "StateError", "A Graph runs once.",
         Net(loop=False).input("x").state("h", node="y").node("y", dense(IN, HIDDEN), "x", out=True))
 refused("start-of-too-many-rows", "StateError", "It is looked back to one step.",
         changed("states", 0, "initial", to=[[0.0] * HIDDEN, [1.0] * HIDDEN]))
-refused("start-of-unequal-rows", "StateError", "Rows are equally long.", changed("states", 0, "initial", to=[[0.0], [1.0, 2.0]]))
+refused("start-of-unequal-rows", "StateError", "Rows are equally long.", changed("states", 0, "initial",
+        to=[[0.0], [1.0, 2.0]]))
 refused("start-a-truth", "StateError", "It is a number.", changed("states", 0, "initial", to=True))
 refused("start-that-goes-on-from-a-context", "StateError", "A state that goes on starts from numbers.",
         changed("states", 0, "initial", to="c", net=by_context, stateful=True))
@@ -129,7 +133,8 @@ refused("no-input", "NodeError", "There is nothing to run on.",
         Net(free=True).node("h", identity(), "h_tm1", out=True))
 refused("no-output", "OutputError", "It would return nothing.", changed("outputs", to=[]))
 refused("output-that-reads-nothing", "OutputError", "It has no value of its own.", good().output("y", []))
-refused("merge-unknown", "MergeError", "Nobody knows how.", changed("nodes", 0, "ports", "input", "merge_mode", to="average"))
+refused("merge-unknown", "MergeError", "Nobody knows how.", changed("nodes", 0, "ports", "input", "merge_mode",
+        to="average"))
 refused("merge-unknown-at-an-output", "MergeError", "Nobody knows how.", changed("outputs", 0, "merge_mode", to="Sum"))
 refused("dim-zero", "ShapeError", "A row has values.", changed("inputs", 0, "dim", to=0))
 refused("dim-negative", "ShapeError", "A row has values.", changed("states", 0, "dim", to=-6))

@@ -102,7 +102,7 @@ def layer_over_sentences():
 @area("By hand: each sentence of two ones adds two.", rows=1, gradients=False,
       given={"in/text": [[[[1.0], [1.0]], [[1.0], [1.0]], [[1.0], [1.0]]]], "param/read.sum.W": [[1.0], [1.0]],
              "param/read.sum.b": [0.0]}, hand={"out/rec": [[[2.0], [4.0], [6.0]]]})
-def by_hand():
+def _by_hand():
     inner = Net(return_sequences=False).input("word", 1, steps=2).state("w", 1)
     inner.node("sum", dense(2, 1), ["word", "w"], "w", True)
     net = Net().input("text", 1, ndim=4, steps=3).state("h", 1).node("read", inner.as_part(), "text")

@@ -32,9 +32,8 @@ def last_step():
 
 
 @area("By hand: with weights of 1 and no function, the loop adds up its input.", rows=1, given=COUNT,
-      hand={"out/rec": [[[1.0], [2.0], [3.0], [4.0], [5.0]]], "grad/param/rec.b": [15.0]},
-      )
-def by_hand():
+      hand={"out/rec": [[[1.0], [2.0], [3.0], [4.0], [5.0]]], "grad/param/rec.b": [15.0]})
+def _by_hand():
     return scalar()
 
 
@@ -118,7 +117,7 @@ def crossed_of_unequal_dims():
 @area("By hand: Fibonacci, of two states that pass on one another.", rows=1, gradients=False,
       given={"in/x": [[[1.0], [0.0], [0.0], [0.0], [0.0]]]},
       hand={"out/both": [[[1.0], [1.0], [2.0], [3.0], [5.0]]]})
-def by_hand():
+def _by_hand():
     net = Net().input(dim=1).state("a", 1).state("b", 1)
     net.node("was", identity(), "a", "b")
     return net.node("both", identity(), ("sum", ["a", "b", "x"]), "a", True)
@@ -178,9 +177,10 @@ def names_out_of_order():
 @area("By hand: two inputs, one added, one multiplied.", rows=1, gradients=False,
       given={"in/x": [[[1.0], [2.0], [3.0]]], "in/u": [[[2.0], [3.0], [4.0]]]},
       hand={"out/rec": [[[1.0], [5.0], [23.0]]]})
-def by_hand():
+def _by_hand():
     net = Net().input(dim=1, steps=3).input("u", 1, steps=3).state("h", 1)
-    return net.node("grown", identity(), ("mul", ["u", "h"])).node("rec", identity(), ("sum", ["x", "grown"]), "h", True)
+    net.node("grown", identity(), ("mul", ["u", "h"]))
+    return net.node("rec", identity(), ("sum", ["x", "grown"]), "h", True)
 
 
 @area("An input that only an output reads.")
@@ -226,7 +226,7 @@ def merged():
 
 @area("By hand: a value and that of the step before.", rows=1, given=COUNT, gradients=False,
       hand={"out/rec": [[[1.0], [2.0], [3.0], [4.0], [5.0]]], "out/was": [[[0.0], [1.0], [2.0], [3.0], [4.0]]]})
-def by_hand():
+def _by_hand():
     return scalar().output("was", "h")
 
 
@@ -264,7 +264,7 @@ def shown():
 
 @area("By hand: a context of 2 is added at every step.", rows=1, gradients=False,
       given={"in/x": [[[1.0], [1.0], [1.0]]], "in/c": [[2.0]]}, hand={"out/rec": [[[3.0], [6.0], [9.0]]]})
-def by_hand():
+def _by_hand():
     net = Net().input(dim=1, steps=3).input("c", 1, sequence=False).state("h", 1)
     return net.node("rec", identity(), ("sum", ["x", "c", "h"]), "h", True)
 

@@ -59,7 +59,7 @@ ROWS = {"in/x": [[[1.0, -2.0], [3.0, 4.0]]], "in/u": [[[2.0, 5.0], [-1.0, 4.0]]]
     "out/sum": [[[3.0, 3.0], [2.0, 8.0]]], "out/mul": [[[2.0, -10.0], [-3.0, 16.0]]],
     "out/ave": [[[1.5, 1.5], [1.0, 4.0]]], "out/max": [[[2.0, 5.0], [3.0, 4.0]]], "out/dot": [[[-8.0], [13.0]]],
     "out/concat": [[[2.0, 5.0, 1.0, -2.0], [-1.0, 4.0, 3.0, 4.0]]]})
-def by_hand():
+def _by_hand():
     net = Net().input(dim=2, steps=2).input("u", 2, steps=2)
     for mode in ("sum", "mul", "ave", "max", "dot", "concat"):
         net.node(f"by_{mode}", identity(), (mode, ["u", "x"])).output(mode, f"by_{mode}")
@@ -95,7 +95,7 @@ def ports_joined():
 @area("By hand: a gate of one half lets half of the old value through.", rows=1, gradients=False,
       given={"in/x": [[[8.0], [8.0], [8.0]]], "param/z.W": [[0.0]], "param/z.b": [0.0]},
       hand={"out/rec": [[[4.0], [6.0], [7.0]]]})
-def by_hand():
+def _by_hand():
     net = Net().input(dim=1, steps=3).state("h", 1).node("z", dense(1, 1, "sigmoid"), "x")
     return net.node("rec", blend(), {"gate": "z", "old": "h", "new": "x"}, "h", True)
 

@@ -49,5 +49,5 @@ area.add("behind-the-loop", "Noise behind the loop.", plain().node("y", dropout(
 @area("By hand: with p of one half, values are doubled or gone.", rows=1, train=True, gradients=False,
       given={"in/x": [[[1.0], [1.0], [1.0], [1.0]]], "draw/drop.keep": [[[0.2], [0.5], [0.7], [0.1]]]},
       hand={"out/drop": [[[0.0], [2.0], [2.0], [0.0]]]})
-def by_hand():
+def _by_hand():
     return Net().input(dim=1, steps=4).node("drop", dropout(1), "x", out=True)

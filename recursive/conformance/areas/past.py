@@ -26,7 +26,7 @@ for tap in (1, 2, 7):
 @area("By hand: each value is that of two steps before and the input.", rows=1,
       given={"in/x": [[[1.0], [2.0], [3.0], [4.0], [5.0]]]},
       hand={"out/rec": [[[1.0], [2.0], [4.0], [6.0], [9.0]]]})
-def by_hand():
+def _by_hand():
     return Net().input(dim=1).state("h", 1).node("rec", identity(), ("sum", ["x", "h_tm2"]), "h", True)
 
 
@@ -103,7 +103,7 @@ def context_twice():
 
 @area("By hand: from 10, the loop adds up.", rows=1, given=COUNT,
       hand={"out/rec": [[[11.0], [12.0], [13.0], [14.0], [15.0]]]})
-def by_hand():
+def _by_hand():
     net = Net().input(dim=1).state("h", 1, 10.0)
     return net.node("rec", dense(2, 1), ["x", "h"], "h", True)
 
@@ -194,7 +194,7 @@ area.add("stateful", "A masked last step, and the batch that goes on from it.", 
 @area("By hand: a masked step is not counted, and shows the count so far.", rows=1,
       given={**ONES, "in/x": [[[1.0]] * 5], "in/mask": [[True, False, True, False, False]]},
       hand={"out/rec": [[[1.0], [1.0], [2.0], [2.0], [2.0]]], "grad/in/x": [[[5.0], [0.0], [3.0], [0.0], [0.0]]]})
-def by_hand():
+def _by_hand():
     return Net().input(dim=1).mask().state("h", 1).node("rec", dense(2, 1), ["x", "h"], "h", True)
 
 
@@ -282,6 +282,6 @@ area.add("final-states", "States are those after the step at which it stopped.",
 @area("By hand: it counts to three.", rows=1, gradients=False,
       given={**ONES, "in/x": [[[1.0]] * 5], "in/stop": [[False, False, True, False, True]]},
       hand={"out/rec": [[[1.0], [2.0], [3.0]]]})
-def by_hand():
+def _by_hand():
     net = Net(until="done").input(dim=1).input("stop", None, dtype="bool").state("h", 1)
     return net.node("done", identity(), "stop").node("rec", dense(2, 1), ["x", "h"], "h", True)
