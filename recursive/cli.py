@@ -1,4 +1,4 @@
-"""The command line: ``recursive demo``."""
+"""The command line: ``recursive demo`` and ``recursive conformance``."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from recursive.errors import RecursiveError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command in ``arguments`` (or of the process); 0 where it went well, 2 where the user can mend it."""
+    """Run the command in ``arguments`` (or of the process); 0 where it went well, 1 where a port
+    fails a case, 2 where the user can mend it."""
     started = time.time()
     chosen = _parser().parse_args(arguments)
     try:
-        chosen.run(chosen, started)
+        code = chosen.run(chosen, started)
     except RecursiveError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
-    return 0
+    return code or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("recursive-demo"), help="folder to write to")
     demo.add_argument("--seed", type=int, default=1, help="of first weights and order of rows")
     demo.set_defaults(run=_demo)
+    _add_conformance(commands)
     return parser
 
 
@@ -44,6 +46,12 @@ def _demo(chosen: argparse.Namespace, started: float) -> None:
     from recursive.demos import digits
 
     digits.run(chosen.out, chosen.quick, chosen.backend, chosen.seed, started)
+
+
+def _add_conformance(commands: argparse._SubParsersAction) -> None:
+    from recursive.conformance import command
+
+    command.add_to(commands)
 
 
 if __name__ == "__main__":

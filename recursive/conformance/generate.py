@@ -57,7 +57,8 @@ def _about(draft: Draft, arrays: Arrays) -> dict[str, object]:
     tolerance = {name: value * LOOSER[draft.dtype] for name, value in TOLERANCE.items()}
     training = {**draft.training, "steps": STEPS} if draft.training else None
     return {"version": VERSION, "id": draft.id, "area": draft.area,
-            "tier": draft.tier or ("optional" if needs else "core"), "why": draft.why, "source": draft.source, "by_hand": bool(draft.hand), "capabilities": needs,
+            "tier": draft.tier or ("optional" if needs else "core"), "why": draft.why, "source": draft.source,
+            "by_hand": bool(draft.hand), "capabilities": needs,
             "dtype": draft.dtype, "call": {"train": draft.train, "batches": draft.batches}, "tolerance": tolerance,
             "training": training, "spec": draft.net.spec.to_dict()}
 

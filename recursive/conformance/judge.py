@@ -17,6 +17,10 @@ class UnmetError(Exception):
     """A case is not met; the text is a sentence."""
 
 
+class RaisedError(UnmetError):
+    """The port raised an error, or gave no answer."""
+
+
 def judge(adapter: Adapter, case: Case | Invalid) -> None:
     """Run one case.
 
@@ -36,7 +40,8 @@ def judge(adapter: Adapter, case: Case | Invalid) -> None:
             _judge_run(adapter, model, batch)
         except UnmetError as error:
             where = f"batch {number + 1}: " if case.batches > 1 else ""
-            raise UnmetError(f"{where}{error}{_first_diverging(adapter, model, batch, case, number)}") from None
+            nodes = "" if isinstance(error, RaisedError) else _first_diverging(adapter, model, batch, case, number)
+            raise type(error)(f"{where}{error}{nodes}") from None
     if can(adapter, "grads") and case.part("cot/"):
         _judge_gradients(adapter, model, case)
 
@@ -89,10 +94,10 @@ def _judge_training(adapter: Adapter, model: object, case: Case) -> None:
 def compare(what: str, found: object, expected: np.ndarray, tolerance: float) -> None:
     """Raise an UnmetError unless ``found`` is ``expected``: shape and dtype exactly, values within ``tolerance``.
 
-    >>> compare("output 'y'", np.array([1.0, 2.5]), np.array([1.0, 2.0]), 1e-10)
+    >>> compare("output", np.array([1.0, 2.5]), np.array([1.0, 2.0]), 1e-10)
     Traceback (most recent call last):
         ...
-    recursive.conformance.judge.UnmetError: output 'y' is off by 0.5 (2e-10 is allowed), first at [1]: 2.5 in place of 2.0.
+    recursive.conformance.judge.UnmetError: output is off by 0.5 (2e-10 is allowed), first at [1]: 2.5 in place of 2.0.
     """
     if not isinstance(found, np.ndarray):
         raise UnmetError(f"{what} is a {type(found).__name__} in place of an array.")
@@ -137,7 +142,7 @@ def _called(function: Callable, *args: object, **kwargs: object) -> object:
     except UnmetError:
         raise
     except Exception as error:  # a port may raise anything: the sentence is the report
-        raise UnmetError(f"{function.__name__} raised {type(error).__name__}: {error}") from error
+        raise RaisedError(f"{function.__name__} raised {type(error).__name__}: {error}") from error
 
 
 def _copies(arrays: Mapping[str, np.ndarray]) -> Arrays:
