@@ -73,7 +73,8 @@ def _port(chosen: argparse.Namespace) -> AbstractContextManager:
         return Remote(command, chosen.time_limit)
     except PortError as error:
         raise ConfigError.about("port", shlex.join(command), takes="an answer to 'hello'",
-                                because="it says what it can do", got=str(error), do="See docs/conformance.md.") from error
+                                because="it says what it can do", got=str(error),
+                                do="See docs/conformance.md.") from error
 
 
 def _check_place(path: Path | None) -> None:

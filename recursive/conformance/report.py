@@ -105,6 +105,7 @@ def page(name: str, outcomes: Sequence[Outcome]) -> str:
             for area, counts in by_area(outcomes).items()]
     cases = [f'<tr><td>{html.escape(outcome.id)}</td><td class="{outcome.status.replace(" ", "-")}">{outcome.status}'
              f"</td><td style='text-align: left'>{html.escape(outcome.words)}</td></tr>" for outcome in outcomes]
-    return PAGE.format(title=html.escape(f"{name}: conformance {VERSION}"), verdict=html.escape(verdict(name, outcomes)),
+    return PAGE.format(title=html.escape(f"{name}: conformance {VERSION}"),
+                       verdict=html.escape(verdict(name, outcomes)),
                        heads="".join(f"<th>{status}</th>" for status in shown), rows="\n".join(rows),
                        cases="\n".join(cases))

@@ -81,9 +81,9 @@ def carried_inside():
     inner = Net(stateful=True, return_sequences=False).input("word", steps=2).state("w", 3)
     inner.node("read", dense(IN + 3, 3, "tanh"), ["word", "w"], "w", True)
     part = Part("Recursive", {"spec": inner.spec.to_dict()}, inner.params, past={"w": "w_final"},
-                outputs=("read", "w_final"), port="word")
+                outputs=("output", "w_final"), port="word")
     net = Net().input("text", ndim=4).node("inner", part, "text")
-    return net.node("y", dense(3, 2), "inner.read", out=True)
+    return net.node("y", dense(3, 2), "inner", out=True)
 
 
 @area("A chain in a graph in a loop.")

@@ -259,7 +259,7 @@ def projected_once():
 
 @area("A context as an output is repeated for every step.")
 def shown():
-    return context().output("same", ["c"]).output("with", ["c", "rec"])
+    return context().output("same", ["c"]).output("beside", ["c", "rec"])
 
 
 @area("By hand: a context of 2 is added at every step.", rows=1, gradients=False,

@@ -23,4 +23,4 @@ for name, config in OPTIMIZERS.items():
 area.add("sequences", "A loss over all steps.", plain(), training={"optimizer": OPTIMIZERS["adam"], "loss": "mse"})
 area.add("two-outputs", "The losses of two outputs are added.",
          plain(return_sequences=False).node("y", dense(HIDDEN, 2), "rec", out=True),
-         training={"optimizer": OPTIMIZERS["sgd"], "loss": "mse"})
+         training={"optimizer": OPTIMIZERS["sgd"], "loss": {"rec": "mse", "y": "mse"}})
