@@ -32,9 +32,10 @@ def generate(folder: Path, seen: Callable[[Iterable], Iterable] = iter) -> int:
     from recursive.conformance.areas.invalid import INVALID
     from recursive.conformance.drafts import DRAFTS
     from recursive.conformance.legacy import cases_of_2015
+    from recursive.conformance.schemas import SCHEMAS
 
     cases = [*map(case_of, seen(DRAFTS)), *cases_of_2015()]
-    write(Path(folder), cases, INVALID)
+    write(Path(folder), cases, INVALID, SCHEMAS)
     return len(cases) + len(INVALID)
 
 

@@ -23,7 +23,7 @@ def cases_of_2015() -> Iterator[Case]:
     """Every recurrent layer and container whose numbers are right, over whole sequences and of the last step."""
     for name in golden.names():
         found = golden.read(name)
-        if not found.about["judged"] or found.about.get("layer") in DRAWN_LAYERS and "square" not in name:
+        if not found.about["judged"] or (found.about.get("layer") in DRAWN_LAYERS and "square" not in name):
             continue
         if name.startswith("legacy2015/layers/") and "layer" in found.about:
             yield from (_layer(found, *run) for run in RUNS if f"out_{run[1]}" in found.arrays)

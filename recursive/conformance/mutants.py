@@ -1,4 +1,4 @@
-"""The suite tested by itself: the interpreter with one mistake in it, as a port's author may make it, each as an adapter.
+"""The suite tested by itself: the interpreter with one mistake in it, as ports make them, each as an adapter.
 
 Every mutant must fail some case; :func:`caught` says which. A mistake is made in what the interpreter is given, or in
 what it hands out: its formulas are left as they are.
@@ -182,12 +182,13 @@ MUTANTS = (
         activation={"hard_sigmoid": "sigmoid"}, inner_activation={"hard_sigmoid": "sigmoid"})),
     Mutant("dropout keeps what it should drop", given=_given(draws=lambda draws: {
         name: 1 - value if name.endswith("keep") else value for name, value in draws.items()})),
-    Mutant("noise at rest too", given=lambda given: {**given, "train": False}),
+    Mutant("no noise while training", given=lambda given: {**given, "train": False}),
     Mutant("old and new of a blend swapped", spec=_reversed_blend),
     Mutant("computed in float32", found=_each("outputs", lambda value: value.astype("float32").astype(value.dtype)
                                               if value.dtype == "float64" else value)),
     Mutant("float64 where float32 was given", found=_each("outputs", lambda value: value.astype("float64"))),
-    Mutant("time before batch", found=_each("outputs", lambda value: value.swapaxes(0, 1) if value.ndim > 2 else value)),
+    Mutant("time before batch", found=_each(
+        "outputs", lambda value: value.swapaxes(0, 1) if value.ndim > 2 else value)),
     Mutant("gradients of inputs forgotten", pulled=_each("inputs", np.zeros_like)),
     Mutant("gradients are means", pulled=_each("params", lambda value: value / 3)),
     Mutant("momentum ignored", training=_optimizer("momentum", 0.0)),

@@ -115,7 +115,7 @@ class Model:
             names = list(self.container.output_names)
             wrt = [*self.container.named_params, *(f"/{name}" for name, value in inputs.items()
                                                    if value.dtype.kind == "f")] if cotangents else []
-            program = self._program(inputs, beside, cotangents, train)
+            program = self._program(beside, cotangents, train)
             found = program(*self._cast(inputs), *beside.values(), *cotangents.values())
         kinds = [f"inputs{name}" if name.startswith("/") else f"params/{name}" for name in wrt]
         return dict(zip(names, found, strict=False)), dict(zip(kinds, found[len(names):], strict=True))
@@ -123,12 +123,11 @@ class Model:
     def _cast(self, inputs: Arrays) -> list[np.ndarray]:
         return [np.asarray(inputs[item.name], backend.dtype_of(item.dtype)) for item in self.container.spec.inputs]
 
-    def _program(self, inputs: Arrays, beside: Arrays, cotangents: Arrays, train: bool) -> backend.Program:
+    def _program(self, beside: Arrays, cotangents: Arrays, train: bool) -> backend.Program:
         key = (bool(cotangents), train, *beside)
         if key not in self.programs:
-            own = [backend.Argument(argument.name, argument.dtype, inputs[argument.name].shape)
-                   for argument in self.container.arguments()]
-            rest = [backend.Argument(name, str(value.dtype), value.shape)
+            own = self.container.arguments()
+            rest = [backend.Argument(name, str(value.dtype), (None,) * value.ndim)
                     for name, value in [*beside.items(), *((f"d_{name}", value) for name, value in cotangents.items())]]
             self.programs[key] = backend.Program([*own, *rest], self._built(list(beside), list(cotangents), train),
                                                  self.target)
