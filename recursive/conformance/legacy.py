@@ -1,4 +1,4 @@
-"""Cases of tier ``legacy2015``: what the original code computed, its numbers as they are, the declaration as of today."""
+"""Cases of tier ``legacy2015``: the numbers are those that the original code computed, the declaration is of today."""
 
 from __future__ import annotations
 

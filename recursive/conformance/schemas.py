@@ -47,7 +47,7 @@ CASE = of({
     "version": {"const": VERSION}, "id": {"type": "string", "pattern": "^[a-z0-9-]+/[a-z0-9-]+$"}, "area": TEXT,
     "tier": TIER, "why": TEXT, "source": TEXT, "by_hand": TRUTH, "capabilities": listed(CAPABILITY),
     "dtype": {"enum": ["float32", "float64"]}, "call": of({"train": TRUTH, "batches": {**WHOLE, "minimum": 1}}),
-    "tolerance": of(dict.fromkeys(TOLERANCE, {"type": "number", "exclusiveMinimum": 0})),
+    "tolerance": of({name: {"type": "number", "exclusiveMinimum": 0} for name in TOLERANCE}),
     "training": {"anyOf": [{"type": "null"}, TRAINING]}, "spec": {"$ref": "spec.schema.json"},
 })
 INVALID = of({"version": {"const": VERSION}, "id": TEXT, "why": TEXT, "code": {"type": "string", "pattern": "Error$"},

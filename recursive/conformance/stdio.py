@@ -24,6 +24,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -31,7 +32,7 @@ import numpy as np
 
 from recursive.conformance.adapter import OPTIONAL, Adapter, can, load
 from recursive.conformance.suite import Arrays, packed, unpacked
-from recursive.errors import ConfigError
+from recursive.errors import ConfigError, RecursiveError
 
 OUT = {"outputs": "out/", "finals": "final/", "nodes": "node/", "params": "grad/param/", "inputs": "grad/in/"}
 """What a port returns, and what it is called in a file."""
@@ -66,7 +67,11 @@ class Remote:
         self._scratch = tempfile.TemporaryDirectory(prefix="conformance-")
         self._process: subprocess.Popen | None = None
         self._number = 0
-        told = self._ask("hello")
+        try:
+            told = self._ask("hello")
+        except BaseException:
+            self.close()
+            raise
         self.name, self.capabilities = str(told.get("name")), set(told.get("capabilities", ()))
         for method in OPTIONAL:
             if method not in told.get("methods", ()):
@@ -76,6 +81,10 @@ class Remote:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process, and remove what was written for it."""
         self._end()
         self._scratch.cleanup()
 
@@ -151,14 +160,17 @@ class Remote:
                                         because="it speaks for the port", got=str(error),
                                         do="Look at its path again.") from error
             self._lines: queue.Queue = queue.Queue()
-            threading.Thread(target=_read, args=(self._process.stdout, self._lines), daemon=True).start()
+            self._reader = threading.Thread(target=_read, args=(self._process.stdout, self._lines), daemon=True)
+            self._reader.start()
         return self._process
 
     def _end(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._process.stdin.close()
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+            self._reader.join()
             self._process = None
 
 
@@ -194,8 +206,12 @@ def serve(adapter: Adapter, asked: IO[str], answers: IO[str]) -> None:
         try:
             answer = {"result": _METHODS[question["method"]](adapter, model, question)}
         except Exception as error:  # a port may raise anything: the runner turns it into the sentence of a failure
-            answer = {"error": {"code": type(error).__name__, "message": str(error)}}
+            answer = {"error": _told(error)}
         print(json.dumps({"id": question["id"], **answer}), file=answers, flush=True)
+
+
+def _told(error: Exception) -> dict[str, str]:
+    return {"code": type(error).__name__, "message": str(error)}
 
 
 def _hello(adapter: Adapter, model: list, question: Mapping) -> dict[str, object]:
@@ -257,7 +273,13 @@ def main(path: str) -> None:
     """Serve an adapter; what it prints goes to stderr, since stdout is for answers."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
-        serve(load(path), sys.stdin, answers)
+        try:
+            adapter = load(path)
+        except RecursiveError as error:
+            question = json.loads(sys.stdin.readline())
+            print(json.dumps({"id": question["id"], "error": _told(error)}), file=answers)
+            return
+        serve(adapter, sys.stdin, answers)
 
 
 if __name__ == "__main__":

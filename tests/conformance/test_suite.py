@@ -18,8 +18,9 @@ from recursive.errors import ConfigError, DataError, UnknownNameError
 from recursive.spec.graph import GraphSpec
 
 SUITE = Suite()
-AREAS = {"vanilla", "states", "taps", "merges", "multi-input", "multi-output", "contexts", "gating", "masks", "stateful",
-         "initial-states", "truncation", "nesting", "until", "randomness", "training", "dtypes", "legacy2015"}
+AREAS = {"vanilla", "states", "taps", "merges", "multi-input", "multi-output", "contexts", "gating", "masks",
+         "stateful", "initial-states", "truncation", "nesting", "until", "randomness", "training", "dtypes",
+         "legacy2015"}
 """Those that issue 8 names."""
 
 
@@ -39,7 +40,8 @@ def copied(tmp_path):
 def schema(kind):
     read = {path.name: json.loads(path.read_text()) for path in (files.FOLDER / "schemas").iterdir()}
     known = [(name, referencing.Resource.from_contents(content)) for name, content in read.items()]
-    return jsonschema.Draft202012Validator(read[f"{kind}.schema.json"], registry=referencing.Registry().with_resources(known))
+    registry = referencing.Registry().with_resources(known)
+    return jsonschema.Draft202012Validator(read[f"{kind}.schema.json"], registry=registry)
 
 
 def test_there_are_as_many_cases_as_were_asked_for_over_all_areas():
@@ -121,24 +123,24 @@ def test_a_missing_file_is_named(copied, name):
 @pytest.mark.parametrize("text", ["", "{", "[1, 2"])
 def test_a_damaged_manifest_is_named(copied, text):
     (copied / "MANIFEST.json").write_text(text)
-    with pytest.raises(DataError, match="MANIFEST.json"):
+    with pytest.raises(DataError, match=r"MANIFEST.json"):
         Suite(copied)
 
 
 def test_a_suite_of_another_version_is_refused(copied):
     (copied / "MANIFEST.json").write_text('{"version": "2.0", "cases": [], "invalid": []}')
-    with pytest.raises(ConfigError, match="version '1.0'"):
+    with pytest.raises(ConfigError, match=r"version '1.0'"):
         Suite(copied)
 
 
 def test_a_spec_of_an_unknown_version_is_refused():
     spec = {**SUITE.read("taps/h-2").about["spec"], "version": "0.1"}
-    with pytest.raises(ConfigError, match="takes version '1.0'"):
+    with pytest.raises(ConfigError, match=r"takes version '1.0'"):
         GraphSpec.from_dict(spec)
 
 
 def test_an_unknown_area_or_case_is_told_of_with_the_nearest_name():
-    with pytest.raises(UnknownNameError, match="Did you mean 'taps'"):
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'taps'"):
         SUITE.ids(areas=["tasp"])
-    with pytest.raises(UnknownNameError, match="Did you mean 'taps/h-2'"):
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'taps/h-2'"):
         SUITE.ids(patterns=["taps/h2"])
