@@ -29,7 +29,9 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["recursive", "recursive.*"]),
-    package_data={"recursive": ["py.typed", "conformance/cases/*.json", "conformance/cases/*/*/*/*"]},
+    package_data={"recursive": ["py.typed", "conformance/cases/*.json", "conformance/cases/*/*/*/*",
+                                "conformance/v1.0/*.json", "conformance/v1.0/*/*.json",
+                                "conformance/v1.0/cases/*/*/*"]},
     install_requires=[
         "pytensor>=3.0.7,<4",
         "numpy>=2.0",

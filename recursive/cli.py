@@ -1,4 +1,4 @@
-"""The command line: ``recursive demo``, with the tasks digits, addition and text, and ``recursive bench``."""
+"""The command line: ``recursive demo``, ``recursive bench`` and ``recursive conformance``."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import recursive
-from recursive.bench import command
+from recursive.bench import command as bench_command
+from recursive.conformance import command as conformance_command
 from recursive.errors import RecursiveError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command in ``arguments`` (or of the process); 0 where it went well, 2 where the user can mend it."""
+    """Run the command in ``arguments`` (or of the process).
+
+    Returns:
+        0 where it went well, 1 where a port fails a case, 2 where the user can mend it.
+    """
     started = time.time()
     chosen = _parser().parse_args(arguments)
     try:
-        chosen.run(chosen, started)
+        code = chosen.run(chosen, started)
     except RecursiveError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
-    return 0
+    return code or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,8 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=1, help="of first weights and order of rows")
     demo.set_defaults(run=_demo)
     bench = commands.add_parser("bench", help="time the container beside what people would use instead")
-    command.add_options(bench)
-    bench.set_defaults(run=lambda chosen, started: command.run(chosen))
+    bench_command.add_options(bench)
+    bench.set_defaults(run=lambda chosen, started: bench_command.run(chosen))
+    conformance_command.add_to(commands)
     return parser
 
 

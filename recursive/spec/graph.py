@@ -19,7 +19,7 @@ from numbers import Real
 from recursive.errors import ConfigError, StateError, nearest
 from recursive.spec.names import Ref, parse
 
-VERSION = "0.1"
+VERSION = "1.0"
 """Version of the format that :meth:`GraphSpec.to_dict` writes."""
 
 

@@ -31,7 +31,7 @@ RNN = GraphSpec(
     return_sequences=True, truncate_gradient=5)
 
 WRITTEN = {
-    "version": "0.1",
+    "version": "1.0",
     "loop": True,
     "free": False,
     "inputs": [{"name": "x", "ndim": 3, "dtype": "float", "dim": 4, "is_sequence": True},
@@ -116,7 +116,7 @@ def test_a_dict_comes_back_as_it_was():
 
 
 def test_what_has_a_default_may_be_left_out_of_a_dict():
-    short = {"version": "0.1", "inputs": [{"name": "x"}], "states": [{"name": "h"}], "outputs": [],
+    short = {"version": "1.0", "inputs": [{"name": "x"}], "states": [{"name": "h"}], "outputs": [],
              "nodes": [{"name": "a", "layer": {"class_name": "Identity"}, "ports": {"input": {"read": ["x"]}}}]}
     assert GraphSpec.from_dict(short) == GraphSpec(
         loop=True, return_sequences=False, truncate_gradient=-1,

@@ -1,0 +1,1 @@
+"""Ports, each as a page of code: what the runner is given."""

@@ -1,0 +1,93 @@
+"""``recursive conformance run`` and ``generate``; what they take to run is imported when they do."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from recursive.errors import ConfigError
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    """Put the subcommands into the parser."""
+    chosen = commands.add_parser("conformance", help="check a port against the suite, or write the suite anew")
+    inner = chosen.add_subparsers(required=True, metavar="command")
+    run = inner.add_parser("run", help="run the cases that a port covers")
+    port = run.add_mutually_exclusive_group(required=True)
+    port.add_argument("--adapter", help="module:object, from the present folder too")
+    port.add_argument("--stdio", help="a command that speaks JSON lines, for other languages")
+    run.add_argument("--area", action="append", default=[], help="run this area only; may be said again")
+    run.add_argument("--case", action="append", default=[], help="run these cases only, a name or a pattern")
+    run.add_argument("--skips", type=Path, help="a file of cases to leave out, one a line, with reasons behind #")
+    run.add_argument("--xfails", type=Path, help="a file of cases that are known to fail, likewise")
+    run.add_argument("--junit", type=Path, help="write JUnit XML here")
+    run.add_argument("--report", type=Path, help="write a page of HTML here")
+    run.add_argument("--time-limit", type=float, default=60.0, help="seconds an answer (default: %(default)g)")
+    run.add_argument("--here", action="store_true", help="run the adapter in this process, where a debugger can "
+                                                         "follow; no time limit then")
+    run.add_argument("--suite", type=Path, help=argparse.SUPPRESS)
+    run.set_defaults(run=_run)
+    write = inner.add_parser("generate", help="compute the suite anew from the NumPy reference")
+    write.add_argument("folder", type=Path, help="where to write it")
+    write.set_defaults(run=_generate)
+
+
+def _run(chosen: argparse.Namespace, started: float) -> int:
+    from tqdm import tqdm
+
+    from recursive.conformance import report, runner
+    from recursive.conformance.suite import FOLDER, Suite
+
+    suite = Suite(chosen.suite or FOLDER)
+    ids = suite.ids(chosen.area, chosen.case)
+    names = suite.ids()
+    expected = runner.Expected(runner.read_list(chosen.skips, names), runner.read_list(chosen.xfails, names))
+    for path in (chosen.junit, chosen.report):
+        _check_place(path)
+    with _port(chosen) as adapter:
+        name = adapter.name
+        bar = tqdm(ids, desc=name, unit="case", disable=None, file=sys.stderr)
+        outcomes = list(runner.run(adapter, suite, bar, expected))
+    for path, write in ((chosen.junit, report.junit), (chosen.report, report.page)):
+        if path is not None:
+            path.write_text(write(name, outcomes), encoding="utf-8")
+    print("\n\n".join(filter(None, [report.failures(outcomes), report.table(outcomes),
+                                    report.verdict(name, outcomes)])))
+    return 0 if runner.good(outcomes) else 1
+
+
+def _port(chosen: argparse.Namespace) -> AbstractContextManager:
+    from recursive.conformance.adapter import load
+    from recursive.conformance.stdio import PortError, Remote, command_of
+
+    if chosen.here and chosen.adapter:
+        return nullcontext(load(chosen.adapter))
+    command = command_of(chosen.adapter) if chosen.adapter else shlex.split(chosen.stdio)
+    if not command:
+        raise ConfigError.about("option", "--stdio", takes="a command", because="it speaks for the port", got="nothing",
+                                do="Say --stdio 'node port.js', for example.")
+    try:
+        return Remote(command, chosen.time_limit)
+    except PortError as error:
+        raise ConfigError.about("port", shlex.join(command), takes="an answer to 'hello'",
+                                because="it says what it can do", got=str(error),
+                                do="See docs/conformance.md.") from error
+
+
+def _check_place(path: Path | None) -> None:
+    if path is not None and not path.parent.is_dir():
+        raise ConfigError.about("file", str(path), takes="a folder that exists", because="it is written there",
+                                got="none", do=f"Make {path.parent} first.")
+
+
+def _generate(chosen: argparse.Namespace, started: float) -> int:
+    from tqdm import tqdm
+
+    from recursive.conformance.generate import generate
+
+    count = generate(chosen.folder, lambda drafts: tqdm(drafts, unit="case", disable=None, file=sys.stderr))
+    print(f"Wrote {count} cases to {chosen.folder}.")
+    return 0
