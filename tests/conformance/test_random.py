@@ -6,16 +6,14 @@
 import os
 import zlib
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from recursive.conformance.adapters import pytensor as ports
-from recursive.conformance.adapters.numpy import Adapter as Numpy
 from recursive.conformance.drafts import Draft
 from recursive.conformance.generate import case_of
 from recursive.conformance.judge import judge
-from recursive.errors import BackendError, RecursiveError
+from recursive.errors import RecursiveError
 from tests.agreement.test_cases import COMPILER, JAX
 from tests.conformance.graphs import nets, spoilt
 
