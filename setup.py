@@ -16,7 +16,7 @@ EXTRAS = {
     "test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.8", "pyyaml>=6.0.1"],
     "notebooks": ["jupytext>=1.16", "nbmake>=1.5", "matplotlib>=3.9"],
     "docs": ["sphinx>=7.3", "myst-parser>=3.0", "furo>=2024.8.6"],
-    "bench": ["keras>=3.8", "matplotlib>=3.9", "threadpoolctl>=3.2", "torch>=2.8"],
+    "bench": ["keras>=3.8", "matplotlib>=3.9", "torch>=2.8"],
 }
 EXTRAS["all"] = sorted({package for packages in EXTRAS.values() for package in packages})
 
@@ -39,6 +39,7 @@ setup(
         "tqdm>=4.66",
         "h5py>=3.11",
         "safetensors>=0.4.3",
+        "threadpoolctl>=3.5",
     ],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["recursive = recursive.cli:main"]},

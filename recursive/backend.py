@@ -10,10 +10,12 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import sys
 import traceback
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -30,9 +32,17 @@ from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.utils import until as scan_until
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
+from threadpoolctl import ThreadpoolController
 
 from recursive import contiguous, rewrites, vectorized
-from recursive.errors import BackendError, RecursiveError, SequenceLengthError, StateError, nearest
+from recursive.errors import (
+    BackendError,
+    RecursiveError,
+    SequenceLengthError,
+    ShapesChangeWarning,
+    StateError,
+    nearest,
+)
 
 try:
     from pytensor.conditional.op import IfElse
@@ -146,8 +156,12 @@ def set_backend(name: str | None) -> None:
     _chosen[:] = [] if name is None else [name]
 
 
-def resolve_backend(name: str | None = None) -> str:
-    """The backend that ``name`` means: itself, or the one chosen, with ``auto`` decided.
+def resolve_backend(name: str | None = None, stops_early: bool = False) -> str:
+    """The backend that ``name`` means: itself, or the one chosen, with ``auto`` decided, and told once on stderr.
+
+    Args:
+        name: one of BACKENDS; None for the one chosen by ``set_backend`` or ``RECURSIVE_BACKEND``.
+        stops_early: whether a loop has ``until``, which JAX cannot run.
 
     Raises:
         BackendError: for an unknown backend, or one that is not installed.
@@ -158,7 +172,7 @@ def resolve_backend(name: str | None = None) -> str:
                                  because="these can run a scan and its gradient", got=repr(name),
                                  do=nearest(str(name), BACKENDS))
     if name == "auto":
-        return "jax" if _installed("jax") else "numba"
+        return _chosen_by_auto(stops_early)
     if name == "jax" and not _installed(name):
         raise BackendError.about("backend", name, takes=f"the package {name}", because="it compiles with it",
                                  got="no such package",
@@ -167,6 +181,23 @@ def resolve_backend(name: str | None = None) -> str:
         raise BackendError.about("backend", "c", takes="a C++ compiler", because="it compiles C code",
                                  got="none that PyTensor could find", do="Install g++, or choose another backend.")
     return name
+
+
+def _chosen_by_auto(stops_early: bool) -> str:
+    if stops_early:
+        name, why = "numba", "a loop with until has no known number of steps, which JAX would need"
+    elif _installed("jax"):
+        name, why = "jax", "it is installed, and compiles fastest"
+    else:
+        name, why = "numba", "JAX, which compiles faster, is not installed: pip install 'recursive-rnn[jax]'"
+    _tell(f"recursive: backend auto is {name}, because {why}.")
+    return name
+
+
+@functools.cache
+def _tell(sentence: str) -> None:
+    """Say it once."""
+    print(sentence, file=sys.stderr)
 
 
 def _installed(package: str) -> bool:
@@ -241,6 +272,7 @@ QUIET = (
     "Explicitly requested dtype",                # JAX in float32 cannot sum in float64, as PyTensor asks it to
     "PyTensor could not link to a BLAS",         # the extra ``c`` brings one
     "(?s).*is faster on contiguous arrays",      # Numba
+    "(?s).*Cannot cache compiled function",      # Numba, of a loop in a loop: it compiles that anew in each process
 )
 """Warnings of the compilers about what this module decided knowingly."""
 
@@ -270,6 +302,10 @@ class Argument:
     limit: int | None = field(default=None, repr=False)
 
 
+KEPT_SHAPES, MANY_SHAPES = 32, 16
+"""How many shapes a program on JAX keeps its functions for, and after how many it warns."""
+
+
 class Program:
     """A compiled function of NumPy arrays, made from ``build`` when it is first called.
 
@@ -285,16 +321,38 @@ class Program:
         self.build = build
         self.backend = backend
         self._floats = floatX()
-        self._functions: dict[object, Callable] = {}
+        self._functions: OrderedDict[object, Callable] = OrderedDict()
+        self._compiled = 0
+        self._pools: ThreadpoolController | None = None
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        shapes = tuple(array.shape for array in arrays) if self.backend == "jax" else None
+        function = self._function(tuple(array.shape for array in arrays) if self.backend == "jax" else None)
+        if self.backend != "jax":
+            _back_from_jax(function.get_shared())
+        with _running(self.backend, self._floats), _truncation_refused(), self._one_thread():
+            return [np.asarray(value) for value in function(*arrays)]
+
+    def _function(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:
+        """The function for arrays of these shapes: JAX compiles for each, and those used last are kept."""
         if shapes not in self._functions:
             self._functions[shapes] = self._compile(shapes)
-        if self.backend != "jax":
-            _back_from_jax(self._functions[shapes].get_shared())
-        with _running(self.backend, self._floats), _truncation_refused():
-            return [np.asarray(value) for value in self._functions[shapes](*arrays)]
+            self._compiled += 1
+            self._pools = ThreadpoolController()
+            if self._compiled == MANY_SHAPES:
+                warnings.warn(f"JAX has compiled for {MANY_SHAPES} different shapes, of which {shapes[0]} is the last; "
+                              "each costs seconds. Pad batches and sequences to a few sizes, and mask what is padded, "
+                              "or choose backend numba or c.", ShapesChangeWarning, stacklevel=2)
+            while len(self._functions) > KEPT_SHAPES:
+                self._functions.popitem(last=False)
+        self._functions.move_to_end(shapes)
+        return self._functions[shapes]
+
+    def _one_thread(self) -> AbstractContextManager:
+        """One BLAS thread: the products of a loop are small, and on busy cores two took ten times as long as one.
+
+        JAX has threads of its own, and knows when to use them.
+        """
+        return nullcontext() if self.backend == "jax" else self._pools.limit(limits=1, user_api="blas")
 
     def _compile(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:
         inputs = [tensor(argument.name, argument.dtype, shapes[index] if shapes else argument.shape)

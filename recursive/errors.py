@@ -115,6 +115,10 @@ class DivergenceError(RecursiveError):
     """A loss that is no longer a finite number."""
 
 
+class ShapesChangeWarning(UserWarning):
+    """Shapes that change from call to call, on a backend that compiles for each."""
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """A sentence that offers the candidate nearest to ``name``, or lists them all when none is near.
 

@@ -76,12 +76,16 @@ class Model:
             raise ConfigError.about("model", "compile", takes=f"class_mode {' or '.join(functions.ACCURACIES)}",
                                     because="accuracy counts by it", got=repr(class_mode),
                                     do=nearest(str(class_mode), functions.ACCURACIES))
-        chosen = resolve_backend(backend)
+        chosen = resolve_backend(backend, self._stops_early())
         if loss is not None:
             self._losses(loss)
         self.optimizer = None if optimizer is None else optimizers.get(optimizer)
         self.loss, self.class_mode, self.backend = loss, class_mode, chosen
         self._programs: dict[tuple[str, bool], Program] = {}
+
+    def _stops_early(self) -> bool:
+        """Whether some loop has ``until``."""
+        return any(getattr(layer, "until", None) is not None for _, layer in [("", self), *layer_utils.walk(self)])
 
     def _losses(self, loss: object) -> dict[str, Callable]:
         names = self.output_names
@@ -311,7 +315,7 @@ class Model:
             targets = [] if kind == "predict" else feed.target_arguments(self)
             weights = [row_weights.argument(target) for target in targets if weighted]
             self._programs[kind, weighted] = Program([*self.arguments(), *targets, *weights], self._build_of(kind),
-                                                     self.backend or resolve_backend())
+                                                     self.backend or resolve_backend(None, self._stops_early()))
         return self._programs[kind, weighted]
 
     def _check_floats(self) -> None:
