@@ -13,10 +13,11 @@ EXTRAS = {
     "jax": ["jax>=0.8"],
     "examples": ["scikit-learn>=1.4", "matplotlib>=3.9"],
     "yaml": ["pyyaml>=6.0.1"],
-    "test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.8", "pyyaml>=6.0.1"],
+    "test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.8", "pyyaml>=6.0.1", "hypothesis>=6.100",
+             "jsonschema>=4.18"],
     "notebooks": ["jupytext>=1.16", "nbmake>=1.5", "matplotlib>=3.9"],
-    "docs": ["sphinx>=7.3", "myst-parser>=3.0"],
-    "bench": ["threadpoolctl>=3.2"],
+    "docs": ["sphinx>=7.3", "myst-parser>=3.0", "furo>=2024.8.6"],
+    "bench": ["keras>=3.8", "matplotlib>=3.9", "threadpoolctl>=3.2", "torch>=2.8"],
 }
 EXTRAS["all"] = sorted({package for packages in EXTRAS.values() for package in packages})
 

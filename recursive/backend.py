@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -22,23 +21,24 @@ from types import ModuleType
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.gradient import undefined_grad
+from pytensor.graph.op import Op
 from pytensor.graph.traversal import ancestors
 from pytensor.raise_op import CheckAndRaise
-from pytensor.scan.op import Scan
 from pytensor.scan.utils import until as scan_until
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import vectorized
+from recursive import contiguous, rewrites, vectorized
 from recursive.errors import BackendError, RecursiveError, SequenceLengthError, StateError, nearest
 
 try:
+    from pytensor.conditional.op import IfElse
     from pytensor.conditional.op import ifelse as lazy_ifelse
 except ImportError:  # PyTensor 3.0
+    from pytensor.ifelse import IfElse
     from pytensor.ifelse import ifelse as lazy_ifelse
 
 BACKENDS = ("auto", "jax", "numba", "c", "python")
@@ -75,6 +75,8 @@ def carry_over(variable: SharedVariable, value: TensorVariable) -> None:
         raise StateError.about("state", str(variable.name), takes="one layer call", got="two",
                                because="a state that is carried over can go on in one way only",
                                do="Use copy.deepcopy for a second layer like it, with states of its own.")
+    if not variable.type.in_same_class(value.type):  # one row, known on JAX: PyTensor takes that for another class
+        value = pt.set_subtensor(variable[:], value)
     updates.append((variable, value))
 
 
@@ -118,6 +120,19 @@ def size(x: TensorVariable, axis: int) -> Size:
     """The size of an axis: a number where the type tells it, else a symbol."""
     known = x.type.shape[axis]
     return x.shape[axis] if known is None else known
+
+
+def multiplies_apart() -> bool:
+    """Whether the backend makes products with the same input faster one by one than as a large one.
+
+    C and Numba compute with the pieces of a large one value by value, since they do not lie in one piece.
+    """
+    return target() in ("c", "numba")
+
+
+def in_rows(x: TensorVariable) -> TensorVariable:
+    """``x`` row after row in memory, where the backend multiplies such matrices faster than turned ones."""
+    return contiguous.in_rows(x) if target() == "numba" and x.ndim > 1 else x
 
 
 def set_backend(name: str | None) -> None:
@@ -181,9 +196,7 @@ def _compiling(backend: str, floats: str) -> Iterator[Mode]:
     flags = {"python": {"cxx": "", "mode": "FAST_COMPILE", "linker": "py"}, "c": _openblas_flags()}
     with _running(backend, floats), pytensor.config.change_flags(**flags.get(backend, {})):
         mode = pytensor.compile.mode.JAX if backend == "jax" else Mode(*modes[backend])
-        wrong = WRONG_ON_NUMBA if backend == "numba" and _version() < (3, 1, 1) else ()
-        mode = mode.excluding(*WRONG_REWRITES, *wrong)
-        yield mode if backend not in vectorized.USED else mode.register((vectorized.rewriter(backend), AFTER_REWRITES))
+        yield rewrites.for_backend(mode, backend)
 
 
 @contextmanager
@@ -222,15 +235,6 @@ def _jax() -> ModuleType:
     np.random.set_state(state)
     return jax
 
-
-AFTER_REWRITES = 48.5
-"""The position among PyTensor's rewrites before it joins operations on elements into one."""
-
-WRONG_REWRITES = ("local_add_of_sparse_write",)
-"""Rewrites of PyTensor that are left out: this one adds many rows in place to a gradient that has one, for all."""
-
-WRONG_ON_NUMBA = ("scan_save_mem_no_prealloc",)
-"""Rewrites that PyTensor 3.0 gets wrong on Numba: steps are lost where a state passes on another one's past."""
 
 QUIET = (
     "The RandomType SharedVariables",            # JAX draws from a copy of a generator: that is as good
@@ -316,25 +320,9 @@ def _function(inputs: list[TensorVariable], outputs: list[TensorVariable],
               updates: list[tuple[SharedVariable, TensorVariable]], backend: str) -> Callable:
     """The one call of ``pytensor.function``."""
     computed = [*outputs, *(value for _, value in updates)]
-    if backend == "python":
-        _fuse_nothing_in_loops(computed)
     with _compiling(backend, floatX()) as mode:
         return pytensor.function(inputs, outputs, updates=[*updates, *draw_updates(computed)], mode=mode,
                                  on_unused_input="ignore")
-
-
-def _fuse_nothing_in_loops(computed: list[TensorVariable]) -> None:
-    """Let plain Python run the steps of a loop operation by operation, as NumPy calls.
-
-    PyTensor 3.0 prepares a step for C whatever the mode outside: fused, each value would be a call of its own, which
-    is twenty times slower.
-    """
-    for variable in ancestors(computed):
-        op = None if variable.owner is None else variable.owner.op
-        if isinstance(op, Scan):
-            op.mode = "FAST_COMPILE"
-        elif isinstance(op, OpFromGraph):
-            _fuse_nothing_in_loops(op.inner_outputs)
 
 
 def evaluate(outputs: Sequence[TensorVariable], values: dict[TensorVariable, np.ndarray],
@@ -348,6 +336,11 @@ def evaluate(outputs: Sequence[TensorVariable], values: dict[TensorVariable, np.
 def if_else(condition: TensorVariable, then: TensorVariable, otherwise: TensorVariable) -> TensorVariable:
     """``then`` or ``otherwise``, of which the one that is not taken need not be computed."""
     return lazy_ifelse(condition, then, otherwise)
+
+
+def is_lazy(op: Op) -> bool:
+    """Whether an operation computes one of its branches only."""
+    return isinstance(op, IfElse)
 
 
 def until(condition: TensorVariable) -> object:
@@ -378,23 +371,22 @@ def without_wrong_gradient(values: TensorVariable) -> TensorVariable:
 
 
 def _has_wrong_until_gradient() -> bool:
-    return _version() < (3, 1, 1)
-
-
-def _version() -> tuple[int, ...]:
-    return tuple(map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", pytensor.__version__).groups()))
+    return rewrites.VERSION < (3, 1, 1)
 
 
 def scan(step: Callable, sequences: list, outputs_info: list, non_sequences: list, n_steps: int | TensorVariable,
          truncate_gradient: int = -1, name: str | None = None) -> list[TensorVariable]:
     """The one call of ``pytensor.scan``: strict, no hidden updates, always a list."""
+    slices = sum(len(entry["taps"]) if isinstance(entry, dict) else 1 for entry in sequences)
+
     def vectorized_step(*args: TensorVariable) -> object:
-        found = step(*args)
+        found = step(*map(in_rows, args[:slices]), *args[slices:])
         return vectorized.as_arithmetic(found, target()) if isinstance(found, list) else found
 
-    return pytensor.scan(vectorized_step if target() in vectorized.USED else step, sequences=sequences, outputs_info=outputs_info, non_sequences=non_sequences,
-                         n_steps=n_steps, truncate_gradient=truncate_gradient, name=name, strict=True,
-                         return_list=True, return_updates=False)
+    return pytensor.scan(vectorized_step if target() in vectorized.FUNCTIONS else step, sequences=sequences,
+                         outputs_info=outputs_info, non_sequences=non_sequences, n_steps=n_steps,
+                         truncate_gradient=truncate_gradient, name=name, strict=True, return_list=True,
+                         return_updates=False)
 
 
 def checked(value: TensorVariable, condition: bool | TensorVariable, error: RecursiveError) -> TensorVariable:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
-from recursive.errors import BatchSizeError, ConfigError, DataError, ShapeError, UnknownNameError, nearest
-from recursive.layers.states import States
+from recursive.errors import BatchSizeError, ConfigError, RecursiveError, ShapeError, UnknownNameError, nearest
+from recursive.layers.states import States, check_named
 
 RESETS = ("epoch", "batch")
 """Before what ``fit`` may put states back to their starts."""
@@ -57,11 +57,10 @@ class Carried:
         Raises:
             DataError: for anything but a dict.
             UnknownNameError: for a name that is no carried state.
+            DtypeError: for values that are no numbers.
             ShapeError: for values of another shape, or of several numbers of rows; nothing is changed then.
         """
-        if not isinstance(given, Mapping):
-            raise DataError.about("argument", "states", takes="a dict by name", because="each state has a name",
-                                  got=type(given).__name__, do="Compare with get_states().")
+        check_named(given)
         owners = {_join(path, name): (states, name) for path, states in self.layers.items()
                   for name in states.variables}
         shares: dict[States, dict[str, object]] = {}
@@ -77,7 +76,7 @@ class Carried:
             for states, share in shares.items():
                 states.set(share)
             self._check_one_size()
-        except ShapeError:
+        except RecursiveError:
             self._restore(before)
             raise
 

@@ -81,5 +81,27 @@ def check(carries: bool, sequences: Collection[str], targets: Mapping[str, Shape
                                         do="Leave tbptt_steps out, or cut them yourself for train_on_batch.")
 
 
+def check_loops(loops: Mapping[str, object], steps: int) -> None:
+    """Raise a ConfigError where chunks of ``steps`` would not be what the whole sequence is to one of ``loops``.
+
+    Args:
+        loops: the layers that run over the steps that are cut, by their paths.
+        steps: how many steps a chunk has.
+    """
+    for path, loop in loops.items():
+        name = f"{path or 'the model'} ({type(loop).__name__})"
+        if loop.go_backwards:
+            raise _refused("loops that run forwards", "states go on from one chunk to the next",
+                           f"go_backwards=True in {name}", "Leave tbptt_steps out, or that layer.")
+        if loop.starting_anew:
+            raise _refused("loops whose states all go on", "each chunk goes on from the one before",
+                           f"{', '.join(map(repr, loop.starting_anew))} of {name}, which would start anew at each",
+                           "Say stateful=True in it; or stateful=False in add_state, for a state that is to.")
+        length = getattr(loop, "n_steps", None)
+        if length is not None and length > steps:
+            raise _refused("loops over as many steps as come", f"each chunk has {steps}",
+                           f"n_steps={length} in {name}", "Leave n_steps out.")
+
+
 def _refused(takes: str, because: str, got: str, do: str) -> ConfigError:
     return ConfigError.about("argument", "tbptt_steps", takes=takes, because=because, got=got, do=do)

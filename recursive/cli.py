@@ -1,20 +1,24 @@
-"""The command line: ``recursive demo`` and ``recursive conformance``."""
+"""The command line: ``recursive demo`` with its tasks, ``recursive bench`` and ``recursive conformance``."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import recursive
+from recursive.bench import command
+from recursive.conformance import command as conformance
 from recursive.errors import RecursiveError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command in ``arguments`` (or of the process); 0 where it went well, 1 where a port
-    fails a case, 2 where the user can mend it."""
+    """Run the command in ``arguments`` (or of the process); 0 where it went well, 1 where a port fails a
+    case, 2 where the user can mend it.
+    """
     started = time.time()
     chosen = _parser().parse_args(arguments)
     try:
@@ -32,26 +36,26 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="recursive", description=recursive.__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=f"recursive {recursive.__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
-    demo = commands.add_parser("demo", help="train the thread's vanilla RNN on handwritten digits")
+    demo = commands.add_parser("demo", help="train a network on a small real task, from data to pictures")
+    demo.add_argument("task", nargs="?", choices=("digits", "addition", "text"), default="digits",
+                      help="read handwritten digits (the default), add numbers, or write text")
     demo.add_argument("--quick", action="store_true", help="a slice of the data, few epochs")
     demo.add_argument("--backend", help="auto, jax, numba, c or python (default: jax if installed, else python)")
-    demo.add_argument("--out", type=Path, default=Path("recursive-demo"), help="folder to write to")
+    demo.add_argument("--out", type=Path, help="folder to write to (default: recursive-demo, and in it a folder for"
+                      " addition and text)")
     demo.add_argument("--seed", type=int, default=1, help="of first weights and order of rows")
     demo.set_defaults(run=_demo)
-    _add_conformance(commands)
+    bench = commands.add_parser("bench", help="time the container beside what people would use instead")
+    command.add_options(bench)
+    bench.set_defaults(run=lambda chosen, started: command.run(chosen))
+    conformance.add_to(commands)
     return parser
 
 
 def _demo(chosen: argparse.Namespace, started: float) -> None:
-    from recursive.demos import digits
-
-    digits.run(chosen.out, chosen.quick, chosen.backend, chosen.seed, started)
-
-
-def _add_conformance(commands: argparse._SubParsersAction) -> None:
-    from recursive.conformance import command
-
-    command.add_to(commands)
+    out = chosen.out or Path("recursive-demo", *([] if chosen.task == "digits" else [chosen.task]))
+    demo = importlib.import_module(f"recursive.demos.{chosen.task}")
+    demo.run(out, chosen.quick, chosen.backend, chosen.seed, started)
 
 
 if __name__ == "__main__":

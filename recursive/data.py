@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
+from pytensor.graph.basic import Variable
 
 from recursive.backend import Argument
 from recursive.errors import DataError, DtypeError, SequenceLengthError, ShapeError, nearest
@@ -57,7 +58,7 @@ def as_array(kind: str, name: str, value: object, dtype: str) -> np.ndarray:
     """``value`` as an array of ``dtype``, where that keeps what it means.
 
     Raises:
-        DataError: for masked values, which have no value.
+        DataError: for masked values, which have no value, and symbols, which have none yet.
         DtypeError: for text, objects, complex numbers, fractions where whole numbers belong, or numbers too large.
         SequenceLengthError: for rows of unequal length.
 
@@ -67,6 +68,9 @@ def as_array(kind: str, name: str, value: object, dtype: str) -> np.ndarray:
     if np.ma.is_masked(value):
         raise DataError.about(kind, name, takes="a value in every place", because="each is computed with",
                               got=f"{np.ma.count_masked(value)} masked ones", do="Call filled(0) on it, for example.")
+    if isinstance(value, Variable):
+        raise DataError.about(kind, name, takes="numbers", because="they are computed with now",
+                              got=f"a symbol ({value.type})", do="Pass an array.")
     try:
         array = np.asarray(value)
     except ValueError as error:

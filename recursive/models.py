@@ -23,6 +23,7 @@ from recursive import (
     serialization,
     training,
 )
+from recursive.arguments import count
 from recursive.backend import BACKENDS, Program, floatX, resolve_backend
 from recursive.callbacks import Callback, History
 from recursive.carried import Carried
@@ -175,7 +176,7 @@ class Model:
             BatchSizeError: for rows that do not fill their batches, where states go on.
         """
         self._check_compiled("train")
-        batch_size, nb_epoch = _positive("batch_size", batch_size), _positive("nb_epoch", nb_epoch)
+        batch_size, nb_epoch = count("batch_size", batch_size), count("nb_epoch", nb_epoch)
         arrays, held_out = _split(self._weighted_pairs(X, y, sample_weight), validation_split)
         if validation_data is not None:
             held_out = self._validation_pairs(validation_data)
@@ -184,16 +185,18 @@ class Model:
         carried.check_order(reset_states, shuffle)
         train = partial(self._run, "train")
         if tbptt_steps is not None:
-            train = partial(chunks.train, train, self._whole(arrays), _positive("tbptt_steps", tbptt_steps))
+            steps = count("tbptt_steps", tbptt_steps)
+            train = partial(chunks.train, train, self._whole(arrays, steps), steps)
         fit = training.Fit(self, train, partial(self._run, "test"), self._changing, batch_size, nb_epoch,
                            shuffle, _followed(show_accuracy), carried, reset_states)
         return fit.run(arrays, held_out, verbose, callbacks)
 
-    def _whole(self, arrays: Arrays) -> list[str]:
+    def _whole(self, arrays: Arrays, steps: int) -> list[str]:
         """The inputs that are no sequences, once it is clear that all others can be cut into chunks."""
         sequences = feed.sequences(self)
         targets = {argument.name: argument.shape for argument in feed.target_arguments(self)}
         chunks.check(bool(self._carried().layers), sequences, targets, arrays)
+        chunks.check_loops(layer_utils.loops(self), steps)
         return [argument.name for argument in self.arguments() if argument.name not in sequences]
 
     def _validation_pairs(self, given: object) -> Arrays:
@@ -211,7 +214,7 @@ class Model:
                  verbose: int = 1, sample_weight: object = None) -> float | tuple[float, float]:
         """The mean loss over all rows, or ``(loss, accuracy)``. Raises as ``train_on_batch``."""
         self._check_compiled("test")
-        arrays, batch_size = self._weighted_pairs(X, y, sample_weight), _positive("batch_size", batch_size)
+        arrays, batch_size = self._weighted_pairs(X, y, sample_weight), count("batch_size", batch_size)
         self._carried().check_batches(data.check_rows(arrays), batch_size)
         with Bar("Evaluate", data.check_rows(arrays), verbose) as bar:
             scores = training.scores(partial(self._run, "test"), arrays, batch_size, _followed(show_accuracy),
@@ -230,7 +233,7 @@ class Model:
         """
         arrays = feed.inputs(self, X)
         rows = data.check_rows(arrays)
-        batch_size = rows if batch_size is None else _positive("batch_size", batch_size)
+        batch_size = rows if batch_size is None else count("batch_size", batch_size)
         self._carried().check_batches(rows, batch_size)
         parts = []
         with Bar("Predict", rows, verbose) as bar:
@@ -254,7 +257,7 @@ class Model:
             self.build()
         else:
             self.complete()
-        self._carried().reset(None if batch_size is None else _positive("batch_size", batch_size))
+        self._carried().reset(None if batch_size is None else count("batch_size", batch_size))
 
     def get_states(self) -> dict[str, np.ndarray]:
         """Copies of all states that are carried over: ``(batch, dim)``, before the first batch ``(0, dim)``.
@@ -576,14 +579,6 @@ def _checked_classes(given: object) -> dict[str, type[Layer]]:
                                 because="layers are made from them", got=repr(given),
                                 do="Say custom_layers={'Mine': Mine}.")
     return dict(given)
-
-
-def _positive(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        got = repr(value) if isinstance(value, str | float | int) or value is None else type(value).__name__
-        raise ConfigError.about("argument", name, takes="a whole number of 1 or more", because="it counts",
-                                got=got, do=f"Say {name}=32, for example.")
-    return int(value)
 
 
 def _checked_shuffle(value: object) -> bool | str:

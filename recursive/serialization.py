@@ -26,7 +26,7 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
     Raises:
         ConfigError: where the folder does not exist, or ``path`` is one.
     """
-    path = _place_of(path)
+    path = place_of(path)
     temporary = str(path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}"))
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     usual_mode = os.stat(temporary).st_mode
@@ -41,7 +41,7 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
         raise
 
 
-def _place_of(path: str | Path) -> Path:
+def place_of(path: str | Path) -> Path:
     """The whole path, where a file can be put there."""
     path = Path(path).resolve()
     if path.is_dir():
@@ -60,7 +60,7 @@ def check_target(path: str | Path) -> None:
         ConfigError: for an unknown suffix, a folder, or a place in a folder that does not exist.
     """
     _format(path)
-    _place_of(path)
+    place_of(path)
 
 
 def save_weights(path: str | Path, groups: Groups, overwrite: bool) -> None:

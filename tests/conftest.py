@@ -5,6 +5,8 @@ import os
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
 import numpy as np
 import pytensor
 import pytest

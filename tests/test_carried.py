@@ -5,6 +5,7 @@ import functools
 import pickle
 
 import numpy as np
+import pytensor
 import pytest
 
 from recursive import (
@@ -135,6 +136,12 @@ def test_what_get_states_gives_is_a_copy():
     ({"first.h": START, "last.g": np.ones((2, BATCH, OUT + 1))}, errors.ShapeError, r"takes \(2, batch, 2\)"),
     ({"first.h": np.ones((4, HIDDEN))}, errors.ShapeError, "states 'first.h, last.g' takes one number of rows.* 4, 3"),
     ([START], errors.DataError, "takes a dict by name, .* got list"),
+    ({"first.h": "abc"}, errors.DtypeError, "state 'h' takes numbers"),
+    ({"first.h": START * 1j}, errors.DtypeError, "state 'h' takes numbers, .* got dtype complex128"),
+    ({"first.h": np.array([[None] * HIDDEN] * BATCH)}, errors.DtypeError, "got dtype object"),
+    ({"first.h": START.astype("float64") * 1e300, "last.g": [[1.0], [2.0, 3.0]]}, errors.SequenceLengthError,
+     "rows of one length"),
+    ({"first.h": pytensor.tensor.zeros((BATCH, HIDDEN))}, errors.DataError, "got a symbol"),
 ])
 def test_states_that_do_not_fit_are_refused_and_change_nothing(states, error, words):
     model = graph()
@@ -226,6 +233,34 @@ def test_on_jax_each_shape_compiles_once_and_is_kept():
             np.testing.assert_allclose(model.predict(x), plain.predict(x), atol=1e-12)
     [program] = model._programs.values()
     assert len(program._functions) == 2
+
+
+@pytest.mark.skipif(*JAX.args, **JAX.kwargs)
+@pytest.mark.parametrize("make", [
+    lambda: Sequential([recurrent()]),
+    lambda: Sequential([GRU(IN, OUT, return_sequences=True, stateful=True)]),
+    lambda: Sequential([LSTM(IN, 1, return_sequences=True, stateful=True)]),
+], ids=["container", "layer", "dim one"])
+def test_a_batch_of_one_row_goes_on_on_jax(make):
+    """Its size is known there, and PyTensor takes no update of a known 1 for a state of any number of rows."""
+    model, x = make(), x_of(2, 2 * STEPS, IN)[:1]
+    model.build()
+    with_random_weights(model)
+    model.compile(backend="python")
+    expected = model.predict(x)
+    model.reset_states()
+    model.compile(backend="jax")
+    found = [model.predict(x[:, part]) for part in (slice(0, STEPS), slice(STEPS, None))]
+    assert np.abs(np.concatenate(found, axis=1) - expected).max() < 1e-12
+
+
+def test_a_loop_without_inputs_which_has_one_row_goes_on_too():
+    rnn = Recursive(n_steps=2, return_sequences=True, stateful=True)
+    rnn.add_state("h", dim=OUT, initial=1.0)
+    rnn.add_node(Dense(OUT, OUT, init="identity"), "twice", inputs=["h", "h"], merge_mode="sum", return_state="h",
+                 create_output=True)
+    assert rnn.predict()[0].tolist() == [[2.0] * OUT, [4.0] * OUT]
+    assert rnn.predict()[0].tolist() == [[8.0] * OUT, [16.0] * OUT]
 
 
 # Many batches

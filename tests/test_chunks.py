@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from recursive import (
+    GRU,
+    LSTM,
     SGD,
+    Bidirectional,
     Dense,
     Embedding,
     Graph,
@@ -220,7 +223,31 @@ Z = RNG.normal(size=(2 * BATCH, TIME + 1, IN))
 H = RNG.normal(size=(2 * BATCH, TIME, HIDDEN))
 
 
+def chain(*layers):
+    return lambda: Sequential([recurrent(), *(layer() for layer in layers)])
+
+
+def partly():
+    """One state goes on, and of the others one was declared to start anew."""
+    rnn = recurrent(stateful=False)
+    rnn.add_state("g", dim=OUT, input="own", stateful=True)
+    rnn.add_state("f", dim=OUT, input="told", stateful=False)
+    rnn.add_node(Dense(HIDDEN + OUT, OUT), "own", inputs=["rec", "g"])
+    rnn.add_node(Dense(HIDDEN + OUT, OUT), "told", inputs=["rec", "f"])
+    return rnn
+
+
 @pytest.mark.parametrize(("model", "x", "y", "steps", "error", "words"), [
+    (chain(lambda: GRU(HIDDEN, OUT, return_sequences=True)), X, Y, 2, errors.ConfigError,
+     r"takes loops whose states all go on, .* got 'h' of layer_1 \(GRU\), .* Say stateful=True"),
+    (chain(lambda: LSTM(HIDDEN, OUT, return_sequences=True)), X, Y, 2, errors.ConfigError, "got 'h', 'c' of layer_1"),
+    (partly, X, H, 2, errors.ConfigError, r"got 'h' of the model \(Recursive\), which would start anew at each"),
+    (chain(lambda: GRU(HIDDEN, OUT, return_sequences=True, stateful=True, go_backwards=True)), X, Y, 2,
+     errors.ConfigError, r"takes loops that run forwards, .* got go_backwards=True in layer_1 \(GRU\)"),
+    (chain(lambda: Bidirectional(GRU(HIDDEN, 1, return_sequences=True, stateful=True))), X, Y, 2, errors.ConfigError,
+     r"got go_backwards=True in layer_1\.backward_layer \(GRU\)"),
+    (lambda: recurrent(unroll=True, n_steps=TIME), X, H, 2, errors.ConfigError,
+     r"takes loops over as many steps as come, because each chunk has 2; got n_steps=5 in the model"),
     (lambda: recurrent(stateful=False), X, H, 2, errors.ConfigError,
      r"'tbptt_steps' takes a model that carries states over, .* Say stateful=True"),
     (lambda: recurrent(return_sequences=False), X, H[:, 0], 2, errors.ConfigError,
@@ -238,6 +265,26 @@ def test_what_cannot_be_cut_is_refused_before_anything_runs(model, x, y, steps, 
     with pytest.raises(error, match=words):
         model.fit(x, y=y, batch_size=BATCH, verbose=0, shuffle=False, tbptt_steps=steps)
     assert all(len(value) == 0 for value in model.get_states().values())
+
+
+def test_a_state_that_was_declared_to_start_anew_does_so_at_each_chunk():
+    rnn = partly()
+    rnn.stateful = True
+    rnn.compile(SGD(lr=RATE), "mse")
+    rnn.fit(X[:BATCH], H[:BATCH], batch_size=BATCH, nb_epoch=1, verbose=0, shuffle=False, tbptt_steps=2)
+    assert list(rnn.get_states()) == ["h", "g"]
+
+
+def test_a_loop_inside_a_step_of_another_runs_over_steps_that_are_not_cut():
+    outer = Recursive(return_sequences=True, stateful=True)
+    outer.add_input("text", ndim=4, dim=IN)
+    outer.add_state("h", dim=HIDDEN, input="rec")
+    outer.add_node(LSTM(IN, OUT), "read", input="text")
+    outer.add_node(Dense(OUT + HIDDEN, HIDDEN), "rec", inputs=["read", "h"], create_output=True)
+    outer.compile(SGD(lr=RATE), "mse")
+    texts = RNG.normal(size=(BATCH, TIME, 2, IN))
+    history = outer.fit(texts, H[:BATCH], batch_size=BATCH, nb_epoch=1, verbose=0, shuffle=False, tbptt_steps=2)
+    assert np.isfinite(history.history["loss"]).all()
 
 
 def test_what_is_cut_is_in_one_piece_of_memory():

@@ -5,7 +5,6 @@ The data are scikit-learn's: 1,797 images of 8 x 8 pixels, 10 classes. The last 
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytensor
 
-from recursive import backend, drawing, extras
+from recursive import extras
 from recursive.callbacks import History
-from recursive.errors import ConfigError
+from recursive.demos import choices
 from recursive.layers.core import Activation, Dense
 from recursive.layers.recurrent import SimpleRNN
 from recursive.models import Recursive, Sequential
 from recursive.optimizers import Adam
-from recursive.serialization import write_atomically
 
 PIXELS, CLASSES, TEST_ROWS = 8, 10, 360
 
@@ -85,9 +83,9 @@ def run(out: Path, quick: bool, backend_name: str | None, seed: int, started: fl
         ConfigError: where ``out`` cannot be a folder, or for a seed that numpy does not take.
         BackendError: for an unknown or missing backend.
     """
-    _check(out, seed)
+    choices.check(out, seed)
     figures = extras.load("recursive.demos.figures", "examples", "it draws the pictures")
-    chosen = backend_name or ("jax" if backend.resolve_backend("auto") == "jax" else "python")
+    chosen = choices.chosen_backend(backend_name)
     digits, dim, epochs = (load(256), 32, 3) if quick else (load(), 128, 30)
     with pytensor.config.change_flags(floatX="float32"):
         np.random.seed(seed)
@@ -99,26 +97,10 @@ def run(out: Path, quick: bool, backend_name: str | None, seed: int, started: fl
         histories = {"Recursive": _train(container, digits, epochs, chosen, seed),
                      "SimpleRNN": _train(by_hand, digits, epochs, chosen, seed)}
         classes = container.predict(digits.test_x).argmax(axis=-1)
-        out.mkdir(parents=True, exist_ok=True)
-        container.save_weights(out / "weights.h5", overwrite=True)
-    config = json.dumps(container.get_config(), indent=2)
-    write_atomically(out / "config.json", lambda path: Path(path).write_text(config + "\n", encoding="utf-8"))
-    for suffix in ("png", "svg"):
-        drawing.draw(rnn.spec, out / f"step.{suffix}")
-    figures.loss_curve(histories, out / "loss.png")
+        choices.write(container, {"step": rnn}, out)
+    figures.loss_curve(histories, out / "loss.png", "Reading digits, a row of pixels a time step")
     figures.confusion_matrix(digits.test_y.argmax(axis=-1), classes, out / "confusion.png")
     return _report(histories, classes, digits, out)
-
-
-def _check(out: Path, seed: int) -> None:
-    """Tell before the training what would end it after."""
-    in_the_way = [path for path in (out, *out.parents) if path.exists() and not path.is_dir()]
-    if in_the_way:
-        raise ConfigError.about("folder", str(out), takes="a place for a folder", because="files are written there",
-                                got=f"the file {in_the_way[0]}", do="Say --out with another name.")
-    if not 0 <= seed < 2**32:
-        raise ConfigError.about("argument", "seed", takes="a whole number from 0 to 4294967295",
-                                because="numpy's generator begins with it", got=seed, do="Say --seed 1.")
 
 
 def _time_first_step(model: Sequential, digits: Digits, backend_name: str, started: float) -> None:
@@ -144,5 +126,5 @@ def _report(histories: dict[str, History], classes: np.ndarray, digits: Digits, 
     print(f"\nAccuracy on {len(classes)} test digits: {accuracy:.4f}"
           f" (SimpleRNN by hand: {histories['SimpleRNN'].history['val_acc'][-1]:.4f})")
     print(f"Largest difference of their losses in the first {len(losses[0])} epochs: {gap:.1e} (float32)")
-    print(f"Written to {out}/: {', '.join(sorted(path.name for path in out.iterdir()))}")
+    print(choices.told(out))
     return accuracy

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, initializations
 from recursive.errors import ShapeError
 from recursive.layers.hand_loop import RecurrentLayer
 from recursive.layers.layer import Layer, Tensors, check_dim
-from recursive.layers.products import side_by_side
+from recursive.layers.products import affine_map
 from recursive.layers.recurrent import GRU, LSTM, SimpleRNN
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape, common_shape
@@ -72,26 +73,20 @@ class Cell(Layer):
         return all(value in activations.ACTIVATIONS.values() for value in used)
 
     @property
-    def product(self) -> Product:
+    def products(self) -> tuple[Product, ...]:
         """The input's part of every gate, side by side."""
         weights, biases = self._named("W"), self._named("b")
-        return Product("input", self.output_dim * len(weights), weights, biases)
+        return (Product("input", self.output_dim * len(weights), weights, biases),)
 
-    def factors(self) -> tuple[TensorVariable, TensorVariable]:
-        """``W`` and ``b`` of every gate, side by side."""
-        W, b = (side_by_side([getattr(self, name) for name in self._named(letter)]) for letter in "Wb")
-        return W, b
-
-    def finish(self, product: TensorVariable, others: Mapping[str, TensorVariable]) -> Tensors:
+    def finish(self, total: TensorVariable, others: Mapping[str, TensorVariable]) -> Tensors:
         """The states of this step, from the input's part of every gate and the states of the step before."""
-        gates = [product[..., start:start + self.output_dim]
-                 for start in range(0, self.product.dim, self.output_dim)]
+        gates = pt.split(total, [self.output_dim] * len(self._named("W")), axis=total.ndim - 1)
         inner = [getattr(self, name) for name in self._named("U")]
         states = self.step_of.step(*gates, *(others[port] for port in self.ports[1:]), *inner)
         return states[0] if len(states) == 1 else dict(zip(self.output_names, states, strict=True))
 
     def call(self, x: Mapping[str, TensorVariable], train: bool = False) -> Tensors:
-        return self.finish(self.transform_input(x["input"]), x)
+        return self.finish(sum(affine_map(x[product.port], *self.factors(product)) for product in self.products), x)
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape | dict[str, Shape]:
         dims = {port: None if port == "input" else self.output_dim for port in self.ports}
@@ -132,6 +127,14 @@ class RecurrentDense(Cell):
         self.activation = activations.get(activation)
         super().__init__(input_dim, output_dim, name, seed, init=self.init, inner_init=self.inner_init,
                          activation=self.activation)
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        """With the input and with the state: all of it is their sum and an activation."""
+        return (*super().products, Product("prev_hid", self.output_dim, ("U",)))
+
+    def finish(self, total: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
+        return self.activation(total)
 
 
 class Gate(RecurrentDense):
@@ -177,7 +180,7 @@ class RecurrentGRU(Cell):
 
     Source: elanmart, keras issue 620, 2015; formulas of Keras 0.1's GRU.
 
-    >>> RecurrentGRU(4, 6).product.dim
+    >>> RecurrentGRU(4, 6).products[0].dim
     18
     """
 

@@ -11,7 +11,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive.backend import Argument
 from recursive.errors import ConfigError, MergeError, ShapeError, nearest
 from recursive.layers.layer import Layer, Tensors
-from recursive.layers.parts import Composite, inside, one_or_all
+from recursive.layers.parts import Composite, inside, one_or_all, shared_out
 from recursive.merges import MERGES, merge
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
@@ -111,9 +111,9 @@ class Merge(Composite):
     def __call__(self, x: Tensors | Sequence[TensorVariable], train: bool = False,
                  **draws: TensorVariable) -> TensorVariable:
         """The merged outputs, for a dict by name or a list in the order of the inputs."""
-        outputs = []
+        outputs, given = [], shared_out(draws, self.parts)
         for (name, layer), value in zip(self.parts.items(), self._split(x), strict=True):
-            output, mask = layer.with_mask(value, train, **inside(draws, name))
+            output, mask = layer.with_mask(value, train, **given[name])
             if mask is not None:
                 raise ConfigError.about("layer", "Merge", takes="branches without a mask",
                                         because="one mask does not fit several", got=f"a mask from {name}",

@@ -107,15 +107,12 @@ class Dense(Layer):
         return self.activation in activations.ACTIVATIONS.values()
 
     @property
-    def product(self) -> Product:
+    def products(self) -> tuple[Product]:
         """All of it is a product and an activation."""
-        return Product("input", self.output_dim, ("W",), ("b",) * self.bias)
+        return (Product("input", self.output_dim, ("W",), ("b",) * self.bias),)
 
-    def factors(self) -> tuple[TensorVariable, TensorVariable | None]:
-        return self.W, self.b if self.bias else None
-
-    def finish(self, product: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
-        return self.activation(product)
+    def finish(self, total: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
+        return self.activation(total)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         return self.finish(self.transform_input(x), {})

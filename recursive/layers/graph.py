@@ -16,7 +16,15 @@ from recursive.errors import DataError, NodeError, ShapeError, nearest
 from recursive.layers.core import Identity
 from recursive.layers.inner import StatesOfTheLoop
 from recursive.layers.layer import Layer, Tensors
-from recursive.layers.parts import collect_params, layers_of, one_or_all, refuse_params, unique_params, unique_weights
+from recursive.layers.parts import (
+    collect_params,
+    layers_of,
+    one_or_all,
+    refuse_params,
+    shared_out,
+    unique_params,
+    unique_weights,
+)
 from recursive.loop.step import Env, given_to, keep
 from recursive.spec import checks
 from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec, whole
@@ -380,14 +388,15 @@ class Graph(Layer):
     def _through(self, inputs: dict[str, TensorVariable], mask: TensorVariable | None, train: bool,
                  draws: Mapping[str, TensorVariable]) -> tuple[dict[str, TensorVariable], Env]:
         """Every output by name, and the masks of all values that have one."""
-        env = {Ref(name): value for name, value in (inputs | draws).items()}
+        env = {Ref(name): value for name, value in inputs.items()}
+        own = shared_out(draws, self.nodes) | {node.name: {} for node in merged_outputs(self.spec)}
         masks: Env = {}
         if mask is not None:
             masks = {Ref(item.name): mask for item in self.spec.inputs if item.ndim > 1 + (item.dtype == "float")}
         layers = self._layers()
         for node in (*self.spec.nodes, *merged_outputs(self.spec)):
-            given, own = given_to(node, layers[node.name], env)
-            found, found_mask = layers[node.name].with_mask(given, train, _joined(node, masks), **own)
+            given, _ = given_to(node, layers[node.name], env)
+            found, found_mask = layers[node.name].with_mask(given, train, _joined(node, masks), **own[node.name])
             keep(node, found, env)
             if found_mask is not None:
                 masks.update(dict.fromkeys(map(Ref, node.values), found_mask))
@@ -397,6 +406,11 @@ class Graph(Layer):
     def draws(self) -> tuple[str, ...]:
         """The draws of all nodes, as ``node.keep``, ..."""
         return tuple(f"{node}.{name}" for node, layer in self.nodes.items() for name in layer.draws)
+
+    @property
+    def steady_draws(self) -> tuple[str, ...]:
+        """Those of the draws that are the same at every step of a loop around the graph."""
+        return tuple(f"{node}.{name}" for node, layer in self.nodes.items() for name in layer.steady_draws)
 
     def draw(self, name: str, size: Sequence) -> TensorVariable:
         node, inner = split(name)

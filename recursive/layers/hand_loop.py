@@ -14,8 +14,10 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, backend, initializations
+from recursive.arguments import flag
 from recursive.backend import Size
 from recursive.errors import ConfigError, ShapeError, nearest
+from recursive.layers.given import checked_mask
 from recursive.layers.layer import MaskedLayer, check_dim
 from recursive.layers.products import linear_map
 from recursive.layers.states import States
@@ -72,11 +74,10 @@ class RecurrentLayer(MaskedLayer):
         self.inner_init = initializations.get(inner_init)
         self.activation = activations.get(activation)
         self.truncate_gradient = _check_steps(kind, truncate_gradient)
-        self.return_sequences = return_sequences
+        self.return_sequences = flag(kind, "return_sequences", return_sequences)
         self.mask_mode = _check_mode(kind, mask_mode)
-        self.stateful, self.go_backwards = bool(stateful), bool(go_backwards)
-        kept = zip(self.state_names, self.state_dims, strict=True) if stateful else ()
-        self.states = States({name: np.zeros((1, dim)) for name, dim in kept})
+        self.go_backwards = flag(kind, "go_backwards", go_backwards)
+        self.stateful = stateful
         self._draw_params()
         if weights is not None:
             self.set_weights(weights)
@@ -111,9 +112,30 @@ class RecurrentLayer(MaskedLayer):
         return tuple(name for name in self.param_names if name.startswith("U"))
 
     @property
+    def stateful(self) -> bool:
+        """Whether the states go on from batch to batch; they start anew where it is said again."""
+        return bool(self.states.variables)
+
+    @stateful.setter
+    def stateful(self, value: bool) -> None:
+        goes_on = flag(type(self).__name__, "stateful", value)
+        kept = zip(self.state_names, self.state_dims, strict=True) if goes_on else ()
+        self.states = States({name: np.zeros((1, dim)) for name, dim in kept})
+
+    @property
     def carries(self) -> bool:
         """Whether the states go on from batch to batch."""
         return self.stateful
+
+    @property
+    def starting_anew(self) -> tuple[str, ...]:
+        """The states that start anew with each batch."""
+        return () if self.stateful else self.state_names
+
+    @property
+    def revision(self) -> tuple:
+        """Another one when the states begin to go on, or no longer do."""
+        return (self.states,)
 
     @property
     def rowwise(self) -> bool:
@@ -142,14 +164,14 @@ class RecurrentLayer(MaskedLayer):
         if x.ndim != 3:
             raise ShapeError.about("layer", kind, takes="(batch, time, dim)", because="it runs over time",
                                    got=f"{x.ndim} axes", do="Say ndim=3, or 4 for a loop in a loop.")
+        length = backend.common_length({"input": backend.size(x, 1)})
         if mask is not None:
-            mask = pt.neq(_check_mask(kind, mask, backend.size(x, 0)), 0)
-        lengths = {"input": backend.size(x, 1)} | ({} if mask is None else {"mask": backend.size(mask, 1)})
+            mask = pt.neq(checked_mask(kind, mask, backend.size(x, 0), length), 0)
         valid = [] if mask is None else [self._valid(swap_time(self._directed(mask)))]
         found = reversible.scan(
             self._masked_step if valid else self._step, [*valid, *self.project(swap_time(self._directed(x)))],
             self._starts(backend.size(x, 0)), [getattr(self, name) for name in self.inner_names],
-            backend.common_length(lengths), self.truncate_gradient, name=kind)
+            length, self.truncate_gradient, name=kind)
         self._carry_over([reversible.last_step(state) for state in found], mask)
         return swap_time(found[0]) if self.return_sequences else reversible.last_step(found[0])
 
@@ -205,8 +227,8 @@ class RecurrentLayer(MaskedLayer):
         """Let the next batch begin as the step after the ``last`` would."""
         if mask is not None and self.mask_mode == "zero":
             last = self.forget(last, self._directed(mask)[:, -1, None].astype(backend.floatX()))
-        for variable, value in zip(self.states.variables.values(), last, strict=False):
-            backend.carry_over(variable, value[None])
+        for name, value in zip(self.states.variables, last, strict=False):
+            self.states.carry(name, value[None])
 
     # The formula
 
@@ -227,19 +249,6 @@ class RecurrentLayer(MaskedLayer):
 def swap_time(x: TensorVariable) -> TensorVariable:
     """``(batch, time, ...)`` to ``(time, batch, ...)``, and back."""
     return x.dimshuffle(1, 0, *range(2, x.ndim))
-
-
-def _check_mask(layer: str, mask: TensorVariable, rows: Size) -> TensorVariable:
-    """``mask`` where it is ``(batch, time)``; unknown numbers of rows are compared when the loop runs."""
-    takes, because = "(batch, time)", "it says of every step of every row whether it is data"
-    if mask.ndim != 2:
-        raise ShapeError.about("mask", layer, takes=takes, because=because, got=f"{mask.ndim} axes",
-                               do="Leave out the axis of the dims.")
-    found = backend.size(mask, 0)
-    known = isinstance(found, int) and isinstance(rows, int)
-    got = f"{found} rows for {rows}" if known else "another number of rows"
-    error = ShapeError.about("mask", layer, takes=takes, because=because, got=got, do="Give each row its own.")
-    return backend.checked(mask, found == rows if known else pt.eq(found, rows), error)
 
 
 def _check_mode(layer: str, mode: object) -> str:

@@ -29,6 +29,11 @@ class StatesOfTheLoop(Layer):
                 raise NodeError.about("node", str(name), takes="a stateful container whose states start from zeros",
                                       because="they are states of the loop here",
                                       got=f"initial={state.initial!r} of {state.name!r}", do="Leave initial out.")
+        for final in {*self.own_past.values()} & {*inner.output_names}:
+            raise NodeError.about("node", str(name), takes="a stateful container without return_final_states",
+                                  because="in a loop its states are read as outputs already",
+                                  got=f"return_final_states=True, which gives {final!r} too",
+                                  do=f"Leave it out, and read {name}.{final}.")
 
     @property
     def ports(self) -> tuple[str, ...]:
@@ -64,6 +69,7 @@ class StatesOfTheLoop(Layer):
 
     built = property(lambda self: self._inner.built, doc="Whether the container is.")
     draws = property(lambda self: self._inner.draws, doc="The draws of the container.")
+    steady_draws = property(lambda self: self._inner.steady_draws, doc="Those that are the same at every step.")
     revision = property(lambda self: self._inner.revision, doc="The revision of the container.")
     named_params = property(lambda self: self._inner.named_params, doc="The parameters of the container.")
     named_weights = property(lambda self: self._inner.named_weights, doc="The weights of the container.")

@@ -15,10 +15,11 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import activations, backend, constraints, initializations, registry, regularizers
+from recursive import activations, arguments, backend, constraints, initializations, registry, regularizers
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
-from recursive.layers.products import linear_map
+from recursive.layers.given import check_draws, check_mask
+from recursive.layers.products import affine_map, side_by_side
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
 
@@ -60,8 +61,8 @@ class Layer:
     """The ports that, left open in a recurrent container, read an output of the node itself, of the step before."""
     rowwise: bool = False
     """Whether each row of the output follows from the same row of the input: a loop can then be run in one call."""
-    product: Product | None = None
-    """The product that the layer begins with, where it gives :meth:`factors` and :meth:`finish`."""
+    products: tuple[Product, ...] = ()
+    """The products that the layer begins with and adds, where it gives :meth:`Layer.finish`."""
     keeps_axes: bool = True
     """Whether the output has as many axes as the input, where the layer takes any number of them."""
     draws: tuple[str, ...] = ()
@@ -76,7 +77,7 @@ class Layer:
     built: bool = True
     """Whether the parameters have their first values."""
     output_names: tuple[str, ...] = ("output",)
-    """The names of the outputs; where there are several, :meth:`call` returns a dict by these, in this order."""
+    """The names of the outputs; where there are several, :meth:`Layer.call` returns a dict by these, in this order."""
     revision: tuple = ()
     """Another one whenever the declaration inside changes, or a layer of it."""
     previous: Layer | None = None
@@ -89,12 +90,12 @@ class Layer:
         """What was known of the formula is not known of another one: a class that gives ``call`` says it anew."""
         super().__init_subclass__()
         if "call" in vars(cls):
-            for name in {"rowwise", "product"} - set(vars(cls)):
+            for name in {"rowwise", "products"} - set(vars(cls)):
                 setattr(cls, name, getattr(Layer, name))
 
     def __init__(self, name: str | None = None, seed: int | None = None):
         self.name = name
-        self.seed = seed
+        self.seed = arguments.seed(type(self).__name__, seed)
         self.params: list[SharedVariable] = []
         self.regularizers: list[Callable] = []
         self.constraints: list[Callable] = []
@@ -114,6 +115,8 @@ class Layer:
 
         Raises:
             ConfigError: for a mask where the layer does not support one.
+            DataError: for a draw that the layer does not make.
+            ShapeError: for a draw of another shape.
         """
         if isinstance(x, Mapping):
             x = {name: pt.as_tensor_variable(value) for name, value in x.items()}
@@ -124,6 +127,7 @@ class Layer:
         if not self.built:
             self.build(shapes)
         check_mask(self, mask)
+        self.check_draws(draws, shapes)
         output = self.call(x, train=train, **draws) if mask is None else \
             self.call_masked(x, pt.as_tensor_variable(mask), train=train, **draws)
         if train and self.activity_regularizer is not None:
@@ -134,20 +138,20 @@ class Layer:
         """The formula of the layer."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: give it a method call(self, x, train)")
 
-    def factors(self) -> tuple[TensorVariable, TensorVariable | None]:
-        """What the layer multiplies by, ``(input_dim, product.dim)``, and adds, where it begins with a product."""
-        raise NotImplementedError(f"{type(self).__name__} has no product to begin with")
+    def factors(self, product: Product) -> tuple[TensorVariable, TensorVariable | None]:
+        """What the layer multiplies by in one of its products, ``(dim of the port, product.dim)``, and adds, if so."""
+        W, b = ([getattr(self, name) for name in names] for names in (product.weights, product.biases))
+        return side_by_side(W), side_by_side(b) if b else None
 
     def transform_input(self, x: TensorVariable) -> TensorVariable:
-        """The product that the layer begins with, ``x @ W + b``.
+        """The product with the input that the layer begins with, ``x @ W + b``.
 
         Source: elanmart, keras issue 620, 2015.
         """
-        W, b = self.factors()
-        return linear_map(x, W) if b is None else linear_map(x, W) + b
+        return affine_map(x, *self.factors(self.products[0]))
 
-    def finish(self, product: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
-        """The output, given the product and what the other ports read."""
+    def finish(self, total: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
+        """The output, given the sum of the layer's products and what the other ports read."""
         raise NotImplementedError(f"{type(self).__name__} has no product to begin with")
 
     # Masks: which steps of the input are data, and which only fill it up
@@ -196,6 +200,10 @@ class Layer:
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
         """The shape of the draw called ``name`` for an input of ``input_shape``: the same, unless a layer differs."""
         return input_shape
+
+    def check_draws(self, draws: Mapping[str, object], input_shape: Shape | Mapping[str, Shape]) -> None:
+        """Raise an error unless ``draws`` may be given in place of the layer's own: see ``__call__``."""
+        check_draws(self, draws, input_shape)
 
     # Parameters
 
@@ -341,7 +349,7 @@ class Layer:
     @property
     def tells_its_input(self) -> bool:
         """Whether the layer itself says what its input is like."""
-        return self.input_ndim is not None or self.input_dim is not None or self.product is not None
+        return self.input_ndim is not None or self.input_dim is not None or self.products != ()
 
     def _symbolic_input(self) -> TensorVariable:
         if not self.tells_its_input:
@@ -389,16 +397,6 @@ class MaskedLayer(Layer):
     def get_input_mask(self, train: bool = False) -> TensorVariable | None:
         """The mask of the output of the layer before; None where all of it is data, or there is none."""
         return None if self.previous is None else self.previous.get_output_mask(train)
-
-
-def check_mask(layer: Layer, mask: TensorVariable | None) -> None:
-    """Raise a ConfigError where there is a mask and ``layer`` takes none."""
-    if mask is not None and not layer.supports_masked_input():
-        raise ConfigError.about("layer", type(layer).__name__, takes="an input without a mask",
-                                because="it does not look at one, so that masked steps would count as data",
-                                got="a mask from the layer before",
-                                do="Put a recurrent layer with return_sequences=False between them, or use a layer "
-                                   "that supports masks (TimeDistributedDense for a Dense).")
 
 
 def check_dim(layer: str, argument: str, value: object, optional: bool = False) -> int | None:

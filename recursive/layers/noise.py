@@ -50,16 +50,16 @@ class GaussianNoise(NoiseLayer):
     """While training, adds normal noise of standard deviation ``sigma``.
 
     Raises:
-        ConfigError: for a sigma below 0.
+        ConfigError: for a sigma below 0, or that is not finite.
     """
 
     def __init__(self, sigma: float, name: str | None = None, seed: int | None = None):
         super().__init__(name, seed)
-        if not isinstance(sigma, int | float) or sigma < 0:
-            raise ConfigError.about("layer", "GaussianNoise", takes="a sigma of 0 or more",
+        if isinstance(sigma, bool) or not isinstance(sigma, int | float | np.number) or not 0 <= sigma < np.inf:
+            raise ConfigError.about("layer", "GaussianNoise", takes="a finite sigma of 0 or more",
                                     because="it is a standard deviation", got=repr(sigma),
                                     do="Say GaussianNoise(0.1), for example.")
-        self.sigma = sigma
+        self.sigma = float(sigma)
         self.draws = ("noise",) if sigma else ()
 
     def disturbed(self, x: TensorVariable, noise: TensorVariable) -> TensorVariable:

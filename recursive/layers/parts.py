@@ -8,9 +8,10 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.activations import linear
-from recursive.errors import ConfigError
+from recursive.errors import ConfigError, DataError, nearest
 from recursive.layers.layer import Layer
 from recursive.spec.names import split
+from recursive.spec.shapes import Shape
 
 
 def one_or_all(values: dict[str, object]) -> object:
@@ -22,6 +23,21 @@ def inside(values: Mapping[str, TensorVariable], part: str) -> dict[str, TensorV
     """The values that are called ``part.<name>``, by ``name``."""
     return {inner: value for outer, inner, value in ((*split(name), value) for name, value in values.items())
             if outer == part}
+
+
+def shared_out(draws: Mapping[str, TensorVariable], parts: Iterable[str]) -> dict[str, dict[str, TensorVariable]]:
+    """The draws that are given to each of ``parts``, by its name.
+
+    Raises:
+        DataError: for a draw of a part that there is not.
+    """
+    parts = list(parts)
+    for name in draws:
+        if split(name)[0] not in parts:
+            raise DataError.about("draw", name, takes="the name of a part and of its draw, as part.keep",
+                                  because="it takes its place", got="an unknown part",
+                                  do=nearest(split(name)[0], parts))
+    return {part: inside(draws, part) for part in parts}
 
 
 def unique_params(layers: Mapping[str, Layer]) -> dict[str, SharedVariable]:
@@ -118,6 +134,9 @@ class Composite(Layer):
     def steady_draws(self) -> tuple[str, ...]:
         """Those of the draws that are the same at every step of a loop."""
         return tuple(f"{part}.{name}" for part, layer in self.parts.items() for name in layer.steady_draws)
+
+    def check_draws(self, draws: Mapping[str, object], input_shape: Shape | Mapping[str, Shape]) -> None:
+        shared_out(draws, self.parts)
 
     def draw(self, name: str, size: Sequence) -> TensorVariable:
         part, inner = split(name)

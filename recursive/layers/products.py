@@ -39,3 +39,8 @@ def linear_map(x: TensorVariable, W: SharedVariable) -> TensorVariable:
         return x.dot(W)
     leading = [backend.size(x, axis) for axis in range(x.ndim - 1)]
     return x.reshape((-1, backend.size(W, 0))).dot(W).reshape((*leading, backend.size(W, 1)))
+
+
+def affine_map(x: TensorVariable, W: TensorVariable, b: TensorVariable | None) -> TensorVariable:
+    """``x @ W + b``, or without ``b``."""
+    return linear_map(x, W) if b is None else linear_map(x, W) + b

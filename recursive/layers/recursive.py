@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from itertools import chain
 
 import numpy as np
 import pytensor.tensor as pt
@@ -16,10 +17,14 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.arguments import flag
 from recursive.backend import Size
-from recursive.errors import ConfigError, DataError, UnknownNameError, nearest
+from recursive.errors import ConfigError, DataError, NodeError, UnknownNameError, nearest
+from recursive.layers.given import check_draw_names, checked_draw, checked_mask
 from recursive.layers.graph import Graph, Read
 from recursive.layers.layer import Layer, Tensors
+from recursive.layers.parts import layers_of
+from recursive.layers.settings import setting
 from recursive.layers.split import runners
 from recursive.layers.states import States
 from recursive.loop import reversible
@@ -30,7 +35,7 @@ from recursive.loop.unroll import Loop
 from recursive.loop.unrolled import written_out
 from recursive.spec.explain import explain
 from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, InputSpec, OutputSpec, StateSpec, as_initial, whole
-from recursive.spec.history import with_implicit_states
+from recursive.spec.history import final_name, with_implicit_states
 from recursive.spec.names import Ref
 from recursive.spec.plan import Recurrence, StepPlan, declared, plan, source_of
 from recursive.spec.reads import one_read
@@ -72,10 +77,11 @@ class Recursive(Graph):
                  until: str | None = None, stateful: bool = False, return_final_states: bool = False,
                  go_backwards: bool = False, unroll: bool = False):
         super().__init__()
-        self._spec = GraphSpec(loop=True, free=self.free, return_sequences=return_sequences,
-                               truncate_gradient=whole(truncate_gradient), n_steps=whole(n_steps), until=until,
-                               stateful=stateful, return_final_states=return_final_states,
-                               go_backwards=go_backwards, unroll=unroll)
+        flags = {"return_sequences": return_sequences, "stateful": stateful, "unroll": unroll,
+                 "return_final_states": return_final_states, "go_backwards": go_backwards}
+        self._spec = GraphSpec(loop=True, free=self.free, truncate_gradient=whole(truncate_gradient),
+                               n_steps=whole(n_steps), until=until,
+                               **{name: flag(type(self).__name__, name, value) for name, value in flags.items()})
         self._learned: dict[str, SharedVariable] = {}
         self._states: States | None = None
 
@@ -119,13 +125,18 @@ class Recursive(Graph):
         to it: ``input={..., name: 'node'}``.
 
         Raises:
-            UnknownNameError: for a state that was not declared.
+            UnknownNameError: for a state that was not declared, or a name that is no context.
         """
         states = {item.name: place for place, item in enumerate(self._spec.states)}
         if state not in states:
             raise UnknownNameError.about("state", str(state), takes="a name given to add_state",
                                          because="it starts from another value", got="an unknown name",
                                          do=nearest(str(state), states))
+        kind = self._spec.names.get(name, "input")
+        if kind != "input":
+            raise UnknownNameError.about("state", state, takes="a context to start from",
+                                         because="it is there before the first step", got=f"the {kind} {name!r}",
+                                         do="In an enclosing graph, join a node to the context's name.")
         if name not in self._spec.names:
             self.add_input(name, is_sequence=False, dim=self._spec.states[states[state]].dim)
         changed = [dataclasses.replace(item, initial=name) if item.name == state else item
@@ -149,6 +160,7 @@ class Recursive(Graph):
         Raises:
             RecursiveError: a child of it, for a bad name, dim or initial value.
         """
+        stateful = None if stateful is None else flag(f"state {name!r}", "stateful", stateful)
         self._declare(StateSpec(name, whole(dim), input, as_initial(name, initial), stateful))
 
     def add_node(self, layer: Layer, name: str, input: Read = None, inputs: Sequence[str] = (),
@@ -176,47 +188,21 @@ class Recursive(Graph):
 
     # What was declared
 
-    @property
-    def return_sequences(self) -> bool:
-        """Whether outputs are whole sequences."""
-        return self.spec.return_sequences
-
-    @return_sequences.setter
-    def return_sequences(self, value: bool) -> None:
-        self._change(self._spec.replace(return_sequences=bool(value)))
+    return_sequences = setting("return_sequences", flag, "Whether outputs are whole sequences.")
+    stateful = setting("stateful", flag, "Whether states go on from batch to batch, unless a state says otherwise.")
+    return_final_states = setting("return_final_states", flag,
+                                  "Whether the states after the last step are outputs too.")
+    go_backwards = setting("go_backwards", flag, "Whether the loop runs from the last step to the first.")
+    unroll = setting("unroll", flag, "Whether every step is written out, in place of a loop.")
+    truncate_gradient = setting("truncate_gradient", lambda _, __, steps: whole(steps),
+                                "How many of the last steps the backward loop runs over; -1 for all.")
+    n_steps = setting("n_steps", None, "How many steps a loop without sequences runs.")
+    until = setting("until", None, "The node that stops the loop when it is true.")
 
     @property
     def sequence_names(self) -> tuple[str, ...]:
         """The inputs of which each step sees a slice."""
         return tuple(item.name for item in self.spec.inputs if item.is_sequence)
-
-    @property
-    def n_steps(self) -> int | None:
-        """How many steps a loop without sequences runs."""
-        return self.spec.n_steps
-
-    @property
-    def until(self) -> str | None:
-        """The node that stops the loop when it is true."""
-        return self.spec.until
-
-    @property
-    def truncate_gradient(self) -> int:
-        """How many of the last steps the backward loop runs over; -1 for all."""
-        return self.spec.truncate_gradient
-
-    @truncate_gradient.setter
-    def truncate_gradient(self, value: int) -> None:
-        self._change(self._spec.replace(truncate_gradient=whole(value)))
-
-    @property
-    def go_backwards(self) -> bool:
-        """Whether the loop runs from the last step to the first."""
-        return self.spec.go_backwards
-
-    @go_backwards.setter
-    def go_backwards(self, value: bool) -> None:
-        self._change(self._spec.replace(go_backwards=bool(value)))
 
     @property
     def declared_plan(self) -> StepPlan:
@@ -257,7 +243,7 @@ class Recursive(Graph):
     def output_names(self) -> tuple[str, ...]:
         """The names of the outputs, in the order declared, then of the final states where they are asked for."""
         finals = with_implicit_states(self.spec) if self.spec.return_final_states else ()
-        return (*super().output_names, *map(final_name, finals))
+        return (*super().output_names, *(final_name(state.name) for state in finals))
 
     def get_output_shape_for(self, input_shape: Shape | Mapping[str, Shape]) -> Shape | dict[str, Shape]:
         found = super().get_output_shape_for(input_shape)
@@ -266,7 +252,7 @@ class Recursive(Graph):
         spec = self._with_dims(input_shape)
         shapes, rows = infer(spec, self.nodes), next(iter(found.values() if isinstance(found, dict) else [found]))[0]
         outputs = found if isinstance(found, dict) else {self.spec.outputs[0].name: found}
-        finals = {final_name(item): (rows, *((item.lag,) if item.lag > 1 else ()), shapes[item.name][-1])
+        finals = {final_name(item.name): (rows, *((item.lag,) if item.lag > 1 else ()), shapes[item.name][-1])
                   for item in declared(spec, {}).recurrences}
         return outputs | finals
 
@@ -292,6 +278,12 @@ class Recursive(Graph):
         """Whether some state goes on from batch to batch."""
         states = with_implicit_states(self.spec)
         return any(self.spec.stateful if state.stateful is None else state.stateful for state in states)
+
+    @property
+    def starting_anew(self) -> tuple[str, ...]:
+        """The states that start anew with each batch, but for those that were declared to."""
+        anew = (state for state in with_implicit_states(self.spec) if state.stateful is None)
+        return () if self.spec.stateful else tuple(state.name for state in anew)
 
     @property
     def rowwise(self) -> bool:
@@ -373,7 +365,7 @@ class Recursive(Graph):
         """
         inputs = self._by_name(self.get_input())
         _, batch = self._rows({name: swap_time(inputs[name]) for name in self.sequence_names}, inputs)
-        return {item.name: started(item, self._start(item, inputs, batch, train=False))["initial"]
+        return {item.name: started(item, self._start(item, inputs, batch, False, {}))["initial"]
                 for item in self.declared_plan.recurrences}
 
     def get_constants(self) -> list[TensorVariable]:
@@ -399,22 +391,26 @@ class Recursive(Graph):
         """What ran, the outputs of ``spec`` by name, and the last rows of each state; ``given`` states start so."""
         if train and spec.until is not None:
             backend.check_until_gradient()
+        check_draw_names(draws, [*chain(*self._draw_names(True)[0].values()), *self._drawn_starts().values()])
         over_time = {item.name: self._directed(swap_time(inputs[item.name])) for item in spec.inputs
                      if item.is_sequence}
         rows = self._rows(over_time, inputs)
+        if mask is not None:
+            mask = checked_mask(type(self).__name__, mask, rows[1], rows[0])
         if not isinstance(rows[0], int):
             over_time = {name: value[:rows[0]] for name, value in over_time.items()}
         mask = self._mask(over_time, mask)
-        draws = self._draws_over_time(rows, draws) if train else {}
+        drawn = self._draws_over_time(rows, draws) if train else {}
         plan = self._plan(spec, train, masked=mask is not None)
+        self._check_drawn_before(plan, drawn if train else None)
         layers = runners((*plan.hoisted, *plan.nodes, *plan.deferred), self._layers())
         loop = Loop(plan, layers, self.named_params, self.shapes, train, spec.truncate_gradient,
                     only_last=not spec.return_sequences and mask is None, until=spec.until,
                     repeat=written_out if spec.unroll else backend.scan if spec.until else reversible.scan)
         starts = {item.name: given.get(item.name) for item in plan.recurrences}
-        starts |= {item.name: self._start(item, inputs, rows[1], train) for item in plan.recurrences
+        starts |= {item.name: self._start(item, inputs, rows[1], train, draws) for item in plan.recurrences
                    if item.name not in given}
-        every, lasts = loop.unroll({**inputs, **over_time, **draws}, rows, starts, mask)
+        every, lasts = loop.unroll({**inputs, **over_time, **drawn}, rows, starts, mask)
         found = {output.name: every[source_of(spec, output)] for output in spec.outputs}
         if mask is not None:
             last = last_valid(mask, rows[0])
@@ -433,8 +429,8 @@ class Recursive(Graph):
         masks = [pt.neq(mask, 0) for mask in masks]
         return reduce(pt.and_, masks) if masks else None
 
-    def _start(self, item: Recurrence, inputs: Mapping[str, TensorVariable], batch: Size,
-               train: bool) -> TensorVariable:
+    def _start(self, item: Recurrence, inputs: Mapping[str, TensorVariable], batch: Size, train: bool,
+               draws: Mapping[str, TensorVariable]) -> TensorVariable:
         """The rows of a state before the first step, ``(lag, batch, dim)``."""
         dim = self.shapes[item.name][-1]
         if item.carried:
@@ -442,12 +438,21 @@ class Recursive(Graph):
         if item.initial == LEARNED:
             return all_rows(item, self._learned[item.name], batch, dim)
         if item.initial == DRAWN:
-            shape = (item.lag, batch, dim)
-            seed = np.random.SeedSequence(np.random.randint(2**31))
-            return backend.normal(shape, seed) if train else pt.zeros(shape, dtype=backend.floatX())
+            return self._drawn(item, (item.lag, batch, dim), draws) if train else \
+                pt.zeros((item.lag, batch, dim), dtype=backend.floatX())
         if isinstance(item.initial, str):
             return all_rows(item, inputs[item.initial], batch, dim)
         return first_rows(item, batch, dim)
+
+    def _drawn(self, item: Recurrence, shape: tuple[Size, Size, int],
+               draws: Mapping[str, TensorVariable]) -> TensorVariable:
+        """A drawn start, or the one that is given in its place: ``(batch, dim)``, or ``(batch, taps, dim)``."""
+        name, (lag, batch, dim) = self._drawn_starts()[item.name], shape
+        if name not in draws:
+            return backend.normal(shape, np.random.SeedSequence(np.random.randint(2**31)))
+        given = pt.as_tensor_variable(draws[name])
+        return all_rows(item, checked_draw(name, given, (batch, dim) if given.ndim == 2 else (batch, lag, dim)),
+                        batch, dim).astype(backend.floatX())
 
     # States
 
@@ -500,11 +505,11 @@ class Recursive(Graph):
     def _carry_over(self, plan: StepPlan, lasts: Mapping[str, TensorVariable]) -> None:
         for item in plan.recurrences:
             if item.carried:
-                backend.carry_over(self.states.variables[item.name], lasts[item.name])
+                self.states.carry(item.name, lasts[item.name])
 
     def _final(self, plan: StepPlan, lasts: Mapping[str, TensorVariable]) -> dict[str, TensorVariable]:
         """The states after the last step: ``(batch, dim)``, or ``(batch, taps, dim)``, oldest first."""
-        return {final_name(item): lasts[item.name][0] if item.lag == 1 else lasts[item.name].dimshuffle(1, 0, 2)
+        return {final_name(item.name): lasts[item.name][0] if item.lag == 1 else lasts[item.name].dimshuffle(1, 0, 2)
                 for item in plan.recurrences}
 
     def _rows(self, sequences: Mapping[str, TensorVariable], inputs: Mapping[str, TensorVariable]) -> tuple[Size, Size]:
@@ -513,22 +518,40 @@ class Recursive(Graph):
         length = backend.common_length(lengths | ({} if self.n_steps is None else {"n_steps": self.n_steps}))
         return length, backend.size(next(iter(inputs.values())), 0) if inputs else 1
 
-    draws = ()
+    draws = steady_draws = ()
     """A loop makes the draws of its nodes itself."""
 
     def _draws_over_time(self, rows: tuple[Size, Size],
                          given: Mapping[str, TensorVariable]) -> dict[str, TensorVariable]:
         """The draws of all steps at once, ``(time, batch, ...)``; ``(batch, ...)`` where one holds for all steps."""
-        draws, held = self._draw_names(train=True)
+        draws, held = self._draw_names(True)
         names = [name for names in draws.values() for name in names]
-        for name in given:
-            if name not in names:
-                raise DataError.about("draw", name, takes="the name of a node's draw", because="it takes its place",
-                                      got="an unknown name", do=nearest(name, names))
-        ready = {name: pt.as_tensor_variable(value) for name, value in given.items()}
-        ready = {name: value if name in held else self._directed(swap_time(value)) for name, value in ready.items()}
         shapes = {name: (*(rows[1:] if name in held else rows), *self._draw_shape(name)[1:]) for name in names}
-        return {name: ready[name] if name in ready else self.draw(name, shape) for name, shape in shapes.items()}
+        return {name: self._given_draw(name, given[name], shape, name in held) if name in given
+                else self.draw(name, shape) for name, shape in shapes.items() if name in given or None not in shape}
+
+    def _drawn_starts(self) -> dict[str, str]:
+        """The draws that states start from, by state."""
+        return {state.name: f"{state.name}.initial" for state in self.spec.states if state.initial == DRAWN}
+
+    def _check_drawn_before(self, plan: StepPlan, drawn: Mapping[str, TensorVariable] | None) -> None:
+        """Raise a NodeError where a step would have to draw, while training: a step is a function of its arguments."""
+        for node in plan.nodes if drawn is not None else ():
+            layer = self.nodes.get(node.name)
+            if layer is not None and (
+                    _loops_that_draw(layer) or any(f"{node.name}.{name}" not in drawn for name in layer.draws)):
+                raise NodeError.about(
+                    "node", node.name, takes="a layer that draws what is known before the loop",
+                    because="draws are made before it, and the number of inner steps is not known there",
+                    got=f"a {type(layer).__name__} with random draws over inner steps",
+                    do="Put the noise outside of the inner loop, or read nothing of the past in this node.")
+
+    def _given_draw(self, name: str, value: TensorVariable, shape: Sequence[Size], held: bool) -> TensorVariable:
+        """A draw that is given, batch first, as the loop takes it."""
+        if held:
+            return checked_draw(name, pt.as_tensor_variable(value), shape)
+        value = checked_draw(name, pt.as_tensor_variable(value), (shape[1], shape[0], *shape[2:]))
+        return self._directed(swap_time(value))
 
     def _step(self, *args: TensorVariable) -> list[TensorVariable]:
         """One time step: the value of every node, in the order in which the nodes were added.
@@ -602,14 +625,15 @@ class Recurrent(Recursive):
         return self._spec.replace(outputs=(OutputSpec(last.name, (Ref(last.values[0]),)),))
 
 
+def _loops_that_draw(layer: Layer) -> bool:
+    """Whether a loop inside ``layer`` makes draws of its own."""
+    loops = (part for part in layers_of(layer) if isinstance(part, Recursive))
+    return any(loop._drawn_starts() or any(loop._draw_names(True)[0].values()) for loop in loops)
+
+
 def _as_rows(value: TensorVariable, item: Recurrence, dim: int) -> TensorVariable:
     """``(batch, lag * dim)`` as ``(lag, batch, dim)``."""
     return value.reshape((backend.size(value, 0), item.lag, dim)).dimshuffle(1, 0, 2)
-
-
-def final_name(state: StateSpec | Recurrence) -> str:
-    """The name of a state's value after the last step, as an output."""
-    return f"{state.name.replace('.', '_')}_final"
 
 
 def swap_time(x: TensorVariable) -> TensorVariable:

@@ -10,7 +10,7 @@ from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer, Tensors
-from recursive.layers.parts import Composite, inside, one_or_all
+from recursive.layers.parts import Composite, one_or_all, shared_out
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
@@ -126,8 +126,9 @@ class Sequential(Composite):
                   **draws: TensorVariable) -> tuple[Tensors, TensorVariable | None]:
         """The output and its mask: each layer is given what the one before it made of both."""
         self._check_layers()
-        for index, layer in enumerate(self.layers):
-            x, mask = layer.with_mask(x, train, mask, **inside(draws, f"layer_{index}"))
+        given = shared_out(draws, self.parts)
+        for name, layer in self.parts.items():
+            x, mask = layer.with_mask(x, train, mask, **given[name])
         return x, mask
 
     def supports_masked_input(self) -> bool:

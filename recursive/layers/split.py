@@ -1,4 +1,4 @@
-"""A layer in parts: the product of what is known before a loop, that of a step, made for several, and the rest."""
+"""A layer in parts: the product of what is known before a loop, those of a step, made for several, and the rest."""
 
 from __future__ import annotations
 
@@ -7,59 +7,68 @@ from collections.abc import Callable, Mapping, Sequence
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
+from recursive import backend
 from recursive.layers.layer import Layer
-from recursive.layers.products import Rows, linear_map, select_rows, side_by_side
+from recursive.layers.products import affine_map, linear_map, select_rows, side_by_side
 from recursive.spec.graph import NodeSpec
-from recursive.spec.joined import CUT
+from recursive.spec.joined import TOGETHER
 from recursive.spec.moves import BEFORE, PART, REST, Share
 
 
 class ProductPart:
-    """What some rows of the weights give to the products of layers, side by side."""
+    """What some rows of the weights give to the product of a layer."""
 
     draws = ()
 
-    def __init__(self, shares: Sequence[Share], bias: bool, layers: Mapping[str, Layer]):
-        self.shares, self.bias, self.layers = shares, bias, layers
+    def __init__(self, share: Share, layer: Layer):
+        self.share, self.layer = share, layer
 
     def __call__(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        factors = [(*self.layers[share.node].factors(), share) for share in self.shares]
-        product = linear_map(x, side_by_side([select_rows(W, share.rows) for W, _, share in factors]))
-        if not self.bias or all(b is None for _, b, _ in factors):
-            return product
-        return product + side_by_side([pt.zeros(share.product.dim, dtype=product.dtype) if b is None else b
-                                       for _, b, share in factors])
+        return affine_map(x, *_factors(self.share, self.layer))
 
 
-class Cut:
-    """Cuts a product into the shares of several layers."""
+class Products:
+    """The products of several layers with the same input, as one where the backend makes large ones faster."""
 
     draws = ()
 
-    def __init__(self, names: Sequence[str], sizes: Sequence[int]):
-        self.names, self.sizes = names, sizes
+    def __init__(self, names: Sequence[str], shares: Sequence[Share], layers: Mapping[str, Layer]):
+        self.names, self.parts = names, [ProductPart(share, layers[share.node]) for share in shares]
 
     def __call__(self, x: TensorVariable, train: bool = False) -> dict[str, TensorVariable]:
-        shares = pt.split(x, list(self.sizes), axis=x.ndim - 1)
-        return dict(zip(self.names, shares, strict=True))
+        found = (part(x) for part in self.parts) if backend.multiplies_apart() else self._as_one(x)
+        return dict(zip(self.names, found, strict=True))
+
+    def _as_one(self, x: TensorVariable) -> list[TensorVariable]:
+        factors = [_factors(part.share, part.layer) for part in self.parts]
+        sizes = [part.share.product.dim for part in self.parts]
+        product = linear_map(x, side_by_side([W for W, _ in factors]))
+        pieces = pt.split(product, sizes, axis=product.ndim - 1)
+        return [piece if b is None else piece + b for piece, (_, b) in zip(pieces, factors, strict=True)]
+
+
+def _factors(share: Share, layer: Layer) -> tuple[TensorVariable, TensorVariable | None]:
+    """The weights that a share multiplies by, and what it adds, if anything."""
+    W, b = layer.factors(share.product)
+    return select_rows(W, share.rows), b if share.bias else None
 
 
 class Rest:
-    """A layer that is given a part of its product: it adds what the other rows give, and goes on as it would."""
+    """A layer that is given some of its products: it adds those that it makes itself, and goes on as it would."""
 
     draws = ()
 
-    def __init__(self, layer: Layer, rows: Rows):
-        self.layer, self.rows = layer, rows
+    def __init__(self, layer: Layer, shares: Sequence[Share]):
+        self.layer, self.shares = layer, shares
 
     def __call__(self, inputs: TensorVariable | Mapping[str, TensorVariable],
                  train: bool = False) -> TensorVariable | dict[str, TensorVariable]:
         others = dict(inputs) if isinstance(inputs, Mapping) else {BEFORE: inputs}
-        product = others.pop(BEFORE)
-        if self.rows:
-            W, _ = self.layer.factors()
-            product = product + linear_map(others.pop(self.layer.product.port), select_rows(W, self.rows))
-        return self.layer.finish(product, others)
+        total = others.pop(BEFORE)
+        for share in self.shares:
+            W, b = _factors(share, self.layer)
+            total = total + affine_map(others.pop(share.product.port), W, b)
+        return self.layer.finish(total, others)
 
 
 def runners(nodes: tuple[NodeSpec, ...], layers: Mapping[str, Layer]) -> dict[str, Callable]:
@@ -70,9 +79,11 @@ def runners(nodes: tuple[NodeSpec, ...], layers: Mapping[str, Layer]) -> dict[st
 def _runner(node: NodeSpec, layers: Mapping[str, Layer]) -> Callable:
     config = node.layer.config
     if node.layer.class_name == PART:
-        return ProductPart(config["shares"], config["bias"], layers)
-    if node.layer.class_name == CUT:
-        return Cut(node.values, config["sizes"])
+        [share] = config["shares"]
+        return ProductPart(share, layers[share.node])
+    if node.layer.class_name == TOGETHER:
+        return Products(node.values, config["shares"], layers)
     if node.layer.class_name == REST:
-        return Rest(layers[config["share"].node], config["share"].rows)
+        remainder = config["remainder"]
+        return Rest(layers[remainder.node], remainder.shares)
     return layers[node.name]

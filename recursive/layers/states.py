@@ -9,10 +9,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytensor
+import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.tensor.variable import TensorVariable
 
-from recursive.backend import floatX
-from recursive.errors import BatchSizeError, ShapeError, UnknownNameError, nearest
+from recursive import data
+from recursive.arguments import count
+from recursive.backend import carry_over, floatX
+from recursive.errors import BatchSizeError, DataError, ShapeError, UnknownNameError, nearest
 
 
 class States:
@@ -50,9 +54,14 @@ class States:
                 got=str(rows), do="Call reset_states() first, or leave the rest out so that all batches are equal.")
 
     def reset(self, batch_size: int | None = None) -> None:
-        """Put every state back to its start, for ``batch_size`` rows; None lets the next batch say how many."""
+        """Put every state back to its start, for ``batch_size`` rows; None lets the next batch say how many.
+
+        Raises:
+            ConfigError: for a ``batch_size`` that is no whole number of 1 or more.
+        """
+        rows = 0 if batch_size is None else count("batch_size", batch_size)
         for name, variable in self.variables.items():
-            variable.set_value(np.repeat(self.starts[name][:, np.newaxis], batch_size or 0, axis=1))
+            variable.set_value(np.repeat(self.starts[name][:, np.newaxis], rows, axis=1))
 
     def get(self) -> dict[str, np.ndarray]:
         """Copies of the states: ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first, where several are kept."""
@@ -63,9 +72,12 @@ class States:
         """Give states new values, of one number of rows; those that are not named stay as they are.
 
         Raises:
+            DataError: for anything but a dict.
             UnknownNameError: for a name that is no carried state.
+            DtypeError: for values that are no numbers of floatX.
             ShapeError: for values of another shape; nothing is changed then.
         """
+        check_named(given)
         values = {}
         for name, value in given.items():
             if name not in self.variables:
@@ -85,15 +97,32 @@ class States:
             for name in set(self.variables) - set(values):
                 self.variables[name].set_value(np.repeat(self.starts[name][:, np.newaxis], *rows, axis=1))
 
+    def carry(self, name: str, value: TensorVariable) -> None:
+        """Let the state called ``name`` go on with ``value``, ``(lag, batch, dim)``, after each call of a Program."""
+        variable = self.variables[name]
+        carry_over(variable, _with_any_rows(value, variable) if value.type.shape[1] == 1 else value)
+
     def _fitted(self, name: str, value: object) -> np.ndarray:
         lag, dim = self.starts[name].shape
-        array = np.asarray(value, dtype=floatX())
+        array = data.as_array("state", name, value, floatX())
         array = array[np.newaxis] if array.ndim == 2 and lag == 1 else array
         if array.ndim != 3 or array.shape[0] != lag or array.shape[2] != dim:
             wanted = f"(batch, {dim})" if lag == 1 else f"({lag}, batch, {dim}), oldest first"
             raise ShapeError.about("state", name, takes=wanted, because="that is its dim, and how far it is looked to",
                                    got=str(np.shape(value)), do="Compare with get_states().")
         return array
+
+
+def check_named(given: object) -> None:
+    """Raise a DataError where states are given in anything but a dict."""
+    if not isinstance(given, Mapping):
+        raise DataError.about("argument", "states", takes="a dict by name", because="each state has a name",
+                              got=type(given).__name__, do="Compare with get_states().")
+
+
+def _with_any_rows(value: TensorVariable, variable: SharedVariable) -> TensorVariable:
+    """``value``, whose type says one row, with that of ``variable``, which may have others: PyTensor asks for it."""
+    return pt.second(variable, value)
 
 
 def _variable(name: str, start: np.ndarray) -> SharedVariable:

@@ -11,7 +11,7 @@ from recursive.backend import Argument
 from recursive.errors import ConfigError, MergeError, nearest
 from recursive.layers.layer import Layer, Tensors
 from recursive.layers.noise import seeds_of
-from recursive.layers.parts import Composite, inside, layers_of
+from recursive.layers.parts import Composite, layers_of, shared_out
 from recursive.merges import merge
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
@@ -136,7 +136,8 @@ class Bidirectional(Composite):
 
     def _both(self, x: TensorVariable, train: bool, masked: dict[str, TensorVariable],
               draws: dict[str, TensorVariable]) -> Tensors:
-        found = [_in_order(part, part(x, train=train, **masked, **inside(draws, name)))
+        given = shared_out(draws, self.parts)
+        found = [_in_order(part, part(x, train=train, **masked, **given[name]))
                  for name, part in self.parts.items()]
         return dict(zip(DIRECTIONS, found, strict=True)) if self.merge_mode is None else merge(found, self.merge_mode)
 

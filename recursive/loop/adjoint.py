@@ -22,7 +22,7 @@ from pytensor.tensor.rewriting.shape import ShapeFeature
 from pytensor.tensor.shape import Shape_i, SpecifyShape
 from pytensor.tensor.subtensor import Subtensor
 
-from recursive.loop.anatomy import Anatomy, Product
+from recursive.loop.anatomy import Anatomy, Product, is_size
 
 CHEAP = (Alloc, DimShuffle, Join, Shape_i, SpecifyShape, Split, Subtensor)
 """Operations that are done again rather than their result kept."""
@@ -71,7 +71,8 @@ class Adjoint:
         gradients: what is to be found.
         kept: values of the step that the way back reads, and that the loop has to keep.
         emitted: values of the backward loop that later work reads.
-        read: which placeholders, results and kept values a step of the backward loop reads.
+        fixed: values of the backward loop that are the same at every step, beside constants and weights themselves.
+        read: which placeholders, results, kept and fixed values a step of the backward loop reads.
     """
 
     step: Anatomy
@@ -80,6 +81,7 @@ class Adjoint:
     gradients: Gradients
     kept: tuple[Variable, ...] = ()
     emitted: tuple[Variable, ...] = ()
+    fixed: tuple[Variable, ...] = ()
     read: frozenset[Variable] = frozenset()
 
     @property
@@ -139,7 +141,8 @@ def _differentiated(step: Anatomy, sources: Sequence[int],
 
 def _parted(whole: Adjoint, totals: set[Variable], graph: FunctionGraph) -> Adjoint:
     """``whole``, and what of it is kept on the way there, done on the way back, and done after that."""
-    late = _depending(set(there([*whole.outside, *whole.carried])), graph)
+    arriving = there([*whole.outside, *whole.carried])
+    late = _depending(set(arriving), graph)
     inside = (late & {*ancestors(there(whole.gradients.pasts)), *totals}) | set(there(whole.carried))
     early = {value for value in graph.variables if value not in late and not isinstance(value, Constant)}
     emitted = [value for value in _met(whole.gradients.later, inside | early) if value in inside - set(whole.outside)]
@@ -149,7 +152,12 @@ def _parted(whole: Adjoint, totals: set[Variable], graph: FunctionGraph) -> Adjo
     known = {*whole.step.inputs, *whole.step.results}
     kept = _kept(needed, known)
     whole = replace(whole, kept=tuple(kept), emitted=tuple(emitted))
-    return replace(whole, read=frozenset(_met(whole.back, {*known, *kept, *graph.inputs})))
+    moving = _depending({*known, *kept, *arriving} - {*whole.step.constants, *whole.step.weights}, graph)
+    still = {value for value in graph.variables
+             if value not in moving and not isinstance(value, Constant) and not is_size(value)}
+    read = _met(whole.back, {*known, *kept, *graph.inputs, *still})
+    fixed = tuple(value for value in read if value in still and value.owner is not None)
+    return replace(whole, fixed=fixed, read=frozenset(read))
 
 
 def _depending(roots: set[Variable], graph: FunctionGraph) -> set[Variable]:

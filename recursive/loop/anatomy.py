@@ -15,12 +15,13 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import MergeOptimizer
 from pytensor.graph.traversal import applys_between
-from pytensor.ifelse import IfElse
 from pytensor.scan.op import Scan
 from pytensor.tensor.math import Dot
 from pytensor.tensor.variable import TensorVariable
 
-WITH_GRAPHS = (Scan, OpFromGraph, IfElse)
+from recursive.backend import is_lazy
+
+WITH_GRAPHS = (Scan, OpFromGraph)
 """Operations that hold a graph of their own: what is inside them cannot be run for all steps at once."""
 
 
@@ -108,7 +109,7 @@ def dissect(step: Callable, sequences: Sequence[Series], states: Sequence[Series
                 if isinstance(node.op, Dot) and node.inputs[1] in held]
     count = sum(len(item.taps) for item in sequences)
     return Anatomy(tuple(moving[:count]), tuple(moving[count:]), tuple(constants.values()), tuple(weights.values()),
-                   tuple(given), tuple(graph.outputs), tuple(products))
+                   tuple(given), tuple(constants.get(value, value) for value in graph.outputs), tuple(products))
 
 
 def _without_invariants(graph: FunctionGraph, moving: Sequence[Variable],
@@ -118,7 +119,7 @@ def _without_invariants(graph: FunctionGraph, moving: Sequence[Variable],
     constants: dict[Variable, Variable] = {}
     weights: dict[Variable, Variable] = {}
     for node in graph.toposort():
-        if changing.isdisjoint(node.inputs) and not _is_size(node.outputs[0]):
+        if changing.isdisjoint(node.inputs) and not is_size(node.outputs[0]):
             continue
         changing.update(node.outputs)
         for place, value in enumerate(node.inputs):
@@ -129,14 +130,17 @@ def _without_invariants(graph: FunctionGraph, moving: Sequence[Variable],
                     found[value] = value.type()
                     graph.add_input(found[value])
                 graph.change_node_input(node, place, found[value])
+    for value in graph.outputs:
+        if value not in changing and not isinstance(value, Constant):
+            constants.setdefault(value, value.type())
     return constants, weights
 
 
-def _is_size(value: Variable) -> bool:
+def is_size(value: Variable) -> bool:
     """Whether it may be a shape, which stays where it is used: a compiler for fixed shapes must see through it."""
     return value.type.dtype.startswith("int") and value.type.ndim < 2
 
 
 def holds_graphs(results: Sequence[Variable]) -> bool:
     """Whether some operation of a step holds a graph of its own."""
-    return any(isinstance(node.op, WITH_GRAPHS) for node in applys_between([], results))
+    return any(isinstance(node.op, WITH_GRAPHS) or is_lazy(node.op) for node in applys_between([], results))

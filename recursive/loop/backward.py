@@ -118,6 +118,8 @@ class Backward:
         if not carried:
             return [None] * len(adjoint.carried), {}
         fixed = {value: whole for value, whole in self.fixed.items() if value in adjoint.read}
+        fixed |= dict(zip(adjoint.fixed, map(backend.in_rows, graph_replace(adjoint.fixed, self.fixed, strict=False)),
+                          strict=True))
         kept = {value: whole for value, whole in self.over_time.items() if value in adjoint.read}
         taps = (tap for state in self.run.states for tap in state.taps)
         starts = [Series(seed, (tap,)).entry("initial")
@@ -125,7 +127,7 @@ class Backward:
 
         def step(t: TensorVariable, *args: TensorVariable) -> list[TensorVariable]:
             cut = len(args) - len(kept)
-            values = (*args[:cut], *(whole[t] for whole in args[cut:]))
+            values = (*args[:cut], *(backend.in_rows(whole[t]) for whole in args[cut:]))
             known = dict(zip((*carried, *fixed, *kept), values, strict=True))
             return graph_replace(adjoint.back, known, strict=False)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.backend import Size, floatX, size
+from recursive.backend import Size, checked, floatX, size
+from recursive.errors import ShapeError
 from recursive.loop.reversible import last_step
 from recursive.spec.plan import Recurrence, Sequence
 
@@ -23,9 +24,24 @@ def start_numbers(recurrence: Recurrence, dim: int) -> np.ndarray:
 
 
 def all_rows(recurrence: Recurrence, given: TensorVariable, batch: Size, dim: int) -> TensorVariable:
-    """``(dim,)``, ``(batch, dim)`` or ``(batch, taps, dim)`` as the rows before the first step, one for each tap."""
-    rows = given.dimshuffle(1, 0, 2) if given.ndim == 3 else given
-    return pt.alloc(rows, recurrence.lag, batch, dim)
+    """``(dim,)``, ``(batch, dim)`` or ``(batch, taps, dim)`` as the rows before the first step, one for each tap.
+
+    Raises:
+        ShapeError: for another number of taps, when it runs where that is not known before.
+    """
+    if given.ndim == 3:
+        given = _with_every_tap(recurrence, given).dimshuffle(1, 0, 2)
+    return pt.alloc(given, recurrence.lag, batch, dim)
+
+
+def _with_every_tap(recurrence: Recurrence, given: TensorVariable) -> TensorVariable:
+    taps = size(given, 1)
+    known = isinstance(taps, int)
+    error = ShapeError.about(
+        "state", recurrence.name, takes=f"a start of (batch, {recurrence.lag}, dim), oldest first",
+        because=f"it is looked back to {recurrence.lag} steps", got=f"{taps} of them" if known else "another number",
+        do="Give (batch, dim) to have one row used for all.")
+    return checked(given, taps == recurrence.lag if known else pt.eq(taps, recurrence.lag), error)
 
 
 def last_rows(recurrence: Recurrence, before: TensorVariable, values: TensorVariable) -> TensorVariable:

@@ -139,7 +139,9 @@ def run_whole(spec: GraphSpec, params: Arrays, inputs: Arrays, mask: Array | Non
     mask = None if mask is None else np.asarray(mask)
     states = {name: np.asarray(value, dtype) for name, value in states.items()}
     given = Given(Params(own | everywhere), draws or {}, states, mask, train, dtype)
-    return run_container(spec, {item.name: _cast(item, inputs[item.name], dtype) for item in spec.inputs}, given)
+    arrays = {item.name: _cast(item, inputs[item.name], dtype) for item in spec.inputs}
+    _check_rows({**arrays, **({} if mask is None else {"mask": mask})})
+    return run_container(spec, arrays, given)
 
 
 def _float_type(params: Arrays, *others: Arrays) -> np.dtype:
@@ -155,6 +157,9 @@ def _cast(item: InputSpec, value: Array, dtype: np.dtype) -> Array:
     if value.ndim != item.ndim:
         raise ShapeError.about("input", item.name, takes=f"{item.ndim} axes", because=f"it has ndim={item.ndim}",
                                got=f"an array of {value.ndim}", do="Reshape it, or declare another ndim.")
+    if item.dim is not None and value.shape[-1] != item.dim:
+        raise ShapeError.about("input", item.name, takes=f"{item.dim} values a row", because="that is its dim",
+                               got=str(value.shape[-1]), do="Mend the data, or declare another dim.")
     if item.dtype == "bool":
         return value != 0
     return value.astype(dtype) if item.dtype == "float" else value
@@ -165,6 +170,14 @@ def _check_names(kind: str, given: Arrays, names: list[str]) -> None:
         raise DataError.about(kind, name, takes=f"the names {', '.join(map(repr, names))}",
                               because="these were declared", got="none" if name in names else "an unknown name",
                               do=nearest(name, names))
+
+
+def _check_rows(arrays: Arrays) -> None:
+    """Raise a ShapeError unless all inputs, and the mask, have one number of rows."""
+    if len({len(value) for value in arrays.values()}) > 1:
+        raise ShapeError.about("input", " and ".join(arrays), takes="one number of rows", because="they are one batch",
+                               got=", ".join(f"{name} {value.shape}" for name, value in arrays.items()),
+                               do="Cut them to one number of rows.")
 
 
 def _check_states(spec: GraphSpec, states: Arrays) -> None:

@@ -13,7 +13,7 @@ from recursive.errors import ShapeError
 from recursive.reference.arrays import Array, Given
 from recursive.reference.merges import merge
 from recursive.reference.order import Names
-from recursive.reference.step import named
+from recursive.reference.step import fitting, named
 from recursive.reference.table import compute
 from recursive.spec.graph import NodeSpec, PortSpec, Ref
 
@@ -49,23 +49,20 @@ def find_dims(names: Names, known: Mapping[str, Array], given: Given) -> dict[st
 
 def _shown(node: NodeSpec, names: Names, known: Known, given: Given) -> Known:
     """The values of ``node``, computed from zeros; none where too little is known."""
-    ports = {port.name: _port(port, names, known, given) for port in node.ports}
-    config = node.layer.config
+    config, several = node.layer.config, len(node.ports) > 1
     dim = None if config.get("return_sequences") else config.get("output_dim")
-    spec = config.get("spec")
-    if spec is not None:
-        ports = {name: value for name, value in ports.items() if value is not None}
-        if len({item["name"] for item in spec["inputs"]} - set(ports)) and len(node.ports) > 1:
-            return {}
-    told = next((value for value in ports.values() if value is not None), None)
-    if told is not None and (node.layer.class_name in ALIKE or (dim and len(node.ports) > 1)):
-        rows = np.zeros((len(told), dim), given.dtype) if dim else told
-        ports = {name: rows if value is None else value for name, value in ports.items()}
-    if any(value is None for value in ports.values()) or not ports:
+    ports = {port.name: _port(port, names, known, given) for port in node.ports}
+    there = {name: value for name, value in ports.items() if value is not None}
+    if "spec" in config and {item["name"] for item in config["spec"]["inputs"]} <= set(there):
+        ports = there                                       # the states that a container hands out may wait
+    elif several and there and (dim or node.layer.class_name in ALIKE):
+        told = next(iter(there.values()))
+        ports = dict.fromkeys(ports, np.zeros((len(told), dim), given.dtype) if dim else told) | there
+    if any(value is None for value in ports.values()):
         return {name: np.zeros((_rows(known), dim), given.dtype) for name in node.values} if dim else {}
-    x = ports if len(node.ports) > 1 else next(iter(ports.values()))
-    with np.errstate(all="ignore"):
-        return named(node, compute(node.layer.class_name, node.layer.config, x, given))
+    with np.errstate(all="ignore"), fitting(node):
+        x = ports if several else next(iter(ports.values()))
+        return named(node, compute(node.layer.class_name, config, x, given))
 
 
 def _port(port: PortSpec, names: Names, known: Known, given: Given) -> Array | None:
@@ -73,7 +70,9 @@ def _port(port: PortSpec, names: Names, known: Known, given: Given) -> Array | N
     refs = [names.meaning(ref) for ref in port.refs]
     found = [known.get(_key(ref, names)) for ref in refs]
     there = [value for value in found if value is not None]
-    if not there or (port.merge_mode in ("concat", "mul") and len(there) < len(found)):
+    told = bool(there) and (len(there) == len(found) or port.merge_mode in ("sum", "ave", "max") or (
+        port.merge_mode == "mul" and any(value.shape[-1] > 1 for value in there)))
+    if not told:
         return None
     return merge(there, port.merge_mode, given.dtype)[0]
 

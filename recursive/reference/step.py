@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
+from recursive.errors import RecursiveError, ShapeError
 from recursive.reference.arrays import Array, Computed, Given, Pulled, Values, is_float
 from recursive.reference.merges import merge
 from recursive.reference.table import compute
@@ -34,12 +36,13 @@ class Ran:
 
     def __init__(self, node: NodeSpec, reader: Reader, given: Given):
         self.node = node
-        reads = {port.name: read(port.refs, port.merge_mode, reader, given.dtype) for port in node.ports}
-        self.ports_back = {name: back for name, (_, back) in reads.items()}
-        values = {name: value for name, (value, _) in reads.items()}
-        x = values if len(values) > 1 else next(iter(values.values()))
-        self.found = compute(node.layer.class_name, node.layer.config, x, given)
-        self.values = named(node, self.found)
+        with fitting(node):
+            reads = {port.name: read(port.refs, port.merge_mode, reader, given.dtype) for port in node.ports}
+            self.ports_back = {name: back for name, (_, back) in reads.items()}
+            values = {name: value for name, (value, _) in reads.items()}
+            x = values if len(values) > 1 else next(iter(values.values()))
+            self.found = compute(node.layer.class_name, node.layer.config, x, given)
+            self.values = named(node, self.found)
 
     def back(self, d: Mapping[str, Array], giver: Giver) -> Pulled:
         """Give everything that the node read its share of the gradient ``d`` of its values; those of its weights."""
@@ -50,6 +53,19 @@ class Ran:
         for port, back in self.ports_back.items():
             back(pulled.x[port] if len(self.ports_back) > 1 else pulled.x, giver)
         return pulled
+
+
+@contextmanager
+def fitting(node: NodeSpec) -> Iterator[None]:
+    """Put into words what NumPy says of arrays that do not fit one another."""
+    try:
+        yield
+    except RecursiveError:
+        raise
+    except (ValueError, IndexError) as error:
+        raise ShapeError.about("node", node.name, takes="inputs and weights that fit its formula",
+                               because=f"it is a {node.layer.class_name}", got=f"others ({error})",
+                               do="Compare with the shapes that the container has.") from error
 
 
 def named(node: NodeSpec, found: Computed) -> dict[str, Array]:

@@ -22,7 +22,7 @@ from recursive.errors import (
     nearest,
 )
 from recursive.spec.graph import DRAWN, KINDS, LEARNED, GraphSpec, InputSpec, Item, NodeSpec, OutputSpec, StateSpec
-from recursive.spec.history import resolve
+from recursive.spec.history import final_name, resolve, with_implicit_states
 from recursive.spec.names import Ref, check_name
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", "max", "dot", "join")
@@ -217,7 +217,7 @@ def until_ends_a_plain_loop(spec: GraphSpec) -> None:
 
 
 def states_start_from_contexts(spec: GraphSpec) -> None:
-    contexts = [item.name for item in spec.inputs if not item.is_sequence]
+    contexts = {item.name: item.dtype for item in spec.inputs if not item.is_sequence}
     for state in spec.states:
         named = isinstance(state.initial, str) and state.initial not in (LEARNED, DRAWN)
         if named and state.initial not in contexts:
@@ -226,6 +226,11 @@ def states_start_from_contexts(spec: GraphSpec) -> None:
                 because="it is there before the first step", got=repr(state.initial),
                 do=f"{nearest(state.initial, [LEARNED, DRAWN, *contexts])} A context is declared by "
                    "add_input(name, is_sequence=False).")
+        if named and contexts[state.initial] != "float":
+            raise DtypeError.about(
+                "state", state.name, takes="a context of floats to start from", because="its values are floats",
+                got=f"{state.initial!r} of {contexts[state.initial]}",
+                do=f"Declare {state.initial!r} with dtype='float'.")
 
 
 def states_that_go_on_start_from_numbers(spec: GraphSpec) -> None:
@@ -251,9 +256,20 @@ def states_start_as_far_back_as_they_are_read(spec: GraphSpec) -> None:
         rows = len(state.initial) if isinstance(state.initial, tuple) and isinstance(state.initial[0], tuple) else 1
         lag = max([-ref.tap for ref in read if ref.name == state.name and ref.tap], default=1)
         if rows not in (1, lag):
-            raise StateError.about("state", state.name, takes=f"1 or {lag} initial rows",
+            raise StateError.about("state", state.name, takes="1 initial row" if lag == 1 else
+                                   f"1 or {lag} initial rows",
                                    because=f"it is read {lag} steps back at most", got=str(rows),
                                    do="Give one row for each of these steps, oldest first, or one for all.")
+
+
+def final_states_have_names_of_their_own(spec: GraphSpec) -> None:
+    states = with_implicit_states(spec) if spec.return_final_states else ()
+    finals = {final_name(state.name): state.name for state in states}
+    for name in spec.names:
+        if name in finals:
+            raise DuplicateNameError.about(
+                spec.names[name], name, takes=f"another name than the last value of state {finals[name]!r} has",
+                because="return_final_states=True makes it an output", got="the same", do="Choose another name.")
 
 
 def something_comes_out(spec: GraphSpec) -> None:
@@ -325,6 +341,7 @@ GRAPH_RULES = (
     states_start_as_far_back_as_they_are_read,
     something_comes_out,
     names_used_before_are_declared_at_last,
+    final_states_have_names_of_their_own,
     contexts_have_no_past,
     states_are_fed_by_nodes,
     a_node_read_in_the_past_feeds_one_state,

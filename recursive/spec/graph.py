@@ -329,6 +329,8 @@ def _node_from_dict(item: object) -> NodeSpec:
         _build(PortSpec, {"name": name, **_read_from_dict(read, "port")}, "port")
         for name, read in _mapping(item.get("ports"), "ports").items())
     item["outputs"] = tuple(_list({"outputs": (), **item}, "outputs"))
+    for output in item["outputs"]:
+        _check_type("node", "outputs", "str", output)
     return _build(NodeSpec, item, "node")
 
 

@@ -24,6 +24,15 @@ def resolve(spec: GraphSpec, ref: Ref) -> Ref:
     return ref
 
 
+def final_name(state: str) -> str:
+    """The name of a state's value after the last step, as an output.
+
+    >>> final_name("h"), final_name("lstm.cell")
+    ('h_final', 'lstm_cell_final')
+    """
+    return f"{state.replace('.', '_')}_final"
+
+
 def with_implicit_states(spec: GraphSpec) -> tuple[StateSpec, ...]:
     """The states as declared, then one for each node whose past is read though no state remembers it."""
     declared = {state.name for state in spec.states}

@@ -1,92 +1,77 @@
 """Products that share an input are made as one: the gates of an LSTM, written as nodes, multiply once a step.
 
-Their weights stand side by side, and the product is cut into what each of the layers goes on with.
+Their weights stand side by side, and each of the layers goes on with its share of the product.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from recursive.spec.graph import LayerSpec, NodeSpec, PortSpec
-from recursive.spec.moves import BEFORE, PART, REST, Movable, Moves, Share, part_of, product_port
+from recursive.spec.moves import BEFORE, REST, Movable, Moves, Remainder, Share, product_ports, rest_of
 from recursive.spec.names import Ref
 
-CUT = "Cut"
-"""The class name of what cuts a product into the shares of several layers."""
-
+TOGETHER = "Products"
+"""The class name of the products of several layers, made as one."""
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A node whose product may be made together with others: what it reads in the loop, and what was before it."""
+    """A product in the loop: whose share of which, and what it multiplies."""
 
-    node: NodeSpec
     share: Share
-    late: tuple[Ref, ...]
-    part: NodeSpec | None
+    read: PortSpec
 
     @property
-    def reads(self) -> tuple[tuple[Ref, ...], ...]:
-        """What members of one group read alike."""
-        return self.late, () if self.part is None else self.part.refs
-
-    @property
-    def product(self) -> str:
-        """The name of its share of the product."""
-        return f"{self.node.name}.product"
-
-    def rest(self) -> NodeSpec:
-        """What it does with its share."""
-        ports = tuple(port for port in self.node.ports if port.name not in (BEFORE, self.share.product.port))
-        layer = LayerSpec(REST, {"share": replace(self.share, rows=())})
-        return NodeSpec(self.node.name, layer, (PortSpec(BEFORE, (Ref(self.product),)), *ports), self.node.outputs)
+    def reads(self) -> tuple[tuple[Ref, ...], str]:
+        """What members of one group have in common."""
+        return self.read.refs, self.read.merge_mode if len(self.read.refs) > 1 else "concat"
 
 
 def joined(moves: Moves, layers: Mapping[str, Movable]) -> Moves:
-    """``moves`` in which the products of each step that read the same are one."""
-    parts = {node.name: node for node in moves.hoisted if node.layer.class_name == PART}
+    """``moves`` in which the products of each step that multiply the same are one."""
     groups: dict[tuple, list[Member]] = {}
     for node in moves.inside:
-        member = _member(node, layers, parts)
-        if member is not None:
+        for member in _members(node, layers):
             groups.setdefault(member.reads, []).append(member)
     together = [group for group in groups.values() if len(group) > 1]
-    before = {group[0].part.name: [_before(group)] for group in together if group[0].part is not None}
-    gone = {member.part.name: [] for group in together for member in group if member.part is not None}
-    inside = {member.node.name: [member.rest()] for group in together for member in group}
+    first: dict[str, list[NodeSpec]] = {}
     for group in together:
-        first = group[0].node.name
-        inside[first] = [*_together(group), *inside[first]]
-    return Moves(_replaced(moves.hoisted, gone | before), _replaced(moves.inside, inside), moves.deferred)
+        first.setdefault(group[0].share.node, []).append(_together(group))
+    given = [member.share for group in together for member in group]
+    inside = [made for node in moves.inside for made in (*first.get(node.name, ()), _without(node, given, layers))]
+    return Moves(moves.hoisted, inside, moves.deferred)
 
 
-def _member(node: NodeSpec, layers: Mapping[str, Movable], parts: Mapping[str, NodeSpec]) -> Member | None:
-    """A node as a member of a group; None where it has no product in the loop."""
+def _remainder(node: NodeSpec, layers: Mapping[str, Movable]) -> Remainder | None:
+    """What a node does itself, as far as it multiplies; None where it is no layer with products."""
     if node.layer.class_name == REST:
-        share = node.layer.config["share"]
-        late = next((port for port in node.ports if port.name == share.product.port), None)
-        return None if late is None else Member(node, share, late.refs, parts[f"{node.name}.{BEFORE}"])
-    port = product_port(node, layers[node.name])
-    if port is None:
-        return None
-    return Member(node, Share(node.name, node.layer, layers[node.name].product, None), port.refs, None)
+        return node.layer.config["remainder"]
+    products = product_ports(node, layers[node.name])
+    shares = tuple(Share(node.name, product) for product, _ in products)
+    return Remainder(node.name, node.layer, tuple(product for product, _ in products), shares) if shares else None
 
 
-def _before(group: list[Member]) -> NodeSpec:
-    """What is known of all their products before the loop."""
-    shares = (member.part.layer.config["shares"][0] for member in group)
-    return part_of(shares, group[0].part.name, group[0].part.refs)
+def _members(node: NodeSpec, layers: Mapping[str, Movable]) -> list[Member]:
+    remainder, ports = _remainder(node, layers), {port.name: port for port in node.ports}
+    return [] if remainder is None else [Member(share, ports[share.product.port]) for share in remainder.shares]
 
 
-def _together(group: list[Member]) -> tuple[NodeSpec, NodeSpec]:
-    """The product of a group in the loop, and what cuts it."""
-    first = group[0]
-    product = part_of((member.share for member in group), f"{first.node.name}.late", first.late, bias=not first.part)
-    reads = (*([Ref(first.part.name)] if first.part else []), Ref(product.name))
-    sizes = tuple(member.share.product.dim for member in group)
-    return product, NodeSpec(f"{first.node.name}.products", LayerSpec(CUT, {"sizes": sizes}),
-                             (PortSpec("input", reads, "sum"),), tuple(member.product for member in group))
+def _together(group: list[Member]) -> NodeSpec:
+    """The products of a group, as one node with an output for each."""
+    shares = tuple(member.share for member in group)
+    port = replace(group[0].read, name="input")
+    names = tuple(share.value for share in shares)
+    return NodeSpec(shares[0].named("products"), LayerSpec(TOGETHER, {"shares": shares}), (port,), names)
 
 
-def _replaced(nodes: list[NodeSpec], others: Mapping[str, list[NodeSpec]]) -> list[NodeSpec]:
-    return [other for node in nodes for other in others.get(node.name, [node])]
+def _without(node: NodeSpec, given: Iterable[Share], layers: Mapping[str, Movable]) -> NodeSpec:
+    """``node``, which reads those of its products that are ``given``, and makes the others."""
+    remainder = _remainder(node, layers)
+    gone = [share for share in given if share.node == node.name]
+    if not gone:
+        return node
+    ports = {port.name: port for port in node.ports if port.name not in {share.product.port for share in gone}}
+    before = ports.pop(BEFORE).refs if BEFORE in ports else ()
+    kept = replace(remainder, shares=tuple(share for share in remainder.shares if share not in gone))
+    return rest_of(kept, [*before, *(Ref(share.value) for share in gone)], ports.values(), node.outputs)

@@ -9,7 +9,7 @@ After elanmart's ``transform_input`` (keras issue 620, 2015).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from recursive.spec.graph import LayerSpec, NodeSpec, PortSpec
@@ -17,7 +17,7 @@ from recursive.spec.names import Ref, split
 from recursive.spec.shapes import Shape
 
 PART = "Product"
-"""The class name of a part of a product, or of those of several layers side by side."""
+"""The class name of a part of a product."""
 REST = "Rest"
 """The class name of what stays in the loop of a layer whose product was split."""
 BEFORE = "before"
@@ -40,12 +40,50 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What some rows of a layer's weights have to do with its product: all for None, none of them for ``()``."""
+    """What some rows of a layer's weights have to do with one of its products: all of them for None.
+
+    Args:
+        node: whose layer it is.
+        product: which product.
+        rows: of the weights.
+        bias: whether the biases are added to it.
+    """
+
+    node: str
+    product: Product
+    rows: tuple[Span, ...] | None = None
+    bias: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters that it needs, as the layer calls them."""
+        return self.product.weights + (self.product.biases if self.bias else ())
+
+    def named(self, word: str) -> str:
+        """The name of a value that comes of it."""
+        return f"{self.node}.{word}" if self.product.port == "input" else f"{self.node}.{self.product.port}_{word}"
+
+    @property
+    def value(self) -> str:
+        """The name of what it gives in the loop, where it is made with others."""
+        return f"{self.node}.late" if self.product.port == "input" else f"{self.node}.{self.product.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """What a layer goes on with, some of its products being given.
+
+    Args:
+        node: whose layer it is.
+        layer: what was declared.
+        products: all that it begins with.
+        shares: those that it still makes itself.
+    """
 
     node: str
     layer: LayerSpec
-    product: Product
-    rows: tuple[Span, ...] | None
+    products: tuple[Product, ...]
+    shares: tuple[Share, ...]
 
 
 class Movable(Protocol):
@@ -53,7 +91,8 @@ class Movable(Protocol):
 
     rowwise: bool
     """Whether each row of the output follows from the same row of the input."""
-    product: Product | None
+    products: tuple[Product, ...]
+    """What it begins with: products, which are added."""
     draws: tuple[str, ...]
 
 
@@ -93,14 +132,9 @@ def moved(nodes: tuple[NodeSpec, ...], inputs: Iterable[str], remembered: Iterab
         if node.name not in needed:
             moves.deferred.append(node)
             continue
-        layer = layers[node.name]
-        port = product_port(node, layer)
-        if port is None or outside.isdisjoint(port.refs):
-            moves.inside.append(node)
-        else:
-            part, rest = _split(node, port, layer.product, outside, shapes)
-            moves.hoisted.append(part)
-            moves.inside.append(rest)
+        parts, rest = _split(node, layers[node.name], outside, shapes)
+        moves.hoisted.extend(parts)
+        moves.inside.append(rest)
     return moves
 
 
@@ -119,33 +153,58 @@ def _needed(nodes: list[NodeSpec], remembered: Iterable[str], layers: Mapping[st
     return needed
 
 
-def product_port(node: NodeSpec, layer: Movable) -> PortSpec | None:
-    """The port of a node's product, where what it reads is multiplied as it is; None where there is no such port."""
-    if layer.product is None or layer.draws:
-        return None
-    plain = (port for port in node.ports if port.merge_mode == "concat" or len(port.refs) == 1)
-    return next((port for port in plain if port.name == layer.product.port), None)
+def product_ports(node: NodeSpec, layer: Movable) -> list[tuple[Product, PortSpec]]:
+    """The products of a node and what each multiplies."""
+    ports = {port.name: port for port in node.ports}
+    return [] if layer.draws else [(product, ports[product.port]) for product in layer.products]
 
 
-def _split(node: NodeSpec, port: PortSpec, product: Product, outside: set[Ref],
-           shapes: Mapping[str, Shape]) -> tuple[NodeSpec, NodeSpec]:
-    """The part of a node's product that is hoisted, and the rest of the node, which adds to it."""
+def _split(node: NodeSpec, layer: Movable, outside: set[Ref],
+           shapes: Mapping[str, Shape]) -> tuple[list[NodeSpec], NodeSpec]:
+    """The parts of a node's products that are hoisted, and the rest of the node, which adds to them."""
+    parts, shares, ports = [], [], {port.name: port for port in node.ports}
+    for product, port in product_ports(node, layer):
+        early, late = _halves(port, outside, shapes)
+        if early.refs:
+            ports.pop(port.name)
+            share = Share(node.name, product, early.rows if late.refs else None)
+            read = PortSpec("input", early.refs, port.merge_mode)
+            parts.append(NodeSpec(share.named(BEFORE), LayerSpec(PART, {"shares": (share,)}), (read,)))
+        if late.refs:
+            ports[port.name] = replace(port, refs=late.refs)
+            shares.append(Share(node.name, product, late.rows if early.refs else None, bias=not early.refs))
+    if not parts:
+        return [], node
+    remainder = Remainder(node.name, node.layer, tuple(layer.products), tuple(shares))
+    return parts, rest_of(remainder, [Ref(part.name) for part in parts], ports.values(), node.outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """Some of what a port reads, and the rows of the weights that it meets."""
+
+    refs: tuple[Ref, ...] = ()
+    rows: tuple[Span, ...] = ()
+
+
+def _halves(port: PortSpec, outside: set[Ref], shapes: Mapping[str, Shape]) -> tuple[Half, Half]:
+    """What a port reads that is known before the loop, and what is not; all of it, where values merge to one."""
+    if outside.isdisjoint(port.refs):
+        return Half(), Half(port.refs)
+    if outside.issuperset(port.refs):
+        return Half(port.refs), Half()
+    if port.merge_mode != "concat":
+        return Half(), Half(port.refs)
     spans = list(zip(port.refs, _rows(port, shapes), strict=True))
-    early = [(ref, rows) for ref, rows in spans if ref in outside]
-    late = [(ref, rows) for ref, rows in spans if ref not in outside]
-    name = f"{node.name}.{BEFORE}"
-    whole = None if not late else _joined(early)
-    part = part_of([Share(node.name, node.layer, product, whole)], name, tuple(ref for ref, _ in early))
-    kept = [PortSpec(port.name, tuple(ref for ref, _ in late))] if late else []
-    others = [other for other in node.ports if other is not port]
-    ports = (PortSpec(BEFORE, (Ref(name),)), *kept, *others)
-    rest = LayerSpec(REST, {"share": Share(node.name, node.layer, product, _joined(late))})
-    return part, NodeSpec(node.name, rest, ports, node.outputs)
+    early, late = ([(ref, rows) for ref, rows in spans if (ref in outside) is known] for known in (True, False))
+    return tuple(Half(tuple(ref for ref, _ in half), _joined(half)) for half in (early, late))
 
 
-def part_of(shares: Iterable[Share], name: str, refs: tuple[Ref, ...], bias: bool = True) -> NodeSpec:
-    """What ``shares`` of products give for the same ``refs``, side by side, with the biases or without."""
-    return NodeSpec(name, LayerSpec(PART, {"shares": tuple(shares), "bias": bias}), (PortSpec("input", refs),))
+def rest_of(remainder: Remainder, given: Iterable[Ref], ports: Iterable[PortSpec],
+            outputs: tuple[str, ...]) -> NodeSpec:
+    """A node that adds what is ``given`` to the products that it still makes, and goes on."""
+    before = PortSpec(BEFORE, tuple(given), "sum")
+    return NodeSpec(remainder.node, LayerSpec(REST, {"remainder": remainder}), (before, *ports), outputs)
 
 
 def _joined(spans: list[tuple[Ref, Span]]) -> tuple[Span, ...]:
@@ -166,19 +225,20 @@ def params_of(node: NodeSpec, params: Mapping[str, tuple[str, ...]]) -> tuple[st
     multiplies, and whatever else the layer has.
     """
     config = node.layer.config
-    if node.layer.class_name == PART:
-        return tuple(name for share in config["shares"] for name, inner in _own(share, params).items()
-                     if inner in share.product.weights or (config["bias"] and inner in share.product.biases))
+    if "shares" in config:
+        return tuple(name for share in config["shares"] for name, inner in _own(share.node, params).items()
+                     if inner in share.names)
     if node.layer.class_name == REST:
-        share = config["share"]
-        left_out = share.product.biases if share.rows else share.product.weights + share.product.biases
-        return tuple(name for name, inner in _own(share, params).items() if inner not in left_out)
+        remainder = config["remainder"]
+        needed = {name for share in remainder.shares for name in share.names}
+        gone = {name for product in remainder.products for name in product.weights + product.biases} - needed
+        return tuple(name for name, inner in _own(remainder.node, params).items() if inner not in gone)
     return params.get(node.name, ())
 
 
-def _own(share: Share, params: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """The parameters of a share's layer, and what the layer itself calls them."""
-    return {name: split(name)[1] for name in params.get(share.node, ())}
+def _own(node: str, params: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """The parameters of a node's layer, and what the layer itself calls them."""
+    return {name: split(name)[1] for name in params.get(node, ())}
 
 
 def _rows(port: PortSpec, shapes: Mapping[str, Shape]) -> Iterator[Span]:

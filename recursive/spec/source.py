@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from recursive.spec.graph import LayerSpec, NodeSpec, PortSpec
-from recursive.spec.joined import CUT
-from recursive.spec.moves import BEFORE, PART, REST, Share, params_of
+from recursive.spec.joined import TOGETHER
+from recursive.spec.moves import BEFORE, PART, REST, Share, Span, params_of
 from recursive.spec.names import split
 from recursive.spec.plan import StepPlan
 
@@ -84,12 +84,13 @@ def expression(node: NodeSpec, params: Mapping[str, str], variables: Mapping[str
     reads = {port.name: merged(port, variables or {}) for port in node.ports}
     if node.layer.class_name == PART:
         return _part(node, params, **reads)
-    if node.layer.class_name == CUT:
-        return f"split({reads['input']}, {list(node.layer.config['sizes'])})"
+    if node.layer.class_name == TOGETHER:
+        sizes = [share.product.dim for share in node.layer.config["shares"]]
+        return f"split({_part(node, params, **reads)}, {sizes})"
     layer = node.layer
     if layer.class_name == REST:
-        share = layer.config["share"]
-        layer, params = share.layer, {name: _met(share, name, variable) for name, variable in params.items()}
+        remainder = layer.config["remainder"]
+        layer, params = remainder.layer, params | _met(remainder.shares, params)
     held = {name.rpartition(".")[2]: text for name, text in params.items()}
     if layer.class_name in PRODUCTS:
         return _product(layer, reads, held)
@@ -122,12 +123,9 @@ def _product(layer: LayerSpec, reads: Mapping[str, str], params: Mapping[str, st
 
 def _part(node: NodeSpec, params: Mapping[str, str], input: str) -> str:
     """The product of some rows of weights, of one layer or of several side by side."""
-    shares = {share.node: share for share in node.layer.config["shares"]}
-    own = {name: (shares[split(name)[0]], text) for name, text in params.items()}
-    weights = [_met(share, name, text) for name, (share, text) in own.items()
-               if split(name)[1] in share.product.weights]
-    biases = [text for name, (share, text) in own.items() if split(name)[1] in share.product.biases]
-    product = f"{_in_brackets(input)} @ {_beside(weights)}"
+    weights = _met(node.layer.config["shares"], params)
+    biases = [text for name, text in params.items() if name not in weights]
+    product = f"{_in_brackets(input)} @ {_beside([*weights.values()])}"
     return f"{product} + {_beside(biases)}" if biases else product
 
 
@@ -139,11 +137,16 @@ def _in_brackets(text: str) -> str:
     return text if _ATOM.fullmatch(text) else f"({text})"
 
 
-def _met(share: Share, name: str, W: str) -> str:
-    """A parameter as a share of a product meets it: of the weights, some rows."""
-    if share.rows is None or split(name)[1] not in share.product.weights:
+def _met(shares: Sequence[Share], params: Mapping[str, str]) -> dict[str, str]:
+    """The weights that ``shares`` of products multiply by, by name: some of their rows, or all."""
+    return {name: _rows(variable, share.rows) for share in shares for name, variable in params.items()
+            if split(name)[0] == share.node and split(name)[1] in share.product.weights}
+
+
+def _rows(W: str, rows: tuple[Span, ...] | None) -> str:
+    if rows is None:
         return W
-    slices = [f"{W}[{start}:{stop}]" for start, stop in share.rows]
+    slices = [f"{W}[{start}:{stop}]" for start, stop in rows]
     return slices[0] if len(slices) == 1 else f"concat([{', '.join(slices)}], axis=0)"
 
 

@@ -213,6 +213,21 @@ def walk(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
         yield from walk(part, _join(path, name))
 
 
+def loops(layer: Layer) -> dict[str, Layer]:
+    """``layer`` and every layer inside that runs over time, by path; not those that run inside a step of another.
+
+    >>> from recursive.layers.sequential import Sequential
+    >>> list(loops(Sequential([recurrent.GRU(4, 6, return_sequences=True), core.Dense(6, 2)])))
+    ['layer_0']
+    """
+    found: dict[str, Layer] = {}
+    for path, part in [("", layer), *walk(layer)]:
+        outside = not any(not other or path.startswith(f"{other}.") for other in found)
+        if hasattr(part, "go_backwards") and outside:
+            found[path] = part
+    return found
+
+
 def _parts(layer: Layer) -> dict[str, Layer]:
     """The layers directly inside: by the names of nodes, by their place in a list, or by the argument's name."""
     if isinstance(layer, Graph):

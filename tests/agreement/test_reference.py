@@ -13,7 +13,6 @@ from tests.cases import BATCH, CASES, IN, TIME, with_random_weights
 from tests.reference.networks import (
     LAYERS,
     NETWORKS,
-    cells,
     draws,
     embedded,
     going_on,
@@ -137,7 +136,7 @@ CUT = {"starts, 4": (starts, x_c_and_rows, 4), "starts, 2": (starts, x_c_and_row
        "looking back": (looking_back(return_final_states=True), x_and_c, 2),
        "written out": (looking_back(unroll=True, n_steps=TIME), x_and_c, 2),
        "backwards": (looking_back(go_backwards=True), x_and_c, 3),
-       "masked": (masked(plain), some_steps(x_only), 2), "cells": (cells, x_only, 2), "nested": (nested, text, 2)}
+       "masked": (masked(plain), some_steps(x_only), 2), "nested": (nested, text, 2)}
 
 
 @pytest.mark.parametrize("name", CUT)

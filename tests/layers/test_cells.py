@@ -177,8 +177,9 @@ def test_cells_and_choices_come_back_from_json():
 
 def test_every_recipe_reads_like_its_equations():
     text = recipes.lstm(IN, HIDDEN).explain()
-    for line in ("i = hard_sigmoid(i_before + h_tm1 @ i_U)", "c = kept + written", "h = o * shown",
-                 "f_before = x @ f_W + f_b"):
+    for line in ("i = hard_sigmoid(i_before + i_prev_hid)", "c = kept + written", "h = o * shown",
+                 "f_before = x @ f_W + f_b", "i_prev_hid, f_prev_hid, o_prev_hid, candidate_prev_hid = "
+                 "split(h_tm1 @ concat([i_U, f_U, o_U, candidate_U]), [6, 6, 6, 6])"):
         assert line in text
     assert "h = z * h_tm1 + (1 - z) * candidate" in recipes.gru(IN, HIDDEN).explain()
     assert recipes.vanilla(IN, HIDDEN, activation="relu").nodes["rec"].activation is Activation("relu").activation

@@ -160,6 +160,17 @@ def test_dropout_once_a_sequence_leaves_out_the_same_values_at_every_step():
                           value(Dropout(0.4)(rows, train=True, keep=keep)))
 
 
+def test_dropout_once_a_sequence_stays_so_in_a_graph_that_is_a_node():
+    inner = Graph()
+    inner.add_input("a", ndim=2)
+    inner.add_node(Dropout(0.5, per="sequence", seed=1), "drop", input="a", create_output=True)
+    rnn = Recurrent(return_sequences=True)
+    rnn.add_input("x", dim=30)
+    rnn.add_node(inner, "dropped", input="x", create_output=True)
+    [found] = evaluate([rnn(np.ones((BATCH, TIME, 30)), train=True)], {})
+    assert np.array_equal(found, np.repeat(found[:, :1], TIME, axis=1)) and 0 < (found == 0).mean() < 1
+
+
 def test_noise_of_another_width_does_not_widen_float32():
     with pytensor.config.change_flags(floatX="float32"):
         x, noise = np.ones((2, 3), dtype="float32"), np.zeros((2, 3))

@@ -8,7 +8,7 @@ import pytest
 
 from recursive import GRU, LSTM, Dense, Embedding, Graph, Masking, Sequential, SimpleDeepRNN, SimpleRNN
 from recursive.backend import Argument, Program, evaluate
-from recursive.errors import BatchSizeError, ShapeError, UnknownNameError
+from recursive.errors import BatchSizeError, ConfigError, DataError, DtypeError, ShapeError, UnknownNameError
 from tests.layers.test_masks import MASK, kinds
 from tests.layers.test_recurrent import BATCH, HIDDEN, IN, LOOPS, TIME, X, over_time, random_weights, value
 
@@ -98,6 +98,36 @@ def made_on(dim, stateful=True):
     layer = LSTM(dim, 2, return_sequences=True, stateful=stateful)
     random_weights(layer)
     return layer
+
+
+def test_a_layer_begins_to_go_on_when_it_is_told_to_and_stops_likewise():
+    layer = made(GRU)
+    model, x = Sequential([layer]), LONG
+    expected = model.predict(x)
+    layer.stateful = True
+    assert list(model.get_states()) == ["layer_0.h"] and layer.get_config()["stateful"] is True
+    for _ in range(2):
+        parts = [model.predict(x[:, cut]) for cut in CUTS]
+        assert np.abs(np.concatenate(parts, axis=1) - expected).max() < 1e-12
+        model.reset_states()
+    layer.stateful = False
+    assert model.get_states() == {}
+    assert all(np.abs(model.predict(x) - expected).max() < 1e-14 for _ in range(2))
+
+
+@pytest.mark.parametrize(("make", "error", "words"), [
+    (lambda layer: layer.reset_states(0), ConfigError, "'batch_size' takes a whole number of 1 or more"),
+    (lambda layer: layer.reset_states("3"), ConfigError, "got '3'"),
+    (lambda layer: layer.reset_states(2.5), ConfigError, "got 2.5"),
+    (lambda layer: layer.set_states([np.zeros((BATCH, HIDDEN))]), DataError, "takes a dict by name, .* got list"),
+    (lambda layer: layer.set_states({"h": "abc"}), DtypeError, "state 'h' takes numbers"),
+])
+def test_a_layer_by_itself_tells_of_what_it_cannot_reset_or_set(make, error, words):
+    layer = made(GRU, stateful=True)
+    layer.reset_states(2)
+    with pytest.raises(error, match=words):
+        make(layer)
+    assert layer.get_states()["h"].shape == (2, HIDDEN)
 
 
 def test_a_copy_has_states_of_its_own():

@@ -253,6 +253,50 @@ def test_a_drawn_start_is_drawn_while_training_only():
     assert np.abs(train[0] - zeros.predict(x)).min() > 0
 
 
+@pytest.mark.parametrize("shape", [(BATCH, HIDDEN), (BATCH, 2, HIDDEN)])
+def test_a_drawn_start_can_be_given(shape):
+    rnn, x, start = with_random_weights(start_by("drawn", taps=2)), x_of(BATCH, TIME, IN), x_of(*shape, seed=8)
+    [found] = backend.evaluate([rnn(x, train=True, **{"h.initial": start})], {})
+    w, h = weights_of(rnn), [start] * 2 if start.ndim == 2 else list(start.swapaxes(0, 1))
+    for t in range(TIME):
+        h.append(np.tanh(np.concatenate([x[:, t], h[-1], h[-2]], 1) @ w["h_.W"] + w["h_.b"]))
+        assert np.abs(found[:, t] - h[-1]).max() < 1e-12
+    [in_use, zeros] = backend.evaluate([rnn(x, **{"h.initial": start}), rnn(x)], {})
+    assert (in_use == zeros).all(), "it is a draw: only training takes it"
+    for wrong in (x_of(BATCH, 1), x_of(BATCH, 3, HIDDEN), x_of(2, HIDDEN)):
+        with pytest.raises(errors.ShapeError, match=r"draw 'h\.initial' takes an array of shape \(3, (2, )?6\)"):
+            rnn(x, train=True, **{"h.initial": wrong})
+    with pytest.raises(errors.DataError, match=r"Did you mean 'h\.initial'"):
+        rnn(x, train=True, **{"g.initial": start})
+
+
+def test_a_start_with_rows_for_another_number_of_steps_back_is_told_of():
+    rnn, x = with_random_weights(start_by("rows", taps=2)), x_of(BATCH, TIME, IN)
+    with pytest.raises(errors.ShapeError, match=r"state 'h' takes a start of \(batch, 2, dim\), .* got 3 of them"):
+        rnn({"x": x, "h0": x_of(BATCH, 3, HIDDEN)})
+    for taps in (1, 3):
+        with pytest.raises(errors.ShapeError, match=r"takes a start of .* got another number"):
+            rnn.predict({"x": x, "h0": x_of(BATCH, taps, HIDDEN)})
+
+
+@pytest.mark.parametrize(("name", "kind"), [("h", "state"), ("h_", "node")])
+def test_a_state_cannot_start_from_what_the_loop_itself_computes(name, kind):
+    rnn = start_by(0.0)
+    with pytest.raises(errors.UnknownNameError, match=f"state 'h' takes a context .* got the {kind} '{name}'"):
+        rnn.set_state_from("h", name)
+    assert rnn.ports == ("x",)
+
+
+def test_a_container_begins_to_go_on_when_it_is_told_to():
+    rnn, x = of_states_only(), x_of(BATCH, 6, IN)
+    expected = rnn.predict(x)["h"]
+    rnn.stateful = True
+    found = [rnn.predict(x[:, part])["h"] for part in (slice(0, 2), slice(2, 6))]
+    assert np.abs(np.concatenate(found, axis=1) - expected).max() < 1e-12
+    rnn.stateful = False
+    assert rnn.get_states() == {}
+
+
 def test_an_encoder_hands_its_states_to_a_decoder():
     encoder = with_random_weights(of_states_only(return_final_states=True))
     decoder = Recursive(return_sequences=True)
@@ -428,6 +472,37 @@ def test_what_is_written_out_needs_a_known_number_of_steps():
         looking_back(unroll=True, n_steps=6).predict(x_of(BATCH, 5, IN))
 
 
+def test_a_state_may_be_fed_by_what_is_the_same_at_every_step():
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_input("c", is_sequence=False, dim=2)
+    rnn.add_state("s", dim=2, input="once")
+    rnn.add_node(Dense(2, 2), "once", input="c")
+    rnn.add_node(Dense(IN + 2, HIDDEN), "y", input=["x", "s"], create_output=True)
+    with_random_weights(rnn)
+    x, c, w = x_of(BATCH, TIME, IN), x_of(BATCH, 2), weights_of(rnn)
+    past = np.repeat((c @ w["once.W"] + w["once.b"])[:, None], TIME, axis=1)
+    past[:, 0] = 0
+    right = np.concatenate([x, past], axis=-1) @ w["y.W"] + w["y.b"]
+    assert np.abs(rnn.predict({"x": x, "c": c})["y"] - right).max() < 1e-12
+    inputs = rnn.get_input()
+    by_context = pt.grad(rnn.get_output().sum(), inputs["c"])
+    [found] = backend.evaluate([by_context], {inputs["x"]: x, inputs["c"]: c})
+    by_past = (TIME - 1) * w["y.W"][IN:].sum(axis=1)
+    assert np.abs(found - w["once.W"] @ by_past).max() < 1e-12
+
+
+def test_a_stateful_container_in_a_loop_has_its_final_states_already():
+    inner = Recursive(stateful=True, return_final_states=True)
+    inner.add_input("a", dim=IN)
+    inner.add_state("h", dim=IN, input="rec")
+    inner.add_node(Dense(2 * IN, IN), "rec", inputs=["a", "h"], create_output=True)
+    outer = Recurrent()
+    outer.add_input("x", dim=IN)
+    with pytest.raises(errors.NodeError, match=r"node 'read' takes a stateful container without return_final_states"):
+        outer.add_node(inner, "read", input="x")
+
+
 def dropping():
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=IN)
@@ -474,7 +549,7 @@ def everything():
     rnn.add_input("x", dim=IN)
     rnn.add_mask("m")
     rnn.add_state("h", dim=HIDDEN, input="rec", stateful=True)
-    rnn.add_state("g", dim=2, input="low", initial="learned")
+    rnn.add_state("g", dim=2, input="low", initial="learned", stateful=False)
     rnn.add_node(Dense(HIDDEN + 2, 2, activation="sigmoid"), "low", inputs=["h", "g"])
     rnn.add_node(Dense(IN + 2 + HIDDEN, HIDDEN, activation="tanh"), "rec", inputs=["x", "low", "h_tm2"],
                  create_output=True)
@@ -488,7 +563,11 @@ def test_all_of_it_learns_alike_on_every_backend(target):
     for name in ("python", target):
         rnn = everything()
         rnn.compile("sgd", "mse", backend=name)
-        losses = [rnn.train_on_batch({"x": x, "m": MASK, "rec": 0 * x_of(BATCH, TIME, HIDDEN)}) for _ in range(3)]
+        batch = {"x": x, "m": MASK, "rec": 0 * x_of(BATCH, TIME, HIDDEN)}
+        losses = [rnn.train_on_batch(batch) for _ in range(2)]
+        losses += rnn.fit(batch, batch_size=BATCH, nb_epoch=2, verbose=0, shuffle=False, tbptt_steps=3).history["loss"]
+        rnn.reset_states()
+        losses.append(rnn.train_on_batch({name: array[:2] for name, array in batch.items()}))
         results.append([np.array(losses), rnn.get_states()["h"], *rnn.get_weights()])
     for value, right in zip(*results, strict=True):
         assert np.abs(value - right).max() < 1e-10

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import recursive.reference
-from recursive import Dropout, Graph, Identity, Lambda, Recurrent, Recursive, Sequential
+from recursive import Activation, Dropout, Graph, Identity, Lambda, Recurrent, Recursive, Sequential, merge_mul
 from recursive.errors import (
     ConfigError,
     CycleError,
@@ -234,6 +234,21 @@ def test_a_state_may_be_fed_by_what_contexts_alone_make():
     np.testing.assert_allclose(found[:, 3], given["c"] @ w["same.W"] + w["same.b"])
 
 
+def test_a_dim_that_nobody_declared_is_found_from_what_is_known():
+    """What multiplies, or is added, has the dim of the others; a gate of one value a row does not tell."""
+    rnn = Recurrent(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_node(Dense(1), "gate", input="kept_tm1")
+    rnn.add_node(Identity(), "kept", input=merge_mul(["gate", "h_tm2", "x"]))
+    rnn.add_node(Activation("tanh"), "h", input=["kept", "h_tm1", "x"], merge_mode="sum", create_output=True)
+    spec, w, given = prepared(rnn, x_only)
+    kept, h = np.zeros((BATCH, IN)), [np.zeros((BATCH, IN))] * 2
+    for t in range(TIME):
+        kept = (kept @ w["gate.W"] + w["gate.b"]) * h[-2] * given["x"][:, t]
+        h.append(np.tanh(kept + h[-1] + given["x"][:, t]))
+    np.testing.assert_allclose(run(spec, w, given).outputs["h"][:, -1], h[-1], atol=1e-15)
+
+
 # What is refused
 
 
@@ -259,6 +274,9 @@ def test_what_is_given_wrong_is_named():
     refused(DataError, "input 'y'.*unknown name", spec, WEIGHTS, {**X, "y": X["x"]})
     refused(DataError, "input 'x'.*got none", spec, WEIGHTS, {})
     refused(ShapeError, "3 axes", spec, WEIGHTS, {"x": np.ones((3, 2))})
+    refused(ShapeError, "input 'x' takes 2 values a row", spec, WEIGHTS, {"x": np.ones((1, 3, 4))})
+    refused(ShapeError, "input 'x and mask' takes one number of rows", spec, WEIGHTS, X, mask=np.ones((2, 3)))
+    refused(ShapeError, "node 'a' takes inputs and weights that fit", spec, {**WEIGHTS, "a.W": np.ones((3, 2))}, X)
     refused(SequenceLengthError, "one length", spec.replace(n_steps=4), WEIGHTS, X)
     refused(UnknownNameError, "state 'h'", spec, WEIGHTS, X, states={"h": np.ones((1, 2))})
     with pytest.raises(DataError, match="cotangent 'a'"):

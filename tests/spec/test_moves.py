@@ -18,7 +18,7 @@ class Told:
     """What a layer tells about being moved."""
 
     rowwise: bool = True
-    product: Product | None = None
+    products: tuple[Product, ...] = ()
     draws: tuple[str, ...] = ()
 
 
@@ -75,18 +75,18 @@ def test_a_layer_that_looks_at_other_rows_stays_with_all_that_it_reads():
     (["x", "x", "h"], (("x", "x"), ((0, 8),)), (("h_tm1",), ((8, 14),))),
 ])
 def test_a_product_is_split_by_the_rows_that_meet_what_is_known_before(reads, early, late):
-    made = planned(node("rec", *reads), told={"rec": Told(True, PRODUCT)})
+    made = planned(node("rec", *reads), told={"rec": Told(True, (PRODUCT,))})
     [part], [rest] = made.hoisted, made.nodes
     assert (part.name, part.layer.class_name, rest.name, rest.layer.class_name) == ("rec.before", PART, "rec", REST)
     assert (tuple(map(str, part.refs)), part.layer.config["shares"][0].rows) == early
-    assert (tuple(map(str, rest.ports[1].refs)), rest.layer.config["share"].rows) == late
+    assert (tuple(map(str, rest.ports[1].refs)), rest.layer.config["remainder"].shares[0].rows) == late
     assert [port.name for port in rest.ports] == ["before", "input"]
     assert made.constants == ("rec.W", "rec.U")
     assert params_of(part, {"rec": ("rec.W", "rec.b", "rec.U")}) == ("rec.W", "rec.b")
 
 
 def test_a_product_of_inputs_only_leaves_its_weights_outside():
-    told = {"rec": Told(True, PRODUCT)}
+    told = {"rec": Told(True, (PRODUCT,))}
     ports = node("rec", "x").ports + tuple(port.__class__("prev_hid", port.refs) for port in node("z", "h").ports)
     made = planned(node("rec", "x").__class__("rec", node("rec", "x").layer, ports), told=told)
     [part], [rest] = made.hoisted, made.nodes
@@ -97,7 +97,7 @@ def test_a_product_of_inputs_only_leaves_its_weights_outside():
 
 @pytest.mark.parametrize("nodes", [[node("rec", "x", "h", mode="sum")], [node("rec", "h", "h_tm2")]])
 def test_a_product_stays_whole_where_it_cannot_be_split(nodes):
-    assert placed(planned(*nodes, told={"rec": Told(True, PRODUCT)})) == ([], ["rec"], [])
+    assert placed(planned(*nodes, told={"rec": Told(True, (PRODUCT,))})) == ([], ["rec"], [])
 
 
 def test_what_is_the_same_at_every_step_is_a_context():

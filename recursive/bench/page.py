@@ -1,0 +1,52 @@
+"""A page with a report in it, between two marks, so that what is written around it stays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from recursive.errors import ConfigError
+from recursive.serialization import write_atomically
+
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+
+
+def check(path: Path) -> None:
+    """Tell at once whether a report can be put there.
+
+    Raises:
+        ConfigError: for a file that cannot be read, or that has not both marks, in order, once.
+    """
+    _around(path)
+
+
+def fill(path: Path, text: str) -> None:
+    """Put ``text`` between the marks."""
+    before, after = _around(path)
+    whole = f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}"
+    write_atomically(path, lambda temporary: Path(temporary).write_text(whole, encoding="utf-8"))
+
+
+def shown(pictures: Mapping[str, Path], page: Path) -> str:
+    """Markdown that shows pictures on a page, by what each tells.
+
+    >>> shown({"How time grows.": Path("docs/images/bench.svg")}, Path("docs/performance.md"))
+    '![How time grows.](images/bench.svg)\\n\\n'
+    """
+    return "".join(f"![{words}]({Path(os.path.relpath(path, page.parent)).as_posix()})\n\n"
+                   for words, path in pictures.items())
+
+
+def _around(path: Path) -> tuple[str, str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError.about("page", str(path), takes="a page that can be read", because="a report is put into it",
+                                got=str(error), do=f"Write one with {BEGIN} and {END} in it.") from error
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end) or BEGIN in rest or END in before + after:
+        raise ConfigError.about("page", str(path), takes=f"{BEGIN} and then {END}, once each",
+                                because="the report goes between them", got="a page without", do="Add them to it.")
+    return before, after

@@ -1,0 +1,89 @@
+"""What this library changes among PyTensor's rewrites of graphs: some are left out, some of its own come in."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import pytensor
+from pytensor.compile.builders import OpFromGraph
+from pytensor.compile.mode import Mode, optdb
+from pytensor.graph.basic import Apply
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.rewriting.basic import NodeRewriter, dfs_rewriter, node_rewriter
+from pytensor.scan.op import Scan
+from pytensor.tensor.variable import TensorVariable
+
+from recursive import contiguous, vectorized
+
+VERSION = tuple(map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", pytensor.__version__).groups()))
+"""The version of PyTensor."""
+
+WRONG = ("local_add_of_sparse_write",)
+"""Rewrites that are left out: this one adds many rows in place to a gradient that has one, for all."""
+
+SLOW_ON_C = ("local_dot22_to_dot22scalar",)
+"""Rewrites that make C slower: this one makes a product once for each number that it is multiplied by."""
+
+WRONG_ON_NUMBA = ("scan_save_mem_no_prealloc",) if VERSION < (3, 1, 1) else ()
+"""Rewrites that PyTensor 3.0 gets wrong on Numba: steps are lost where a state passes on another one's past."""
+
+BEFORE_ALL, BEFORE_FUSION, AFTER_ALL = -0.02, 48.5, 200
+"""Positions among PyTensor's rewrites: before graphs in graphs are opened, before operations on elements are joined."""
+
+
+def for_backend(mode: Mode, backend: str) -> Mode:
+    """``mode`` with the rewrites that ``backend`` is compiled with."""
+    mode = mode.excluding(*WRONG, *(WRONG_ON_NUMBA if backend == "numba" else ()))
+    if backend == "c":
+        mode = mode.excluding(*SLOW_ON_C)
+        mode = mode.register((contiguous.rewriter(), AFTER_ALL))
+        mode = mode.register((dfs_rewriter(compiled_like(mode)), AFTER_ALL))
+    if backend in vectorized.FUNCTIONS:
+        return mode.register((vectorized.rewriter(backend), BEFORE_FUSION))
+    return mode.register((dfs_rewriter(unfused_loop), AFTER_ALL)) if backend == "python" else mode
+
+
+def compiled_like(mode: Mode) -> NodeRewriter:
+    """Let the steps of a loop be compiled in ``mode``."""
+
+    @node_rewriter([Scan])
+    def rewrite(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
+        if node.op.mode is mode:
+            return None
+        op = copy.copy(node.op)
+        op.mode = mode
+        return op(*node.inputs, return_list=True)
+
+    return rewrite
+
+
+@node_rewriter([Scan])
+def unfused_loop(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
+    """Let plain Python run the steps of a loop operation by operation, as NumPy calls.
+
+    PyTensor 3.0 prepares a step for C whatever the mode outside: fused, each value would be a call of its own, which
+    is twenty times slower.
+    """
+    if node.op.mode == "FAST_COMPILE":
+        return None
+    op = copy.copy(node.op)
+    op.mode = "FAST_COMPILE"
+    return op(*node.inputs, return_list=True)
+
+
+@node_rewriter([OpFromGraph])
+def opened(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
+    """Put the graph of an operation that is ``inline`` in its place.
+
+    PyTensor 3.0 does it with the loops of the first equal graph that it ever met, which may have been rewritten for
+    another backend since.
+    """
+    inner = node.op.fgraph
+    if not node.op.is_inline or not isinstance(inner, FunctionGraph):
+        return None
+    return clone_replace(inner.outputs, dict(zip(inner.inputs, node.inputs, strict=True)), clone_inner_graphs=True)
+
+
+optdb.register("recursive_opened", dfs_rewriter(opened), "fast_compile", "fast_run", position=BEFORE_ALL)

@@ -1,0 +1,103 @@
+"""The reverse pass against scan's own gradient, on random networks; and what of it is in the loop."""
+
+import numpy as np
+import pytensor.tensor as pt
+import pytest
+from pytensor.graph.traversal import ancestors
+from pytensor.scan.op import Scan
+from pytensor.tensor.math import Dot
+
+from recursive import Recursive, backend, recipes
+from recursive.layers import recursive as containers
+from recursive.loop.reversible import Reversible
+from tests.cases import with_random_weights
+from tests.loop.random_networks import random_network
+
+NETWORKS, TOGETHER = 200, 10
+
+
+def gradients(rnn, arrays, monkeypatch, repeat=None):
+    """With respect to every weight and input, of a loss that weighs every value of every output."""
+    if repeat is not None:
+        monkeypatch.setattr(containers.reversible, "scan", repeat)
+    given = rnn.get_input()
+    given = given if isinstance(given, dict) else {rnn.sequence_names[0]: given}
+    outputs = rnn(given if len(given) > 1 else next(iter(given.values())))
+    outputs = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
+    rng = np.random.RandomState(1)
+    loss = sum((value * pt.as_tensor(rng.normal(size=value.type.shape[-1]))).sum() ** 2 for value in outputs)
+    wanted = [*rnn.params, *(value for name, value in given.items() if arrays[name].dtype.kind == "f")]
+    monkeypatch.undo()
+    return pt.grad(loss, wanted, disconnected_inputs="ignore"), {given[name]: value for name, value in arrays.items()}
+
+
+@pytest.mark.parametrize("first", range(0, NETWORKS, TOGETHER))
+def test_it_equals_scans_own_gradient(first, monkeypatch):
+    found, right, values = [], [], {}
+    for seed in range(first, first + TOGETHER):
+        rnn, arrays = random_network(seed)
+        for repeat, group in ((None, found), (backend.scan, right)):
+            ours, given = gradients(rnn, arrays, monkeypatch, repeat)
+            group.extend(ours)
+            values |= given
+    computed = backend.evaluate([*found, *right], values)
+    for ours, scans in zip(computed[:len(found)], computed[len(found):], strict=True):
+        assert np.abs(ours - scans).max() <= 1e-10 * max(1, np.abs(scans).max())
+
+
+def test_most_random_networks_use_it():
+    used = [seed for seed in range(NETWORKS) if any(
+        variable.owner is not None and isinstance(variable.owner.op, Reversible)
+        for variable in ancestors(outputs_of(random_network(seed)[0])))]
+    assert len(used) > NETWORKS / 2
+
+
+def outputs_of(rnn):
+    found = rnn.get_output()
+    return list(found.values()) if isinstance(found, dict) else [found]
+
+
+def loops(outputs):
+    """The scans of a compiled gradient by name."""
+    import pytensor
+
+    function = pytensor.function([], outputs, mode="FAST_COMPILE", on_unused_input="ignore")
+    return {node.op.name: node.op for node in function.maker.fgraph.apply_nodes if isinstance(node.op, Scan)}
+
+
+def test_the_way_back_makes_no_product_of_the_way_there_again():
+    rnn = with_random_weights(recipes.lstm(4, 6))
+    x = pt.as_tensor(np.ones((3, 5, 4)))
+    ops = loops(pt.grad(rnn(x).sum(), rnn.params))
+    assert set(ops) == {"recursive", "backward"}
+    dots = [node for node in ops["backward"].fgraph.toposort() if isinstance(node.op, Dot)]
+    assert len(dots) == 1, "of the gates' gradients with the turned weights, made as one"
+    assert [node.outputs[0].type.shape[-1] for node in dots] == [6]
+
+
+def test_it_has_a_gradient_itself():
+    rnn = with_random_weights(recipes.vanilla(2, 3))
+    x = pt.tensor3("x")
+    value = np.random.RandomState(0).normal(size=(2, 4, 2))
+    first = pt.grad((rnn(x) ** 2).sum(), x)
+    [found] = backend.evaluate([pt.grad((first ** 2).sum(), x)], {x: value})
+    step, measured = 1e-5, np.empty_like(value)
+    for place in np.ndindex(value.shape):
+        sides = [value.copy(), value.copy()]
+        sides[0][place] += step
+        sides[1][place] -= step
+        up, down = (backend.evaluate([(first ** 2).sum()], {x: side})[0] for side in sides)
+        measured[place] = (up - down) / (2 * step)
+    assert np.abs(found - measured).max() <= 1e-7 * np.abs(measured).max()
+
+
+def test_a_truncated_loop_and_one_with_a_loop_inside_have_scans_own_gradient():
+    truncated = recipes.vanilla(2, 3)
+    truncated.truncate_gradient = 2
+    outer = Recursive()
+    outer.add_input("x", dim=2)
+    outer.add_state("h", dim=3, input="h2h")
+    for rnn, expected in ((truncated, False), (recipes.vanilla(2, 3), True)):
+        used = any(variable.owner is not None and isinstance(variable.owner.op, Reversible)
+                   for variable in ancestors(outputs_of(rnn)))
+        assert used is expected
