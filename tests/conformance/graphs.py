@@ -28,7 +28,8 @@ def nets(draw):
         net.mask()
     states = [f"s{place}" for place in range(draw(st.integers(0, 3)))]
     for name in states:
-        net.state(name, DIM, draw(st.sampled_from([0.0, 0.5, "learned", (0.25, -1.0, 2.0), *(["c"] if "c" in names else [])])))
+        starts = [0.0, 0.5, "learned", (0.25, -1.0, 2.0), *(["c"] if "c" in names else [])]
+        net.state(name, DIM, draw(st.sampled_from(starts)))
     names += states
     nodes = [f"n{place}" for place in range(draw(st.integers(max(1, len(states)), 4)))]
     feeds = dict(zip(draw(st.permutations(nodes)), states, strict=False))
