@@ -6,12 +6,10 @@
 import os
 import zlib
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from recursive.conformance.adapters import pytensor as ports
-from recursive.conformance.adapters.numpy import Adapter as Numpy
 from recursive.conformance.drafts import Draft
 from recursive.conformance.generate import case_of
 from recursive.conformance.judge import judge
