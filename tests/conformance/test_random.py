@@ -13,7 +13,7 @@ from recursive.conformance.adapters import pytensor as ports
 from recursive.conformance.drafts import Draft
 from recursive.conformance.generate import case_of
 from recursive.conformance.judge import judge
-from recursive.errors import BackendError, RecursiveError
+from recursive.errors import RecursiveError
 from tests.agreement.test_cases import COMPILER, JAX
 from tests.conformance.graphs import nets, spoilt
 
