@@ -1,0 +1,56 @@
+"""The adapters that come with the package: NumPy on every case, PyTensor on some of each area, and on all by hand.
+
+``RECURSIVE_DEEP=1`` runs every case on every backend.
+"""
+
+import os
+
+import pytest
+
+from recursive.conformance import runner
+from recursive.conformance.adapters import numpy, pytensor
+from recursive.conformance.suite import Suite
+from tests.agreement.test_cases import COMPILER, JAX
+
+DEEP = os.environ.get("RECURSIVE_DEEP") == "1"
+SUITE = Suite()
+FEW = [next(name for name in SUITE.entries if name.startswith(f"{area}/"))
+       for area in ("vanilla", "taps", "masks", "stateful", "gating")]
+SOME = [name for place, name in enumerate(SUITE.entries) if place % 4 == 0]
+"""A case in four: all of them take minutes."""
+
+
+def check(adapter, names):
+    outcomes = list(runner.run(adapter, SUITE, names))
+    assert [(outcome.id, outcome.words) for outcome in outcomes if outcome.status != runner.PASSED] == []
+
+
+def test_the_interpreter_passes_every_case():
+    check(numpy.Adapter(), SUITE.ids())
+
+
+def test_every_declaration_that_must_be_refused_is_refused_by_the_containers():
+    check(pytensor.Python(), list(SUITE.invalid))
+
+
+@pytest.mark.parametrize("name", list(SUITE.entries) if DEEP else SOME)
+def test_the_containers_pass_in_plain_python(name):
+    check(pytensor.Python(), [name])
+
+
+@JAX
+@pytest.mark.parametrize("name", [name for name in SUITE.entries if "truncate" not in
+                                  SUITE.entries[name]["capabilities"]] if DEEP else FEW)
+def test_the_containers_pass_on_jax(name):
+    check(pytensor.JAX(), [name])
+
+
+@COMPILER
+@pytest.mark.parametrize("name", SUITE.entries if DEEP else FEW[:2])
+def test_the_containers_pass_on_c(name):
+    check(pytensor.C(), [name])
+
+
+@pytest.mark.parametrize("name", SUITE.entries if DEEP else FEW[:1])
+def test_the_containers_pass_on_numba(name):
+    check(pytensor.Numba(), [name])
