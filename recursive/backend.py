@@ -173,7 +173,7 @@ def resolve_backend(name: str | None = None, stops_early: bool = False) -> str:
                                  do=nearest(str(name), BACKENDS))
     if name == "auto":
         return _chosen_by_auto(stops_early)
-    if name == "jax" and not _installed(name):
+    if name == "jax" and not is_installed(name):
         raise BackendError.about("backend", name, takes=f"the package {name}", because="it compiles with it",
                                  got="no such package",
                                  do="Run pip install 'recursive-rnn[jax]', or choose another backend.")
@@ -186,7 +186,7 @@ def resolve_backend(name: str | None = None, stops_early: bool = False) -> str:
 def _chosen_by_auto(stops_early: bool) -> str:
     if stops_early:
         name, why = "numba", "a loop with until has no known number of steps, which JAX would need"
-    elif _installed("jax"):
+    elif is_installed("jax"):
         name, why = "jax", "it is installed, and compiles fastest"
     else:
         name, why = "numba", "JAX, which compiles faster, is not installed: pip install 'recursive-rnn[jax]'"
@@ -200,7 +200,8 @@ def _tell(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
-def _installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported."""
     return importlib.util.find_spec(package) is not None
 
 
@@ -209,7 +210,7 @@ def _openblas_flags() -> dict[str, str]:
 
     Its symbols carry a prefix, which the preprocessor puts on PyTensor's calls.
     """
-    if not _installed("scipy_openblas32"):
+    if not is_installed("scipy_openblas32"):
         return {}
     import scipy_openblas32
 
