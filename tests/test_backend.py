@@ -84,7 +84,7 @@ def test_a_model_that_stops_early_is_not_given_to_jax():
     rnn.compile(backend="auto")
     assert rnn.backend == "numba"
     rnn.compile(backend="jax")
-    with pytest.raises(errors.BackendError, match="known number of steps.*Choose backend numba, c or python"):
+    with pytest.raises(errors.BackendError, match=r"known number of steps.*Choose backend numba, c or python"):
         rnn.predict(np.ones((1, 3, 2)))
 
 
