@@ -234,10 +234,23 @@ class Recursive(Graph):
         return draws, {f"{node}.{name}" for node, layer in self.nodes.items() for name in layer.steady_draws}
 
     def explain(self) -> str:
-        """The arguments of scan, position by position, the generated step, and what runs outside it, as text."""
+        """The arguments of scan, position by position, the generated step, what runs outside it, and the way back."""
         self.complete()
         sizes = {name: param.get_value(borrow=True).shape for name, param in self.named_params.items()}
-        return explain(self.plan, self.shapes, sizes, self.param_names)
+        text = explain(self.plan, self.shapes, sizes, self.param_names)
+        return f"{text}\n\nThe way back: {self._way_back()}"
+
+    def _way_back(self) -> str:
+        """Which gradient the loop has."""
+        if self.spec.unroll:
+            return "that of the steps, which are written out."
+        if self.spec.until is not None:
+            return "scan's own gradient, since the loop may stop at any step."
+        if self.truncate_gradient != -1:
+            return "scan's own gradient, since it is truncated."
+        if not self.plan.results:
+            return "no loop is left."
+        return reversible.told(self.get_output()) if self.built else "told when all dims are known."
 
     @property
     def output_names(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytensor.tensor as pt
@@ -10,6 +10,7 @@ from pytensor.compile.builders import OpFromGraph
 from pytensor.gradient import disconnected_type, grad
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import ancestors
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
@@ -45,6 +46,18 @@ def scan(step: Callable, sequences: Sequence[object], outputs_info: Sequence[obj
 def last_step(values: TensorVariable) -> TensorVariable:
     """``values[-1]``; where a loop gives it apart, so that its gradient is no long sequence of zeros, that."""
     return getattr(values.tag, "last_step", values[-1])
+
+
+def told(outputs: object) -> str:
+    """In words, which gradient the loop behind ``outputs`` has."""
+    outputs = list(outputs.values()) if isinstance(outputs, Mapping) else [outputs]
+    ops = (value.owner.op for value in ancestors(outputs) if value.owner is not None)
+    kept = [len(op.adjoint.kept) for op in ops if isinstance(op, Reversible)]
+    if not kept:
+        return "scan's own gradient, since a step has a loop in it."
+    values = "1 value" if kept[0] == 1 else f"{kept[0]} values"
+    return (f"a reverse pass of its own. Each step keeps {values} for it beside its results; the gradient of weights is "
+            "one product after the loop.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,20 @@ import numpy as np
 import pytensor
 import pytest
 
-from recursive import Activation, Dense, Dropout, Embedding, Graph, Lambda, Recursive, Sequential, SimpleRNN, errors
+from recursive import (
+    Activation,
+    Dense,
+    Dropout,
+    Embedding,
+    Graph,
+    Lambda,
+    Recurrent,
+    Recursive,
+    Reshape,
+    Sequential,
+    SimpleRNN,
+    errors,
+)
 from recursive.backend import Argument, Program, evaluate
 from recursive.spec.graph import GraphSpec
 from tests.cases import CASES, HIDDEN, IN, TIME, vanilla, vanilla_loop, weights_of, with_random_weights
@@ -77,7 +90,33 @@ i2h = x @ i2h_W + i2h_b
 def step(i2h, h_tm1, h2h_W, h2h_b):
     h2h = h_tm1 @ h2h_W + h2h_b
     rec = tanh(i2h + h2h)
-    return [rec, h2h]"""
+    return [rec, h2h]
+
+The way back: a reverse pass of its own. Each step keeps 0 values for it beside its results; the gradient of weights is \
+one product after the loop."""
+
+
+@pytest.mark.parametrize(("settings", "words"), [
+    ({"truncate_gradient": 2}, "scan's own gradient, since it is truncated."),
+    ({"unroll": True, "n_steps": 3}, "that of the steps, which are written out."),
+])
+def test_explain_tells_which_gradient_a_loop_has(settings, words):
+    rnn = Recurrent(**settings)
+    rnn.add_input("x", dim=IN)
+    rnn.add_node(Dense(IN + HIDDEN, HIDDEN), "h", input=["x", "h_tm1"])
+    assert rnn.explain().endswith(f"The way back: {words}")
+
+
+def test_explain_tells_of_a_loop_in_a_step():
+    inner = Recurrent()
+    inner.add_input("word", dim=2)
+    inner.add_node(Dense(2 + HIDDEN, HIDDEN), "g", input=["word", "g_tm1"])
+    rnn = Recurrent()
+    rnn.add_input("x", dim=4)
+    rnn.add_node(Dense(4 + HIDDEN, 4), "both", input=["x", "read_tm1"])
+    rnn.add_node(Reshape(2, 2), "words", input="both")
+    rnn.add_node(inner, "read", input="words")
+    assert rnn.explain().endswith("The way back: scan's own gradient, since a step has a loop in it.")
 
 
 def test_what_a_container_shows():
