@@ -7,7 +7,7 @@ import os
 import zlib
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from recursive.conformance.adapters import pytensor as ports
 from recursive.conformance.drafts import Draft
@@ -21,8 +21,9 @@ DEEP = os.environ.get("RECURSIVE_DEEP") == "1"
 
 
 def examples(usual, deep):
+    """Each example is compiled: what fails is shown as it is found, since to make it smaller would take an hour."""
     return settings(max_examples=deep if DEEP else usual, deadline=None, database=None, derandomize=not DEEP,
-                    suppress_health_check=list(HealthCheck))
+                    phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck))
 
 
 def refused(net):
