@@ -34,6 +34,7 @@ from recursive.loop.step import run, with_params
 from recursive.loop.unroll import Loop
 from recursive.loop.unrolled import written_out
 from recursive.shown.gradients import gradient_norms
+from recursive.shown.summary import summary
 from recursive.shown.trace import Series, Trace, trace
 from recursive.spec.explain import explain
 from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, InputSpec, OutputSpec, StateSpec, as_initial, whole
@@ -253,6 +254,16 @@ class Recursive(Graph):
         if not self.plan.results:
             return "no loop is left."
         return reversible.told(self.get_output()) if self.built else "told when all dims are known."
+
+    def summary(self) -> str:
+        """A table of the nodes, their shapes and parameters and where each runs, then of the states.
+
+        Raises:
+            RecursiveError: a child of it, for a container that is not complete.
+        """
+        plan = self.plan
+        sizes = {name: param.get_value(borrow=True).size for name, param in self.named_params.items()}
+        return summary(self.spec.nodes, plan, self.shapes, self.param_names, sizes)
 
     def trace(self, x: object) -> Trace:
         """Every node and state at every step by name, ``(batch, time, dim)``, for data as ``predict`` takes it.

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import pytensor
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer, Tensors
 from recursive.shown.trace import Series, as_tensors
 from recursive.spec.plan import declared
-
-if TYPE_CHECKING:
-    from recursive.layers.recursive import Recursive
 
 
 class Nudged:
@@ -34,7 +31,7 @@ class Nudged:
         return dict(zip(found, values, strict=True)) if isinstance(found, Mapping) else values[0]
 
 
-def gradient_norms(rnn: Recursive, x: object) -> Series:
+def gradient_norms(rnn: Graph, x: object) -> Series:
     """By state, ``(batch, time)``: the norm of the gradient of the sum of the last output with respect to it.
 
     The state of a step is what the step leaves; steps are in the order in which the loop ran. The last output is that
@@ -65,7 +62,7 @@ Places = dict[str, dict[str, int]]
 """The values that feed states, by node, and which of its values each is."""
 
 
-def _places(rnn: Recursive, remembered: set[str]) -> Places:
+def _places(rnn: Graph, remembered: set[str]) -> Places:
     places = {node.name: {value: place for place, value in enumerate(node.values) if value in remembered}
               for node in rnn.spec.nodes}
     return {node: held for node, held in places.items() if held}
@@ -75,14 +72,14 @@ def _draw(place: int) -> str:
     return f"nudge_{place}"
 
 
-def _nudges(rnn: Recursive, inputs: Mapping[str, TensorVariable], places: Places) -> dict[str, TensorVariable]:
+def _nudges(rnn: Graph, inputs: Mapping[str, TensorVariable], places: Places) -> dict[str, TensorVariable]:
     """Zeros, ``(time, batch, dim)``, for each value that feeds a state."""
     length, batch = rnn._rows({name: inputs[name].swapaxes(0, 1) for name in rnn.sequence_names}, inputs)
     return {f"{node}.{_draw(place)}": pt.zeros((length, batch, rnn.shapes[value][-1]), dtype=backend.floatX())
             for node, held in places.items() for value, place in held.items()}
 
 
-def _nudged(rnn: Recursive, places: Places) -> Recursive:
+def _nudged(rnn: Graph, places: Places) -> Graph:
     """A view of ``rnn`` that runs as declared, with a nudge in each value that feeds a state."""
     layers = {node: Nudged(rnn.nodes[node], {place: _draw(place) for place in held.values()})
               for node, held in places.items()}

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend, extras, feed
 from recursive.errors import UnknownNameError, nearest
+from recursive.layers.graph import Graph
 from recursive.shown.heat import heat_maps
 from recursive.spec.graph import GraphSpec, OutputSpec
 from recursive.spec.names import Ref
-
-if TYPE_CHECKING:
-    from recursive.layers.recursive import Recursive
 
 
 class Series(Mapping):
@@ -78,7 +76,7 @@ class Trace(Series):
         return heat_maps(self, row, path)
 
 
-def trace(rnn: Recursive, x: object) -> Trace:
+def trace(rnn: Graph, x: object) -> Trace:
     """Every node and state of ``rnn`` at every step, for data as ``predict`` takes it; nothing is carried over.
 
     Raises:
@@ -97,7 +95,7 @@ def trace(rnn: Recursive, x: object) -> Trace:
                          for item, start in zip(recurrences, began, strict=True)})
 
 
-def as_tensors(rnn: Recursive, x: object) -> tuple[dict[str, np.ndarray], dict[str, TensorVariable]]:
+def as_tensors(rnn: Graph, x: object) -> tuple[dict[str, np.ndarray], dict[str, TensorVariable]]:
     """The data by input, and a tensor of its shape for each."""
     arrays = feed.inputs(rnn, x)
     return arrays, {name: backend.tensor(name, str(value.dtype), value.shape) for name, value in arrays.items()}
@@ -109,7 +107,7 @@ def _every(spec: GraphSpec, names: list[str]) -> GraphSpec:
     return spec.replace(outputs=outputs, return_sequences=True, return_final_states=False)
 
 
-def _after_each_step(rnn: Recursive, values: np.ndarray, start: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+def _after_each_step(rnn: Graph, values: np.ndarray, start: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     """A state after each step: what feeds it, and in rows without data yet, its start."""
     if mask is None:
         return values
