@@ -102,7 +102,8 @@ def test_the_loop_calls_layers_but_never_imports_them():
 
 def test_scan_is_called_in_one_place():
     calls = [module for module, path in modules() if "pytensor.scan(" in path.read_text()]
-    assert calls == ["backend", "bench.contenders.pytensor_scan"]  # the second is what the first is compared with
+    assert calls == ["backend", "bench.contenders.pytensor_scan", "shown.pytensor_script"]
+    # the second is what the first is compared with, the third writes it into a script
 
 
 @pytest.mark.parametrize("module", PURE)

@@ -34,6 +34,7 @@ from recursive.loop.step import run, with_params
 from recursive.loop.unroll import Loop
 from recursive.loop.unrolled import written_out
 from recursive.shown.gradients import gradient_norms
+from recursive.shown.source import source
 from recursive.shown.summary import summary
 from recursive.shown.trace import Series, Trace, trace
 from recursive.spec.explain import explain
@@ -264,6 +265,23 @@ class Recursive(Graph):
         plan = self.plan
         sizes = {name: param.get_value(borrow=True).size for name, param in self.named_params.items()}
         return summary(self.spec.nodes, plan, self.shapes, self.param_names, sizes)
+
+    def source(self, library: str) -> str:
+        """A script that stands alone, without this library, and computes what the container does outside of training.
+
+        Its ``run(weights, inputs)`` takes arrays by name, weights as ``named_params`` are called, and returns the
+        outputs by name. What it cannot say is a stub, marked ``GAP``, that raises NotImplementedError: layers but
+        for Dense, Activation, Identity, Embedding, Gate, RecurrentDense and Blend, activations of one's own, masks,
+        and states that are carried over.
+
+        Args:
+            library: ``numpy`` for a plain loop, ``pytensor`` for scan.
+
+        Raises:
+            UnknownNameError: for another library.
+            RecursiveError: a child of it, for a container that is not complete.
+        """
+        return source(self, library)
 
     def trace(self, x: object) -> Trace:
         """Every node and state at every step by name, ``(batch, time, dim)``, for data as ``predict`` takes it.
