@@ -151,6 +151,15 @@ def test_a_lambda_leaves_a_gap_that_says_what_is_missing(library):
         run(weights_of(rnn), {"x": X})
 
 
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_node_may_be_called_as_the_stub_is(library):
+    rnn = simple()
+    rnn.add_node(Lambda(lambda x: 2 * x), "twice", input="rec")
+    rnn.add_node(Identity(), "Lambda_twice", input="twice", create_output=True)
+    with pytest.raises(NotImplementedError, match="'twice'"):
+        executed(rnn, library)[0](weights_of(rnn), {"x": X})
+
+
 def test_a_gap_that_is_filled_gives_the_numbers():
     rnn = simple()
     rnn.add_node(Lambda(lambda x: 2 * x), "twice", input="rec", create_output=True)

@@ -54,3 +54,15 @@ def test_a_network_that_is_not_complete_says_so():
     rnn.add_node(Dense(6, 6), "y", input="h", create_output=True)
     with pytest.raises(StateError, match="'h'"):
         rnn.summary()
+
+
+def test_a_parameter_that_two_nodes_share_is_counted_once():
+    rnn, shared = Recursive(), Dense(6, 6)
+    rnn.add_input("x", dim=6)
+    rnn.add_state("h", dim=6)
+    rnn.add_node(shared, "a", input="x")
+    rnn.add_node(shared, "b", input="h")
+    rnn.add_node(Activation("tanh"), "rec", inputs=["a", "b"], merge_mode="sum", return_state="h", create_output=True)
+    counted = {line.split()[0]: line.split()[5] for line in rnn.summary().splitlines()[2:4]}
+    assert counted == {"a": "42", "b": "0"}
+    assert "Parameters: 42" in rnn.summary()

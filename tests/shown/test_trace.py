@@ -56,6 +56,13 @@ def test_steps_are_in_the_order_in_which_the_loop_ran():
     assert np.abs(rnn.trace(X)["h"] - by_hand(rnn, X[:, ::-1])[0]).max() < 1e-14
 
 
+def test_a_mask_is_read_in_that_order_too():
+    rnn, mask = network(go_backwards=True), np.array([[0, 1, 1, 0, 0], [1, 0, 1, 0, 1], [1, 1, 1, 1, 0]])
+    rnn.add_mask("mask")
+    found = rnn.trace({"x": X, "mask": mask})["h"]
+    assert np.abs(found - by_hand(rnn, X[:, ::-1], mask[:, ::-1] == 1)[0]).max() < 1e-14
+
+
 def test_nothing_is_carried_over():
     rnn = network(stateful=True)
     rnn.reset_states(3)
