@@ -11,7 +11,7 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "recursive" / "__init__.p
 EXTRAS = {
     "c": ["scipy-openblas32>=0.3.27"],
     "jax": ["jax>=0.8"],
-    "examples": ["scikit-learn>=1.4", "matplotlib>=3.9"],
+    "examples": ["scikit-learn>=1.4", "matplotlib>=3.9", "xarray>=2024.6"],
     "yaml": ["pyyaml>=6.0.1"],
     "test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.8", "pyyaml>=6.0.1", "hypothesis>=6.100",
              "jsonschema>=4.18"],

@@ -14,7 +14,8 @@ import recursive
 DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```(?:\n+```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
 """Code, and what it prints, where that stands directly below."""
-ELSEWHERE = {"proposal": "tests/test_proposal.py", "states": "tests/test_states_page.py"}
+ELSEWHERE = {"proposal": "tests/test_proposal.py", "states": "tests/test_states_page.py",
+             "seeing": "tests/test_seeing_page.py"}
 """Pages whose code another file runs, and judges."""
 PAGES = [page for page in sorted(DOCS.glob("*.md"))
          if page.stem not in ELSEWHERE and BLOCK.search(page.read_text())]

@@ -7,7 +7,7 @@ reading: names of parameters are written ``i2h_W``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from recursive.spec.graph import LayerSpec, NodeSpec, PortSpec
 from recursive.spec.joined import TOGETHER
@@ -20,10 +20,11 @@ _ATOM = re.compile(r"\w+(\(.*\))?")
 Formula = Callable[..., str]
 
 
-def step_source(plan: StepPlan, params: Mapping[str, tuple[str, ...]]) -> str:
+def step_source(plan: StepPlan, params: Mapping[str, tuple[str, ...]], reserved: Collection[str] = ()) -> str:
     """The step of ``plan`` as the text of a Python function; ``params`` names each node's parameters.
 
-    What is hoisted is written above it and what is deferred below, where a name stands for all steps at once.
+    What is hoisted is written above it and what is deferred below, where a name stands for all steps at once. No
+    variable has a ``reserved`` name: where it would, an underscore is added.
 
     >>> from recursive.spec.graph import GraphSpec, InputSpec, OutputSpec, StateSpec
     >>> from recursive.spec.names import Ref
@@ -38,7 +39,7 @@ def step_source(plan: StepPlan, params: Mapping[str, tuple[str, ...]]) -> str:
         rec = tanh(concat([x, h_tm1]) @ rec_W + rec_b)
         return [rec]
     """
-    words = _Words(plan, params)
+    words = _Words(plan, params, reserved)
     before = [words.line(node) for node in plan.hoisted]
     after = [words.line(node) for node in plan.deferred]
     step = [f"def step({', '.join(words.variables[str(ref)] for ref in plan.arguments)}):",
@@ -56,7 +57,7 @@ def _titled(title: str, lines: list[str]) -> list[str]:
 class _Words:
     """What everything in a plan is called: ``i2h.W`` is ``i2h_W``, or ``i2h_W_`` where that is a name already."""
 
-    def __init__(self, plan: StepPlan, params: Mapping[str, tuple[str, ...]]):
+    def __init__(self, plan: StepPlan, params: Mapping[str, tuple[str, ...]], reserved: Collection[str] = ()):
         nodes = (*plan.hoisted, *plan.nodes, *plan.deferred)
         refs = (ref for node in nodes for ref in node.refs)
         values = (value for node in nodes for value in node.values)
@@ -64,10 +65,10 @@ class _Words:
         self.params = params
         self.variables: dict[str, str] = {}
         names = dict.fromkeys([*map(str, plan.arguments), *map(str, refs), *values, *held])
-        taken = {name for name in names if "." not in name}
+        taken = {name for name in names if "." not in name} | {*reserved}
         for name in names:
             variable = name.replace(".", "_")
-            while variable != name and variable in taken:
+            while variable in taken and (variable != name or variable in reserved):
                 variable += "_"
             taken.add(variable)
             self.variables[name] = variable

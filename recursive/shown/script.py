@@ -1,0 +1,145 @@
+"""What the scripts of a container have in common: its step as text, and what they cannot say, marked as gaps."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, LayerSpec, NodeSpec
+from recursive.spec.history import final_name
+from recursive.spec.names import Ref
+from recursive.spec.plan import Recurrence, StepPlan, source_of
+from recursive.spec.shapes import Shape
+from recursive.spec.source import PRODUCTS, step_source
+
+ACTIVATIONS = ("hard_sigmoid", "linear", "relu", "sigmoid", "softmax", "softplus", "tanh")
+WRITTEN = {*PRODUCTS, "Activation", "Blend", "Embedding", "Identity"}
+"""The layers that a script can write; any other is a gap in it."""
+
+MERGES = ("ave", "concat", "dot", "join", "max")
+"""The merge modes that are functions of a list."""
+
+SAVED = {*ACTIVATIONS, *MERGES, "at", "padded", "rows", "turned", "np", "pt", "pytensor", "until", "step"}
+"""What a script calls by these names, so that no variable of the step may have them."""
+
+Input = tuple[str, tuple[int | None, ...]]
+"""The dtype of an input, and its shape."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """All that a script is written from.
+
+    Args:
+        spec: the declaration.
+        plan: of the step as declared, everything in the loop.
+        params: the names of each node's parameters.
+        shapes: the shape of every value at one step.
+        inputs: the dtype and shape of each input.
+        floats: the dtype of parameters and states.
+    """
+
+    spec: GraphSpec
+    plan: StepPlan
+    params: Mapping[str, tuple[str, ...]]
+    shapes: Mapping[str, Shape]
+    inputs: Mapping[str, Input]
+    floats: str
+
+    @property
+    def sequences(self) -> list[str]:
+        """The inputs of which each step sees a slice."""
+        return [item.name for item in self.spec.inputs if item.is_sequence]
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The value that each output is, by its name."""
+        return {output.name: source_of(self.spec, output) for output in self.spec.outputs}
+
+    @property
+    def finals(self) -> dict[str, Recurrence]:
+        """The states whose last rows are outputs, by the name of the output."""
+        return {final_name(item.name): item for item in self.plan.recurrences if self.spec.return_final_states}
+
+    def result(self, value: str) -> str:
+        """The step's result that is ``value``."""
+        return f"results[{self.plan.results.index(value)}]"
+
+    def start(self, item: Recurrence) -> str:
+        """The rows before the first step, ``(lag, batch, dim)``, as an expression of both scripts."""
+        initial = item.initial
+        if isinstance(initial, str):
+            known = {LEARNED: f"weights['{item.name}.initial']", DRAWN: "0.0"}
+            initial = known.get(initial) or self._given(initial)
+        elif isinstance(initial, tuple) and isinstance(initial[0], tuple):
+            initial = [[list(row)] for row in initial]
+        return f"rows({initial}, {item.lag}, batch, {self.shapes[item.name][-1]})"
+
+    def _given(self, name: str) -> str:
+        context = f"inputs[{name!r}]"
+        return f"turned({context})" if len(self.inputs[name][1]) == 3 else context
+
+    @property
+    def gaps(self) -> list[str]:
+        """What the loop does that a script does not, a sentence each."""
+        carried = [item.name for item in self.plan.recurrences if item.carried]
+        found = [f"Let {name} start from what it was after the batch before." for name in carried]
+        return [*found, *(["Leave the states as they are where the mask is 0."] if self.spec.mask else [])]
+
+    def step(self) -> str:
+        """The stubs of layers that cannot be written, then the step."""
+        nodes = tuple(_with_gap(node) for node in self.plan.nodes)
+        stubs = [_stub(node, marked) for node, marked in zip(self.plan.nodes, nodes, strict=True) if node != marked]
+        saved = SAVED | {node.layer.class_name for node in nodes}
+        return "\n\n\n".join([*stubs, step_source(dataclasses.replace(self.plan, nodes=nodes), self.params, saved)])
+
+
+def is_written(node: NodeSpec) -> bool:
+    """Whether a script can say what a node computes."""
+    activation = node.layer.config.get("activation", "linear")
+    return node.layer.class_name in WRITTEN and activation in ACTIVATIONS
+
+
+def _with_gap(node: NodeSpec) -> NodeSpec:
+    """``node``, or where no script can write it, one that calls a stub of its own."""
+    if is_written(node):
+        return node
+    return dataclasses.replace(node, layer=LayerSpec(f"{node.layer.class_name}_{node.name}", node.layer.config))
+
+
+def _stub(node: NodeSpec, marked: NodeSpec) -> str:
+    kind = node.layer.class_name
+    because = "what it computes is Python code" if kind == "Lambda" else "no formula of it is known here"
+    sentence = f"Write the node {node.name!r} ({kind}) here: {because}."
+    return (f"def {marked.layer.class_name}(*values, **named):\n    # GAP\n"
+            f"    raise NotImplementedError({sentence!r})")
+
+
+def gap_lines(script: Script) -> list[str]:
+    """A refusal to run where the loop does what the script does not."""
+    return [line for sentence in script.gaps for line in ("    # GAP", f"    raise NotImplementedError({sentence!r})")]
+
+
+def seen(ref: Ref, script: Script) -> str:
+    """An argument of the step in a plain loop."""
+    if ref.name in {item.name for item in script.plan.recurrences}:
+        return f"states[{ref.name!r}][{ref.tap}]"
+    if ref.name in script.sequences:
+        return f"at(sequences[{ref.name!r}], t - {-ref.tap})" if ref.tap else f"sequences[{ref.name!r}][t]"
+    return f"inputs[{ref.name!r}]" if ref.name in script.inputs else f"weights[{ref.name!r}]"
+
+
+def lengths(script: Script, size: str) -> list[str]:
+    """Two lines: how many steps there are, and how many rows."""
+    names, length = script.sequences, script.spec.n_steps
+    rows = f"{size.format(f'inputs[{next(iter(script.inputs))!r}]', 0)}" if script.inputs else "1"
+    return [f"    steps = {size.format(f'sequences[{names[0]!r}]', 0) if names else length}", f"    batch = {rows}"]
+
+
+def assembled(head: str, helpers: str, step: str, body: str) -> str:
+    """A script of its parts, with those of the ``helpers`` that the step or the body calls."""
+    called = [helper.strip() for helper in helpers.split("\n\n\n")
+              if re.search(rf"\b{helper.removeprefix('def ').partition('(')[0]}\(", f"{step}\n{body}")]
+    return "\n\n\n".join([head.strip(), *called, step, body]) + "\n"
