@@ -56,8 +56,8 @@ def told(outputs: object) -> str:
     if not kept:
         return "scan's own gradient, since a step has a loop in it."
     values = "1 value" if kept[0] == 1 else f"{kept[0]} values"
-    return (f"a reverse pass of its own. Each step keeps {values} for it beside its results; the gradient of weights is "
-            "one product after the loop.")
+    return (f"a reverse pass of its own. Each step keeps {values} for it beside its results; the gradient of weights "
+            "is one product after the loop.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,8 +92,8 @@ def step(i2h, h_tm1, h2h_W, h2h_b):
     rec = tanh(i2h + h2h)
     return [rec, h2h]
 
-The way back: a reverse pass of its own. Each step keeps 0 values for it beside its results; the gradient of weights is \
-one product after the loop."""
+The way back: a reverse pass of its own. Each step keeps 0 values for it beside its results; the gradient of weights \
+is one product after the loop."""
 
 
 @pytest.mark.parametrize(("settings", "words"), [
