@@ -30,6 +30,8 @@ from recursive.errors import BackendError
 from tests.agreement.test_cases import COMPILER, JAX
 from tests.cases import BATCH, IN, TIME, with_random_weights
 
+pytestmark = pytest.mark.compiled
+
 DIM = 2
 RNG = np.random.RandomState(5)
 X = RNG.normal(size=(BATCH, TIME, IN))
