@@ -15,7 +15,7 @@ EXTRAS = {
     "yaml": ["pyyaml>=6.0.1"],
     "test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.8", "pyyaml>=6.0.1", "hypothesis>=6.100",
              "jsonschema>=4.18"],
-    "notebooks": ["jupytext>=1.16", "nbmake>=1.5", "matplotlib>=3.9"],
+    "notebooks": ["jupytext>=1.16", "nbmake>=1.5", "pytest>=8.0", "matplotlib>=3.9"],
     "docs": ["sphinx>=7.3", "myst-parser>=3.0", "furo>=2024.8.6"],
     "bench": ["keras>=3.8", "matplotlib>=3.9", "torch>=2.8"],
 }
