@@ -17,12 +17,16 @@ from pytensor.graph.rewriting.basic import MergeOptimizer
 from pytensor.graph.traversal import applys_between
 from pytensor.scan.op import Scan
 from pytensor.tensor.math import Dot
+from pytensor.tensor.special import LogSoftmax, Softmax
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import is_lazy
 
 WITH_GRAPHS = (Scan, OpFromGraph)
 """Operations that hold a graph of their own: what is inside them cannot be run for all steps at once."""
+
+RUN_AT_ONCE = (Softmax, LogSoftmax)
+"""Those of them that can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,5 +146,6 @@ def is_size(value: Variable) -> bool:
 
 
 def holds_graphs(results: Sequence[Variable]) -> bool:
-    """Whether some operation of a step holds a graph of its own."""
-    return any(isinstance(node.op, WITH_GRAPHS) or is_lazy(node.op) for node in applys_between([], results))
+    """Whether some operation of a step holds a graph of its own that cannot be run for all steps at once."""
+    ops = (node.op for node in applys_between([], results) if not isinstance(node.op, RUN_AT_ONCE))
+    return any(isinstance(op, WITH_GRAPHS) or is_lazy(op) for op in ops)

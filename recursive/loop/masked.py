@@ -12,6 +12,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.backend import Size, size
+from recursive.loop.reversible import last_step
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
 
@@ -57,7 +58,7 @@ def masked_scan(plan: StepPlan, repeat: Callable, step: Callable, mask: TensorVa
         outputs_info=[*windows.values(), *(None for _ in plan.results)],
         non_sequences=[*(values[name] for name in plan.contexts), *constants],
         n_steps=length, truncate_gradient=truncate_gradient, name="masked")
-    lasts = {name: window[-1] for name, window in zip(windows, found, strict=False)}
+    lasts = {name: last_step(window) for name, window in zip(windows, found, strict=False)}
     return dict(zip(plan.results, found[len(windows):], strict=True)), lasts
 
 

@@ -25,7 +25,7 @@ def scan(step: Callable, sequences: Sequence[object], outputs_info: Sequence[obj
          name: str | None = None) -> list[TensorVariable]:
     """``backend.scan`` for the same arguments, with a reverse pass of its own.
 
-    A loop whose gradient is truncated, or whose step has a loop in it, has scan's own gradient.
+    A loop whose gradient is truncated, or whose step has a loop or an IfElse in it, has scan's own gradient.
     """
     read = [series(entry, "input") for entry in sequences]
     states = [series(entry, "initial") for entry in outputs_info if entry is not None]
@@ -54,7 +54,7 @@ def told(outputs: object) -> str:
     ops = (value.owner.op for value in ancestors(outputs) if value.owner is not None)
     kept = [len(op.adjoint.kept) for op in ops if isinstance(op, Reversible)]
     if not kept:
-        return "scan's own gradient, since a step has a loop in it."
+        return "scan's own gradient, since a step has a loop or an IfElse in it."
     values = "1 value" if kept[0] == 1 else f"{kept[0]} values"
     return (f"a reverse pass of its own. Each step keeps {values} for it beside its results; the gradient of weights "
             "is one product after the loop.")

@@ -7,7 +7,7 @@ from pytensor.graph.traversal import ancestors
 from pytensor.scan.op import Scan
 from pytensor.tensor.math import Dot
 
-from recursive import Recursive, backend, recipes
+from recursive import Activation, Dense, Recurrent, Reshape, backend, recipes
 from recursive.layers import recursive as containers
 from recursive.loop.reversible import Reversible
 from tests.cases import with_random_weights
@@ -91,13 +91,38 @@ def test_it_has_a_gradient_itself():
     assert np.abs(found - measured).max() <= 1e-7 * np.abs(measured).max()
 
 
-def test_a_truncated_loop_and_one_with_a_loop_inside_have_scans_own_gradient():
-    truncated = recipes.vanilla(2, 3)
-    truncated.truncate_gradient = 2
-    outer = Recursive()
-    outer.add_input("x", dim=2)
-    outer.add_state("h", dim=3, input="h2h")
-    for rnn, expected in ((truncated, False), (recipes.vanilla(2, 3), True)):
-        used = any(variable.owner is not None and isinstance(variable.owner.op, Reversible)
-                   for variable in ancestors(outputs_of(rnn)))
-        assert used is expected
+def truncated():
+    rnn = recipes.vanilla(2, 3)
+    rnn.truncate_gradient = 2
+    return rnn
+
+
+def of_loops():
+    """Each step runs a loop over two words that it makes of the past."""
+    inner = Recurrent()
+    inner.add_input("word", dim=2)
+    inner.add_node(Dense(2 + 3, 3), "g", input=["word", "g_tm1"])
+    rnn = Recurrent()
+    rnn.add_input("x", dim=2)
+    rnn.add_node(Dense(2 + 3, 4), "both", input=["x", "read_tm1"])
+    rnn.add_node(Reshape(2, 2), "words", input="both")
+    rnn.add_node(inner, "read", input="words")
+    return rnn
+
+
+def of_shares():
+    """Each step weighs by a softmax of what it remembers."""
+    rnn = Recurrent()
+    rnn.add_input("x", dim=2)
+    rnn.add_node(Dense(2 + 3, 3, activation="softmax"), "share", input=["x", "h_tm1"])
+    rnn.add_node(Activation("tanh"), "h", inputs=["share", "h_tm1"], merge_mode="sum")
+    return rnn
+
+
+@pytest.mark.parametrize(("build", "expected"), [
+    (lambda: recipes.vanilla(2, 3), True), (of_shares, True), (truncated, False), (of_loops, False)],
+    ids=["plain", "softmax", "truncated", "a loop inside"])
+def test_a_truncated_loop_and_one_with_a_loop_inside_have_scans_own_gradient(build, expected):
+    used = any(variable.owner is not None and isinstance(variable.owner.op, Reversible)
+               for variable in ancestors(outputs_of(build())))
+    assert used is expected
