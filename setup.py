@@ -32,7 +32,7 @@ setup(
     packages=find_packages(include=["recursive", "recursive.*"]),
     package_data={"recursive": ["py.typed", "conformance/cases/*.json", "conformance/cases/*/*/*/*",
                                 "conformance/v1.0/*.json", "conformance/v1.0/*/*.json",
-                                "conformance/v1.0/cases/*/*/*"]},
+                                "conformance/v1.0/cases/*/*/*", "conformance/adapters/*.js"]},
     install_requires=[
         "pytensor>=3.0.7,<4",
         "numpy>=2.0",
