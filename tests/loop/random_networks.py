@@ -25,7 +25,7 @@ def random_network(seed):
     """A container and arrays for its inputs."""
     rng = np.random.RandomState(seed)
     maker = _Maker(rng)
-    for number in range(rng.randint(1, 5)):
+    for number in range(rng.randint(1, 4)):
         maker.add(f"n{number}")
     return with_random_weights(maker.finished(), seed), maker.arrays
 

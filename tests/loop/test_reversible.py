@@ -1,10 +1,12 @@
 """The reverse pass against scan's own gradient, on random networks; and what of it is in the loop."""
 
 import numpy as np
+import pytensor
 import pytensor.tensor as pt
 import pytest
 from pytensor.graph.traversal import ancestors
 from pytensor.scan.op import Scan
+from pytensor.tensor.blas import Dot22, Gemm
 from pytensor.tensor.math import Dot
 
 from recursive import Activation, Dense, Recurrent, Reshape, backend, recipes
@@ -16,12 +18,15 @@ from tests.loop.random_networks import random_network
 NETWORKS, TOGETHER = 200, 10
 
 
-def gradients(rnn, arrays, monkeypatch, repeat=None):
-    """With respect to every weight and input, of a loss that weighs every value of every output."""
+def gradients(rnn, arrays, monkeypatch, repeat=None, sizes_known=True):
+    """With respect to every weight and input, of a loss that weighs every value of every output.
+
+    Known sizes make PyTensor's own gradient twice as fast to build; every fifth network learns them when it runs.
+    """
     if repeat is not None:
         monkeypatch.setattr(containers.reversible, "scan", repeat)
-    given = rnn.get_input()
-    given = given if isinstance(given, dict) else {rnn.sequence_names[0]: given}
+    given = {name: backend.tensor(name, str(array.dtype), array.shape if sizes_known else (
+        None, None, *array.shape[2:])[:array.ndim]) for name, array in arrays.items()}
     outputs = rnn(given if len(given) > 1 else next(iter(given.values())))
     outputs = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
     rng = np.random.RandomState(1)
@@ -32,12 +37,13 @@ def gradients(rnn, arrays, monkeypatch, repeat=None):
 
 
 @pytest.mark.parametrize("first", range(0, NETWORKS, TOGETHER))
+@pytensor.config.change_flags(traceback__limit=0)
 def test_it_equals_scans_own_gradient(first, monkeypatch):
     found, right, values = [], [], {}
     for seed in range(first, first + TOGETHER):
         rnn, arrays = random_network(seed)
         for repeat, group in ((None, found), (backend.scan, right)):
-            ours, given = gradients(rnn, arrays, monkeypatch, repeat)
+            ours, given = gradients(rnn, arrays, monkeypatch, repeat, sizes_known=seed % 5 > 0)
             group.extend(ours)
             values |= given
     computed = backend.evaluate([*found, *right], values)
@@ -59,9 +65,7 @@ def outputs_of(rnn):
 
 def loops(outputs):
     """The scans of a compiled gradient by name."""
-    import pytensor
-
-    function = pytensor.function([], outputs, mode="FAST_COMPILE", on_unused_input="ignore")
+    function = backend._function([], outputs, [], "python")
     return {node.op.name: node.op for node in function.maker.fgraph.apply_nodes if isinstance(node.op, Scan)}
 
 
@@ -70,7 +74,7 @@ def test_the_way_back_makes_no_product_of_the_way_there_again():
     x = pt.as_tensor(np.ones((3, 5, 4)))
     ops = loops(pt.grad(rnn(x).sum(), rnn.params))
     assert set(ops) == {"recursive", "backward"}
-    dots = [node for node in ops["backward"].fgraph.toposort() if isinstance(node.op, Dot)]
+    dots = [node for node in ops["backward"].fgraph.toposort() if isinstance(node.op, Dot | Dot22 | Gemm)]
     assert len(dots) == 1, "of the gates' gradients with the turned weights, made as one"
     assert [node.outputs[0].type.shape[-1] for node in dots] == [6]
 
