@@ -15,9 +15,9 @@ def table(outcomes: Sequence[Outcome]) -> str:
     """How many of each area came to what.
 
     >>> print(table([Outcome("taps/a", PASSED), Outcome("taps/b", FAILED, "off by 1")]))
-    area    passed  failed
-    taps         1       1
-    all          1       1
+    area  passed  failed
+    taps       1       1
+    all        1       1
     """
     shown = [status for status in STATUSES if status in (PASSED, *(outcome.status for outcome in outcomes))]
     rows = [["area", *shown], *([area, *(str(counts[status]) for status in shown)]

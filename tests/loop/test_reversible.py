@@ -36,6 +36,7 @@ def gradients(rnn, arrays, monkeypatch, repeat=None, sizes_known=True):
     return pt.grad(loss, wanted, disconnected_inputs="ignore"), {given[name]: value for name, value in arrays.items()}
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("first", range(0, NETWORKS, TOGETHER))
 @pytensor.config.change_flags(traceback__limit=0)
 def test_it_equals_scans_own_gradient(first, monkeypatch):
@@ -51,6 +52,7 @@ def test_it_equals_scans_own_gradient(first, monkeypatch):
         assert np.abs(ours - scans).max() <= 1e-10 * max(1, np.abs(scans).max())
 
 
+@pytest.mark.compiled
 def test_most_random_networks_use_it():
     used = [seed for seed in range(NETWORKS) if any(
         variable.owner is not None and isinstance(variable.owner.op, Reversible)
