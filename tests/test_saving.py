@@ -385,7 +385,7 @@ def changed(path, value):
 
 
 BAD = [
-    (changed(["version"], "0.0"), "version '0.1', or none"),
+    (changed(["version"], "0.0"), "version '1.0', or none"),
     (changed(["name"], "Sequentail"), "Did you mean 'Sequential'"),
     (changed(["name"], "Dense"), "the name of a model's class"),
     (changed(["name"], 3), "the name of a model's class"),
@@ -401,7 +401,7 @@ BAD = [
     (changed(["layers", 0, "output_dim"], "3"), "output_dim that is a whole number"),
     (changed(["layers", 0, "output_dim"], [3]), "output_dim that is a whole number"),
     (changed(["layers", 0, "init"], "os.system"), "initialization 'os.system' takes a known name"),
-    (changed(["layers", 0, "seed"], "a"), "'Dense' takes the arguments of its class"),
+    (changed(["layers", 0, "seed"], "a"), "argument 'seed' takes a whole number"),
     (changed(["layers", 0], {"name": "Dropout"}), "'Dropout' takes the arguments of its class, .* missing"),
     (changed(["layers", 0], {"name": "Dense", "output_dim": 0}), "a whole number of 1 or more"),
     (changed(["layers", 0], {"name": "Lambda", "function": "print"}), "layer 'Lambda' takes a function"),

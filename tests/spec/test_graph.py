@@ -138,9 +138,9 @@ def test_what_was_written_can_be_changed_without_changing_the_declaration():
 
 
 REFUSED = {
-    "no version": (without("version"), ["version '0.1'", "got None"]),
-    "an older version": (changed(version="0.0"), ["version '0.1'", "got '0.0'"]),
-    "a version that is a number": (changed(version=0.1), ["version '0.1'", "got 0.1."]),
+    "no version": (without("version"), ["version '1.0'", "got None"]),
+    "an older version": (changed(version="0.0"), ["version '1.0'", "got '0.0'"]),
+    "a version that is a number": (changed(version=0.1), ["version '1.0'", "got 0.1."]),
     "an unknown key": (changed(colour="red"), ["config 'graph'", "known keys only", "got 'colour'"]),
     "a misspelt key": (changed(truncate_gradeint=3), ["got 'truncate_gradeint'", "Did you mean 'truncate_gradient'?"]),
     "a key that is a number": (put(4, 3), ["known keys only", "got 3"]),
