@@ -13,6 +13,8 @@ from recursive.optimizers import SGD, Adam
 from recursive.reference import run, train
 from tests.cases import BATCH, HIDDEN, IN, TIME, with_random_weights
 
+pytestmark = pytest.mark.compiled
+
 TARGETS = ["python",
            pytest.param("jax", marks=pytest.mark.skipif(not backend.is_installed("jax"), reason="JAX is an extra")),
            "numba",

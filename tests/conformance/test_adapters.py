@@ -12,6 +12,8 @@ from recursive.conformance.adapters import numpy, pytensor
 from recursive.conformance.suite import Suite
 from tests.agreement.test_cases import COMPILER, JAX
 
+pytestmark = pytest.mark.compiled
+
 DEEP = os.environ.get("RECURSIVE_DEEP") == "1"
 SUITE = Suite()
 FEW = [next(name for name in SUITE.entries if name.startswith(f"{area}/"))

@@ -17,6 +17,8 @@ from recursive.errors import RecursiveError
 from tests.agreement.test_cases import COMPILER, JAX
 from tests.conformance.graphs import nets, spoilt
 
+pytestmark = pytest.mark.compiled
+
 DEEP = os.environ.get("RECURSIVE_DEEP") == "1"
 
 
