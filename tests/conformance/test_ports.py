@@ -1,0 +1,99 @@
+"""The ports: PyTorch and JavaScript on every case that they cover, JAX and Keras on some, which take a second each.
+
+``RECURSIVE_DEEP=1`` runs every case on every port.
+"""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+from importlib.resources import files
+from importlib.util import find_spec
+
+import pytest
+
+from recursive.conformance import runner
+from recursive.conformance.adapter import load
+from recursive.conformance.needs import CAPABILITIES
+from recursive.conformance.stdio import Remote, command_of
+from recursive.conformance.suite import Suite
+
+DEEP = os.environ.get("RECURSIVE_DEEP") == "1"
+SUITE = Suite()
+ADAPTERS = files("recursive.conformance.adapters")
+SOME = ["vanilla/by-hand", "gating/cell-lstm", "taps/of-every-sort", "masks/taps", "stateful/two-batches"]
+CUT = ["truncation/of-1", "until/third"]
+
+
+def node_version():
+    """The major version of Node; 0 where there is none."""
+    path = shutil.which("node")
+    told = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout if path else "v0"
+    return int(re.match(r"v(\d+)", told)[1])
+
+
+def needs(package):
+    return pytest.mark.skipif(find_spec(package) is None, reason=f"{package} is not installed")
+
+
+NODE = pytest.mark.skipif(node_version() < 20, reason="Node 20 or later is not installed")
+
+
+def check(adapter, names, at_least):
+    """Run the cases: nothing fails, and as many pass as are said."""
+    outcomes = list(runner.run(adapter, SUITE, names))
+    assert [(outcome.id, outcome.words) for outcome in outcomes
+            if outcome.status not in (runner.PASSED, runner.NOT_COVERED)] == []
+    assert sum(outcome.status == runner.PASSED for outcome in outcomes) >= at_least
+
+
+@needs("torch")
+def test_the_port_in_pytorch_passes_every_case_that_it_covers():
+    check(load("recursive.conformance.adapters.torch:Adapter"), SUITE.entries, 201)
+
+
+@needs("jax")
+def test_the_port_in_jax_passes():
+    names = SUITE.entries if DEEP else SOME + CUT
+    check(load("recursive.conformance.adapters.jax:Adapter"), names, 195 if DEEP else len(names))
+
+
+@needs("keras")
+@needs("jax")
+def test_the_port_in_keras_passes():
+    """In a process of its own, since Keras has one backend a process."""
+    names = SUITE.entries if DEEP else SOME
+    with Remote(command_of("recursive.conformance.adapters.keras:Adapter")) as port:
+        check(port, names, 100 if DEEP else len(names))
+
+
+@NODE
+def test_the_port_in_javascript_passes_every_case_that_it_covers():
+    with Remote(["node", str(ADAPTERS / "port.js")]) as port:
+        check(port, SUITE.entries, 165)
+
+
+@NODE
+def test_the_port_in_javascript_answers_a_mistake_with_an_error_and_goes_on():
+    question = '{"id": 1, "method": "dance"}\n{"id": 2, "method": "hello"}\n'
+    answers = subprocess.run(["node", str(ADAPTERS / "port.js")], input=question, capture_output=True, text=True,
+                             check=True).stdout.splitlines()
+    assert '"code":"TypeError"' in answers[0]
+    assert '"name":"node"' in answers[1]
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "keras"])
+def test_a_port_knows_the_format_and_nothing_of_the_package(name):
+    tree = ast.parse((ADAPTERS / f"{name}.py").read_text(encoding="utf-8"))
+    modules = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    modules += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert [module for module in modules if module.startswith("recursive")] == []
+
+
+@pytest.mark.parametrize("name", ["torch.py", "jax.py", "keras.py", "port.js"])
+def test_every_capability_that_a_port_claims_is_one(name):
+    text = (ADAPTERS / name).read_text(encoding="utf-8")
+    claimed = re.search(r"(?:capabilities = frozenset\(\{|CAPABILITIES = \[)(.*?)[}\]]", text, re.S)[1]
+    layers = {layer for entry in SUITE.entries.values() for layer in entry["capabilities"] if ":" in layer}
+    assert set(re.findall(r'"(.+?)"', claimed)) - set(CAPABILITIES) - layers == set()
