@@ -65,7 +65,7 @@ def test_the_port_in_keras_passes():
     """In a process of its own, since Keras has one backend a process."""
     names = SUITE.entries if DEEP else SOME
     with Remote(command_of("recursive.conformance.adapters.keras:Adapter")) as port:
-        check(port, names, 100 if DEEP else len(names))
+        check(port, names, 158 if DEEP else len(names))
 
 
 @NODE

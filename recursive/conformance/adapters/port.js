@@ -25,7 +25,8 @@ function load(path) {
   return mapped(header, ({ dtype, shape, data_offsets: [from, to] }) => {
     const [size, read] = TYPES[dtype];
     const numbers = Array.from({ length: (to - from) / size }, (_, i) => read(bytes, start + from + i * size));
-    return { dtype, shape, value: shape.reduceRight((list, length, axis) => axis ? chunks(list, length) : list, numbers) };
+    const value = shape.reduceRight((list, length, axis) => axis ? chunks(list, length) : list, numbers);
+    return { dtype, shape, value };
   });
 }
 
@@ -43,7 +44,8 @@ function save(path, values, dtype) {
   fs.writeFileSync(path, Buffer.concat([length, text, body]));
 }
 
-const chunks = (list, size) => Array.from({ length: list.length / size }, (_, i) => list.slice(i * size, (i + 1) * size));
+const chunks = (list, size) => Array.from({ length: list.length / size },
+  (_, i) => list.slice(i * size, (i + 1) * size));
 const shapeOf = (value) => Array.isArray(value) ? [value.length, ...shapeOf(value[0])] : [];
 const mapped = (object, f) => Object.fromEntries(Object.entries(object).map(([name, value]) => [name, f(value, name)]));
 const part = (arrays, prefix) => Object.fromEntries(Object.entries(arrays)
@@ -71,7 +73,8 @@ const over = (f) => (...values) => values[0].map((_, b) => {
   const rows = values.map((value) => value[b]), width = Math.max(...rows.map((row) => row.length));
   return Array.from({ length: width }, (_, i) => f(...rows.map((row) => row[row.length === 1 ? 0 : i])));
 });
-const add = over((...terms) => terms.reduce((a, b) => a + b)), times = over((...terms) => terms.reduce((a, b) => a * b));
+const add = over((...terms) => terms.reduce((a, b) => a + b));
+const times = over((...terms) => terms.reduce((a, b) => a * b));
 const blend = over((gate, a, b) => gate * a + (1 - gate) * b);
 const MERGES = {
   concat: (...values) => values[0].map((_, b) => values.flatMap((value) => value[b])),
@@ -86,7 +89,10 @@ const gate = (p, name, f, x, h) => biased(add(product(x, p["W" + name]), product
   .map(FUNCTIONS[f]);
 
 const simple = (p, f, g, x, h) => [gate(p, "", f, x, h)];
-const gru = (p, f, g, x, h) => [blend(gate(p, "_z", g, x, h), h, gate(p, "_h", f, x, times(gate(p, "_r", g, x, h), h)))];
+function gru(p, f, g, x, h) {
+  const reset = times(gate(p, "_r", g, x, h), h);
+  return [blend(gate(p, "_z", g, x, h), h, gate(p, "_h", f, x, reset))];
+}
 function lstm(p, f, g, x, h, c) {
   const now = add(times(gate(p, "_f", g, x, h), c), times(gate(p, "_i", g, x, h), gate(p, "_c", f, x, h)));
   return [times(gate(p, "_o", g, x, h), now.map(FUNCTIONS[f])), now];
@@ -157,7 +163,8 @@ class Model {
   // What a state starts from: (lag, batch, dim), oldest first, or what is to be repeated in front to get there
   start({ name, initial }, given, contexts, rows) {
     if (name in given) return given[name];
-    if (initial in contexts) return shapeOf(contexts[initial]).length === 3 ? swapped(contexts[initial]) : contexts[initial];
+    const context = contexts[initial];
+    if (context) return shapeOf(context).length === 3 ? swapped(context) : context;
     const value = initial === "learned" ? this.params[`${name}.initial`] : initial === "drawn" ? 0 : initial;
     return shapeOf(value).length === 2 ? value.map((row) => Array(rows).fill(row)) : value;
   }
@@ -170,11 +177,11 @@ class Model {
     const sequences = Object.fromEntries(Object.entries(inputs).filter(([name]) => isOver[name])
       .map(([name, value]) => [name, turned(swapped(value)).map((step) => step.map((row) => [row].flat()))]));
     const rows = Object.values(inputs)[0]?.length ?? 1, length = spec.n_steps ?? Object.values(sequences)[0].length;
-    const masks = [...(arrays.mask ? [turned(swapped(arrays.mask.value))] : []), ...(spec.mask ? [sequences[spec.mask]] : [])];
+    const masks = [arrays.mask && turned(swapped(arrays.mask.value)), sequences[spec.mask]].filter(Boolean);
     const kept = (t, now, old) => now.map((row, b) => masks.every((mask) => Number(mask[t][b])) ? row : old[b]);
     const given = { ...this.carried, ...values("state0/") };
     const starts = mapped(this.states, (state) => this.start(state, given, contexts, rows));
-    const known = { ...mapped({ ...contexts, ...mapped(sequences, ([step]) => step) }, (value) => shapeOf(value).at(-1)),
+    const known = { ...mapped(inputs, (value) => shapeOf(value).at(-1)),
       ...mapped(starts, (value, name) => this.states[name].dim ?? shapeOf(value).at(-1)) };
     let past = { ...mapped(starts, (value, name) => stretched(value, [this.lag[name], rows, this.width(name, known)])),
       ...mapped(sequences, ([step], name) => Array(this.lag[name] ?? 0).fill(step.map(each(() => 0)))) };
