@@ -327,18 +327,18 @@ class Program:
         self._pools: ThreadpoolController | None = None
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        function = self._function(tuple(array.shape for array in arrays) if self.backend == "jax" else None)
+        function = self._made_for(tuple(array.shape for array in arrays) if self.backend == "jax" else None)
         if self.backend != "jax":
             _back_from_jax(function.get_shared())
         with _running(self.backend, self._floats), _truncation_refused(), self._one_thread():
             return [np.asarray(value) for value in function(*arrays)]
 
-    def _function(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:
+    def _made_for(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:
         """The function for arrays of these shapes: JAX compiles for each, and those used last are kept."""
         if shapes not in self._functions:
             self._functions[shapes] = self._compile(shapes)
             self._compiled += 1
-            self._pools = ThreadpoolController()
+            self._pools = None if self.backend == "jax" else ThreadpoolController()
             if self._compiled == MANY_SHAPES:
                 warnings.warn(f"JAX has compiled for {MANY_SHAPES} different shapes, of which {shapes[0]} is the last; "
                               "each costs seconds. Pad batches and sequences to a few sizes, and mask what is padded, "
@@ -353,7 +353,7 @@ class Program:
 
         JAX has threads of its own, and knows when to use them.
         """
-        return nullcontext() if self.backend == "jax" else self._pools.limit(limits=1, user_api="blas")
+        return nullcontext() if self._pools is None else self._pools.limit(limits=1, user_api="blas")
 
     def _compile(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:
         inputs = [tensor(argument.name, argument.dtype, shapes[index] if shapes else argument.shape)

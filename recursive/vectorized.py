@@ -34,8 +34,25 @@ LARGEST = 88.0
 """Beyond it exp would leave the range of float32."""
 
 
-class Float32Tanh(UnaryScalarOp):
+class Float32Function(UnaryScalarOp):
+    """A function of a float32, which in C is the ``routine`` below."""
+
+    routine = ""
+
+    def c_support_code(self, **kwargs: object) -> str:
+        return C_CODE
+
+    def c_code(self, node: Apply, name: str, inputs: Sequence[str], outputs: Sequence[str], sub: object) -> str:
+        return f"{outputs[0]} = {self.routine}({inputs[0]});"
+
+    def c_code_cache_version(self) -> tuple[int, ...]:
+        return (4,)
+
+
+class Float32Tanh(Float32Function):
     """tanh of a float32."""
+
+    routine = "recursive_tanh"
 
     def impl(self, x: np.float32) -> np.float32:
         """NumPy's, which is as close."""
@@ -44,18 +61,11 @@ class Float32Tanh(UnaryScalarOp):
     def pullback(self, inputs: Sequence, outputs: Sequence, output_grads: Sequence) -> list:
         return [output_grads[0] * (1 - outputs[0] * outputs[0])]
 
-    def c_support_code(self, **kwargs: object) -> str:
-        return C_CODE
 
-    def c_code(self, node: Apply, name: str, inputs: Sequence[str], outputs: Sequence[str], sub: object) -> str:
-        return f"{outputs[0]} = recursive_tanh({inputs[0]});"
-
-    def c_code_cache_version(self) -> tuple[int, ...]:
-        return (4,)
-
-
-class Float32Sigmoid(UnaryScalarOp):
+class Float32Sigmoid(Float32Function):
     """1 / (1 + exp(-x)) of a float32."""
+
+    routine = "recursive_sigmoid"
 
     def impl(self, x: np.float32) -> np.float32:
         """By NumPy's exp, which is as close."""
@@ -63,15 +73,6 @@ class Float32Sigmoid(UnaryScalarOp):
 
     def pullback(self, inputs: Sequence, outputs: Sequence, output_grads: Sequence) -> list:
         return [output_grads[0] * outputs[0] * (1 - outputs[0])]
-
-    def c_support_code(self, **kwargs: object) -> str:
-        return C_CODE
-
-    def c_code(self, node: Apply, name: str, inputs: Sequence[str], outputs: Sequence[str], sub: object) -> str:
-        return f"{outputs[0]} = recursive_sigmoid({inputs[0]});"
-
-    def c_code_cache_version(self) -> tuple[int, ...]:
-        return (4,)
 
 
 class Apart:

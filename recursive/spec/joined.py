@@ -15,6 +15,7 @@ from recursive.spec.names import Ref
 TOGETHER = "Products"
 """The class name of the products of several layers, made as one."""
 
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A product in the loop: whose share of which, and what it multiplies."""

@@ -14,7 +14,28 @@ from recursive.bench.field import RATE, Sizes
 OPS = equations.Ops(torch.tanh, torch.sigmoid, lambda values: torch.cat(values, dim=-1))
 
 
-class Runner(Contender):
+class TorchContender(Contender):
+    """What PyTorch computes with, and an optimizer of it."""
+
+    optimizer: torch.optim.Optimizer
+
+    def last(self, x: torch.Tensor) -> torch.Tensor:
+        """The output at the last step."""
+        raise NotImplementedError(f"{type(self).__name__} says how it computes")
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return self.last(torch.from_numpy(x)).numpy()
+
+    def train(self, x: np.ndarray, y: np.ndarray) -> float:
+        self.optimizer.zero_grad()
+        loss = torch.nn.functional.mse_loss(self.last(torch.from_numpy(x)), torch.from_numpy(y))
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+
+class Runner(TorchContender):
     """The network, as said above."""
 
     def __init__(self, network: str, sizes: Sizes, weights: Mapping[str, np.ndarray], backend: None = None):
@@ -30,17 +51,6 @@ class Runner(Contender):
         for now in x.unbind(dim=1):
             states = self.equations.step(OPS, self.params, self.equations.given(self.params, now), states)
         return states[self.equations.output]
-
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return self.last(torch.from_numpy(x)).numpy()
-
-    def train(self, x: np.ndarray, y: np.ndarray) -> float:
-        self.optimizer.zero_grad()
-        loss = torch.nn.functional.mse_loss(self.last(torch.from_numpy(x)), torch.from_numpy(y))
-        loss.backward()
-        self.optimizer.step()
-        return loss.item()
 
     def weights(self) -> dict[str, np.ndarray]:
         return equations.unpacked(self.network, {name: value.detach().numpy().copy()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from recursive.bench import equations
-from recursive.bench.contenders import Contender
+from recursive.bench.contenders.torch_loop import TorchContender
 from recursive.bench.field import RATE, Sizes
 
 MODULES = {"vanilla": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru-after": torch.nn.GRU}
@@ -20,7 +20,7 @@ GATES = {"vanilla": [0], "lstm": [0, 1, 2, 3], "gru-after": [1, 0, 2]}
 """Where each gate of PyTorch's order stands in that of the equations; taken twice, it is the same order again."""
 
 
-class Runner(Contender):
+class Runner(TorchContender):
     """The network, as said above."""
 
     def __init__(self, network: str, sizes: Sizes, weights: Mapping[str, np.ndarray], backend: None = None):
@@ -43,17 +43,6 @@ class Runner(Contender):
     def last(self, x: torch.Tensor) -> torch.Tensor:
         """The output at the last step."""
         return self.module(x)[0][:, -1]
-
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return self.last(torch.from_numpy(x)).numpy()
-
-    def train(self, x: np.ndarray, y: np.ndarray) -> float:
-        self.optimizer.zero_grad()
-        loss = torch.nn.functional.mse_loss(self.last(torch.from_numpy(x)), torch.from_numpy(y))
-        loss.backward()
-        self.optimizer.step()
-        return loss.item()
 
     def weights(self) -> dict[str, np.ndarray]:
         W, U, b, inner = (self._reordered(value.detach().numpy().T) for value in self.module.parameters())
