@@ -218,7 +218,7 @@ class Dropout(MaskedLayer):
         if not train or not self.p:
             return x
         if keep is None:
-            keep = self.draw("keep", self.draw_shape("keep", [backend.size(x, axis) for axis in range(x.ndim)]))
+            keep = self.sample("keep", self.draw_shape("keep", [backend.size(x, axis) for axis in range(x.ndim)]))
         x, keep = as_floats(x), pt.as_tensor_variable(keep)
         if self._is_over_time(x.ndim):
             keep = pt.expand_dims(keep, 1)
@@ -227,7 +227,7 @@ class Dropout(MaskedLayer):
     def _is_over_time(self, ndim: int) -> bool:
         return self.per == "sequence" and ndim > 2
 
-    def draw(self, name: str, size: Sequence) -> TensorVariable:
+    def sample(self, name: str, size: Sequence) -> TensorVariable:
         return backend.uniform(size, self.seeds.spawn(1)[0])
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:

@@ -412,9 +412,9 @@ class Graph(Layer):
         """Those of the draws that are the same at every step of a loop around the graph."""
         return tuple(f"{node}.{name}" for node, layer in self.nodes.items() for name in layer.steady_draws)
 
-    def draw(self, name: str, size: Sequence) -> TensorVariable:
+    def sample(self, name: str, size: Sequence) -> TensorVariable:
         node, inner = split(name)
-        return self.nodes[node].draw(inner, size)
+        return self.nodes[node].sample(inner, size)
 
     def draw_shape(self, name: str, input_shape: Shape | Mapping[str, Shape]) -> Shape:
         self.build(input_shape)

@@ -89,8 +89,8 @@ class StatesOfTheLoop(Layer):
     def get_params(self) -> tuple[list, list, list, list]:
         return self._inner.get_params()
 
-    def draw(self, name: str, size: Sequence) -> TensorVariable:
-        return self._inner.draw(name, size)
+    def sample(self, name: str, size: Sequence) -> TensorVariable:
+        return self._inner.sample(name, size)
 
     def get_config(self, verbose: int = 0) -> dict[str, object]:
         """That of the container."""

@@ -66,7 +66,7 @@ class Layer:
     keeps_axes: bool = True
     """Whether the output has as many axes as the input, where the layer takes any number of them."""
     draws: tuple[str, ...] = ()
-    """Names of the random draws that :meth:`call` takes while training; :meth:`draw` makes them."""
+    """Names of the random draws that :meth:`call` takes while training; :meth:`sample` makes them."""
     steady_draws: tuple[str, ...] = ()
     """Those of the draws that are the same at every step of a loop."""
     gathers: bool = False
@@ -193,7 +193,7 @@ class Layer:
 
     # Random draws: in a loop they are made before it, and enter it as sequences
 
-    def draw(self, name: str, size: Sequence) -> TensorVariable:
+    def sample(self, name: str, size: Sequence) -> TensorVariable:
         """The draw called ``name``, of ``size``: other values at each call of the compiled function."""
         raise NotImplementedError(f"{type(self).__name__} names the draw {name!r} but does not make it")
 

@@ -35,14 +35,14 @@ class NoiseLayer(MaskedLayer):
             return x
         x = as_floats(x)
         if noise is None:
-            noise = self.draw("noise", [backend.size(x, axis) for axis in range(x.ndim)])
+            noise = self.sample("noise", [backend.size(x, axis) for axis in range(x.ndim)])
         return self.disturbed(x, pt.as_tensor_variable(noise).astype(x.dtype))
 
     def disturbed(self, x: TensorVariable, noise: TensorVariable) -> TensorVariable:
         """``x``, disturbed by standard normal ``noise``."""
         raise NotImplementedError
 
-    def draw(self, name: str, size: Sequence) -> TensorVariable:
+    def sample(self, name: str, size: Sequence) -> TensorVariable:
         return backend.normal(size, self.seeds.spawn(1)[0])
 
 
@@ -121,10 +121,10 @@ class Zoneout(MaskedLayer):
             p = np.asarray(self.p, dtype=new.dtype)
             return p * old + (1 - p) * new
         if keep is None:
-            keep = self.draw("keep", [backend.size(new, axis) for axis in range(new.ndim)])
+            keep = self.sample("keep", [backend.size(new, axis) for axis in range(new.ndim)])
         return pt.switch(pt.lt(keep, self.p), old, new)
 
-    def draw(self, name: str, size: Sequence) -> TensorVariable:
+    def sample(self, name: str, size: Sequence) -> TensorVariable:
         return backend.uniform(size, self.seeds.spawn(1)[0])
 
     def draw_shape(self, name: str, input_shape: Mapping[str, Shape]) -> Shape:

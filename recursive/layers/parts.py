@@ -138,6 +138,6 @@ class Composite(Layer):
     def check_draws(self, draws: Mapping[str, object], input_shape: Shape | Mapping[str, Shape]) -> None:
         shared_out(draws, self.parts)
 
-    def draw(self, name: str, size: Sequence) -> TensorVariable:
+    def sample(self, name: str, size: Sequence) -> TensorVariable:
         part, inner = split(name)
-        return self.parts[part].draw(inner, size)
+        return self.parts[part].sample(inner, size)

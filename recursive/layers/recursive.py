@@ -597,7 +597,7 @@ class Recursive(Graph):
         names = [name for names in draws.values() for name in names]
         shapes = {name: (*(rows[1:] if name in held else rows), *self._draw_shape(name)[1:]) for name in names}
         return {name: self._given_draw(name, given[name], shape, name in held) if name in given
-                else self.draw(name, shape) for name, shape in shapes.items() if name in given or None not in shape}
+                else self.sample(name, shape) for name, shape in shapes.items() if name in given or None not in shape}
 
     def _drawn_starts(self) -> dict[str, str]:
         """The draws that states start from, by state."""
