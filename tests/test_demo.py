@@ -60,6 +60,28 @@ def test_the_same_seed_gives_the_same_files(tmp_path, capsys):
     assert np.array_equal(*weights)
 
 
+def test_the_quick_addition_asks_sums_that_it_has_not_learned_and_writes_its_files(tmp_path, capsys):
+    shown = run_demo(capsys, "addition", "--quick", "--backend", "python", "--out", tmp_path)
+    assert "Training on 500 sums" in shown.out
+    share, held = re.search(r"Right in every digit: (\S+) of (\d+) sums that were held out", shown.out).groups()
+    assert held == "100"
+    assert 0 <= float(share) <= 1
+    assert len(re.findall(r"^    \d+ \+ \d+ = ", shown.out, re.M)) == 6
+    files = {path.name for path in tmp_path.iterdir()}
+    assert {"loss.png", "right.png", "sums.png", "config.json", "weights.h5"} <= files
+
+
+def test_the_quick_text_demo_writes_on_by_itself_and_the_same_at_the_same_seed(tmp_path, capsys):
+    for name in ("a", "b"):
+        shown = run_demo(capsys, "text", "--quick", "--backend", "python", "--out", tmp_path / name, "--seed", 3)
+    written = (tmp_path / "a" / "written.txt").read_text()
+    assert written.startswith("The ")
+    assert len(written) == len("The ") + 60 + len("\n")
+    assert (tmp_path / "b" / "written.txt").read_text() == written
+    assert written.strip() in shown.out
+    assert {"loss.png", "state.png", "step.svg", "weights.h5"} <= {path.name for path in (tmp_path / "a").iterdir()}
+
+
 def test_an_unknown_backend_is_one_sentence_and_an_exit_code(capsys, tmp_path):
     assert cli.main(["demo", "--quick", "--backend", "jaxx", "--out", str(tmp_path / "none")]) == 2
     assert "Did you mean 'jax'?" in capsys.readouterr().err

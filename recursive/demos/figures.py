@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from recursive.callbacks import History
 
 
-def loss_curve(histories: dict[str, History], path: Path, title: str, unit: str = "categorical cross-entropy") -> None:
-    """Loss on training and test rows over epochs, one colour a model."""
+def loss_curve(histories: dict[str, History], path: Path, title: str, unit: str = "categorical cross-entropy",
+               scale: str = "log") -> None:
+    """Loss on training and test rows over epochs, one colour a model; the ``scale`` is "log" or "linear"."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for index, (name, history) in enumerate(histories.items()):
@@ -22,7 +23,7 @@ def loss_curve(histories: dict[str, History], path: Path, title: str, unit: str 
         axes.plot(epochs, history.history["loss"], color=f"C{index}", linewidth=width, label=f"{name}, training")
         axes.plot(epochs, history.history["val_loss"], color=f"C{index}", linewidth=width, linestyle="--",
                   label=f"{name}, test")
-    axes.set(xlabel="epoch", ylabel=unit, yscale="log", title=title)
+    axes.set(xlabel="epoch", ylabel=unit, yscale=scale, title=title)
     axes.grid(alpha=0.3)
     axes.legend()
     _save(figure, path)
@@ -66,7 +67,7 @@ def sums(likely: np.ndarray, held: np.ndarray, path: Path) -> None:
     figure = Figure(figsize=(7.5, 6.5), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(likely, cmap="viridis", vmin=0, vmax=1, origin="lower")
-    axes.scatter(held[:, 1], held[:, 0], s=9, marker="s", facecolors="none", edgecolors="white", linewidths=0.5,
+    axes.scatter(held[:, 1], held[:, 0], s=11, marker="s", facecolors="none", edgecolors="red", linewidths=0.8,
                  label="held out")
     axes.set(xlabel="second number", ylabel="first number", title="How likely the network finds the right sum")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), labelcolor="black", facecolor="lightgrey", fontsize="small")

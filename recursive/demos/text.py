@@ -117,7 +117,7 @@ def run(out: Path, quick: bool, backend_name: str | None, seed: int, started: fl
         choices.write(model, {"step": model.layers[1]}, out)
     write_atomically(out / "written.txt", lambda path: Path(path).write_text(written + "\n", encoding="utf-8"))
     figures.loss_curve({"GRU": history}, out / "loss.png", "Foretelling the next character",
-                       "cross-entropy a character, nats")
+                       "cross-entropy a character, nats", scale="linear")
     figures.state_over_letters(states[:60, :24], written[:60], out / "state.png")
     print(f"\n{written}\n\nLoss a character: {history.history['loss'][0]:.2f} in the first epoch,"
           f" {history.history['loss'][-1]:.2f} in the last, {history.history['val_loss'][-1]:.2f} on text held out;"
