@@ -25,20 +25,16 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.gradient import undefined_grad
 from pytensor.graph.op import Op
-from pytensor.graph.traversal import ancestors
 from pytensor.raise_op import CheckAndRaise
-from pytensor.scan.utils import until as scan_until
-from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 from threadpoolctl import ThreadpoolController
 
 from recursive import contiguous, rewrites, vectorized
+from recursive.draws import draw_updates
 from recursive.errors import (
     BackendError,
     RecursiveError,
-    SequenceLengthError,
     ShapesChangeWarning,
     StateError,
     nearest,
@@ -402,37 +398,6 @@ def is_lazy(op: Op) -> bool:
     return isinstance(op, IfElse)
 
 
-def until(condition: TensorVariable) -> object:
-    """What a step returns beside its results to stop the loop after it, where ``condition`` is true.
-
-    Raises:
-        BackendError: on JAX, where the number of steps must be known before.
-    """
-    if target() == "jax":
-        raise BackendError.about("backend", "jax", takes="loops of a known number of steps",
-                                 because="it compiles for fixed shapes", got="a loop with until",
-                                 do="Choose backend numba, c or python.")
-    return scan_until(condition)
-
-
-def check_until_gradient() -> None:
-    """Raise a BackendError where PyTensor's gradient of a loop that stops early is wrong: before 3.1.1."""
-    if _has_wrong_until_gradient():
-        raise BackendError.about("backend", "pytensor", takes="a loop without until for a gradient",
-                                 because="its gradient is wrong before PyTensor 3.1.1",
-                                 got=f"PyTensor {pytensor.__version__}",
-                                 do="Install pytensor>=3.1.1 (Python 3.12 or newer), or leave until out.")
-
-
-def without_wrong_gradient(values: TensorVariable) -> TensorVariable:
-    """The values of a loop that stops early, which refuse a gradient where PyTensor's would be wrong."""
-    return undefined_grad(values) if _has_wrong_until_gradient() else values
-
-
-def _has_wrong_until_gradient() -> bool:
-    return rewrites.VERSION < (3, 1, 1)
-
-
 def scan(step: Callable, sequences: list, outputs_info: list, non_sequences: list, n_steps: int | TensorVariable,
          truncate_gradient: int = -1, name: str | None = None) -> list[TensorVariable]:
     """The one call of ``pytensor.scan``: strict, no hidden updates, always a list."""
@@ -457,68 +422,7 @@ def checked(value: TensorVariable, condition: bool | TensorVariable, error: Recu
     return CheckAndRaise(type(error), str(error))(value, condition)
 
 
-def common_length(lengths: dict[str, int | TensorVariable]) -> int | TensorVariable:
-    """The number of steps that all sequences share.
-
-    scan would silently stop with the shortest. Known lengths are compared here; unknown ones when the loop runs.
-
-    Raises:
-        SequenceLengthError: for lengths of 0, or that differ.
-    """
-    known = {name: length for name, length in lengths.items() if isinstance(length, int)}
-    check_lengths(known)
-    open_lengths = [length for name, length in lengths.items() if name not in known]
-    if not open_lengths:
-        return next(iter(known.values()))
-    first, *rest = [*open_lengths, *list(known.values())[:1]]
-    message = length_message(" and ".join(lengths), "lengths that differ, or 0")
-    return CheckAndRaise(SequenceLengthError, message)(first, pt.gt(first, 0), *(pt.eq(first, n) for n in rest))
-
-
-def check_lengths(lengths: dict[str, int]) -> None:
-    """Raise a SequenceLengthError unless all are equal and at least 1."""
-    if len(set(lengths.values())) > 1 or 0 in lengths.values():
-        raise SequenceLengthError(length_message(
-            " and ".join(lengths), ", ".join(f"{name}: {length}" for name, length in lengths.items())))
-
-
-def length_message(names: str, got: str) -> str:
-    """The words of a SequenceLengthError."""
-    return str(SequenceLengthError.about(
-        "input", names, takes="sequences of one length, of 1 step or more",
-        because="every step reads one slice of each", got=got, do="Cut or pad them to one length."))
-
-
-def uniform(shape: Sequence[int | TensorVariable], seed: np.random.SeedSequence) -> TensorVariable:
-    """Uniform values in [0, 1): other ones at each call of a Program, the same run for the same seed."""
-    return _drawn(pt.random.uniform, shape, seed)
-
-
-def normal(shape: Sequence[int | TensorVariable], seed: np.random.SeedSequence) -> TensorVariable:
-    """Standard normal values: other ones at each call of a Program, the same run for the same seed."""
-    return _drawn(pt.random.normal, shape, seed)
-
-
-def _drawn(distribution: Callable, shape: Sequence[int | TensorVariable],
-           seed: np.random.SeedSequence) -> TensorVariable:
-    rng = pytensor.shared(np.random.default_rng(seed))
-    _, values = distribution(size=tuple(shape), rng=rng, return_next_rng=True)
-    return values
-
-
 def with_rows(variable: SharedVariable, rows: Size) -> TensorVariable:
     """A carried state, ``(lag, batch, dim)``, for a batch whose number of rows may be known."""
     known = rows if isinstance(rows, int) else None
     return pt.specify_shape(variable, (None, known, None))
-
-
-def draw_updates(outputs: Sequence[TensorVariable]) -> list[tuple[SharedVariable, TensorVariable]]:
-    """The updates that make the random draws behind ``outputs`` other ones at the next call.
-
-    >>> len(draw_updates([uniform((3, 4), np.random.SeedSequence(1))]))
-    1
-    """
-    drawing = (variable.owner for variable in ancestors(outputs)
-               if variable.owner is not None and isinstance(variable.owner.op, RandomVariable))
-    moved = {node.inputs[0]: node.outputs[0] for node in drawing}
-    return [(rng, value) for rng, value in moved.items() if isinstance(rng, SharedVariable)]

@@ -11,6 +11,7 @@ from recursive.backend import Argument
 from recursive.data import Arrays
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer
+from recursive.lengths import check_lengths
 from recursive.spec.shapes import Shape
 
 
@@ -34,7 +35,7 @@ def _arrays(container: Layer, X: object) -> Arrays:
         data.check_limit("input", arguments[name], array)
     data.check_rows(arrays)
     if sequences := getattr(container, "sequence_names", ()):
-        backend.check_lengths({name: arrays[name].shape[1] for name in sequences})
+        check_lengths({name: arrays[name].shape[1] for name in sequences})
     return arrays
 
 

@@ -9,6 +9,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, backend, initializations
+from recursive.draws import uniform
 from recursive.errors import ConfigError, WeightsError, nearest
 from recursive.layers.composed import AutoEncoder, Merge
 from recursive.layers.layer import Layer, MaskedLayer, Rule, check_dim
@@ -228,7 +229,7 @@ class Dropout(MaskedLayer):
         return self.per == "sequence" and ndim > 2
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:
-        return backend.uniform(size, self.seeds.spawn(1)[0])
+        return uniform(size, self.seeds.spawn(1)[0])
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
         return (input_shape[0], *input_shape[2:]) if self._is_over_time(len(input_shape)) else tuple(input_shape)

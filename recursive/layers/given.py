@@ -10,6 +10,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.backend import Size
 from recursive.errors import ConfigError, DataError, SequenceLengthError, ShapeError, nearest
+from recursive.lengths import check_lengths, length_message
 from recursive.spec.shapes import Shape
 
 
@@ -39,9 +40,9 @@ def checked_mask(layer: str, mask: TensorVariable, rows: Size, length: Size) -> 
     error = ShapeError.about("mask", layer, takes=takes, because=because, got=got, do="Give each row its own.")
     mask = backend.checked(mask, _equal(found[0], rows), error)
     if _are_known(found[1], length):
-        backend.check_lengths({"input": length, "mask": found[1]})
+        check_lengths({"input": length, "mask": found[1]})
         return mask
-    error = SequenceLengthError(backend.length_message("input and mask", "lengths that differ"))
+    error = SequenceLengthError(length_message("input and mask", "lengths that differ"))
     return backend.checked(mask, _equal(found[1], length), error)
 
 

@@ -21,6 +21,7 @@ from recursive.layers.given import checked_mask
 from recursive.layers.layer import MaskedLayer, check_dim
 from recursive.layers.products import linear_map
 from recursive.layers.states import States
+from recursive.lengths import common_length
 from recursive.loop import reversible
 from recursive.spec.shapes import Shape
 
@@ -164,7 +165,7 @@ class RecurrentLayer(MaskedLayer):
         if x.ndim != 3:
             raise ShapeError.about("layer", kind, takes="(batch, time, dim)", because="it runs over time",
                                    got=f"{x.ndim} axes", do="Say ndim=3, or 4 for a loop in a loop.")
-        length = backend.common_length({"input": backend.size(x, 1)})
+        length = common_length({"input": backend.size(x, 1)})
         if mask is not None:
             mask = pt.neq(checked_mask(kind, mask, backend.size(x, 0), length), 0)
         valid = [] if mask is None else [self._valid(swap_time(self._directed(mask)))]

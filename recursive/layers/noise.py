@@ -14,6 +14,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.draws import normal, uniform
 from recursive.errors import ConfigError, ShapeError
 from recursive.layers.layer import MaskedLayer
 from recursive.layers.products import as_floats
@@ -43,7 +44,7 @@ class NoiseLayer(MaskedLayer):
         raise NotImplementedError
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:
-        return backend.normal(size, self.seeds.spawn(1)[0])
+        return normal(size, self.seeds.spawn(1)[0])
 
 
 class GaussianNoise(NoiseLayer):
@@ -125,7 +126,7 @@ class Zoneout(MaskedLayer):
         return pt.switch(pt.lt(keep, self.p), old, new)
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:
-        return backend.uniform(size, self.seeds.spawn(1)[0])
+        return uniform(size, self.seeds.spawn(1)[0])
 
     def draw_shape(self, name: str, input_shape: Mapping[str, Shape]) -> Shape:
         return self.get_output_shape_for(input_shape)

@@ -19,6 +19,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.arguments import flag
 from recursive.backend import Size
+from recursive.draws import normal
 from recursive.errors import ConfigError, DataError, NodeError, UnknownNameError, nearest
 from recursive.layers.given import check_draw_names, checked_draw, checked_mask
 from recursive.layers.graph import Graph, Read
@@ -27,12 +28,14 @@ from recursive.layers.parts import layers_of
 from recursive.layers.settings import setting
 from recursive.layers.split import runners
 from recursive.layers.states import States
+from recursive.lengths import common_length
 from recursive.loop import reversible
 from recursive.loop.masked import filled, last_valid
 from recursive.loop.state import all_rows, first_rows, start_numbers, started
 from recursive.loop.step import run, with_params
 from recursive.loop.unroll import Loop
 from recursive.loop.unrolled import written_out
+from recursive.loop.until import check_until_gradient
 from recursive.shown.gradients import gradient_norms
 from recursive.shown.source import source
 from recursive.shown.summary import summary
@@ -459,7 +462,7 @@ class Recursive(Graph):
                   ) -> tuple[StepPlan, dict[str, TensorVariable], dict[str, TensorVariable]]:
         """What ran, the outputs of ``spec`` by name, and the last rows of each state; ``given`` states start so."""
         if train and spec.until is not None:
-            backend.check_until_gradient()
+            check_until_gradient()
         check_draw_names(draws, [*chain(*self._draw_names(True)[0].values()), *self._drawn_starts().values()])
         over_time = {item.name: self._directed(swap_time(inputs[item.name])) for item in spec.inputs
                      if item.is_sequence}
@@ -518,7 +521,7 @@ class Recursive(Graph):
         """A drawn start, or the one that is given in its place: ``(batch, dim)``, or ``(batch, taps, dim)``."""
         name, (lag, batch, dim) = self._drawn_starts()[item.name], shape
         if name not in draws:
-            return backend.normal(shape, np.random.SeedSequence(np.random.randint(2**31)))
+            return normal(shape, np.random.SeedSequence(np.random.randint(2**31)))
         given = pt.as_tensor_variable(draws[name])
         return all_rows(item, checked_draw(name, given, (batch, dim) if given.ndim == 2 else (batch, lag, dim)),
                         batch, dim).astype(backend.floatX())
@@ -584,7 +587,7 @@ class Recursive(Graph):
     def _rows(self, sequences: Mapping[str, TensorVariable], inputs: Mapping[str, TensorVariable]) -> tuple[Size, Size]:
         """How many steps and rows there are: as many as the inputs have; one row where there are none."""
         lengths = {name: backend.size(value, 0) for name, value in sequences.items()}
-        length = backend.common_length(lengths | ({} if self.n_steps is None else {"n_steps": self.n_steps}))
+        length = common_length(lengths | ({} if self.n_steps is None else {"n_steps": self.n_steps}))
         return length, backend.size(next(iter(inputs.values())), 0) if inputs else 1
 
     draws = steady_draws = ()

@@ -16,6 +16,7 @@ from recursive.loop.outside import is_steady, look_back, repeated, run_over_time
 from recursive.loop.reversible import last_step
 from recursive.loop.state import last_rows, padded, started
 from recursive.loop.step import Env, make_step
+from recursive.loop.until import until, without_wrong_gradient
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
 from recursive.spec.shapes import Shape
@@ -89,7 +90,7 @@ class Loop:
             non_sequences=[*(env[Ref(name)] for name in plan.contexts), *constants],
             n_steps=length, truncate_gradient=self.truncate_gradient, name="recursive")
         if self.until is not None:
-            results = map(backend.without_wrong_gradient, results)
+            results = map(without_wrong_gradient, results)
         found = dict(zip(plan.results, results, strict=True))
         return found, {item.name: last_rows(item, starts[item.name], found[item.node]) for item in plan.recurrences}
 
@@ -105,7 +106,7 @@ class Loop:
                       for name in plan.results]
             if self.until is None:
                 return values
-            return values, backend.until(_truth(self.until, results[self.until]))
+            return values, until(_truth(self.until, results[self.until]))
 
         return typed
 

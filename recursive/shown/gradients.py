@@ -12,6 +12,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer, Tensors
+from recursive.loop.until import check_until_gradient
 from recursive.shown.trace import Series, as_tensors
 from recursive.spec.plan import declared
 
@@ -42,7 +43,7 @@ def gradient_norms(rnn: Graph, x: object) -> Series:
             that may stop early where PyTensor's gradient of it is wrong.
     """
     if rnn.spec.until is not None:
-        backend.check_until_gradient()
+        check_until_gradient()
     arrays, inputs = as_tensors(rnn, x)
     inputs = rnn._checked(inputs)
     remembered = {item.name: item.node for item in rnn.declared_plan.recurrences}
