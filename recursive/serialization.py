@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,44 +12,10 @@ import safetensors
 import safetensors.numpy
 
 from recursive.errors import ConfigError, WeightsError
+from recursive.files import place_of, write_atomically
 
 Groups = Mapping[str, Mapping[str, np.ndarray]]
 """Weights by group (``graph``, or ``layer_0``, ``layer_1``...) and by name, in their order."""
-
-
-def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
-    """Let ``write`` fill a new file beside ``path``, then put it in its place in one move.
-
-    A process that is killed leaves the old file or the new one, never half of one.
-
-    Raises:
-        ConfigError: where the folder does not exist, or ``path`` is one.
-    """
-    path = place_of(path)
-    temporary = str(path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}"))
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    usual_mode = os.stat(temporary).st_mode
-    try:
-        write(temporary)
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        os.chmod(temporary, usual_mode)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def place_of(path: str | Path) -> Path:
-    """The whole path, where a file can be put there."""
-    path = Path(path).resolve()
-    if path.is_dir():
-        raise ConfigError.about("file", str(path), takes="the name of a file", because="it is written there",
-                                got="a folder", do="Add a name to it.")
-    if not path.parent.is_dir():
-        raise ConfigError.about("file", str(path), takes="a folder that exists", because="it is written there",
-                                got="none", do=f"Make {path.parent} first.")
-    return path
 
 
 def check_target(path: str | Path) -> None:

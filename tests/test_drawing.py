@@ -10,16 +10,18 @@ import re
 import subprocess
 import sys
 from html import unescape
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 
 import pytest
 
-from recursive.drawing import Arrow, Box, Layout, draw, layout
-from recursive.drawing.grid import LINE_SIZE, NAME_SIZE, TITLE, TITLE_ROOM, TITLE_START, text_width
+from recursive.drawing import Arrow, Box, Layout, draw, layout, sketch, unrolled
+from recursive.drawing.grid import LINE_SIZE, NAME_SIZE, TITLE_ROOM, TITLE_START, text_width
 from recursive.errors import ConfigError, MissingPackageError
 from recursive.spec.checks import declare, feed
 from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec, StateSpec
 from recursive.spec.names import Ref, parse
+from recursive.spec.order import ordered
+from recursive.spec.plan import StepPlan
 
 needs_matplotlib = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib draws")
 
@@ -152,10 +154,25 @@ def drawn_at_random(seed: int) -> GraphSpec:
     return spec
 
 
+def planned(spec: GraphSpec) -> StepPlan:
+    """A plan by hand: what reads inputs only is before the loop, what no state is fed through is behind it."""
+    inputs, fed = {item.name for item in spec.inputs}, {state.input for state in spec.states}
+    nodes = list(ordered(spec))
+    read = {node.name: {ref.name for other in nodes for ref in other.refs} for node in nodes}
+    early = [node for node in nodes if all(ref.name in inputs for ref in node.refs)]
+    late = [node for node in nodes if node not in early and node.name not in fed and node.name not in read[node.name]]
+    inside = tuple(node for node in nodes if node not in early and node not in late)
+    return StepPlan((), (), (), (), (), nodes=inside, hoisted=tuple(early), deferred=tuple(late))
+
+
 SPECS = {spec.__name__: spec() for spec in (
     vanilla, stacked, taps, twenty, graph, wide, incomplete, broken, long_names, GraphSpec)}
 SPECS |= {f"random_{seed}": drawn_at_random(seed) for seed in range(15)}
-LAYOUTS = {name: layout(spec) for name, spec in SPECS.items()}
+LAYOUTS = {name: layout(sketch(spec)) for name, spec in SPECS.items()}
+LAYOUTS |= {f"{name}_unrolled": layout(unrolled(SPECS[name], 3)) for name in (
+    "vanilla", "stacked", "taps", "twenty", "wide", "incomplete", "broken", "long_names", "random_3", "random_11")}
+LAYOUTS |= {f"{name}_planned": layout(sketch(SPECS[name], planned(SPECS[name])))
+            for name in ("vanilla", "twenty", "taps")}
 
 every_layout = pytest.mark.parametrize("found", LAYOUTS.values(), ids=LAYOUTS)
 every_spec = pytest.mark.parametrize("name", [name for name in SPECS if not name.startswith("random")])
@@ -187,12 +204,13 @@ def labels(found: Layout) -> list[Rectangle]:
 
 
 def title(found: Layout) -> list[Rectangle]:
-    if found.step is None:
-        return []
-    length, (x, y, _, top) = text_width(TITLE, LINE_SIZE), rectangle(found.step)
-    along, across = (TITLE_START, TITLE_START + length), (TITLE_ROOM / 2 - 0.06, TITLE_ROOM / 2 + 0.06)
-    return [(x + across[0], y + along[0], x + across[1], y + along[1]) if found.rising
-            else (x + along[0], top - across[1], x + along[1], top - across[0])]
+    words = []
+    for frame in found.frames:
+        length, (x, y, _, top) = text_width(frame.lines[0], LINE_SIZE), rectangle(frame)
+        along, across = (TITLE_START, TITLE_START + length), (TITLE_ROOM / 2 - 0.06, TITLE_ROOM / 2 + 0.06)
+        words.append((x + across[0], y + along[0], x + across[1], y + along[1]) if found.rising
+                     else (x + along[0], top - across[1], x + along[1], top - across[0]))
+    return words
 
 
 # Nothing lies on anything else
@@ -220,22 +238,24 @@ def test_no_label_and_no_title_lies_on_a_box_or_an_arrow(found):
 
 @every_layout
 def test_everything_lies_inside_the_picture(found):
-    frames = [found.step] if found.step else []
-    parts = [*map(rectangle, [*found.boxes, *frames]), *labels(found),
+    parts = [*map(rectangle, [*found.boxes, *found.frames]), *labels(found),
              *(part for arrow in found.arrows for part in reach(arrow))]
     assert all(min(part[:2]) > 0 and part[2] < found.width and part[3] < found.height for part in parts)
 
 
 @every_layout
 def test_the_frame_holds_the_nodes_and_nothing_else(found):
-    if found.step is None:
-        return
-    for box in found.boxes:
+    for box, frame in product(found.boxes, found.frames):
         left, bottom, right, top = rectangle(box)
-        outer = rectangle(found.step)
+        outer = rectangle(frame)
         inside = outer[0] < left and outer[1] < bottom and right < outer[2] and top < outer[3]
-        assert inside == (box.kind == "node")
         assert inside or not overlap(rectangle(box), outer)
+        assert not inside or box.kind == "node"
+    if found.frames:
+        framed = [box for box, frame in product(found.boxes, found.frames) if overlap(rectangle(box), rectangle(frame))]
+        outside = {box for box in found.boxes if {"before the loop", "after the loop"} & set(box.lines)}
+        assert sorted(map(str, framed)) == sorted(str(box) for box in found.boxes
+                                                  if box.kind == "node" and box not in outside)
 
 
 # The order of time
@@ -266,7 +286,7 @@ def test_feedback_runs_outside_everything(found):
     for arrow in found.arrows:
         if arrow.kind == "feedback":
             places = [point[across] for point in arrow.points]
-            edges = [rectangle(box)[across + 2 * found.rising] for box in (*found.boxes, found.step)]
+            edges = [rectangle(box)[across + 2 * found.rising] for box in (*found.boxes, *found.frames)]
             assert max(places) > max(edges) if found.rising else min(places) < min(edges)
 
 
@@ -320,7 +340,7 @@ def test_several_ports_are_told_apart_by_name():
     refs = (Ref("x"), Ref("h"))
     ports = (PortSpec("query", refs, "sum"), PortSpec("key", refs[:1]), PortSpec("value", refs))
     both = NodeSpec("both", LayerSpec("Attention"), ports)
-    found = layout(GraphSpec(inputs=(InputSpec("x", dtype="int"), InputSpec("h")), nodes=(both,)))
+    found = layout(sketch(GraphSpec(inputs=(InputSpec("x", dtype="int"), InputSpec("h")), nodes=(both,))))
     assert found.boxes[2].lines == ("both", "Attention", "query: sum of 2", "value: concat of 2")
     assert found.boxes[0].lines == ("x", "input, int")
     assert len(found.arrows) == 2
@@ -330,17 +350,18 @@ def test_sizes_that_are_not_known_yet_and_containers_are_said_briefly():
     spec = node(start({"x": 4}), "late", LayerSpec("Dense", {"input_dim": None, "output_dim": 6}), "x")
     spec = node(spec, "chain", LayerSpec("Sequential", {"layers": [{}, {}]}), "late")
     spec = node(spec, "own", LayerSpec("Activation", {"activation": len}), "chain")
-    assert [box.lines[1] for box in layout(spec).boxes[1:4]] == ["Dense -> 6", "Sequential 2 layers", "Activation len"]
+    told = [box.lines[1] for box in layout(sketch(spec)).boxes[1:4]]
+    assert told == ["Dense -> 6", "Sequential 2 layers", "Activation len"]
 
 
 def test_a_state_that_nobody_reads_is_shown():
     spec = node(start({"x": 4}, {"h": 6}), "rec", dense(4, 6), "x", state="h", output=True)
-    assert ("h_tm1", "t-1") in {(arrow.target.name, arrow.label) for arrow in layout(spec).arrows}
+    assert ("h_tm1", "t-1") in {(arrow.target.name, arrow.label) for arrow in layout(sketch(spec)).arrows}
 
 
 def test_a_graph_has_neither_a_loop_nor_past_values():
     found = LAYOUTS["graph"]
-    assert found.step is None
+    assert not found.frames
     assert {arrow.kind for arrow in found.arrows} == {"now"}
     assert sorted(box.name for box in found.boxes if box.kind == "output") == ["answer", "mixed"]
 
@@ -361,7 +382,7 @@ def test_a_whole_network_misses_nothing():
 # Files
 
 
-def svg(name: str, path, dark: bool = False) -> bytes:
+def svg(name: str, path, dark: bool | None = None) -> bytes:
     draw(SPECS[name], path / "step.svg", dark=dark)
     return (path / "step.svg").read_bytes()
 
@@ -372,7 +393,7 @@ def test_every_line_is_text_in_the_svg(name, tmp_path):
     written = {unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg(name, tmp_path).decode())}
     found = LAYOUTS[name]
     assert written == {line for box in found.boxes for line in box.lines} | {
-        arrow.label for arrow in found.arrows if arrow.label} | ({TITLE} if found.step else set())
+        arrow.label for arrow in found.arrows if arrow.label} | {frame.name for frame in found.frames}
 
 
 @needs_matplotlib
@@ -418,7 +439,7 @@ def test_a_png_is_as_wide_as_the_layout_at_150_dots_an_inch(tmp_path):
 
 @pytest.mark.parametrize("name", ["step.jpg", "step", "svg"])
 def test_another_ending_is_refused(name, tmp_path):
-    with pytest.raises(ConfigError, match=r"ends in \.png or \.svg"):
+    with pytest.raises(ConfigError, match=r"ends in \.svg, \.png"):
         draw(SPECS["vanilla"], tmp_path / name)
     assert not list(tmp_path.iterdir())
 
@@ -439,7 +460,7 @@ from recursive.spec.graph import GraphSpec
 loaded = {"pytensor", "numpy", "matplotlib"} & set(sys.modules)
 assert not loaded, loaded
 spec = GraphSpec.from_dict(json.loads(sys.argv[1]))
-print(recursive.drawing.layout(spec))
+print(recursive.drawing.layout(recursive.drawing.sketch(spec)))
 if len(sys.argv) > 2:
     recursive.drawing.draw(spec, sys.argv[2])
     loaded = {"pytensor", "matplotlib.pyplot"} & set(sys.modules)

@@ -1,11 +1,15 @@
 """Every block of docs/seeing.md runs, from top to bottom, and does what the page says."""
 
+import contextlib
 import functools
+import importlib.util
 import re
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytensor
+import pytest
 
 import recursive
 
@@ -17,14 +21,21 @@ PAGE = (ROOT / "docs" / "seeing.md").read_text()
 def page():
     names = {}
     recursive.set_backend("python")
-    with pytensor.config.change_flags(floatX="float64"):
+    with (pytensor.config.change_flags(floatX="float64"), tempfile.TemporaryDirectory() as folder,
+          contextlib.chdir(folder)):
         exec("\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)), names)
     return names
 
 
 def test_the_table_of_the_page_is_that_of_its_network():
-    [table] = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+    [table, _] = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
     assert page()["rnn"].summary().splitlines() == table.splitlines()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the page draws with matplotlib")
+def test_the_text_of_the_page_is_the_picture_of_its_network():
+    [_, text] = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+    assert page()["rnn"].draw().mermaid == text.strip()
 
 
 def test_the_script_of_the_page_gives_what_the_trace_has_at_the_last_step():

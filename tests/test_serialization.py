@@ -15,9 +15,10 @@ import safetensors.numpy
 
 from recursive import backend
 from recursive.errors import ConfigError, ShapeError, WeightsError
+from recursive.files import write_atomically
 from recursive.layers.core import Activation, Dense, Layer
 from recursive.models import Graph, Recursive, Sequential
-from recursive.serialization import load_weights, save_weights, write_atomically
+from recursive.serialization import load_weights, save_weights
 
 SUFFIXES = [".h5", ".hdf5", ".safetensors"]
 GROUPS = {"layer_0": {"W": np.arange(24.0).reshape(4, 6), "b": np.arange(6.0)}, "layer_1": {},

@@ -45,7 +45,7 @@ def run(chosen: argparse.Namespace) -> None:
         MissingPackageError: for a picture without matplotlib.
     """
     from recursive.bench import page, plots, results, table
-    from recursive.serialization import place_of, write_atomically
+    from recursive.files import place_of, write_atomically
 
     if chosen.json:
         place_of(chosen.json)

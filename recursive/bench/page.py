@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from recursive.errors import ConfigError
-from recursive.serialization import write_atomically
+from recursive.files import write_atomically
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 

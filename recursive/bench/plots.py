@@ -14,7 +14,7 @@ from recursive import extras
 from recursive.bench import scaling, table
 from recursive.bench.results import Report, Row
 from recursive.errors import ConfigError
-from recursive.serialization import write_atomically
+from recursive.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

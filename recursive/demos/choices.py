@@ -8,9 +8,9 @@ from pathlib import Path
 
 from recursive import backend, drawing
 from recursive.errors import ConfigError
+from recursive.files import write_atomically
 from recursive.layers.recursive import Recursive
 from recursive.models import Model
-from recursive.serialization import write_atomically
 
 
 def check(out: Path, seed: int) -> None:

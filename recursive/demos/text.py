@@ -23,12 +23,12 @@ import pytensor
 from recursive import extras
 from recursive.callbacks import History
 from recursive.demos import choices
+from recursive.files import write_atomically
 from recursive.layers.cells import RecurrentGRU
 from recursive.layers.core import TimeDistributedDense
 from recursive.layers.embeddings import Embedding
 from recursive.models import Recursive, Sequential
 from recursive.optimizers import Adam
-from recursive.serialization import write_atomically
 from recursive.utils import series
 
 TOPICS = ("types", "execmodel", "naming", "objects", "compound")

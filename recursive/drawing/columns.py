@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 
 from recursive.drawing.sketch import Link, Part, Sketch
 
@@ -43,7 +43,7 @@ class Columns:
 def arranged(drawn: Sketch) -> Columns:
     """The columns of a sketch: what is given, then nodes by the longest path to them, then outputs."""
     column = depths(drawn)
-    paths = {link: _path(link, column) for link in drawn.links if link.kind == "now"}
+    paths = {link: _path(link, column) for link in drawn.links if link.kind != "feedback"}
     steps = list(dict.fromkeys(step for path in paths.values() for step in pairwise(path)))
     order: Order = [[] for _ in range(max(column.values()) + 1)]
     for part in drawn.parts:
@@ -64,19 +64,17 @@ def _joined(order: Order, steps: Iterable[tuple[Vertex, Vertex]]) -> Neighbours:
 
 
 def depths(drawn: Sketch) -> dict[Part, int]:
-    """The column of each part, by the longest path to it; all outputs are in the last."""
+    """The column of each part: behind all of the zones before its own, and within it by the longest path to it."""
     sources: dict[Part, list[Part]] = {}
     for link in drawn.links:
-        if link.kind == "now":
+        if link.kind != "feedback":
             sources.setdefault(link.target, []).append(link.source)
     depth: dict[Part, int] = {}
-    for part in drawn.parts:
-        if part.kind == "node":
-            depth[part] = 1 + max((depth[source] for source in sources.get(part, ())), default=0)
-        elif part.kind in ("input", "state"):
-            depth[part] = 0
-    last = 1 + max(depth.values())
-    return {part: depth.get(part, last) for part in drawn.parts}
+    for _, zone in groupby(drawn.parts, key=lambda part: part.zone):
+        first = 1 + max(depth.values(), default=-1)
+        for part in zone:
+            depth[part] = max([first, *(1 + depth[source] for source in sources.get(part, ()))])
+    return depth
 
 
 def _path(link: Link, column: Mapping[Part, int]) -> tuple[Vertex, ...]:

@@ -17,8 +17,6 @@ from recursive.drawing.sketch import Link, Part, Sketch
 
 NAME_SIZE, LINE_SIZE = 10.0, 8.5
 """Sizes of type, in points: of names, which are bold, and of the lines below them."""
-TITLE = "one step of scan"
-
 LINE = 0.165
 """From one line of a box to the next."""
 GAPS = (0.55, 0.42)
@@ -108,7 +106,7 @@ class Grid:
     """Where each column starts and ends along the flow, and the middle and size of each vertex across it."""
 
     columns: Columns
-    loop: bool
+    titles: Mapping[int, str]
     rising: bool
     start: tuple[float, ...]
     end: tuple[float, ...]
@@ -125,12 +123,14 @@ class Grid:
         middle = settled(columns, size, between=APART[rising])
         lanes = Lanes.of(drawn, columns, middle)
         deep = [max(boxes[vertex][rising] for vertex in column if vertex in boxes) for column in columns.order]
-        if drawn.loop and len(deep) == 3:
-            deep[1] = max(deep[1], text_width(TITLE, LINE_SIZE))
+        for zone, title in drawn.frames.items():
+            [*within] = _within(columns, zone)
+            if len(within) == 1:
+                deep[within[0]] = max(deep[within[0]], text_width(title, LINE_SIZE))
         gaps = [GAPS[rising] + _steep(columns, index, middle) + LANE * len(beside)
                 for index, beside in enumerate(lanes.beside)]
         start = tuple(accumulate(map(add, deep[:-1], gaps), initial=0.0))
-        return cls(columns, drawn.loop, rising, start, tuple(map(add, start, deep)), middle, size, lanes)
+        return cls(columns, drawn.frames, rising, start, tuple(map(add, start, deep)), middle, size, lanes)
 
     @cached_property
     def column(self) -> dict[Vertex, int]:
@@ -143,19 +143,21 @@ class Grid:
         return Span(self.start[index], self.end[index], self.middle[vertex] - half, self.middle[vertex] + half)
 
     @cached_property
-    def frame(self) -> Span | None:
-        """The rectangle around the nodes of a loop, where there are nodes."""
-        spans = [self.span(vertex) for column in self.columns.order[1:-1] for vertex in column]
-        if not spans or not self.loop:
-            return None
-        lanes = LANE * len(self.lanes.beside[-2])
-        return Span(self.start[1] - PAD, self.end[-2] + PAD + lanes,
+    def frames(self) -> dict[str, Span]:
+        """By its title, the rectangle around each framed zone that has nodes."""
+        return {title: self._frame(within) for zone, title in self.titles.items()
+                if (within := _within(self.columns, zone))}
+
+    def _frame(self, within: list[int]) -> Span:
+        spans = [self.span(vertex) for index in within for vertex in self.columns.order[index]]
+        lanes = LANE * len(self.lanes.beside[within[-1]])
+        return Span(self.start[within[0]] - PAD, self.end[within[-1]] + PAD + lanes,
                     min(span.first for span in spans) - TITLE_ROOM, max(span.last for span in spans) + PAD)
 
     @cached_property
     def extent(self) -> Span:
         """The rectangle around everything."""
-        spans = [*map(self.span, self.middle), *([self.frame] if self.frame else [])]
+        spans = [*map(self.span, self.middle), *self.frames.values()]
         outer = LANE * (len(self.lanes.outside) - 1)
         behind, beside = (self._entry + outer, PAD + outer) if self.lanes.outside else (0.0, 0.0)
         return Span(-behind, max(span.end for span in spans),
@@ -200,6 +202,12 @@ class Grid:
         """The middle of the label of a feedback: where it enters its box, beside the arrow."""
         beside = self.lanes.label / 2 + 0.06 if self.rising else -0.1
         return -self._entry / 2 - 0.04, self.middle[link.target] + beside
+
+
+def _within(columns: Columns, zone: int) -> list[int]:
+    """The columns of a zone."""
+    return [index for index, column in enumerate(columns.order)
+            if any(isinstance(vertex, Part) and vertex.zone == zone for vertex in column)]
 
 
 def _steep(columns: Columns, index: int, middle: Mapping[Vertex, float]) -> float:

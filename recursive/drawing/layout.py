@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recursive.drawing.columns import arranged
-from recursive.drawing.grid import TITLE, Grid, Point, Span
-from recursive.drawing.sketch import Link, Part, sketch
-from recursive.spec.graph import GraphSpec
+from recursive.drawing.grid import Grid, Point, Span
+from recursive.drawing.sketch import Link, Part, Sketch
 
 WIDE = 8.0
 """The width of a notebook."""
@@ -21,7 +20,7 @@ MARGIN = 0.12
 class Box:
     """A rectangle with lines of text, its name first; x and y are its lower left corner.
 
-    ``kind`` is input, state (a past value), node, output, or step for the frame around the nodes; ``missing`` tells
+    ``kind`` is input, state (a past value), node, output, or step for a frame around nodes; ``missing`` tells
     that something which it needs was not declared.
     """
 
@@ -39,7 +38,8 @@ class Box:
 class Arrow:
     """The way from one box to another through ``points``; a label is centred at ``label_at``.
 
-    ``kind`` is now, for a value that is read at the same time, or feedback, for one that is remembered.
+    ``kind`` is now, for a value that is read at the same time, feedback, for one that is remembered, or carried, for
+    one that is remembered from an earlier step of the picture.
     """
 
     source: Box
@@ -59,25 +59,25 @@ class Layout:
     width: float
     height: float
     rising: bool = False
-    step: Box | None = None
+    frames: tuple[Box, ...] = ()
 
 
-def layout(spec: GraphSpec) -> Layout:
-    """Where to draw the parts of ``spec``, be it whole or not.
+def layout(drawn: Sketch) -> Layout:
+    """Where to draw the parts of a sketch.
 
-    >>> from recursive.spec.graph import InputSpec
-    >>> [box.lines for box in layout(GraphSpec(inputs=(InputSpec("x", dim=4),))).boxes]
+    >>> from recursive.drawing.sketch import sketch
+    >>> from recursive.spec.graph import GraphSpec, InputSpec
+    >>> [box.lines for box in layout(sketch(GraphSpec(inputs=(InputSpec("x", dim=4),)))).boxes]
     [('x', 'input, dim 4'), ('?', 'output')]
     """
-    drawn = sketch(spec)
     columns = arranged(drawn)
     grid = Grid.of(drawn, columns, rising=False)
     if _size(grid)[0] > WIDE:
         grid = min(grid, Grid.of(drawn, columns, rising=True), key=_size)
     boxes = {part: _box(grid, part) for part in drawn.parts}
-    step = Box("step", "step", (TITLE,), *_rectangle(grid, grid.frame)) if grid.frame else None
+    frames = tuple(Box(title, "step", (title,), *_rectangle(grid, span)) for title, span in grid.frames.items())
     arrows = tuple(_arrow(grid, link, boxes) for link in drawn.links)
-    return Layout(tuple(boxes.values()), arrows, *_size(grid), grid.rising, step)
+    return Layout(tuple(boxes.values()), arrows, *_size(grid), grid.rising, frames)
 
 
 def _box(grid: Grid, part: Part) -> Box:

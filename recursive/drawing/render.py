@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import io
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recursive import extras
 from recursive.drawing.grid import LINE, LINE_SIZE, NAME_SIZE, TITLE_ROOM, TITLE_START, Point
-from recursive.drawing.layout import Arrow, Box, Layout, layout
-from recursive.errors import ConfigError
-from recursive.spec.graph import GraphSpec
+from recursive.drawing.layout import Arrow, Box, Layout
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -29,13 +28,15 @@ ROUND = 0.12
 """The radius of the corners of a feedback."""
 
 LIGHT = {
-    "paper": "#ffffff", "ink": "#1f2937", "now": "#64748b", "feedback": "#b45309", "missing": "#c81e1e",
+    "paper": "#ffffff", "ink": "#1f2937", "now": "#64748b", "feedback": "#b45309", "carried": "#b45309",
+    "missing": "#c81e1e",
     "input": ("#dbeafe", "#2563eb"), "state": ("#fef0d2", "#b45309"), "node": ("#eef1f5", "#64748b"),
     "output": ("#dcf5e4", "#15803d"), "step": ("none", "#94a3b8"),
 }
 """Colours on white: of each kind of box, its inside and its edge."""
 DARK = {
-    "paper": "#16191f", "ink": "#e8ebf0", "now": "#a3aebf", "feedback": "#f5b94f", "missing": "#ff7b7b",
+    "paper": "#16191f", "ink": "#e8ebf0", "now": "#a3aebf", "feedback": "#f5b94f", "carried": "#f5b94f",
+    "missing": "#ff7b7b",
     "input": ("#1b2f52", "#7fb0ff"), "state": ("#45320f", "#f5b94f"), "node": ("#2a303a", "#a3aebf"),
     "output": ("#163a26", "#6fd396"), "step": ("none", "#5b6678"),
 }
@@ -44,38 +45,54 @@ SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "recursive"}
 """Text stays text, and the names inside the file are the same at every run."""
 
 
-def draw(spec: GraphSpec, path: str | os.PathLike[str], dark: bool = False) -> None:
-    """Write the picture of one step of ``spec`` to ``path``.
-
-    Args:
-        spec: the declaration; what is still missing in it is drawn in dashed red.
-        path: a name that ends in .png or .svg.
-        dark: light on dark in place of dark on white.
+def as_png(found: Layout, dark: bool = False) -> bytes:
+    """The picture as PNG, at 150 dots an inch.
 
     Raises:
-        ConfigError: for another ending, or where matplotlib is not installed.
+        MissingPackageError: without matplotlib.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in (".png", ".svg"):
-        raise ConfigError.about("drawing", str(path), takes="a path that ends in .png or .svg",
-                                because="the ending says the format", got=repr(suffix),
-                                do="Call it 'step.svg', for example.")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    with _own_settings(), io.BytesIO() as file:
+        FigureCanvasAgg(_figure(found, DARK if dark else LIGHT)).print_png(file)
+        return file.getvalue()
+
+
+def as_svg(found: Layout, dark: bool | None = None) -> bytes:
+    """The picture as SVG; where ``dark`` is None, in the colours that its reader prefers.
+
+    Raises:
+        MissingPackageError: without matplotlib.
+    """
+    with _own_settings(), io.BytesIO() as file:
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+        FigureCanvasSVG(_figure(found, DARK if dark else LIGHT)).print_svg(file, metadata={"Date": None})
+        return _either(file.getvalue()) if dark is None else file.getvalue()
+
+
+@contextmanager
+def _own_settings() -> Iterator[None]:
+    """matplotlib as it comes, whatever the user has set."""
     matplotlib = extras.load("matplotlib", "examples", "it draws")
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(SETTINGS)
-        _write(_figure(layout(spec), DARK if dark else LIGHT), os.fspath(path), suffix)
+        yield
 
 
-def _write(figure: Figure, path: str, suffix: str) -> None:
-    if suffix == ".svg":
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
+def _either(svg: bytes) -> bytes:
+    """A light picture with a rule for those who read it in the dark: each light colour becomes the dark one."""
+    pairs = dict(pair for key, light in LIGHT.items() for pair in zip(_colours(light), _colours(DARK[key]), strict=True)
+                 if "none" not in pair)
+    rules = "".join(f'svg.recursive [style*="{kind}: {light}"]{{{kind}:{dark} !important}}'
+                    for light, dark in pairs.items() for kind in ("fill", "stroke"))
+    style = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
+    return re.sub(rb"(<svg )([^>]*>)", rb'\1class="recursive" \2' + style.encode(), svg, count=1)
 
-        FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None})
-    else:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        FigureCanvasAgg(figure).print_png(path)
+def _colours(entry: str | tuple[str, str]) -> tuple[str, ...]:
+    return (entry,) if isinstance(entry, str) else entry
 
 
 def _figure(found: Layout, colours: dict) -> Figure:
@@ -85,7 +102,7 @@ def _figure(found: Layout, colours: dict) -> Figure:
     figure = Figure((found.width, found.height), dpi=dpi, facecolor=colours["paper"])
     arrows = sorted(found.arrows, key=lambda arrow: arrow.kind, reverse=True)
     artists = [artist for arrow in arrows for artist in _arrow(arrow, found.rising, colours)]
-    boxes = (*([found.step] if found.step else []), *found.boxes)
+    boxes = (*found.frames, *found.boxes)
     for artist in (*artists, *(artist for box in boxes for artist in _box(box, found.rising, colours))):
         artist.set_transform(figure.dpi_scale_trans)
         figure.add_artist(artist)
@@ -146,7 +163,7 @@ def _arrow(arrow: Arrow, rising: bool, colours: dict) -> Iterator[Artist]:
     points = [*arrow.points[:-1], base]
     steps = [(MOVE, points[0]), *(_rounded(points) if feedback else _smooth(points, rising))]
     yield PathPatch(Curve([point for _, point in steps], [code for code, _ in steps]), facecolor="none",
-                    edgecolor=colour, linewidth=1.5 if feedback else 1.0)
+                    edgecolor=colour, linewidth=1.0 if arrow.kind == "now" else 1.5)
     yield Polygon([tip, left, right], facecolor=colour, edgecolor="none")
     if arrow.label_at:
         yield _text(arrow.label_at, arrow.label, colour, size=LINE_SIZE)

@@ -5,7 +5,7 @@ A part that lacks something says so in a line that ends in a question mark. Noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from recursive.errors import CycleError
@@ -13,24 +13,38 @@ from recursive.spec.graph import KINDS, GraphSpec, InputSpec, LayerSpec, NodeSpe
 from recursive.spec.history import resolve
 from recursive.spec.names import Ref
 from recursive.spec.order import ordered
+from recursive.spec.places import AFTER, BEFORE, INSIDE, places
+from recursive.spec.plan import StepPlan
 
+TITLE = "one step of scan"
+ZONES = {BEFORE: 1, INSIDE: 2, AFTER: 3}
+STEP, OUT = ZONES[INSIDE], 4
+"""The zones of nodes, behind what is given, and that of what comes out."""
+START_WORDS = {"learned": "from a learned row", "drawn": "from random draws"}
 LONGEST = 36
 """How many characters of a line below a name are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """An input, a past value (``state``), a node or an output; ``lines`` are its words, its name first."""
+    """An input, a past value (``state``), a node or an output; ``lines`` are its words, its name first.
+
+    ``zone`` numbers the stretch of time that it belongs to: all of a zone lies behind all of the zone before.
+    """
 
     kind: str
     name: str
     lines: tuple[str, ...]
     missing: bool = False
+    zone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """``source`` is read by ``target`` at the same time (``now``), or remembered as it (``feedback``)."""
+    """``source`` is read by ``target`` at the same time (``now``), or remembered as it (``feedback``).
+
+    Where several steps are drawn, what one remembers of another is ``carried``.
+    """
 
     source: Part
     target: Part
@@ -40,15 +54,15 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """The parts, each after what it reads at the same time, and the links between them."""
+    """The parts, each after what it reads at the same time, the links between them, and the framed zones' titles."""
 
-    loop: bool
     parts: tuple[Part, ...]
     links: tuple[Link, ...]
+    frames: Mapping[int, str]
 
 
-def sketch(spec: GraphSpec) -> Sketch:
-    """What to draw of ``spec``, whole or not.
+def sketch(spec: GraphSpec, plan: StepPlan | None = None) -> Sketch:
+    """What to draw of ``spec``, whole or not; with a ``plan``, what runs before the loop and after it lies outside it.
 
     >>> read = (PortSpec("input", (Ref("x"), Ref("h"))),)
     >>> spec = GraphSpec(inputs=(InputSpec("x"),), states=(StateSpec("h", 6, "rec"),),
@@ -56,22 +70,23 @@ def sketch(spec: GraphSpec) -> Sketch:
     >>> [f"{link.source.name} {link.kind} {link.target.name}" for link in sketch(spec).links]
     ['x now rec', 'h_tm1 now rec', 'rec now y', 'rec feedback h_tm1']
     """
-    known = _given(spec)
+    known, ran = _given(spec), {} if plan is None else {node.name: places(node, plan) for node in spec.nodes}
     given = tuple(known.values()) if spec.inputs else (_nothing("input"), *known.values())
     readers: list[Part] = []
     links: list[Link] = []
-    for item in (*_in_order(spec), *spec.outputs):
+    for item in (*in_order(spec), *spec.outputs):
         refs = dict.fromkeys(resolve(spec, ref) for ref in item.refs)
-        reader = _reader(item, [f"reads {ref} ?" for ref in refs if ref not in known] if refs else ["reads ?"])
+        reader = _reader(item, lost_words(refs, known), ran.get(item.name, ()) if isinstance(item, NodeSpec) else ())
         readers.append(reader)
         links += [Link(known[ref], reader) for ref in refs if ref in known]
         if reader.kind == "node":
             known[Ref(item.name)] = reader
     outputs = () if spec.outputs else (_nothing("output"),)
-    return Sketch(spec.loop, (*given, *readers, *outputs), (*links, *_feedback(spec, known)))
+    parts = tuple(sorted((*given, *readers, *outputs), key=lambda part: part.zone))
+    return Sketch(parts, (*links, *_feedback(spec, known)), {STEP: TITLE} if spec.loop else {})
 
 
-def _in_order(spec: GraphSpec) -> tuple[NodeSpec, ...]:
+def in_order(spec: GraphSpec) -> tuple[NodeSpec, ...]:
     """The nodes in the order in which they run; as declared, where there is no such order."""
     try:
         return ordered(spec)
@@ -79,13 +94,16 @@ def _in_order(spec: GraphSpec) -> tuple[NodeSpec, ...]:
         return spec.nodes
 
 
-def _reader(item: NodeSpec | OutputSpec, lost: Sequence[str]) -> Part:
-    """A node or an output; ``lost`` are the words for what it reads and nothing gives."""
-    return Part(KINDS[type(item)], item.name, (item.name, *_words(item), *lost), bool(lost))
+def _reader(item: NodeSpec | OutputSpec, lost: Sequence[str], ran: Sequence[str]) -> Part:
+    """A node that runs at the places ``ran``, or an output; ``lost`` tells what it reads and nothing gives."""
+    zone = ZONES[ran[-1]] if ran else STEP
+    told = [f"product with inputs {ran[0]}"] if len(ran) > 1 else [place for place in ran if place != INSIDE]
+    kind = KINDS[type(item)]
+    return Part(kind, item.name, (item.name, *words(item), *told, *lost), bool(lost), zone if kind == "node" else OUT)
 
 
 def _nothing(kind: str) -> Part:
-    return Part(kind, "?", ("?", kind), missing=True)
+    return Part(kind, "?", ("?", kind), missing=True, zone=OUT if kind == "output" else 0)
 
 
 # What a step is given
@@ -97,14 +115,14 @@ def _given(spec: GraphSpec) -> dict[Ref, Part]:
     read: dict[str, list[Ref]] = {}
     for ref in sorted(refs, reverse=True):
         read.setdefault(ref.name, []).append(ref)
-    inputs = {ref: Part("input", str(ref), (str(ref), *_words(item)))
+    inputs = {ref: Part("input", str(ref), (str(ref), *words(item)))
               for item in spec.inputs for ref in read.get(item.name, [Ref(item.name)])}
-    states = {ref: _state(spec, ref, state) for name, state in _histories(spec).items()
+    states = {ref: _state(spec, ref, state) for name, state in histories(spec).items()
               for ref in read.get(name, [] if state.input == name else [Ref(name, -1)]) if ref.tap}
     return inputs | states
 
 
-def _histories(spec: GraphSpec) -> dict[str, StateSpec]:
+def histories(spec: GraphSpec) -> dict[str, StateSpec]:
     """Every past that could be read, as a state: those declared, and of each node its own."""
     return {**{state.name: state for state in spec.states},
             **{node.name: StateSpec(node.name, None, node.name) for node in spec.nodes}}
@@ -112,30 +130,42 @@ def _histories(spec: GraphSpec) -> dict[str, StateSpec]:
 
 def _state(spec: GraphSpec, ref: Ref, state: StateSpec) -> Part:
     fed = spec.names.get(str(state.input)) == "node"
-    lines = (str(ref), *_words(state))
+    lines = (str(ref), *words(state))
     return Part("state", str(ref), lines if fed else (*lines, "fed by ?"), missing=not fed)
 
 
 def _feedback(spec: GraphSpec, known: Mapping[Ref, Part]) -> Iterator[Link]:
     """A link from each node to the past values that it was."""
-    histories = _histories(spec)
+    pasts = histories(spec)
     for ref, part in known.items():
         if part.kind == "state" and not part.missing:
-            yield Link(known[Ref(histories[ref.name].input)], part, "feedback", f"t{ref.tap}")
+            yield Link(known[Ref(pasts[ref.name].input)], part, "feedback", f"t{ref.tap}")
 
 
 # Words
 
 
-def _words(item: InputSpec | StateSpec | NodeSpec | OutputSpec) -> tuple[str, ...]:
+def words(item: InputSpec | StateSpec | NodeSpec | OutputSpec) -> tuple[str, ...]:
     """The lines below the name."""
     if isinstance(item, NodeSpec):
         return (_short(layer_text(item.layer)), *map(_short, _merges(item.ports)))
     if isinstance(item, OutputSpec):
         return (", ".join(["output", *_merges([item])]),)
     dtype = getattr(item, "dtype", "float")
-    words = [KINDS[type(item)], "" if dtype == "float" else dtype, "" if item.dim is None else f"dim {item.dim}"]
-    return (", ".join(filter(None, words)),)
+    known = [KINDS[type(item)], "" if dtype == "float" else dtype, "" if item.dim is None else f"dim {item.dim}"]
+    return (", ".join(filter(None, known)), *_start(item))
+
+
+def _start(item: InputSpec | StateSpec) -> Iterator[str]:
+    """What a state starts from, where that is a value or is learned or drawn."""
+    initial = getattr(item, "initial", None)
+    if isinstance(initial, str):
+        yield f"starts {START_WORDS.get(initial, f'from {initial}')}"
+
+
+def lost_words(refs: Collection[Ref], known: Container[Ref]) -> list[str]:
+    """The words for what is read and nothing gives."""
+    return [f"reads {ref} ?" for ref in refs if ref not in known] if refs else ["reads ?"]
 
 
 def _merges(reads: Sequence[PortSpec | OutputSpec]) -> list[str]:

@@ -14,6 +14,7 @@ from recursive import backend
 from recursive.backend import Argument
 from recursive.errors import DataError, NodeError, ShapeError, nearest
 from recursive.layers.core import Identity
+from recursive.layers.drawn import Drawn
 from recursive.layers.inner import StatesOfTheLoop
 from recursive.layers.layer import Layer, Tensors
 from recursive.layers.parts import (
@@ -37,7 +38,7 @@ Read = str | Sequence[str] | Merged | Mapping[str, object] | None
 """What a node reads, in every way in which it may be said."""
 
 
-class Graph(Layer):
+class Graph(Drawn, Layer):
     """Named inputs, nodes and outputs, joined by name; every node is a layer, and runs once.
 
     Source: ``keras.layers.containers.Graph`` of Keras 0.1.

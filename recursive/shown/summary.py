@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from recursive.spec.graph import Initial, NodeSpec
 from recursive.spec.joined import TOGETHER
-from recursive.spec.moves import PART
 from recursive.spec.names import Ref
+from recursive.spec.places import places
 from recursive.spec.plan import Recurrence, StepPlan
 from recursive.spec.shapes import Shape
 
 NODES = ("node", "layer", "reads", "shape", "parameters", "runs")
 STATES = ("state", "fed by", "taps", "starts from", "shape")
-BEFORE, INSIDE, AFTER = "before the loop", "in the loop", "after the loop"
 
 
 def summary(nodes: Iterable[NodeSpec], plan: StepPlan, shapes: Mapping[str, Shape],
@@ -55,17 +54,10 @@ def _starts(sizes: Mapping[str, int], param_names: Mapping[str, Sequence[str]]) 
 
 def _where(node: NodeSpec, plan: StepPlan) -> str:
     """Where a node runs; one whose product is split runs in two places."""
-    places = {BEFORE: plan.hoisted, INSIDE: plan.nodes, AFTER: plan.deferred}
-    found = [place for place, run in places.items() if any(_is_of(part, node) for part in run)]
+    found = places(node, plan)
     if len(found) < 2:
         return "".join(found)
     return f"its product with inputs {found[0]}, the rest {found[-1]}"
-
-
-def _is_of(part: NodeSpec, node: NodeSpec) -> bool:
-    if part.layer.class_name in (PART, TOGETHER):
-        return any(share.node == node.name for share in part.layer.config["shares"])
-    return part.name == node.name
 
 
 def _joined(plan: StepPlan) -> list[str]:
