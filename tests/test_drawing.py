@@ -353,6 +353,23 @@ def test_what_is_missing_is_marked():
     assert [box.missing for box in LAYOUTS["GraphSpec"].boxes] == [True, True]
 
 
+def test_a_node_of_several_outputs_is_one_box_with_an_arrow_to_each_that_reads_it():
+    reads = (PortSpec("input", (Ref("x"), Ref("lstm.cell", -1))),)
+    spec = declare(start({"x": 4}), NodeSpec("lstm", LayerSpec("RecurrentLSTM"), reads, ("output", "cell")))
+    spec = node(node(spec, "both", dense(12, 3), "lstm lstm.cell"), "one", dense(6, 2), "lstm.cell", output=True)
+    found = layout(spec)
+    assert not [box.name for box in found.boxes if box.missing]
+    assert sorted((arrow.source.name, arrow.target.name, arrow.kind) for arrow in found.arrows) == [
+        ("lstm", "both", "now"), ("lstm", "lstm.cell_tm1", "feedback"), ("lstm", "one", "now"),
+        ("lstm.cell_tm1", "lstm", "now"), ("one", "one", "now"), ("x", "lstm", "now")]
+
+
+def test_a_name_that_a_node_of_several_outputs_does_not_give_is_missing():
+    two = NodeSpec("two", LayerSpec("Graph"), (PortSpec("input", (Ref("x"),)),), ("a", "b"))
+    spec = GraphSpec(inputs=(InputSpec("x"),), nodes=(two,), outputs=(OutputSpec("y", (Ref("two.a"), Ref("two.c"))),))
+    assert {box.name: box.lines[-1] for box in layout(spec).boxes if box.missing} == {"y": "reads two.c ?"}
+
+
 def test_a_whole_network_misses_nothing():
     assert not [box for name in ("vanilla", "stacked", "taps", "twenty", "graph", "wide")
                 for box in LAYOUTS[name].boxes if box.missing]

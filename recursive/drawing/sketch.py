@@ -64,9 +64,9 @@ def sketch(spec: GraphSpec) -> Sketch:
         refs = dict.fromkeys(resolve(spec, ref) for ref in item.refs)
         reader = _reader(item, [f"reads {ref} ?" for ref in refs if ref not in known] if refs else ["reads ?"])
         readers.append(reader)
-        links += [Link(known[ref], reader) for ref in refs if ref in known]
-        if reader.kind == "node":
-            known[Ref(item.name)] = reader
+        links += dict.fromkeys(Link(known[ref], reader) for ref in refs if ref in known)
+        if isinstance(item, NodeSpec):
+            known |= {Ref(value): reader for value in item.values}
     outputs = () if spec.outputs else (_nothing("output"),)
     return Sketch(spec.loop, (*given, *readers, *outputs), (*links, *_feedback(spec, known)))
 
@@ -105,9 +105,9 @@ def _given(spec: GraphSpec) -> dict[Ref, Part]:
 
 
 def _histories(spec: GraphSpec) -> dict[str, StateSpec]:
-    """Every past that could be read, as a state: those declared, and of each node its own."""
+    """Every past that could be read, as a state: those declared, and of each value of a node its own."""
     return {**{state.name: state for state in spec.states},
-            **{node.name: StateSpec(node.name, None, node.name) for node in spec.nodes}}
+            **{value: StateSpec(value, None, value) for node in spec.nodes for value in node.values}}
 
 
 def _state(spec: GraphSpec, ref: Ref, state: StateSpec) -> Part:
