@@ -338,6 +338,13 @@ def test_a_state_that_nobody_reads_is_shown():
     assert ("h_tm1", "t-1") in {(arrow.target.name, arrow.label) for arrow in layout(spec).arrows}
 
 
+def test_a_state_that_has_the_name_of_its_node_keeps_its_words():
+    spec = GraphSpec(loop=True, free=True, n_steps=3)
+    reads = (PortSpec("input", (Ref("f", -1),)),)
+    spec = declare(declare(spec, StateSpec("f", 2, "f")), NodeSpec("f", dense(2, 2), reads))
+    assert [box.lines for box in layout(spec).boxes if box.kind == "state"] == [("f_tm1", "state, dim 2")]
+
+
 def test_a_graph_has_neither_a_loop_nor_past_values():
     found = LAYOUTS["graph"]
     assert found.step is None

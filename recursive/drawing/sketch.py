@@ -106,8 +106,9 @@ def _given(spec: GraphSpec) -> dict[Ref, Part]:
 
 def _histories(spec: GraphSpec) -> dict[str, StateSpec]:
     """Every past that could be read, as a state: those declared, and of each value of a node its own."""
-    return {**{state.name: state for state in spec.states},
-            **{value: StateSpec(value, None, value) for node in spec.nodes for value in node.values}}
+    declared = {state.name: state for state in spec.states}
+    values = (value for node in spec.nodes for value in node.values if value not in declared)
+    return {**declared, **{value: StateSpec(value, None, value) for value in values}}
 
 
 def _state(spec: GraphSpec, ref: Ref, state: StateSpec) -> Part:
