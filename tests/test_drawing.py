@@ -359,6 +359,13 @@ def test_a_state_that_nobody_reads_is_shown():
     assert ("h_tm1", "t-1") in {(arrow.target.name, arrow.label) for arrow in layout(sketch(spec)).arrows}
 
 
+def test_a_state_that_has_the_name_of_its_node_keeps_its_words():
+    spec = GraphSpec(loop=True, free=True, n_steps=3)
+    reads = (PortSpec("input", (Ref("f", -1),)),)
+    spec = declare(declare(spec, StateSpec("f", 2, "f")), NodeSpec("f", dense(2, 2), reads))
+    assert [box.lines for box in layout(sketch(spec)).boxes if box.kind == "state"] == [("f_tm1", "state, dim 2")]
+
+
 def test_a_graph_has_neither_a_loop_nor_past_values():
     found = LAYOUTS["graph"]
     assert not found.frames
@@ -372,6 +379,23 @@ def test_what_is_missing_is_marked():
     missing = {box.name: box.lines[-1] for box in LAYOUTS["broken"].boxes if box.missing}
     assert missing == {"s_tm1": "fed by ?", "a": "reads b ?", "b": "reads who_tm1 ?", "c": "reads ?", "y": "reads z ?"}
     assert [box.missing for box in LAYOUTS["GraphSpec"].boxes] == [True, True]
+
+
+def test_a_node_of_several_outputs_is_one_box_with_an_arrow_to_each_that_reads_it():
+    reads = (PortSpec("input", (Ref("x"), Ref("lstm.cell", -1))),)
+    spec = declare(start({"x": 4}), NodeSpec("lstm", LayerSpec("RecurrentLSTM"), reads, ("output", "cell")))
+    spec = node(node(spec, "both", dense(12, 3), "lstm lstm.cell"), "one", dense(6, 2), "lstm.cell", output=True)
+    found = layout(sketch(spec))
+    assert not [box.name for box in found.boxes if box.missing]
+    assert sorted((arrow.source.name, arrow.target.name, arrow.kind) for arrow in found.arrows) == [
+        ("lstm", "both", "now"), ("lstm", "lstm.cell_tm1", "feedback"), ("lstm", "one", "now"),
+        ("lstm.cell_tm1", "lstm", "now"), ("one", "one", "now"), ("x", "lstm", "now")]
+
+
+def test_a_name_that_a_node_of_several_outputs_does_not_give_is_missing():
+    two = NodeSpec("two", LayerSpec("Graph"), (PortSpec("input", (Ref("x"),)),), ("a", "b"))
+    spec = GraphSpec(inputs=(InputSpec("x"),), nodes=(two,), outputs=(OutputSpec("y", (Ref("two.a"), Ref("two.c"))),))
+    assert {box.name: box.lines[-1] for box in layout(sketch(spec)).boxes if box.missing} == {"y": "reads two.c ?"}
 
 
 def test_a_whole_network_misses_nothing():

@@ -78,9 +78,9 @@ def sketch(spec: GraphSpec, plan: StepPlan | None = None) -> Sketch:
         refs = dict.fromkeys(resolve(spec, ref) for ref in item.refs)
         reader = _reader(item, lost_words(refs, known), ran.get(item.name, ()) if isinstance(item, NodeSpec) else ())
         readers.append(reader)
-        links += [Link(known[ref], reader) for ref in refs if ref in known]
-        if reader.kind == "node":
-            known[Ref(item.name)] = reader
+        links += dict.fromkeys(Link(known[ref], reader) for ref in refs if ref in known)
+        if isinstance(item, NodeSpec):
+            known |= {Ref(value): reader for value in item.values}
     outputs = () if spec.outputs else (_nothing("output"),)
     parts = tuple(sorted((*given, *readers, *outputs), key=lambda part: part.zone))
     return Sketch(parts, (*links, *_feedback(spec, known)), {STEP: TITLE} if spec.loop else {})
@@ -123,9 +123,10 @@ def _given(spec: GraphSpec) -> dict[Ref, Part]:
 
 
 def histories(spec: GraphSpec) -> dict[str, StateSpec]:
-    """Every past that could be read, as a state: those declared, and of each node its own."""
-    return {**{state.name: state for state in spec.states},
-            **{node.name: StateSpec(node.name, None, node.name) for node in spec.nodes}}
+    """Every past that could be read, as a state: those declared, and of each value of a node its own."""
+    declared = {state.name: state for state in spec.states}
+    values = (value for node in spec.nodes for value in node.values if value not in declared)
+    return {**declared, **{value: StateSpec(value, None, value) for value in values}}
 
 
 def _state(spec: GraphSpec, ref: Ref, state: StateSpec) -> Part:

@@ -46,8 +46,9 @@ class _Unrolling:
         for time in range(1, steps + 1):
             for item in (*in_order(self.spec), *self.spec.outputs):
                 self._add(item, time)
-        parts = tuple(sorted(self.parts.values(), key=lambda part: part.zone))
-        return Sketch(parts, tuple(self.links), {2 * time: f"step {time}" for time in range(1, steps + 1)})
+        parts = tuple(sorted(dict.fromkeys(self.parts.values()), key=lambda part: part.zone))
+        titles = {2 * time: f"step {time}" for time in range(1, steps + 1)}
+        return Sketch(parts, tuple(dict.fromkeys(self.links)), titles)
 
     def _add(self, item: NodeSpec | OutputSpec, time: int) -> None:
         """A node or an output of one step, and the links from what it reads."""
@@ -56,7 +57,8 @@ class _Unrolling:
         lost = lost_words(refs, {ref for ref, part in read.items() if part})
         kind, name = KINDS[type(item)], f"{item.name}[{time}]"
         part = Part(kind, name, (name, *words(item), *lost), bool(lost), 2 * time + (kind == "output"))
-        self.parts[kind, item.name, time] = part
+        values = item.values if isinstance(item, NodeSpec) else (item.name,)
+        self.parts |= {(kind, value, time): part for value in values}
         self.links += [Link(source, part, "carried" if ref.tap and ref.name in self.histories else "now")
                        for ref, source in read.items() if source]
 

@@ -7,7 +7,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Size, checked, floatX, size
-from recursive.errors import ShapeError
+from recursive.errors import ShapeError, StateError
 from recursive.loop.reversible import last_step
 from recursive.spec.plan import Recurrence, Sequence
 
@@ -17,8 +17,17 @@ def first_rows(recurrence: Recurrence, batch: Size, dim: int) -> TensorVariable:
     return pt.alloc(pt.constant(start_numbers(recurrence, dim)[:, np.newaxis]), recurrence.lag, batch, dim)
 
 
-def start_numbers(recurrence: Recurrence, dim: int) -> np.ndarray:
-    """The initial numbers of a state, ``(lag, dim)``."""
+def start_numbers(recurrence: Recurrence, dim: int | None) -> np.ndarray:
+    """The initial numbers of a state, ``(lag, dim)``.
+
+    Raises:
+        StateError: where nothing tells its dim.
+    """
+    if dim is None:
+        raise StateError.about("state", recurrence.name, takes="a known dim",
+                               because="it starts from that many numbers a row",
+                               got=f"that of {recurrence.node!r}, which follows from this state itself",
+                               do=f"Say add_state({recurrence.name!r}, dim=1, input={recurrence.node!r}), for example.")
     numbers = np.asarray(recurrence.initial, dtype=floatX())
     return np.array(np.broadcast_to(numbers, (recurrence.lag, dim)))
 

@@ -128,13 +128,14 @@ def merged_shape(spec: GraphSpec, item: NodeSpec | OutputSpec, known: Mapping[st
     if read.merge_mode == "dot":
         _check_two(item, read)
         return (*certain[0][:-1], 1)
-    return tuple(_merged_size(sizes) for sizes in zip(*certain, strict=True))
+    return tuple(_merged_size(sizes, read.merge_mode) for sizes in zip(*certain, strict=True))
 
 
-def _merged_size(sizes: tuple[int | None, ...]) -> int | None:
-    """The one size that is known, but for a 1 beside another, which one value a row multiplies."""
+def _merged_size(sizes: tuple[int | None, ...], merge_mode: str) -> int | None:
+    """The one size that is known; a 1 that multiplies tells nothing of another, since it multiplies whole rows."""
     known = [size for size in sizes if size is not None]
-    return max(known) if len(known) == len(sizes) or set(known) - {1} else None
+    tells = len(known) == len(sizes) or merge_mode != "mul" or set(known) - {1}
+    return max(known, default=None) if tells else None
 
 
 def _shape_of(spec: GraphSpec, ref: Ref, known: Mapping[str, Shape | None]) -> Shape | None:

@@ -7,6 +7,7 @@ import pytest
 
 from recursive import Activation, Dense, Graph, Recursive
 from recursive.errors import ConfigError
+from recursive.layers.cells import RecurrentLSTM
 from recursive.recipes import lstm
 
 needs_matplotlib = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib draws")
@@ -155,3 +156,13 @@ def test_another_ending_and_a_folder_that_is_not_there_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="takes a folder that exists"):
         vanilla().draw(tmp_path / "none" / "a.dot")
     assert not list(tmp_path.iterdir())
+
+
+def test_unrolled_each_output_of_a_node_goes_to_the_step_that_reads_it():
+    rnn = Recursive()
+    rnn.add_input("x", dim=4)
+    rnn.add_node(RecurrentLSTM(4, 6), "lstm", create_output=True,
+                 input={"input": "x", "prev_hid": "lstm_tm1", "prev_cell": "lstm.cell_tm1"})
+    picture = rnn.draw(unrolled=2)
+    assert not [part for part in picture.drawn.parts if part.missing]
+    assert links(picture, "carried") == {("lstm[0]", "lstm[1]"), ("lstm.cell[0]", "lstm[1]"), ("lstm[1]", "lstm[2]")}

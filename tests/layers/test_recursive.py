@@ -13,6 +13,7 @@ from recursive import (
     Dropout,
     Embedding,
     Graph,
+    Identity,
     Lambda,
     Recurrent,
     Recursive,
@@ -20,6 +21,8 @@ from recursive import (
     Sequential,
     SimpleRNN,
     errors,
+    merge_mul,
+    merge_sum,
 )
 from recursive.backend import Argument, Program, evaluate
 from recursive.spec.graph import GraphSpec
@@ -443,6 +446,21 @@ def test_what_is_wrong_is_told_in_one_sentence_with_what_to_do(make, error, word
     assert " takes " in str(caught.value)
     assert ", because " in str(caught.value)
     assert "; got " in str(caught.value)
+
+
+@pytest.mark.parametrize("settings", [{}, {"stateful": True}])
+def test_a_state_whose_dim_follows_from_itself_alone_is_told_to_say_it(settings):
+    def multiplied(merge):
+        rnn = Recurrent(return_sequences=True, **settings)
+        rnn.add_input("x", dim=1)
+        rnn.add_node(Lambda(lambda h: h / 2), "half", input="h_tm1")
+        rnn.add_node(Identity(), "h", input=merge(["x", "half"]), create_output=True)
+        return rnn
+
+    words = r"^state 'h' takes a known dim, .* Say add_state\('h', dim=1, input='h'\)"
+    with pytest.raises(errors.StateError, match=words):
+        multiplied(merge_mul).predict(X[..., :1])
+    assert multiplied(merge_sum).predict(X[..., :1]).shape == (3, TIME, 1)
 
 
 def test_a_refused_declaration_changes_nothing():

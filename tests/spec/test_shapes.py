@@ -100,6 +100,15 @@ def test_values_of_another_number_of_axes_are_not_merged(mode, kind):
     assert sentence["got"] == "x (None, 4), image (None, None, 4)"
 
 
+@pytest.mark.parametrize(("mode", "dim", "shape"), [
+    ("sum", 1, (None, 1)), ("ave", 1, (None, 1)), ("max", 1, (None, 1)), ("mul", 1, (None, None)),
+    ("mul", 4, (None, 4))])
+def test_a_state_without_a_dim_has_that_of_what_it_is_merged_with_unless_that_may_be_a_gate(mode, dim, shape):
+    inputs, states = [InputSpec("x", dim=dim)], [StateSpec("h", None, "rec")]
+    found = shapes_of(inputs, states, [(node("later", "h"), same()), (node("rec", "x", "later", mode=mode), same())])
+    assert found["h"] == found["rec"] == shape
+
+
 def test_one_value_a_row_multiplies_a_whole_row():
     """A gate of dim 1, beside any dim, on either side."""
     inputs = [InputSpec("gate", dim=1), X4]
