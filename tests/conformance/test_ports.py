@@ -85,12 +85,16 @@ def test_the_port_in_javascript_answers_a_mistake_with_an_error_and_goes_on():
     assert '"name":"node"' in answers[1]
 
 
-@pytest.mark.parametrize("name", ["torch", "jax", "keras"])
-def test_a_port_knows_the_format_and_nothing_of_the_package(name):
+@pytest.mark.parametrize(("name", "ports"), [("walk", []), ("torch", ["walk"]), ("jax", ["walk"]),
+                                             ("keras", ["jax", "walk"])])
+def test_a_port_knows_the_format_and_nothing_of_the_package(name, ports):
     tree = ast.parse((ADAPTERS / f"{name}.py").read_text(encoding="utf-8"))
     modules = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    modules += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    assert [module for module in modules if module.startswith("recursive")] == []
+    modules += [f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+                for alias in node.names]
+    ours = {module.removeprefix("recursive.conformance.adapters.").split(".")[0] for module in modules
+            if module.startswith("recursive")}
+    assert ours == set(ports)
 
 
 def claimed(name):
