@@ -20,6 +20,8 @@ DEEP = os.environ.get("RECURSIVE_DEEP") == "1"
 SUITE = Suite()
 FEW = [next(name for name in SUITE.entries if name.startswith(f"{area}/"))
        for area in ("vanilla", "taps", "masks", "stateful", "gating")]
+CUT_APART = "layers/maxout"
+"""A gradient of what was put side by side, which PyTensor 3.0 left to itself cannot cut apart on JAX."""
 SOME = [name for place, name in enumerate(SUITE.entries) if place % 4 == 0]
 """A case in four: all of them take minutes."""
 
@@ -44,7 +46,7 @@ def test_the_containers_pass_in_plain_python(name):
 
 @JAX
 @pytest.mark.parametrize("name", [name for name, entry in SUITE.entries.items() if not missing(
-    pytensor.JAX, entry["capabilities"])] if DEEP else FEW)
+    pytensor.JAX, entry["capabilities"])] if DEEP else [*FEW, CUT_APART])
 def test_the_containers_pass_on_jax(name):
     check(pytensor.JAX(), [name])
 
