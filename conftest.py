@@ -6,5 +6,8 @@ from recursive.bench.field import CONTENDERS
 
 collect_ignore = [f"recursive/bench/contenders/{contender.module}.py" for contender in CONTENDERS
                   if contender.backend is None and contender.missing]
-collect_ignore += [f"recursive/conformance/adapters/{library}.py" for library in ("torch", "jax", "keras")
-                   if find_spec(library) is None]
+PORTS = {"torch": ("torch",), "jax": ("jax",), "keras": ("keras", "jax")}
+"""What each port of the conformance suite needs."""
+
+collect_ignore += [f"recursive/conformance/adapters/{port}.py" for port, packages in PORTS.items()
+                   if None in map(find_spec, packages)]

@@ -8,11 +8,13 @@ import re
 import pytensor
 from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import Mode, optdb
-from pytensor.graph.basic import Apply
+from pytensor.graph.basic import Apply, Constant
 from pytensor.graph.fg import FunctionGraph
-from pytensor.graph.replace import clone_replace
+from pytensor.graph.replace import _vectorize_node, clone_replace
 from pytensor.graph.rewriting.basic import NodeRewriter, dfs_rewriter, node_rewriter
 from pytensor.scan.op import Scan
+from pytensor.tensor.basic import Split
+from pytensor.tensor.blockwise import vectorize_node_fallback
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import contiguous, vectorized
@@ -87,3 +89,19 @@ def opened(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
 
 
 optdb.register("recursive_opened", dfs_rewriter(opened), "fast_compile", "fast_run", position=BEFORE_ALL)
+
+
+def split_at_once(op: Split, node: Apply, x: TensorVariable, axis: TensorVariable, splits: TensorVariable) -> Apply:
+    """Cut every step at the same places in one operation, as later PyTensors do.
+
+    PyTensor 3.0 cuts step by step at places of its own for each, which JAX cannot compile.
+    """
+    old, old_axis, old_splits = node.inputs
+    if not isinstance(old_axis, Constant) or not isinstance(old_splits, Constant):
+        return vectorize_node_fallback(op, node, x, axis, splits)
+    from_behind = int(old_axis.data) % old.type.ndim - old.type.ndim
+    return op.make_node(x, x.type.ndim + from_behind, old_splits)
+
+
+if Split not in _vectorize_node.registry:
+    _vectorize_node.register(Split)(split_at_once)

@@ -163,7 +163,8 @@ def _trained(draft: Draft, arrays: Arrays) -> Arrays:
     params, inputs = case.part("param/"), case.part("in/")
     outputs = reference.run(draft.net.spec, params, inputs).outputs
     rng = np.random.RandomState(zlib.crc32(f"{draft.id} targets".encode()))
-    targets = {name: np.tanh(rng.normal(size=value.shape)) for name, value in outputs.items()}
+    drawn = {name: np.tanh(rng.normal(size=value.shape)) for name, value in outputs.items()}
+    targets = {**drawn, **case.part("target/")}
     found = reference.train(draft.net.spec, params, inputs, targets, draft.training["optimizer"], STEPS,
                             loss=draft.training["loss"])
     return {**{f"target/{name}": value for name, value in targets.items()}, "step/loss": np.asarray(found.losses),

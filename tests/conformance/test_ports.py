@@ -15,9 +15,11 @@ import pytest
 
 from recursive.conformance import runner
 from recursive.conformance.adapter import load
+from recursive.conformance.adapters import pytensor
 from recursive.conformance.needs import CAPABILITIES
 from recursive.conformance.stdio import Remote, command_of
 from recursive.conformance.suite import Suite
+from tests.test_docs_of_conformance import PAGE
 
 DEEP = os.environ.get("RECURSIVE_DEEP") == "1"
 SUITE = Suite()
@@ -83,17 +85,41 @@ def test_the_port_in_javascript_answers_a_mistake_with_an_error_and_goes_on():
     assert '"name":"node"' in answers[1]
 
 
-@pytest.mark.parametrize("name", ["torch", "jax", "keras"])
-def test_a_port_knows_the_format_and_nothing_of_the_package(name):
+@pytest.mark.parametrize(("name", "ports"), [("walk", []), ("torch", ["walk"]), ("jax", ["walk"]),
+                                             ("keras", ["jax", "walk"])])
+def test_a_port_knows_the_format_and_nothing_of_the_package(name, ports):
     tree = ast.parse((ADAPTERS / f"{name}.py").read_text(encoding="utf-8"))
     modules = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    modules += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    assert [module for module in modules if module.startswith("recursive")] == []
+    modules += [f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+                for alias in node.names]
+    ours = {module.removeprefix("recursive.conformance.adapters.").split(".")[0] for module in modules
+            if module.startswith("recursive")}
+    assert ours == set(ports)
+
+
+def claimed(name):
+    """The capabilities in a port's file, which need not be imported for it."""
+    text = (ADAPTERS / name).read_text(encoding="utf-8")
+    return set(re.findall(r'"(.+?)"', re.search(r"(?:capabilities = frozenset\(\{|CAPABILITIES = \[)(.*?)[}\]]", text,
+                                                re.S)[1]))
 
 
 @pytest.mark.parametrize("name", ["torch.py", "jax.py", "keras.py", "port.js"])
 def test_every_capability_that_a_port_claims_is_one(name):
-    text = (ADAPTERS / name).read_text(encoding="utf-8")
-    claimed = re.search(r"(?:capabilities = frozenset\(\{|CAPABILITIES = \[)(.*?)[}\]]", text, re.S)[1]
     layers = {layer for entry in SUITE.entries.values() for layer in entry["capabilities"] if ":" in layer}
-    assert set(re.findall(r'"(.+?)"', claimed)) - set(CAPABILITIES) - layers == set()
+    assert claimed(name) - set(CAPABILITIES) - layers == set()
+
+
+@pytest.mark.parametrize(("name", "label"), [
+    ("torch.py", "PyTorch"), ("jax.py", "JAX"), ("keras.py", "Keras 3, on JAX"),
+    ("port.js", "JavaScript, on Node 20, without gradients")])
+def test_the_page_says_how_many_cases_a_port_covers(name, label):
+    covered = sum(claimed(name) >= set(entry["capabilities"]) for entry in SUITE.entries.values())
+    assert f"| {label} | {covered} |" in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_says_how_many_cases_the_containers_cover():
+    on_jax = sum(pytensor.JAX.capabilities >= set(entry["capabilities"]) for entry in SUITE.entries.values())
+    words = PAGE.read_text(encoding="utf-8")
+    assert f"`truncate` and `until` | {on_jax + len(SUITE.invalid)} |" in words
+    assert words.count(f"| {len(SUITE.ids())} | `recursive conformance run") == 4

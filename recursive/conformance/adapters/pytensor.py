@@ -8,18 +8,24 @@ import numpy as np
 import pytensor
 
 from recursive import backend, models
+from recursive.conformance.needs import CAPABILITIES
 from recursive.errors import RecursiveError
 from recursive.spec.graph import GraphSpec
 from recursive.utils.layer_utils import layer_from_config
 
 Arrays = Mapping[str, np.ndarray]
 
+EVERY = frozenset({*CAPABILITIES, *(f"layer:{name}" for name in models.CLASSES)})
+"""What the containers can do where the backend does not refuse it."""
+REFUSED_BY_JAX = frozenset({"truncate", "until"})
+"""It cuts no gradient that goes on before the loop, and compiles no loop of a length that only the loop knows."""
+
 
 class Adapter:
     """Builds a container, and compiles what it computes when it is first run."""
 
     name, target = "pytensor on python", "python"
-    capabilities = frozenset({"*"})
+    capabilities = EVERY
 
     def build(self, spec: Mapping[str, object], params: Arrays) -> Model:
         """The container, with these weights."""
@@ -56,9 +62,10 @@ class Adapter:
 
 
 class JAX(Adapter):
-    """On JAX, where PyTensor cannot cut every gradient."""
+    """On JAX."""
 
     name, target = "pytensor on jax", "jax"
+    capabilities = EVERY - REFUSED_BY_JAX
 
 
 class Numba(Adapter):

@@ -192,3 +192,12 @@ def word_as_context():
     net = Net().input().input("topic", None, dtype="int", sequence=False).state("h")
     net.node("vector", embedding(9, 2), "topic")
     return net.node("rec", dense(IN + 2 + HIDDEN, HIDDEN, "tanh"), ["x", "vector", "h"], "h", True)
+
+
+@area("By hand: three words are 10, 100 and 10, which the loop adds up; the row of two words has the gradient of both.",
+      rows=1, dtype="float32", given={"in/word": [[1, 2, 1]], "param/vector.W": [[1.0], [10.0], [100.0]]},
+      hand={"out/rec": [[[10.0], [110.0], [120.0]]], "grad/param/vector.W": [[0.0], [4.0], [2.0]]})
+def _by_hand():
+    net = Net().input("word", None, dtype="int", steps=3, below=3).state("h", 1)
+    net.node("vector", embedding(3, 1), "word")
+    return net.node("rec", activation("linear"), ("sum", ["vector", "h"]), "h", True)

@@ -1,0 +1,35 @@
+"""What this library changes in PyTensor computes what PyTensor meant to."""
+
+import numpy as np
+import pytensor.tensor as pt
+import pytest
+from pytensor.graph.replace import vectorize_graph
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor.blockwise import Blockwise
+
+from recursive import backend
+
+STEPS = np.random.RandomState(1).normal(size=(5, 3, 10))
+
+
+def cut_at_every_step(axis, sizes, given):
+    """The parts of ``STEPS``, and whether they were cut step by step."""
+    step, over_time = pt.tensor("step", shape=(3, 10)), pt.tensor("over_time", shape=(5, 3, 10))
+    parts = vectorize_graph(pt.split(step, sizes, n_splits=2, axis=axis), {step: over_time})
+    step_by_step = any(value.owner and isinstance(value.owner.op, Blockwise) for value in ancestors(parts))
+    return backend.evaluate(parts, {over_time: STEPS, **given}, "python"), step_by_step
+
+
+@pytest.mark.parametrize(("axis", "sizes"), [(1, [4, 6]), (-1, [4, 6]), (0, [1, 2])])
+def test_what_is_cut_alike_at_every_step_is_cut_in_one_operation(axis, sizes):
+    parts, step_by_step = cut_at_every_step(axis, sizes, {})
+    assert not step_by_step
+    for found, expected in zip(parts, np.split(STEPS, sizes[:1], axis=1 + axis % 2), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_what_is_cut_at_places_that_are_not_known_before_is_cut_all_the_same():
+    sizes = pt.lvector("sizes")
+    parts, _ = cut_at_every_step(1, sizes, {sizes: np.array([4, 6])})
+    for found, expected in zip(parts, np.split(STEPS, [4], axis=2), strict=True):
+        np.testing.assert_array_equal(found, expected)
