@@ -9,12 +9,13 @@ import random
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html import unescape
 from itertools import combinations, pairwise, product
 
 import pytest
 
-from recursive.drawing import Arrow, Box, Layout, draw, layout, sketch, unrolled
+from recursive.drawing import Arrow, Box, Layout, Picture, Sketch, draw, layout, sketch, unrolled
 from recursive.drawing.grid import LINE_SIZE, NAME_SIZE, TITLE_ROOM, TITLE_START, text_width
 from recursive.errors import ConfigError, MissingPackageError
 from recursive.spec.checks import declare, feed
@@ -142,6 +143,32 @@ def long_names() -> GraphSpec:
                 "HIDDEN_STATE_OF_THE_MWMWMW_tm12", output=True)
 
 
+def begun() -> GraphSpec:
+    """Two states that start from one context, which a node reads too, and one that starts from another."""
+    spec = start({"x": 4}, {"h": 6, "c": 6, "k": 3})
+    for context, dim in {"begin": 6, "other": 3}.items():
+        spec = declare(spec, InputSpec(context, 2, dim=dim, is_sequence=False))
+    first = {"h": "begin", "c": "begin", "k": "other"}
+    spec = spec.replace(states=tuple(replace(state, initial=first[state.name]) for state in spec.states))
+    spec = node(spec, "cell", dense(16, 6, "tanh"), "x c begin", state="c")
+    spec = node(spec, "kept", dense(6, 3), "k cell h_tm2", state="k")
+    return node(spec, "rec", dense(9, 6, "tanh"), "cell h kept", state="h", output=True)
+
+
+def begun_and_wide() -> GraphSpec:
+    spec = begun()
+    for index in range(5):
+        spec = node(spec, f"one_more_reader_{index}", dense(6, 6, "hard_sigmoid"), "rec", output=True)
+    return spec
+
+
+def several() -> GraphSpec:
+    """A node of two outputs, of which one is remembered."""
+    reads = (PortSpec("input", (Ref("x"), Ref("lstm.cell", -1))),)
+    spec = declare(start({"x": 4}), NodeSpec("lstm", LayerSpec("RecurrentLSTM"), reads, ("output", "cell")))
+    return node(node(spec, "both", dense(12, 3), "lstm lstm.cell"), "one", dense(6, 2), "lstm.cell", output=True)
+
+
 def drawn_at_random(seed: int) -> GraphSpec:
     draw_from = random.Random(seed)
     states = {f"s{index}": 3 for index in range(draw_from.randint(0, 4))}
@@ -166,13 +193,15 @@ def planned(spec: GraphSpec) -> StepPlan:
 
 
 SPECS = {spec.__name__: spec() for spec in (
-    vanilla, stacked, taps, twenty, graph, wide, incomplete, broken, long_names, GraphSpec)}
+    vanilla, stacked, taps, twenty, graph, wide, begun, begun_and_wide, several, incomplete, broken, long_names,
+    GraphSpec)}
 SPECS |= {f"random_{seed}": drawn_at_random(seed) for seed in range(15)}
 LAYOUTS = {name: layout(sketch(spec)) for name, spec in SPECS.items()}
 LAYOUTS |= {f"{name}_unrolled": layout(unrolled(SPECS[name], 3)) for name in (
-    "vanilla", "stacked", "taps", "twenty", "wide", "incomplete", "broken", "long_names", "random_3", "random_11")}
+    "vanilla", "stacked", "taps", "twenty", "wide", "incomplete", "broken", "begun", "several", "long_names",
+    "GraphSpec", "random_3", "random_11")}
 LAYOUTS |= {f"{name}_planned": layout(sketch(SPECS[name], planned(SPECS[name])))
-            for name in ("vanilla", "twenty", "taps")}
+            for name in ("vanilla", "twenty", "taps", "begun", "begun_and_wide")}
 
 every_layout = pytest.mark.parametrize("found", LAYOUTS.values(), ids=LAYOUTS)
 every_spec = pytest.mark.parametrize("name", [name for name in SPECS if not name.startswith("random")])
@@ -265,7 +294,7 @@ def test_the_frame_holds_the_nodes_and_nothing_else(found):
 def test_each_box_is_behind_what_it_reads_at_the_same_time(found):
     for arrow in found.arrows:
         before, after = rectangle(arrow.source), rectangle(arrow.target)
-        if arrow.kind == "now":
+        if arrow.kind != "feedback":
             assert before[2 + found.rising] < after[found.rising]
 
 
@@ -288,6 +317,23 @@ def test_feedback_runs_outside_everything(found):
             places = [point[across] for point in arrow.points]
             edges = [rectangle(box)[across + 2 * found.rising] for box in (*found.boxes, *found.frames)]
             assert max(places) > max(edges) if found.rising else min(places) < min(edges)
+
+
+@every_layout
+def test_arrows_of_one_time_never_turn_back(found):
+    along = 1 if found.rising else 0
+    for arrow in found.arrows:
+        if arrow.kind != "feedback":
+            assert all(one[along] <= other[along] for one, other in pairwise(arrow.points))
+
+
+@every_layout
+def test_a_start_ends_beside_the_feedback(found):
+    across = 0 if found.rising else 1
+    ends = {arrow.target: arrow.points[-1][across] for arrow in found.arrows if arrow.kind == "feedback"}
+    for arrow in found.arrows:
+        if arrow.kind == "start" and arrow.target in ends:
+            assert abs(arrow.points[-1][across] - ends[arrow.target]) > 0.1
 
 
 def test_time_flows_to_the_right_unless_that_is_too_wide():
@@ -359,6 +405,47 @@ def test_a_state_that_nobody_reads_is_shown():
     assert ("h_tm1", "t-1") in {(arrow.target.name, arrow.label) for arrow in layout(sketch(spec)).arrows}
 
 
+def test_an_arrow_leads_from_a_context_to_the_state_that_starts_from_it():
+    assert arrows("begun", "start") == {("begin", "", "h_tm1"), ("begin", "", "h_tm2"), ("begin", "", "c_tm1"),
+                                        ("other", "", "k_tm1")}
+    assert arrows("begun_unrolled", "start") == {("begin", "", "h[0]"), ("begin", "", "h[-1]"), ("begin", "", "c[0]"),
+                                                 ("other", "", "k[0]")}
+
+
+def test_states_go_from_step_to_step_where_steps_are_drawn_side_by_side():
+    assert arrows("vanilla_unrolled", "carried") == {("h[0]", "", "h2h[1]"), ("rec[1]", "", "h2h[2]"),
+                                                     ("rec[2]", "", "h2h[3]")}
+    assert not arrows("vanilla_unrolled", "feedback")
+    read = arrows("taps_unrolled", "carried")
+    assert {("h[-2]", "", "far[1]"), ("h[0]", "", "far[3]"), ("rec[2]", "", "near[3]"), ("i2h[0]", "", "slower[1]"),
+            ("i2h[2]", "", "slower[3]"), ("slower[2]", "", "slower[3]")} <= read
+    assert {("x[-1]", "", "past[1]"), ("x[1]", "", "past[3]")} <= arrows("taps_unrolled", "now")
+
+
+def test_what_is_missing_is_marked_in_every_step():
+    missing = {box.name: box.lines[-1] for box in LAYOUTS["incomplete_unrolled"].boxes if box.missing}
+    assert missing == {"c[0]": "fed by ?", "?": "output"}
+    assert [box.missing for box in LAYOUTS["GraphSpec_unrolled"].boxes] == [True, True]
+    missing = {box.name: box.lines[-1] for box in LAYOUTS["broken_unrolled"].boxes if box.missing}
+    assert {"c[1]": "reads ?", "c[3]": "reads ?", "y[2]": "reads z ?"}.items() <= missing.items()
+
+
+def test_inputs_that_nobody_reads_are_shown_in_every_step():
+    spec = node(start({"x": 4, "unread": 3}), "n", dense(4, 6), "x", output=True)
+    assert {"unread[1]", "unread[2]"} <= {box.name for box in layout(unrolled(spec, 2)).boxes}
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5, True, "3", None])
+def test_another_number_of_steps_is_refused(steps):
+    with pytest.raises(ConfigError, match="a whole number of steps from 1"):
+        unrolled(SPECS["vanilla"], steps)
+
+
+def test_a_graph_has_no_steps_to_unroll():
+    with pytest.raises(ConfigError, match="a container with a loop"):
+        unrolled(SPECS["graph"], 3)
+
+
 def test_a_state_that_has_the_name_of_its_node_keeps_its_words():
     spec = GraphSpec(loop=True, free=True, n_steps=3)
     reads = (PortSpec("input", (Ref("f", -1),)),)
@@ -399,8 +486,58 @@ def test_a_name_that_a_node_of_several_outputs_does_not_give_is_missing():
 
 
 def test_a_whole_network_misses_nothing():
-    assert not [box for name in ("vanilla", "stacked", "taps", "twenty", "graph", "wide")
+    assert not [box for name in ("vanilla", "stacked", "taps", "twenty", "graph", "wide", "begun", "several")
                 for box in LAYOUTS[name].boxes if box.missing]
+
+
+# The same as text
+
+SKETCHES = {name: sketch(spec) for name, spec in SPECS.items()} | {
+    "vanilla_planned": sketch(SPECS["vanilla"], planned(SPECS["vanilla"])),
+    "taps_unrolled": unrolled(SPECS["taps"], 3), "begun_unrolled": unrolled(SPECS["begun"], 2)}
+every_sketch = pytest.mark.parametrize("drawn", SKETCHES.values(), ids=SKETCHES)
+
+
+def told(drawn: Sketch) -> tuple[list[tuple[str, ...]], list[tuple]]:
+    """What a text has to tell: the lines of each box, and for each arrow those at its ends, and its label."""
+    links = [(link.source.lines, link.target.lines, link.label) for link in drawn.links]
+    return sorted(part.lines for part in drawn.parts), sorted(links)
+
+
+@every_sketch
+def test_dot_tells_every_box_and_every_arrow_with_its_tap(drawn):
+    text = Picture(drawn).dot
+    boxes = {name: tuple(re.sub(r"\\(.)", r"\1", line) for line in re.split(r"\\n", words))
+             for name, words in re.findall(r'^ *(\w+) \[label="((?:[^"\\]|\\.)*)"', text, re.M)}
+    links = [(boxes[source], boxes[target], label) for source, target, label in
+             re.findall(r'^ *(\w+) -> (\w+)(?: \[(?:label="([^"]*)")?[^]]*\])?;$', text, re.M)]
+    assert (sorted(boxes.values()), sorted(links)) == told(drawn)
+
+
+@every_sketch
+def test_mermaid_tells_every_box_and_every_arrow_with_its_tap(drawn):
+    text = Picture(drawn).mermaid
+    boxes = {name: tuple(re.sub(r"#(\d+);", lambda code: chr(int(code[1])), line) for line in words.split("<br/>"))
+             for name, words in re.findall(r'^ *(\w+)\["([^"]*)"\]$', text, re.M)}
+    links = [(boxes[source], boxes[target], label) for source, label, target in
+             re.findall(r'^ *(\w+) -[-.]+>(?:\|"([^"]*)"\|)? (\w+)$', text, re.M)]
+    assert (sorted(boxes.values()), sorted(links)) == told(drawn)
+
+
+def test_texts_put_what_is_in_the_loop_and_nothing_else_into_its_box():
+    picture = Picture(SKETCHES["vanilla_planned"])
+    inside = re.search(r'subgraph z2\["one step of scan"\]\n(.*?)\n    end', picture.mermaid, re.S)[1]
+    assert re.findall(r'"(\w+)<br/>', inside) == ["h2h", "rec"]
+    number = {name: index for index, name in re.findall(r'p(\d+) \[label="(\w+)\\n(?:Dense|Act)', picture.dot)}
+    inside = re.search(r'subgraph cluster_2 {\n *label="one step of scan";\n(.*?)}', picture.dot, re.S)[1]
+    assert re.findall(r"p(\d+);", inside) == [number["h2h"], number["rec"]]
+
+
+@pytest.mark.parametrize(("ending", "begins"), [("dot", "digraph step {"), ("mmd", "flowchart LR")])
+def test_texts_are_written_to_files(ending, begins, tmp_path):
+    Picture(SKETCHES["taps"]).save(tmp_path / f"step.{ending}")
+    assert (tmp_path / f"step.{ending}").read_text().startswith(begins)
+    assert [path.name for path in tmp_path.iterdir()] == [f"step.{ending}"]
 
 
 # Files

@@ -13,7 +13,7 @@ from itertools import accumulate
 from operator import add
 
 from recursive.drawing.columns import Columns, Vertex, settled
-from recursive.drawing.sketch import Link, Part, Sketch
+from recursive.drawing.sketch import FIRST, Link, Part, Sketch
 
 NAME_SIZE, LINE_SIZE = 10.0, 8.5
 """Sizes of type, in points: of names, which are bold, and of the lines below them."""
@@ -73,9 +73,20 @@ class Lanes:
     outside: tuple[Part, ...]
     beside: tuple[tuple[Part, ...], ...]
     label: float
+    rising: bool
+
+    @property
+    def entry(self) -> float:
+        """From the ways behind the column of the past values to its boxes: the label lies there."""
+        return 0.4 if self.rising else self.label + 0.3
+
+    @property
+    def outer(self) -> float:
+        """From the innermost of the ways to the outermost."""
+        return LANE * (len(self.outside) - 1)
 
     @classmethod
-    def of(cls, drawn: Sketch, columns: Columns, middle: Mapping[Vertex, float]) -> Lanes:
+    def of(cls, drawn: Sketch, columns: Columns, middle: Mapping[Vertex, float], rising: bool) -> Lanes:
         """The lanes in an order that keeps them apart: what lies nearest to the outside turns first."""
         links = [link for link in drawn.links if link.kind == "feedback"]
         last: dict[Vertex, float] = {}
@@ -85,7 +96,7 @@ class Lanes:
         beside = (sorted((vertex for vertex in column if vertex in last), key=middle.__getitem__, reverse=True)
                   for column in columns.order)
         label = max((text_width(link.label, LINE_SIZE) for link in links), default=0.0)
-        return cls(outside, tuple(map(tuple, beside)), label)
+        return cls(outside, tuple(map(tuple, beside)), label, rising)
 
 
 # Everything
@@ -121,7 +132,7 @@ class Grid:
         size = {vertex: boxes[vertex][not rising] if vertex in boxes else 0.0
                 for column in columns.order for vertex in column}
         middle = settled(columns, size, between=APART[rising])
-        lanes = Lanes.of(drawn, columns, middle)
+        lanes = Lanes.of(drawn, columns, middle, rising)
         deep = [max(boxes[vertex][rising] for vertex in column if vertex in boxes) for column in columns.order]
         for zone, title in drawn.frames.items():
             [*within] = _within(columns, zone)
@@ -129,6 +140,8 @@ class Grid:
                 deep[within[0]] = max(deep[within[0]], text_width(title, LINE_SIZE))
         gaps = [GAPS[rising] + _steep(columns, index, middle) + LANE * len(beside)
                 for index, beside in enumerate(lanes.beside)]
+        if any(link.kind == "start" for link in drawn.links) and lanes.outside:
+            gaps[0] += lanes.entry + lanes.outer
         start = tuple(accumulate(map(add, deep[:-1], gaps), initial=0.0))
         return cls(columns, drawn.frames, rising, start, tuple(map(add, start, deep)), middle, size, lanes)
 
@@ -158,16 +171,22 @@ class Grid:
     def extent(self) -> Span:
         """The rectangle around everything."""
         spans = [*map(self.span, self.middle), *self.frames.values()]
-        outer = LANE * (len(self.lanes.outside) - 1)
-        behind, beside = (self._entry + outer, PAD + outer) if self.lanes.outside else (0.0, 0.0)
-        return Span(-behind, max(span.end for span in spans),
+        beside = PAD + self.lanes.outer if self.lanes.outside else 0.0
+        return Span(min(0.0, self._behind), max(span.end for span in spans),
                     min(span.first for span in spans), max(span.last for span in spans) + beside)
 
     # The ways of the arrows
 
     def way(self, link: Link) -> tuple[Point, ...]:
-        """The points that the arrow of ``link`` passes, along and across."""
-        return self._back(link) if link.kind == "feedback" else self._forth(self.columns.paths[link])
+        """The points that the arrow of ``link`` passes, along and across; straight amid the feedback."""
+        if link.kind == "feedback":
+            return self._back(link)
+        first, *rest = self._forth(self.columns.paths[link])
+        if link.source.zone != FIRST or not self.lanes.outside:
+            return first, *rest
+        if link.kind == "start":
+            rest = [(rest[0][0], self._beside(link.target))]
+        return first, (self._behind - 0.1, rest[0][1]), *rest
 
     def _forth(self, path: tuple[Vertex, ...]) -> tuple[Point, ...]:
         points = [(self.end[self.column[path[0]]], self.middle[path[0]])]
@@ -183,17 +202,24 @@ class Grid:
         apart = min(0.16, (self.size[vertex] - 0.1) / len(sources))
         return self.middle[vertex] + apart * (sources.index(path[-2]) - (len(sources) - 1) / 2)
 
+    def _beside(self, state: Part) -> float:
+        """Where the arrow of a start ends: beside the feedback, on the side where its label is not."""
+        return self.middle[state] + self.size[state] / 4 * (-1 if self.rising else 1)
+
     @property
-    def _entry(self) -> float:
-        """From the ways behind the first column to its boxes: the label lies there."""
-        return 0.4 if self.rising else self.lanes.label + 0.3
+    def _behind(self) -> float:
+        """Along the flow, where the outermost of the ways runs to the boxes of the past values."""
+        if not self.lanes.outside:
+            return 0.0
+        ends = [self.start[self.column[part]] for part in self.size if isinstance(part, Part) and part.kind == "state"]
+        return min(ends) - self.lanes.entry - self.lanes.outer
 
     def _back(self, link: Link) -> tuple[Point, ...]:
         source, target = self.span(link.source), self.span(link.target)
         lane = LANE * self.lanes.outside.index(link.source)
         beside = LANE * self.lanes.beside[self.column[link.source]].index(link.source)
-        turn, behind = source.end + PAD - 0.04 + beside, -self._entry - lane
-        outside = self.extent.last - LANE * (len(self.lanes.outside) - 1) + lane
+        turn, behind = source.end + PAD - 0.04 + beside, target.start - self.lanes.entry - lane
+        outside = self.extent.last - self.lanes.outer + lane
         leave, enter = self.middle[link.source] + self.size[link.source] / 4, self.middle[link.target]
         return ((source.end, leave), (turn, leave), (turn, outside), (behind, outside), (behind, enter),
                 (target.start, enter))
@@ -201,7 +227,7 @@ class Grid:
     def label(self, link: Link) -> Point:
         """The middle of the label of a feedback: where it enters its box, beside the arrow."""
         beside = self.lanes.label / 2 + 0.06 if self.rising else -0.1
-        return -self._entry / 2 - 0.04, self.middle[link.target] + beside
+        return self.span(link.target).start - self.lanes.entry / 2 - 0.04, self.middle[link.target] + beside
 
 
 def _within(columns: Columns, zone: int) -> list[int]:

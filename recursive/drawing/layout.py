@@ -38,8 +38,8 @@ class Box:
 class Arrow:
     """The way from one box to another through ``points``; a label is centred at ``label_at``.
 
-    ``kind`` is now, for a value that is read at the same time, feedback, for one that is remembered, or carried, for
-    one that is remembered from an earlier step of the picture.
+    ``kind`` is now, for a value that is read at the same time, feedback, for one that is remembered, carried, for one
+    that is remembered from an earlier step of the picture, or start, for a context that a state starts from.
     """
 
     source: Box

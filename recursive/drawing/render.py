@@ -29,14 +29,14 @@ ROUND = 0.12
 
 LIGHT = {
     "paper": "#ffffff", "ink": "#1f2937", "now": "#64748b", "feedback": "#b45309", "carried": "#b45309",
-    "missing": "#c81e1e",
+    "start": "#b45309", "missing": "#c81e1e",
     "input": ("#dbeafe", "#2563eb"), "state": ("#fef0d2", "#b45309"), "node": ("#eef1f5", "#64748b"),
     "output": ("#dcf5e4", "#15803d"), "step": ("none", "#94a3b8"),
 }
 """Colours on white: of each kind of box, its inside and its edge."""
 DARK = {
     "paper": "#16191f", "ink": "#e8ebf0", "now": "#a3aebf", "feedback": "#f5b94f", "carried": "#f5b94f",
-    "missing": "#ff7b7b",
+    "start": "#f5b94f", "missing": "#ff7b7b",
     "input": ("#1b2f52", "#7fb0ff"), "state": ("#45320f", "#f5b94f"), "node": ("#2a303a", "#a3aebf"),
     "output": ("#163a26", "#6fd396"), "step": ("none", "#5b6678"),
 }
@@ -163,7 +163,7 @@ def _arrow(arrow: Arrow, rising: bool, colours: dict) -> Iterator[Artist]:
     points = [*arrow.points[:-1], base]
     steps = [(MOVE, points[0]), *(_rounded(points) if feedback else _smooth(points, rising))]
     yield PathPatch(Curve([point for _, point in steps], [code for code, _ in steps]), facecolor="none",
-                    edgecolor=colour, linewidth=1.0 if arrow.kind == "now" else 1.5)
+                    edgecolor=colour, linewidth=1.5 if arrow.kind in ("feedback", "carried") else 1.0)
     yield Polygon([tip, left, right], facecolor=colour, edgecolor="none")
     if arrow.label_at:
         yield _text(arrow.label_at, arrow.label, colour, size=LINE_SIZE)

@@ -18,8 +18,8 @@ from recursive.spec.plan import StepPlan
 
 TITLE = "one step of scan"
 ZONES = {BEFORE: 1, INSIDE: 2, AFTER: 3}
-STEP, OUT = ZONES[INSIDE], 4
-"""The zones of nodes, behind what is given, and that of what comes out."""
+STEP, OUT, FIRST = ZONES[INSIDE], 4, -1
+"""The zones of nodes, behind what is given (0); that of what comes out; that of the contexts that states start from."""
 START_WORDS = {"learned": "from a learned row", "drawn": "from random draws"}
 LONGEST = 36
 """How many characters of a line below a name are shown."""
@@ -43,7 +43,8 @@ class Part:
 class Link:
     """``source`` is read by ``target`` at the same time (``now``), or remembered as it (``feedback``).
 
-    Where several steps are drawn, what one remembers of another is ``carried``.
+    Where several steps are drawn, what one remembers of another is ``carried``. A context that a state starts from is
+    its ``start``.
     """
 
     source: Part
@@ -71,7 +72,7 @@ def sketch(spec: GraphSpec, plan: StepPlan | None = None) -> Sketch:
     ['x now rec', 'h_tm1 now rec', 'rec now y', 'rec feedback h_tm1']
     """
     known, ran = _given(spec), {} if plan is None else {node.name: places(node, plan) for node in spec.nodes}
-    given = tuple(known.values()) if spec.inputs else (_nothing("input"), *known.values())
+    given = tuple(known.values()) if spec.inputs else (nothing("input", 0), *known.values())
     readers: list[Part] = []
     links: list[Link] = []
     for item in (*in_order(spec), *spec.outputs):
@@ -81,9 +82,10 @@ def sketch(spec: GraphSpec, plan: StepPlan | None = None) -> Sketch:
         links += dict.fromkeys(Link(known[ref], reader) for ref in refs if ref in known)
         if isinstance(item, NodeSpec):
             known |= {Ref(value): reader for value in item.values}
-    outputs = () if spec.outputs else (_nothing("output"),)
+    outputs = () if spec.outputs else (nothing("output", OUT),)
     parts = tuple(sorted((*given, *readers, *outputs), key=lambda part: part.zone))
-    return Sketch(parts, (*links, *_feedback(spec, known)), {STEP: TITLE} if spec.loop else {})
+    links += [*_starts(spec, known), *_feedback(spec, known)]
+    return Sketch(parts, tuple(links), {STEP: TITLE} if spec.loop else {})
 
 
 def in_order(spec: GraphSpec) -> tuple[NodeSpec, ...]:
@@ -102,8 +104,9 @@ def _reader(item: NodeSpec | OutputSpec, lost: Sequence[str], ran: Sequence[str]
     return Part(kind, item.name, (item.name, *words(item), *told, *lost), bool(lost), zone if kind == "node" else OUT)
 
 
-def _nothing(kind: str) -> Part:
-    return Part(kind, "?", ("?", kind), missing=True, zone=OUT if kind == "output" else 0)
+def nothing(kind: str, zone: int) -> Part:
+    """What stands where a container has no input or output yet."""
+    return Part(kind, "?", ("?", kind), missing=True, zone=zone)
 
 
 # What a step is given
@@ -115,7 +118,8 @@ def _given(spec: GraphSpec) -> dict[Ref, Part]:
     read: dict[str, list[Ref]] = {}
     for ref in sorted(refs, reverse=True):
         read.setdefault(ref.name, []).append(ref)
-    inputs = {ref: Part("input", str(ref), (str(ref), *words(item)))
+    started = {state.initial for state in spec.states}
+    inputs = {ref: Part("input", str(ref), (str(ref), *words(item)), zone=FIRST if item.name in started else 0)
               for item in spec.inputs for ref in read.get(item.name, [Ref(item.name)])}
     states = {ref: _state(spec, ref, state) for name, state in histories(spec).items()
               for ref in read.get(name, [] if state.input == name else [Ref(name, -1)]) if ref.tap}
@@ -133,6 +137,15 @@ def _state(spec: GraphSpec, ref: Ref, state: StateSpec) -> Part:
     fed = spec.names.get(str(state.input)) == "node"
     lines = (str(ref), *words(state))
     return Part("state", str(ref), lines if fed else (*lines, "fed by ?"), missing=not fed)
+
+
+def _starts(spec: GraphSpec, known: Mapping[Ref, Part]) -> Iterator[Link]:
+    """A link from each context to the past values of the states that start from it."""
+    pasts = histories(spec)
+    for ref, part in known.items():
+        context = known.get(Ref(str(pasts[ref.name].initial))) if part.kind == "state" else None
+        if context is not None and context.kind == "input":
+            yield Link(context, part, "start")
 
 
 def _feedback(spec: GraphSpec, known: Mapping[Ref, Part]) -> Iterator[Link]:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from recursive.drawing.sketch import Part, Sketch
 
 MERMAID_CODES = {ord(sign): f"#{ord(sign)};" for sign in '#"<>&`'}
-MERMAID_ARROWS = {"now": "-->", "feedback": "-.->", "carried": "-.->"}
-DOT_STYLES = {"now": "", "feedback": " [style=dashed, constraint=false]", "carried": " [style=dashed]"}
+MERMAID_ARROWS = {"now": "-->", "feedback": "-.->", "carried": "-.->", "start": "-.->"}
+DOT_STYLES = {"now": "", "feedback": " [style=dashed, constraint=false]", "carried": " [style=dashed]",
+              "start": " [style=dashed]"}
 
 
 def as_dot(drawn: Sketch) -> str:

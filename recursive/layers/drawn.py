@@ -20,7 +20,7 @@ class Drawn:
 
         Args:
             path: a file to write as well: .svg, .png, .dot or .mmd (Mermaid).
-            unrolled: so many steps side by side, with the states going from step to step.
+            unrolled: so many steps, one after the other, with the states going from step to step.
 
         Raises:
             ConfigError: for another ending, fewer steps than one, or steps of a graph without a loop.
