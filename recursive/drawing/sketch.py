@@ -99,7 +99,7 @@ def in_order(spec: GraphSpec) -> tuple[NodeSpec, ...]:
 def _reader(item: NodeSpec | OutputSpec, lost: Sequence[str], ran: Sequence[str]) -> Part:
     """A node that runs at the places ``ran``, or an output; ``lost`` tells what it reads and nothing gives."""
     zone = ZONES[ran[-1]] if ran else STEP
-    told = [f"product with inputs {ran[0]}"] if len(ran) > 1 else [place for place in ran if place != INSIDE]
+    told = ["product with inputs", ran[0]] if len(ran) > 1 else [place for place in ran if place != INSIDE]
     kind = KINDS[type(item)]
     return Part(kind, item.name, (item.name, *words(item), *told, *lost), bool(lost), zone if kind == "node" else OUT)
 

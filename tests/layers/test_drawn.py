@@ -56,7 +56,7 @@ def test_what_runs_outside_the_loop_lies_outside_its_frame():
 
 def test_a_node_whose_product_with_the_inputs_leaves_the_loop_says_so_and_stays_inside():
     found = boxes(lstm(4, 6).draw())
-    split = {name for name, part in found.items() if part.lines[-1] == "product with inputs before the loop"}
+    split = {name for name, part in found.items() if part.lines[-2:] == ("product with inputs", "before the loop")}
     assert split == {"i", "f", "o", "candidate"}
     assert {found[name].zone for name in split} == {2}
 
