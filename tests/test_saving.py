@@ -553,3 +553,19 @@ def test_the_backend_is_the_machines_business_and_not_in_the_file():
     model = Sequential([Dense(4, 6)])
     model.compile("sgd", "mse", backend="python")
     assert "backend" not in json.loads(model.to_json())
+
+
+class Times(Layer):
+    """Keeps its argument where its configuration does not find it."""
+
+    def __init__(self, factor=1.0):
+        super().__init__()
+        self.by = factor
+
+    def call(self, x, train=False):
+        return self.by * x
+
+
+def test_a_layer_whose_argument_would_be_lost_is_not_written():
+    with pytest.raises(ConfigError, match=r"'layer_1' takes its argument 'factor' in its configuration.*self\.factor"):
+        Sequential([Dense(4, 6), Times(3.0)]).to_json()

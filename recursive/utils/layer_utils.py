@@ -246,6 +246,7 @@ def check_plain(container: Layer) -> None:
     for path, layer in walk(container):
         if _parts(layer):
             continue
+        _check_kept(path, layer)
         try:
             json.dumps(layer.get_config(), allow_nan=False)
         except (TypeError, ValueError) as error:
@@ -253,6 +254,19 @@ def check_plain(container: Layer) -> None:
                 "layer", path, takes="a configuration of plain data, to be written",
                 because="a file must never hold code", got=f"{type(layer).__name__} ({error})",
                 do="Use a layer class of your own in place of a function.") from error
+
+
+def _check_kept(path: str, layer: Layer) -> None:
+    """Raise a ConfigError where an argument is not in the configuration: it would come back as its default."""
+    takes = inspect.signature(type(layer)).parameters.values()
+    lost = {parameter.name for parameter in takes if parameter.kind not in (parameter.VAR_POSITIONAL,
+                                                                            parameter.VAR_KEYWORD)}
+    lost -= {"name", "weights", *layer.get_config()}
+    if lost:
+        name = min(lost)
+        raise ConfigError.about("layer", path, takes=f"its argument {name!r} in its configuration, to be written",
+                                because="it is made again from it", got=f"{type(layer).__name__} without it",
+                                do=f"Keep it as self.{name}, or give the layer a get_config of its own.")
 
 
 def shared_layers(container: Layer) -> dict[str, str]:
