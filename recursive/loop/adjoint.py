@@ -145,10 +145,11 @@ def _parted(whole: Adjoint, totals: set[Variable], graph: FunctionGraph) -> Adjo
     late = _depending(set(arriving), graph)
     inside = (late & {*ancestors(there(whole.gradients.pasts)), *totals}) | set(there(whole.carried))
     early = {value for value in graph.variables if value not in late and not isinstance(value, Constant)}
-    emitted = [value for value in _met(whole.gradients.later, inside | early) if value in inside - set(whole.outside)]
+    whole_values = {value for value in inside | early if not _is_put_together(value)}
+    emitted = [value for value in _met(whole.gradients.later, whole_values) if value in inside - set(whole.outside)]
     lefts = [product.left for product in whole.step.products]
     needed = [*_met(there(whole.gradients.pasts) + emitted, early), *lefts,
-              *(value for value in _met(whole.gradients.later, inside | early) if value in early)]
+              *(value for value in _met(whole.gradients.later, whole_values) if value in early)]
     known = {*whole.step.inputs, *whole.step.results}
     kept = _kept(needed, known)
     whole = replace(whole, kept=tuple(kept), emitted=tuple(emitted))
@@ -224,6 +225,11 @@ def _is_cheap(value: Variable) -> bool:
         return False
     op = value.owner.op
     return isinstance(op, CHEAP) or (isinstance(op, Elemwise) and isinstance(op.scalar_op, CHEAP_ON_ELEMENTS))
+
+
+def _is_put_together(value: Variable) -> bool:
+    """Whether it is values side by side: these are handed on one by one, and put together for all steps at once."""
+    return value.owner is not None and isinstance(value.owner.op, Join)
 
 
 def is_float(value: Variable) -> bool:
