@@ -258,11 +258,11 @@ def check_plain(container: Layer) -> None:
 
 def _check_kept(path: str, layer: Layer) -> None:
     """Raise a ConfigError where an argument is not in the configuration: it would come back as its default."""
-    takes = inspect.signature(type(layer)).parameters.values()
+    takes, config = inspect.signature(type(layer)).parameters.values(), layer.get_config()
     lost = {parameter.name for parameter in takes if parameter.kind not in (parameter.VAR_POSITIONAL,
                                                                             parameter.VAR_KEYWORD)}
-    lost -= {"name", "weights", *layer.get_config()}
-    if lost:
+    lost -= {"name", "weights", *config}
+    if lost and config.get("name") == type(layer).__name__:  # another name is of a layer that it stands for
         name = min(lost)
         raise ConfigError.about("layer", path, takes=f"its argument {name!r} in its configuration, to be written",
                                 because="it is made again from it", got=f"{type(layer).__name__} without it",
