@@ -246,19 +246,20 @@ def check_plain(container: Layer) -> None:
     for path, layer in walk(container):
         if _parts(layer):
             continue
-        _check_kept(path, layer)
         try:
-            json.dumps(layer.get_config(), allow_nan=False)
+            config = layer.get_config()
+            json.dumps(config, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ConfigError.about(
                 "layer", path, takes="a configuration of plain data, to be written",
                 because="a file must never hold code", got=f"{type(layer).__name__} ({error})",
                 do="Use a layer class of your own in place of a function.") from error
+        _check_kept(path, layer, config)
 
 
-def _check_kept(path: str, layer: Layer) -> None:
+def _check_kept(path: str, layer: Layer, config: Mapping[str, object]) -> None:
     """Raise a ConfigError where an argument is not in the configuration: it would come back as its default."""
-    takes, config = inspect.signature(type(layer)).parameters.values(), layer.get_config()
+    takes = inspect.signature(type(layer)).parameters.values()
     lost = {parameter.name for parameter in takes if parameter.kind not in (parameter.VAR_POSITIONAL,
                                                                             parameter.VAR_KEYWORD)}
     lost -= {"name", "weights", *config}
