@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -71,17 +72,25 @@ def pairs(container: Layer, X: object, y: object) -> Arrays:
 
 
 def target_arguments(container: Layer, shapes: dict[str, Shape] | None = None) -> list[Argument]:
-    """What the targets of a built container look like, for inputs of ``shapes``: its outputs, in floatX."""
+    """What the targets of a built container look like, for inputs of ``shapes``: its outputs, in floatX.
+
+    To infer it takes as long as the rest of a call; batches are mostly of one shape, so the last answer is kept.
+    """
     shapes = shapes or {argument.name: argument.shape for argument in container.arguments()}
+    asked = (container.revision, container.built, backend.floatX(), shapes)
+    if _kept.get(container, (None,))[0] != asked:
+        _kept[container] = asked, _inferred(container, shapes)
+    return _kept[container][1]
+
+
+_kept: WeakKeyDictionary[Layer, tuple[tuple, list[Argument]]] = WeakKeyDictionary()
+"""What ``target_arguments`` was asked last of each container, and its answer."""
+
+
+def _inferred(container: Layer, shapes: dict[str, Shape]) -> list[Argument]:
     found = container.get_output_shape_for(_as_input_shape(container, shapes))
     found = found if isinstance(found, Mapping) else {container.output_names[0]: found}
     return [Argument(name, backend.floatX(), shape) for name, shape in found.items()]
-
-
-def _unlisted(given: object, arguments: list[Argument]) -> object:
-    """``X`` for ``[X]`` where one array is expected: to Keras 0.1, a list was one of arrays."""
-    alone = isinstance(given, list | tuple) and len(given) == len(arguments) == 1
-    return given[0] if alone and np.ndim(given[0]) == len(arguments[0].shape) else given
 
 
 def _unlisted(given: object, arguments: list[Argument]) -> object:

@@ -87,7 +87,7 @@ class Merge(Composite):
     def build(self, input_shape: Mapping[str, Shape] | Sequence[Shape] | None = None) -> None:
         shapes = {item.name: item.shape for item in self.arguments()} if input_shape is None else input_shape
         for layer, shape in zip(self.layers, self._split(shapes), strict=True):
-            layer.build(shape)
+            layer.ensure_built(shape)
 
     def complete(self) -> None:
         for layer in self.layers:
@@ -190,8 +190,8 @@ class AutoEncoder(Composite):
         return self.encoder.arguments()
 
     def build(self, input_shape: Shape) -> None:
-        self.encoder.build(input_shape)
-        self.decoder.build(self.encoder.get_output_shape_for(input_shape))
+        self.encoder.ensure_built(input_shape)
+        self.decoder.ensure_built(self.encoder.get_output_shape_for(input_shape))
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         hidden = self.encoder.get_output_shape_for(input_shape)

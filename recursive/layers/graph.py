@@ -17,6 +17,7 @@ from recursive.layers.core import Identity
 from recursive.layers.drawn import Drawn
 from recursive.layers.inner import StatesOfTheLoop
 from recursive.layers.layer import Layer, Tensors
+from recursive.layers.own import check_started
 from recursive.layers.parts import (
     collect_params,
     layers_of,
@@ -106,6 +107,7 @@ class Graph(Drawn, Layer):
         if not isinstance(layer, Layer):
             raise NodeError.about("node", str(name), takes="a layer", because="its value is the layer's output",
                                   got=repr(layer), do="Say add_node(Dense(6), 'name', input='x'), for example.")
+        check_started(layer)
         if _holds(layer, self):
             raise NodeError.about("node", str(name), takes="a layer that does not hold this container",
                                   because="it would be a part of itself", got=type(layer).__name__,
@@ -252,6 +254,10 @@ class Graph(Drawn, Layer):
         self._spec = self._with_layers(spec.replace(outputs=self._spec.outputs))
         self._built_at = None if waiting else self.revision
 
+    def ensure_built(self, input_shape: Shape | Mapping[str, Shape]) -> None:
+        """The same: what was declared since is looked at too."""
+        self.build(input_shape)
+
     def _with_layers(self, spec: GraphSpec) -> GraphSpec:
         """The declaration with the configurations that the layers have now."""
         return spec.replace(nodes=tuple(
@@ -274,7 +280,7 @@ class Graph(Drawn, Layer):
             layer = self.nodes[node.name]
             known = all(shape[-1:] != (None,) for shape in (found.values() if isinstance(found, dict) else [found]))
             if (known or isinstance(layer, Graph)) and not layer.built:
-                layer.build(found)
+                layer.ensure_built(found)
         return not all(layer.built for layer in self.nodes.values())
 
     def _check_parts(self) -> None:

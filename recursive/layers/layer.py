@@ -19,6 +19,7 @@ from recursive import activations, arguments, backend, constraints, initializati
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
 from recursive.layers.given import check_draws, check_mask
+from recursive.layers.own import check_output, check_params, check_started
 from recursive.layers.products import affine_map, side_by_side
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
@@ -74,8 +75,6 @@ class Layer:
     hands out nothing but its results, refuses such a layer."""
     carries: bool = False
     """Whether states go on from batch to batch; they are then in ``self.states``."""
-    built: bool = True
-    """Whether the parameters have their first values."""
     output_names: tuple[str, ...] = ("output",)
     """The names of the outputs; where there are several, :meth:`Layer.call` returns a dict by these, in this order."""
     revision: tuple = ()
@@ -118,18 +117,19 @@ class Layer:
             DataError: for a draw that the layer does not make.
             ShapeError: for a draw of another shape.
         """
+        check_started(self)
         if isinstance(x, Mapping):
             x = {name: pt.as_tensor_variable(value) for name, value in x.items()}
             shapes = {name: value.type.shape for name, value in x.items()}
         else:
             x = pt.as_tensor_variable(x)
             shapes = x.type.shape
-        if not self.built:
-            self.build(shapes)
+        self.ensure_built(shapes)
         check_mask(self, mask)
         self.check_draws(draws, shapes)
         output = self.call(x, train=train, **draws) if mask is None else \
             self.call_masked(x, pt.as_tensor_variable(mask), train=train, **draws)
+        check_output(self, output, self.get_output_shape_for(shapes))
         if train and self.activity_regularizer is not None:
             regularizers.watch(self, output)
         return output
@@ -176,8 +176,30 @@ class Layer:
         check_mask(self, mask)
         return self(x, train=train, **masked, **draws), self.get_output_mask_for(x, mask)
 
+    @property
+    def built(self) -> bool:
+        """Whether the parameters have their first values: a layer with a ``build`` is built once it has some.
+
+        May be assigned, as Keras's later layers do at the end of ``build``.
+        """
+        return bool(self.params) or type(self).build is Layer.build or vars(self).get("built", False)
+
+    @built.setter
+    def built(self, value: bool) -> None:
+        vars(self)["built"] = bool(value)
+
     def build(self, input_shape: Shape) -> None:
-        """Draw the parameters that depend on the input's shape; does nothing the second time."""
+        """Draw the parameters that depend on the input's shape, and list them in ``self.params``."""
+
+    def ensure_built(self, input_shape: Shape | Mapping[str, Shape]) -> None:
+        """Build, unless that is done.
+
+        Raises:
+            ConfigError: for a parameter that is not listed.
+        """
+        if not self.built:
+            self.build(input_shape)
+        check_params(self)
 
     def complete(self) -> None:
         """Build from the declaration alone, without any data.
@@ -185,7 +207,7 @@ class Layer:
         Raises:
             ShapeError: where parameters wait for a dim that only data would tell.
         """
-        self.build((None, self.input_dim))
+        self.ensure_built((None, self.input_dim))
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         """The shape of the output, batch first, None for sizes that are not known."""

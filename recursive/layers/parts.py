@@ -102,6 +102,10 @@ class Composite(Layer):
         """Whether every layer has its parameters."""
         return all(layer.built for layer in self.parts.values())
 
+    def ensure_built(self, input_shape: Shape | Mapping[str, Shape]) -> None:
+        """Build: each layer does what it has left to do."""
+        self.build(input_shape)
+
     @property
     def params(self) -> list[SharedVariable]:
         """The parameters of all layers, each once."""

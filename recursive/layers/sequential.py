@@ -10,6 +10,7 @@ from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer, Tensors
+from recursive.layers.own import check_started
 from recursive.layers.parts import Composite, one_or_all, shared_out
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
@@ -41,6 +42,7 @@ class Sequential(Composite):
         if not isinstance(layer, Layer):
             raise ConfigError.about("Sequential", "add", takes="a layer", because="it calls it on a tensor",
                                     got=repr(layer), do="Say add(Dense(6)), for example; a class needs its brackets.")
+        check_started(layer)
         self.layers.append(layer)
 
     @property
@@ -104,7 +106,7 @@ class Sequential(Composite):
                     do="Join the layers in a Graph, or leave one output.")
             if index and not isinstance(input_shape, dict):
                 _check_fits(index, layer, input_shape)
-            layer.build(input_shape)
+            layer.ensure_built(input_shape)
             input_shape = layer.get_output_shape_for(input_shape)
 
     def complete(self) -> None:

@@ -106,7 +106,7 @@ class Bidirectional(Composite):
 
     def build(self, input_shape: Shape) -> None:
         for part in self.parts.values():
-            part.build(input_shape)
+            part.ensure_built(input_shape)
 
     def complete(self) -> None:
         for part in self.parts.values():

@@ -1,0 +1,71 @@
+"""What every layer must keep to, one of your own too: looked at when it is built and called, told where it does not.
+
+Nothing here is of use to a layer that is right; to one that is not, PyTensor's own words come late and name no layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.tensor.variable import TensorVariable
+
+from recursive.errors import ConfigError, ShapeError
+from recursive.spec.shapes import Shape
+
+
+def check_started(layer: object) -> None:
+    """Raise a ConfigError where an ``__init__`` did not begin with that of the base."""
+    if "constraints" not in vars(layer):
+        raise ConfigError.about(
+            "layer", type(layer).__name__, takes="super().__init__() at the start of its __init__",
+            because="that makes the lists of its parameters, regularizers and constraints", got="an __init__ without it",
+            do="Begin with super().__init__(name, seed).")
+
+
+def check_params(layer: object) -> None:
+    """Raise a ConfigError for a shared variable that the layer holds and does not list: it would never be learned."""
+    kept = {id(weight) for weight in layer.named_weights.values()}
+    for name, value in vars(layer).items():
+        if isinstance(value, SharedVariable) and id(value) not in kept and _is_of_floats(value):
+            raise ConfigError.about(
+                "parameter", name, takes=f"a place in self.params of {type(layer).__name__}",
+                because="only what is listed is learned and saved", got=f"{list(layer.named_params)} there",
+                do=f"Say self.params = [self.{name}] in build; hold what never changes as an array of NumPy.")
+
+
+def _is_of_floats(value: SharedVariable) -> bool:
+    return getattr(value.type, "dtype", "").startswith("float")
+
+
+def check_output(layer: object, output: object, said: Shape | Mapping[str, Shape]) -> None:
+    """Raise an error unless ``output`` is tensors, of the shapes that the layer said, as far as these are known.
+
+    Raises:
+        ConfigError: for something else than a tensor, or a dict of these by the names of the outputs.
+        ShapeError: for other axes, or other sizes.
+    """
+    kind, names = type(layer).__name__, layer.output_names
+    found = output if isinstance(output, Mapping) else {names[0]: output}
+    if tuple(found) != names or not all(isinstance(value, TensorVariable) for value in found.values()):
+        raise ConfigError.about(
+            "layer", kind, takes="a call that returns " + _words(names), because="other layers read them",
+            got=str({name: type(value).__name__ for name, value in found.items()}) if isinstance(output, Mapping)
+            else type(output).__name__, do="End call with return, and a formula of PyTensor.")
+    said = said if isinstance(said, Mapping) else {names[0]: said}
+    for name, value in found.items():
+        shape = value.type.shape
+        if len(shape) != len(said[name]) or any(
+                None not in pair and pair[0] != pair[1] for pair in zip(shape, said[name], strict=True)):
+            raise ShapeError.about(
+                "layer", kind, takes=f"an output of shape {_shown(said[name])}",
+                because="its get_output_shape_for says so, and other layers are made for it", got=_shown(shape),
+                do="Mend get_output_shape_for, or the formula in call.")
+
+
+def _words(names: tuple[str, ...]) -> str:
+    return "one tensor" if len(names) == 1 else f"a dict of tensors by the names {', '.join(names)}"
+
+
+def _shown(shape: Shape) -> str:
+    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"

@@ -1,0 +1,128 @@
+"""A layer of one's own: what it may leave to the base, and what it is told when it is not right."""
+
+import numpy as np
+import pytest
+
+from recursive import Dense, Graph, Layer, Recurrent, Sequential
+from recursive.backend import shared
+from recursive.errors import ConfigError, ShapeError
+
+
+class Scale(Layer):
+    """As short as a layer with parameters can be."""
+
+    def build(self, input_shape):
+        self.a = shared(np.full(input_shape[-1], 2.0))
+        self.params = [self.a]
+
+    def call(self, x, train=False):
+        return x * self.a
+
+
+def test_a_layer_is_built_when_it_is_called_without_saying_built():
+    assert Scale()(np.ones((3, 4))).eval().tolist() == np.full((3, 4), 2.0).tolist()
+
+
+def test_a_layer_is_built_once_whoever_holds_it():
+    layer = Scale()
+    model = Sequential([Dense(4, 4), layer])
+    model.build()
+    layer.a.set_value(np.full(4, 5.0))
+    model.build()
+    model(np.ones((3, 4)))
+    assert layer.a.get_value().tolist() == [5.0] * 4
+
+
+def test_a_layer_in_a_loop_is_built_from_the_declaration():
+    rnn = Recurrent()
+    rnn.add_input("x", dim=4)
+    rnn.add_node(Scale(), "h", input="x", create_output=True)
+    rnn.build()
+    assert rnn.named_params["h.a"].get_value().shape == (4,)
+    assert np.all(rnn.predict(np.ones((3, 5, 4))) == 2.0)
+
+
+def test_built_may_be_assigned_as_in_later_versions_of_keras():
+    class Counted(Scale):
+        def build(self, input_shape):
+            self.times = getattr(self, "times", 0) + 1
+            self.built = True
+
+        def call(self, x, train=False):
+            return x
+
+    layer = Counted()
+    assert not layer.built
+    layer(np.ones((3, 4)))
+    layer(np.ones((3, 4)))
+    assert layer.times == 1
+
+
+class Unstarted(Layer):
+    def __init__(self, rate):
+        self.rate = rate
+
+    def call(self, x, train=False):
+        return x * self.rate
+
+
+@pytest.mark.parametrize("use", [
+    lambda layer: layer(np.ones((3, 4))),
+    lambda layer: Sequential([layer]),
+    lambda layer: with_input(Graph()).add_node(layer, "h", input="x"),
+], ids=["called", "in a Sequential", "as a node"])
+def test_a_forgotten_super_is_told(use):
+    with pytest.raises(ConfigError, match=r"layer 'Unstarted' takes super\(\).__init__\(\)"):
+        use(Unstarted(2.0))
+
+
+def with_input(graph):
+    graph.add_input("x", ndim=2, dim=4)
+    return graph
+
+
+class Unlisted(Scale):
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.b = shared(np.zeros(input_shape[-1]))
+
+
+class Elsewhere(Layer):
+    """Its output has twice the dim that it says."""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.inner = Dense(dim, 2 * dim)
+        self.params = self.inner.params
+
+    def call(self, x, train=False):
+        return self.inner(x)
+
+
+class OtherAxes(Layer):
+    def call(self, x, train=False):
+        return x.sum(axis=-1)
+
+
+class Silent(Layer):
+    def call(self, x, train=False):
+        x * 2
+
+
+@pytest.mark.parametrize("layer, error, words", [
+    (Unlisted(), ConfigError, "parameter 'b' takes a place in self.params of Unlisted"),
+    (Elsewhere(4), ShapeError, r"layer 'Elsewhere' takes an output of shape \(3, 4\).*got \(3, 8\)"),
+    (OtherAxes(), ShapeError, r"layer 'OtherAxes' takes an output of shape \(3, 4\).*got \(3\)"),
+    (Silent(), ConfigError, "layer 'Silent' takes a call that returns one tensor.*got NoneType"),
+], ids=lambda value: type(value).__name__ if isinstance(value, Layer) else "")
+def test_what_a_layer_does_not_keep_to_is_told(layer, error, words):
+    with pytest.raises(error, match=words):
+        layer(np.ones((3, 4)))
+
+
+def test_it_is_told_in_a_loop_too():
+    rnn = Recurrent()
+    rnn.add_input("x", dim=4)
+    rnn.add_node(Elsewhere(4), "h", input="x", create_output=True)
+    with pytest.raises(ShapeError, match="layer 'Elsewhere'"):
+        rnn(np.ones((3, 5, 4)))
