@@ -145,7 +145,7 @@ def _parted(whole: Adjoint, totals: set[Variable], graph: FunctionGraph) -> Adjo
     late = _depending(set(arriving), graph)
     inside = (late & {*ancestors(there(whole.gradients.pasts)), *totals}) | set(there(whole.carried))
     early = {value for value in graph.variables if value not in late and not isinstance(value, Constant)}
-    whole_values = {value for value in inside | early if not _is_put_together(value)}
+    whole_values = {value for value in inside | early if not side_by_side(value)}   # put together later, at once
     emitted = [value for value in _met(whole.gradients.later, whole_values) if value in inside - set(whole.outside)]
     lefts = [product.left for product in whole.step.products]
     needed = [*_met(there(whole.gradients.pasts) + emitted, early), *lefts,
@@ -227,9 +227,14 @@ def _is_cheap(value: Variable) -> bool:
     return isinstance(op, CHEAP) or (isinstance(op, Elemwise) and isinstance(op.scalar_op, CHEAP_ON_ELEMENTS))
 
 
-def _is_put_together(value: Variable) -> bool:
-    """Whether it is values side by side: these are handed on one by one, and put together for all steps at once."""
-    return value.owner is not None and isinstance(value.owner.op, Join)
+def side_by_side(value: Variable) -> list[Variable]:
+    """The values whose rows stand side by side in ``value``; none where it is no such thing."""
+    if value.owner is None or not isinstance(value.owner.op, Join):
+        return []
+    axis, parts = getattr(value.owner.op, "axis", None), value.owner.inputs
+    if axis is None:   # PyTensor 3.0: the first input
+        axis, parts = getattr(parts[0], "data", 0), parts[1:]
+    return parts if axis % value.type.ndim == value.type.ndim - 1 else []
 
 
 def is_float(value: Variable) -> bool:

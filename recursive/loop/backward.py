@@ -17,7 +17,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.backend import Size, size
-from recursive.loop.adjoint import Adjoint
+from recursive.loop.adjoint import Adjoint, side_by_side
 from recursive.loop.anatomy import Series
 
 Found = TensorVariable | None
@@ -152,7 +152,7 @@ class Backward:
         found: dict[Variable, TensorVariable] = {}
         for product, left, value in zip(self.adjoint.step.products, lefts, of_products, strict=True):
             if value is not None:
-                share = _rows(left).T.dot(_rows(value))
+                share = _share(left, _rows(value))
                 found[product.weights] = found[product.weights] + share if product.weights in found else share
         return [found.get(weights) for weights in self.adjoint.step.weights]
 
@@ -172,6 +172,17 @@ def _added(items: Sequence[Series], of_reads: Sequence[Found]) -> list[Found]:
             total = pt.inc_subtensor(total[start:start + size(value, 0)], value)
         found.append(total)
     return found
+
+
+def _share(left: TensorVariable, of_product: TensorVariable) -> TensorVariable:
+    """What all steps give to the weights of one product.
+
+    Where values side by side were multiplied, each gives the rows of its own weights: to put the values of all steps
+    side by side takes longer than their products.
+    """
+    if parts := side_by_side(left):
+        return pt.concatenate([_share(part, of_product) for part in parts], axis=0)
+    return _rows(left).T.dot(of_product)
 
 
 def _rows(values: TensorVariable) -> TensorVariable:
