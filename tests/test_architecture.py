@@ -20,7 +20,7 @@ FLOORS = (
     ("drawing", "conformance", "reference"),
     ("backend", "callbacks", "interrupt", "progress", "rollback", "serialization"),
     ("activations", "initializations", "regularizers", "constraints", "merges", "objectives", "data",
-     "layers.states", "layers.products", "layers.given", "layers.drawn",
+     "layers.states", "layers.products", "layers.given", "layers.own", "layers.drawn",
      "loop.until", "loop.anatomy", "loop.adjoint", "loop.backward", "loop.reversible"),
     ("loop.step", "loop.state", "loop.masked", "optimizers", "row_weights", "carried", "chunks", "training"),
     ("loop.outside", "loop.unrolled", "layers.layer"),

@@ -28,6 +28,8 @@ from recursive.bench.results import Row, Spread
 from recursive.bench.worker import Job
 
 LIBRARIES = ("recursive-rnn", "pytensor", "numpy", "jax", "numba", "keras", "torch", "scipy-openblas32")
+REST = 0.2
+"""Seconds before each turn: threads that are done go on waiting for work for a while, at the cost of who comes next."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -176,6 +178,7 @@ class Sitting:
             for row, process in running:
                 if row.why:
                     continue
+                time.sleep(REST)
                 try:
                     timed[id(row)].append(process.ask("round", calls=self.settings.calls))
                 except ContenderError as failure:

@@ -129,7 +129,7 @@ class Layer:
         self.check_draws(draws, shapes)
         output = self.call(x, train=train, **draws) if mask is None else \
             self.call_masked(x, pt.as_tensor_variable(mask), train=train, **draws)
-        check_output(self, output, self.get_output_shape_for(shapes))
+        self.check_output(output, shapes)
         if train and self.activity_regularizer is not None:
             regularizers.watch(self, output)
         return output
@@ -226,6 +226,10 @@ class Layer:
     def check_draws(self, draws: Mapping[str, object], input_shape: Shape | Mapping[str, Shape]) -> None:
         """Raise an error unless ``draws`` may be given in place of the layer's own: see ``__call__``."""
         check_draws(self, draws, input_shape)
+
+    def check_output(self, output: object, input_shape: Shape | Mapping[str, Shape]) -> None:
+        """Raise an error unless ``output`` is what the layer says that it returns for ``input_shape``."""
+        check_output(self, output, self.get_output_shape_for(input_shape))
 
     # Parameters
 

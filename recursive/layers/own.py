@@ -19,18 +19,21 @@ def check_started(layer: object) -> None:
     if "constraints" not in vars(layer):
         raise ConfigError.about(
             "layer", type(layer).__name__, takes="super().__init__() at the start of its __init__",
-            because="that makes the lists of its parameters, regularizers and constraints", got="an __init__ without it",
+            because="that makes the lists of its parameters, regularizers and constraints", got="one without",
             do="Begin with super().__init__(name, seed).")
 
 
 def check_params(layer: object) -> None:
-    """Raise a ConfigError for a shared variable that the layer holds and does not list: it would never be learned."""
-    kept = {id(weight) for weight in layer.named_weights.values()}
-    for name, value in vars(layer).items():
-        if isinstance(value, SharedVariable) and id(value) not in kept and _is_of_floats(value):
+    """Raise a ConfigError where a layer holds shared variables and lists none: nothing of it would be learned.
+
+    One that lists some may hold others that never change.
+    """
+    held = {} if layer.named_weights else vars(layer)
+    for name, value in held.items():
+        if isinstance(value, SharedVariable) and _is_of_floats(value):
             raise ConfigError.about(
                 "parameter", name, takes=f"a place in self.params of {type(layer).__name__}",
-                because="only what is listed is learned and saved", got=f"{list(layer.named_params)} there",
+                because="only what is listed is learned and saved", got="an empty list",
                 do=f"Say self.params = [self.{name}] in build; hold what never changes as an array of NumPy.")
 
 

@@ -156,6 +156,9 @@ def test_a_layer_of_ones_own_can_use_the_mask():
         def get_output_mask_for(self, x, mask=None):
             return None
 
+        def get_output_shape_for(self, input_shape):
+            return (input_shape[0], *input_shape[2:])
+
     chain = Sequential([Masking(), Mean(), Dense(IN, 2)])
     xm = np.where(MASK[..., None], X, 0.0)
     expected = np.stack([row[valid == 1].mean(axis=0) for row, valid in zip(X, MASK, strict=True)])

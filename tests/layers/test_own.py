@@ -81,10 +81,12 @@ def with_input(graph):
     return graph
 
 
-class Unlisted(Scale):
+class Unlisted(Layer):
     def build(self, input_shape):
-        super().build(input_shape)
         self.b = shared(np.zeros(input_shape[-1]))
+
+    def call(self, x, train=False):
+        return x + self.b
 
 
 class Elsewhere(Layer):
@@ -118,6 +120,15 @@ class Silent(Layer):
 def test_what_a_layer_does_not_keep_to_is_told(layer, error, words):
     with pytest.raises(error, match=words):
         layer(np.ones((3, 4)))
+
+
+def test_a_layer_that_lists_some_may_hold_others_that_never_change():
+    class Projected(Scale):
+        def build(self, input_shape):
+            super().build(input_shape)
+            self.fixed = shared(np.ones(input_shape[-1]))
+
+    assert len(Projected()(np.ones((3, 4))).eval()) == 3
 
 
 def test_it_is_told_in_a_loop_too():

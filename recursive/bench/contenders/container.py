@@ -29,8 +29,10 @@ class Runner(Contender):
 
     def bare(self, x: np.ndarray, y: np.ndarray) -> float:
         """As ``train``, by the compiled function alone, which ``train`` has left: no checks, no names."""
-        [function] = self.model._program("train")._functions.values()
-        return float(np.asarray(function(x, y)[0]))
+        program = self.model._program("train")
+        [function] = program._functions.values()
+        with program._one_thread():
+            return float(np.asarray(function(x, y)[0]))
 
     def weights(self) -> dict[str, np.ndarray]:
         return {name: np.array(param.get_value()) for name, param in self.model.named_params.items()}
