@@ -32,7 +32,7 @@ from recursive.layers.states import States
 from recursive.lengths import common_length
 from recursive.loop import reversible
 from recursive.loop.masked import filled, last_valid
-from recursive.loop.state import all_rows, first_rows, start_numbers, started
+from recursive.loop.state import all_rows, check_dim_is_known, first_rows, start_numbers, started
 from recursive.loop.step import run, with_params
 from recursive.loop.unroll import Loop
 from recursive.loop.unrolled import written_out
@@ -269,6 +269,11 @@ class Recursive(Shown, Graph):
             dim = self.shapes[state.name][-1]
             if state.initial == LEARNED and state.name not in self._learned and dim is not None:
                 self._learned[state.name] = backend.shared(np.zeros(dim), f"{state.name}.initial")
+
+    def complete(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
+        super().complete(input_shape)
+        for recurrence in declared(self.spec, {}).recurrences:
+            check_dim_is_known(recurrence, self.shapes[recurrence.name][-1])
 
     @property
     def carries(self) -> bool:

@@ -23,13 +23,18 @@ def start_numbers(recurrence: Recurrence, dim: int | None) -> np.ndarray:
     Raises:
         StateError: where nothing tells its dim.
     """
+    check_dim_is_known(recurrence, dim)
+    numbers = np.asarray(recurrence.initial, dtype=floatX())
+    return np.array(np.broadcast_to(numbers, (recurrence.lag, dim)))
+
+
+def check_dim_is_known(recurrence: Recurrence, dim: int | None) -> None:
+    """Raise a StateError where nothing tells the ``dim`` of a state."""
     if dim is None:
         raise StateError.about("state", recurrence.name, takes="a known dim",
                                because="it starts from that many numbers a row",
                                got=f"that of {recurrence.node!r}, which follows from this state itself",
                                do=f"Say add_state({recurrence.name!r}, dim=1, input={recurrence.node!r}), for example.")
-    numbers = np.asarray(recurrence.initial, dtype=floatX())
-    return np.array(np.broadcast_to(numbers, (recurrence.lag, dim)))
 
 
 def all_rows(recurrence: Recurrence, given: TensorVariable, batch: Size, dim: int) -> TensorVariable:

@@ -55,9 +55,8 @@ def _shown(node: NodeSpec, names: Names, known: Known, given: Given) -> Known:
     there = {name: value for name, value in ports.items() if value is not None}
     if "spec" in config and {item["name"] for item in config["spec"]["inputs"]} <= set(there):
         ports = there                                       # the states that a container hands out may wait
-    elif several and there and (dim or node.layer.class_name in ALIKE):
-        told = next(iter(there.values()))
-        ports = dict.fromkeys(ports, np.zeros((len(told), dim), given.dtype) if dim else told) | there
+    elif several and there and node.layer.class_name in ALIKE:
+        ports = dict.fromkeys(ports, next(iter(there.values()))) | there
     if any(value is None for value in ports.values()):
         return {name: np.zeros((_rows(known), dim), given.dtype) for name in node.values} if dim else {}
     with np.errstate(all="ignore"), fitting(node):

@@ -78,10 +78,9 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
 def _values(node: NodeSpec, given: Shapes, rule: ShapeRule) -> dict[str, Shape]:
     """The shape of each value of a node, by the name that it is read by."""
     found = rule.get_output_shape_for(given)
-    shapes = list(found.values()) if isinstance(found, dict) else [found]
-    if len(shapes) != len(node.values):
+    if isinstance(found, dict) != (len(node.values) > 1) or (isinstance(found, dict) and len(found) != len(node.values)):
         _raise_joined(node)
-    return dict(zip(node.values, shapes, strict=True))
+    return dict(zip(node.values, found.values() if isinstance(found, dict) else [found], strict=True))
 
 
 def _raise_joined(node: NodeSpec) -> None:

@@ -13,12 +13,11 @@ from recursive.optimizers import SGD, Adam
 from recursive.reference import run, train
 from tests.cases import BATCH, HIDDEN, IN, TIME, with_random_weights
 
-pytestmark = pytest.mark.compiled
-
 TARGETS = ["python",
            pytest.param("jax", marks=pytest.mark.skipif(not backend.is_installed("jax"), reason="JAX is an extra")),
-           "numba",
-           pytest.param("c", marks=pytest.mark.skipif(not pytensor.config.cxx, reason="C code needs a compiler"))]
+           pytest.param("numba", marks=pytest.mark.compiled),
+           pytest.param("c", marks=[pytest.mark.compiled, pytest.mark.skipif(
+               not pytensor.config.cxx, reason="C code needs a compiler")])]
 CLOSE = {"float64": 1e-10, "float32": 1e-4}
 
 

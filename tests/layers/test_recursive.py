@@ -460,6 +460,8 @@ def test_a_state_whose_dim_follows_from_itself_alone_is_told_to_say_it(settings)
     words = r"^state 'h' takes a known dim, .* Say add_state\('h', dim=1, input='h'\)"
     with pytest.raises(errors.StateError, match=words):
         multiplied(merge_mul).predict(X[..., :1])
+    with pytest.raises(errors.StateError, match=words):
+        multiplied(merge_mul).complete()
     assert multiplied(merge_sum).predict(X[..., :1]).shape == (3, TIME, 1)
 
 

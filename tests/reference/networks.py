@@ -386,6 +386,16 @@ def counted():
     return rnn
 
 
+def reading_its_reader():
+    """A cell, whose own past has a dim that is said, and whose input has one that is found later."""
+    rnn = Recurrent(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_state("h", dim=HIDDEN)
+    rnn.add_node(RecurrentGRU(IN + 2, HIDDEN), "cell", input=["x", "out_tm1"], return_state="h")
+    rnn.add_node(Dense(HIDDEN, 2), "out", input="cell", create_output=True)
+    return rnn
+
+
 NETWORKS = {
     "plain": (plain, x_only),
     "embedded": (embedded, words),
@@ -404,6 +414,7 @@ NETWORKS = {
     "carried inside": (carried_inside, text),
     "choices": (choices, x_and_which),
     "in a graph": (in_a_graph, x_with_gaps),
+    "reading its reader": (reading_its_reader, x_only),
     "counted": (counted, lambda rng: {"c": normal(rng, BATCH, 2)}),
 }
 """Networks without noise: how each is built, and arrays for its inputs."""

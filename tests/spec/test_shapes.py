@@ -307,6 +307,8 @@ PASSING = {
         [InputSpec("a", 4, dim=4)], [], [(node("d", "a", "d_tm1", mode="sum"), same())]),
     "a past of one axis": lambda: shapes_of([InputSpec("a", 2)], [], [(node("d", "a"), same()),
                                                                       (node("e", "d_tm1"), same())]),
+    "one value handed over by its name to a layer of one": lambda: shapes_of(
+        [X4], [], [(node("a", "x", mode="join"), same())]),
     "a shape that grows with each step": lambda: shapes_of([X4], [], [(node("e", "e_tm1"), ever_growing())]),
 }
 
