@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from weakref import WeakKeyDictionary
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -52,8 +51,13 @@ def _shapes(arrays: Arrays) -> dict[str, Shape]:
     return {name: (None, *array.shape[1:]) for name, array in arrays.items()}
 
 
-def pairs(container: Layer, X: object, y: object) -> Arrays:
+def pairs(container: Layer, X: object, y: object, targets_for: Callable | None = None) -> Arrays:
     """An array for each input, then one for each target; ``X`` may be a dict that holds both.
+
+    Args:
+        container: what they are for.
+        X, y: as the user gave them.
+        targets_for: what targets look like, for inputs of some shapes; None infers it.
 
     Raises:
         DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not match the declaration.
@@ -63,7 +67,7 @@ def pairs(container: Layer, X: object, y: object) -> Arrays:
         X = {name: value for name, value in X.items() if name not in y}
     arrays = _arrays(container, X)
     shapes = _shapes(arrays)
-    targets = target_arguments(container, shapes)
+    targets = targets_for(shapes) if targets_for else target_arguments(container, shapes)
     given = data.by_name("target", _unlisted(y, targets), list(container.output_names))
     arrays |= {argument.name: _target(argument, given[argument.name]) for argument in targets}
     data.check_rows(arrays)
@@ -72,22 +76,8 @@ def pairs(container: Layer, X: object, y: object) -> Arrays:
 
 
 def target_arguments(container: Layer, shapes: dict[str, Shape] | None = None) -> list[Argument]:
-    """What the targets of a built container look like, for inputs of ``shapes``: its outputs, in floatX.
-
-    To infer it takes as long as the rest of a call; batches are mostly of one shape, so the last answer is kept.
-    """
+    """What the targets of a built container look like, for inputs of ``shapes``: its outputs, in floatX."""
     shapes = shapes or {argument.name: argument.shape for argument in container.arguments()}
-    asked = (container.revision, container.built, backend.floatX(), shapes)
-    if _kept.get(container, (None,))[0] != asked:
-        _kept[container] = asked, _inferred(container, shapes)
-    return _kept[container][1]
-
-
-_kept: WeakKeyDictionary[Layer, tuple[tuple, list[Argument]]] = WeakKeyDictionary()
-"""What ``target_arguments`` was asked last of each container, and its answer."""
-
-
-def _inferred(container: Layer, shapes: dict[str, Shape]) -> list[Argument]:
     found = container.get_output_shape_for(_as_input_shape(container, shapes))
     found = found if isinstance(found, Mapping) else {container.output_names[0]: found}
     return [Argument(name, backend.floatX(), shape) for name, shape in found.items()]

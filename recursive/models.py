@@ -24,7 +24,7 @@ from recursive import (
     training,
 )
 from recursive.arguments import count
-from recursive.backend import BACKENDS, Program, floatX, resolve_backend
+from recursive.backend import BACKENDS, Argument, Program, floatX, resolve_backend
 from recursive.callbacks import Callback, History
 from recursive.carried import Carried
 from recursive.data import Arrays
@@ -34,6 +34,7 @@ from recursive.layers import recursive as loops
 from recursive.layers.layer import Layer
 from recursive.objectives import weighted_objective  # noqa: F401 (where Keras 0.1 had it)
 from recursive.progress import Bar
+from recursive.spec.shapes import Shape
 from recursive.utils import layer_utils
 
 
@@ -82,6 +83,7 @@ class Model:
         self.optimizer = None if optimizer is None else optimizers.get(optimizer)
         self.loss, self.class_mode, self.backend = loss, class_mode, chosen
         self._programs: dict[tuple[str, bool], Program] = {}
+        self._targets: tuple = (None,)
 
     def _stops_early(self) -> bool:
         """Whether some loop has ``until``."""
@@ -133,8 +135,19 @@ class Model:
         return (logs["loss"], logs["acc"]) if accuracy else logs["loss"]
 
     def _weighted_pairs(self, X: object, y: object, sample_weight: object) -> Arrays:
-        arrays = feed.pairs(self, X, y)
+        arrays = feed.pairs(self, X, y, self._targets_for)
         return arrays | row_weights.of_samples(sample_weight, arrays, self.output_names)
+
+    def _targets_for(self, shapes: dict[str, Shape]) -> list[Argument]:
+        """What targets look like, for inputs of ``shapes``.
+
+        To infer it takes longer than all other checks of a batch, and most have one shape: the last answer holds until
+        more is declared, or compiled anew.
+        """
+        asked = (self.revision, shapes)
+        if vars(self).get("_targets", (None,))[0] != asked:
+            self._targets = asked, feed.target_arguments(self, shapes)
+        return self._targets[1]
 
     # Many batches
 
@@ -343,7 +356,7 @@ class Model:
     def __getstate__(self) -> dict[str, object]:
         """Everything but compiled functions, which are made again at the next use."""
         return {key: value for key, value in super().__getstate__().items()
-                if key not in ("_programs", "_states_of_programs", "_programs_of")}
+                if key not in ("_programs", "_states_of_programs", "_programs_of", "_targets")}
 
     def _changing(self) -> list[SharedVariable]:
         """What training changes: a copy of it is a copy of the whole run."""

@@ -46,6 +46,11 @@ class Cell(Layer):
         if self.input_dim is not None:
             self._draw_params()
 
+    @property
+    def built(self) -> bool:
+        """Whether the parameters have their first values."""
+        return self.step_of is not None
+
     def build(self, input_shape: dict[str, Shape]) -> None:
         if not self.built:
             self.input_dim = check_dim(type(self).__name__, "input_dim", input_shape["input"][-1])

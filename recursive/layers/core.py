@@ -78,6 +78,11 @@ class Dense(Layer):
         if self.input_dim is not None:
             self.build((None, self.input_dim))
 
+    @property
+    def built(self) -> bool:
+        """Whether ``W`` and ``b`` have their first values."""
+        return hasattr(self, "W")
+
     def build(self, input_shape: Shape) -> None:
         if self.built:
             return

@@ -19,7 +19,7 @@ from recursive import activations, arguments, backend, constraints, initializati
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
 from recursive.layers.given import check_draws, check_mask
-from recursive.layers.own import check_output, check_params, check_started
+from recursive.layers.own import check_output, check_params, check_started, noting
 from recursive.layers.products import affine_map, side_by_side
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
@@ -86,8 +86,13 @@ class Layer:
     """The penalty on what the layer returns."""
 
     def __init_subclass__(cls) -> None:
-        """What was known of the formula is not known of another one: a class that gives ``call`` says it anew."""
+        """What was known of the formula is not known of another one: a class that gives ``call`` says it anew.
+
+        A ``build`` that has returned is noted, whoever called it.
+        """
         super().__init_subclass__()
+        if "build" in vars(cls):
+            cls.build = noting(cls.build)
         if "call" in vars(cls):
             for name in {"rowwise", "products"} - set(vars(cls)):
                 setattr(cls, name, getattr(Layer, name))
@@ -178,11 +183,11 @@ class Layer:
 
     @property
     def built(self) -> bool:
-        """Whether the parameters have their first values: a layer with a ``build`` is built once it has some.
+        """Whether the parameters have their first values: whether ``build`` has run, where the class gives one.
 
         May be assigned, as Keras's later layers do at the end of ``build``.
         """
-        return bool(self.params) or type(self).build is Layer.build or vars(self).get("built", False)
+        return vars(self).get("built", type(self).build is Layer.build)
 
     @built.setter
     def built(self, value: bool) -> None:
@@ -199,7 +204,7 @@ class Layer:
         """
         if not self.built:
             self.build(input_shape)
-        check_params(self)
+            check_params(self)
 
     def complete(self) -> None:
         """Build from the declaration alone, without any data.
@@ -229,7 +234,7 @@ class Layer:
 
     def check_output(self, output: object, input_shape: Shape | Mapping[str, Shape]) -> None:
         """Raise an error unless ``output`` is what the layer says that it returns for ``input_shape``."""
-        check_output(self, output, self.get_output_shape_for(input_shape))
+        check_output(self, output, input_shape)
 
     # Parameters
 

@@ -5,7 +5,8 @@ Nothing here is of use to a layer that is right; to one that is not, PyTensor's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
@@ -23,14 +24,25 @@ def check_started(layer: object) -> None:
             do="Begin with super().__init__(name, seed).")
 
 
+def noting(build: Callable) -> Callable:
+    """``build``, after which the layer counts as built."""
+
+    @functools.wraps(build)
+    def built(self: object, *args: object, **kwargs: object) -> None:
+        build(self, *args, **kwargs)
+        vars(self)["built"] = True
+
+    return built
+
+
 def check_params(layer: object) -> None:
-    """Raise a ConfigError where a layer holds shared variables and lists none: nothing of it would be learned.
+    """Raise a ConfigError where a layer that was just built holds shared variables and names none: none would be learned.
 
     One that lists some may hold others that never change.
     """
-    held = {} if layer.named_weights else vars(layer)
-    for name, value in held.items():
-        if isinstance(value, SharedVariable) and _is_of_floats(value):
+    updated = [variable for variable, _ in layer.updates]
+    for name, value in ({} if layer.named_weights else vars(layer)).items():
+        if isinstance(value, SharedVariable) and _is_of_floats(value) and not any(value is known for known in updated):
             raise ConfigError.about(
                 "parameter", name, takes=f"a place in self.params of {type(layer).__name__}",
                 because="only what is listed is learned and saved", got="an empty list",
@@ -41,8 +53,8 @@ def _is_of_floats(value: SharedVariable) -> bool:
     return getattr(value.type, "dtype", "").startswith("float")
 
 
-def check_output(layer: object, output: object, said: Shape | Mapping[str, Shape]) -> None:
-    """Raise an error unless ``output`` is tensors, of the shapes that the layer said, as far as these are known.
+def check_output(layer: object, output: object, input_shape: Shape | Mapping[str, Shape]) -> None:
+    """Raise an error unless ``output`` is what the layer says: a tensor of a shape, as far as that is known, or several.
 
     Raises:
         ConfigError: for something else than a tensor, or a dict of these by the names of the outputs.
@@ -55,19 +67,32 @@ def check_output(layer: object, output: object, said: Shape | Mapping[str, Shape
             "layer", kind, takes="a call that returns " + _words(names), because="other layers read them",
             got=str({name: type(value).__name__ for name, value in found.items()}) if isinstance(output, Mapping)
             else type(output).__name__, do="End call with return, and a formula of PyTensor.")
-    said = said if isinstance(said, Mapping) else {names[0]: said}
-    for name, value in found.items():
-        shape = value.type.shape
-        if len(shape) != len(said[name]) or any(
-                None not in pair and pair[0] != pair[1] for pair in zip(shape, said[name], strict=True)):
-            raise ShapeError.about(
-                "layer", kind, takes=f"an output of shape {_shown(said[name])}",
-                because="its get_output_shape_for says so, and other layers are made for it", got=_shown(shape),
-                do="Mend get_output_shape_for, or the formula in call.")
+    said = _said(layer, input_shape)
+    if said is None or isinstance(output, Mapping):
+        return
+    shape = output.type.shape
+    if len(shape) != len(said) or any(_differ(*pair) for pair in zip(shape, said, strict=True)):
+        raise ShapeError.about(
+            "layer", kind, takes=f"an output of shape {_shown(said)}",
+            because="its get_output_shape_for says so, and other layers are made for it", got=_shown(shape),
+            do="Mend get_output_shape_for, or the formula in call.")
+
+
+def _said(layer: object, input_shape: Shape | Mapping[str, Shape]) -> Shape | None:
+    """The shape that the layer says; None where its rule cannot say it of sizes that are not known, or says several."""
+    try:
+        said = layer.get_output_shape_for(input_shape)
+    except (TypeError, NotImplementedError):
+        return None
+    return said if isinstance(said, tuple | list) else None
+
+
+def _differ(found: int | None, said: int | None) -> bool:
+    return None not in (found, said) and said >= 0 and found != said
 
 
 def _words(names: tuple[str, ...]) -> str:
-    return "one tensor" if len(names) == 1 else f"a dict of tensors by the names {', '.join(names)}"
+    return "one tensor" if len(names) == 1 else f"a dict of tensors by the names {', '.join(names)}, in this order"
 
 
 def _shown(shape: Shape) -> str:

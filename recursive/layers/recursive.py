@@ -272,6 +272,8 @@ class Recursive(Shown, Graph):
 
     def complete(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         super().complete(input_shape)
+        if any(None in self.shapes[item.name][1:] for item in self.spec.inputs):
+            return   # data will tell
         for recurrence in declared(self.spec, {}).recurrences:
             check_dim_is_known(recurrence, self.shapes[recurrence.name][-1])
 

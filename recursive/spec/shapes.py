@@ -78,9 +78,11 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
 def _values(node: NodeSpec, given: Shapes, rule: ShapeRule) -> dict[str, Shape]:
     """The shape of each value of a node, by the name that it is read by."""
     found = rule.get_output_shape_for(given)
-    if isinstance(found, dict) != (len(node.values) > 1) or (isinstance(found, dict) and len(found) != len(node.values)):
+    shapes = list(found.values()) if isinstance(found, dict) else [found]
+    handed_on = isinstance(found, dict) and node.has_one_port and node.ports[0].merge_mode == "join"
+    if len(shapes) != len(node.values) or (handed_on and len(shapes) == 1):
         _raise_joined(node)
-    return dict(zip(node.values, found.values() if isinstance(found, dict) else [found], strict=True))
+    return dict(zip(node.values, shapes, strict=True))
 
 
 def _raise_joined(node: NodeSpec) -> None:

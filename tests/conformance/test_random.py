@@ -1,7 +1,7 @@
 """Random graphs: what the checks let through runs and equals the interpreter; what they refuse is a RecursiveError.
 
-``RECURSIVE_DEEP=20000`` runs the deep profile, other graphs each time: so many in plain Python mode, a hundredth of them
-on each backend.
+``RECURSIVE_DEEP=20000`` runs the deep profile, other graphs each time: so many in plain Python mode, a hundredth of
+them on each backend.
 """
 
 import os

@@ -1,9 +1,11 @@
 """A layer of one's own: what it may leave to the base, and what it is told when it is not right."""
 
 import numpy as np
+import pytensor.tensor as pt
 import pytest
+from pytensor.compile.sharedvalue import SharedVariable
 
-from recursive import Dense, Graph, Layer, Recurrent, Sequential
+from recursive import LSTM, Dense, Embedding, Graph, Identity, Layer, Recurrent, Sequential
 from recursive.backend import shared
 from recursive.errors import ConfigError, ShapeError
 
@@ -137,3 +139,72 @@ def test_it_is_told_in_a_loop_too():
     rnn.add_node(Elsewhere(4), "h", input="x", create_output=True)
     with pytest.raises(ShapeError, match="layer 'Elsewhere'"):
         rnn(np.ones((3, 5, 4)))
+
+
+def test_parameters_of_init_and_of_build_are_both_made():
+    class Both(Layer):
+        def __init__(self):
+            super().__init__()
+            self.g = shared(np.ones(()))
+            self.params = [self.g]
+
+        def build(self, input_shape):
+            self.W = shared(np.ones((input_shape[-1], input_shape[-1])))
+            self.params = [self.g, self.W]
+
+        def call(self, x, train=False):
+            return self.g * x.dot(self.W)
+
+    assert Both()(np.ones((3, 4))).eval().tolist() == np.full((3, 4), 4.0).tolist()
+
+
+@pytest.mark.parametrize("make", [lambda: LSTM(4, 6), lambda: Dense(4, 6), lambda: Embedding(4, 6), Scale])
+def test_a_frozen_layer_keeps_its_weights(make):
+    layer = make()
+    layer.ensure_built((None, 4))
+    held = [value for value in vars(layer).values() if isinstance(value, SharedVariable)]
+    layer.params = []
+    layer.ensure_built((None, 4))
+    assert held
+    assert held == [value for value in vars(layer).values() if isinstance(value, SharedVariable)]
+
+
+def test_a_rule_that_needs_sizes_that_are_not_known_says_nothing():
+    class Cut(Layer):
+        def call(self, x, train=False):
+            return x[:, 2:]
+
+        def get_output_shape_for(self, input_shape):
+            return (input_shape[0], input_shape[1] - 2, input_shape[2])
+
+    assert Cut()(pt.tensor3()).ndim == 3
+    assert Cut()(np.ones((3, 5, 4))).type.shape == (3, 3, 4)
+
+
+def test_several_ports_without_a_rule_can_be_called():
+    class Added(Layer):
+        ports = ("a", "b")
+
+        def call(self, x, train=False):
+            return x["a"] + x["b"]
+
+    assert Added()({"a": np.ones((3, 4)), "b": np.ones((3, 4))}).eval().shape == (3, 4)
+
+
+def test_what_targets_look_like_is_asked_anew_after_compile():
+    x = np.ones((3, 5, 4))
+    model = Sequential([LSTM(4, 2, return_sequences=True)])
+    model.compile("sgd", "mse", backend="python")
+    model.train_on_batch(x, np.ones((3, 5, 2)))
+    model.train_on_batch(x, np.ones((3, 5, 2)))
+    model.layers[0].return_sequences = False
+    model.compile("sgd", "mse", backend="python")
+    model.train_on_batch(x, np.ones((3, 2)))
+
+
+def test_an_open_dim_of_an_input_is_no_state_of_unknown_dim():
+    rnn = Recurrent()
+    rnn.add_input("x")
+    rnn.add_node(Identity(), "h", inputs=["x", "h_tm1"], merge_mode="sum", create_output=True)
+    assert "h" in rnn.summary()
+    assert rnn.predict(np.ones((3, 5, 4))).shape == (3, 4)
