@@ -144,7 +144,7 @@ class Model:
         To infer it takes longer than all other checks of a batch, and most have one shape: the last answer holds until
         more is declared, or compiled anew.
         """
-        asked = (self.revision, shapes)
+        asked = (self.revision, floatX(), shapes)
         if vars(self).get("_targets", (None,))[0] != asked:
             self._targets = asked, feed.target_arguments(self, shapes)
         return self._targets[1]

@@ -36,9 +36,9 @@ def noting(build: Callable) -> Callable:
 
 
 def check_params(layer: object) -> None:
-    """Raise a ConfigError where a layer that was just built holds shared variables and names none: none would be learned.
+    """Raise a ConfigError where a layer that was just built holds shared variables and names none of them.
 
-    One that lists some may hold others that never change.
+    None would be learned. One that lists some may hold others that never change.
     """
     updated = [variable for variable, _ in layer.updates]
     for name, value in ({} if layer.named_weights else vars(layer)).items():
@@ -54,7 +54,7 @@ def _is_of_floats(value: SharedVariable) -> bool:
 
 
 def check_output(layer: object, output: object, input_shape: Shape | Mapping[str, Shape]) -> None:
-    """Raise an error unless ``output`` is what the layer says: a tensor of a shape, as far as that is known, or several.
+    """Raise an error unless ``output`` is what the layer says: a tensor of its shape, as far as known, or several.
 
     Raises:
         ConfigError: for something else than a tensor, or a dict of these by the names of the outputs.
