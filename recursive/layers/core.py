@@ -99,6 +99,7 @@ class Dense(Layer):
         try:
             self.set_weights(weights)
         except WeightsError:
+            del self.W
             self.params = []
             raise
 
