@@ -12,6 +12,7 @@ from pytensor.graph.basic import Variable
 
 from recursive.backend import Argument
 from recursive.errors import DataError, DtypeError, SequenceLengthError, ShapeError, nearest
+from recursive.spec.shapes import in_words
 
 Arrays = dict[str, np.ndarray]
 
@@ -96,11 +97,10 @@ def as_array(kind: str, name: str, value: object, dtype: str) -> np.ndarray:
 def check_shape(kind: str, argument: Argument, array: np.ndarray,
                 do: str = "Reshape the data, or declare another ndim or dim.") -> None:
     """Raise a ShapeError unless ``array`` has the axes and the known sizes of ``argument``; ``do`` is its advice."""
-    expected = "(" + ", ".join("any" if size is None else str(size) for size in argument.shape) + ")"
     fits = array.ndim == len(argument.shape) and all(
         size in (None, actual) for size, actual in zip(argument.shape, array.shape, strict=True))
     if not fits:
-        raise ShapeError.about(kind, argument.name, takes=f"an array of shape {expected}",
+        raise ShapeError.about(kind, argument.name, takes=f"an array of shape {in_words(argument.shape)}",
                                because="so it was declared, rows first", got=array.shape, do=do)
 
 

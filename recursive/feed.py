@@ -51,13 +51,13 @@ def _shapes(arrays: Arrays) -> dict[str, Shape]:
     return {name: (None, *array.shape[1:]) for name, array in arrays.items()}
 
 
-def pairs(container: Layer, X: object, y: object, targets_for: Callable | None = None) -> Arrays:
+def pairs(container: Layer, X: object, y: object, targets_for: Callable[[dict[str, Shape]], list[Argument]]) -> Arrays:
     """An array for each input, then one for each target; ``X`` may be a dict that holds both.
 
     Args:
         container: what they are for.
         X, y: as the user gave them.
-        targets_for: what targets look like, for inputs of some shapes; None infers it.
+        targets_for: what targets look like, for inputs of some shapes.
 
     Raises:
         DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not match the declaration.
@@ -67,7 +67,7 @@ def pairs(container: Layer, X: object, y: object, targets_for: Callable | None =
         X = {name: value for name, value in X.items() if name not in y}
     arrays = _arrays(container, X)
     shapes = _shapes(arrays)
-    targets = targets_for(shapes) if targets_for else target_arguments(container, shapes)
+    targets = targets_for(shapes)
     given = data.by_name("target", _unlisted(y, targets), list(container.output_names))
     arrays |= {argument.name: _target(argument, given[argument.name]) for argument in targets}
     data.check_rows(arrays)

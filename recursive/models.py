@@ -48,6 +48,8 @@ class Model:
     optimizer: optimizers.Optimizer | None = None
     class_mode = "categorical"
     backend: str | None = None
+    _targets: tuple[tuple | None, list[Argument]] = (None, [])
+    """Of which shapes it was asked last what targets look like, and the answer."""
 
     def compile(self, optimizer: str | optimizers.Optimizer | None = None,
                 loss: str | Callable | Mapping[str, str | Callable] | None = None, class_mode: str = "categorical",
@@ -83,7 +85,7 @@ class Model:
         self.optimizer = None if optimizer is None else optimizers.get(optimizer)
         self.loss, self.class_mode, self.backend = loss, class_mode, chosen
         self._programs: dict[tuple[str, bool], Program] = {}
-        self._targets: tuple = (None,)
+        self._targets = Model._targets
 
     def _stops_early(self) -> bool:
         """Whether some loop has ``until``."""
@@ -145,7 +147,7 @@ class Model:
         more is declared, or compiled anew.
         """
         asked = (self.revision, floatX(), shapes)
-        if vars(self).get("_targets", (None,))[0] != asked:
+        if self._targets[0] != asked:
             self._targets = asked, feed.target_arguments(self, shapes)
         return self._targets[1]
 
@@ -218,7 +220,7 @@ class Model:
 
     def _validation_pairs(self, given: object) -> Arrays:
         if isinstance(given, Mapping):
-            return feed.pairs(self, given, None)
+            return feed.pairs(self, given, None, self._targets_for)
         if not isinstance(given, tuple | list) or len(given) not in (2, 3):
             raise ConfigError.about("argument", "validation_data", takes="(X, y), (X, y, sample_weight), or a dict",
                                     because="outputs are compared with targets",

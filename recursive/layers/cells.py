@@ -42,21 +42,13 @@ class Cell(Layer):
         self.output_dim = check_dim(kind, "output_dim", output_dim)
         self.settings = settings
         self.input_dim = check_dim(kind, "input_dim", input_dim, optional=True)
-        self.step_of: RecurrentLayer | None = None
         if self.input_dim is not None:
-            self._draw_params()
-
-    @property
-    def built(self) -> bool:
-        """Whether the parameters have their first values."""
-        return self.step_of is not None
+            self.build({"input": (None, self.input_dim)})
 
     def build(self, input_shape: dict[str, Shape]) -> None:
-        if not self.built:
-            self.input_dim = check_dim(type(self).__name__, "input_dim", input_shape["input"][-1])
-            self._draw_params()
-
-    def _draw_params(self) -> None:
+        if self.built:
+            return
+        self.input_dim = check_dim(type(self).__name__, "input_dim", input_shape["input"][-1])
         self.step_of = self.rule(self.input_dim, self.output_dim, seed=self.seed, **self.settings)
         for name, param in self.step_of.named_params.items():
             setattr(self, name, param)

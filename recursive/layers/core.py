@@ -78,11 +78,6 @@ class Dense(Layer):
         if self.input_dim is not None:
             self.build((None, self.input_dim))
 
-    @property
-    def built(self) -> bool:
-        """Whether ``W`` and ``b`` have their first values."""
-        return hasattr(self, "W")
-
     def build(self, input_shape: Shape) -> None:
         if self.built:
             return
@@ -99,7 +94,6 @@ class Dense(Layer):
         try:
             self.set_weights(weights)
         except WeightsError:
-            del self.W
             self.params = []
             raise
 

@@ -11,7 +11,7 @@ from recursive import backend
 from recursive.backend import Size
 from recursive.errors import ConfigError, DataError, SequenceLengthError, ShapeError, nearest
 from recursive.lengths import check_lengths, length_message
-from recursive.spec.shapes import Shape
+from recursive.spec.shapes import Shape, in_words
 
 
 def check_mask(layer: object, mask: TensorVariable | None) -> None:
@@ -83,9 +83,8 @@ def checked_draw(name: str, value: TensorVariable, shape: Sequence[Size | None])
     found = [backend.size(value, axis) for axis in range(value.ndim)]
     pairs = [(size, actual) for size, actual in zip(shape, found, strict=False) if size is not None]
     known = [pair for pair in pairs if _are_known(*pair)]
-    takes = "(" + ", ".join(str(size) if isinstance(size, int) else "any" for size in shape) + ")"
-    error = ShapeError.about("draw", name, takes=f"an array of shape {takes}", because="it takes the place of one",
-                             got=str(value.type.shape).replace("None", "any"),
+    error = ShapeError.about("draw", name, takes=f"an array of shape {in_words(shape)}",
+                             because="it takes the place of one", got=str(value.type.shape).replace("None", "any"),
                              do="Draw one value for each that the layer draws.")
     value = backend.checked(value, value.ndim == len(shape) and all(size == actual for size, actual in known), error)
     later = [pt.eq(*pair) for pair in pairs if pair not in known and pair[0] is not pair[1]]

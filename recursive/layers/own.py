@@ -12,7 +12,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import ConfigError, ShapeError
-from recursive.spec.shapes import Shape
+from recursive.spec.shapes import Shape, in_words
 
 
 def check_started(layer: object) -> None:
@@ -73,8 +73,8 @@ def check_output(layer: object, output: object, input_shape: Shape | Mapping[str
     shape = output.type.shape
     if len(shape) != len(said) or any(_differ(*pair) for pair in zip(shape, said, strict=True)):
         raise ShapeError.about(
-            "layer", kind, takes=f"an output of shape {_shown(said)}",
-            because="its get_output_shape_for says so, and other layers are made for it", got=_shown(shape),
+            "layer", kind, takes=f"an output of shape {in_words(said)}",
+            because="its get_output_shape_for says so, and other layers are made for it", got=in_words(shape),
             do="Mend get_output_shape_for, or the formula in call.")
 
 
@@ -93,7 +93,3 @@ def _differ(found: int | None, said: int | None) -> bool:
 
 def _words(names: tuple[str, ...]) -> str:
     return "one tensor" if len(names) == 1 else f"a dict of tensors by the names {', '.join(names)}, in this order"
-
-
-def _shown(shape: Shape) -> str:
-    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"

@@ -214,6 +214,15 @@ def _raise_growing(states: tuple[StateSpec, ...], before: Mapping[str, Shape], a
                            got="a dim that grows with each step", do="Bring it back to its dim with a Dense.")
 
 
+def in_words(shape: Iterable[object]) -> str:
+    """A shape in an error; sizes that are not known are ``any``.
+
+    >>> in_words((None, 4))
+    '(any, 4)'
+    """
+    return "(" + ", ".join(str(size) if isinstance(size, int) else "any" for size in shape) + ")"
+
+
 def common_shape(shapes: Iterable[Shape]) -> Shape | None:
     """The one shape that ``shapes`` may all be, sizes that are not known left open; None where there is none.
 
