@@ -22,8 +22,10 @@ from recursive import contiguous, vectorized
 VERSION = tuple(map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", pytensor.__version__).groups()))
 """The version of PyTensor."""
 
-WRONG = ("local_add_of_sparse_write",)
-"""Rewrites that are left out: this one adds many rows in place to a gradient that has one, for all."""
+WRONG = ("local_add_of_sparse_write", "scan_push_out_add")
+"""Rewrites that are left out: the first adds many rows in place to a gradient that has one, for all; the second makes
+the products of all steps one outside, also where a truncated gradient is of the last alone (Theano issue 4652, 2016).
+"""
 
 SLOW_ON_C = ("local_dot22_to_dot22scalar",)
 """Rewrites that make C slower: this one makes a product once for each number that it is multiplied by."""

@@ -8,6 +8,9 @@ from pytensor.graph.traversal import ancestors
 from pytensor.tensor.blockwise import Blockwise
 
 from recursive import backend
+from recursive.conformance import runner
+from recursive.conformance.adapters import pytensor as adapters
+from tests.agreement.test_cases import COMPILER
 
 STEPS = np.random.RandomState(1).normal(size=(5, 3, 10))
 
@@ -33,3 +36,9 @@ def test_what_is_cut_at_places_that_are_not_known_before_is_cut_all_the_same():
     parts, _ = cut_at_every_step(1, sizes, {sizes: np.array([4, 6])})
     for found, expected in zip(parts, np.split(STEPS, [4], axis=2), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@COMPILER
+@pytest.mark.parametrize("name", ["legacy2015/gru-last-trunc3", "legacy2015/jzs1-square-last-trunc3"])
+def test_a_truncated_gradient_is_of_its_last_steps_on_c(name):
+    runner.check(name, adapters.C())
