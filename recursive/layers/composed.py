@@ -11,6 +11,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive.backend import Argument
 from recursive.errors import ConfigError, MergeError, ShapeError, nearest
 from recursive.layers.layer import Layer, Tensors
+from recursive.layers.own import check_started
 from recursive.layers.parts import Composite, inside, one_or_all, shared_out
 from recursive.merges import MERGES, merge
 from recursive.spec.names import split
@@ -49,6 +50,8 @@ class Merge(Composite):
         if mode not in MERGES:
             raise MergeError.about("layer", "Merge", takes="a known mode", because="it is looked up by name",
                                    got=repr(mode), do=nearest(str(mode), MERGES))
+        for layer in layers:
+            check_started(layer)
         self.layers, self.mode = list(layers), mode
 
     @property
@@ -149,7 +152,7 @@ class AutoEncoder(Composite):
         weights: those of the encoder, then of the decoder, to start from.
 
     Raises:
-        ConfigError: while training, where ``output_reconstruction`` is False.
+        ConfigError: for something that is not a layer; while training, where ``output_reconstruction`` is False.
 
     Source: ``keras.layers.core.AutoEncoder`` of Keras 0.1.
 
@@ -161,6 +164,12 @@ class AutoEncoder(Composite):
     def __init__(self, encoder: Layer, decoder: Layer, output_reconstruction: bool = True,
                  weights: Sequence[np.ndarray] | None = None, name: str | None = None):
         super().__init__(name)
+        for part in (encoder, decoder):
+            if not isinstance(part, Layer):
+                raise ConfigError.about("layer", "AutoEncoder", takes="an encoder and a decoder that are layers",
+                                        because="it calls one on what the other returns", got=repr(part),
+                                        do="Say AutoEncoder(Dense(6, 2), Dense(2, 6)), for example.")
+            check_started(part)
         self.encoder, self.decoder, self.output_reconstruction = encoder, decoder, output_reconstruction
         if weights is not None:
             self.set_weights(weights)

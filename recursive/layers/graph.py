@@ -107,6 +107,7 @@ class Graph(Drawn, Layer):
         if not isinstance(layer, Layer):
             raise NodeError.about("node", str(name), takes="a layer", because="its value is the layer's output",
                                   got=repr(layer), do="Say add_node(Dense(6), 'name', input='x'), for example.")
+        check_started(self)
         check_started(layer)
         if _holds(layer, self):
             raise NodeError.about("node", str(name), takes="a layer that does not hold this container",
@@ -151,6 +152,7 @@ class Graph(Drawn, Layer):
         self._declare(OutputSpec(name, *read_refs(name, input, inputs, merge_mode)))
 
     def _declare(self, item: object) -> None:
+        check_started(self)
         self._change(checks.declare(self._spec, item))
         if isinstance(item, InputSpec):
             self.__dict__.pop("_input", None)

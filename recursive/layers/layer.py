@@ -19,7 +19,7 @@ from recursive import activations, arguments, backend, constraints, initializati
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
 from recursive.layers.given import check_draws, check_mask
-from recursive.layers.own import check_output, check_params, check_started, noting
+from recursive.layers.own import check_output, check_params, check_started, noting, told_of_dims
 from recursive.layers.products import affine_map, side_by_side
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
@@ -64,6 +64,8 @@ class Layer:
     """Whether each row of the output follows from the same row of the input: a loop can then be run in one call."""
     products: tuple[Product, ...] = ()
     """The products that the layer begins with and adds, where it gives :meth:`Layer.finish`."""
+    splits: bool = True
+    """Whether :meth:`call` is these products and :meth:`finish`, nothing else: a loop can then make them apart."""
     keeps_axes: bool = True
     """Whether the output has as many axes as the input, where the layer takes any number of them."""
     draws: tuple[str, ...] = ()
@@ -94,8 +96,8 @@ class Layer:
         if "build" in vars(cls):
             cls.build = noting(cls.build)
         if "call" in vars(cls):
-            for name in {"rowwise", "products"} - set(vars(cls)):
-                setattr(cls, name, getattr(Layer, name))
+            cls.rowwise = vars(cls).get("rowwise", Layer.rowwise)
+            cls.splits = "products" in vars(cls)
 
     def __init__(self, name: str | None = None, seed: int | None = None):
         self.name = name
@@ -201,9 +203,11 @@ class Layer:
 
         Raises:
             ConfigError: for a parameter that is not listed.
+            ShapeError: where it needs a dim that is not known yet.
         """
         if not self.built:
-            self.build(input_shape)
+            with told_of_dims(self, input_shape):
+                self.build(input_shape)
             check_params(self)
 
     def complete(self) -> None:

@@ -6,7 +6,8 @@ Nothing here is of use to a layer that is right; to one that is not, PyTensor's 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
@@ -35,18 +36,47 @@ def noting(build: Callable) -> Callable:
     return built
 
 
+@contextmanager
+def told_of_dims(layer: object, input_shape: Shape | Mapping[str, Shape]) -> Iterator[None]:
+    """Raise a ShapeError where a ``build`` computed with the None of a dim that is not known yet."""
+    shapes = input_shape.values() if isinstance(input_shape, Mapping) else [input_shape]
+    try:
+        yield
+    except TypeError as error:
+        if all(None not in shape[1:] for shape in shapes):
+            raise
+        raise ShapeError.about(
+            "layer", type(layer).__name__, takes="an input of known dim", because="its build reads the shape of it",
+            got=", ".join(map(in_words, shapes)),
+            do="Set self.input_dim in its __init__, or pass data first.") from error
+
+
 def check_params(layer: object) -> None:
     """Raise a ConfigError where a layer that was just built holds shared variables and names none of them.
 
     None would be learned. One that lists some may hold others that never change.
     """
     updated = [variable for variable, _ in layer.updates]
-    for name, value in ({} if layer.named_weights else vars(layer)).items():
-        if isinstance(value, SharedVariable) and _is_of_floats(value) and not any(value is known for known in updated):
+    own = {name: value for name, value in vars(layer).items() if value is not layer.previous}
+    for name, value in ({} if layer.named_weights else _held(own)).items():
+        if _is_of_floats(value) and not any(value is known for known in updated):
             raise ConfigError.about(
                 "parameter", name, takes=f"a place in self.params of {type(layer).__name__}",
                 because="only what is listed is learned and saved", got="an empty list",
                 do=f"Say self.params = [self.{name}] in build; hold what never changes as an array of NumPy.")
+
+
+def _held(attributes: Mapping[str, object]) -> dict[str, SharedVariable]:
+    """The shared variables among the attributes of a layer, in lists of them and of layers that it holds."""
+    found = {}
+    for name, value in attributes.items():
+        if isinstance(value, list | tuple):
+            found |= _held({f"{name}[{index}]": item for index, item in enumerate(value)})
+        elif isinstance(value, SharedVariable):
+            found[name] = value
+        elif hasattr(value, "named_params"):
+            found |= {f"{name}.{inner}": param for inner, param in value.named_params.items()}
+    return found
 
 
 def _is_of_floats(value: SharedVariable) -> bool:

@@ -42,6 +42,7 @@ class Sequential(Composite):
         if not isinstance(layer, Layer):
             raise ConfigError.about("Sequential", "add", takes="a layer", because="it calls it on a tensor",
                                     got=repr(layer), do="Say add(Dense(6)), for example; a class needs its brackets.")
+        check_started(self)
         check_started(layer)
         self.layers.append(layer)
 

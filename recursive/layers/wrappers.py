@@ -11,6 +11,7 @@ from recursive.backend import Argument
 from recursive.errors import ConfigError, MergeError, nearest
 from recursive.layers.layer import Layer, Tensors
 from recursive.layers.noise import seeds_of
+from recursive.layers.own import check_started
 from recursive.layers.parts import Composite, layers_of, shared_out
 from recursive.merges import merge
 from recursive.spec.names import split
@@ -171,6 +172,7 @@ def _check_runs_both_ways(layer: object) -> None:
         raise ConfigError.about("layer", "Bidirectional", takes="a recurrent layer, a Recursive or a Recurrent",
                                 because="it runs backwards too", got=type(layer).__name__,
                                 do="Say Bidirectional(LSTM(4, 6)), for example.")
+    check_started(layer)
     inputs, outputs = [argument.name for argument in layer.arguments()], layer.output_names
     if len(inputs) != 1 or len(outputs) != 1:
         raise ConfigError.about("layer", "Bidirectional", takes="a layer with one input and one output",

@@ -93,6 +93,8 @@ class Movable(Protocol):
     """Whether each row of the output follows from the same row of the input."""
     products: tuple[Product, ...]
     """What it begins with: products, which are added."""
+    splits: bool
+    """Whether what it computes is these products and a rest, which may be made apart."""
     draws: tuple[str, ...]
 
 
@@ -154,9 +156,9 @@ def _needed(nodes: list[NodeSpec], remembered: Iterable[str], layers: Mapping[st
 
 
 def product_ports(node: NodeSpec, layer: Movable) -> list[tuple[Product, PortSpec]]:
-    """The products of a node and what each multiplies."""
+    """The products of a node that may be made apart from it, and what each multiplies."""
     ports = {port.name: port for port in node.ports}
-    return [] if layer.draws else [(product, ports[product.port]) for product in layer.products]
+    return [(product, ports[product.port]) for product in layer.products] if layer.splits and not layer.draws else []
 
 
 def _split(node: NodeSpec, layer: Movable, outside: set[Ref],

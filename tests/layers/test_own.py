@@ -5,7 +5,19 @@ import pytensor.tensor as pt
 import pytest
 from pytensor.compile.sharedvalue import SharedVariable
 
-from recursive import LSTM, Dense, Embedding, Graph, Identity, Layer, Recurrent, Sequential
+from recursive import (
+    LSTM,
+    AutoEncoder,
+    Dense,
+    Embedding,
+    Graph,
+    Identity,
+    Layer,
+    Merge,
+    Recurrent,
+    Recursive,
+    Sequential,
+)
 from recursive.backend import shared
 from recursive.errors import ConfigError, ShapeError
 
@@ -72,10 +84,35 @@ class Unstarted(Layer):
     lambda layer: layer(np.ones((3, 4))),
     lambda layer: Sequential([layer]),
     lambda layer: with_input(Graph()).add_node(layer, "h", input="x"),
-], ids=["called", "in a Sequential", "as a node"])
+    lambda layer: Merge([Dense(4, 6), layer]),
+    lambda layer: AutoEncoder(layer, Dense(2, 6)),
+], ids=["called", "in a Sequential", "as a node", "merged", "in an AutoEncoder"])
 def test_a_forgotten_super_is_told(use):
     with pytest.raises(ConfigError, match=r"layer 'Unstarted' takes super\(\).__init__\(\)"):
         use(Unstarted(2.0))
+
+
+@pytest.mark.parametrize("use", [
+    lambda container: container.add_input("x", dim=4),
+    lambda container: container.add_node(Dense(4, 6), "h", input="x"),
+    lambda container: container.add_state("h", dim=6),
+], ids=["an input", "a node", "a state"])
+def test_a_super_that_a_container_forgot_is_told(use):
+    class Mine(Recursive):
+        def __init__(self):
+            self.dim = 6
+
+    with pytest.raises(ConfigError, match=r"layer 'Mine' takes super\(\).__init__\(\)"):
+        use(Mine())
+
+
+def test_a_super_that_a_chain_forgot_is_told():
+    class Mine(Sequential):
+        def __init__(self):
+            self.add(Dense(4, 6))
+
+    with pytest.raises(ConfigError, match=r"layer 'Mine' takes super\(\).__init__\(\)"):
+        Mine()
 
 
 def with_input(graph):
@@ -89,6 +126,22 @@ class Unlisted(Layer):
 
     def call(self, x, train=False):
         return x + self.b
+
+
+class InAList(Unlisted):
+    def build(self, input_shape):
+        self.both = [shared(np.zeros(input_shape[-1])), None]
+
+    def call(self, x, train=False):
+        return x + self.both[0]
+
+
+class Inside(Unlisted):
+    def build(self, input_shape):
+        self.inner = Dense(input_shape[-1], input_shape[-1])
+
+    def call(self, x, train=False):
+        return self.inner(x)
 
 
 class Elsewhere(Layer):
@@ -115,6 +168,8 @@ class Silent(Layer):
 
 @pytest.mark.parametrize("layer, error, words", [
     (Unlisted(), ConfigError, "parameter 'b' takes a place in self.params of Unlisted"),
+    (InAList(), ConfigError, r"parameter 'both\[0\]' takes a place in self.params of InAList"),
+    (Inside(), ConfigError, "parameter 'inner.W' takes a place in self.params of Inside"),
     (Elsewhere(4), ShapeError, r"layer 'Elsewhere' takes an output of shape \(3, 4\).*got \(3, 8\)"),
     (OtherAxes(), ShapeError, r"layer 'OtherAxes' takes an output of shape \(3, 4\).*got \(3\)"),
     (Silent(), ConfigError, "layer 'Silent' takes a call that returns one tensor.*got NoneType"),
@@ -131,6 +186,49 @@ def test_a_layer_that_lists_some_may_hold_others_that_never_change():
             self.fixed = shared(np.ones(input_shape[-1]))
 
     assert len(Projected()(np.ones((3, 4))).eval()) == 3
+
+
+@pytest.mark.parametrize("use", [
+    lambda layer: layer.complete(),
+    lambda layer: Sequential([layer]).build(),
+], ids=["alone", "in a Sequential"])
+def test_a_build_that_needs_a_dim_which_nothing_tells_is_told(use):
+    with pytest.raises(ShapeError, match=r"layer 'Scale' takes an input of known dim.*got \(any, any\).*input_dim"):
+        use(Scale())
+
+
+def test_an_error_of_a_build_that_knows_its_dims_is_its_own():
+    class Wrong(Scale):
+        def build(self, input_shape):
+            self.a = shared(np.full(input_shape[-1], 2.0)) + len(5)
+
+    with pytest.raises(TypeError, match="len"):
+        Wrong()(np.ones((3, 4)))
+
+
+class Doubled(Dense):
+    def call(self, x, train=False):
+        return 2 * super().call(x, train)
+
+
+def test_a_layer_of_the_library_may_be_called_within_another_formula():
+    layer = Doubled(4, 6)
+    assert layer.get_output_shape_for((3, 4)) == (3, 6)
+    x = np.random.RandomState(0).normal(size=(3, 4))
+    np.testing.assert_allclose(layer(x).eval(), 2 * x @ layer.W.get_value(), rtol=1e-6)
+
+
+def test_a_formula_around_that_of_a_layer_is_not_split_in_a_loop():
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=4)
+    rnn.add_state("h", dim=6)
+    rnn.add_node(Doubled(10, 6), "rec", inputs=["x", "h"], return_state="h", create_output=True)
+    x, h = np.random.RandomState(0).normal(size=(3, 5, 4)), np.zeros((3, 6))
+    rnn.complete()
+    found, W = rnn.predict(x.astype("float32")), rnn.named_params["rec.W"].get_value()
+    for t in range(5):
+        h = 2 * np.concatenate([x[:, t], h], axis=1) @ W
+        np.testing.assert_allclose(found[:, t], h, rtol=1e-4, atol=1e-5)
 
 
 def test_it_is_told_in_a_loop_too():

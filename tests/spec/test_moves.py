@@ -19,6 +19,7 @@ class Told:
 
     rowwise: bool = True
     products: tuple[Product, ...] = ()
+    splits: bool = True
     draws: tuple[str, ...] = ()
 
 
