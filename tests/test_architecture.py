@@ -47,7 +47,8 @@ FLOORS = (
 
 PURE = ("recursive", "recursive.errors", "recursive.spec.explain", "recursive.spec.checks", "recursive.drawing",
         "recursive.conformance.case", "recursive.conformance.runner", "recursive.conformance.stdio",
-        "recursive.conformance.report", "recursive.conformance.generate", "recursive.conformance.mutants",
+        "recursive.conformance.remote", "recursive.conformance.forms", "recursive.conformance.report",
+        "recursive.conformance.generate", "recursive.conformance.mutants",
         "recursive.conformance.command", "recursive.reference", "recursive.bench.command", "recursive.bench.sitting",
         "recursive.cli")
 

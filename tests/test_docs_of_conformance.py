@@ -22,7 +22,7 @@ CODE = re.search(r"```python\n# my_port.py\n(.*?)```", WORDS, re.S)[1]
 CHECK = re.search(r"```python\n(from recursive.*?)```", WORDS, re.S)[1]
 PORTS = re.findall(r"\| (\d+) \| `recursive conformance run --adapter recursive.conformance.adapters.(\w+):(\w+)` \|",
                    WORDS)
-OPTIONS = {"--area": ["taps"], "--case": ["taps/h-*"], "--skips": ["skips.txt"], "--xfails": ["xfails.txt"],
+OPTIONS = {"--area": ["vanilla"], "--case": ["vanilla/*"], "--skips": ["skips.txt"], "--xfails": ["xfails.txt"],
            "--junit": ["junit.xml"], "--report": ["report.html"], "--time-limit": ["20"], "--here": []}
 """The options that the page names, each with something to give it."""
 SUITE = Suite()
@@ -70,7 +70,7 @@ def test_the_options_of_the_page_are_taken(my_port):
     section = WORDS.partition("## Options")[2].partition("## ")[0]
     assert set(re.findall(r"`(--[a-z-]+)", section)) == set(OPTIONS)
     for name in ("skips", "xfails"):
-        (my_port / f"{name}.txt").write_text("taps/h-2  # not yet\n", encoding="utf-8")
+        (my_port / f"{name}.txt").write_text("vanilla/linear  # not yet\n", encoding="utf-8")
     said = [word for option, values in OPTIONS.items() for word in (option, *values)]
     assert cli.main(["conformance", "run", "--adapter", "my_port:Adapter", *said]) == 0
     assert (my_port / "junit.xml").exists()

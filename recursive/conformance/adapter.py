@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import ModuleType
 from typing import Protocol
 
 import numpy as np
 
-from recursive.errors import ConfigError
+from recursive.conformance.forms import raised, words_of
+from recursive.conformance.needs import CAPABILITIES
+from recursive.errors import ConfigError, UnknownNameError, nearest
 
 Arrays = Mapping[str, np.ndarray]
 OPTIONAL = ("grads", "train", "refuses")
@@ -62,24 +65,71 @@ def load(path: str) -> Adapter:
     """The adapter called ``module:object``; a class is called first. Modules of the present folder are found too.
 
     Raises:
-        ConfigError: where there is none.
+        ConfigError: where there is none, or its module or class raises an error.
 
     >>> load("recursive.conformance.adapters.numpy:Adapter").name
     'numpy'
     """
     module, _, name = path.partition(":")
-    sys.path.insert(0, os.getcwd())
-    try:
-        found = getattr(importlib.import_module(module), name or "Adapter")
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError.about("adapter", path, takes="module:object", because="it is imported", got=str(error),
-                                do="Say my_port:Adapter, from the folder where my_port.py is.") from error
-    finally:
-        sys.path.pop(0)
-    adapter = found() if isinstance(found, type) else found
+    found = _imported(path, module)
+    if not hasattr(found, name or "Adapter"):
+        raise _not_found(path, f"no {name or 'Adapter'} in {module}")
+    adapter = instance(getattr(found, name or "Adapter"))
     lacks = [name for name in ("name", "capabilities", "build", "run") if not hasattr(adapter, name)]
     if lacks:
         raise ConfigError.about("adapter", path, takes="name, capabilities, build and run",
                                 because="cases are run by them", got=f"one without {', '.join(lacks)}",
-                                do="See docs/conformance.md.")
+                                do="Add them, as docs/conformance.md says.")
+    words = adapter.capabilities
+    if isinstance(words, str) or not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
+        raise ConfigError.about("adapter", path, takes="capabilities that are a set of words",
+                                because="cases that need others are not run", got=repr(words),
+                                do="Say capabilities = {'taps', 'mask'}, for example.")
     return adapter
+
+
+def instance(found: object) -> object:
+    """An adapter; a class is called first.
+
+    Raises:
+        ConfigError: where the class raises an error.
+    """
+    if not isinstance(found, type):
+        return found
+    try:
+        return found()
+    except (Exception, SystemExit) as error:  # a port may raise anything
+        raise ConfigError.about("adapter", found.__name__, takes="a class that is made without arguments",
+                                because="the runner makes it", got=raised("one that", type(error).__name__,
+                                                                          words_of(error)),
+                                do="Give its arguments defaults, or name an object of it.") from error
+
+
+def check_capabilities(adapter: Adapter) -> None:
+    """Raise an UnknownNameError where an adapter claims what no case may need."""
+    for word in sorted(adapter.capabilities):
+        if word != "*" and not word.startswith("layer:") and word not in CAPABILITIES:
+            raise UnknownNameError.about("capability", word, takes="a word of the list, or layer:GRU and its like",
+                                         because="cases are chosen by them", got="an unknown one",
+                                         do=nearest(word, CAPABILITIES))
+
+
+def _imported(path: str, module: str) -> ModuleType:
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise _not_found(path, f"{module!r}, which is no name of a module")
+    sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # a port may raise anything
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            raise _not_found(path, str(error)) from error
+        raise ConfigError.about("adapter", path, takes="a module that can be imported", because="the adapter is in it",
+                                got=raised("one that", type(error).__name__, words_of(error)),
+                                do=f"Mend it: python -c 'import {module}' shows more.") from error
+    finally:
+        sys.path.pop(0)
+
+
+def _not_found(path: str, words: str) -> ConfigError:
+    return ConfigError.about("adapter", path, takes="module:object", because="it is imported", got=words,
+                             do="Say my_port:Adapter, from the folder where my_port.py is.")

@@ -25,7 +25,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     run.add_argument("--xfails", type=Path, help="a file of cases that are known to fail, likewise")
     run.add_argument("--junit", type=Path, help="write JUnit XML here")
     run.add_argument("--report", type=Path, help="write a page of HTML here")
-    run.add_argument("--time-limit", type=float, default=60.0, help="seconds an answer (default: %(default)g)")
+    run.add_argument("--time-limit", type=_seconds, default=60.0, help="seconds an answer (default: %(default)g)")
     run.add_argument("--here", action="store_true", help="run the adapter in this process, where a debugger can "
                                                          "follow; no time limit then")
     run.add_argument("--suite", type=Path, help=argparse.SUPPRESS)
@@ -39,48 +39,96 @@ def _run(chosen: argparse.Namespace, started: float) -> int:
     from tqdm import tqdm
 
     from recursive.conformance import report, runner
+    from recursive.conformance.adapter import OPTIONAL, can, check_capabilities
     from recursive.conformance.suite import FOLDER, Suite
 
     suite = Suite(chosen.suite or FOLDER)
     ids = suite.ids(chosen.area, chosen.case)
     names = suite.ids()
     expected = runner.Expected(runner.read_list(chosen.skips, names), runner.read_list(chosen.xfails, names))
-    for path in (chosen.junit, chosen.report):
-        _check_place(path)
+    _check_places(chosen)
+    outcomes, interrupted = [], None
     with _port(chosen) as adapter:
-        name = adapter.name
+        check_capabilities(adapter)
+        name, lacks = adapter.name, [method for method in OPTIONAL if not can(adapter, method)]
         bar = tqdm(ids, desc=name, unit="case", disable=None, file=sys.stderr)
-        outcomes = list(runner.run(adapter, suite, bar, expected))
+        try:
+            outcomes.extend(runner.run(adapter, suite, bar, expected))
+        except KeyboardInterrupt as error:
+            interrupted = error
+    print("\n\n".join(filter(None, [report.failures(outcomes), report.table(outcomes), report.unseen(lacks),
+                                    report.verdict(name, outcomes)])))
     for path, write in ((chosen.junit, report.junit), (chosen.report, report.page)):
         if path is not None:
-            path.write_text(write(name, outcomes), encoding="utf-8")
-    print("\n\n".join(filter(None, [report.failures(outcomes), report.table(outcomes),
-                                    report.verdict(name, outcomes)])))
+            _write(path, write(name, outcomes))
+    if interrupted:
+        raise interrupted
     return 0 if runner.good(outcomes) else 1
+
+
+def _seconds(text: str) -> float:
+    """A time limit."""
+    seconds = float(text)
+    if not 0 < seconds <= DAY:
+        raise argparse.ArgumentTypeError(f"it takes seconds, more than 0 and a day at most; got {text}")
+    return seconds
+
+
+DAY = 86400
 
 
 def _port(chosen: argparse.Namespace) -> AbstractContextManager:
     from recursive.conformance.adapter import load
-    from recursive.conformance.stdio import PortError, Remote, command_of
+    from recursive.conformance.remote import PortError, Remote, command_of
 
-    if chosen.here and chosen.adapter:
+    if chosen.here and chosen.stdio:
+        raise ConfigError.about("option", "--here", takes="--adapter", because="--stdio starts another process",
+                                got="--stdio", do="Leave one of them out.")
+    if chosen.here:
         return nullcontext(load(chosen.adapter))
-    command = command_of(chosen.adapter) if chosen.adapter else shlex.split(chosen.stdio)
-    if not command:
-        raise ConfigError.about("option", "--stdio", takes="a command", because="it speaks for the port", got="nothing",
-                                do="Say --stdio 'node port.js', for example.")
+    command = command_of(chosen.adapter) if chosen.adapter else _split(chosen.stdio)
     try:
         return Remote(command, chosen.time_limit)
     except PortError as error:
-        raise ConfigError.about("port", shlex.join(command), takes="an answer to 'hello'",
+        if chosen.adapter and error.said:  # a sentence of our own, from the other process
+            raise ConfigError(error.said) from error
+        raise ConfigError.about("port", chosen.adapter or chosen.stdio, takes="an answer to 'hello'",
                                 because="it says what it can do", got=str(error),
-                                do="See docs/conformance.md.") from error
+                                do="It is asked as docs/conformance.md says.") from error
 
 
-def _check_place(path: Path | None) -> None:
-    if path is not None and not path.parent.is_dir():
-        raise ConfigError.about("file", str(path), takes="a folder that exists", because="it is written there",
-                                got="none", do=f"Make {path.parent} first.")
+def _split(command: str) -> list[str]:
+    """The words of a command."""
+    try:
+        words, got = shlex.split(command), "nothing"
+    except ValueError as error:
+        words, got = [], str(error)
+    if not words:
+        raise ConfigError.about("option", "--stdio", takes="a command", because="it speaks for the port", got=got,
+                                do="Say --stdio 'node port.js', for example.")
+    return words
+
+
+def _check_places(chosen: argparse.Namespace) -> None:
+    paths = [path for path in (chosen.junit, chosen.report) if path is not None]
+    for path in paths:
+        if not path.parent.is_dir():
+            raise ConfigError.about("file", str(path), takes="a folder that exists", because="it is written there",
+                                    got="none", do=f"Make {path.parent} first.")
+        if path.is_dir():
+            raise ConfigError.about("file", str(path), takes="the name of a file", because="it is written",
+                                    got="a folder", do="Say --report port.html, for example.")
+    if len(paths) > len({path.resolve() for path in paths}):
+        raise ConfigError.about("file", str(chosen.report), takes="one report", because="a second would overwrite it",
+                                got="--junit and --report", do="Give them two names.")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError.about("file", str(path), takes="a place where it can be written", because="it was asked for",
+                                got=str(error), do="Name another one.") from error
 
 
 def _generate(chosen: argparse.Namespace, started: float) -> int:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from recursive.conformance.runner import FAILED, NOT_COVERED, PASSED, SKIPPED, STATUSES, XFAILED, XPASSED, Outcome, good
+from recursive.conformance.runner import FAILED, NOT_COVERED, PASSED, SKIPPED, STATUSES, XFAILED, XPASSED, Outcome
 from recursive.conformance.suite import VERSION
 
 
@@ -42,25 +42,40 @@ def failures(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(f"{outcome.status}: {outcome.id}\n    {outcome.words}" for outcome in bad)
 
 
+def unseen(methods: Sequence[str]) -> str:
+    """A line that says what was not looked at, since the port has no such methods.
+
+    >>> unseen(["grads"])
+    'Not looked at: gradients, since it has no grads().'
+    """
+    known = {"grads": "gradients", "train": "training", "refuses": "what it refuses"}
+    return f"Not looked at: {', '.join(known[name] for name in methods)}, since it has no " \
+           f"{', '.join(f'{name}()' for name in methods)}." if methods else ""
+
+
 def verdict(name: str, outcomes: Sequence[Outcome]) -> str:
     """One line: whether the port conforms, and to how much.
 
     >>> verdict("mine", [Outcome("taps/a", PASSED), Outcome("taps/b", NOT_COVERED)])
     'mine conforms to version 1.0 in all 1 cases that it covers, of 2.'
+    >>> verdict("mine", [Outcome("taps/a", PASSED), Outcome("taps/b", SKIPPED)])
+    'mine passes 1 of 2 cases of version 1.0 that it covers, of 2. 1 were skipped.'
     """
     counts = Counter(outcome.status for outcome in outcomes)
-    covered = counts[PASSED] + counts[FAILED] + counts[XFAILED] + counts[XPASSED]
-    if good(outcomes) and not counts[XFAILED]:
+    covered = len(outcomes) - counts[NOT_COVERED]
+    if covered and counts[PASSED] == covered:
         return f"{name} conforms to version {VERSION} in all {covered} cases that it covers, of {len(outcomes)}."
+    skipped = f" {counts[SKIPPED]} were skipped." if counts[SKIPPED] else ""
     return (f"{name} passes {counts[PASSED]} of {covered} cases of version {VERSION} that it covers, "
-            f"of {len(outcomes)}.")
+            f"of {len(outcomes)}.{skipped}")
 
 
 def junit(name: str, outcomes: Sequence[Outcome]) -> str:
     """JUnit's XML, as CI systems read it."""
     counts = Counter(outcome.status for outcome in outcomes)
     left_out = (SKIPPED, NOT_COVERED, XFAILED)
-    suite = ElementTree.Element("testsuite", name=f"conformance {VERSION}: {name}", tests=str(len(outcomes)),
+    title = _printable(f"conformance {VERSION}: {name}")
+    suite = ElementTree.Element("testsuite", name=title, tests=str(len(outcomes)),
                                 failures=str(counts[FAILED] + counts[XPASSED]), errors="0",
                                 skipped=str(sum(counts[status] for status in left_out)),
                                 time=f"{sum(outcome.seconds for outcome in outcomes):.3f}")

@@ -8,15 +8,20 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-from recursive.conformance.adapter import Adapter, can, missing
-from recursive.conformance.judge import UnmetError, judge
-from recursive.conformance.suite import Case, Suite
-from recursive.errors import ConfigError, RecursiveError, UnknownNameError, nearest
+from recursive.conformance.adapter import Adapter, can, instance, missing
+from recursive.conformance.forms import UnmetError
+from recursive.conformance.judge import judge
+from recursive.conformance.suite import Case, Suite, area_of, nearest_case
+from recursive.errors import ConfigError, RecursiveError, UnknownNameError
 
 PASSED, FAILED, NOT_COVERED, SKIPPED = "passed", "failed", "not covered", "skipped"
 XFAILED, XPASSED = "failed as expected", "passed unexpectedly"
 STATUSES = (PASSED, FAILED, NOT_COVERED, SKIPPED, XFAILED, XPASSED)
 """What may become of a case. It is not covered where the port lacks a capability that it needs."""
+
+
+SHOWN_BY = {"training": "train", "truncate": "grads"}
+"""Capabilities that nothing shows but a method that may be left out."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Outcome:
     @property
     def area(self) -> str:
         """What the case is about."""
-        return self.id.partition("/")[0]
+        return area_of(self.id)
 
 
 @dataclass(frozen=True)
@@ -84,17 +89,19 @@ def _lacks(adapter: Adapter, suite: Suite, name: str) -> list[str]:
     if name in suite.invalid:
         return [] if can(adapter, "refuses") else ["refuses()"]
     needs = suite.entries[name]["capabilities"]
-    return [*missing(adapter, needs), *(["train()"] if "training" in needs and not can(adapter, "train") else [])]
+    return [*missing(adapter, needs), *(f"{method}()" for word, method in SHOWN_BY.items()
+                                        if word in needs and not can(adapter, method))]
 
 
 def check(name: str, adapter: Adapter, suite: Suite | None = None) -> None:
-    """Run one case where a debugger can follow.
+    """Run one case where a debugger can follow, whatever the port claims to do.
 
     Raises:
+        UnknownNameError: where no case is called so.
         UnmetError: where the port does not meet it.
     """
     case = (suite or Suite()).read(name)
-    judge(adapter, case)
+    judge(instance(adapter), case)
 
 
 def read_list(path: Path | None, names: Iterable[str]) -> dict[str, str]:
@@ -107,7 +114,7 @@ def read_list(path: Path | None, names: Iterable[str]) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError.about("file", str(path), takes="a list of cases", because="it is read",
                                 got=type(error).__name__, do="Look at the path again.") from error
@@ -119,17 +126,19 @@ def read_list(path: Path | None, names: Iterable[str]) -> dict[str, str]:
     for pattern in found:
         if not any(fnmatch(name, pattern) for name in names):
             raise UnknownNameError.about("case", pattern, takes="the name of a case, or a pattern",
-                                         because=f"{path} lists it", got="an unknown one", do=nearest(pattern, names))
+                                         because=f"{path} lists it", got="an unknown one",
+                                         do=nearest_case(pattern, names))
     return found
 
 
 def good(outcomes: Iterable[Outcome]) -> bool:
-    """Whether nothing failed that was not expected to, and nothing passed that was.
+    """Whether something was run, nothing failed that was not expected to, and nothing passed that was.
 
-    >>> good([Outcome("a/b", PASSED), Outcome("a/c", NOT_COVERED)])
-    True
+    >>> good([Outcome("a/b", PASSED), Outcome("a/c", NOT_COVERED)]), good([Outcome("a/c", NOT_COVERED)])
+    (True, False)
     """
-    return all(outcome.status not in (FAILED, XPASSED) for outcome in outcomes)
+    statuses = {outcome.status for outcome in outcomes}
+    return bool(statuses & {PASSED, XFAILED}) and not statuses & {FAILED, XPASSED}
 
 
 __all__ = ["Case", "Expected", "Outcome", "check", "good", "read_list", "run"]

@@ -11,6 +11,7 @@ holds every number by a name with a prefix:
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -114,10 +115,13 @@ class Suite:
     def __init__(self, folder: Path = FOLDER):
         self.folder = Path(folder)
         self.manifest = _json(self.folder / "MANIFEST.json")
-        if self.manifest.get("version") != VERSION:
+        if not isinstance(self.manifest, dict) or not {"version", "cases", "invalid"} <= set(self.manifest):
+            raise DataError.about("file", str(self.folder / "MANIFEST.json"), takes="version, cases and invalid",
+                                  because="it lists the cases", got="something else", do="Install the package again.")
+        if self.manifest["version"] != VERSION:
             raise ConfigError.about("suite", str(self.folder), takes=f"version {VERSION!r}",
                                     because="other versions may mean other things",
-                                    got=repr(self.manifest.get("version")), do="Use the runner of that version.")
+                                    got=repr(self.manifest["version"]), do="Use the runner of that version.")
         self.entries = {entry["id"]: entry for entry in self.manifest["cases"]}
         self.invalid = {f"invalid/{entry['id']}": entry for entry in self.manifest["invalid"]}
 
@@ -125,31 +129,42 @@ class Suite:
         """The ids of all cases, or of those in ``areas``, or that match one of ``patterns``.
 
         Raises:
-            UnknownNameError: for an area or a pattern that nothing is called.
+            UnknownNameError: for an area or a pattern that nothing is called, or where no case is of both.
         """
         every = [*self.entries, *self.invalid]
-        for kind, wanted, names in (("area", areas, {name.partition("/")[0] for name in every}),
-                                    ("case", patterns, every)):
-            for word in wanted:
-                if not any(fnmatch(name, word) for name in names):
-                    raise UnknownNameError.about(kind, word, takes=f"the name of a {kind}, or a pattern",
-                                                 because="it is run", got="an unknown one",
-                                                 do=nearest(word, sorted(names)))
-        found = [name for name in every if not areas or name.partition("/")[0] in set(areas)]
-        return [name for name in found if not patterns or any(fnmatch(name, word) for word in patterns)]
+        known = sorted(set(map(area_of, every)))
+        for word in areas:
+            if word not in known:
+                raise UnknownNameError.about("area", word, takes="the name of an area", because="its cases are run",
+                                             got="an unknown one", do=nearest(word, known))
+        for word in patterns:
+            if not any(fnmatch(name, word) for name in every):
+                raise UnknownNameError.about("case", word, takes="the name of a case, or a pattern",
+                                             because="it is run", got="an unknown one", do=nearest_case(word, every))
+        found = [name for name in every if not areas or area_of(name) in areas]
+        found = [name for name in found if not patterns or any(fnmatch(name, word) for word in patterns)]
+        if not found:
+            raise UnknownNameError.about("case", ", ".join(patterns), takes="a case of the areas that are asked for",
+                                         because="what is run is of both", got=f"none in {', '.join(areas)}",
+                                         do="Leave out --area or --case.")
+        return found
 
     def read(self, name: str) -> Case | Invalid:
         """The case called ``name``, its files compared with the hashes in the manifest.
 
         Raises:
             DataError: where a file is missing, or is not the one that was written.
+            UnknownNameError: where no case is called so.
         """
         if name in self.invalid:
             entry = self.invalid[name]
-            return Invalid(json.loads(self._checked(f"invalid/{entry['id']}.json", entry["sha256"])))
+            return Invalid(_of_this_version(name, self._checked(f"invalid/{entry['id']}.json", entry["sha256"])))
+        if name not in self.entries:
+            raise UnknownNameError.about("case", name, takes="the name of a case", because="it is read",
+                                         got="an unknown one", do=nearest_case(name, [*self.entries, *self.invalid]))
         files = self.entries[name]["sha256"]
         about, arrays = (self._checked(f"cases/{name}/{file}", files[file]) for file in FILES)
-        return Case(json.loads(about), load(arrays))
+        return Case(_of_this_version(name, about), load(arrays))
 
     def _checked(self, path: str, expected: str) -> bytes:
         try:
@@ -166,6 +181,37 @@ class Suite:
 
 
 FILES = ("case.json", "arrays.safetensors")
+
+
+def area_of(name: str) -> str:
+    """What a case is about, of its name.
+
+    >>> area_of("taps/h-2")
+    'taps'
+    """
+    return name.partition("/")[0]
+
+
+def nearest_case(name: str, names: Iterable[str]) -> str:
+    """A sentence that offers the case nearest to ``name``, or the areas when none is near.
+
+    >>> nearest_case("taps/h2", ["taps/h-2", "masks/left"])
+    "Did you mean 'taps/h-2'?"
+    >>> nearest_case("zzz", ["taps/h-2", "masks/left"])
+    "Cases are called 'area/name'. There are the areas 'taps', 'masks'."
+    """
+    near = difflib.get_close_matches(name, list(names), n=1)
+    areas = dict.fromkeys(map(area_of, names))
+    return (f"Did you mean {near[0]!r}?" if near else
+            f"Cases are called 'area/name'. There are the areas {', '.join(map(repr, areas))}.")
+
+
+def _of_this_version(name: str, content: bytes) -> dict[str, object]:
+    about = json.loads(content)
+    if about.get("version") != VERSION:
+        raise DataError.about("case", name, takes=f"version {VERSION!r}", because="others may mean other things",
+                              got=repr(about.get("version")), do="Install the package again.")
+    return about
 
 
 def _json(path: Path) -> dict[str, object]:
@@ -194,9 +240,9 @@ def unpacked(path: str | Path) -> Arrays:
     """
     try:
         return load(Path(path).read_bytes())
-    except (OSError, SafetensorError) as error:
-        raise DataError.about("file", str(path), takes="arrays as safetensors", because="they are read from it",
-                              got=str(error), do="Write it again.") from error
+    except (OSError, SafetensorError, KeyError) as error:  # KeyError for a dtype that NumPy has not
+        raise DataError.about("file", str(path), takes="arrays of NumPy's dtypes as safetensors",
+                              because="they are read from it", got=str(error), do="Write it again.") from error
 
 
 def write(folder: Path, cases: Iterable[Case], invalid: Iterable[Mapping[str, object]],

@@ -10,7 +10,7 @@ import pytest
 from recursive.conformance import runner
 from recursive.conformance.adapter import missing
 from recursive.conformance.adapters import numpy, pytensor
-from recursive.conformance.judge import UnmetError
+from recursive.conformance.forms import UnmetError
 from recursive.conformance.suite import Suite
 from tests.agreement.test_cases import COMPILER, JAX
 

@@ -17,7 +17,7 @@ from recursive.conformance import runner
 from recursive.conformance.adapter import load
 from recursive.conformance.adapters import pytensor
 from recursive.conformance.needs import CAPABILITIES
-from recursive.conformance.stdio import Remote, command_of
+from recursive.conformance.remote import Remote, command_of
 from recursive.conformance.suite import Suite
 from tests.test_docs_of_conformance import PAGE
 

@@ -1,6 +1,8 @@
 """Whatever a port does, its case fails with a sentence and the run goes on."""
 
+import re
 import sys
+import time
 from xml.etree import ElementTree
 
 import numpy as np
@@ -8,11 +10,11 @@ import pytest
 
 from recursive import cli
 from recursive.conformance import report, runner
-from recursive.conformance.adapter import load
+from recursive.conformance.adapter import check_capabilities, load
 from recursive.conformance.adapters.numpy import Adapter
-from recursive.conformance.judge import UnmetError
+from recursive.conformance.forms import UnmetError
+from recursive.conformance.remote import PortError, Remote, command_of
 from recursive.conformance.runner import Expected, Outcome
-from recursive.conformance.stdio import PortError, Remote, command_of
 from recursive.conformance.suite import Suite
 from recursive.errors import ConfigError, UnknownNameError
 
@@ -55,7 +57,10 @@ def test_what_is_wrong_is_told_in_a_sentence(change, words):
 
 
 @pytest.mark.parametrize(("returned", "words"), [
-    (None, "run returned a NoneType in place of a dict"), ({}, "outputs returned a NoneType"),
+    (None, "run returned a NoneType in place of a dict"), ({}, "run returned no 'outputs'; there are none"),
+    ({"output": {}, "outputs": {}}, "run returned 'output', which is none of 'outputs', 'finals', 'nodes'"),
+    ({"outputs": np.zeros(3)}, "'outputs' of run is a ndarray in place of a dict of arrays by name"),
+    ({"outputs": {"rec": np.array(["one"])}}, "output 'rec' is of <U3 in place of floats"),
     ({"outputs": {}}, "output 'rec' is missing; there are none"),
     ({"outputs": {"rec": np.zeros((3, 5, 6)), "more": np.zeros(3)}}, "output 'more' was not asked for"),
 ])
@@ -63,6 +68,36 @@ def test_what_is_no_answer_is_told_of(returned, words):
     adapter = Adapter()
     adapter.run = lambda model, inputs, **given: returned
     assert words in only(adapter).words
+
+
+def test_states_under_other_names_than_those_of_the_case_are_told_of():
+    class Renamed(Adapter):
+        def run(self, model, inputs, **given):
+            found = super().run(model, inputs, **given)
+            return {**found, "finals": {f"{name}_last": value for name, value in found["finals"].items()}}
+
+    assert "state 'h_last' was not asked for" in only(Renamed(), "stateful/two-batches").words
+
+
+@pytest.mark.parametrize(("losses", "words"), [(["a"] * 10, "in place of a list of numbers"), (None, "the loss, step")])
+def test_losses_that_are_none_are_told_of(losses, words):
+    class Lost(Adapter):
+        def train(self, model, *given):
+            return {**super().train(model, *given), "losses": losses}
+
+    assert words in only(Lost(), "training/sgd").words
+
+
+def test_the_line_of_the_port_that_raised_is_told():
+    line = raising.__code__.co_firstlineno + 1
+    assert f"by nothing (test_runner.py, line {line})" in only(Broken(raising)).words
+
+
+def test_a_port_that_exits_fails_its_case():
+    def leaving(value):
+        sys.exit(0)
+
+    assert "run raised SystemExit: 0" in only(Broken(leaving)).words
 
 
 def test_the_first_node_and_time_step_that_diverge_are_named():
@@ -86,6 +121,26 @@ def test_nodes_are_made_outputs_where_a_port_hands_out_none():
     assert "is 'i2h' at time step 3 (row 1)" in only(Silent(), "vanilla/one-step-back").words
 
 
+@pytest.mark.parametrize("name", ["taps/h-2", "stateful/two-batches"])
+def test_where_only_outputs_are_wrong_no_node_is_blamed(name):
+    class Rounded(Adapter):
+        def run(self, model, inputs, **given):
+            found = super().run(model, inputs, **given)
+            return {**found, "outputs": {name: value + 1e-3 for name, value in found["outputs"].items()}}
+
+    assert "Every node is as it should be" in only(Rounded(), name).words
+
+
+def test_nodes_that_no_case_knows_are_told_of():
+    class Elsewhere(Adapter):
+        def run(self, model, inputs, **given):
+            found = super().run(model, inputs, **given)
+            return {"outputs": {name: value + 1 for name, value in found["outputs"].items()},
+                    "nodes": {f"layer_{name}": value for name, value in found["nodes"].items()}}
+
+    assert "there is none that the case knows" in only(Elsewhere()).words
+
+
 def test_a_port_that_changes_what_it_is_given_changes_no_case():
     class Writing(Adapter):
         def run(self, model, inputs, **given):
@@ -107,6 +162,21 @@ def test_what_a_port_cannot_do_is_not_covered():
     assert outcomes[2].words == "needs graph, layer:GRU"
 
 
+def test_what_only_a_missing_method_would_show_is_not_covered():
+    adapter = Adapter()
+    adapter.grads = None
+    outcome = only(adapter, "truncation/of-1")
+    assert (outcome.status, outcome.words) == ("not covered", "needs grads()")
+
+
+def test_a_word_that_no_capability_is_called_is_told_of():
+    adapter = Adapter()
+    adapter.capabilities = {"taps", "tap", "layer:GRU"}
+    with pytest.raises(UnknownNameError, match=r"capability 'tap' takes a word of the list.*Did you mean 'taps'"):
+        check_capabilities(adapter)
+    check_capabilities(Adapter())
+
+
 def test_a_case_that_is_known_to_fail_may_and_one_that_passes_all_the_same_is_told_of():
     failing = Broken(lambda value: value + 1)
     assert only(failing, xfails={"taps/*": "we know"}).status == "failed as expected"
@@ -124,10 +194,15 @@ def test_skips_are_read_with_their_reasons_and_a_pattern_of_nothing_is_told_of(t
         runner.read_list(path, SUITE.ids())
     with pytest.raises(ConfigError, match="FileNotFoundError"):
         runner.read_list(tmp_path / "none", SUITE.ids())
+    path.write_text("\ufefftaps/*\n", encoding="utf-8")
+    assert list(runner.read_list(path, SUITE.ids())) == ["taps/*"]
 
 
 def test_one_case_can_be_run_under_a_debugger():
     runner.check("taps/h-2", Adapter())
+    runner.check("taps/h-2", Adapter)
+    with pytest.raises(UnknownNameError, match=r"case 'taps/h2' takes the name of a case.*'taps/h-2'"):
+        runner.check("taps/h2", Adapter())
     with pytest.raises(UnmetError, match="off by 1"):
         runner.check("taps/h-2", Broken(lambda value: value + 1))
 
@@ -138,12 +213,41 @@ def test_a_refusal_of_another_kind_or_none_fails():
     assert "it was accepted, where OutputError" in only(adapter, "invalid/no-output").words
     adapter.refuses = lambda spec: "KeyError"
     assert "refused with 'KeyError' in place of 'OutputError'" in only(adapter, "invalid/no-output").words
+    adapter.refuses = lambda spec: KeyError
+    assert "refuses returned a type in place of the name of an error" in only(adapter, "invalid/no-output").words
 
 
-@pytest.mark.parametrize("path", ["no_such_module:Adapter", f"{NUMPY}s", "json:dumps", ":"])
-def test_an_adapter_that_is_none_is_told_of(path):
-    with pytest.raises(ConfigError, match=r"adapter '.*' takes"):
+def test_a_refusal_of_what_is_right_fails():
+    adapter = Adapter()
+    adapter.refuses = lambda spec: "TapError"
+    assert "refused with 'TapError', where nothing is wrong with it" in only(adapter).words
+
+
+@pytest.mark.parametrize(("path", "words"), [
+    ("no_such_module:Adapter", "takes module:object.*from the folder where"),
+    (f"{NUMPY}s", "takes module:object.*no Adapters in recursive"), ("json:dumps", "one without name, capabilities"),
+    (":", "which is no name of a module"), ("./mine.py", "which is no name of a module"),
+])
+def test_an_adapter_that_is_none_is_told_of(path, words):
+    with pytest.raises(ConfigError, match=f"adapter '.*' {words}" if "takes" in words else words):
         load(path)
+
+
+@pytest.mark.parametrize(("code", "words"), [
+    ("def Adapter(:", r"a module that can be imported.*SyntaxError: .*\(broken_port.py, line 1\)"),
+    ("1 / 0", r"ZeroDivisionError: division by zero \(broken_port.py, line 1\)"),
+    ("import sys; sys.exit(0)", "one that raised SystemExit: 0"),
+    ("import no_such_thing", "ModuleNotFoundError: No module named 'no_such_thing'"),
+    ("class Adapter:\n    def __init__(self, size): pass", "a class that is made without arguments.*TypeError"),
+    ("class Adapter:\n    name, capabilities, build, run = 'mine', 'taps', 1, 1", "a set of words.*got 'taps'"),
+    ("class Adapter:\n    name, capabilities, build, run = 'mine', None, 1, 1", "a set of words.*got None"),
+])
+def test_a_module_or_a_class_that_does_not_work_is_told_of(code, words, tmp_path, monkeypatch):
+    (tmp_path / "broken_port.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken_port", raising=False)
+    with pytest.raises(ConfigError, match=words):
+        load("broken_port:Adapter")
 
 
 # In another process
@@ -183,10 +287,87 @@ def test_a_port_that_hangs_crashes_prints_or_raises_fails_its_case_and_the_run_g
 
 
 @pytest.mark.parametrize(("code", "words"), [
-    ("print('hello')", "is no JSON"), ("print('{\"id\": 9}')", "not the question of id 1"), ("", "exit code 0")])
+    ("print('hello')", "is no JSON"), ("print('{\"id\": 9}')", "not the question of id 1"), ("", "exit code 0"),
+    ("print('{\"id\": 1}')", "where a result is an object"),
+    ("print('{\"id\": 1, \"result\": \"hi\"}')", "where a result is an object"),
+    ("print('{\"id\": 1, \"error\": \"oh\"}')", "where an error is"),
+    ("print('{\"id\": 1, \"result\": {\"name\": \"mine\", \"capabilities\": 5}}')", "are lists of words"),
+    ("import os; os.write(1, b'\\xff\\n')", "is no JSON"),
+    ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "by signal 9"),
+    ("import os, time; os.close(1); time.sleep(60)", "it closed its output"),
+])
 def test_a_program_that_does_not_speak_the_protocol_is_told_of(code, words):
     with pytest.raises(PortError, match=words):
         Remote([sys.executable, "-c", f"input(); {code}"], time_limit=20)
+
+
+def test_a_program_that_starts_others_is_ended_with_them():
+    started = time.monotonic()
+    with pytest.raises(PortError, match=r"no answer in 0\.5 s"):
+        Remote(["sh", "-c", f"{sys.executable} -c 'import time; time.sleep(60)'; true"], time_limit=0.5)
+    assert time.monotonic() - started < 30
+
+
+ONCE = """
+import json, pathlib, sys
+for line in sys.stdin:
+    question = json.loads(line)
+    answer = json.dumps({"id": question["id"], "result": {"name": "mine", "capabilities": [], "methods": ["refuses"]}})
+    flag = pathlib.Path(__file__).with_name("flag")
+    if question["method"] == "refuses" and not flag.exists():
+        flag.touch()
+        print(MISTAKE, flush=True)
+        if MISTAKE.startswith("{"):
+            sys.exit()
+    print(answer, flush=True)
+"""
+
+
+@pytest.mark.parametrize("mistake", ["a line for people", "", '{"id": 3, "res'])
+def test_a_line_that_is_no_answer_fails_its_own_case_and_no_other(mistake, tmp_path):
+    (tmp_path / "once.py").write_text(ONCE.replace("MISTAKE", repr(mistake)))
+    with Remote([sys.executable, str(tmp_path / "once.py")], time_limit=20) as adapter:
+        names = [f"invalid/{name}" for name in ("no-output", "cycle-of-one", "cycle-of-two")]
+        outcomes = list(runner.run(adapter, SUITE, names))
+    assert "was answered with" in outcomes[0].words
+    assert [outcome.words.startswith("it was accepted") for outcome in outcomes[1:]] == [True, True]
+
+
+ODD = """
+from recursive.conformance.adapters.numpy import Adapter as Numpy
+import numpy as np
+class Adapter(Numpy):
+    def run(self, model, inputs, **given):
+        found = super().run(model, inputs, **given)
+        k = model["spec"].truncate_gradient
+        return {1: None, 2: {"outputs": np.zeros(3)}, 3: {"output": {}, **found},
+                5: {"outputs": {"rec": [1.0]}}, 9: {"outputs": {"rec": np.array([None])}}}[k]
+"""
+
+
+def test_the_words_are_the_same_in_another_process(tmp_path, monkeypatch):
+    (tmp_path / "odd_port.py").write_text(ODD)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{':'.join(sys.path)}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    names = SUITE.ids(patterns=["truncation/of-*"])
+    with Remote(command_of("odd_port:Adapter"), time_limit=20) as adapter:
+        there = [outcome.words for outcome in runner.run(adapter, SUITE, names)]
+    here = [outcome.words for outcome in runner.run(load("odd_port:Adapter"), SUITE, names)]
+    assert there == here
+    assert all(here)
+
+
+def test_files_that_a_port_should_not_have_written_are_told_of(tmp_path):
+    speaking = ONCE.split("    flag")[0].replace('"refuses"', "") + """
+    if question["method"] == "run":
+        from safetensors.numpy import save_file
+        import numpy
+        save_file({"blah/x": numpy.zeros(3)}, question["out"])
+    print(answer, flush=True)
+"""
+    (tmp_path / "blah.py").write_text(speaking)
+    with Remote([sys.executable, str(tmp_path / "blah.py")], time_limit=20) as adapter:
+        assert "run wrote 'blah/x', which begins with none of out/" in only(adapter, "vanilla/one-step-back").words
 
 
 def test_a_program_that_is_not_there_is_told_of():
@@ -213,7 +394,7 @@ def test_the_command_fails_where_a_case_does(tmp_path, capsys, port):
     code = cli.main(["conformance", "run", "--adapter", port, "--case", "truncation/of-5", "--case", "truncation/of-9"])
     printed = capsys.readouterr().out
     assert code == 1
-    assert "failed: truncation/of-5\n    run raised PortError: ValueError: five" in printed
+    assert "failed: truncation/of-5\n    run raised ValueError: five (my_port.py, line 11)" in printed
     assert "passes 1 of 2 cases" in printed
 
 
@@ -223,8 +404,58 @@ def test_the_command_says_what_cannot_be_done(capsys, tmp_path):
     assert cli.main(["conformance", "run", "--adapter", NUMPY, "--junit", str(tmp_path / "no" / "j.xml")]) == 2
     words = capsys.readouterr().err
     assert "Did you mean 'taps'" in words
-    assert "takes an answer to 'hello'" in words
+    assert "adapter 'none_such' takes module:object" in words
     assert "takes a folder that exists" in words
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (["--stdio", "sh -c 'read x; echo no'"], "takes an answer to 'hello'.*which is no JSON"),
+    (["--stdio", "'unbalanced"], "option '--stdio' takes a command"),
+    (["--stdio", "node x.js", "--here"], "option '--here' takes --adapter"),
+    (["--adapter", NUMPY, "--report", "."], "takes the name of a file"),
+    (["--adapter", NUMPY, "--report", "same", "--junit", "same"], "takes one report"),
+    (["--adapter", NUMPY, "--area", "masks", "--case", "taps/h-2"], "a case of the areas .* got none in masks"),
+    (["--adapter", NUMPY, "--case", "nope/*"], "Cases are called 'area/name'. There are the areas 'vanilla'"),
+])
+def test_options_that_cannot_be_followed_are_told_of(options, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["conformance", "run", *options]) == 2
+    assert re.search(words, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("limit", ["-1", "0", "nan", "inf", "soon"])
+def test_a_time_limit_that_is_none_is_told_of(limit, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["conformance", "run", "--adapter", NUMPY, "--time-limit", limit])
+    assert "--time-limit" in capsys.readouterr().err
+
+
+def test_what_was_found_before_ctrl_c_is_printed_and_written(capsys, tmp_path, monkeypatch):
+    def interrupted(*given):
+        yield Outcome("taps/h-2", "failed", "off by 1")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run", interrupted)
+    code = cli.main(["conformance", "run", "--adapter", NUMPY, "--here", "--junit", str(tmp_path / "j.xml")])
+    assert code == 130
+    assert "failed: taps/h-2\n    off by 1" in capsys.readouterr().out
+    assert len(ElementTree.parse(tmp_path / "j.xml").getroot()) == 1
+
+
+def test_results_are_printed_where_a_report_cannot_be_written(capsys):
+    options = ["--adapter", NUMPY, "--here", "--case", "taps/h-2", "--junit", "/dev/full"]
+    assert cli.main(["conformance", "run", *options]) == 2
+    said = capsys.readouterr()
+    assert "in all 1 cases" in said.out
+    assert "takes a place where it can be written" in said.err
+
+
+def test_what_a_port_has_no_method_for_is_told(capsys, tmp_path, monkeypatch):
+    (tmp_path / "short_port.py").write_text("from recursive.conformance.adapters.numpy import Adapter\n"
+                                            "Adapter = type('Short', (Adapter,), {'grads': None, 'train': None})")
+    monkeypatch.chdir(tmp_path)
+    cli.main(["conformance", "run", "--adapter", "short_port", "--here", "--area", "taps"])
+    assert "Not looked at: gradients, training, since it has no grads(), train()." in capsys.readouterr().out
 
 
 def test_reports_escape_what_a_port_says():
