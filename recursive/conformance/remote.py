@@ -129,9 +129,7 @@ class Remote:
         folder.mkdir()
         try:
             if given is not None:
-                arrays = {IN[kind] + name: value for kind, part in given.items()
-                          for name, value in (part or {}).items()} | ({} if mask is None else {"mask": mask})
-                (folder / "in.safetensors").write_bytes(packed(arrays))
+                (folder / "in.safetensors").write_bytes(packed(_named(given, mask)))
                 asked |= {"arrays": str(folder / "in.safetensors"), "out": str(out)}
             answer = self._answered(method, json.dumps(asked))
             return answer, unpacked(out) if out.exists() else {}
@@ -178,11 +176,11 @@ class Remote:
 
     def _how_it_ended(self, process: subprocess.Popen) -> str:
         try:
-            code = process.wait(PATIENCE)
+            status = process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             words = "it closed its output, so that it was ended"
         else:
-            words = f"the process ended, by signal {-code}" if code < 0 else f"the process ended, with exit code {code}"
+            words = f"the process ended, {f'by signal {-status}' if status < 0 else f'with exit code {status}'}"
         self._end()
         return words
 
@@ -200,6 +198,12 @@ class Remote:
             self._process.stdin.close()
         self._reader.join(PATIENCE)
         self._process = None
+
+
+def _named(given: Mapping[str, Arrays | None], mask: np.ndarray | None) -> Arrays:
+    """Arrays by the names that they have in a file."""
+    named = {IN[kind] + name: value for kind, part in given.items() for name, value in (part or {}).items()}
+    return named if mask is None else {**named, "mask": mask}
 
 
 def _read(stream: IO[str], lines: queue.Queue) -> None:
