@@ -9,7 +9,7 @@ import pytensor.tensor as pt
 from pytensor.compile.builders import OpFromGraph
 from pytensor.gradient import disconnected_type, grad
 from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.replace import clone_replace
+from pytensor.graph.replace import clone_replace, graph_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.variable import TensorVariable
 
@@ -128,7 +128,16 @@ class Reversible(OpFromGraph):
                 for value, gradient in zip(inputs, found, strict=True)]
 
     def _again(self, inputs: Sequence[TensorVariable], output_grads: Sequence[Variable]) -> list[Variable | None]:
-        """The same by scan's own gradient: for a gradient of the reverse pass itself, which reads what was kept."""
-        outputs = self._forward(inputs, f"{self.name}_again")
+        """The same by scan's own gradient: for a gradient of the reverse pass itself, which reads what was kept.
+
+        It is made for inputs of its own, since a step may not hold what the given ones are computed of. Outputs are
+        copied, since one whose gradient is given takes none from another that is a part of it.
+        """
+        inside = [value.type() for value in inputs]
+        outputs = [value.copy() for value in self._forward(inside, f"{self.name}_again")]
         known = {output: value for output, value in zip(outputs, output_grads, strict=True) if is_there(value)}
-        return grad(None, list(inputs), known_grads=known, disconnected_inputs="ignore", return_disconnected="none")
+        found = grad(None, inside, known_grads=known, disconnected_inputs="ignore", return_disconnected="none")
+        there = [place for place, gradient in enumerate(found) if gradient is not None]
+        given = dict(zip(inside, inputs, strict=True))
+        replaced = dict(zip(there, graph_replace([found[place] for place in there], given, strict=False), strict=True))
+        return [replaced.get(place) for place in range(len(found))]

@@ -9,7 +9,7 @@ from pytensor.scan.op import Scan
 from pytensor.tensor.blas import Dot22, Gemm
 from pytensor.tensor.math import Dot
 
-from recursive import Activation, Dense, Recurrent, Reshape, backend, recipes
+from recursive import GRU, Activation, Dense, Recurrent, Recursive, Reshape, Sequential, backend, recipes
 from recursive.layers import recursive as containers
 from recursive.loop.reversible import Reversible
 from tests.cases import with_random_weights
@@ -81,20 +81,38 @@ def test_the_way_back_makes_no_product_of_the_way_there_again():
     assert [node.outputs[0].type.shape[-1] for node in dots] == [6]
 
 
-def test_it_has_a_gradient_itself():
-    rnn = with_random_weights(recipes.vanilla(2, 3))
-    x = pt.tensor3("x")
-    value = np.random.RandomState(0).normal(size=(2, 4, 2))
-    first = pt.grad((rnn(x) ** 2).sum(), x)
-    [found] = backend.evaluate([pt.grad((first ** 2).sum(), x)], {x: value})
+def gated(**options):
+    """A gate, whose value is kept for the way back, two steps of the past, a bias."""
+    rnn = Recursive(**options)
+    rnn.add_input("x", dim=2)
+    rnn.add_state("h", dim=3, initial=0.3)
+    rnn.add_node(Dense(2 + 3, 3, activation="sigmoid"), "g", inputs=["x", "h_tm2"])
+    rnn.add_node(Dense(2 + 3, 3, activation="tanh"), "new", inputs=["x", "h"])
+    rnn.add_node(Activation("linear"), "rec", inputs=["g", "new"], merge_mode="mul", return_state="h",
+                 create_output=True)
+    return rnn
+
+
+@pytest.mark.parametrize("build", [
+    lambda: recipes.vanilla(2, 3), gated, lambda: gated(return_sequences=True),
+    lambda: gated(return_final_states=True), lambda: gated(return_final_states=True, return_sequences=True),
+    lambda: recipes.lstm(2, 3), lambda: Sequential([GRU(2, 3, return_sequences=True)])],
+    ids=["plain", "the last step", "all steps", "last step and states", "all steps and states", "LSTM", "GRU"])
+def test_it_has_a_gradient_itself(build):
+    rnn = with_random_weights(build())
+    x, value = pt.tensor3("x"), np.random.RandomState(0).normal(size=(2, 4, 2))
+    outputs = rnn(x)
+    outputs = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
+    loss = (pt.grad(sum((output ** 2).sum() for output in outputs), x) ** 2).sum()
+    function = backend._function([x], [loss, pt.grad(loss, x)], [], "python")
     step, measured = 1e-5, np.empty_like(value)
     for place in np.ndindex(value.shape):
         sides = [value.copy(), value.copy()]
         sides[0][place] += step
         sides[1][place] -= step
-        up, down = (backend.evaluate([(first ** 2).sum()], {x: side})[0] for side in sides)
+        up, down = (function(side)[0] for side in sides)
         measured[place] = (up - down) / (2 * step)
-    assert np.abs(found - measured).max() <= 1e-7 * np.abs(measured).max()
+    assert np.abs(function(value)[1] - measured).max() <= 1e-7 * np.abs(measured).max()
 
 
 def truncated():
