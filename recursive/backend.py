@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import shutil
 import sys
 import traceback
 import warnings
@@ -152,37 +153,64 @@ def set_backend(name: str | None) -> None:
     _chosen[:] = [] if name is None else [name]
 
 
-def resolve_backend(name: str | None = None, stops_early: bool = False) -> str:
+def resolve_backend(name: str | None = None, beyond_jax: str | None = None) -> str:
     """The backend that ``name`` means: itself, or the one chosen, with ``auto`` decided, and told once on stderr.
 
     Args:
         name: one of BACKENDS; None for the one chosen by ``set_backend`` or ``RECURSIVE_BACKEND``.
-        stops_early: whether a loop has ``until``, which JAX cannot run.
+        beyond_jax: why JAX cannot run the model, if it cannot.
 
     Raises:
         BackendError: for an unknown backend, or one that is not installed.
     """
-    name = name or (_chosen[0] if _chosen else os.environ.get("RECURSIVE_BACKEND", "auto"))
+    place = ""
+    if name is None:
+        name = _chosen[0] if _chosen else os.environ.get("RECURSIVE_BACKEND") or "auto"
+        place = "" if _chosen else ", from RECURSIVE_BACKEND"
     if name not in BACKENDS:
         raise BackendError.about("backend", str(name), takes=f"one of {', '.join(BACKENDS)}",
-                                 because="these can run a scan and its gradient", got=repr(name),
+                                 because="these can run a scan and its gradient", got=repr(name) + place,
                                  do=nearest(str(name), BACKENDS))
     if name == "auto":
-        return _chosen_by_auto(stops_early)
-    if name == "jax" and not is_installed(name):
-        raise BackendError.about("backend", name, takes=f"the package {name}", because="it compiles with it",
-                                 got="no such package",
-                                 do="Run pip install 'recursive-rnn[jax]', or choose another backend.")
-    if name == "c" and not pytensor.config.cxx:
-        raise BackendError.about("backend", "c", takes="a C++ compiler", because="it compiles C code",
-                                 got="none that PyTensor could find", do="Install g++, or choose another backend.")
+        return _chosen_by_auto(beyond_jax)
+    for package in PACKAGES.get(name, ()):
+        if not is_installed(package):
+            raise BackendError.about("backend", name, takes=f"the package {package}", because="it compiles with it",
+                                     got=f"no such package{place}",
+                                     do=f"Run pip install {INSTALL[name]}, or choose another backend.")
+    if name == "c":
+        _check_compiler(place)
     return name
 
 
-def _chosen_by_auto(stops_early: bool) -> str:
-    if stops_early:
-        name, why = "numba", "a loop with until has no known number of steps, which JAX would need"
-    elif is_installed("jax"):
+PACKAGES = {"jax": ("jax", "jaxlib"), "numba": ("numba",)}
+INSTALL = {"jax": "'recursive-rnn[jax]'", "numba": "numba"}
+"""What a backend is made of, and how that is installed."""
+
+
+def _check_compiler(place: str) -> None:
+    """Raise a BackendError without a C++ compiler; say once that there is no BLAS, without which C is slow."""
+    compiler = pytensor.config.cxx
+    if not compiler or not (shutil.which(compiler) or shutil.which(compiler.split()[0])):
+        raise BackendError.about("backend", "c", takes="a C++ compiler", because="it compiles C code",
+                                 got=f"none that PyTensor could find{place}" if not compiler else
+                                 f"{compiler!r}, which is not there{place}",
+                                 do="Install g++, or choose another backend.")
+    if not _has_blas():
+        _tell("recursive: backend c makes its products without a BLAS, many times slower, because none is installed: "
+              "pip install 'recursive-rnn[c]'.")
+
+
+def _has_blas() -> bool:
+    """Whether C code has a BLAS to link with: that of the extra ``c``, or one that PyTensor finds."""
+    with _quiet():
+        return is_installed("scipy_openblas32") or bool(pytensor.config.blas__ldflags)
+
+
+def _chosen_by_auto(beyond_jax: str | None) -> str:
+    if beyond_jax:
+        name, why = "numba", beyond_jax
+    elif all(map(is_installed, PACKAGES["jax"])):
         name, why = "jax", "it is installed, and compiles fastest"
     else:
         name, why = "numba", "JAX, which compiles faster, is not installed: pip install 'recursive-rnn[jax]'"
@@ -198,7 +226,10 @@ def _tell(sentence: str) -> None:
 
 def is_installed(package: str) -> bool:
     """Whether a package can be imported."""
-    return importlib.util.find_spec(package) is not None
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):  # something stands in its way
+        return False
 
 
 def _openblas_flags() -> dict[str, str]:
@@ -267,7 +298,7 @@ def _jax() -> ModuleType:
 QUIET = (
     "The RandomType SharedVariables",            # JAX draws from a copy of a generator: that is as good
     "Explicitly requested dtype",                # JAX in float32 cannot sum in float64, as PyTensor asks it to
-    "PyTensor could not link to a BLAS",         # the extra ``c`` brings one
+    "PyTensor could not link to a BLAS",         # the extra ``c`` brings one, and without it we say so
     "(?s).*is faster on contiguous arrays",      # Numba
     "(?s).*Cannot cache compiled function",      # Numba, of a loop in a loop: it compiles that anew in each process
 )
@@ -338,7 +369,7 @@ class Program:
             if self._compiled == MANY_SHAPES:
                 warnings.warn(f"JAX has compiled for {MANY_SHAPES} different shapes, of which {shapes[0]} is the last; "
                               "each costs seconds. Pad batches and sequences to a few sizes, and mask what is padded, "
-                              "or choose backend numba or c.", ShapesChangeWarning, stacklevel=2)
+                              "or choose backend numba or c.", ShapesChangeWarning, stacklevel=3)
             while len(self._functions) > KEPT_SHAPES:
                 self._functions.popitem(last=False)
         self._functions.move_to_end(shapes)

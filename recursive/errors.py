@@ -84,7 +84,7 @@ class BatchSizeError(ShapeError):
 
 
 class DtypeError(RecursiveError):
-    """Values that cannot be cast to the declared dtype without changing what they mean."""
+    """Values of another dtype than is taken, which no cast gives without changing what they mean, or their width."""
 
 
 class DataError(RecursiveError):

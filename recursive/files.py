@@ -16,11 +16,15 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
     A process that is killed leaves the old file or the new one, never half of one.
 
     Raises:
-        ConfigError: where the folder does not exist, or ``path`` is one.
+        ConfigError: where the folder does not exist or takes no files, or ``path`` is one, or a device.
     """
     path = place_of(path)
     temporary = str(path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}"))
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        raise ConfigError.about("file", str(path), takes="a folder that can be written", because="it is put there",
+                                got=error.strerror, do="Name another place.") from error
     usual_mode = os.stat(temporary).st_mode
     try:
         write(temporary)
@@ -36,9 +40,9 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
 def place_of(path: str | Path) -> Path:
     """The whole path, where a file can be put there."""
     path = Path(path).resolve()
-    if path.is_dir():
+    if path.exists() and not path.is_file():
         raise ConfigError.about("file", str(path), takes="the name of a file", because="it is written there",
-                                got="a folder", do="Add a name to it.")
+                                got="a folder" if path.is_dir() else "a device", do="Name another one.")
     if not path.parent.is_dir():
         raise ConfigError.about("file", str(path), takes="a folder that exists", because="it is written there",
                                 got="none", do=f"Make {path.parent} first.")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
+from recursive import registry
 from recursive.backend import Build, floatX
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer
+from recursive.layers.own import check_width
 from recursive.objectives import weighted_objective
 from recursive.optimizers import Optimizer
 from recursive.regularizers import watching
@@ -98,6 +101,12 @@ def masked_weights(weights: TensorVariable | None, mask: TensorVariable | None) 
 
 def _mean(objective: Objective, y_true: TensorVariable, y_pred: TensorVariable,
           weights: TensorVariable | None) -> TensorVariable:
+    @functools.wraps(objective)
+    def checked(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
+        found = objective(y_true, y_pred)
+        check_width("loss", registry.name_of(objective), [y_true, y_pred], found)
+        return found
+
     if weights is None:
-        return objective(y_true, y_pred).mean()
-    return weighted_objective(objective)(y_true, y_pred, weights)
+        return checked(y_true, y_pred).mean()
+    return weighted_objective(checked)(y_true, y_pred, weights)

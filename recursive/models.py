@@ -79,7 +79,7 @@ class Model:
             raise ConfigError.about("model", "compile", takes=f"class_mode {' or '.join(functions.ACCURACIES)}",
                                     because="accuracy counts by it", got=repr(class_mode),
                                     do=nearest(str(class_mode), functions.ACCURACIES))
-        chosen = resolve_backend(backend, self._stops_early())
+        chosen = resolve_backend(backend, self._beyond_jax())
         if loss is not None:
             self._losses(loss)
         self.optimizer = None if optimizer is None else optimizers.get(optimizer)
@@ -87,9 +87,14 @@ class Model:
         self._programs: dict[tuple[str, bool], Program] = {}
         self._targets = Model._targets
 
-    def _stops_early(self) -> bool:
-        """Whether some loop has ``until``."""
-        return any(getattr(layer, "until", None) is not None for _, layer in [("", self), *layer_utils.walk(self)])
+    def _beyond_jax(self) -> str | None:
+        """Why JAX cannot train the model, if it cannot."""
+        inside = [layer for _, layer in layer_utils.walk(self)]
+        if any(getattr(layer, "until", None) is not None for layer in (self, *inside)):
+            return "a loop with until has no known number of steps, which JAX would need"
+        if any(getattr(layer, "truncate_gradient", -1) != -1 for layer in inside):
+            return "JAX has no truncated gradient that goes on before its loop"
+        return None
 
     def _losses(self, loss: object) -> dict[str, Callable]:
         names = self.output_names
@@ -330,7 +335,7 @@ class Model:
             targets = [] if kind == "predict" else feed.target_arguments(self)
             weights = [row_weights.argument(target) for target in targets if weighted]
             self._programs[kind, weighted] = Program([*self.arguments(), *targets, *weights], self._build_of(kind),
-                                                     self.backend or resolve_backend(None, self._stops_early()))
+                                                     resolve_backend(self.backend, self._beyond_jax()))
         return self._programs[kind, weighted]
 
     def _check_floats(self) -> None:

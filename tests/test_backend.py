@@ -1,5 +1,7 @@
 """Modes of the backends: what compiles a program, and the loops inside it."""
 
+import sys
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -7,7 +9,7 @@ import pytest
 import threadpoolctl
 from pytensor.scan.op import Scan
 
-from recursive import Dense, Lambda, Recursive, backend, errors
+from recursive import LSTM, Dense, Lambda, Recursive, Sequential, TimeDistributedDense, backend, errors
 from recursive.backend import Argument, Program, scan
 
 
@@ -66,11 +68,13 @@ def test_a_program_runs_with_one_blas_thread():
 
 def test_auto_says_what_it_is_and_why_once(monkeypatch, capsys):
     backend._tell.cache_clear()
-    monkeypatch.setattr(backend, "is_installed", lambda package: package == "jax")
+    monkeypatch.setattr(backend, "is_installed", lambda package: package.startswith("jax"))
     assert [backend.resolve_backend("auto"), backend.resolve_backend("auto")] == ["jax", "jax"]
     assert capsys.readouterr().err == "recursive: backend auto is jax, because it is installed, and compiles fastest.\n"
-    assert backend.resolve_backend("auto", stops_early=True) == "numba"
-    assert "a loop with until" in capsys.readouterr().err
+    assert backend.resolve_backend("auto", "it is too much for JAX") == "numba"
+    assert "because it is too much for JAX." in capsys.readouterr().err
+    monkeypatch.setattr(backend, "is_installed", lambda package: package == "jax")
+    assert backend.resolve_backend("auto") == "numba", "jaxlib is missing"
     monkeypatch.setattr(backend, "is_installed", lambda package: False)
     assert backend.resolve_backend("auto") == "numba"
     assert "pip install 'recursive-rnn[jax]'" in capsys.readouterr().err
@@ -86,6 +90,51 @@ def test_a_model_that_stops_early_is_not_given_to_jax():
     rnn.compile(backend="jax")
     with pytest.raises(errors.BackendError, match=r"known number of steps.*Choose backend numba, c or python"):
         rnn.predict(np.ones((1, 3, 2)))
+
+
+def test_a_truncated_layer_behind_others_is_not_given_to_jax():
+    model = Sequential([TimeDistributedDense(2, 2), LSTM(2, 3, truncate_gradient=2)])
+    model.compile("sgd", "mse", backend="auto")
+    assert model.backend == "numba"
+
+
+@pytest.mark.parametrize("name", ["", 0, False, {}])
+def test_a_backend_of_no_name_is_not_taken_for_none(name):
+    with pytest.raises(errors.BackendError, match="takes one of auto, jax"):
+        Recursive().compile(backend=name)
+    with pytest.raises(errors.BackendError, match="takes one of auto, jax"):
+        backend.set_backend(name)
+
+
+def test_a_backend_that_the_environment_names_wrongly_is_told_with_its_place(monkeypatch):
+    monkeypatch.setattr(backend, "_chosen", [])
+    monkeypatch.setenv("RECURSIVE_BACKEND", "jaxx")
+    with pytest.raises(errors.BackendError, match=r"got 'jaxx', from RECURSIVE_BACKEND\. Did you mean 'jax'"):
+        backend.resolve_backend()
+    monkeypatch.setenv("RECURSIVE_BACKEND", "")
+    assert backend.resolve_backend() in ("jax", "numba")
+
+
+def test_a_package_whose_finder_raises_is_not_installed(monkeypatch):
+    def raising(package):
+        raise ImportError(package)
+
+    monkeypatch.setattr(backend.importlib.util, "find_spec", raising)
+    assert not backend.is_installed("jax")
+
+
+def test_a_compiler_that_is_not_there_is_told_of(monkeypatch):
+    monkeypatch.setattr(pytensor.config, "cxx", "/no/such/g++")
+    with pytest.raises(errors.BackendError, match=r"got '/no/such/g\+\+', which is not there"):
+        backend.resolve_backend("c")
+
+
+def test_c_without_a_blas_says_so_once(monkeypatch, capsys):
+    backend._tell.cache_clear()
+    monkeypatch.setattr(pytensor.config, "cxx", sys.executable)
+    monkeypatch.setattr(backend, "_has_blas", lambda: False)
+    assert [backend.resolve_backend("c"), backend.resolve_backend("c")] == ["c", "c"]
+    assert capsys.readouterr().err.count("pip install 'recursive-rnn[c]'") == 1
 
 
 @pytest.mark.parametrize(("name", "words"), [

@@ -40,6 +40,14 @@ def model(optimizer="sgd", loss="mse", out=1, activation="linear"):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adagrad", "adadelta", "adam"])
+@pytensor.config.change_flags(floatX="float32")
+def test_a_loss_that_makes_float64_of_float32_is_told():
+    model = Sequential([Dense(4, 2)])
+    model.compile("sgd", lambda y_true, y_pred: ((y_true - y_pred)**2 * np.ones(2)).mean(axis=-1))
+    with pytest.raises(errors.DtypeError, match=r"loss '<lambda>' takes a formula that returns float32.*got float64"):
+        model.train_on_batch(np.ones((3, 4)), np.ones((3, 2)))
+
+
 def test_the_container_and_the_layer_written_by_hand_have_the_same_losses_over_five_epochs(optimizer):
     container = model(optimizer)
     W, b, U, V, c = container.get_weights()

@@ -22,10 +22,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", **several, help=f"{', '.join(field.NETWORKS)}; may be repeated (default: all)")
     parser.add_argument("--backend", **several, help=f"{', '.join(field.BACKENDS)}; may be repeated (default: all)")
     parser.add_argument("--peer", **several, help="measure these peers only, or none; may be repeated (default: all)")
-    parser.add_argument("--rounds", type=int, default=15, help="turns of each contender (default: 15)")
-    parser.add_argument("--calls", type=int, default=5, help="timed calls in a turn (default: 5)")
+    parser.add_argument("--rounds", type=int, help="turns of each contender (default: 15, if quick 2)")
+    parser.add_argument("--calls", type=int, help="timed calls in a turn (default: 5, if quick 2)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cores each may use (default: all)")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, 2 rounds: shows that all of it runs")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, few rounds: shows that all of it runs")
     parser.add_argument("--warm", action="store_true", help="leave caches as they are: no first calls from cold")
     parser.add_argument("--scaling", action="store_true",
                         help="also how time and memory grow in steps (up to 10,000), rows, dim and nodes")
@@ -73,10 +73,10 @@ def _measured(chosen: argparse.Namespace, keep: Callable[[Report], None]) -> Rep
     from recursive.bench.sitting import Settings, Sitting, machine
 
     networks, contenders = field.chosen_networks(chosen.network), field.chosen_contenders(chosen.backend, chosen.peer)
-    numbers = {name: field.positive(name, getattr(chosen, name)) for name in ("rounds", "calls", "threads")}
+    usual = {"rounds": 2, "calls": 2} if chosen.quick else {"rounds": 15, "calls": 5}
+    said = {name: getattr(chosen, name) for name in ("rounds", "calls", "threads")}
+    numbers = {name: usual[name] if value is None else field.positive(name, value) for name, value in said.items()}
     sizes = field.QUICK if chosen.quick else field.Sizes()
-    if chosen.quick:
-        numbers |= {"rounds": 2, "calls": 2}
     settings = Settings(**numbers, cold=not (chosen.quick or chosen.warm))
     steps = sum(settings.rounds + sum(network in contender.networks for contender in contenders)
                 for network in networks)

@@ -14,7 +14,7 @@ from recursive import extras
 from recursive.bench import scaling, table
 from recursive.bench.results import Report, Row
 from recursive.errors import ConfigError
-from recursive.files import write_atomically
+from recursive.files import place_of, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,13 +35,14 @@ def check(path: Path) -> None:
     """Tell at once whether pictures can be drawn to ``path``.
 
     Raises:
-        ConfigError: for another ending than .png or .svg.
+        ConfigError: for another ending than .png or .svg, or a place where no file can be put.
         MissingPackageError: without matplotlib.
     """
     if path.suffix.lower() not in (".png", ".svg"):
         raise ConfigError.about("file", str(path), takes="a name that ends in .png or .svg",
                                 because="the ending says the format", got=repr(path.suffix),
                                 do="Say --plot bench.svg, for example.")
+    place_of(path)
     extras.load("matplotlib", "bench", "it draws")
 
 

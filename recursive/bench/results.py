@@ -92,8 +92,8 @@ class Report:
         return json.dumps({"version": VERSION, **asdict(self)}, indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Report:
-        """What :meth:`to_json` wrote.
+    def from_json(cls, text: str, place: str = "of a sitting") -> Report:
+        """What :meth:`to_json` wrote, into the file ``place``.
 
         Raises:
             ConfigError: for anything else.
@@ -106,7 +106,7 @@ class Report:
             scaling = {axis: [_row(fields) for fields in several] for axis, several in found.pop("scaling").items()}
             return cls(rows=rows, scaling=scaling, **found)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError.about("file", "of a sitting", takes="what recursive bench --json wrote",
+            raise ConfigError.about("file", place, takes="what recursive bench --json wrote",
                                     because="it is shown again", got=f"{type(error).__name__}: {error}",
                                     do="Measure again with --json FILE.") from error
 
@@ -127,4 +127,4 @@ def read(path: str | Path) -> Report:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError.about("file", str(path), takes="a file that can be read", because="a sitting is in it",
                                 got=str(error), do="Write one with --json FILE.") from error
-    return Report.from_json(text)
+    return Report.from_json(text, str(path))

@@ -6,9 +6,11 @@ import argparse
 import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from recursive.errors import ConfigError
+from recursive.files import place_of, write_atomically
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -60,7 +62,7 @@ def _run(chosen: argparse.Namespace, started: float) -> int:
                                     report.verdict(name, outcomes)])))
     for path, write in ((chosen.junit, report.junit), (chosen.report, report.page)):
         if path is not None:
-            _write(path, write(name, outcomes))
+            write_atomically(path, partial(_write_text, write(name, outcomes)))
     if interrupted:
         raise interrupted
     return 0 if runner.good(outcomes) else 1
@@ -111,24 +113,13 @@ def _split(command: str) -> list[str]:
 
 def _check_places(chosen: argparse.Namespace) -> None:
     paths = [path for path in (chosen.junit, chosen.report) if path is not None]
-    for path in paths:
-        if not path.parent.is_dir():
-            raise ConfigError.about("file", str(path), takes="a folder that exists", because="it is written there",
-                                    got="none", do=f"Make {path.parent} first.")
-        if path.is_dir():
-            raise ConfigError.about("file", str(path), takes="the name of a file", because="it is written",
-                                    got="a folder", do="Say --report port.html, for example.")
-    if len(paths) > len({path.resolve() for path in paths}):
+    if len(paths) > len({place_of(path) for path in paths}):
         raise ConfigError.about("file", str(chosen.report), takes="one report", because="a second would overwrite it",
                                 got="--junit and --report", do="Give them two names.")
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError.about("file", str(path), takes="a place where it can be written", because="it was asked for",
-                                got=str(error), do="Name another one.") from error
+def _write_text(text: str, path: str) -> None:
+    Path(path).write_text(text, encoding="utf-8")
 
 
 def _generate(chosen: argparse.Namespace, started: float) -> int:

@@ -19,7 +19,7 @@ from recursive import activations, arguments, backend, constraints, initializati
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
 from recursive.layers.given import check_draws, check_mask
-from recursive.layers.own import check_output, check_params, check_started, noting, told_of_dims
+from recursive.layers.own import check_output, check_params, check_started, check_width, noting, told_of_dims
 from recursive.layers.products import affine_map, side_by_side
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
@@ -137,6 +137,8 @@ class Layer:
         output = self.call(x, train=train, **draws) if mask is None else \
             self.call_masked(x, pt.as_tensor_variable(mask), train=train, **draws)
         self.check_output(output, shapes)
+        given = list(x.values()) if isinstance(x, Mapping) else [x]
+        check_width("layer", type(self).__name__, [*given, *self.params], output)
         if train and self.activity_regularizer is not None:
             regularizers.watch(self, output)
         return output

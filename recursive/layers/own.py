@@ -6,13 +6,13 @@ Nothing here is of use to a layer that is right; to one that is not, PyTensor's 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.errors import ConfigError, ShapeError
+from recursive.errors import ConfigError, DtypeError, ShapeError
 from recursive.spec.shapes import Shape, in_words
 
 
@@ -81,6 +81,24 @@ def _held(attributes: Mapping[str, object]) -> dict[str, SharedVariable]:
 
 def _is_of_floats(value: SharedVariable) -> bool:
     return getattr(value.type, "dtype", "").startswith("float")
+
+
+def check_width(kind: str, name: str, made_of: Iterable[TensorVariable], found: object) -> None:
+    """Raise a DtypeError where a formula makes float64 of float32: widths are never mixed without a word.
+
+    Args:
+        kind: ``layer`` or ``loss``.
+        name: what it is called.
+        made_of: what the formula is given, parameters too.
+        found: what it returned, a tensor or a dict of them.
+    """
+    widths = {value.dtype for value in made_of if value.dtype.startswith("float")}
+    for value in found.values() if isinstance(found, Mapping) else [found]:
+        if widths and value.dtype.startswith("float") and value.dtype not in widths:
+            raise DtypeError.about(kind, name, takes=f"a formula that returns {max(widths)}",
+                                   because="what it computes with is of that, and widths are never mixed",
+                                   got=value.dtype, do="Say np.float32(...) of arrays and numbers of NumPy in it, or "
+                                                       "value.astype(x.dtype).")
 
 
 def check_output(layer: object, output: object, input_shape: Shape | Mapping[str, Shape]) -> None:

@@ -134,12 +134,31 @@ def test_a_report_is_shown_again_without_measuring(tmp_path, capsys):
     (["--peer", "kears"], "Did you mean 'keras'?"), (["--rounds", "0"], "argument 'rounds' takes"),
     (["--calls", "-1"], "argument 'calls' takes"), (["--threads", "0"], "argument 'threads' takes"),
     (["--json", "no/such/folder.json"], "takes a folder that exists"), (["--plot", "bench.gif"], "ends in .png or"),
+    (["--plot", "no/such/bench.svg"], "takes a folder that exists"), (["--json", "/dev/null"], "got a device"),
     (["--markdown", "none.md"], "takes a page that can be read"), (["--from", "none.json"], "file that can be read")])
 def test_what_cannot_be_done_is_told_before_anything_is_measured(monkeypatch, capsys, tmp_path, arguments, words):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Sitting, "measure", lambda *_: pytest.fail("it measured"))
     assert bench("--quick", *arguments) == 2
     assert words in capsys.readouterr().err
+
+
+def test_rounds_and_calls_that_are_said_hold_in_a_quick_run_too(monkeypatch, capsys):
+    def measure(self, network, sizes, contenders):
+        asked.append((self.settings.rounds, self.settings.calls))
+        return report().rows
+
+    asked = []
+    monkeypatch.setattr(Sitting, "measure", measure)
+    for said in ([], ["--rounds", "1"], ["--calls", "3"]):
+        assert bench("--quick", "--network", "lstm", "--peer", "none", *said) == 0
+    assert asked == [(2, 2), (1, 2), (2, 3)]
+
+
+def test_a_file_that_is_no_sitting_is_named(capsys, tmp_path):
+    (tmp_path / "bad.json").write_text("[]")
+    assert bench("--from", tmp_path / "bad.json") == 2
+    assert f"file '{tmp_path / 'bad.json'}' takes what recursive bench --json wrote" in capsys.readouterr().err
 
 
 def test_a_job_goes_to_a_process_and_comes_back():

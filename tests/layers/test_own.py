@@ -1,6 +1,7 @@
 """A layer of one's own: what it may leave to the base, and what it is told when it is not right."""
 
 import numpy as np
+import pytensor
 import pytensor.tensor as pt
 import pytest
 from pytensor.compile.sharedvalue import SharedVariable
@@ -12,6 +13,7 @@ from recursive import (
     Embedding,
     Graph,
     Identity,
+    Lambda,
     Layer,
     Merge,
     Recurrent,
@@ -19,7 +21,7 @@ from recursive import (
     Sequential,
 )
 from recursive.backend import shared
-from recursive.errors import ConfigError, ShapeError
+from recursive.errors import ConfigError, DtypeError, ShapeError
 
 
 class Scale(Layer):
@@ -204,6 +206,22 @@ def test_an_error_of_a_build_that_knows_its_dims_is_its_own():
 
     with pytest.raises(TypeError, match="len"):
         Wrong()(np.ones((3, 4)))
+
+
+@pytest.mark.parametrize("use", [
+    lambda layer: layer(pt.tensor("x", dtype="float32", shape=(3, 4))),
+    lambda layer: in_a_step(layer)(pt.tensor("x", dtype="float32", shape=(3, 5, 4)))], ids=["called", "in a loop"])
+@pytensor.config.change_flags(floatX="float32")
+def test_a_formula_that_makes_float64_of_float32_is_told(use):
+    with pytest.raises(DtypeError, match=r"layer 'Lambda' takes a formula that returns float32.*got float64"):
+        use(Lambda(lambda x: x * np.ones(4)))
+
+
+def in_a_step(layer):
+    rnn = Recurrent()
+    rnn.add_input("x", dim=4)
+    rnn.add_node(layer, "h", input="x", create_output=True)
+    return rnn
 
 
 class Doubled(Dense):
