@@ -40,14 +40,6 @@ def model(optimizer="sgd", loss="mse", out=1, activation="linear"):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adagrad", "adadelta", "adam"])
-@pytensor.config.change_flags(floatX="float32")
-def test_a_loss_that_makes_float64_of_float32_is_told():
-    model = Sequential([Dense(4, 2)])
-    model.compile("sgd", lambda y_true, y_pred: ((y_true - y_pred)**2 * np.ones(2)).mean(axis=-1))
-    with pytest.raises(errors.DtypeError, match=r"loss '<lambda>' takes a formula that returns float32.*got float64"):
-        model.train_on_batch(np.ones((3, 4)), np.ones((3, 2)))
-
-
 def test_the_container_and_the_layer_written_by_hand_have_the_same_losses_over_five_epochs(optimizer):
     container = model(optimizer)
     W, b, U, V, c = container.get_weights()
@@ -340,6 +332,14 @@ def test_a_loss_that_is_not_finite_restores_the_end_of_the_last_good_epoch():
     with np.errstate(all="ignore"), pytest.raises(errors.DivergenceError, match=r"end of epoch [0-9]+"):
         exploding.fit(X, 10 * Y, nb_epoch=5000, verbose=0, shuffle=False)
     assert np.isfinite(exploding.test_on_batch(X, Y))
+
+
+@pytensor.config.change_flags(floatX="float32")
+def test_a_loss_that_makes_float64_of_float32_is_told():
+    model = Sequential([Dense(4, 2)])
+    model.compile("sgd", lambda y_true, y_pred: ((y_true - y_pred)**2 * np.ones(2)).mean(axis=-1))
+    with pytest.raises(errors.DtypeError, match=r"loss '<lambda>' takes a formula that returns float32.*got float64"):
+        model.train_on_batch(np.ones((3, 4)), np.ones((3, 2)))
 
 
 def test_a_model_stays_in_the_width_of_floats_that_it_was_made_in():

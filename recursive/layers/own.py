@@ -92,10 +92,10 @@ def check_width(kind: str, name: str, made_of: Iterable[TensorVariable], found: 
         made_of: what the formula is given, parameters too.
         found: what it returned, a tensor or a dict of them.
     """
-    widths = {value.dtype for value in made_of if value.dtype.startswith("float")}
+    widest = max((value.dtype for value in made_of if value.dtype.startswith("float")), default="float64")
     for value in found.values() if isinstance(found, Mapping) else [found]:
-        if widths and value.dtype.startswith("float") and value.dtype not in widths:
-            raise DtypeError.about(kind, name, takes=f"a formula that returns {max(widths)}",
+        if widest == "float32" and value.dtype == "float64":
+            raise DtypeError.about(kind, name, takes="a formula that returns float32",
                                    because="what it computes with is of that, and widths are never mixed",
                                    got=value.dtype, do="Say np.float32(...) of arrays and numbers of NumPy in it, or "
                                                        "value.astype(x.dtype).")
