@@ -22,7 +22,8 @@ def written_out(step: Callable, sequences: Sequence[object], outputs_info: Seque
     if not isinstance(n_steps, int):
         raise ConfigError.about("container", str(name), takes="a known number of steps", because="unroll=True writes "
                                 "every step out", got="one that is known when it runs",
-                                do="Say n_steps=5 too, or leave unroll out.")
+                                do="Say n_steps=5 too, give a tensor of your own a time axis of known length, "
+                                   "or leave unroll out.")
     given = [_entry(item, "input") for item in sequences]
     states = [None if item is None else _entry(item, "initial") for item in outputs_info]
     past = [[rows[index] for index in range(-min(taps))] for rows, taps in filter(None, states)]
