@@ -65,7 +65,7 @@ class Layer:
     products: tuple[Product, ...] = ()
     """The products that the layer begins with and adds, where it gives :meth:`Layer.finish`."""
     splits: bool = True
-    """Whether :meth:`call` is these products and :meth:`finish`, nothing else: a loop can then make them apart."""
+    """Whether :meth:`Layer.call` is the products and :meth:`Layer.finish` alone: a loop can then make them apart."""
     keeps_axes: bool = True
     """Whether the output has as many axes as the input, where the layer takes any number of them."""
     draws: tuple[str, ...] = ()
