@@ -37,6 +37,11 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
         raise
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` in UTF-8, as :func:`write_atomically` does, which says what it raises."""
+    write_atomically(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+
+
 def place_of(path: str | Path) -> Path:
     """The whole path, where a file can be put there."""
     path = Path(path).resolve()

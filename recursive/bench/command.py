@@ -45,7 +45,7 @@ def run(chosen: argparse.Namespace) -> None:
         MissingPackageError: for a picture without matplotlib.
     """
     from recursive.bench import page, plots, results, table
-    from recursive.files import place_of, write_atomically
+    from recursive.files import place_of, write_text
 
     if chosen.json:
         place_of(chosen.json)
@@ -56,7 +56,7 @@ def run(chosen: argparse.Namespace) -> None:
 
     def keep(report: Report) -> None:
         if chosen.json:
-            write_atomically(chosen.json, lambda path: Path(path).write_text(report.to_json(), encoding="utf-8"))
+            write_text(chosen.json, report.to_json())
 
     report = results.read(chosen.read) if chosen.read else _measured(chosen, keep)
     keep(report)

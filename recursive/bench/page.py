@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from recursive.errors import ConfigError
-from recursive.files import write_atomically
+from recursive.files import write_text
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
@@ -25,7 +25,7 @@ def fill(path: Path, text: str) -> None:
     """Put ``text`` between the marks."""
     before, after = _around(path)
     whole = f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}"
-    write_atomically(path, lambda temporary: Path(temporary).write_text(whole, encoding="utf-8"))
+    write_text(path, whole)
 
 
 def shown(pictures: Mapping[str, Path], page: Path) -> str:

@@ -6,11 +6,10 @@ import argparse
 import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 
 from recursive.errors import ConfigError
-from recursive.files import place_of, write_atomically
+from recursive.files import place_of, write_text
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -62,7 +61,7 @@ def _run(chosen: argparse.Namespace, started: float) -> int:
                                     report.verdict(name, outcomes)])))
     for path, write in ((chosen.junit, report.junit), (chosen.report, report.page)):
         if path is not None:
-            write_atomically(path, partial(_write_text, write(name, outcomes)))
+            write_text(path, write(name, outcomes))
     if interrupted:
         raise interrupted
     return 0 if runner.good(outcomes) else 1
@@ -116,10 +115,6 @@ def _check_places(chosen: argparse.Namespace) -> None:
     if len(paths) > len({place_of(path) for path in paths}):
         raise ConfigError.about("file", str(chosen.report), takes="one report", because="a second would overwrite it",
                                 got="--junit and --report", do="Give them two names.")
-
-
-def _write_text(text: str, path: str) -> None:
-    Path(path).write_text(text, encoding="utf-8")
 
 
 def _generate(chosen: argparse.Namespace, started: float) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recursive import backend, drawing
 from recursive.errors import ConfigError
-from recursive.files import write_atomically
+from recursive.files import write_text
 from recursive.layers.recursive import Recursive
 from recursive.models import Model
 
@@ -42,7 +42,7 @@ def write(model: Model, steps: Mapping[str, Recursive], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     model.save_weights(out / "weights.h5", overwrite=True)
     config = json.dumps(model.get_config(), indent=2)
-    write_atomically(out / "config.json", lambda path: Path(path).write_text(config + "\n", encoding="utf-8"))
+    write_text(out / "config.json", config + "\n")
     for name, rnn in steps.items():
         for suffix in ("png", "svg"):
             drawing.draw(rnn.spec, out / f"{name}.{suffix}")

@@ -23,7 +23,7 @@ import pytensor
 from recursive import extras
 from recursive.callbacks import History
 from recursive.demos import choices
-from recursive.files import write_atomically
+from recursive.files import write_text
 from recursive.layers.cells import RecurrentGRU
 from recursive.layers.core import TimeDistributedDense
 from recursive.layers.embeddings import Embedding
@@ -115,7 +115,7 @@ def run(out: Path, quick: bool, backend_name: str | None, seed: int, started: fl
         history = _train(model, text, batches, epochs, chosen)
         written, states = write(model, text, "The ", length, seed)
         choices.write(model, {"step": model.layers[1]}, out)
-    write_atomically(out / "written.txt", lambda path: Path(path).write_text(written + "\n", encoding="utf-8"))
+    write_text(out / "written.txt", written + "\n")
     figures.loss_curve({"GRU": history}, out / "loss.png", "Foretelling the next character",
                        "cross-entropy a character, nats", scale="linear")
     figures.state_over_letters(states[:60, :24], written[:60], out / "state.png")
