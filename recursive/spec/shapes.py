@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-from recursive.errors import MergeError, ShapeError, StateError
+from recursive.errors import MergeError, NodeError, ShapeError, StateError
 from recursive.spec.graph import GraphSpec, InputSpec, NodeSpec, OutputSpec, PortSpec, StateSpec
 from recursive.spec.history import resolve, with_implicit_states
 from recursive.spec.names import Ref
@@ -48,6 +48,7 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
     Raises:
         ShapeError: where a layer reads another dim than it was made for, or merged dims do not agree.
         StateError: where a state has another dim than the node that feeds it.
+        NodeError: where a node of a loop returns another number of rows than it reads.
     """
     states = with_implicit_states(spec)
     known: dict[str, Shape | None] = {state.name: (None, state.dim) if state.dim else None for state in states}
@@ -64,6 +65,8 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
             break
     else:
         _raise_growing(states, before, known)
+    for node in nodes if spec.loop else ():
+        _check_rows(node, node_shape(spec, node, rules, known), rules[node.name])
     for output in spec.outputs:
         known[output.name] = merged_shape(spec, output, known)
         if known[output.name] == ():
@@ -83,6 +86,30 @@ def _values(node: NodeSpec, given: Shapes, rule: ShapeRule) -> dict[str, Shape]:
     if len(shapes) != len(node.values) or (handed_on and len(shapes) == 1):
         _raise_joined(node)
     return dict(zip(node.values, shapes, strict=True))
+
+
+ROWS = 7
+"""A number of rows to ask with: one that no layer makes of itself."""
+
+
+def _check_rows(node: NodeSpec, given: Shapes, rule: ShapeRule) -> None:
+    """Raise a NodeError where other rows come out than go in: scan would repeat a single one, and say nothing."""
+    asked = _of_rows(given)
+    before, after = (rule.get_output_shape_for(shapes) for shapes in (given, asked))
+    pairs = zip(before.values(), after.values(), strict=True) if isinstance(before, dict) else [(before, after)]
+    for open_, known in pairs:
+        if open_[:1] == (None,) and known[0] not in (None, ROWS):
+            raise NodeError.about("node", node.name, takes="a layer that returns a row for each row",
+                                  because="the rows of a batch go through the loop side by side",
+                                  got=f"{known[0]} of {ROWS} from its {node.layer.class_name}",
+                                  do="Keep the first axis as it is.")
+
+
+def _of_rows(given: Shapes) -> Shapes:
+    """The same shapes, of ROWS rows where their number is open."""
+    if isinstance(given, dict):
+        return {name: _of_rows(shape) for name, shape in given.items()}
+    return (ROWS, *given[1:]) if given[:1] == (None,) else given
 
 
 def _raise_joined(node: NodeSpec) -> None:
@@ -175,10 +202,10 @@ def _check_alike(item: NodeSpec | OutputSpec, read: PortSpec | OutputSpec, shape
 
 
 def _check_state(state: StateSpec, shape: Shape) -> None:
-    if len(shape) != 2:
+    if len(shape) != 2 or shape[0] is not None:
         raise StateError.about("state", state.name, takes="values of (batch, dim)",
                                because="it starts from rows of zeros", got=f"{shape} from node {state.input!r}",
-                               do=f"Let {state.input!r} return two axes at each step.")
+                               do=f"Let {state.input!r} return two axes at each step, a row for each row.")
     _check_initial(state, state.dim or shape[-1])
     if state.dim is not None and shape[-1] not in (None, state.dim):
         raise StateError.about("state", state.name, takes=f"{state.dim} values a row",

@@ -21,7 +21,7 @@ from recursive import (
     Sequential,
 )
 from recursive.backend import shared
-from recursive.errors import ConfigError, DtypeError, ShapeError
+from recursive.errors import ConfigError, DtypeError, NodeError, ShapeError
 
 
 class Scale(Layer):
@@ -222,6 +222,11 @@ def in_a_step(layer):
     rnn.add_input("x", dim=4)
     rnn.add_node(layer, "h", input="x", create_output=True)
     return rnn
+
+
+def test_a_lambda_in_a_loop_that_drops_rows_is_told():
+    with pytest.raises(NodeError, match=r"node 'h' takes a layer that returns a row for each row.*got 1 of 7 from"):
+        in_a_step(Lambda(lambda x: x[:1])).complete()
 
 
 class Doubled(Dense):

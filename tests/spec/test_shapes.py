@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from recursive.errors import MergeError, RecursiveError, ShapeError, StateError
+from recursive.errors import MergeError, NodeError, RecursiveError, ShapeError, StateError
 from recursive.spec.graph import GraphSpec, InputSpec, StateSpec
 from recursive.spec.shapes import find_input_dims, infer, input_shape
 from tests.spec.building import SENTENCE, node, output
@@ -322,3 +322,31 @@ def test_shapes_that_could_never_run_are_refused(graph):
 def test_a_dim_that_was_found_counts_in_the_concat_of_another():
     nodes = [(node("a", "open"), dense(6, 4)), (node("b", "open", "x"), dense(6, 9))]
     assert dims_of([OPEN, InputSpec("x")], nodes) == {"open": 4, "x": 5}
+
+
+def rows(count):
+    """A rule that makes ``count(rows)`` rows of rows whose number is known, and leaves it open where it is open."""
+    return types.SimpleNamespace(input_dim=None, get_output_shape_for=lambda shape: (
+        None if shape[0] is None else count(shape[0]), *shape[1:]))
+
+
+@pytest.mark.parametrize("count", [lambda rows: 1, lambda rows: rows - 1, lambda rows: 2 * rows])
+@pytest.mark.parametrize("read", ["x", "h"])
+def test_a_node_of_a_loop_that_returns_other_rows_than_it_reads_is_refused(count, read):
+    """Scan would give every row the values of a single one."""
+    nodes = [(node("some", read), rows(count)), (node("rec", "some"), same())]
+    with pytest.raises(NodeError, match=r"node 'some' takes a layer that returns a row for each row.*got .* of 7 from"):
+        shapes_of([X4], [StateSpec("h", 4, "rec")], nodes)
+
+
+@pytest.mark.parametrize(("count", "loop"), [(lambda rows: rows, True), (lambda rows: None, True),
+                                             (lambda rows: 2 * rows, False)])
+def test_rows_that_are_kept_or_not_known_pass_and_so_do_others_outside_of_a_loop(count, loop):
+    assert shapes_of([X4 if loop else InputSpec("x", 2, dim=4)], [], [(node("a", "x"), rows(count))],
+                     loop=loop)["a"] == (None, 4)
+
+
+def test_a_state_has_as_many_rows_as_the_batch():
+    one = types.SimpleNamespace(input_dim=None, get_output_shape_for=lambda shape: (1, *shape[1:]))
+    with pytest.raises(StateError, match=r"takes values of \(batch, dim\).*got \(1, 4\) from node 'rec'"):
+        shapes_of([X4], [StateSpec("h", 4, "rec")], [(node("rec", "x"), one)])
