@@ -76,7 +76,7 @@ _HOMES = {
     "merge_sum": "spec.reads",
     "model_from_json": "models",
     "model_from_yaml": "models",
-    "set_backend": "backend",
+    "set_backend": "available",
 }
 
 __version__ = "0.1.0"

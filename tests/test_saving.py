@@ -52,6 +52,7 @@ from recursive import (
     model_from_json,
     model_from_yaml,
     models,
+    objectives,
     optimizers,
     set_backend,
 )
@@ -296,7 +297,7 @@ def test_optimizer_loss_and_class_mode_come_back(optimizer):
 def test_a_loss_for_each_output_comes_back_and_a_model_that_was_not_compiled_is_not():
     model, _ = tied()
     assert again(model).loss is None
-    model.compile(Adam(), {"again": "mse", "o": models.objectives.hinge})
+    model.compile(Adam(), {"again": "mse", "o": objectives.hinge})
     assert again(model).loss == {"again": "mse", "o": "hinge"}
 
 

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from recursive import backend, drawing
+from recursive import drawing
+from recursive.available import resolve_backend
 from recursive.errors import ConfigError
 from recursive.files import write_text
 from recursive.layers.recursive import Recursive
-from recursive.models import Model
+from recursive.learning import Model
 
 
 def check(out: Path, seed: int) -> None:
@@ -34,7 +35,7 @@ def chosen_backend(name: str | None) -> str:
     >>> chosen_backend("python")
     'python'
     """
-    return name or ("jax" if backend.resolve_backend("auto") == "jax" else "python")
+    return name or ("jax" if resolve_backend("auto") == "jax" else "python")
 
 
 def write(model: Model, steps: Mapping[str, Recursive], out: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytensor
 import pytest
 
-from recursive import SGD, Dense, Dropout, Recursive, Sequential, SimpleRNN, backend
+from recursive import SGD, Dense, Dropout, Recursive, Sequential, SimpleRNN, available, backend
 from recursive.errors import BackendError
 from tests.cases import CASES, HIDDEN, IN, TIME, with_random_weights
 
@@ -134,7 +134,7 @@ def _nudged(program, rnn, inputs, variable, index, by):
 
 def installed(name):
     try:
-        return backend.resolve_backend(name) == name
+        return available.resolve_backend(name) == name
     except BackendError:
         return False
 

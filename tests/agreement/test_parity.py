@@ -7,14 +7,14 @@ import numpy as np
 import pytensor
 import pytest
 
-from recursive import Activation, Dense, Graph, Recurrent, backend, recipes
+from recursive import Activation, Dense, Graph, Recurrent, available, recipes
 from recursive.layers.cells import RecurrentGRU, RecurrentLSTM
 from recursive.optimizers import SGD, Adam
 from recursive.reference import run, train
 from tests.cases import BATCH, HIDDEN, IN, TIME, with_random_weights
 
 TARGETS = ["python",
-           pytest.param("jax", marks=pytest.mark.skipif(not backend.is_installed("jax"), reason="JAX is an extra")),
+           pytest.param("jax", marks=pytest.mark.skipif(not available.is_installed("jax"), reason="JAX is an extra")),
            pytest.param("numba", marks=pytest.mark.compiled),
            pytest.param("c", marks=[pytest.mark.compiled, pytest.mark.skipif(
                not pytensor.config.cxx, reason="C code needs a compiler")])]

@@ -18,10 +18,11 @@ from recursive import (
     SimpleDeepRNN,
     SimpleRNN,
     TimeDistributedDense,
+    available,
     backend,
 )
 from recursive.backend import evaluate, tensor
-from recursive.errors import ConfigError, SequenceLengthError, ShapeError
+from recursive.errors import BackendError, ConfigError, SequenceLengthError, ShapeError
 from tests.layers.test_recurrent import HIDDEN, IN, LOOPS, TIME, X, over_time, random_weights, value
 
 MASK = np.array([[1, 1, 1, 0, 0], [0, 0, 1, 1, 1], [1, 0, 1, 0, 1]])
@@ -209,8 +210,8 @@ def test_masked_steps_have_no_share_in_the_loss_and_none_in_what_is_learned():
 
 def installed(name):
     try:
-        return backend.resolve_backend(name) == name
-    except backend.BackendError:
+        return available.resolve_backend(name) == name
+    except BackendError:
         return False
 
 
