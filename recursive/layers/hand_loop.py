@@ -23,6 +23,7 @@ from recursive.layers.products import linear_map
 from recursive.layers.states import States
 from recursive.lengths import common_length
 from recursive.loop import reversible
+from recursive.loop.axes import swap_time
 from recursive.spec.shapes import Shape
 
 MASK_MODES = ("zero", "carry")
@@ -245,11 +246,6 @@ class RecurrentLayer(MaskedLayer):
         """``x @ W + b`` for each gate in ``names``, by one product for them all."""
         W, b = (pt.concatenate([getattr(self, f"{letter}_{name}") for name in names], axis=-1) for letter in "Wb")
         return pt.split(linear_map(x, W) + b, [self.output_dim] * len(names), axis=x.ndim - 1)
-
-
-def swap_time(x: TensorVariable) -> TensorVariable:
-    """``(batch, time, ...)`` to ``(time, batch, ...)``, and back."""
-    return x.dimshuffle(1, 0, *range(2, x.ndim))
 
 
 def _check_mode(layer: str, mode: object) -> str:

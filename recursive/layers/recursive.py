@@ -19,20 +19,20 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.arguments import flag
 from recursive.backend import Size
-from recursive.draws import normal
-from recursive.errors import ConfigError, DataError, NodeError, UnknownNameError, nearest
-from recursive.layers.given import check_draw_names, checked_draw, checked_mask
+from recursive.errors import ConfigError, DataError, UnknownNameError, nearest
+from recursive.layers.carrying import Carrying
+from recursive.layers.given import check_draw_names, checked_mask
 from recursive.layers.graph import Graph, Read
 from recursive.layers.layer import Layer, Tensors
-from recursive.layers.parts import layers_of
 from recursive.layers.settings import setting
 from recursive.layers.shown import Shown
 from recursive.layers.split import runners
-from recursive.layers.states import States
+from recursive.layers.step_draws import StepDraws
 from recursive.lengths import common_length
 from recursive.loop import reversible
+from recursive.loop.axes import swap_time
 from recursive.loop.masked import filled, last_valid
-from recursive.loop.state import all_rows, check_dim_is_known, first_rows, start_numbers, started
+from recursive.loop.state import all_rows, check_dim_is_known, first_rows, started
 from recursive.loop.step import run, with_params
 from recursive.loop.unroll import Loop
 from recursive.loop.unrolled import written_out
@@ -45,7 +45,7 @@ from recursive.spec.reads import one_read
 from recursive.spec.shapes import Shape, infer
 
 
-class Recursive(Shown, Graph):
+class Recursive(Shown, Carrying, StepDraws, Graph):
     """A recurrent network as a graph. A bare state name reads t-1, a node name reads t, ``name_tm2`` reads t-2.
 
     Args:
@@ -86,7 +86,6 @@ class Recursive(Shown, Graph):
                                n_steps=whole(n_steps), until=until,
                                **{name: flag(type(self).__name__, name, value) for name, value in flags.items()})
         self._learned: dict[str, SharedVariable] = {}
-        self._states: States | None = None
 
     # Declaration
 
@@ -229,13 +228,6 @@ class Recursive(Shown, Graph):
             return declared(spec, self.param_names, draws, held)
         return plan(spec, self.param_names, draws, self._layers(), self.shapes, masked, held)
 
-    def _draw_names(self, train: bool) -> tuple[dict[str, tuple[str, ...]], set[str]]:
-        """The random draws of each node, and those that are the same at every step; none unless training."""
-        if not train:
-            return {}, set()
-        draws = {node: tuple(f"{node}.{name}" for name in layer.draws) for node, layer in self.nodes.items()}
-        return draws, {f"{node}.{name}" for node, layer in self.nodes.items() for name in layer.steady_draws}
-
     @property
     def output_names(self) -> tuple[str, ...]:
         """The names of the outputs, in the order declared, then of the final states where they are asked for."""
@@ -276,18 +268,6 @@ class Recursive(Shown, Graph):
             return   # data will tell
         for recurrence in declared(self.spec, {}).recurrences:
             check_dim_is_known(recurrence, self.shapes[recurrence.name][-1])
-
-    @property
-    def carries(self) -> bool:
-        """Whether some state goes on from batch to batch."""
-        states = with_implicit_states(self.spec)
-        return any(self.spec.stateful if state.stateful is None else state.stateful for state in states)
-
-    @property
-    def starting_anew(self) -> tuple[str, ...]:
-        """The states that start anew with each batch, but for those that were declared to."""
-        anew = (state for state in with_implicit_states(self.spec) if state.stateful is None)
-        return () if self.spec.stateful else tuple(state.name for state in anew)
 
     @property
     def rowwise(self) -> bool:
@@ -448,69 +428,6 @@ class Recursive(Shown, Graph):
             return all_rows(item, inputs[item.initial], batch, dim)
         return first_rows(item, batch, dim)
 
-    def _drawn(self, item: Recurrence, shape: tuple[Size, Size, int],
-               draws: Mapping[str, TensorVariable]) -> TensorVariable:
-        """A drawn start, or the one that is given in its place: ``(batch, dim)``, or ``(batch, taps, dim)``."""
-        name, (lag, batch, dim) = self._drawn_starts()[item.name], shape
-        if name not in draws:
-            return normal(shape, np.random.SeedSequence(np.random.randint(2**31)))
-        given = pt.as_tensor_variable(draws[name])
-        return all_rows(item, checked_draw(name, given, (batch, dim) if given.ndim == 2 else (batch, lag, dim)),
-                        batch, dim).astype(backend.floatX())
-
-    # States
-
-    def carried_states(self) -> tuple[Recurrence, ...]:
-        """The states that go on from batch to batch."""
-        return tuple(item for item in declared(self.spec, {}).recurrences if item.carried)
-
-    def from_states(self, inputs: Mapping[str, TensorVariable], starts: Mapping[str, TensorVariable], train: bool,
-                    draws: Mapping[str, TensorVariable],
-                    ) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
-        """The outputs by name, and the carried states after the last step: from ``starts``, not from those kept.
-
-        Each state is ``(batch, lag * dim)``, oldest first.
-        """
-        checked = self._checked(dict(inputs))
-        carried = {item.name: item for item in self.carried_states()}
-        given = {name: _as_rows(value, carried[name], self.shapes[name][-1]) for name, value in starts.items()}
-        _, found, lasts = self._unrolled(self.spec, checked, train, None, draws, given)
-        return found, {name: lasts[name].dimshuffle(1, 0, 2).flatten(2) for name in carried}
-
-    def sizes_of_states(self, input_shapes: Mapping[str, Shape]) -> dict[str, int | None]:
-        """Values a row of each carried state, all that it looks back to."""
-        shapes = infer(self._with_dims(input_shapes), self.nodes)
-        dims = {item.name: (item.lag, shapes[item.name][-1]) for item in self.carried_states()}
-        return {name: None if dim is None else lag * dim for name, (lag, dim) in dims.items()}
-
-    @property
-    def states(self) -> States:
-        """The states that go on from batch to batch."""
-        self.complete()
-        kept = {item.name: start_numbers(item, self.shapes[item.name][-1])
-                for item in self._plan(self.spec, train=False).recurrences if item.carried}
-        if self._states is None or {name: start.shape for name, start in self._states.starts.items()} != {
-                name: start.shape for name, start in kept.items()}:
-            self._states = States(kept)
-        return self._states
-
-    def reset_states(self, batch_size: int | None = None) -> None:
-        """Put the states back to their starts; the next batch has ``batch_size`` rows, or sets their number."""
-        self.states.reset(batch_size)
-
-    def get_states(self) -> dict[str, np.ndarray]:
-        """Copies of the carried states by name, ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first."""
-        return self.states.get()
-
-    def set_states(self, states: Mapping[str, np.ndarray]) -> None:
-        """Give carried states other values; raises as ``States.set``."""
-        self.states.set(states)
-
-    def _carry_over(self, plan: StepPlan, lasts: Mapping[str, TensorVariable]) -> None:
-        for item in plan.recurrences:
-            if item.carried:
-                self.states.carry(item.name, lasts[item.name])
-
     def _final(self, plan: StepPlan, lasts: Mapping[str, TensorVariable]) -> dict[str, TensorVariable]:
         """The states after the last step: ``(batch, dim)``, or ``(batch, taps, dim)``, oldest first."""
         return {final_name(item.name): lasts[item.name][0] if item.lag == 1 else lasts[item.name].dimshuffle(1, 0, 2)
@@ -521,41 +438,6 @@ class Recursive(Shown, Graph):
         lengths = {name: backend.size(value, 0) for name, value in sequences.items()}
         length = common_length(lengths | ({} if self.n_steps is None else {"n_steps": self.n_steps}))
         return length, backend.size(next(iter(inputs.values())), 0) if inputs else 1
-
-    draws = steady_draws = ()
-    """A loop makes the draws of its nodes itself."""
-
-    def _draws_over_time(self, rows: tuple[Size, Size],
-                         given: Mapping[str, TensorVariable]) -> dict[str, TensorVariable]:
-        """The draws of all steps at once, ``(time, batch, ...)``; ``(batch, ...)`` where one holds for all steps."""
-        draws, held = self._draw_names(True)
-        names = [name for names in draws.values() for name in names]
-        shapes = {name: (*(rows[1:] if name in held else rows), *self._draw_shape(name)[1:]) for name in names}
-        return {name: self._given_draw(name, given[name], shape, name in held) if name in given
-                else self.sample(name, shape) for name, shape in shapes.items() if name in given or None not in shape}
-
-    def _drawn_starts(self) -> dict[str, str]:
-        """The draws that states start from, by state."""
-        return {state.name: f"{state.name}.initial" for state in self.spec.states if state.initial == DRAWN}
-
-    def _check_drawn_before(self, plan: StepPlan, drawn: Mapping[str, TensorVariable] | None) -> None:
-        """Raise a NodeError where a step would have to draw, while training: a step is a function of its arguments."""
-        for node in plan.nodes if drawn is not None else ():
-            layer = self.nodes.get(node.name)
-            if layer is not None and (
-                    _loops_that_draw(layer) or any(f"{node.name}.{name}" not in drawn for name in layer.draws)):
-                raise NodeError.about(
-                    "node", node.name, takes="a layer that draws what is known before the loop",
-                    because="draws are made before it, and the number of inner steps is not known there",
-                    got=f"a {type(layer).__name__} with random draws over inner steps",
-                    do="Put the noise outside of the inner loop, or read nothing of the past in this node.")
-
-    def _given_draw(self, name: str, value: TensorVariable, shape: Sequence[Size], held: bool) -> TensorVariable:
-        """A draw that is given, batch first, as the loop takes it."""
-        if held:
-            return checked_draw(name, pt.as_tensor_variable(value), shape)
-        value = checked_draw(name, pt.as_tensor_variable(value), (shape[1], shape[0], *shape[2:]))
-        return self._directed(swap_time(value))
 
     def _step(self, *args: TensorVariable) -> list[TensorVariable]:
         """One time step: the value of every node, in the order in which the nodes were added.
@@ -627,19 +509,3 @@ class Recurrent(Recursive):
             return self._spec
         last = self._spec.nodes[-1]
         return self._spec.replace(outputs=(OutputSpec(last.name, (Ref(last.values[0]),)),))
-
-
-def _loops_that_draw(layer: Layer) -> bool:
-    """Whether a loop inside ``layer`` makes draws of its own."""
-    loops = (part for part in layers_of(layer) if isinstance(part, Recursive))
-    return any(loop._drawn_starts() or any(loop._draw_names(True)[0].values()) for loop in loops)
-
-
-def _as_rows(value: TensorVariable, item: Recurrence, dim: int) -> TensorVariable:
-    """``(batch, lag * dim)`` as ``(lag, batch, dim)``."""
-    return value.reshape((backend.size(value, 0), item.lag, dim)).dimshuffle(1, 0, 2)
-
-
-def swap_time(x: TensorVariable) -> TensorVariable:
-    """``(batch, time, ...)`` to ``(time, batch, ...)``, and back; what has no rows stays ``(time,)``."""
-    return x if x.ndim == 1 else x.dimshuffle(1, 0, *range(2, x.ndim))
