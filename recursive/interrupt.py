@@ -1,8 +1,9 @@
-"""Ctrl-C that waits until a batch is done, so that parameters and optimizer are never left half updated."""
+"""Signals that wait until things are in order: Ctrl-C for the batch under way, an end for what is still open."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,3 +38,20 @@ def between_batches() -> Iterator[Callable[[], None]]:
         check()
     finally:
         signal.signal(signal.SIGINT, usual)
+
+
+@contextmanager
+def closing() -> Iterator[None]:
+    """While inside, a process that is told to end (SIGTERM) closes what it has opened first.
+
+    Outside the main thread, and where SIGTERM does something else already, nothing is changed.
+    """
+    usual = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or usual is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from recursive.errors import ConfigError
 from recursive.files import place_of, write_text
+from recursive.interrupt import closing
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -49,12 +50,13 @@ def _run(chosen: argparse.Namespace, started: float) -> int:
     expected = runner.Expected(runner.read_list(chosen.skips, names), runner.read_list(chosen.xfails, names))
     _check_places(chosen)
     outcomes, interrupted = [], None
-    with _port(chosen) as adapter:
+    with closing(), _port(chosen) as adapter:
         check_capabilities(adapter)
         name, lacks = adapter.name, [method for method in OPTIONAL if not can(adapter, method)]
         bar = tqdm(ids, desc=name, unit="case", disable=None, file=sys.stderr)
         try:
-            outcomes.extend(runner.run(adapter, suite, bar, expected))
+            found = runner.run(adapter, suite, bar, expected)
+            outcomes.extend(report.told(found, sys.stderr) if bar.disable else found)
         except KeyboardInterrupt as error:
             interrupted = error
     print("\n\n".join(filter(None, [report.failures(outcomes), report.table(outcomes), report.unseen(lacks),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TextIO
 from xml.etree import ElementTree
 
 from recursive.conformance.runner import FAILED, NOT_COVERED, PASSED, SKIPPED, STATUSES, XFAILED, XPASSED, Outcome
@@ -34,6 +36,22 @@ def by_area(outcomes: Sequence[Outcome]) -> dict[str, Counter]:
     for outcome in outcomes:
         found.setdefault(outcome.area, Counter())[outcome.status] += 1
     return {**found, "all": Counter(outcome.status for outcome in outcomes)}
+
+
+def told(outcomes: Iterator[Outcome], stream: TextIO) -> Iterator[Outcome]:
+    """The same outcomes, with a line on ``stream`` once an area is through: for a log, where no bar can be shown.
+
+    >>> import sys
+    >>> found = list(told(iter([Outcome("taps/a", PASSED), Outcome("taps/b", FAILED, "off by 1")]), sys.stdout))
+    taps: 1 passed, 1 failed
+    """
+    for area, group in groupby(outcomes, key=lambda outcome: outcome.area):
+        counts: Counter = Counter()
+        for outcome in group:
+            counts[outcome.status] += 1
+            yield outcome
+        words = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
+        print(f"{area}: {words}", file=stream, flush=True)
 
 
 def failures(outcomes: Sequence[Outcome]) -> str:

@@ -11,14 +11,13 @@ from pathlib import Path
 from recursive.conformance.adapter import Adapter, can, instance, missing
 from recursive.conformance.forms import UnmetError
 from recursive.conformance.judge import judge
-from recursive.conformance.suite import Case, Suite, area_of, nearest_case
+from recursive.conformance.suite import Suite, area_of, nearest_case
 from recursive.errors import ConfigError, RecursiveError, UnknownNameError
 
 PASSED, FAILED, NOT_COVERED, SKIPPED = "passed", "failed", "not covered", "skipped"
 XFAILED, XPASSED = "failed as expected", "passed unexpectedly"
 STATUSES = (PASSED, FAILED, NOT_COVERED, SKIPPED, XFAILED, XPASSED)
 """What may become of a case. It is not covered where the port lacks a capability that it needs."""
-
 
 SHOWN_BY = {"training": "train", "truncate": "grads"}
 """Capabilities that nothing shows but a method that may be left out."""
@@ -139,6 +138,3 @@ def good(outcomes: Iterable[Outcome]) -> bool:
     """
     statuses = {outcome.status for outcome in outcomes}
     return bool(statuses & {PASSED, XFAILED}) and not statuses & {FAILED, XPASSED}
-
-
-__all__ = ["Case", "Expected", "Outcome", "check", "good", "read_list", "run"]

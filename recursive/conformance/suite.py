@@ -31,6 +31,9 @@ VERSION = "1.0"
 FOLDER = Path(__file__).parent / f"v{VERSION}"
 """The version of the suite, which is that of the declarations in it, and where its files are."""
 
+FILES = ("case.json", "arrays.safetensors")
+"""What is in the folder of a case."""
+
 TOLERANCE = {"outputs": 1e-10, "grads": 1e-9, "steps": 1e-8}
 """How far off a value of float64 may be, of the largest of its array, or of 1 where that is less."""
 
@@ -124,6 +127,16 @@ class Suite:
                                     got=repr(self.manifest["version"]), do="Use the runner of that version.")
         self.entries = {entry["id"]: entry for entry in self.manifest["cases"]}
         self.invalid = {f"invalid/{entry['id']}": entry for entry in self.manifest["invalid"]}
+        self._check_listed()
+
+    def _check_listed(self) -> None:
+        """Raise a DataError where there is a case that the manifest leaves out: it would not be run, unnoticed."""
+        files = self.folder.glob(f"cases/*/*/{FILES[0]}")
+        places = {file.parent.relative_to(self.folder / "cases").as_posix() for file in files}
+        places |= {f"invalid/{path.stem}" for path in self.folder.glob("invalid/*.json")}
+        for name in sorted(places - set(self.entries) - set(self.invalid)):
+            raise DataError.about("case", name, takes="a place in MANIFEST.json", because="others are not run",
+                                  got="none", do="Install the package again.")
 
     def ids(self, areas: Iterable[str] = (), patterns: Iterable[str] = ()) -> list[str]:
         """The ids of all cases, or of those in ``areas``, or that match one of ``patterns``.
@@ -178,9 +191,6 @@ class Suite:
                                   because="the committed numbers are what counts", got=f"one of sha256 {found}",
                                   do="It was changed or damaged: install the package again.")
         return content
-
-
-FILES = ("case.json", "arrays.safetensors")
 
 
 def area_of(name: str) -> str:

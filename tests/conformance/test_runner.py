@@ -1,6 +1,9 @@
 """Whatever a port does, its case fails with a sentence and the run goes on."""
 
+import os
 import re
+import signal
+import subprocess
 import sys
 import time
 from xml.etree import ElementTree
@@ -388,6 +391,24 @@ def test_the_command_prints_a_table_by_area_and_writes_reports(tmp_path, capsys)
     tree = ElementTree.parse(tmp_path / "j.xml").getroot()
     assert (tree.get("tests"), tree.get("failures"), len(tree)) == ("5", "0", 5)
     assert "<td>taps</td><td>5</td>" in (tmp_path / "r.html").read_text()
+
+
+def test_where_there_is_no_terminal_each_area_is_told_once_it_is_through(capsys):
+    cli.main(["conformance", "run", "--adapter", NUMPY, "--here", "--case", "free/*", "--case", "taps/h-*"])
+    assert capsys.readouterr().err.splitlines() == ["free: 4 passed", "taps: 5 passed"]
+
+
+def test_a_run_that_is_told_to_end_removes_what_it_wrote_for_the_port(tmp_path):
+    command = [sys.executable, "-m", "recursive.cli", "conformance", "run", "--stdio", "sleep 600"]
+    run = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)})
+    try:
+        while not list(tmp_path.glob("conformance-*/1")) and run.poll() is None:
+            time.sleep(0.05)
+        run.terminate()
+        assert run.wait(60) == 128 + signal.SIGTERM
+    finally:
+        run.kill()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_fails_where_a_case_does(tmp_path, capsys, port):

@@ -127,6 +127,15 @@ def test_a_damaged_manifest_is_named(copied, text):
         Suite(copied)
 
 
+@pytest.mark.parametrize(("kind", "name"), [("cases", "taps/h-2"), ("invalid", "no-output")])
+def test_a_case_that_the_manifest_leaves_out_is_named(copied, kind, name):
+    manifest = json.loads((copied / "MANIFEST.json").read_text())
+    manifest[kind] = [entry for entry in manifest[kind] if entry["id"] != name]
+    (copied / "MANIFEST.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match=rf"case '(invalid/)?{name}' takes a place in MANIFEST.json"):
+        Suite(copied)
+
+
 def test_a_suite_of_another_version_is_refused(copied):
     (copied / "MANIFEST.json").write_text('{"version": "2.0", "cases": [], "invalid": []}')
     with pytest.raises(ConfigError, match=r"version '1.0'"):
