@@ -25,7 +25,8 @@ def scan(step: Callable, sequences: Sequence[object], outputs_info: Sequence[obj
          name: str | None = None) -> list[TensorVariable]:
     """``backend.scan`` for the same arguments, with a reverse pass of its own.
 
-    A loop whose gradient is truncated, or whose step has a loop or an IfElse in it, has scan's own gradient.
+    A loop whose gradient is truncated, or whose step has a loop or an IfElse in it, has scan's own gradient; so has one
+    that cuts values at a place which each step computes, since such a place is no array that could be kept.
     """
     read = [series(entry, "input") for entry in sequences]
     states = [series(entry, "initial") for entry in outputs_info if entry is not None]
@@ -34,10 +35,13 @@ def scan(step: Callable, sequences: Sequence[object], outputs_info: Sequence[obj
         return backend.scan(step, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, name)
     places = [place for place, entry in enumerate(outputs_info) if entry is not None]
     sources = [place for place, state in zip(places, states, strict=True) for _ in state.taps]
+    both_ways = adjoint(anatomy, sources)
+    if not all(isinstance(value, TensorVariable) for value in both_ways.kept):
+        return backend.scan(step, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, name)
     layout = Layout(tuple(item.taps for item in read), tuple(item.taps for item in states), tuple(places),
                     n_steps if isinstance(n_steps, int) else None)
     given = [*(item.rows for item in (*read, *states)), *anatomy.given, *([] if layout.n_steps else [n_steps])]
-    found = Reversible(adjoint(anatomy, sources), layout, name or "loop", given)(*given, return_list=True)
+    found = Reversible(both_ways, layout, name or "loop", given)(*given, return_list=True)
     for place, last in zip(places, found[len(found) - len(places):], strict=True):
         found[place].tag.last_step = last
     return found[:len(anatomy.results)]
@@ -54,7 +58,8 @@ def told(outputs: object) -> str:
     ops = (value.owner.op for value in ancestors(outputs) if value.owner is not None)
     kept = [len(op.adjoint.kept) for op in ops if isinstance(op, Reversible)]
     if not kept:
-        return "scan's own gradient, since a step has a loop or an IfElse in it."
+        return ("scan's own gradient, since a step has a loop or an IfElse in it, or cuts values at a place that it "
+                "computes.")
     values = "1 value" if kept[0] == 1 else f"{kept[0]} values"
     return (f"a reverse pass of its own. Each step keeps {values} for it beside its results; the gradient of weights "
             "is one product after the loop.")

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-from recursive.errors import MergeError, NodeError, ShapeError, StateError
+from recursive.errors import MergeError, NodeError, RecursiveError, ShapeError, StateError
 from recursive.spec.graph import GraphSpec, InputSpec, NodeSpec, OutputSpec, PortSpec, StateSpec
 from recursive.spec.history import resolve, with_implicit_states
 from recursive.spec.names import Ref
@@ -94,14 +94,17 @@ ROWS = 7
 
 def _check_rows(node: NodeSpec, given: Shapes, rule: ShapeRule) -> None:
     """Raise a NodeError where other rows come out than go in: scan would repeat a single one, and say nothing."""
-    asked = _of_rows(given)
-    before, after = (rule.get_output_shape_for(shapes) for shapes in (given, asked))
-    pairs = zip(before.values(), after.values(), strict=True) if isinstance(before, dict) else [(before, after)]
-    for open_, known in pairs:
-        if open_[:1] == (None,) and known[0] not in (None, ROWS):
+    try:
+        asked = rule.get_output_shape_for(_of_rows(given))
+    except RecursiveError:   # a function that is made for another number of rows
+        return
+    found = rule.get_output_shape_for(given)
+    pairs = zip(found.values(), asked.values(), strict=True) if isinstance(found, dict) else [(found, asked)]
+    for before, after in pairs:
+        if before[:1] == (None,) and after[0] not in (None, ROWS):
             raise NodeError.about("node", node.name, takes="a layer that returns a row for each row",
                                   because="the rows of a batch go through the loop side by side",
-                                  got=f"{known[0]} of {ROWS} from its {node.layer.class_name}",
+                                  got=f"{after[0]} of {ROWS} from its {node.layer.class_name}",
                                   do="Keep the first axis as it is.")
 
 
@@ -202,7 +205,7 @@ def _check_alike(item: NodeSpec | OutputSpec, read: PortSpec | OutputSpec, shape
 
 
 def _check_state(state: StateSpec, shape: Shape) -> None:
-    if len(shape) != 2 or shape[0] is not None:
+    if len(shape) != 2 or shape[0] == 1:
         raise StateError.about("state", state.name, takes="values of (batch, dim)",
                                because="it starts from rows of zeros", got=f"{shape} from node {state.input!r}",
                                do=f"Let {state.input!r} return two axes at each step, a row for each row.")

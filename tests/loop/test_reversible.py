@@ -9,7 +9,7 @@ from pytensor.scan.op import Scan
 from pytensor.tensor.blas import Dot22, Gemm
 from pytensor.tensor.math import Dot
 
-from recursive import GRU, Activation, Dense, Recurrent, Recursive, Reshape, Sequential, backend, recipes
+from recursive import GRU, Activation, Dense, Lambda, Recurrent, Recursive, Reshape, Sequential, backend, recipes
 from recursive.layers import recursive as containers
 from recursive.loop.reversible import Reversible
 from tests.cases import with_random_weights
@@ -93,6 +93,18 @@ def gated(**options):
     return rnn
 
 
+def differences(function, value):
+    """The gradient of the first output of ``function``, by central differences."""
+    step, measured = 1e-5, np.empty_like(value)
+    for place in np.ndindex(value.shape):
+        sides = [value.copy(), value.copy()]
+        sides[0][place] += step
+        sides[1][place] -= step
+        up, down = (function(side)[0] for side in sides)
+        measured[place] = (up - down) / (2 * step)
+    return measured
+
+
 @pytest.mark.parametrize("build", [
     lambda: recipes.vanilla(2, 3), gated, lambda: gated(return_sequences=True),
     lambda: gated(return_final_states=True), lambda: gated(return_final_states=True, return_sequences=True),
@@ -105,14 +117,8 @@ def test_it_has_a_gradient_itself(build):
     outputs = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
     loss = (pt.grad(sum((output ** 2).sum() for output in outputs), x) ** 2).sum()
     function = backend._function([x], [loss, pt.grad(loss, x)], [], "python")
-    step, measured = 1e-5, np.empty_like(value)
-    for place in np.ndindex(value.shape):
-        sides = [value.copy(), value.copy()]
-        sides[0][place] += step
-        sides[1][place] -= step
-        up, down = (function(side)[0] for side in sides)
-        measured[place] = (up - down) / (2 * step)
-    assert np.abs(function(value)[1] - measured).max() <= 1e-7 * np.abs(measured).max()
+    expected = differences(function, value)
+    assert np.abs(function(value)[1] - expected).max() <= 1e-7 * np.abs(expected).max()
 
 
 def truncated():
@@ -143,10 +149,33 @@ def of_shares():
     return rnn
 
 
+def of_turned_rows():
+    """Each step cuts its rows at a place that is a tensor, and puts the last before the others."""
+    rnn = Recurrent(return_sequences=True)
+    rnn.add_input("x", dim=2)
+    rnn.add_node(Dense(2 + 3, 3, activation="tanh"), "d", input=["x", "h_tm1"])
+    rnn.add_node(Lambda(lambda d: pt.roll(d, 1, axis=0)), "h", input="d", create_output=True)
+    return rnn
+
+
+def test_a_loop_that_cuts_its_rows_at_a_place_which_it_computes_has_values_and_a_gradient():
+    rnn, value = with_random_weights(of_turned_rows()), np.random.RandomState(0).normal(size=(4, 3, 2))
+    x = pt.tensor3("x")
+    found = rnn(x)
+    function = backend._function([x], [(found ** 2).sum(), pt.grad((found ** 2).sum(), x), found], [], "python")
+    (W, b), h, states = rnn.get_weights(), np.zeros((4, 3)), []
+    for t in range(3):
+        h = np.roll(np.tanh(np.concatenate([value[:, t], h], axis=1) @ W + b), 1, axis=0)
+        states.append(h)
+    np.testing.assert_allclose(function(value)[2], np.stack(states, axis=1), rtol=1e-12)
+    expected = differences(function, value)
+    assert np.abs(function(value)[1] - expected).max() <= 1e-7 * np.abs(expected).max()
+
+
 @pytest.mark.parametrize(("build", "expected"), [
-    (lambda: recipes.vanilla(2, 3), True), (of_shares, True), (truncated, False), (of_loops, False)],
-    ids=["plain", "softmax", "truncated", "a loop inside"])
-def test_a_truncated_loop_and_one_with_a_loop_inside_have_scans_own_gradient(build, expected):
+    (lambda: recipes.vanilla(2, 3), True), (of_shares, True), (truncated, False), (of_loops, False),
+    (of_turned_rows, False)], ids=["plain", "softmax", "truncated", "a loop inside", "cut where it computes"])
+def test_a_loop_that_is_truncated_or_holds_one_or_cuts_at_a_computed_place_has_scans_own_gradient(build, expected):
     used = any(variable.owner is not None and isinstance(variable.owner.op, Reversible)
                for variable in ancestors(outputs_of(build())))
     assert used is expected

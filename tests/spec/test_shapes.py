@@ -346,7 +346,22 @@ def test_rows_that_are_kept_or_not_known_pass_and_so_do_others_outside_of_a_loop
                      loop=loop)["a"] == (None, 4)
 
 
-def test_a_state_has_as_many_rows_as_the_batch():
+def test_a_function_that_is_made_for_another_number_of_rows_is_not_asked():
+    def of_three(shape):
+        if shape[0] not in (None, 3):
+            raise ShapeError("three rows only")
+        return shape
+
+    rule = types.SimpleNamespace(input_dim=None, get_output_shape_for=of_three)
+    assert shapes_of([X4], [StateSpec("h", 4, "rec")], [(node("rec", "x"), rule)])["h"] == (None, 4)
+
+
+def test_a_state_of_a_known_number_of_rows_is_that_of_a_batch_of_so_many():
+    three = types.SimpleNamespace(input_dim=None, get_output_shape_for=lambda shape: (3, *shape[1:]))
+    assert shapes_of([X4], [StateSpec("h", None, "rec")], [(node("rec", "x"), three)])["h"] == (3, 4)
+
+
+def test_a_state_of_one_row_for_the_whole_batch_is_refused():
     one = types.SimpleNamespace(input_dim=None, get_output_shape_for=lambda shape: (1, *shape[1:]))
     with pytest.raises(StateError, match=r"takes values of \(batch, dim\).*got \(1, 4\) from node 'rec'"):
         shapes_of([X4], [StateSpec("h", 4, "rec")], [(node("rec", "x"), one)])
