@@ -166,8 +166,8 @@ def _running(backend: str, floats: str) -> Iterator[None]:
 
 
 @contextmanager
-def _truncation_refused() -> Iterator[None]:
-    """Put into words what PyTensor's scan on JAX only asserts: it cannot truncate a gradient that goes on before it."""
+def _gaps_told() -> Iterator[None]:
+    """Put into words what PyTensor lacks on JAX: some operations, and truncation of a gradient that goes on before."""
     try:
         yield
     except AssertionError as error:
@@ -178,6 +178,17 @@ def _truncation_refused() -> Iterator[None]:
             because="PyTensor cannot cut a sequence's gradient there",
             got="truncate_gradient in a loop that runs over what parameters have computed",
             do="Choose backend numba, c or python, or truncate_gradient=-1.") from error
+    except (NotImplementedError, AttributeError) as error:
+        words = str(error).splitlines()[0]
+        if not words.startswith(LACKING):
+            raise
+        raise BackendError.about(
+            "backend", "jax", takes="operations that PyTensor knows there", because="each of them is translated",
+            got=words, do="Choose backend numba, c or python, or write it with other operations.") from error
+
+
+LACKING = ("No JAX conversion for the given `Op`", "module 'jax.lax' has no attribute")
+"""How PyTensor says that it cannot translate an operation."""
 
 
 @functools.cache
@@ -235,7 +246,7 @@ class Program:
         function = self._made_for(tuple(array.shape for array in arrays) if self.backend == "jax" else None)
         if self.backend != "jax":
             _back_from_jax(function.get_shared())
-        with _running(self.backend, self._floats), _truncation_refused(), self._one_thread():
+        with _running(self.backend, self._floats), _gaps_told(), self._one_thread():
             return [np.asarray(value) for value in function(*arrays)]
 
     def _made_for(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:
@@ -284,7 +295,7 @@ def _function(inputs: list[TensorVariable], outputs: list[TensorVariable],
               updates: list[tuple[SharedVariable, TensorVariable]], backend: str) -> Callable:
     """The one call of ``pytensor.function``."""
     computed = [*outputs, *(value for _, value in updates)]
-    with _compiling(backend, floatX()) as mode:
+    with _compiling(backend, floatX()) as mode, _gaps_told():
         return pytensor.function(inputs, outputs, updates=[*updates, *draw_updates(computed)], mode=mode,
                                  on_unused_input="ignore")
 

@@ -16,7 +16,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.backend import Size
 from recursive.loop.adjoint import Adjoint, adjoint, is_float
-from recursive.loop.anatomy import Series, dissect, holds_graphs, series
+from recursive.loop.anatomy import Series, dissect, is_for_one_step, series
 from recursive.loop.backward import Backward, Run, is_there
 
 
@@ -26,12 +26,12 @@ def scan(step: Callable, sequences: Sequence[object], outputs_info: Sequence[obj
     """``backend.scan`` for the same arguments, with a reverse pass of its own.
 
     A loop whose gradient is truncated, or whose step has a loop or an IfElse in it, has scan's own gradient; so has one
-    that cuts values at a place which each step computes, since such a place is no array that could be kept.
+    that cuts or picks values at places which each step computes: they are no arrays of one size that could be kept.
     """
     read = [series(entry, "input") for entry in sequences]
     states = [series(entry, "initial") for entry in outputs_info if entry is not None]
     anatomy = dissect(step, read, states, non_sequences)
-    if truncate_gradient != -1 or holds_graphs(anatomy.results):
+    if truncate_gradient != -1 or is_for_one_step(anatomy.results):
         return backend.scan(step, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, name)
     places = [place for place, entry in enumerate(outputs_info) if entry is not None]
     sources = [place for place, state in zip(places, states, strict=True) for _ in state.taps]
@@ -58,8 +58,8 @@ def told(outputs: object) -> str:
     ops = (value.owner.op for value in ancestors(outputs) if value.owner is not None)
     kept = [len(op.adjoint.kept) for op in ops if isinstance(op, Reversible)]
     if not kept:
-        return ("scan's own gradient, since a step has a loop or an IfElse in it, or cuts values at a place that it "
-                "computes.")
+        return ("scan's own gradient, since a step has a loop or an IfElse in it, or cuts or picks values at places "
+                "that it computes.")
     values = "1 value" if kept[0] == 1 else f"{kept[0]} values"
     return (f"a reverse pass of its own. Each step keeps {values} for it beside its results; the gradient of weights "
             "is one product after the loop.")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import graph_inputs
 from pytensor.tensor.variable import TensorVariable
 
+from recursive.errors import NodeError
 from recursive.merges import merge
 from recursive.spec.graph import NodeSpec, PortSpec
 from recursive.spec.names import Ref
@@ -29,9 +32,27 @@ def make_step(plan: StepPlan, layers: Mapping[str, Callable], params: Mapping[st
         env: Env = dict(zip(plan.arguments, args, strict=True))
         run(plan.nodes, layers, env, train)
         results = [env[Ref(name)] for name in plan.results]
+        _check_alone(plan.nodes, results, {*args, *params.values()}, env)
         return with_params(results, params, env)
 
     return step
+
+
+def _check_alone(nodes: tuple[NodeSpec, ...], results: list[TensorVariable], given: set[TensorVariable],
+                 env: Env) -> None:
+    """Raise a NodeError where a step reads what it is not given, as a function of the user's own may."""
+    for stranger in _beside(given, results):
+        node = next(node for node in nodes if stranger in _beside(given, [env[Ref(name)] for name in node.values]))
+        raise NodeError.about("node", node.name, takes="a function of its inputs and parameters",
+                              because="scan is given all that a step reads, before it runs",
+                              got=f"one that reads the variable {stranger} of its own",
+                              do="Hold an array of NumPy in its place; or, if it is learned, in self.params of a layer "
+                                 "of your own.")
+
+
+def _beside(given: set[TensorVariable], values: list[TensorVariable]) -> list[Variable]:
+    """What ``values`` are computed of beside what is ``given``, and constants."""
+    return [value for value in graph_inputs(values, given) if not isinstance(value, Constant) and value not in given]
 
 
 def run(nodes: tuple[NodeSpec, ...], layers: Mapping[str, Callable], env: Env, train: bool) -> None:

@@ -120,7 +120,7 @@ def test_explain_tells_of_a_loop_in_a_step():
     rnn.add_node(Reshape(2, 2), "words", input="both")
     rnn.add_node(inner, "read", input="words")
     assert rnn.explain().endswith("The way back: scan's own gradient, since a step has a loop or an IfElse in it, or "
-                                  "cuts values at a place that it computes.")
+                                  "cuts or picks values at places that it computes.")
 
 
 def test_what_a_container_shows():

@@ -158,14 +158,32 @@ def of_turned_rows():
     return rnn
 
 
-def test_a_loop_that_cuts_its_rows_at_a_place_which_it_computes_has_values_and_a_gradient():
-    rnn, value = with_random_weights(of_turned_rows()), np.random.RandomState(0).normal(size=(4, 3, 2))
+def of_picked_values():
+    """Each step changes the values above zero, of which there are more at one step than at another."""
+    rnn = Recurrent(return_sequences=True)
+    rnn.add_input("x", dim=2)
+    rnn.add_node(Dense(2 + 3, 3), "d", input=["x", "h_tm1"])
+    rnn.add_node(Lambda(lambda d: pt.set_subtensor(d[(d > 0).nonzero()], 0.5)), "h", input="d", create_output=True)
+    return rnn
+
+
+def turned(d):
+    return np.roll(np.tanh(d), 1, axis=0)
+
+
+def picked(d):
+    return np.where(d > 0, 0.5, d)
+
+
+@pytest.mark.parametrize(("build", "formula"), [(of_turned_rows, turned), (of_picked_values, picked)])
+def test_a_loop_that_reads_at_places_which_it_computes_has_values_and_a_gradient(build, formula):
+    rnn, value = with_random_weights(build()), np.random.RandomState(0).normal(size=(4, 3, 2))
     x = pt.tensor3("x")
     found = rnn(x)
     function = backend._function([x], [(found ** 2).sum(), pt.grad((found ** 2).sum(), x), found], [], "python")
     (W, b), h, states = rnn.get_weights(), np.zeros((4, 3)), []
     for t in range(3):
-        h = np.roll(np.tanh(np.concatenate([value[:, t], h], axis=1) @ W + b), 1, axis=0)
+        h = formula(np.concatenate([value[:, t], h], axis=1) @ W + b)
         states.append(h)
     np.testing.assert_allclose(function(value)[2], np.stack(states, axis=1), rtol=1e-12)
     expected = differences(function, value)
@@ -174,8 +192,9 @@ def test_a_loop_that_cuts_its_rows_at_a_place_which_it_computes_has_values_and_a
 
 @pytest.mark.parametrize(("build", "expected"), [
     (lambda: recipes.vanilla(2, 3), True), (of_shares, True), (truncated, False), (of_loops, False),
-    (of_turned_rows, False)], ids=["plain", "softmax", "truncated", "a loop inside", "cut where it computes"])
-def test_a_loop_that_is_truncated_or_holds_one_or_cuts_at_a_computed_place_has_scans_own_gradient(build, expected):
+    (of_turned_rows, False), (of_picked_values, False)],
+    ids=["plain", "softmax", "truncated", "a loop inside", "cut where it computes", "picked where it computes"])
+def test_a_loop_that_is_truncated_or_holds_one_or_reads_at_computed_places_has_scans_own_gradient(build, expected):
     used = any(variable.owner is not None and isinstance(variable.owner.op, Reversible)
                for variable in ancestors(outputs_of(build())))
     assert used is expected
