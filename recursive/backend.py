@@ -165,6 +165,10 @@ def _running(backend: str, floats: str) -> Iterator[None]:
             yield
 
 
+LACKING = ("No JAX conversion for the given `Op`", "module 'jax.lax' has no attribute")
+"""How PyTensor says that it cannot translate an operation."""
+
+
 @contextmanager
 def _gaps_told() -> Iterator[None]:
     """Put into words what PyTensor lacks on JAX: some operations, and truncation of a gradient that goes on before."""
@@ -179,16 +183,12 @@ def _gaps_told() -> Iterator[None]:
             got="truncate_gradient in a loop that runs over what parameters have computed",
             do="Choose backend numba, c or python, or truncate_gradient=-1.") from error
     except (NotImplementedError, AttributeError) as error:
-        words = str(error).splitlines()[0]
-        if not words.startswith(LACKING):
+        if not str(error).startswith(LACKING):
             raise
         raise BackendError.about(
             "backend", "jax", takes="operations that PyTensor knows there", because="each of them is translated",
-            got=words, do="Choose backend numba, c or python, or write it with other operations.") from error
-
-
-LACKING = ("No JAX conversion for the given `Op`", "module 'jax.lax' has no attribute")
-"""How PyTensor says that it cannot translate an operation."""
+            got=str(error).splitlines()[0],
+            do="Choose backend numba, c or python, or write it with other operations.") from error
 
 
 @functools.cache
