@@ -15,10 +15,13 @@ from recursive.conformance.drafts import Draft
 from recursive.conformance.generate import case_of
 from recursive.conformance.judge import judge
 from recursive.errors import RecursiveError
+from recursive.rewrites import VERSION
 from tests.agreement.test_cases import COMPILER, JAX
 from tests.conformance.graphs import nets, spoilt
 
 DEEP = int(os.environ.get("RECURSIVE_DEEP", 0))
+NUMBA = pytest.mark.skipif(not DEEP and VERSION >= (3, 1), reason="it compiles for minutes, so that it is run on the "
+                                                                  "oldest PyTensor only, or with RECURSIVE_DEEP")
 
 
 def examples(usual, share=1.0):
@@ -74,7 +77,7 @@ def test_a_random_graph_equals_the_interpreter_on_c(net):
     agree(net, ports.C())
 
 
-@pytest.mark.compiled
+@NUMBA
 @examples(10, 0.01)
 @given(nets())
 def test_a_random_graph_equals_the_interpreter_on_numba(net):
