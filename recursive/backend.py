@@ -165,7 +165,7 @@ def _running(backend: str, floats: str) -> Iterator[None]:
             yield
 
 
-LACKING = ("No JAX conversion for the given `Op`", "module 'jax.lax' has no attribute")
+LACKING = ("No JAX conversion for the given `Op`", "JAX does not support", "module 'jax.lax' has no attribute")
 """How PyTensor says that it cannot translate an operation."""
 
 

@@ -7,7 +7,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 
-from recursive import SGD, Dense, Dropout, Lambda, Recursive, Sequential, SimpleRNN, available, backend
+from recursive import SGD, Dense, Dropout, Lambda, Recursive, Sequential, SimpleRNN, available, backend, rewrites
 from recursive.errors import BackendError
 from tests.cases import CASES, HIDDEN, IN, TIME, with_random_weights
 
@@ -182,8 +182,9 @@ def test_a_truncated_gradient_that_jax_cannot_cut_names_the_backends_that_can():
 
 @JAX
 @pytest.mark.parametrize(("function", "words"), [
-    (lambda v: pt.set_subtensor(v[(v > 0).nonzero()], 0.5), "No JAX conversion for the given `Op`: Nonzero"),
-    (lambda v: v * pt.prod(v, axis=1, keepdims=True), "module 'jax.lax' has no attribute"),
+    (lambda v: pt.set_subtensor(v[(v > 0).nonzero()], 0.5), "[Nn]onzero"),
+    pytest.param(lambda v: v * pt.prod(v, axis=1, keepdims=True), "no attribute 'mul_without_zeros'", marks=(
+        pytest.mark.skipif(rewrites.VERSION >= (3, 1), reason="later PyTensors have the gradient of prod on JAX"))),
 ])
 def test_an_operation_that_jax_has_not_names_the_backends_that_have_it(function, words):
     rnn = Recursive()
@@ -191,7 +192,7 @@ def test_an_operation_that_jax_has_not_names_the_backends_that_have_it(function,
     rnn.add_node(Dense(IN, HIDDEN), "d", input="x")
     rnn.add_node(Lambda(function, output_dim=HIDDEN), "y", input="d", create_output=True)
     rnn.compile("sgd", "mse", backend="jax")
-    with pytest.raises(BackendError, match=rf"got {words}.*numba, c or python"):
+    with pytest.raises(BackendError, match=rf"got .*{words}.*numba, c or python"):
         rnn.train_on_batch(np.ones((3, TIME, IN)), np.ones((3, HIDDEN)))
 
 
