@@ -120,6 +120,9 @@ class RecurrentDense(Cell):
         super().__init__(input_dim, output_dim, name, seed, init=self.init, inner_init=self.inner_init,
                          activation=self.activation)
 
+    rowwise = Cell.rowwise
+    """So it is, with another way to finish too."""
+
     @property
     def products(self) -> tuple[Product, ...]:
         """With the input and with the state: all of it is their sum and an activation."""

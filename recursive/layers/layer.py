@@ -88,16 +88,22 @@ class Layer:
     """The penalty on what the layer returns."""
 
     def __init_subclass__(cls) -> None:
-        """What was known of the formula is not known of another one: a class that gives ``call`` says it anew.
+        """What was known of the formula is not known of another one: a class that changes it says it anew.
 
         A ``build`` that has returned is noted, whoever called it.
         """
         super().__init_subclass__()
         if "build" in vars(cls):
             cls.build = noting(cls.build)
-        if "call" in vars(cls):
-            cls.rowwise = vars(cls).get("rowwise", Layer.rowwise)
-            cls.splits = "products" in vars(cls)
+        if not cls._computes_as_said("rowwise", "call", "finish", "transform_input"):
+            cls.rowwise = False
+        cls.splits = cls._computes_as_said("products", "call", "transform_input")
+
+    @classmethod
+    def _computes_as_said(cls, what: str, *methods: str) -> bool:
+        """Whether ``methods`` are still those of the class that said ``what`` of them."""
+        said_by = next(base for base in cls.__mro__ if what in vars(base))
+        return all(getattr(cls, method) is getattr(said_by, method) for method in methods)
 
     def __init__(self, name: str | None = None, seed: int | None = None):
         self.name = name

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-from recursive.errors import MergeError, NodeError, RecursiveError, ShapeError, StateError
+from recursive.errors import MergeError, NodeError, ShapeError, StateError
 from recursive.spec.graph import GraphSpec, InputSpec, NodeSpec, OutputSpec, PortSpec, StateSpec
 from recursive.spec.history import resolve, with_implicit_states
 from recursive.spec.names import Ref
@@ -59,14 +59,16 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
         for node in nodes:
             known |= _values(node, node_shape(spec, node, rules, known), rules[node.name])
         for state in states:
-            _check_state(state, known[state.input])
+            _check_state(state, known[state.input], open_rows=bool(spec.inputs))
             known[state.name] = (None, state.dim) if state.dim else known[state.input]
         if known == before:
             break
     else:
         _raise_growing(states, before, known)
-    for node in nodes if spec.loop else ():
-        _check_rows(node, node_shape(spec, node, rules, known), rules[node.name])
+    handed_on = {*(state.input for state in states), *(ref.name for output in spec.outputs for ref in output.refs)}
+    for node in nodes if spec.loop and spec.inputs else ():
+        if not handed_on.isdisjoint(node.values):
+            _check_rows(node, node_shape(spec, node, rules, known), rules[node.name])
     for output in spec.outputs:
         known[output.name] = merged_shape(spec, output, known)
         if known[output.name] == ():
@@ -96,7 +98,7 @@ def _check_rows(node: NodeSpec, given: Shapes, rule: ShapeRule) -> None:
     """Raise a NodeError where other rows come out than go in: scan would repeat a single one, and say nothing."""
     try:
         asked = rule.get_output_shape_for(_of_rows(given))
-    except RecursiveError:   # a function that is made for another number of rows
+    except Exception:   # whatever a layer of the user's own raises that is made for another number of rows
         return
     found = rule.get_output_shape_for(given)
     pairs = zip(found.values(), asked.values(), strict=True) if isinstance(found, dict) else [(found, asked)]
@@ -159,7 +161,8 @@ def merged_shape(spec: GraphSpec, item: NodeSpec | OutputSpec, known: Mapping[st
     if read.merge_mode == "dot":
         _check_two(item, read)
         return (*certain[0][:-1], 1)
-    return tuple(_merged_size(sizes, read.merge_mode) for sizes in zip(*certain, strict=True))
+    rows, *others = zip(*certain, strict=True)
+    return (None if None in rows else max(rows), *(_merged_size(sizes, read.merge_mode) for sizes in others))
 
 
 def _merged_size(sizes: tuple[int | None, ...], merge_mode: str) -> int | None:
@@ -204,8 +207,8 @@ def _check_alike(item: NodeSpec | OutputSpec, read: PortSpec | OutputSpec, shape
             got=listed, do="Bring them to one shape with a Dense first" + ("." if axes.stop else ", or use concat."))
 
 
-def _check_state(state: StateSpec, shape: Shape) -> None:
-    if len(shape) != 2 or shape[0] == 1:
+def _check_state(state: StateSpec, shape: Shape, open_rows: bool) -> None:
+    if len(shape) != 2 or (open_rows and shape[0] == 1):
         raise StateError.about("state", state.name, takes="values of (batch, dim)",
                                because="it starts from rows of zeros", got=f"{shape} from node {state.input!r}",
                                do=f"Let {state.input!r} return two axes at each step, a row for each row.")

@@ -251,17 +251,60 @@ def test_a_layer_of_the_library_may_be_called_within_another_formula():
     np.testing.assert_allclose(layer(x).eval(), 2 * x @ layer.W.get_value(), rtol=1e-6)
 
 
-def test_a_formula_around_that_of_a_layer_is_not_split_in_a_loop():
+class Centring:
+    """A mixin, no layer: values less their mean over the rows."""
+
+    def call(self, x, train=False):
+        return super().call(x - x.mean(axis=0), train)
+
+
+class Centred(Centring, Dense):
+    pass
+
+
+class Transformed(Dense):
+    def transform_input(self, x):
+        return 2 * super().transform_input(x)
+
+
+class Finished(Dense):
+    def finish(self, total, others):
+        return total - total.mean(axis=0)
+
+
+class FinishedInTheEnd(Finished):
+    """A class of such a class."""
+
+
+OWN_FORMULAS = [(Doubled, lambda z, W: 2 * z @ W), (Centred, lambda z, W: (z - z.mean(axis=0)) @ W),
+                (Transformed, lambda z, W: 2 * z @ W), (Finished, lambda z, W: z @ W - (z @ W).mean(axis=0)),
+                (FinishedInTheEnd, lambda z, W: z @ W - (z @ W).mean(axis=0))]
+
+
+@pytest.mark.parametrize(("layer", "formula"), OWN_FORMULAS)
+def test_a_formula_around_that_of_a_layer_is_not_split_in_a_loop(layer, formula):
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=4)
     rnn.add_state("h", dim=6)
-    rnn.add_node(Doubled(10, 6), "rec", inputs=["x", "h"], return_state="h", create_output=True)
+    rnn.add_node(layer(10, 6), "rec", inputs=["x", "h"], return_state="h", create_output=True)
     x, h = np.random.RandomState(0).normal(size=(3, 5, 4)), np.zeros((3, 6))
     rnn.complete()
     found, W = rnn.predict(x.astype("float32")), rnn.named_params["rec.W"].get_value()
     for t in range(5):
-        h = 2 * np.concatenate([x[:, t], h], axis=1) @ W
+        h = formula(np.concatenate([x[:, t], h], axis=1), W)
         np.testing.assert_allclose(found[:, t], h, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("layer", "formula"), OWN_FORMULAS)
+def test_a_formula_of_ones_own_that_reads_inputs_only_sees_the_rows_of_one_step(layer, formula):
+    """A known one would be run for all steps at once."""
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=4)
+    rnn.add_node(layer(4, 6), "y", input="x", create_output=True)
+    x = np.random.RandomState(0).normal(size=(3, 5, 4))
+    found, W = rnn.predict(x.astype("float32")), rnn.named_params["y.W"].get_value()
+    for t in range(5):
+        np.testing.assert_allclose(found[:, t], formula(x[:, t], W), rtol=1e-4, atol=1e-5)
 
 
 def test_it_is_told_in_a_loop_too():

@@ -334,9 +334,22 @@ def rows(count):
 @pytest.mark.parametrize("read", ["x", "h"])
 def test_a_node_of_a_loop_that_returns_other_rows_than_it_reads_is_refused(count, read):
     """Scan would give every row the values of a single one."""
-    nodes = [(node("some", read), rows(count)), (node("rec", "some"), same())]
-    with pytest.raises(NodeError, match=r"node 'some' takes a layer that returns a row for each row.*got .* of 7 from"):
-        shapes_of([X4], [StateSpec("h", 4, "rec")], nodes)
+    with pytest.raises(NodeError, match=r"node 'rec' takes a layer that returns a row for each row.*got .* of 7 from"):
+        shapes_of([X4], [StateSpec("h", 4, "rec")], [(node("rec", read), rows(count))])
+    with pytest.raises(NodeError, match=r"node 'y' takes a layer that returns a row for each row.*got .* of 7 from"):
+        shapes_of([X4], [StateSpec("h", 4, "rec")], [(node("rec", "x"), same()), (node("y", read), rows(count))],
+                  [output("y", "y")])
+
+
+def test_rows_matter_where_there_is_a_batch_and_a_value_is_handed_on():
+    first, mean = rows(lambda rows: 1), types.SimpleNamespace(
+        input_dim=None, get_output_shape_for=lambda shape: (1, *shape[1:]))
+    kept = [(node("some", "x"), first), (node("rec", "x"), same())]
+    assert shapes_of([X4], [StateSpec("h", 4, "rec")], kept, [output("y", "rec")])["y"] == (None, 4)
+    alone = shapes_of([], [StateSpec("h", 4, "rec")], [(node("rec", "h"), mean)])
+    assert alone["rec"] == (1, 4)
+    added = [(node("mean", "x"), mean), (node("rec", "x", "mean", mode="sum"), same())]
+    assert shapes_of([X4], [StateSpec("h", 4, "rec")], added)["rec"] == (None, 4)
 
 
 @pytest.mark.parametrize(("count", "loop"), [(lambda rows: rows, True), (lambda rows: None, True),
@@ -349,7 +362,7 @@ def test_rows_that_are_kept_or_not_known_pass_and_so_do_others_outside_of_a_loop
 def test_a_function_that_is_made_for_another_number_of_rows_is_not_asked():
     def of_three(shape):
         if shape[0] not in (None, 3):
-            raise ShapeError("three rows only")
+            raise ValueError("three rows only")
         return shape
 
     rule = types.SimpleNamespace(input_dim=None, get_output_shape_for=of_three)
