@@ -19,8 +19,9 @@ from pytensor.scalar.basic import EQ, GE, GT, LE, LT, NEQ, Add, Cast, Identity, 
 from pytensor.tensor.basic import Alloc, Join, Split
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.rewriting.shape import ShapeFeature
-from pytensor.tensor.shape import Shape_i, SpecifyShape
+from pytensor.tensor.shape import Shape, Shape_i, SpecifyShape
 from pytensor.tensor.subtensor import Subtensor
+from pytensor.tensor.variable import TensorVariable
 
 from recursive.loop.anatomy import Anatomy, Product, is_size
 
@@ -95,15 +96,24 @@ def there(values: Iterable[Maybe]) -> list[Variable]:
     return [value for value in values if value is not None]
 
 
-def adjoint(step: Anatomy, sources: Sequence[int]) -> Adjoint:
-    """The vector-Jacobian product of ``step``; ``sources`` tells for each past which result it is."""
-    outside, carried, totals, gradients = _differentiated(step, sources)
+def adjoint(step: Anatomy, sources: Sequence[int]) -> Adjoint | None:
+    """The vector-Jacobian product of ``step``; ``sources`` tells for each past which result it is.
+
+    None where an operation of the step has no gradient, or where values cannot be kept for all steps, since they are
+    of another size at each of them, or no arrays.
+    """
+    try:
+        outside, carried, totals, gradients = _differentiated(step, sources)
+    except NotImplementedError:
+        return None
     arriving = there([*outside, *carried])
     lefts = [product.left for product in step.products]
     found = [*step.results, *totals, *there(gradients.pasts), *gradients.later, *lefts]
     graph = FunctionGraph([*step.inputs, *arriving], found, clone=True, features=[ShapeFeature()])
     new = dict(zip([*step.inputs, *arriving], graph.inputs, strict=True))
     rewrite_graph(graph, include=("canonicalize", "merge"))
+    if not _is_of_one_size(graph, {new[value] for value in step.constants}):
+        return None
     values = iter(graph.outputs)
     results, totals = ([next(values) for _ in group] for group in (step.results, totals))
     gradients = gradients.mapped(lambda _: next(values))
@@ -111,7 +121,28 @@ def adjoint(step: Anatomy, sources: Sequence[int]) -> Adjoint:
     *placeholders, outside, carried = (tuple(new.get(value) for value in group) for group in groups)
     products = tuple(Product(next(values), new[product.weights]) for product in step.products)
     step = Anatomy(*placeholders, step.given, tuple(results), products)
-    return _parted(Adjoint(step, outside, carried, gradients), set(totals), graph)
+    found = _parted(Adjoint(step, outside, carried, gradients), set(totals), graph)
+    return found if all(isinstance(value, TensorVariable) for value in found.kept) else None
+
+
+def _is_of_one_size(graph: FunctionGraph, fixed: set[Variable]) -> bool:
+    """Whether the size of every value follows from those of the inputs, or from what is ``fixed`` at every step."""
+    follows: dict[Variable, bool] = {}
+
+    def of_sizes(number: Variable) -> bool:
+        if number not in follows:
+            node = number.owner
+            if node is None:
+                follows[number] = isinstance(number, Constant) or number in fixed
+            elif isinstance(node.op, Shape | Shape_i):   # of a value in the middle: nothing else tells its size
+                follows[number] = node.inputs[0].owner is None
+            else:
+                follows[number] = all(map(of_sizes, node.inputs))
+        return follows[number]
+
+    sizes = (graph.shape_feature.get_shape(value, axis) for value in list(graph.variables)
+             if isinstance(value, TensorVariable) for axis in range(value.ndim))
+    return all(map(of_sizes, sizes))
 
 
 def _differentiated(step: Anatomy, sources: Sequence[int],

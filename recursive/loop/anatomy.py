@@ -16,8 +16,6 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import MergeOptimizer
 from pytensor.graph.traversal import applys_between
 from pytensor.scan.op import Scan
-from pytensor.tensor.basic import Nonzero
-from pytensor.tensor.extra_ops import Unique
 from pytensor.tensor.math import Dot
 from pytensor.tensor.special import LogSoftmax, Softmax
 from pytensor.tensor.variable import TensorVariable
@@ -26,9 +24,6 @@ from recursive.backend import is_lazy
 
 WITH_GRAPHS = (Scan, OpFromGraph)
 """Operations that hold a graph of their own: what is inside them cannot be run for all steps at once."""
-
-OF_ANY_SIZE = (Nonzero, Unique)
-"""Those whose results are of another size at each step."""
 
 RUN_AT_ONCE = (Softmax, LogSoftmax)
 """Those of them that can."""
@@ -150,7 +145,7 @@ def is_size(value: Variable) -> bool:
     return value.type.dtype.startswith("int") and value.type.ndim < 2
 
 
-def is_for_one_step(results: Sequence[Variable]) -> bool:
-    """Whether some operation of a step cannot be run for all steps at once, or makes what cannot be kept for all."""
+def holds_graphs(results: Sequence[Variable]) -> bool:
+    """Whether some operation of a step holds a graph of its own that cannot be run for all steps at once."""
     ops = (node.op for node in applys_between([], results) if not isinstance(node.op, RUN_AT_ONCE))
-    return any(isinstance(op, (*WITH_GRAPHS, *OF_ANY_SIZE)) or is_lazy(op) for op in ops)
+    return any(isinstance(op, WITH_GRAPHS) or is_lazy(op) for op in ops)

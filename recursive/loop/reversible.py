@@ -16,7 +16,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.backend import Size
 from recursive.loop.adjoint import Adjoint, adjoint, is_float
-from recursive.loop.anatomy import Series, dissect, is_for_one_step, series
+from recursive.loop.anatomy import Series, dissect, holds_graphs, series
 from recursive.loop.backward import Backward, Run, is_there
 
 
@@ -26,17 +26,17 @@ def scan(step: Callable, sequences: Sequence[object], outputs_info: Sequence[obj
     """``backend.scan`` for the same arguments, with a reverse pass of its own.
 
     A loop whose gradient is truncated, or whose step has a loop or an IfElse in it, has scan's own gradient; so has one
-    that cuts or picks values at places which each step computes: they are no arrays of one size that could be kept.
+    of whose step there is no ``adjoint``.
     """
     read = [series(entry, "input") for entry in sequences]
     states = [series(entry, "initial") for entry in outputs_info if entry is not None]
     anatomy = dissect(step, read, states, non_sequences)
-    if truncate_gradient != -1 or is_for_one_step(anatomy.results):
+    if truncate_gradient != -1 or holds_graphs(anatomy.results):
         return backend.scan(step, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, name)
     places = [place for place, entry in enumerate(outputs_info) if entry is not None]
     sources = [place for place, state in zip(places, states, strict=True) for _ in state.taps]
     both_ways = adjoint(anatomy, sources)
-    if not all(isinstance(value, TensorVariable) for value in both_ways.kept):
+    if both_ways is None:
         return backend.scan(step, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, name)
     layout = Layout(tuple(item.taps for item in read), tuple(item.taps for item in states), tuple(places),
                     n_steps if isinstance(n_steps, int) else None)

@@ -78,7 +78,7 @@ def keep(node: NodeSpec, found: Tensors, env: Env) -> None:
 def read(port: PortSpec, env: Env) -> TensorVariable | dict[str, TensorVariable]:
     """What a port is given: one value, or several merged or joined by name."""
     if port.merge_mode == "join":
-        return {str(ref): env[ref] for ref in port.refs}
+        return {name: env[ref] for name, ref in zip(port.names or map(str, port.refs), port.refs, strict=True)}
     return merge([env[ref] for ref in port.refs], port.merge_mode)
 
 

@@ -70,11 +70,15 @@ class LayerSpec:
 
 @dataclass(frozen=True, slots=True)
 class PortSpec:
-    """What one port of a layer reads: one reference, or several and how they are merged."""
+    """What one port of a layer reads: one reference, or several and how they are merged.
+
+    What is joined goes by ``names``, the references as they were declared.
+    """
 
     name: str
     refs: tuple[Ref, ...]
     merge_mode: str = "concat"
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,8 +174,8 @@ def merged_outputs(spec: GraphSpec) -> tuple[NodeSpec, ...]:
 
 
 def _resolved(spec: GraphSpec, node: NodeSpec) -> NodeSpec:
-    ports = (PortSpec(port.name, tuple(resolve(spec, ref) for ref in port.refs), port.merge_mode)
-             for port in node.ports)
+    ports = (PortSpec(port.name, tuple(resolve(spec, ref) for ref in port.refs), port.merge_mode,
+                      tuple(map(str, port.refs)) if port.merge_mode == "join" else ()) for port in node.ports)
     return NodeSpec(node.name, node.layer, tuple(ports), node.outputs)
 
 

@@ -149,51 +149,64 @@ def of_shares():
     return rnn
 
 
-def of_turned_rows():
-    """Each step cuts its rows at a place that is a tensor, and puts the last before the others."""
-    rnn = Recurrent(return_sequences=True)
-    rnn.add_input("x", dim=2)
-    rnn.add_node(Dense(2 + 3, 3, activation="tanh"), "d", input=["x", "h_tm1"])
-    rnn.add_node(Lambda(lambda d: pt.roll(d, 1, axis=0)), "h", input="d", create_output=True)
-    return rnn
-
-
-def of_picked_values():
-    """Each step changes the values above zero, of which there are more at one step than at another."""
+def of_own(function):
+    """Each step calls a function of one's own."""
     rnn = Recurrent(return_sequences=True)
     rnn.add_input("x", dim=2)
     rnn.add_node(Dense(2 + 3, 3), "d", input=["x", "h_tm1"])
-    rnn.add_node(Lambda(lambda d: pt.set_subtensor(d[(d > 0).nonzero()], 0.5)), "h", input="d", create_output=True)
+    rnn.add_node(Lambda(function), "h", input="d", create_output=True)
     return rnn
 
 
 def turned(d):
-    return np.roll(np.tanh(d), 1, axis=0)
+    """Rows are cut at a place that is a tensor."""
+    return pt.roll(pt.tanh(d), 1, axis=0)
 
 
 def picked(d):
-    return np.where(d > 0, 0.5, d)
+    """Of the values above zero there are more at one step than at another."""
+    return pt.set_subtensor(d[(d > 0).nonzero()], 0.5)
 
 
-@pytest.mark.parametrize(("build", "formula"), [(of_turned_rows, turned), (of_picked_values, picked)])
-def test_a_loop_that_reads_at_places_which_it_computes_has_values_and_a_gradient(build, formula):
-    rnn, value = with_random_weights(build()), np.random.RandomState(0).normal(size=(4, 3, 2))
-    x = pt.tensor3("x")
+def masked(d):
+    return pt.tanh(d + d[d > 0].sum())
+
+
+def counted(d):
+    """scan would repeat a single kept value as often as there were more at another step."""
+    return pt.tanh(d + pt.tanh(pt.alloc(d[0, 0], (d > 0).sum())).sum())
+
+
+OWN = [(turned, lambda d: np.roll(np.tanh(d), 1, axis=0)), (picked, lambda d: np.where(d > 0, 0.5, d)),
+       (masked, lambda d: np.tanh(d + d[d > 0].sum())),
+       (counted, lambda d: np.tanh(d + (d > 0).sum() * np.tanh(d[0, 0])))]
+
+
+@pytest.mark.parametrize(("function", "formula"), OWN)
+def test_a_loop_that_reads_at_places_which_it_computes_has_values_and_a_gradient(function, formula):
+    rnn, x = with_random_weights(of_own(function)), pt.tensor3("x")
     found = rnn(x)
-    function = backend._function([x], [(found ** 2).sum(), pt.grad((found ** 2).sum(), x), found], [], "python")
-    (W, b), h, states = rnn.get_weights(), np.zeros((4, 3)), []
-    for t in range(3):
-        h = formula(np.concatenate([value[:, t], h], axis=1) @ W + b)
-        states.append(h)
-    np.testing.assert_allclose(function(value)[2], np.stack(states, axis=1), rtol=1e-12)
-    expected = differences(function, value)
-    assert np.abs(function(value)[1] - expected).max() <= 1e-7 * np.abs(expected).max()
+    compiled = backend._function([x], [(found ** 2).sum(), pt.grad((found ** 2).sum(), x), found], [], "python")
+    W, b = rnn.get_weights()
+    for rows in (1, 4):
+        value, h, states = np.random.RandomState(rows).normal(size=(rows, 3, 2)), np.zeros((rows, 3)), []
+        for t in range(3):
+            h = formula(np.concatenate([value[:, t], h], axis=1) @ W + b)
+            states.append(h)
+        np.testing.assert_allclose(compiled(value)[2], np.stack(states, axis=1), rtol=1e-12)
+        expected = differences(compiled, value)
+        assert np.abs(compiled(value)[1] - expected).max() <= 1e-7 * np.abs(expected).max()
+
+
+def test_a_loop_whose_step_has_no_gradient_predicts():
+    rnn = of_own(lambda d: d * pt.unique(pt.round(pt.tanh(d) * 0)).sum() + 1)
+    assert rnn.get_output().eval({rnn.get_input(): np.ones((4, 3, 2))}).tolist() == np.ones((4, 3, 3)).tolist()
 
 
 @pytest.mark.parametrize(("build", "expected"), [
     (lambda: recipes.vanilla(2, 3), True), (of_shares, True), (truncated, False), (of_loops, False),
-    (of_turned_rows, False), (of_picked_values, False)],
-    ids=["plain", "softmax", "truncated", "a loop inside", "cut where it computes", "picked where it computes"])
+    *((lambda function=function: of_own(function), False) for function, _ in OWN)],
+    ids=["plain", "softmax", "truncated", "a loop inside", *(function.__name__ for function, _ in OWN)])
 def test_a_loop_that_is_truncated_or_holds_one_or_reads_at_computed_places_has_scans_own_gradient(build, expected):
     used = any(variable.owner is not None and isinstance(variable.owner.op, Reversible)
                for variable in ancestors(outputs_of(build())))
