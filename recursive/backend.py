@@ -165,8 +165,10 @@ def _running(backend: str, floats: str) -> Iterator[None]:
             yield
 
 
-LACKING = ("No JAX conversion for the given `Op`", "JAX does not support", "module 'jax.lax' has no attribute")
-"""How PyTensor says that it cannot translate an operation."""
+LACKING = ("No JAX conversion", "No JAX implementation", "JAX does not support", "JAX requires", "module 'jax",
+           "Slice entries must be static", "Array slice indices must have static", "Shapes must be 1D sequences",
+           "Array boolean indices must be concrete", "Abstract tracer value")
+"""How PyTensor and JAX say that an operation cannot be had there, or not with sizes that are computed."""
 
 
 @contextmanager
@@ -182,12 +184,12 @@ def _gaps_told() -> Iterator[None]:
             because="PyTensor cannot cut a sequence's gradient there",
             got="truncate_gradient in a loop that runs over what parameters have computed",
             do="Choose backend numba, c or python, or truncate_gradient=-1.") from error
-    except (NotImplementedError, AttributeError) as error:
+    except (NotImplementedError, AttributeError, TypeError, IndexError) as error:
         if not str(error).startswith(LACKING):
             raise
         raise BackendError.about(
-            "backend", "jax", takes="operations that PyTensor knows there", because="each of them is translated",
-            got=str(error).splitlines()[0],
+            "backend", "jax", takes="operations that PyTensor knows there, of sizes that are known",
+            because="it compiles for fixed shapes", got=str(error).splitlines()[0],
             do="Choose backend numba, c or python, or write it with other operations.") from error
 
 

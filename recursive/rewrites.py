@@ -6,6 +6,7 @@ import copy
 import re
 
 import pytensor
+import pytensor.tensor as pt
 from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import Mode, optdb
 from pytensor.graph.basic import Apply, Constant
@@ -13,7 +14,7 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import _vectorize_node, clone_replace
 from pytensor.graph.rewriting.basic import NodeRewriter, dfs_rewriter, node_rewriter
 from pytensor.scan.op import Scan
-from pytensor.tensor.basic import Split
+from pytensor.tensor.basic import Join, Split
 from pytensor.tensor.blockwise import vectorize_node_fallback
 from pytensor.tensor.variable import TensorVariable
 
@@ -105,5 +106,30 @@ def split_at_once(op: Split, node: Apply, x: TensorVariable, axis: TensorVariabl
     return op.make_node(x, x.type.ndim + from_behind, old_splits)
 
 
+def join_at_once(op: Join, node: Apply, axis: TensorVariable, *values: TensorVariable) -> Apply:
+    """Put values side by side for every step, those too that are the same at every step, as later PyTensors do.
+
+    PyTensor 3.0 does it step by step along an axis of its own for each, which JAX cannot compile.
+    """
+    old_axis, *old = node.inputs
+    more = [value.type.ndim - before.type.ndim for value, before in zip(values, old, strict=True)]
+    if not isinstance(old_axis, Constant) or len(set(more)) == 1:
+        return _join_alike(op, node, axis, *values)
+    longest = values[more.index(max(more))]
+    steps = _sizes(longest)[:max(more)]
+    values = [pt.broadcast_to(value, (*steps[:max(more) - count], *_sizes(value))) if count < max(more) else value
+              for value, count in zip(values, more, strict=True)]
+    from_behind = int(old_axis.data) % old[0].type.ndim - old[0].type.ndim
+    return op.make_node(longest.type.ndim + from_behind, *values)
+
+
+def _sizes(value: TensorVariable) -> list[int | TensorVariable]:
+    """Its shape, as numbers where they are known."""
+    return [value.shape[axis] if size is None else size for axis, size in enumerate(value.type.shape)]
+
+
 if Split not in _vectorize_node.registry:
     _vectorize_node.register(Split)(split_at_once)
+if VERSION < (3, 1):
+    _join_alike = _vectorize_node.dispatch(Join)
+    _vectorize_node.register(Join)(join_at_once)

@@ -7,7 +7,7 @@ from pytensor.graph.replace import vectorize_graph
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.blockwise import Blockwise
 
-from recursive import backend
+from recursive import backend, rewrites
 from recursive.conformance import runner
 from recursive.conformance.adapters import pytensor as adapters
 from tests.agreement.test_cases import COMPILER
@@ -29,6 +29,19 @@ def test_what_is_cut_alike_at_every_step_is_cut_in_one_operation(axis, sizes):
     assert not step_by_step
     for found, expected in zip(parts, np.split(STEPS, sizes[:1], axis=1 + axis % 2), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_what_is_the_same_at_every_step_is_put_beside_what_is_not(axis):
+    """In one operation on PyTensor 3.0, where JAX cannot compile it step by step."""
+    step, fixed, over_time = (pt.tensor(name, shape=shape) for name, shape in (
+        ("step", (3, 10)), ("fixed", (3, 10)), ("over_time", (5, None, 10))))
+    [whole] = vectorize_graph([pt.concatenate([fixed, step, fixed], axis=axis)], {step: over_time})
+    step_by_step = any(value.owner and isinstance(value.owner.op, Blockwise) for value in ancestors([whole]))
+    assert rewrites.VERSION >= (3, 1) or not step_by_step
+    same = np.random.RandomState(2).normal(size=(3, 10))
+    [found] = backend.evaluate([whole], {over_time: STEPS, fixed: same}, "python")
+    np.testing.assert_array_equal(found, [np.concatenate([same, values, same], axis=axis) for values in STEPS])
 
 
 def test_what_is_cut_at_places_that_are_not_known_before_is_cut_all_the_same():

@@ -10,7 +10,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, backend, initializations
 from recursive.draws import uniform
-from recursive.errors import ConfigError, WeightsError, nearest
+from recursive.errors import ConfigError, ShapeError, WeightsError, nearest
 from recursive.layers.composed import AutoEncoder, Merge
 from recursive.layers.layer import Layer, MaskedLayer, Rule, check_dim
 from recursive.layers.maxout import ActivityRegularization, MaxoutDense
@@ -18,7 +18,7 @@ from recursive.layers.noise import check_share, seeds_of
 from recursive.layers.products import as_floats
 from recursive.layers.shaping import Flatten, Permute, RepeatVector, Reshape
 from recursive.spec.moves import Product
-from recursive.spec.shapes import Shape
+from recursive.spec.shapes import Shape, in_words
 
 __all__ = ["Activation", "ActivityRegularization", "AutoEncoder", "Dense", "Dropout", "Flatten", "Identity", "Lambda",
            "Layer", "MaskedLayer", "Masking", "MaxoutDense", "Merge", "Permute", "RepeatVector", "Reshape",
@@ -261,6 +261,10 @@ class Lambda(Layer):
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         shape = self._probed(input_shape)
+        if self.output_dim not in (None, *shape[-1:]) and shape[-1:] != (None,):
+            raise ShapeError.about("layer", "Lambda", takes=f"a function that returns {self.output_dim} values a row",
+                                   because="that is its output_dim", got=in_words(shape),
+                                   do="Mend one of them, or leave output_dim out.")
         return shape if self.output_dim is None else (*shape[:-1], self.output_dim)
 
     def check_output(self, output: object, input_shape: Shape | Mapping[str, Shape]) -> None:

@@ -141,7 +141,7 @@ def _is_of_one_size(graph: FunctionGraph, fixed: set[Variable]) -> bool:
         return follows[number]
 
     sizes = (graph.shape_feature.get_shape(value, axis) for value in list(graph.variables)
-             if isinstance(value, TensorVariable) for axis in range(value.ndim))
+             if value.owner is not None and isinstance(value, TensorVariable) for axis in range(value.ndim))
     return all(map(of_sizes, sizes))
 
 

@@ -21,18 +21,19 @@ Env = dict[Ref, TensorVariable]
 
 
 def make_step(plan: StepPlan, layers: Mapping[str, Callable], params: Mapping[str, TensorVariable],
-              train: bool = False) -> Callable:
+              train: bool = False, strict: bool = True) -> Callable:
     """The function that scan repeats: tensors in the order of ``plan.arguments`` to tensors by ``plan.results``.
 
     ``layers`` are the nodes' layers by name; ``params`` the variables that those layers hold, by the names that the
-    plan gives them.
+    plan gives them. One that is ``strict`` may read nothing else.
     """
 
     def step(*args: TensorVariable) -> list[TensorVariable]:
         env: Env = dict(zip(plan.arguments, args, strict=True))
         run(plan.nodes, layers, env, train)
         results = [env[Ref(name)] for name in plan.results]
-        _check_alone(plan.nodes, results, {*args, *params.values()}, env)
+        if strict:
+            _check_alone(plan.nodes, results, {*args, *params.values()}, env)
         return with_params(results, params, env)
 
     return step
@@ -46,8 +47,8 @@ def _check_alone(nodes: tuple[NodeSpec, ...], results: list[TensorVariable], giv
         raise NodeError.about("node", node.name, takes="a function of its inputs and parameters",
                               because="scan is given all that a step reads, before it runs",
                               got=f"one that reads the variable {stranger} of its own",
-                              do="Hold an array of NumPy in its place; or, if it is learned, in self.params of a layer "
-                                 "of your own.")
+                              do="Hold an array of NumPy in its place, or say unroll=True; what is learned belongs in "
+                                 "self.params of a layer of your own, what is drawn into its draws.")
 
 
 def _beside(given: set[TensorVariable], values: list[TensorVariable]) -> list[Variable]:

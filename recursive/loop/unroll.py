@@ -16,6 +16,7 @@ from recursive.loop.outside import is_steady, look_back, repeated, run_over_time
 from recursive.loop.reversible import last_step
 from recursive.loop.state import last_rows, padded, started
 from recursive.loop.step import Env, make_step
+from recursive.loop.unrolled import written_out
 from recursive.loop.until import until, without_wrong_gradient
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
@@ -77,7 +78,7 @@ class Loop:
               mask: TensorVariable | None) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
         """``(time, batch, ...)`` for each name in ``plan.results``, and the last rows of each state."""
         plan = self.plan
-        step = self._typed(make_step(plan, self.layers, self.params, self.train))
+        step = self._typed(make_step(plan, self.layers, self.params, self.train, strict=self.repeat is not written_out))
         constants = [self.params[name] for name in plan.constants]
         if mask is not None:
             values = {ref.name: value for ref, value in env.items() if not ref.tap}

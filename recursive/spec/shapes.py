@@ -83,6 +83,8 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
 def _values(node: NodeSpec, given: Shapes, rule: ShapeRule) -> dict[str, Shape]:
     """The shape of each value of a node, by the name that it is read by."""
     found = rule.get_output_shape_for(given)
+    if isinstance(found, dict) and set(found) == set(node.outputs):   # in whatever order its rule says them
+        found = {name: found[name] for name in node.outputs}
     shapes = list(found.values()) if isinstance(found, dict) else [found]
     handed_on = isinstance(found, dict) and node.has_one_port and node.ports[0].merge_mode == "join"
     if len(shapes) != len(node.values) or (handed_on and len(shapes) == 1):
@@ -161,8 +163,9 @@ def merged_shape(spec: GraphSpec, item: NodeSpec | OutputSpec, known: Mapping[st
     if read.merge_mode == "dot":
         _check_two(item, read)
         return (*certain[0][:-1], 1)
-    rows, *others = zip(*certain, strict=True)
-    return (None if None in rows else max(rows), *(_merged_size(sizes, read.merge_mode) for sizes in others))
+    axes = list(zip(*certain, strict=True))
+    rows = [None if None in sizes else max(sizes) for sizes in axes[:1]]   # one row may be added to all
+    return (*rows, *(_merged_size(sizes, read.merge_mode) for sizes in axes[1:]))
 
 
 def _merged_size(sizes: tuple[int | None, ...], merge_mode: str) -> int | None:

@@ -183,6 +183,9 @@ def test_a_truncated_gradient_that_jax_cannot_cut_names_the_backends_that_can():
 @JAX
 @pytest.mark.parametrize(("function", "words"), [
     (lambda v: pt.set_subtensor(v[(v > 0).nonzero()], 0.5), "[Nn]onzero"),
+    (lambda v: v * v[v > 0].sum(), "boolean indices must be concrete"),
+    (lambda v: v * v[:, :1 + (v.sum() > 0).astype("int64")].sum(axis=1, keepdims=True), "must (be|have) static"),
+    (lambda v: v + pt.repeat(v[0], (v[0] > 0).astype("int64")).sum(), "Abstract tracer value"),
     pytest.param(lambda v: v * pt.prod(v, axis=1, keepdims=True), "no attribute 'mul_without_zeros'", marks=(
         pytest.mark.skipif(rewrites.VERSION >= (3, 1), reason="later PyTensors have the gradient of prod on JAX"))),
 ])
@@ -194,6 +197,25 @@ def test_an_operation_that_jax_has_not_names_the_backends_that_have_it(function,
     rnn.compile("sgd", "mse", backend="jax")
     with pytest.raises(BackendError, match=rf"got .*{words}.*numba, c or python"):
         rnn.train_on_batch(np.ones((3, TIME, IN)), np.ones((3, HIDDEN)))
+
+
+@JAX
+def test_what_a_step_makes_of_a_context_trains_beside_what_it_has_read_on_jax():
+    trained = []
+    for name in ("python", "jax"):
+        rnn = Recursive()
+        rnn.add_input("x", dim=2)
+        rnn.add_input("c", dim=4, is_sequence=False)
+        rnn.add_state("h", dim=3)
+        rnn.add_node(Lambda(lambda c: 2 * c), "twice", input="c")
+        rnn.add_node(Dense(9, 3, activation="tanh", seed=1), "y", inputs=["x", "h", "twice"], return_state="h",
+                     create_output=True)
+        rnn.compile(SGD(lr=0.5), "mse", backend=name)
+        rng = np.random.RandomState(0)
+        rnn.train_on_batch({"x": rng.normal(size=(3, 2, 2)), "c": rng.normal(size=(3, 4))}, rng.normal(size=(3, 3)))
+        trained.append(rnn.get_weights())
+    for python, jax in zip(*trained, strict=True):
+        np.testing.assert_allclose(jax, python, atol=1e-6)
 
 
 @JAX

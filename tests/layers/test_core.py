@@ -81,6 +81,8 @@ def test_whole_numbers_into_a_dense_stay_in_floatx():
     (lambda: Dropout(1.0), ConfigError, "below 1"),
     (lambda: Dropout("half"), ConfigError, "below 1"),
     (lambda: Lambda("x"), ConfigError, "function"),
+    (lambda: Lambda(lambda x: x[:, :3], output_dim=4).get_output_shape_for((None, 4)), ShapeError,
+     r"returns 4 values a row.*got \(any, 3\)"),
     (lambda: Dense(4, 6, weights=[np.ones((4, 6))]), WeightsError, "2 arrays"),
     (lambda: Dense(4, 6, weights=[np.ones((6, 4)), np.ones(6)]), WeightsError, r"\(4, 6\)"),
 ])
