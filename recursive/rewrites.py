@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Sequence
+from itertools import permutations
 
 import pytensor
 import pytensor.tensor as pt
@@ -13,9 +15,12 @@ from pytensor.graph.basic import Apply, Constant
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import _vectorize_node, clone_replace
 from pytensor.graph.rewriting.basic import NodeRewriter, dfs_rewriter, node_rewriter
+from pytensor.scalar.basic import EQ
 from pytensor.scan.op import Scan
 from pytensor.tensor.basic import Join, Split
 from pytensor.tensor.blockwise import vectorize_node_fallback
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.math import Max
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import contiguous, vectorized
@@ -34,8 +39,9 @@ SLOW_ON_C = ("local_dot22_to_dot22scalar",)
 WRONG_ON_NUMBA = ("scan_save_mem_no_prealloc",) if VERSION < (3, 1, 1) else ()
 """Rewrites that PyTensor 3.0 gets wrong on Numba: steps are lost where a state passes on another one's past."""
 
-BEFORE_ALL, BEFORE_FUSION, AFTER_ALL = -0.02, 48.5, 200
-"""Positions among PyTensor's rewrites: before graphs in graphs are opened, before operations on elements are joined."""
+BEFORE_ALL, BEFORE_CANONICAL, BEFORE_FUSION, AFTER_ALL = -0.02, 0.05, 48.5, 200
+"""Positions among PyTensor's rewrites: before graphs in graphs are opened, before formulas are simplified, before
+operations on elements are joined."""
 
 
 def for_backend(mode: Mode, backend: str) -> Mode:
@@ -45,6 +51,8 @@ def for_backend(mode: Mode, backend: str) -> Mode:
         mode = mode.excluding(*SLOW_ON_C)
         mode = mode.register((contiguous.rewriter(), AFTER_ALL))
         mode = mode.register((dfs_rewriter(compiled_like(mode)), AFTER_ALL))
+    if backend == "jax":
+        mode = mode.register((dfs_rewriter(largest_by_place), BEFORE_CANONICAL))
     if backend in vectorized.FUNCTIONS:
         return mode.register((vectorized.rewriter(backend), BEFORE_FUSION))
     return mode.register((dfs_rewriter(unfused_loop), AFTER_ALL)) if backend == "python" else mode
@@ -76,6 +84,32 @@ def unfused_loop(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | No
     op = copy.copy(node.op)
     op.mode = "FAST_COMPILE"
     return op(*node.inputs, return_list=True)
+
+
+@node_rewriter([Elemwise])
+def largest_by_place(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
+    """Say which value is the largest by its place, on JAX.
+
+    The gradient of a maximum asks which values equal it. XLA may compute them a second time, with other roundings, and
+    then none does: the gradient is lost. Of several that are equal the first has it.
+    """
+    if not isinstance(node.op.scalar_op, EQ):
+        return None
+    for largest, values in permutations(node.inputs):
+        source = largest.owner.inputs[0] if largest.owner and isinstance(largest.owner.op, DimShuffle) else largest
+        if source.owner and isinstance(source.owner.op, Max) and source.owner.inputs[0] is values:
+            return [_is_at(pt.argmax(values, axis=source.owner.op.axis, keepdims=True), values, source.owner.op.axis)]
+    return None
+
+
+def _is_at(place: TensorVariable, values: TensorVariable, axis: Sequence[int] | None) -> TensorVariable:
+    """Whether each of ``values`` is the one at ``place`` along the axes, counted through all of them in their order."""
+    shape = _sizes(values)
+    number, step = pt.zeros((), dtype="int64"), 1
+    for along in sorted(range(values.ndim) if axis is None else axis, reverse=True):
+        others = ["x"] * along + [0] + ["x"] * (values.ndim - along - 1)
+        number, step = number + step * pt.arange(shape[along]).dimshuffle(*others), step * shape[along]
+    return pt.eq(number, place)
 
 
 @node_rewriter([OpFromGraph])

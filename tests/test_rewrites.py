@@ -7,10 +7,10 @@ from pytensor.graph.replace import vectorize_graph
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.blockwise import Blockwise
 
-from recursive import backend, rewrites
+from recursive import Dense, Lambda, Recurrent, backend, rewrites
 from recursive.conformance import runner
 from recursive.conformance.adapters import pytensor as adapters
-from tests.agreement.test_cases import COMPILER
+from tests.agreement.test_cases import COMPILER, JAX
 
 STEPS = np.random.RandomState(1).normal(size=(5, 3, 10))
 
@@ -55,3 +55,41 @@ def test_what_is_cut_at_places_that_are_not_known_before_is_cut_all_the_same():
 @pytest.mark.parametrize("name", ["legacy2015/gru-last-trunc3", "legacy2015/jzs1-square-last-trunc3"])
 def test_a_truncated_gradient_is_of_its_last_steps_on_c(name):
     runner.check(name, adapters.C())
+
+
+@JAX
+@pytest.mark.parametrize("axes", [(0, 1, 2), (0,), (1,), (0, 2)])
+def test_the_gradient_of_a_maximum_on_jax_goes_to_the_first_of_the_largest(axes):
+    values = np.random.RandomState(0).randint(3, size=(3, 4, 5)).astype("float64")
+    others = [axis for axis in range(3) if axis not in axes]
+    rows = values.transpose(*others, *axes).reshape(-1, int(np.prod([values.shape[axis] for axis in axes])))
+    weights = np.arange(1.0, len(rows) + 1)
+    expected = np.zeros_like(rows)
+    expected[np.arange(len(rows)), rows.argmax(axis=1)] = weights
+    back = np.argsort([*others, *axes])
+    expected = expected.reshape([values.shape[axis] for axis in (*others, *axes)]).transpose(*back)
+    x = pt.tensor("x", shape=values.shape)
+    largest = x.max(axis=None if len(axes) == 3 else axes)
+    [found] = backend.evaluate([pt.grad((largest.flatten() * weights).sum(), x)], {x: values}, "jax")
+    np.testing.assert_array_equal(found, expected)
+
+
+@JAX
+def test_the_gradient_of_a_maximum_is_not_lost_where_xla_computes_the_values_again():
+    rnn = Recurrent(n_steps=2, unroll=True)
+    rnn.add_input("x", dim=2)
+    rnn.add_node(Dense(8, 6, activation="tanh", bias=False), "z", input=["x", "u_tm1", "q_tm1"])
+    rnn.add_node(Lambda(lambda z: z[:, :3] - z[:, :3].mean(axis=0)), "u", input="z")
+    rnn.add_node(Lambda(lambda u: u.max(axis=1, keepdims=True)), "top", input="u_tm1")
+    rnn.add_node(Lambda(lambda both: pt.tanh(both["z"][:, 3:] + both["q_tm1"] * both["top"])), "q",
+                 input=["z", "q_tm1", "top"], merge_mode="join")
+    rnn.add_output("both", ["u", "q"])
+    rnn.build()
+    x, given = (pt.tensor(name, shape=shape) for name, shape in (("x", (3, 2, 2)), ("given", (3, 6))))
+    gradient = pt.grad((rnn(x) * given).sum(), rnn.params)
+    for seed in range(8):
+        rng = np.random.RandomState(seed)
+        rnn.set_weights([rng.normal(size=(8, 6))])
+        values = {x: rng.normal(size=(3, 2, 2)), given: rng.normal(size=(3, 6))}
+        [python], [jax] = (backend.evaluate(gradient, values, name) for name in ("python", "jax"))
+        np.testing.assert_allclose(jax, python, rtol=1e-7, atol=1e-12)
