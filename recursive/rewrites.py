@@ -88,17 +88,18 @@ def unfused_loop(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | No
 
 @node_rewriter([Elemwise])
 def largest_by_place(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
-    """Say which value is the largest by its place, on JAX.
+    """Say of a value that it is the largest where it stands in its place too, on JAX.
 
     The gradient of a maximum asks which values equal it. XLA may compute them a second time, with other roundings, and
-    then none does: the gradient is lost. Of several that are equal the first has it.
+    then none does: the gradient is lost.
     """
     if not isinstance(node.op.scalar_op, EQ):
         return None
     for largest, values in permutations(node.inputs):
         source = largest.owner.inputs[0] if largest.owner and isinstance(largest.owner.op, DimShuffle) else largest
         if source.owner and isinstance(source.owner.op, Max) and source.owner.inputs[0] is values:
-            return [_is_at(pt.argmax(values, axis=source.owner.op.axis, keepdims=True), values, source.owner.op.axis)]
+            place = pt.argmax(values, axis=source.owner.op.axis, keepdims=True)
+            return [pt.or_(pt.ge(values, largest), _is_at(place, values, source.owner.op.axis))]
     return None
 
 

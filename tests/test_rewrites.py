@@ -59,19 +59,14 @@ def test_a_truncated_gradient_is_of_its_last_steps_on_c(name):
 
 @JAX
 @pytest.mark.parametrize("axes", [(0, 1, 2), (0,), (1,), (0, 2)])
-def test_the_gradient_of_a_maximum_on_jax_goes_to_the_first_of_the_largest(axes):
-    values = np.random.RandomState(0).randint(3, size=(3, 4, 5)).astype("float64")
-    others = [axis for axis in range(3) if axis not in axes]
-    rows = values.transpose(*others, *axes).reshape(-1, int(np.prod([values.shape[axis] for axis in axes])))
-    weights = np.arange(1.0, len(rows) + 1)
-    expected = np.zeros_like(rows)
-    expected[np.arange(len(rows)), rows.argmax(axis=1)] = weights
-    back = np.argsort([*others, *axes])
-    expected = expected.reshape([values.shape[axis] for axis in (*others, *axes)]).transpose(*back)
-    x = pt.tensor("x", shape=values.shape)
-    largest = x.max(axis=None if len(axes) == 3 else axes)
-    [found] = backend.evaluate([pt.grad((largest.flatten() * weights).sum(), x)], {x: values}, "jax")
-    np.testing.assert_array_equal(found, expected)
+def test_the_gradient_of_a_maximum_on_jax_goes_to_each_of_the_largest(axes):
+    values = np.random.RandomState(0).randint(9, size=(3, 4, 5)).astype("float64")
+    x, weights = pt.tensor("x", shape=values.shape), np.random.RandomState(1).normal(size=values.shape)
+    largest = x.max(axis=None if len(axes) == 3 else axes, keepdims=True)
+    [found, own] = backend.evaluate([pt.grad((largest * weights).sum(), x), pt.eq(x, largest)], {x: values}, "jax")
+    are_largest = values == values.max(axis=axes, keepdims=True)
+    np.testing.assert_array_equal(own, are_largest)
+    np.testing.assert_allclose(found, are_largest * weights.sum(axis=axes, keepdims=True), rtol=1e-12)
 
 
 @JAX
