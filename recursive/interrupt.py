@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,7 +41,7 @@ def between_batches() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def closing() -> Iterator[None]:
-    """While inside, a process that is told to end (SIGTERM) closes what it has opened first.
+    """While inside, a process that is told to end (SIGTERM) ends as after Ctrl-C: what it has opened is closed.
 
     Outside the main thread, and where SIGTERM does something else already, nothing is changed.
     """
@@ -50,7 +49,7 @@ def closing() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or usual is not signal.SIG_DFL:
         yield
         return
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

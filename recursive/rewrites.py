@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Sequence
 from itertools import permutations
 
 import pytensor
@@ -96,18 +95,32 @@ def largest_by_place(graph: FunctionGraph, node: Apply) -> list[TensorVariable] 
     if not isinstance(node.op.scalar_op, EQ):
         return None
     for largest, values in permutations(node.inputs):
-        source = largest.owner.inputs[0] if largest.owner and isinstance(largest.owner.op, DimShuffle) else largest
-        if source.owner and isinstance(source.owner.op, Max) and source.owner.inputs[0] is values:
-            place = pt.argmax(values, axis=source.owner.op.axis, keepdims=True)
-            return [pt.or_(pt.ge(values, largest), _is_at(place, values, source.owner.op.axis))]
+        axes = _axes_of_maximum(largest, values)
+        if axes:
+            place = pt.argmax(values, axis=axes, keepdims=True)
+            is_it = pt.and_(_is_at(place, values, axes), pt.invert(pt.isnan(largest)))
+            return [pt.or_(pt.ge(values, largest), is_it)]
     return None
 
 
-def _is_at(place: TensorVariable, values: TensorVariable, axis: Sequence[int] | None) -> TensorVariable:
-    """Whether each of ``values`` is the one at ``place`` along the axes, counted through all of them in their order."""
+def _axes_of_maximum(largest: TensorVariable, values: TensorVariable) -> list[int]:
+    """The axes along which ``largest`` is the maximum of ``values``, kept with one value each; none if it is not."""
+    if not values.dtype.startswith("float") or not largest.owner or not isinstance(largest.owner.op, DimShuffle):
+        return []
+    [source] = largest.owner.inputs
+    if not source.owner or not isinstance(source.owner.op, Max) or source.owner.inputs[0] is not values:
+        return []
+    axes = range(values.ndim) if source.owner.op.axis is None else source.owner.op.axis
+    rest = iter(range(values.ndim))
+    order = ["x" if axis in axes else next(rest) for axis in range(values.ndim)]
+    return sorted(axes) if list(largest.owner.op.new_order) == order else []
+
+
+def _is_at(place: TensorVariable, values: TensorVariable, axes: list[int]) -> TensorVariable:
+    """Whether each of ``values`` is the one at ``place`` along ``axes``, counted through all of them in their order."""
     shape = _sizes(values)
     number, step = pt.zeros((), dtype="int64"), 1
-    for along in sorted(range(values.ndim) if axis is None else axis, reverse=True):
+    for along in reversed(axes):
         others = ["x"] * along + [0] + ["x"] * (values.ndim - along - 1)
         number, step = number + step * pt.arange(shape[along]).dimshuffle(*others), step * shape[along]
     return pt.eq(number, place)
@@ -150,12 +163,13 @@ def join_at_once(op: Join, node: Apply, axis: TensorVariable, *values: TensorVar
     more = [value.type.ndim - before.type.ndim for value, before in zip(values, old, strict=True)]
     if not isinstance(old_axis, Constant) or len(set(more)) == 1:
         return _join_alike(op, node, axis, *values)
-    longest = values[more.index(max(more))]
-    steps = _sizes(longest)[:max(more)]
-    values = [pt.broadcast_to(value, (*steps[:max(more) - count], *_sizes(value))) if count < max(more) else value
+    ndim = old[0].type.ndim
+    sizes = [[1] * (max(more) - count) + _sizes(value)[:count] for value, count in zip(values, more, strict=True)]
+    steps = [next((size for size in found if not isinstance(size, int) or size != 1), 1)
+             for found in zip(*sizes, strict=True)]
+    values = [value if _sizes(value)[:count] == steps else pt.broadcast_to(value, (*steps, *_sizes(value)[count:]))
               for value, count in zip(values, more, strict=True)]
-    from_behind = int(old_axis.data) % old[0].type.ndim - old[0].type.ndim
-    return op.make_node(longest.type.ndim + from_behind, *values)
+    return op.make_node(len(steps) + int(old_axis.data) % ndim, *values)
 
 
 def _sizes(value: TensorVariable) -> list[int | TensorVariable]:

@@ -44,6 +44,20 @@ def test_what_is_the_same_at_every_step_is_put_beside_what_is_not(axis):
     np.testing.assert_array_equal(found, [np.concatenate([same, values, same], axis=axis) for values in STEPS])
 
 
+@pytest.mark.parametrize("sizes", [(5, 1), (1, 5), (1, 1)])
+def test_what_is_put_side_by_side_at_every_step_may_have_one_step_for_all(sizes):
+    names = ("a", "b", "fixed")
+    a, b, fixed = (pt.tensor(name, shape=(3, 10)) for name in names)
+    steps = [pt.tensor(name, shape=(size, 3, 10)) for name, size in zip(names, sizes, strict=False)]
+    [whole] = vectorize_graph([pt.concatenate([a, fixed, b], axis=1)], dict(zip((a, b), steps, strict=True)))
+    first, second, same = (np.random.RandomState(seed).normal(size=(size, 3, 10))
+                           for seed, size in enumerate((*sizes, 1)))
+    [found] = backend.evaluate([whole], {steps[0]: first, steps[1]: second, fixed: same[0]}, "python")
+    wide = (max(sizes), 3, 10)
+    np.testing.assert_array_equal(found, np.concatenate(
+        [np.broadcast_to(value, wide) for value in (first, same, second)], axis=2))
+
+
 def test_what_is_cut_at_places_that_are_not_known_before_is_cut_all_the_same():
     sizes = pt.lvector("sizes")
     parts, _ = cut_at_every_step(1, sizes, {sizes: np.array([4, 6])})
@@ -67,6 +81,20 @@ def test_the_gradient_of_a_maximum_on_jax_goes_to_each_of_the_largest(axes):
     are_largest = values == values.max(axis=axes, keepdims=True)
     np.testing.assert_array_equal(own, are_largest)
     np.testing.assert_allclose(found, are_largest * weights.sum(axis=axes, keepdims=True), rtol=1e-12)
+
+
+@JAX
+@pytest.mark.parametrize("function", [
+    lambda x: pt.eq(x.max(axis=1), x),                          # each column with the maximum of another row
+    lambda x: pt.eq(x.max(axis=-1, keepdims=True), x),
+    lambda x: pt.eq(x.max(axis=-1, keepdims=True), x.T),
+    lambda x: pt.eq((x > 1).astype("int32"), (x > 1).astype("int32").max(axis=0)),
+    lambda x: pt.eq(x.max(), x)])
+def test_what_is_equal_to_a_maximum_on_jax_is_so_in_a_formula_of_ones_own(function):
+    x = pt.tensor("x", shape=(3, 3))
+    for values in (np.random.RandomState(0).normal(size=(3, 3)), np.array([[1.0, 2, 2], [3, 3, 3], [0, np.nan, 0]])):
+        [python], [jax] = (backend.evaluate([function(x)], {x: values}, name) for name in ("python", "jax"))
+        np.testing.assert_array_equal(jax, python)
 
 
 @JAX

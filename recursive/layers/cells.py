@@ -62,7 +62,7 @@ class Cell(Layer):
     def rowwise(self) -> bool:
         """With known activations; a function of one's own may be anything."""
         used = [value for name, value in self.settings.items() if name.endswith("activation")]
-        return all(value in activations.ACTIVATIONS.values() for value in used)
+        return self.rule.has_known_step() and all(value in activations.ACTIVATIONS.values() for value in used)
 
     @property
     def products(self) -> tuple[Product, ...]:

@@ -143,7 +143,13 @@ class RecurrentLayer(MaskedLayer):
     def rowwise(self) -> bool:
         """With known activations, unless states go on from batch to batch; a function of one's own may be anything."""
         used = (self.activation, getattr(self, "inner_activation", self.activation))
-        return not self.stateful and all(function in activations.ACTIVATIONS.values() for function in used)
+        known = all(function in activations.ACTIVATIONS.values() for function in used)
+        return known and self.has_known_step() and not self.stateful
+
+    @classmethod
+    def has_known_step(cls) -> bool:
+        """Whether the formula of a step is one of this library's; one's own may be anything."""
+        return cls.step.__module__.partition(".")[0] == __name__.partition(".")[0]
 
     def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable | None:
         return self._directed(mask) if self.return_sequences and mask is not None else None

@@ -103,7 +103,7 @@ class Layer:
     def _computes_as_said(cls, what: str, *methods: str) -> bool:
         """Whether ``methods`` are still those of the class that said ``what`` of them."""
         said_by = next(base for base in cls.__mro__ if what in vars(base))
-        return all(getattr(cls, method) is getattr(said_by, method) for method in methods)
+        return all(getattr(cls, method) is getattr(said_by, method, None) for method in methods)
 
     def __init__(self, name: str | None = None, seed: int | None = None):
         self.name = name

@@ -129,20 +129,23 @@ def _is_of_one_size(graph: FunctionGraph, fixed: set[Variable]) -> bool:
     """Whether the size of every value follows from those of the inputs, or from what is ``fixed`` at every step."""
     follows: dict[Variable, bool] = {}
 
+    def shape_of(value: Variable) -> list[Variable]:
+        return [graph.shape_feature.get_shape(value, axis) for axis in range(value.type.ndim)]
+
     def of_sizes(number: Variable) -> bool:
         if number not in follows:
             node = number.owner
             if node is None:
                 follows[number] = isinstance(number, Constant) or number in fixed
-            elif isinstance(node.op, Shape | Shape_i):   # of a value in the middle: nothing else tells its size
-                follows[number] = node.inputs[0].owner is None
+            elif isinstance(node.op, Shape | Shape_i):
+                follows[number] = False   # where nothing tells it but itself
+                follows[number] = node.inputs[0].owner is None or all(map(of_sizes, shape_of(node.inputs[0])))
             else:
                 follows[number] = all(map(of_sizes, node.inputs))
         return follows[number]
 
-    sizes = (graph.shape_feature.get_shape(value, axis) for value in list(graph.variables)
-             if value.owner is not None and isinstance(value, TensorVariable) for axis in range(value.ndim))
-    return all(map(of_sizes, sizes))
+    made = (value for value in list(graph.variables) if value.owner is not None and isinstance(value, TensorVariable))
+    return all(of_sizes(size) for value in made for size in shape_of(value))
 
 
 def _differentiated(step: Anatomy, sources: Sequence[int],

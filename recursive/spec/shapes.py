@@ -65,10 +65,9 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
             break
     else:
         _raise_growing(states, before, known)
-    handed_on = {*(state.input for state in states), *(ref.name for output in spec.outputs for ref in output.refs)}
-    for node in nodes if spec.loop and spec.inputs else ():
-        if not handed_on.isdisjoint(node.values):
-            _check_rows(node, node_shape(spec, node, rules, known), rules[node.name])
+    if spec.loop and spec.inputs:
+        handed_on = (ref.name for output in spec.outputs for ref in output.refs)
+        _check_rows(spec, nodes, rules, known, [*(state.input for state in states), *handed_on])
     for output in spec.outputs:
         known[output.name] = merged_shape(spec, output, known)
         if known[output.name] == ():
@@ -96,20 +95,20 @@ ROWS = 7
 """A number of rows to ask with: one that no layer makes of itself."""
 
 
-def _check_rows(node: NodeSpec, given: Shapes, rule: ShapeRule) -> None:
-    """Raise a NodeError where other rows come out than go in: scan would repeat a single one, and say nothing."""
+def _check_rows(spec: GraphSpec, nodes: Iterable[NodeSpec], rules: Mapping[str, ShapeRule], known: Mapping[str, Shape],
+                handed_on: Iterable[str]) -> None:
+    """Raise a NodeError where what is ``handed_on`` has other rows than the batch: scan would repeat a single one."""
+    asked = {name: _of_rows(shape) for name, shape in known.items()}
     try:
-        asked = rule.get_output_shape_for(_of_rows(given))
+        for node in nodes:
+            asked |= _values(node, node_shape(spec, node, rules, asked), rules[node.name])
     except Exception:   # whatever a layer of the user's own raises that is made for another number of rows
         return
-    found = rule.get_output_shape_for(given)
-    pairs = zip(found.values(), asked.values(), strict=True) if isinstance(found, dict) else [(found, asked)]
-    for before, after in pairs:
-        if before[:1] == (None,) and after[0] not in (None, ROWS):
-            raise NodeError.about("node", node.name, takes="a layer that returns a row for each row",
-                                  because="the rows of a batch go through the loop side by side",
-                                  got=f"{after[0]} of {ROWS} from its {node.layer.class_name}",
-                                  do="Keep the first axis as it is.")
+    for name in handed_on:
+        if known[name][:1] == (None,) and asked[name][0] not in (None, ROWS):
+            raise NodeError.about("node", name, takes="a row for each row of the batch",
+                                  because="they go through the loop side by side", got=f"{asked[name][0]} of {ROWS}",
+                                  do="Keep the first axis as it is, in its layer and in those before it.")
 
 
 def _of_rows(given: Shapes) -> Shapes:
@@ -164,7 +163,7 @@ def merged_shape(spec: GraphSpec, item: NodeSpec | OutputSpec, known: Mapping[st
         _check_two(item, read)
         return (*certain[0][:-1], 1)
     axes = list(zip(*certain, strict=True))
-    rows = [None if None in sizes else max(sizes) for sizes in axes[:1]]   # one row may be added to all
+    rows = [None if None in sizes else max(sizes) for sizes in axes[:1]]
     return (*rows, *(_merged_size(sizes, read.merge_mode) for sizes in axes[1:]))
 
 
@@ -199,6 +198,8 @@ def _check_alike(item: NodeSpec | OutputSpec, read: PortSpec | OutputSpec, shape
             do="Put an Embedding before it, or use sum.")
     columns = list(zip(*(shape[axes] for shape in certain), strict=False))
     sizes = [{size for size in column if size} for column in columns]
+    if len(columns) > 1:
+        sizes[0] -= {1}   # one row may be added to all
     if read.merge_mode == "mul" and sizes:
         sizes[-1] -= {1} if len(columns) > 1 else set()
     if len(ranks) > 1 or any(len(column) > 1 for column in sizes):

@@ -7,6 +7,7 @@ import pytest
 from pytensor.compile.sharedvalue import SharedVariable
 
 from recursive import (
+    GRU,
     LSTM,
     AutoEncoder,
     Dense,
@@ -22,6 +23,7 @@ from recursive import (
 )
 from recursive.backend import evaluate, shared
 from recursive.errors import ConfigError, DtypeError, NodeError, ShapeError
+from recursive.layers.cells import RecurrentGRU
 
 
 class Scale(Layer):
@@ -225,7 +227,7 @@ def in_a_step(layer):
 
 
 def test_a_lambda_in_a_loop_that_drops_rows_is_told():
-    with pytest.raises(NodeError, match=r"node 'h' takes a layer that returns a row for each row.*got 1 of 7 from"):
+    with pytest.raises(NodeError, match=r"node 'h' takes a row for each row of the batch.*got 1 of 7"):
         in_a_step(Lambda(lambda x: x[:1])).complete()
 
 
@@ -296,6 +298,39 @@ def test_a_formula_around_that_of_a_layer_is_not_split_in_a_loop(layer, formula)
     for t in range(5):
         h = formula(np.concatenate([x[:, t], h], axis=1), W)
         np.testing.assert_allclose(found[:, t], h, rtol=1e-4, atol=1e-5)
+
+
+class Rowless(GRU):
+    """A step of one's own: values less their mean over the rows."""
+
+    def step(self, *args):
+        return [value - value.mean(axis=0) for value in super().step(*args)]
+
+
+class RowlessCell(RecurrentGRU):
+    rule = Rowless
+
+
+def test_a_step_of_ones_own_sees_the_rows_of_one_step():
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=4)
+    rnn.add_state("h", dim=6)
+    rnn.add_node(Dense(10, 6, activation="tanh"), "d", inputs=["x", "h"], return_state="h")
+    rnn.add_node(RowlessCell(4, 6), "c", input={"input": "x", "prev_hid": "d"}, create_output=True)
+    found = rnn.predict(np.random.RandomState(0).normal(size=(3, 5, 4)).astype("float32"))
+    assert np.abs(found).max() > 0.1
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-6)
+
+
+def test_a_mixin_that_is_no_layer_may_speak_of_rows():
+    class Fast:
+        rowwise = True
+
+    class Mine(Fast, Layer):
+        def call(self, x, train=False):
+            return x - x.mean(axis=0)
+
+    assert Mine.rowwise is False
 
 
 @pytest.mark.parametrize(("layer", "formula"), OWN_FORMULAS)

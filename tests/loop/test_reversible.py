@@ -9,7 +9,19 @@ from pytensor.scan.op import Scan
 from pytensor.tensor.blas import Dot22, Gemm
 from pytensor.tensor.math import Dot
 
-from recursive import GRU, Activation, Dense, Lambda, Recurrent, Recursive, Reshape, Sequential, backend, recipes
+from recursive import (
+    GRU,
+    Activation,
+    Dense,
+    Lambda,
+    MaxoutDense,
+    Recurrent,
+    Recursive,
+    Reshape,
+    Sequential,
+    backend,
+    recipes,
+)
 from recursive.layers import recursive as containers
 from recursive.loop.reversible import Reversible
 from tests.cases import with_random_weights
@@ -149,6 +161,14 @@ def of_shares():
     return rnn
 
 
+def of_features():
+    """Each step takes the largest of several features."""
+    rnn = Recurrent()
+    rnn.add_input("x", dim=2)
+    rnn.add_node(MaxoutDense(2 + 3, 3, nb_feature=2), "h", input=["x", "h_tm1"])
+    return rnn
+
+
 def of_own(function):
     """Each step calls a function of one's own."""
     rnn = Recurrent(return_sequences=True)
@@ -204,9 +224,9 @@ def test_a_loop_whose_step_has_no_gradient_predicts():
 
 
 @pytest.mark.parametrize(("build", "expected"), [
-    (lambda: recipes.vanilla(2, 3), True), (of_shares, True), (truncated, False), (of_loops, False),
+    (lambda: recipes.vanilla(2, 3), True), (of_shares, True), (of_features, True), (truncated, False), (of_loops, False),
     *((lambda function=function: of_own(function), False) for function, _ in OWN)],
-    ids=["plain", "softmax", "truncated", "a loop inside", *(function.__name__ for function, _ in OWN)])
+    ids=["plain", "softmax", "maxout", "truncated", "a loop inside", *(function.__name__ for function, _ in OWN)])
 def test_a_loop_that_is_truncated_or_holds_one_or_reads_at_computed_places_has_scans_own_gradient(build, expected):
     used = any(variable.owner is not None and isinstance(variable.owner.op, Reversible)
                for variable in ancestors(outputs_of(build())))

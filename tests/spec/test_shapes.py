@@ -334,11 +334,18 @@ def rows(count):
 @pytest.mark.parametrize("read", ["x", "h"])
 def test_a_node_of_a_loop_that_returns_other_rows_than_it_reads_is_refused(count, read):
     """Scan would give every row the values of a single one."""
-    with pytest.raises(NodeError, match=r"node 'rec' takes a layer that returns a row for each row.*got .* of 7 from"):
-        shapes_of([X4], [StateSpec("h", 4, "rec")], [(node("rec", read), rows(count))])
-    with pytest.raises(NodeError, match=r"node 'y' takes a layer that returns a row for each row.*got .* of 7 from"):
-        shapes_of([X4], [StateSpec("h", 4, "rec")], [(node("rec", "x"), same()), (node("y", read), rows(count))],
-                  [output("y", "y")])
+    for nodes, outputs, name in [
+        ([(node("rec", read), rows(count))], [], "rec"),
+        ([(node("some", read), rows(count)), (node("rec", "some"), same())], [], "rec"),
+        ([(node("rec", "x"), same()), (node("y", read), rows(count))], [output("y", "y")], "y"),
+    ]:
+        with pytest.raises(NodeError, match=rf"node '{name}' takes a row for each row of the batch.*got \d+ of 7"):
+            shapes_of([X4], [StateSpec("h", 4, "rec")], nodes, outputs)
+
+
+def test_rows_may_change_in_between():
+    nodes = [(node("both", "x"), rows(lambda rows: 2 * rows)), (node("rec", "both"), rows(lambda rows: rows // 2))]
+    assert shapes_of([X4], [StateSpec("h", 4, "rec")], nodes)["rec"] == (None, 4)
 
 
 def test_rows_matter_where_there_is_a_batch_and_a_value_is_handed_on():
