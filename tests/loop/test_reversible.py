@@ -224,8 +224,8 @@ def test_a_loop_whose_step_has_no_gradient_predicts():
 
 
 @pytest.mark.parametrize(("build", "expected"), [
-    (lambda: recipes.vanilla(2, 3), True), (of_shares, True), (of_features, True), (truncated, False), (of_loops, False),
-    *((lambda function=function: of_own(function), False) for function, _ in OWN)],
+    (lambda: recipes.vanilla(2, 3), True), (of_shares, True), (of_features, True), (truncated, False),
+    (of_loops, False), *((lambda function=function: of_own(function), False) for function, _ in OWN)],
     ids=["plain", "softmax", "maxout", "truncated", "a loop inside", *(function.__name__ for function, _ in OWN)])
 def test_a_loop_that_is_truncated_or_holds_one_or_reads_at_computed_places_has_scans_own_gradient(build, expected):
     used = any(variable.owner is not None and isinstance(variable.owner.op, Reversible)
