@@ -10,6 +10,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import registry
 from recursive.backend import Build, floatX
+from recursive.errors import ConfigError
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer
 from recursive.layers.own import check_width
@@ -104,6 +105,10 @@ def _mean(objective: Objective, y_true: TensorVariable, y_pred: TensorVariable,
     @functools.wraps(objective)
     def checked(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
         found = objective(y_true, y_pred)
+        if not isinstance(found, TensorVariable):
+            raise ConfigError.about("loss", registry.name_of(objective), takes="a function that returns a tensor",
+                                    because="its gradient is what is learned from", got=type(found).__name__,
+                                    do="End it with return, and a formula of PyTensor.")
         check_width("loss", registry.name_of(objective), [y_true, y_pred], found)
         return found
 

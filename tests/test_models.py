@@ -370,6 +370,14 @@ def test_a_layer_that_replaces_another_is_the_one_that_learns():
     assert not np.array_equal(chain.layers[1].W.get_value(), before)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("returned", [None, [1.0], np.float64(1)], ids=["nothing", "a list", "a number"])
+def test_a_loss_that_returns_no_tensor_is_told(returned, weighted):
+    chain = model(loss=lambda y_true, y_pred: returned)
+    with pytest.raises(errors.ConfigError, match=r"takes a function that returns a tensor.*(None|list|float)"):
+        chain.train_on_batch(X, Y, sample_weight=np.ones(len(X)) if weighted else None)
+
+
 def test_an_output_added_after_compile_asks_for_its_loss():
     rnn = vanilla()
     rnn.compile("sgd", {"rec": "mse"})
