@@ -33,7 +33,7 @@ from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, Outp
 from recursive.spec.names import Ref, split
 from recursive.spec.plan import merged_outputs, source_of
 from recursive.spec.reads import Merged, one_read, read_ports, read_refs
-from recursive.spec.shapes import Shape, find_input_dims, infer, input_shape, node_shape
+from recursive.spec.shapes import Shape, check_rows, find_input_dims, infer, input_shape, node_shape
 
 Read = str | Sequence[str] | Merged | Mapping[str, object] | None
 """What a node reads, in every way in which it may be said."""
@@ -253,6 +253,7 @@ class Graph(Drawn, Layer):
         spec = find_input_dims(spec, self.nodes)
         waiting = self._draw_params(spec)
         self.shapes = infer(spec, self.nodes)
+        check_rows(spec, self.nodes, self.shapes)
         self._spec = self._with_layers(spec.replace(outputs=self._spec.outputs))
         self._built_at = None if waiting else self.revision
 

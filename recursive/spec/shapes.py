@@ -48,7 +48,6 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
     Raises:
         ShapeError: where a layer reads another dim than it was made for, or merged dims do not agree.
         StateError: where a state has another dim than the node that feeds it.
-        NodeError: where a node of a loop returns another number of rows than it reads.
     """
     states = with_implicit_states(spec)
     known: dict[str, Shape | None] = {state.name: (None, state.dim) if state.dim else None for state in states}
@@ -65,9 +64,6 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
             break
     else:
         _raise_growing(states, before, known)
-    if spec.loop and spec.inputs:
-        handed_on = (ref.name for output in spec.outputs for ref in output.refs)
-        _check_rows(spec, nodes, rules, known, [*(state.input for state in states), *handed_on])
     for output in spec.outputs:
         known[output.name] = merged_shape(spec, output, known)
         if known[output.name] == ():
@@ -95,27 +91,25 @@ ROWS = 7
 """A number of rows to ask with: one that no layer makes of itself."""
 
 
-def _check_rows(spec: GraphSpec, nodes: Iterable[NodeSpec], rules: Mapping[str, ShapeRule], known: Mapping[str, Shape],
-                handed_on: Iterable[str]) -> None:
-    """Raise a NodeError where what is ``handed_on`` has other rows than the batch: scan would repeat a single one."""
-    asked = {name: _of_rows(shape) for name, shape in known.items()}
+def check_rows(spec: GraphSpec, rules: Mapping[str, ShapeRule], known: Mapping[str, Shape]) -> None:
+    """Raise a NodeError where a state or an output of a loop has other rows than the batch.
+
+    scan would repeat a single one, and say nothing. ``known`` are the shapes that were inferred.
+    """
+    if not (spec.loop and spec.inputs):
+        return
+    asked = {name: (ROWS, *shape[1:]) if shape[:1] == (None,) else shape for name, shape in known.items()}
     try:
-        for node in nodes:
+        for node in ordered(spec):
             asked |= _values(node, node_shape(spec, node, rules, asked), rules[node.name])
     except Exception:   # whatever a layer of the user's own raises that is made for another number of rows
         return
-    for name in handed_on:
+    handed_on = (ref.name for output in spec.outputs for ref in output.refs)
+    for name in (*(state.input for state in with_implicit_states(spec)), *handed_on):
         if known[name][:1] == (None,) and asked[name][0] not in (None, ROWS):
             raise NodeError.about("node", name, takes="a row for each row of the batch",
                                   because="they go through the loop side by side", got=f"{asked[name][0]} of {ROWS}",
                                   do="Keep the first axis as it is, in its layer and in those before it.")
-
-
-def _of_rows(given: Shapes) -> Shapes:
-    """The same shapes, of ROWS rows where their number is open."""
-    if isinstance(given, dict):
-        return {name: _of_rows(shape) for name, shape in given.items()}
-    return (ROWS, *given[1:]) if given[:1] == (None,) else given
 
 
 def _raise_joined(node: NodeSpec) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from recursive.errors import MergeError, NodeError, RecursiveError, ShapeError, StateError
 from recursive.spec.graph import GraphSpec, InputSpec, StateSpec
-from recursive.spec.shapes import find_input_dims, infer, input_shape
+from recursive.spec.shapes import check_rows, find_input_dims, infer, input_shape
 from tests.spec.building import SENTENCE, node, output
 
 
@@ -30,7 +30,10 @@ def shapes_of(inputs=(), states=(), nodes=(), outputs=(), loop=True):
     """Shapes of a graph whose nodes are given with their rules."""
     spec = GraphSpec(loop=loop, inputs=tuple(inputs), states=tuple(states), nodes=tuple(item for item, _ in nodes),
                      outputs=tuple(outputs))
-    return infer(spec, {item.name: rule for item, rule in nodes})
+    rules = {item.name: rule for item, rule in nodes}
+    found = infer(spec, rules)
+    check_rows(spec, rules, found)
+    return found
 
 
 def dims_of(inputs, nodes, states=()):
