@@ -32,6 +32,7 @@ from recursive.available import is_installed
 from recursive.draws import draw_updates
 from recursive.errors import BackendError, RecursiveError, ShapesChangeWarning, StateError
 from recursive.quiet import quiet
+from recursive.sizes import Size
 
 try:
     from pytensor.conditional.op import IfElse
@@ -103,16 +104,6 @@ def shared(value: object, name: str | None = None) -> SharedVariable:
 def tensor(name: str, dtype: str, shape: Sequence[int | None]) -> TensorVariable:
     """A symbolic input; None is an axis whose size is known only when it runs."""
     return pt.TensorType(dtype, shape=tuple(shape))(name)
-
-
-Size = int | TensorVariable
-"""A number where it is known, else a symbol."""
-
-
-def size(x: TensorVariable, axis: int) -> Size:
-    """The size of an axis: a number where the type tells it, else a symbol."""
-    known = x.type.shape[axis]
-    return x.shape[axis] if known is None else known
 
 
 def multiplies_apart() -> bool:

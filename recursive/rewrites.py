@@ -23,6 +23,7 @@ from pytensor.tensor.math import Max
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import contiguous, vectorized
+from recursive.sizes import sizes
 
 VERSION = tuple(map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", pytensor.__version__).groups()))
 """The version of PyTensor."""
@@ -118,7 +119,7 @@ def _axes_of_maximum(largest: TensorVariable, values: TensorVariable) -> list[in
 
 def _is_at(place: TensorVariable, values: TensorVariable, axes: list[int]) -> TensorVariable:
     """Whether each of ``values`` is the one at ``place`` along ``axes``, counted through all of them in their order."""
-    shape = _sizes(values)
+    shape = sizes(values)
     number, step = pt.zeros((), dtype="int64"), 1
     for along in reversed(axes):
         others = ["x"] * along + [0] + ["x"] * (values.ndim - along - 1)
@@ -164,17 +165,13 @@ def join_at_once(op: Join, node: Apply, axis: TensorVariable, *values: TensorVar
     if not isinstance(old_axis, Constant) or len(set(more)) == 1:
         return _join_alike(op, node, axis, *values)
     ndim = old[0].type.ndim
-    sizes = [[1] * (max(more) - count) + _sizes(value)[:count] for value, count in zip(values, more, strict=True)]
+    shapes = [sizes(value) for value in values]
+    leading = ([1] * (max(more) - count) + shape[:count] for shape, count in zip(shapes, more, strict=True))
     steps = [next((size for size in found if not isinstance(size, int) or size != 1), 1)
-             for found in zip(*sizes, strict=True)]
-    values = [value if _sizes(value)[:count] == steps else pt.broadcast_to(value, (*steps, *_sizes(value)[count:]))
-              for value, count in zip(values, more, strict=True)]
+             for found in zip(*leading, strict=True)]
+    values = [value if shape[:count] == steps else pt.broadcast_to(value, (*steps, *shape[count:]))
+              for value, shape, count in zip(values, shapes, more, strict=True)]
     return op.make_node(len(steps) + int(old_axis.data) % ndim, *values)
-
-
-def _sizes(value: TensorVariable) -> list[int | TensorVariable]:
-    """Its shape, as numbers where they are known."""
-    return [value.shape[axis] if size is None else size for axis, size in enumerate(value.type.shape)]
 
 
 if Split not in _vectorize_node.registry:

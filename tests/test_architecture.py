@@ -16,6 +16,7 @@ FLOORS = (
     ("spec", "arguments", "layers.settings"),
     ("registry", "extras", "files", "interrupt", "utils.np_utils", "utils.series", "utils.test_utils"),
     ("utils.generic_utils", "vectorized", "contiguous"),
+    ("sizes",),
     ("rewrites", "lengths", "draws", "quiet"),
     ("available",),
     ("drawing", "conformance", "reference"),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.layers.states import States
+from recursive.layers.states import KeepsStates, States
 from recursive.loop.axes import taps_first
 from recursive.loop.state import start_numbers
 from recursive.spec.history import with_implicit_states
@@ -15,7 +14,7 @@ from recursive.spec.plan import Recurrence, StepPlan, declared
 from recursive.spec.shapes import Shape, infer
 
 
-class Carrying:
+class Carrying(KeepsStates):
     """What :class:`Recursive` does with the states that were declared ``stateful``."""
 
     _states: States | None = None
@@ -65,18 +64,6 @@ class Carrying:
                 name: start.shape for name, start in kept.items()}:
             self._states = States(kept)
         return self._states
-
-    def reset_states(self, batch_size: int | None = None) -> None:
-        """Put the states back to their starts; the next batch has ``batch_size`` rows, or sets their number."""
-        self.states.reset(batch_size)
-
-    def get_states(self) -> dict[str, np.ndarray]:
-        """Copies of the carried states by name, ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first."""
-        return self.states.get()
-
-    def set_states(self, states: Mapping[str, np.ndarray]) -> None:
-        """Give carried states other values; raises as ``States.set``."""
-        self.states.set(states)
 
     def _carry_over(self, plan: StepPlan, lasts: Mapping[str, TensorVariable]) -> None:
         for item in plan.recurrences:

@@ -17,6 +17,7 @@ from recursive.layers.maxout import ActivityRegularization, MaxoutDense
 from recursive.layers.noise import check_share, seeds_of
 from recursive.layers.products import as_floats
 from recursive.layers.shaping import Flatten, Permute, RepeatVector, Reshape
+from recursive.sizes import sizes
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape, in_words
 
@@ -214,7 +215,7 @@ class Dropout(MaskedLayer):
         if not train or not self.p:
             return x
         if keep is None:
-            keep = self.sample("keep", self.draw_shape("keep", [backend.size(x, axis) for axis in range(x.ndim)]))
+            keep = self.sample("keep", self.draw_shape("keep", sizes(x)))
         x, keep = as_floats(x), pt.as_tensor_variable(keep)
         if self._is_over_time(x.ndim):
             keep = pt.expand_dims(keep, 1)

@@ -8,9 +8,9 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.backend import Size
 from recursive.errors import ConfigError, DataError, SequenceLengthError, ShapeError, nearest
 from recursive.lengths import check_lengths, length_message
+from recursive.sizes import Size, size, sizes
 from recursive.spec.shapes import Shape, in_words
 
 
@@ -35,7 +35,7 @@ def checked_mask(layer: str, mask: TensorVariable, rows: Size, length: Size) -> 
     if mask.ndim != 2:
         raise ShapeError.about("mask", layer, takes=takes, because=because, got=f"{mask.ndim} axes",
                                do="Leave out the axis of the dims.")
-    found = backend.size(mask, 0), backend.size(mask, 1)
+    found = size(mask, 0), size(mask, 1)
     got = f"{found[0]} rows for {rows}" if _are_known(found[0], rows) else "another number of rows"
     error = ShapeError.about("mask", layer, takes=takes, because=because, got=got, do="Give each row its own.")
     mask = backend.checked(mask, _equal(found[0], rows), error)
@@ -80,7 +80,7 @@ def checked_draw(name: str, value: TensorVariable, shape: Sequence[Size | None])
     Raises:
         ShapeError: for another shape.
     """
-    found = [backend.size(value, axis) for axis in range(value.ndim)]
+    found = sizes(value)
     pairs = [(size, actual) for size, actual in zip(shape, found, strict=False) if size is not None]
     known = [pair for pair in pairs if _are_known(*pair)]
     error = ShapeError.about("draw", name, takes=f"an array of shape {in_words(shape)}",

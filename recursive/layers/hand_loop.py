@@ -6,7 +6,7 @@ times before the loop, and :meth:`RecurrentLayer.step`, which reads as the equat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytensor.tensor as pt
@@ -15,22 +15,22 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, backend, initializations
 from recursive.arguments import flag
-from recursive.backend import Size
 from recursive.errors import ConfigError, ShapeError, nearest
 from recursive.layers.given import checked_mask
 from recursive.layers.layer import MaskedLayer, check_dim
 from recursive.layers.products import linear_map
-from recursive.layers.states import States
+from recursive.layers.states import KeepsStates, States
 from recursive.lengths import common_length
 from recursive.loop import reversible
 from recursive.loop.axes import swap_time
+from recursive.sizes import Size, size
 from recursive.spec.shapes import Shape
 
 MASK_MODES = ("zero", "carry")
 """What a masked step can do to the states."""
 
 
-class RecurrentLayer(MaskedLayer):
+class RecurrentLayer(KeepsStates, MaskedLayer):
     """The base of the recurrent layers, which Keras 0.1.3 called ``Recurrent``.
 
     ``(batch, time, input_dim)`` to ``(batch, output_dim)``, the last step, or with ``return_sequences`` to
@@ -172,13 +172,13 @@ class RecurrentLayer(MaskedLayer):
         if x.ndim != 3:
             raise ShapeError.about("layer", kind, takes="(batch, time, dim)", because="it runs over time",
                                    got=f"{x.ndim} axes", do="Say ndim=3, or 4 for a loop in a loop.")
-        length = common_length({"input": backend.size(x, 1)})
+        length = common_length({"input": size(x, 1)})
         if mask is not None:
-            mask = pt.neq(checked_mask(kind, mask, backend.size(x, 0), length), 0)
+            mask = pt.neq(checked_mask(kind, mask, size(x, 0), length), 0)
         valid = [] if mask is None else [self._valid(swap_time(self._directed(mask)))]
         found = reversible.scan(
             self._masked_step if valid else self._step, [*valid, *self.project(swap_time(self._directed(x)))],
-            self._starts(backend.size(x, 0)), [getattr(self, name) for name in self.inner_names],
+            self._starts(size(x, 0)), [getattr(self, name) for name in self.inner_names],
             length, self.truncate_gradient, name=kind)
         self._carry_over([reversible.last_step(state) for state in found], mask)
         return swap_time(found[0]) if self.return_sequences else reversible.last_step(found[0])
@@ -212,18 +212,6 @@ class RecurrentLayer(MaskedLayer):
         return [valid * state for state in past]
 
     # States that go on from batch to batch
-
-    def reset_states(self, batch_size: int | None = None) -> None:
-        """Put the states back to zeros; the next batch has ``batch_size`` rows, or sets their number."""
-        self.states.reset(batch_size)
-
-    def get_states(self) -> dict[str, np.ndarray]:
-        """Copies of the carried states by name, ``(batch, dim)``."""
-        return self.states.get()
-
-    def set_states(self, states: Mapping[str, np.ndarray]) -> None:
-        """Give carried states other values; raises as ``States.set``."""
-        self.states.set(states)
 
     def _starts(self, rows: Size) -> list[TensorVariable]:
         """The states before the first step."""

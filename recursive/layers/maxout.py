@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import backend, initializations, regularizers
+from recursive import initializations, regularizers
 from recursive.layers.layer import Layer, Rule, check_dim
 from recursive.layers.products import linear_map
+from recursive.sizes import sizes
 from recursive.spec.shapes import Shape
 
 
@@ -59,7 +60,7 @@ class MaxoutDense(Layer):
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         together = self.W.dimshuffle(1, 0, 2).reshape((self.input_dim, self.nb_feature * self.output_dim))
-        leading = [backend.size(x, axis) for axis in range(x.ndim - 1)]
+        leading = sizes(x)[:-1]
         maps = linear_map(x, together).reshape((*leading, self.nb_feature, self.output_dim)) + self.b
         return maps.max(axis=-2)
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import backend
 from recursive.draws import normal, uniform
 from recursive.errors import ConfigError, ShapeError
 from recursive.layers.layer import MaskedLayer
 from recursive.layers.products import as_floats
+from recursive.sizes import sizes
 from recursive.spec.shapes import Shape
 
 
@@ -36,7 +36,7 @@ class NoiseLayer(MaskedLayer):
             return x
         x = as_floats(x)
         if noise is None:
-            noise = self.sample("noise", [backend.size(x, axis) for axis in range(x.ndim)])
+            noise = self.sample("noise", sizes(x))
         return self.disturbed(x, pt.as_tensor_variable(noise).astype(x.dtype))
 
     def disturbed(self, x: TensorVariable, noise: TensorVariable) -> TensorVariable:
@@ -122,7 +122,7 @@ class Zoneout(MaskedLayer):
             p = np.asarray(self.p, dtype=new.dtype)
             return p * old + (1 - p) * new
         if keep is None:
-            keep = self.sample("keep", [backend.size(new, axis) for axis in range(new.ndim)])
+            keep = self.sample("keep", sizes(new))
         return pt.switch(pt.lt(keep, self.p), old, new)
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:

@@ -9,6 +9,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.sizes import size, sizes
 
 Rows = tuple[tuple[int, int], ...]
 """Rows of weights, from the first to before the second, one span after another."""
@@ -37,8 +38,8 @@ def linear_map(x: TensorVariable, W: SharedVariable) -> TensorVariable:
     x = as_floats(x)
     if x.ndim == 2:
         return x.dot(W)
-    leading = [backend.size(x, axis) for axis in range(x.ndim - 1)]
-    return x.reshape((-1, backend.size(W, 0))).dot(W).reshape((*leading, backend.size(W, 1)))
+    leading = sizes(x)[:-1]
+    return x.reshape((-1, size(W, 0))).dot(W).reshape((*leading, size(W, 1)))
 
 
 def affine_map(x: TensorVariable, W: TensorVariable, b: TensorVariable | None) -> TensorVariable:

@@ -18,7 +18,6 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.arguments import flag
-from recursive.backend import Size
 from recursive.errors import ConfigError, DataError, UnknownNameError, nearest
 from recursive.layers.carrying import Carrying
 from recursive.layers.given import check_draw_names, checked_mask
@@ -37,6 +36,7 @@ from recursive.loop.step import run, with_params
 from recursive.loop.unroll import Loop
 from recursive.loop.unrolled import written_out
 from recursive.loop.until import check_until_gradient
+from recursive.sizes import Size, size
 from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, InputSpec, OutputSpec, StateSpec, as_initial, whole
 from recursive.spec.history import final_name, with_implicit_states
 from recursive.spec.names import Ref
@@ -435,9 +435,9 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
 
     def _rows(self, sequences: Mapping[str, TensorVariable], inputs: Mapping[str, TensorVariable]) -> tuple[Size, Size]:
         """How many steps and rows there are: as many as the inputs have; one row where there are none."""
-        lengths = {name: backend.size(value, 0) for name, value in sequences.items()}
+        lengths = {name: size(value, 0) for name, value in sequences.items()}
         length = common_length(lengths | ({} if self.n_steps is None else {"n_steps": self.n_steps}))
-        return length, backend.size(next(iter(inputs.values())), 0) if inputs else 1
+        return length, size(next(iter(inputs.values())), 0) if inputs else 1
 
     def _step(self, *args: TensorVariable) -> list[TensorVariable]:
         """One time step: the value of every node, in the order in which the nodes were added.

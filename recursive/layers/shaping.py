@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import backend
 from recursive.errors import ShapeError
 from recursive.layers.layer import Layer, check_dim
+from recursive.sizes import size
 from recursive.spec.shapes import Shape
 
 
@@ -33,7 +33,7 @@ class Reshape(Layer):
         self.dims = tuple(check_dim("Reshape", "dim", dim) for dim in (shape if dims is None else dims))
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        return x.reshape((backend.size(x, 0), *self.dims))
+        return x.reshape((size(x, 0), *self.dims))
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         rows, *sizes = input_shape
@@ -89,8 +89,8 @@ class Flatten(Layer):
     keeps_axes = False
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        values = math.prod([backend.size(x, axis) for axis in range(1, x.ndim)])
-        return x.reshape((backend.size(x, 0), values))
+        values = math.prod([size(x, axis) for axis in range(1, x.ndim)])
+        return x.reshape((size(x, 0), values))
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         rows, *sizes = input_shape
@@ -116,7 +116,7 @@ class RepeatVector(Layer):
         self.n = check_dim("RepeatVector", "n", n)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        return pt.alloc(x.dimshuffle(0, "x", 1), backend.size(x, 0), self.n, backend.size(x, 1))
+        return pt.alloc(x.dimshuffle(0, "x", 1), size(x, 0), self.n, size(x, 1))
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.n, input_shape[1])

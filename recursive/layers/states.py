@@ -113,6 +113,22 @@ class States:
         return array
 
 
+class KeepsStates:
+    """The methods of a layer that has :class:`States` of its own, in ``self.states``."""
+
+    def reset_states(self, batch_size: int | None = None) -> None:
+        """Put the states back to their starts; the next batch has ``batch_size`` rows, or sets their number."""
+        self.states.reset(batch_size)
+
+    def get_states(self) -> dict[str, np.ndarray]:
+        """Copies of the carried states by name, ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first."""
+        return self.states.get()
+
+    def set_states(self, states: Mapping[str, np.ndarray]) -> None:
+        """Give carried states other values; raises as ``States.set``."""
+        self.states.set(states)
+
+
 def check_named(given: object) -> None:
     """Raise a DataError where states are given in anything but a dict."""
     if not isinstance(given, Mapping):

@@ -9,7 +9,6 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.backend import Size
 from recursive.draws import normal
 from recursive.errors import NodeError
 from recursive.layers.given import checked_draw
@@ -17,6 +16,7 @@ from recursive.layers.layer import Layer
 from recursive.layers.parts import layers_of
 from recursive.loop.axes import swap_time
 from recursive.loop.state import all_rows
+from recursive.sizes import Size
 from recursive.spec.graph import DRAWN
 from recursive.spec.plan import Recurrence, StepPlan
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.backend import size
+from recursive.sizes import size
 
 
 def swap_time(x: TensorVariable) -> TensorVariable:

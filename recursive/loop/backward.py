@@ -16,9 +16,9 @@ from pytensor.graph.replace import graph_replace, vectorize_graph
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.backend import Size, size
 from recursive.loop.adjoint import Adjoint, side_by_side
 from recursive.loop.anatomy import Series
+from recursive.sizes import Size, size
 
 Found = TensorVariable | None
 

@@ -11,8 +11,8 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.backend import Size, size
 from recursive.loop.reversible import last_step
+from recursive.sizes import Size, size
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
 

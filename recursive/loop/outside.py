@@ -8,8 +8,8 @@ import pytensor.tensor as pt
 from pytensor.gradient import disconnected_grad
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.backend import Size, size
 from recursive.loop.step import Env, run
+from recursive.sizes import Size, size
 from recursive.spec.graph import NodeSpec
 from recursive.spec.names import Ref
 

@@ -14,10 +14,10 @@ from pytensor.graph.traversal import ancestors
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.backend import Size
 from recursive.loop.adjoint import Adjoint, adjoint, is_float
 from recursive.loop.anatomy import Series, dissect, holds_graphs, series
 from recursive.loop.backward import Backward, Run, is_there
+from recursive.sizes import Size
 
 
 def scan(step: Callable, sequences: Sequence[object], outputs_info: Sequence[object],

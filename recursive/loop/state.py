@@ -6,9 +6,10 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.backend import Size, checked, floatX, size
+from recursive.backend import checked, floatX
 from recursive.errors import ShapeError, StateError
 from recursive.loop.reversible import last_step
+from recursive.sizes import Size, size
 from recursive.spec.plan import Recurrence, Sequence
 
 

@@ -9,7 +9,6 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.backend import Size
 from recursive.errors import DtypeError
 from recursive.loop.masked import masked_scan
 from recursive.loop.outside import is_steady, look_back, repeated, run_over_time, without_early_gradient
@@ -18,6 +17,7 @@ from recursive.loop.state import last_rows, padded, started
 from recursive.loop.step import Env, make_step
 from recursive.loop.unrolled import written_out
 from recursive.loop.until import until, without_wrong_gradient
+from recursive.sizes import Size
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
 from recursive.spec.shapes import Shape
