@@ -4,10 +4,16 @@ from importlib.util import find_spec
 
 from recursive.bench.field import CONTENDERS
 
-collect_ignore = [f"recursive/bench/contenders/{contender.module}.py" for contender in CONTENDERS
-                  if contender.backend is None and contender.missing]
+collect_ignore = [
+    f"recursive/bench/contenders/{contender.module}.py"
+    for contender in CONTENDERS
+    if contender.backend is None and contender.missing
+]
 PORTS = {"torch": ("torch",), "jax": ("jax",), "keras": ("keras", "jax")}
 """What each port of the conformance suite needs."""
 
-collect_ignore += [f"recursive/conformance/adapters/{port}.py" for port, packages in PORTS.items()
-                   if None in map(find_spec, packages)]
+collect_ignore += [
+    f"recursive/conformance/adapters/{port}.py"
+    for port, packages in PORTS.items()
+    if None in map(find_spec, packages)
+]

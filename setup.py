@@ -6,20 +6,30 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "recursive" / "__init__.py").read_text(), re.M)[1]
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (HERE / "recursive" / "__init__.py").read_text(), re.M
+)[1]
 
 EXTRAS = {
     "c": ["scipy-openblas32>=0.3.27"],
     "jax": ["jax>=0.8"],
     "examples": ["scikit-learn>=1.4", "matplotlib>=3.9", "xarray>=2024.6"],
     "yaml": ["pyyaml>=6.0.1"],
-    "test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.8", "pyyaml>=6.0.1", "hypothesis>=6.100",
-             "jsonschema>=4.18"],
+    "test": [
+        "pytest>=8.0",
+        "pytest-xdist>=3.6",
+        "ruff>=0.17,<0.18",
+        "pyyaml>=6.0.1",
+        "hypothesis>=6.100",
+        "jsonschema>=4.18",
+    ],
     "notebooks": ["jupytext>=1.16", "nbmake>=1.5", "pytest>=8.0", "matplotlib>=3.9"],
     "docs": ["sphinx>=7.3", "myst-parser>=3.0", "furo>=2024.8.6"],
     "bench": ["keras>=3.8", "matplotlib>=3.9", "torch>=2.8"],
 }
-EXTRAS["all"] = sorted({package for packages in EXTRAS.values() for package in packages})
+EXTRAS["all"] = sorted(
+    {package for packages in EXTRAS.values() for package in packages}
+)
 
 setup(
     name="recursive-rnn",
@@ -30,9 +40,17 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["recursive", "recursive.*"]),
-    package_data={"recursive": ["py.typed", "conformance/cases/*.json", "conformance/cases/*/*/*/*",
-                                "conformance/v1.0/*.json", "conformance/v1.0/*/*.json",
-                                "conformance/v1.0/cases/*/*/*", "conformance/adapters/*.js"]},
+    package_data={
+        "recursive": [
+            "py.typed",
+            "conformance/cases/*.json",
+            "conformance/cases/*/*/*/*",
+            "conformance/v1.0/*.json",
+            "conformance/v1.0/*/*.json",
+            "conformance/v1.0/cases/*/*/*",
+            "conformance/adapters/*.js",
+        ]
+    },
     install_requires=[
         "pytensor>=3.0.7,<4",
         "numpy>=2.0",

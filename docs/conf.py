@@ -16,7 +16,12 @@ author = "the authors of recursive"
 project_copyright = "MIT licensed"
 release = version = recursive.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+]
 exclude_patterns = ["_build"]
 
 html_theme = "furo"
@@ -34,14 +39,20 @@ autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = True
 
 # There is no network where the pages are built, so other projects' names are not looked up.
-nitpick_ignore_regex = [("py:.*", r"(numpy|np|pt|pytensor|matplotlib|collections|typing)\..*"),
-                        ("py:exc", r"(ValueError|AttributeError|KeyError|IndexError|TypeError|OSError)")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(numpy|np|pt|pytensor|matplotlib|collections|typing)\..*"),
+    ("py:exc", r"(ValueError|AttributeError|KeyError|IndexError|TypeError|OSError)"),
+]
 
 
-def as_google_docstring(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+def as_google_docstring(
+    app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
     """Read ``Args:`` and ``Raises:``; the extension would take what precedes a colon in a property for a type."""
     if what not in ("attribute", "property", "data"):
-        lines[:] = GoogleDocstring(lines, Config(), app, what, name, thing, options).lines()
+        lines[:] = GoogleDocstring(
+            lines, Config(), app, what, name, thing, options
+        ).lines()
 
 
 def setup(app: Sphinx) -> None:

@@ -49,8 +49,10 @@ def linear(x: TensorVariable) -> TensorVariable:
     return x
 
 
-ACTIVATIONS = {function.__name__: function
-               for function in (softmax, softplus, relu, tanh, sigmoid, hard_sigmoid, linear)}
+ACTIVATIONS = {
+    function.__name__: function
+    for function in (softmax, softplus, relu, tanh, sigmoid, hard_sigmoid, linear)
+}
 """Every activation by name."""
 
 

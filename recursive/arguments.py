@@ -17,9 +17,19 @@ def count(name: str, value: object) -> int:
     32
     """
     if not _is_whole(value) or value < 1:
-        got = repr(value) if isinstance(value, str | float | int) or value is None else type(value).__name__
-        raise ConfigError.about("argument", name, takes="a whole number of 1 or more", because="it counts",
-                                got=got, do=f"Say {name}=32, for example.")
+        got = (
+            repr(value)
+            if isinstance(value, str | float | int) or value is None
+            else type(value).__name__
+        )
+        raise ConfigError.about(
+            "argument",
+            name,
+            takes="a whole number of 1 or more",
+            because="it counts",
+            got=got,
+            do=f"Say {name}=32, for example.",
+        )
     return int(value)
 
 
@@ -32,9 +42,17 @@ def flag(owner: str, name: str, value: object) -> bool:
     >>> flag("GRU", "stateful", 1)
     True
     """
-    if not isinstance(value, bool | np.bool_) and not (_is_whole(value) and value in (0, 1)):
-        raise ConfigError.about("argument", name, takes="True or False", because=f"{owner} does so or not",
-                                got=repr(value), do=f"Say {name}=True.")
+    if not isinstance(value, bool | np.bool_) and not (
+        _is_whole(value) and value in (0, 1)
+    ):
+        raise ConfigError.about(
+            "argument",
+            name,
+            takes="True or False",
+            because=f"{owner} does so or not",
+            got=repr(value),
+            do=f"Say {name}=True.",
+        )
     return bool(value)
 
 
@@ -48,8 +66,14 @@ def seed(name: str, value: object) -> int | None:
     7
     """
     if value is not None and not (_is_whole(value) and 0 <= value < 2**32):
-        raise ConfigError.about("argument", "seed", takes="a whole number from 0 to 4294967295, or None",
-                                because=f"the draws of {name} follow from it", got=repr(value), do="Say seed=1.")
+        raise ConfigError.about(
+            "argument",
+            "seed",
+            takes="a whole number from 0 to 4294967295, or None",
+            because=f"the draws of {name} follow from it",
+            got=repr(value),
+            do="Say seed=1.",
+        )
     return None if value is None else int(value)
 
 

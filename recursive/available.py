@@ -49,16 +49,26 @@ def resolve_backend(name: str | None = None, beyond_jax: str | None = None) -> s
         name = _chosen[0] if _chosen else os.environ.get("RECURSIVE_BACKEND") or "auto"
         place = "" if _chosen else ", from RECURSIVE_BACKEND"
     if name not in BACKENDS:
-        raise BackendError.about("backend", str(name), takes=f"one of {', '.join(BACKENDS)}",
-                                 because="these can run a scan and its gradient", got=repr(name) + place,
-                                 do=nearest(str(name), BACKENDS))
+        raise BackendError.about(
+            "backend",
+            str(name),
+            takes=f"one of {', '.join(BACKENDS)}",
+            because="these can run a scan and its gradient",
+            got=repr(name) + place,
+            do=nearest(str(name), BACKENDS),
+        )
     if name == "auto":
         return _chosen_by_auto(beyond_jax)
     for package in PACKAGES.get(name, ()):
         if not is_installed(package):
-            raise BackendError.about("backend", name, takes=f"the package {package}", because="it compiles with it",
-                                     got=f"no such package{place}",
-                                     do=f"Run pip install {INSTALL[name]}, or choose another backend.")
+            raise BackendError.about(
+                "backend",
+                name,
+                takes=f"the package {package}",
+                because="it compiles with it",
+                got=f"no such package{place}",
+                do=f"Run pip install {INSTALL[name]}, or choose another backend.",
+            )
     if name == "c":
         _check_compiler(place)
     return name
@@ -67,14 +77,24 @@ def resolve_backend(name: str | None = None, beyond_jax: str | None = None) -> s
 def _check_compiler(place: str) -> None:
     """Raise a BackendError without a C++ compiler; say once that there is no BLAS, without which C is slow."""
     compiler = pytensor.config.cxx
-    if not compiler or not (shutil.which(compiler) or shutil.which(compiler.split()[0])):
-        raise BackendError.about("backend", "c", takes="a C++ compiler", because="it compiles C code",
-                                 got=f"none that PyTensor could find{place}" if not compiler else
-                                 f"{compiler!r}, which is not there{place}",
-                                 do="Install g++, or choose another backend.")
+    if not compiler or not (
+        shutil.which(compiler) or shutil.which(compiler.split()[0])
+    ):
+        raise BackendError.about(
+            "backend",
+            "c",
+            takes="a C++ compiler",
+            because="it compiles C code",
+            got=f"none that PyTensor could find{place}"
+            if not compiler
+            else f"{compiler!r}, which is not there{place}",
+            do="Install g++, or choose another backend.",
+        )
     if not _has_blas():
-        _tell("recursive: backend c makes its products without a BLAS, many times slower, because none is installed: "
-              "pip install 'recursive-rnn[c]'.")
+        _tell(
+            "recursive: backend c makes its products without a BLAS, many times slower, because none is installed: "
+            "pip install 'recursive-rnn[c]'."
+        )
 
 
 def _has_blas() -> bool:
@@ -89,7 +109,10 @@ def _chosen_by_auto(beyond_jax: str | None) -> str:
     elif all(map(is_installed, PACKAGES["jax"])):
         name, why = "jax", "it is installed, and compiles fastest"
     else:
-        name, why = "numba", "JAX, which compiles faster, is not installed: pip install 'recursive-rnn[jax]'"
+        name, why = (
+            "numba",
+            "JAX, which compiles faster, is not installed: pip install 'recursive-rnn[jax]'",
+        )
     _tell(f"recursive: backend auto is {name}, because {why}.")
     return name
 

@@ -30,7 +30,12 @@ from threadpoolctl import ThreadpoolController
 from recursive import contiguous, rewrites, vectorized
 from recursive.available import is_installed
 from recursive.draws import draw_updates
-from recursive.errors import BackendError, RecursiveError, ShapesChangeWarning, StateError
+from recursive.errors import (
+    BackendError,
+    RecursiveError,
+    ShapesChangeWarning,
+    StateError,
+)
 from recursive.quiet import quiet
 from recursive.sizes import Size
 
@@ -66,10 +71,17 @@ def carry_over(variable: SharedVariable, value: TensorVariable) -> None:
     if updates is None:
         return
     if any(variable is other for other, _ in updates):
-        raise StateError.about("state", str(variable.name), takes="one layer call", got="two",
-                               because="a state that is carried over can go on in one way only",
-                               do="Use copy.deepcopy for a second layer like it, with states of its own.")
-    if not variable.type.in_same_class(value.type):  # one row, known on JAX: PyTensor takes that for another class
+        raise StateError.about(
+            "state",
+            str(variable.name),
+            takes="one layer call",
+            got="two",
+            because="a state that is carried over can go on in one way only",
+            do="Use copy.deepcopy for a second layer like it, with states of its own.",
+        )
+    if not variable.type.in_same_class(
+        value.type
+    ):  # one row, known on JAX: PyTensor takes that for another class
         value = pt.set_subtensor(variable[:], value)
     updates.append((variable, value))
 
@@ -129,18 +141,32 @@ def _openblas_flags() -> dict[str, str]:
     import scipy_openblas32
 
     folder = scipy_openblas32.get_lib_dir()
-    routines = (kind + routine for kind in "sd" for routine in ("gemm", "gemv", "ger", "dot"))
+    routines = (
+        kind + routine for kind in "sd" for routine in ("gemm", "gemv", "ger", "dot")
+    )
     prefixed = " ".join(f"-D{routine}_=scipy_{routine}_" for routine in routines)
-    return {"blas__ldflags": f"-L{folder} -Wl,-rpath,{folder} -l{scipy_openblas32.get_library()}",
-            "gcc__cxxflags": f"{pytensor.config.gcc__cxxflags} {prefixed}".strip()}
+    return {
+        "blas__ldflags": f"-L{folder} -Wl,-rpath,{folder} -l{scipy_openblas32.get_library()}",
+        "gcc__cxxflags": f"{pytensor.config.gcc__cxxflags} {prefixed}".strip(),
+    }
 
 
 @contextmanager
 def _compiling(backend: str, floats: str) -> Iterator[Mode]:
     """The mode of ``backend``, and PyTensor's configuration set for it while it compiles."""
-    modes = {"python": ("py", "fast_compile"), "c": ("cvm", "fast_run"), "numba": ("numba", "fast_run")}
-    flags = {"python": {"cxx": "", "mode": "FAST_COMPILE", "linker": "py"}, "c": _openblas_flags()}
-    with _running(backend, floats), pytensor.config.change_flags(**flags.get(backend, {})):
+    modes = {
+        "python": ("py", "fast_compile"),
+        "c": ("cvm", "fast_run"),
+        "numba": ("numba", "fast_run"),
+    }
+    flags = {
+        "python": {"cxx": "", "mode": "FAST_COMPILE", "linker": "py"},
+        "c": _openblas_flags(),
+    }
+    with (
+        _running(backend, floats),
+        pytensor.config.change_flags(**flags.get(backend, {})),
+    ):
         mode = pytensor.compile.mode.JAX if backend == "jax" else Mode(*modes[backend])
         yield rewrites.for_backend(mode, backend)
 
@@ -156,9 +182,18 @@ def _running(backend: str, floats: str) -> Iterator[None]:
             yield
 
 
-LACKING = ("No JAX conversion", "No JAX implementation", "JAX does not support", "JAX requires", "module 'jax",
-           "Slice entries must be static", "Array slice indices must have static", "Shapes must be 1D sequences",
-           "Array boolean indices must be concrete", "Abstract tracer value")
+LACKING = (
+    "No JAX conversion",
+    "No JAX implementation",
+    "JAX does not support",
+    "JAX requires",
+    "module 'jax",
+    "Slice entries must be static",
+    "Array slice indices must have static",
+    "Shapes must be 1D sequences",
+    "Array boolean indices must be concrete",
+    "Abstract tracer value",
+)
 """How PyTensor and JAX say that an operation cannot be had there, or not with sizes that are computed."""
 
 
@@ -168,20 +203,29 @@ def _gaps_told() -> Iterator[None]:
     try:
         yield
     except AssertionError as error:
-        if "get_partial_traces" not in [frame.name for frame in traceback.extract_tb(error.__traceback__)]:
+        if "get_partial_traces" not in [
+            frame.name for frame in traceback.extract_tb(error.__traceback__)
+        ]:
             raise
         raise BackendError.about(
-            "backend", "jax", takes="a truncated gradient with respect to weights inside the loop only",
+            "backend",
+            "jax",
+            takes="a truncated gradient with respect to weights inside the loop only",
             because="PyTensor cannot cut a sequence's gradient there",
             got="truncate_gradient in a loop that runs over what parameters have computed",
-            do="Choose backend numba, c or python, or truncate_gradient=-1.") from error
+            do="Choose backend numba, c or python, or truncate_gradient=-1.",
+        ) from error
     except (NotImplementedError, AttributeError, TypeError, IndexError) as error:
         if not str(error).startswith(LACKING):
             raise
         raise BackendError.about(
-            "backend", "jax", takes="operations that PyTensor knows there, of sizes that are known",
-            because="it compiles for fixed shapes", got=str(error).splitlines()[0],
-            do="Choose backend numba, c or python, or write it with other operations.") from error
+            "backend",
+            "jax",
+            takes="operations that PyTensor knows there, of sizes that are known",
+            because="it compiles for fixed shapes",
+            got=str(error).splitlines()[0],
+            do="Choose backend numba, c or python, or write it with other operations.",
+        ) from error
 
 
 @functools.cache
@@ -195,7 +239,10 @@ def _jax() -> ModuleType:
     return jax
 
 
-Build = Callable[[list[TensorVariable]], tuple[list[TensorVariable], list[tuple[SharedVariable, TensorVariable]]]]
+Build = Callable[
+    [list[TensorVariable]],
+    tuple[list[TensorVariable], list[tuple[SharedVariable, TensorVariable]]],
+]
 """From typed inputs to outputs and updates of shared variables."""
 
 
@@ -236,7 +283,9 @@ class Program:
         self._pools: ThreadpoolController | None = None
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        function = self._made_for(tuple(array.shape for array in arrays) if self.backend == "jax" else None)
+        function = self._made_for(
+            tuple(array.shape for array in arrays) if self.backend == "jax" else None
+        )
         if self.backend != "jax":
             _back_from_jax(function.get_shared())
         with _running(self.backend, self._floats), _gaps_told(), self._one_thread():
@@ -249,9 +298,13 @@ class Program:
             self._compiled += 1
             self._pools = None if self.backend == "jax" else ThreadpoolController()
             if self._compiled == MANY_SHAPES:
-                warnings.warn(f"JAX has compiled for {MANY_SHAPES} different shapes, of which {shapes[0]} is the last; "
-                              "each costs seconds. Pad batches and sequences to a few sizes, and mask what is padded, "
-                              "or choose backend numba or c.", ShapesChangeWarning, stacklevel=3)
+                warnings.warn(
+                    f"JAX has compiled for {MANY_SHAPES} different shapes, of which {shapes[0]} is the last; "
+                    "each costs seconds. Pad batches and sequences to a few sizes, and mask what is padded, "
+                    "or choose backend numba or c.",
+                    ShapesChangeWarning,
+                    stacklevel=3,
+                )
             while len(self._functions) > KEPT_SHAPES:
                 self._functions.popitem(last=False)
         self._functions.move_to_end(shapes)
@@ -262,11 +315,21 @@ class Program:
 
         JAX has threads of its own, and knows when to use them.
         """
-        return nullcontext() if self._pools is None else self._pools.limit(limits=1, user_api="blas")
+        return (
+            nullcontext()
+            if self._pools is None
+            else self._pools.limit(limits=1, user_api="blas")
+        )
 
     def _compile(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:
-        inputs = [tensor(argument.name, argument.dtype, shapes[index] if shapes else argument.shape)
-                  for index, argument in enumerate(self.arguments)]
+        inputs = [
+            tensor(
+                argument.name,
+                argument.dtype,
+                shapes[index] if shapes else argument.shape,
+            )
+            for index, argument in enumerate(self.arguments)
+        ]
         token = _target.set(self.backend)
         try:
             with carrying_over() as carried:
@@ -284,24 +347,38 @@ def _back_from_jax(variables: Sequence[SharedVariable]) -> None:
             variable.set_value(np.array(value))
 
 
-def _function(inputs: list[TensorVariable], outputs: list[TensorVariable],
-              updates: list[tuple[SharedVariable, TensorVariable]], backend: str) -> Callable:
+def _function(
+    inputs: list[TensorVariable],
+    outputs: list[TensorVariable],
+    updates: list[tuple[SharedVariable, TensorVariable]],
+    backend: str,
+) -> Callable:
     """The one call of ``pytensor.function``."""
     computed = [*outputs, *(value for _, value in updates)]
     with _compiling(backend, floatX()) as mode, _gaps_told():
-        return pytensor.function(inputs, outputs, updates=[*updates, *draw_updates(computed)], mode=mode,
-                                 on_unused_input="ignore")
+        return pytensor.function(
+            inputs,
+            outputs,
+            updates=[*updates, *draw_updates(computed)],
+            mode=mode,
+            on_unused_input="ignore",
+        )
 
 
-def evaluate(outputs: Sequence[TensorVariable], values: dict[TensorVariable, np.ndarray],
-             backend: str = "python") -> list[np.ndarray]:
+def evaluate(
+    outputs: Sequence[TensorVariable],
+    values: dict[TensorVariable, np.ndarray],
+    backend: str = "python",
+) -> list[np.ndarray]:
     """The values of ``outputs`` for ``values`` of the inputs, compiled for this one call."""
     function = _function(list(values), list(outputs), [], backend)
     with _running(backend, floatX()):
         return [np.asarray(value) for value in function(*values.values())]
 
 
-def if_else(condition: TensorVariable, then: TensorVariable, otherwise: TensorVariable) -> TensorVariable:
+def if_else(
+    condition: TensorVariable, then: TensorVariable, otherwise: TensorVariable
+) -> TensorVariable:
     """``then`` or ``otherwise``, of which the one that is not taken need not be computed."""
     return lazy_ifelse(condition, then, otherwise)
 
@@ -311,22 +388,45 @@ def is_lazy(op: Op) -> bool:
     return isinstance(op, IfElse)
 
 
-def scan(step: Callable, sequences: list, outputs_info: list, non_sequences: list, n_steps: int | TensorVariable,
-         truncate_gradient: int = -1, name: str | None = None) -> list[TensorVariable]:
+def scan(
+    step: Callable,
+    sequences: list,
+    outputs_info: list,
+    non_sequences: list,
+    n_steps: int | TensorVariable,
+    truncate_gradient: int = -1,
+    name: str | None = None,
+) -> list[TensorVariable]:
     """The one call of ``pytensor.scan``: strict, no hidden updates, always a list."""
-    slices = sum(len(entry["taps"]) if isinstance(entry, dict) else 1 for entry in sequences)
+    slices = sum(
+        len(entry["taps"]) if isinstance(entry, dict) else 1 for entry in sequences
+    )
 
     def vectorized_step(*args: TensorVariable) -> object:
         found = step(*map(in_rows, args[:slices]), *args[slices:])
-        return vectorized.as_arithmetic(found, target()) if isinstance(found, list) else found
+        return (
+            vectorized.as_arithmetic(found, target())
+            if isinstance(found, list)
+            else found
+        )
 
-    return pytensor.scan(vectorized_step if target() in vectorized.FUNCTIONS else step, sequences=sequences,
-                         outputs_info=outputs_info, non_sequences=non_sequences, n_steps=n_steps,
-                         truncate_gradient=truncate_gradient, name=name, strict=True, return_list=True,
-                         return_updates=False)
+    return pytensor.scan(
+        vectorized_step if target() in vectorized.FUNCTIONS else step,
+        sequences=sequences,
+        outputs_info=outputs_info,
+        non_sequences=non_sequences,
+        n_steps=n_steps,
+        truncate_gradient=truncate_gradient,
+        name=name,
+        strict=True,
+        return_list=True,
+        return_updates=False,
+    )
 
 
-def checked(value: TensorVariable, condition: bool | TensorVariable, error: RecursiveError) -> TensorVariable:
+def checked(
+    value: TensorVariable, condition: bool | TensorVariable, error: RecursiveError
+) -> TensorVariable:
     """``value``; else the ``error``, at once where the condition is known, or when it runs."""
     if isinstance(condition, bool):
         if not condition:

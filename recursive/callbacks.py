@@ -73,8 +73,14 @@ class CallbackList(Callback):
     def __init__(self, callbacks: Sequence[Callback] = ()):
         self.callbacks: list[Callback] = []
         if not isinstance(callbacks, list | tuple | CallbackList):
-            raise ConfigError.about("argument", "callbacks", takes="a list", because="there may be several",
-                                    got=repr(callbacks), do="Say callbacks=[History()], for example.")
+            raise ConfigError.about(
+                "argument",
+                "callbacks",
+                takes="a list",
+                because="there may be several",
+                got=repr(callbacks),
+                do="Say callbacks=[History()], for example.",
+            )
         for callback in callbacks:
             self.append(callback)
 
@@ -84,8 +90,14 @@ class CallbackList(Callback):
     def append(self, callback: Callback) -> None:
         """Tell ``callback`` too, after the others."""
         if not isinstance(callback, Callback):
-            raise ConfigError.about("argument", "callbacks", takes="callbacks", because="their methods are called",
-                                    got=repr(callback), do="Derive from Callback; a class needs its brackets.")
+            raise ConfigError.about(
+                "argument",
+                "callbacks",
+                takes="callbacks",
+                because="their methods are called",
+                got=repr(callback),
+                do="Derive from Callback; a class needs its brackets.",
+            )
         self.callbacks.append(callback)
 
     def _set_params(self, params: dict[str, object]) -> None:
@@ -128,9 +140,14 @@ class BaseLogger(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self.close()
-        self._mean = Mean(name for name in self.params["metrics"] if not name.startswith("val_"))
-        self._bar = Bar(f"Epoch {epoch + 1}/{self.params['nb_epoch']}", self.params["nb_sample"],
-                        self.params["verbose"])
+        self._mean = Mean(
+            name for name in self.params["metrics"] if not name.startswith("val_")
+        )
+        self._bar = Bar(
+            f"Epoch {epoch + 1}/{self.params['nb_epoch']}",
+            self.params["nb_sample"],
+            self.params["verbose"],
+        )
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self._mean.add(logs, logs["size"])
@@ -185,9 +202,14 @@ class Monitor(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         followed = self.params["metrics"]
         if self.monitor not in followed:
-            raise ConfigError.about("callback", type(self).__name__, takes=f"one of the numbers {', '.join(followed)}",
-                                    because="only these are followed", got=repr(self.monitor),
-                                    do="Pass validation_data or validation_split for val_loss, show_accuracy for acc.")
+            raise ConfigError.about(
+                "callback",
+                type(self).__name__,
+                takes=f"one of the numbers {', '.join(followed)}",
+                because="only these are followed",
+                got=repr(self.monitor),
+                do="Pass validation_data or validation_split for val_loss, show_accuracy for acc.",
+            )
 
     def improved(self, logs: Logs) -> bool:
         """Whether the number is the best so far, which is then remembered."""
@@ -213,8 +235,13 @@ class ModelCheckpoint(Monitor):
     Source: ``keras.callbacks.ModelCheckpoint`` of Keras 0.1.
     """
 
-    def __init__(self, filepath: str | Path, monitor: str = "val_loss", verbose: int = 0,
-                 save_best_only: bool = False):
+    def __init__(
+        self,
+        filepath: str | Path,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+    ):
         super().__init__(monitor)
         self.filepath = filepath
         self.verbose = verbose
@@ -237,9 +264,14 @@ class ModelCheckpoint(Monitor):
         try:
             return str(self.filepath).format(epoch=epoch, **logs)
         except (LookupError, ValueError) as error:
-            raise ConfigError.about("callback", "ModelCheckpoint", takes="a filepath whose braces can be filled in",
-                                    because="they hold the epoch and its numbers", got=f"{self.filepath} ({error})",
-                                    do=nearest(str(error).strip("'"), ["epoch", *logs])) from error
+            raise ConfigError.about(
+                "callback",
+                "ModelCheckpoint",
+                takes="a filepath whose braces can be filled in",
+                because="they hold the epoch and its numbers",
+                got=f"{self.filepath} ({error})",
+                do=nearest(str(error).strip("'"), ["epoch", *logs]),
+            ) from error
 
 
 class EarlyStopping(Monitor):
@@ -262,7 +294,9 @@ class EarlyStopping(Monitor):
         if self.wait >= self.patience:
             self.model.stop_training = True
             if self.verbose:
-                print(f"Epoch {epoch + 1}: stopped early, {self.monitor} no better than {self.best:.4f}")
+                print(
+                    f"Epoch {epoch + 1}: stopped early, {self.monitor} no better than {self.best:.4f}"
+                )
         self.wait += 1
 
 
@@ -280,8 +314,17 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         rate, lr = self.schedule(epoch), self.model.optimizer.lr
-        if isinstance(rate, bool) or not isinstance(rate, Real) or not np.isfinite(rate):
-            raise ConfigError.about("callback", "LearningRateScheduler", takes="a schedule that gives finite numbers",
-                                    because="each is a learning rate", got=f"{rate!r} for epoch {epoch}",
-                                    do="Look at the function again.")
+        if (
+            isinstance(rate, bool)
+            or not isinstance(rate, Real)
+            or not np.isfinite(rate)
+        ):
+            raise ConfigError.about(
+                "callback",
+                "LearningRateScheduler",
+                takes="a schedule that gives finite numbers",
+                because="each is a learning rate",
+                got=f"{rate!r} for epoch {epoch}",
+                do="Look at the function again.",
+            )
         lr.set_value(np.asarray(rate, dtype=lr.dtype))

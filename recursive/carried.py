@@ -8,7 +8,14 @@ from contextlib import contextmanager
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
-from recursive.errors import BatchSizeError, ConfigError, RecursiveError, ShapeError, UnknownNameError, nearest
+from recursive.errors import (
+    BatchSizeError,
+    ConfigError,
+    RecursiveError,
+    ShapeError,
+    UnknownNameError,
+    nearest,
+)
 from recursive.layers.states import States, check_named
 
 RESETS = ("epoch", "batch")
@@ -30,7 +37,11 @@ class Carried:
     @property
     def variables(self) -> list[SharedVariable]:
         """What holds the states."""
-        return [variable for states in self.layers.values() for variable in states.variables.values()]
+        return [
+            variable
+            for states in self.layers.values()
+            for variable in states.variables.values()
+        ]
 
     def prepare(self, rows: int) -> None:
         """Make all states ready for a batch of ``rows``.
@@ -48,8 +59,11 @@ class Carried:
 
     def get(self) -> dict[str, np.ndarray]:
         """Copies of all states: ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first, where several are kept."""
-        return {_join(path, name): value for path, states in self.layers.items()
-                for name, value in states.get().items()}
+        return {
+            _join(path, name): value
+            for path, states in self.layers.items()
+            for name, value in states.get().items()
+        }
 
     def set(self, given: Mapping[str, object]) -> None:
         """Give states new values; those that are not named stay as they are.
@@ -61,14 +75,22 @@ class Carried:
             ShapeError: for values of another shape, or of several numbers of rows; nothing is changed then.
         """
         check_named(given)
-        owners = {_join(path, name): (states, name) for path, states in self.layers.items()
-                  for name in states.variables}
+        owners = {
+            _join(path, name): (states, name)
+            for path, states in self.layers.items()
+            for name in states.variables
+        }
         shares: dict[States, dict[str, object]] = {}
         for name, value in given.items():
             if name not in owners:
-                raise UnknownNameError.about("state", str(name), takes="the name of a state that is carried over",
-                                             because="others start anew", got="an unknown name",
-                                             do=nearest(str(name), owners))
+                raise UnknownNameError.about(
+                    "state",
+                    str(name),
+                    takes="the name of a state that is carried over",
+                    because="others start anew",
+                    got="an unknown name",
+                    do=nearest(str(name), owners),
+                )
             states, inner = owners[name]
             shares.setdefault(states, {})[inner] = value
         before = self._copies()
@@ -81,12 +103,21 @@ class Carried:
             raise
 
     def _check_one_size(self) -> None:
-        sizes = {_join(path, name): states.batch_size for path, states in self.layers.items()
-                 for name in states.variables if states.batch_size is not None}
+        sizes = {
+            _join(path, name): states.batch_size
+            for path, states in self.layers.items()
+            for name in states.variables
+            if states.batch_size is not None
+        }
         if len(set(sizes.values())) > 1:
-            raise ShapeError.about("states", ", ".join(sizes), takes="one number of rows",
-                                   because="they belong to one batch", got=", ".join(map(str, sizes.values())),
-                                   do="Set all of them, or call reset_states(batch_size) first.")
+            raise ShapeError.about(
+                "states",
+                ", ".join(sizes),
+                takes="one number of rows",
+                because="they belong to one batch",
+                got=", ".join(map(str, sizes.values())),
+                do="Set all of them, or call reset_states(batch_size) first.",
+            )
 
     @contextmanager
     def set_aside(self) -> Iterator[None]:
@@ -110,27 +141,45 @@ class Carried:
     def check_order(self, resets: str | None, shuffle: bool | str) -> None:
         """Raise a ConfigError where ``fit`` cannot reset states so, or would mix the rows that they belong to."""
         if resets is not None and resets not in RESETS:
-            raise ConfigError.about("argument", "reset_states", takes=f"None, {' or '.join(map(repr, RESETS))}",
-                                    because="states start anew before each, or never", got=repr(resets),
-                                    do=nearest(str(resets), RESETS))
+            raise ConfigError.about(
+                "argument",
+                "reset_states",
+                takes=f"None, {' or '.join(map(repr, RESETS))}",
+                because="states start anew before each, or never",
+                got=repr(resets),
+                do=nearest(str(resets), RESETS),
+            )
         if resets is not None and not self.layers:
-            raise ConfigError.about("argument", "reset_states", takes="a model that carries states over",
-                                    because="there is nothing else to reset", got=f"{resets!r} for one without",
-                                    do="Say stateful=True in a recurrent layer, or leave reset_states out.")
+            raise ConfigError.about(
+                "argument",
+                "reset_states",
+                takes="a model that carries states over",
+                because="there is nothing else to reset",
+                got=f"{resets!r} for one without",
+                do="Say stateful=True in a recurrent layer, or leave reset_states out.",
+            )
         if self.layers and shuffle and resets != "batch":
-            raise ConfigError.about("argument", "shuffle", takes="False for a model that carries states over",
-                                    because="row i of a batch goes on from row i of the batch before",
-                                    got=repr(shuffle),
-                                    do="Say shuffle=False, or reset_states='batch' if rows do not belong together.")
+            raise ConfigError.about(
+                "argument",
+                "shuffle",
+                takes="False for a model that carries states over",
+                because="row i of a batch goes on from row i of the batch before",
+                got=repr(shuffle),
+                do="Say shuffle=False, or reset_states='batch' if rows do not belong together.",
+            )
 
     def check_batches(self, rows: int, batch_size: int) -> None:
         """Raise a BatchSizeError where the last of several batches would have fewer rows than the states."""
         rest = rows % batch_size
         if self.layers and rows > batch_size and rest:
             raise BatchSizeError.about(
-                "data", "rows", takes=f"a multiple of batch_size={batch_size}",
-                because="states go on from batch to batch, row by row", got=f"{rows}",
-                do=f"Leave out the last {rest}, or choose a batch_size that divides {rows}.")
+                "data",
+                "rows",
+                takes=f"a multiple of batch_size={batch_size}",
+                because="states go on from batch to batch, row by row",
+                got=f"{rows}",
+                do=f"Leave out the last {rest}, or choose a batch_size that divides {rows}.",
+            )
 
 
 def _join(path: str, name: str) -> str:

@@ -35,19 +35,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="recursive", description=recursive.__doc__.splitlines()[0])
-    parser.add_argument("--version", action="version", version=f"recursive {recursive.__version__}")
+    parser = argparse.ArgumentParser(
+        prog="recursive", description=recursive.__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"recursive {recursive.__version__}"
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
-    demo = commands.add_parser("demo", help="train a network on a small real task, from data to pictures")
-    demo.add_argument("task", nargs="?", choices=("digits", "addition", "text"), default="digits",
-                      help="read handwritten digits (the default), add numbers, or write text")
-    demo.add_argument("--quick", action="store_true", help="a slice of the data, few epochs")
-    demo.add_argument("--backend", help="auto, jax, numba, c or python (default: jax if installed, else python)")
-    demo.add_argument("--out", type=Path, help="folder to write to (default: recursive-demo, and in it a folder for"
-                      " addition and text)")
-    demo.add_argument("--seed", type=int, default=1, help="of first weights and order of rows")
+    demo = commands.add_parser(
+        "demo", help="train a network on a small real task, from data to pictures"
+    )
+    demo.add_argument(
+        "task",
+        nargs="?",
+        choices=("digits", "addition", "text"),
+        default="digits",
+        help="read handwritten digits (the default), add numbers, or write text",
+    )
+    demo.add_argument(
+        "--quick", action="store_true", help="a slice of the data, few epochs"
+    )
+    demo.add_argument(
+        "--backend",
+        help="auto, jax, numba, c or python (default: jax if installed, else python)",
+    )
+    demo.add_argument(
+        "--out",
+        type=Path,
+        help="folder to write to (default: recursive-demo, and in it a folder for"
+        " addition and text)",
+    )
+    demo.add_argument(
+        "--seed", type=int, default=1, help="of first weights and order of rows"
+    )
     demo.set_defaults(run=_demo)
-    bench = commands.add_parser("bench", help="time the container beside what people would use instead")
+    bench = commands.add_parser(
+        "bench", help="time the container beside what people would use instead"
+    )
     bench_command.add_options(bench)
     bench.set_defaults(run=lambda chosen, started: bench_command.run(chosen))
     conformance_command.add_to(commands)
@@ -55,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(chosen: argparse.Namespace, started: float) -> None:
-    out = chosen.out or Path("recursive-demo", *([] if chosen.task == "digits" else [chosen.task]))
+    out = chosen.out or Path(
+        "recursive-demo", *([] if chosen.task == "digits" else [chosen.task])
+    )
     demo = importlib.import_module(f"recursive.demos.{chosen.task}")
     demo.run(out, chosen.quick, chosen.backend, chosen.seed, started)
 

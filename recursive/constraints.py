@@ -68,13 +68,19 @@ class UnitNorm(Constraint):
 
 identity, maxnorm, nonneg, unitnorm = Constraint, MaxNorm, NonNeg, UnitNorm
 
-CONSTRAINTS = {"identity": Constraint, "maxnorm": MaxNorm, "nonneg": NonNeg, "unitnorm": UnitNorm} | {
-    kind.__name__: kind for kind in (Constraint, MaxNorm, NonNeg, UnitNorm)}
+CONSTRAINTS = {
+    "identity": Constraint,
+    "maxnorm": MaxNorm,
+    "nonneg": NonNeg,
+    "unitnorm": UnitNorm,
+} | {kind.__name__: kind for kind in (Constraint, MaxNorm, NonNeg, UnitNorm)}
 """Every constraint by name: called, each makes a new one."""
 
 
-def get(identifier: str | Constraint | Mapping[str, object] | None,
-        kwargs: Mapping[str, object] | None = None) -> Constraint | None:
+def get(
+    identifier: str | Constraint | Mapping[str, object] | None,
+    kwargs: Mapping[str, object] | None = None,
+) -> Constraint | None:
     """The constraint called ``identifier``, or made from its configuration, or ``identifier`` itself; None is none.
 
     Args:

@@ -28,11 +28,22 @@ class ElementsInOnePiece(Elemwise):
     The loop is a function that is told to be hot: behind all the checks gcc would take it for rare, and make it small.
     """
 
-    def _c_all(self, node: Apply, name: str, inputs: Sequence[str], outputs: Sequence[str], sub: dict) -> tuple:
+    def _c_all(
+        self,
+        node: Apply,
+        name: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        sub: dict,
+    ) -> tuple:
         *head, loop, tail = super()._c_all(node, name, inputs, outputs, sub)
-        places = [inputs[self.inplace_pattern[i]] if i in self.inplace_pattern else output
-                  for i, output in enumerate(outputs)]
-        arrays = dict(zip((*inputs, *places), (*node.inputs, *node.outputs), strict=True))
+        places = [
+            inputs[self.inplace_pattern[i]] if i in self.inplace_pattern else output
+            for i, output in enumerate(outputs)
+        ]
+        arrays = dict(
+            zip((*inputs, *places), (*node.inputs, *node.outputs), strict=True)
+        )
         flags = " & ".join(f"PyArray_FLAGS({array})" for array in arrays)
         in_one_piece = f"({flags} & NPY_ARRAY_CARRAY_RO) == NPY_ARRAY_CARRAY_RO"
         fast = self._loop(node, name, inputs, places, arrays, sub)
@@ -43,18 +54,36 @@ class ElementsInOnePiece(Elemwise):
     def c_code_cache_version_apply(self, node: Apply) -> tuple:
         return (3, *super().c_code_cache_version_apply(node))
 
-    def _loop(self, node: Apply, name: str, inputs: Sequence[str], outputs: Sequence[str],
-              arrays: dict[str, TensorVariable], sub: dict) -> str:
+    def _loop(
+        self,
+        node: Apply,
+        name: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        arrays: dict[str, TensorVariable],
+        sub: dict,
+    ) -> str:
         """Reads all values before it writes any: no two arrays overlap, but one that is computed in place."""
-        kinds = {array: f"npy_{variable.type.dtype}" for array, variable in arrays.items()}
+        kinds = {
+            array: f"npy_{variable.type.dtype}" for array, variable in arrays.items()
+        }
         takes = ", ".join(f"{kind}* {array}_start" for array, kind in kinds.items())
-        given = ", ".join(f"({kind}*) PyArray_DATA({array})" for array, kind in kinds.items())
-        reads = "\n".join(f"{kinds[array]} {array}_read = {array}_start[i];" for array in dict.fromkeys(inputs))
+        given = ", ".join(
+            f"({kind}*) PyArray_DATA({array})" for array, kind in kinds.items()
+        )
+        reads = "\n".join(
+            f"{kinds[array]} {array}_read = {array}_start[i];"
+            for array in dict.fromkeys(inputs)
+        )
         results = "\n".join(f"{kinds[array]} {array}_made;" for array in outputs)
         writes = "\n".join(f"{array}_start[i] = {array}_made;" for array in outputs)
         body = self.scalar_op.c_code(
-            self.make_scalar_node(*node.inputs), f"{name}_scalar", [f"{array}_read" for array in inputs],
-            [f"{array}_made" for array in outputs], {**sub, "fail": FAILS})
+            self.make_scalar_node(*node.inputs),
+            f"{name}_scalar",
+            [f"{array}_read" for array in inputs],
+            [f"{array}_made" for array in outputs],
+            {**sub, "fail": FAILS},
+        )
         return f"""
         auto elements = [](npy_intp n, {takes}) __attribute__((noinline, hot)) {{
             #pragma GCC ivdep
@@ -92,10 +121,14 @@ class InRows(Op):
     def make_node(self, x: TensorVariable) -> Apply:
         return Apply(self, [x], [x.type()])
 
-    def perform(self, node: Apply, inputs: Sequence[np.ndarray], outputs: Sequence[list]) -> None:
+    def perform(
+        self, node: Apply, inputs: Sequence[np.ndarray], outputs: Sequence[list]
+    ) -> None:
         outputs[0][0] = inputs[0].copy()
 
-    def pullback(self, inputs: Sequence, outputs: Sequence, output_grads: Sequence) -> list:
+    def pullback(
+        self, inputs: Sequence, outputs: Sequence, output_grads: Sequence
+    ) -> list:
         return list(output_grads)
 
 
@@ -114,6 +147,6 @@ def _teach_numba() -> None:
     def funcify(op, node=None, **kwargs):
         @basic.numba_njit
         def in_rows(x):
-            return x.copy()   # what is a view of its input would be written over
+            return x.copy()  # what is a view of its input would be written over
 
         return in_rows, "InRows_2"

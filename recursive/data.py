@@ -11,7 +11,13 @@ import numpy as np
 from pytensor.graph.basic import Variable
 
 from recursive.backend import Argument
-from recursive.errors import DataError, DtypeError, SequenceLengthError, ShapeError, nearest
+from recursive.errors import (
+    DataError,
+    DtypeError,
+    SequenceLengthError,
+    ShapeError,
+    nearest,
+)
 from recursive.spec.shapes import in_words
 
 Arrays = dict[str, np.ndarray]
@@ -31,19 +37,36 @@ def by_name(kind: str, given: object, names: Sequence[str]) -> dict[str, object]
         check_names(kind, given, names)
         missing = [name for name in names if name not in given]
         if missing:
-            raise DataError.about(kind, missing[0], takes="an array", because="it was declared",
-                                  got="none", do=f"Pass a dict with {listed}.")
+            raise DataError.about(
+                kind,
+                missing[0],
+                takes="an array",
+                because="it was declared",
+                got="none",
+                do=f"Pass a dict with {listed}.",
+            )
         return {name: given[name] for name in names}
     if not names and given is None:
         return {}
     if not names and not isinstance(given, Mapping):
-        raise DataError.about("model", kind, takes=f"no {kind}", because="none was declared", got=type(given).__name__,
-                              do="Leave it out.")
+        raise DataError.about(
+            "model",
+            kind,
+            takes=f"no {kind}",
+            because="none was declared",
+            got=type(given).__name__,
+            do="Leave it out.",
+        )
     values = given if isinstance(given, list | tuple) and len(names) > 1 else [given]
     if len(values) != len(names) or any(value is None for value in values):
-        raise DataError.about(kind, ", ".join(names), takes=f"{len(names)} arrays", because=f"there are {listed}",
-                              got="none" if given is None else str(len(values)),
-                              do="Pass a dict by name, or a list in that order.")
+        raise DataError.about(
+            kind,
+            ", ".join(names),
+            takes=f"{len(names)} arrays",
+            because=f"there are {listed}",
+            got="none" if given is None else str(len(values)),
+            do="Pass a dict by name, or a list in that order.",
+        )
     return dict(zip(names, values, strict=True))
 
 
@@ -51,8 +74,14 @@ def check_names(kind: str, given: Iterable[str], names: Sequence[str]) -> None:
     """Raise a DataError for a name in ``given`` that is none of ``names``."""
     for name in given:
         if name not in names:
-            raise DataError.about(kind, str(name), takes=f"one of the names {', '.join(map(repr, names))}",
-                                  because="these were declared", got="an unknown name", do=nearest(name, names))
+            raise DataError.about(
+                kind,
+                str(name),
+                takes=f"one of the names {', '.join(map(repr, names))}",
+                because="these were declared",
+                got="an unknown name",
+                do=nearest(name, names),
+            )
 
 
 def as_array(kind: str, name: str, value: object, dtype: str) -> np.ndarray:
@@ -67,50 +96,105 @@ def as_array(kind: str, name: str, value: object, dtype: str) -> np.ndarray:
     dtype('float32')
     """
     if np.ma.is_masked(value):
-        raise DataError.about(kind, name, takes="a value in every place", because="each is computed with",
-                              got=f"{np.ma.count_masked(value)} masked ones", do="Call filled(0) on it, for example.")
+        raise DataError.about(
+            kind,
+            name,
+            takes="a value in every place",
+            because="each is computed with",
+            got=f"{np.ma.count_masked(value)} masked ones",
+            do="Call filled(0) on it, for example.",
+        )
     if isinstance(value, Variable):
-        raise DataError.about(kind, name, takes="numbers", because="they are computed with now",
-                              got=f"a symbol ({value.type})", do="Pass an array.")
+        raise DataError.about(
+            kind,
+            name,
+            takes="numbers",
+            because="they are computed with now",
+            got=f"a symbol ({value.type})",
+            do="Pass an array.",
+        )
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise SequenceLengthError.about(kind, name, takes="rows of one length", because="they form one array",
-                                        got=f"rows that differ ({error})",
-                                        do="Pad the shorter rows.") from error
+        raise SequenceLengthError.about(
+            kind,
+            name,
+            takes="rows of one length",
+            because="they form one array",
+            got=f"rows that differ ({error})",
+            do="Pad the shorter rows.",
+        ) from error
     if array.dtype.kind not in "biuf":
-        raise DtypeError.about(kind, name, takes=f"numbers, as {dtype}", because="it was declared so",
-                               got=f"dtype {array.dtype}", do="Convert it first.")
+        raise DtypeError.about(
+            kind,
+            name,
+            takes=f"numbers, as {dtype}",
+            because="it was declared so",
+            got=f"dtype {array.dtype}",
+            do="Convert it first.",
+        )
     with np.errstate(invalid="ignore", over="ignore"):
         cast = array.astype(dtype)
-    if cast.dtype.kind == "f" and not np.array_equal(np.isfinite(cast), np.isfinite(array)):
-        raise DtypeError.about(kind, name, takes=f"numbers that fit {dtype}", because="it was declared so",
-                               got=f"values of {array.dtype} that a cast would make infinite",
-                               do="Scale them first, or set floatX to float64.")
+    if cast.dtype.kind == "f" and not np.array_equal(
+        np.isfinite(cast), np.isfinite(array)
+    ):
+        raise DtypeError.about(
+            kind,
+            name,
+            takes=f"numbers that fit {dtype}",
+            because="it was declared so",
+            got=f"values of {array.dtype} that a cast would make infinite",
+            do="Scale them first, or set floatX to float64.",
+        )
     if cast.dtype.kind != "f" and not np.array_equal(cast, array):
-        raise DtypeError.about(kind, name, takes=f"whole numbers that fit {dtype}", because="it was declared so",
-                               got=f"values of {array.dtype} that a cast would change",
-                               do="Round them first, or declare it dtype='float'.")
+        raise DtypeError.about(
+            kind,
+            name,
+            takes=f"whole numbers that fit {dtype}",
+            because="it was declared so",
+            got=f"values of {array.dtype} that a cast would change",
+            do="Round them first, or declare it dtype='float'.",
+        )
     return cast
 
 
-def check_shape(kind: str, argument: Argument, array: np.ndarray,
-                do: str = "Reshape the data, or declare another ndim or dim.") -> None:
+def check_shape(
+    kind: str,
+    argument: Argument,
+    array: np.ndarray,
+    do: str = "Reshape the data, or declare another ndim or dim.",
+) -> None:
     """Raise a ShapeError unless ``array`` has the axes and the known sizes of ``argument``; ``do`` is its advice."""
     fits = array.ndim == len(argument.shape) and all(
-        size in (None, actual) for size, actual in zip(argument.shape, array.shape, strict=True))
+        size in (None, actual)
+        for size, actual in zip(argument.shape, array.shape, strict=True)
+    )
     if not fits:
-        raise ShapeError.about(kind, argument.name, takes=f"an array of shape {in_words(argument.shape)}",
-                               because="so it was declared, rows first", got=array.shape, do=do)
+        raise ShapeError.about(
+            kind,
+            argument.name,
+            takes=f"an array of shape {in_words(argument.shape)}",
+            because="so it was declared, rows first",
+            got=array.shape,
+            do=do,
+        )
 
 
 def check_limit(kind: str, argument: Argument, array: np.ndarray) -> None:
     """Raise a DataError unless all numbers are 0 or more and below the limit of ``argument``, where it has one."""
-    if argument.limit is not None and array.size and not (array.min() >= 0 and array.max() < argument.limit):
-        raise DataError.about(kind, argument.name, takes=f"whole numbers from 0 to {argument.limit - 1}",
-                              because=f"they number the {argument.limit} rows of an Embedding",
-                              got=f"numbers from {array.min()} to {array.max()}",
-                              do="Mend the data, or give the Embedding a larger input_dim.")
+    if (
+        argument.limit is not None
+        and array.size
+        and not (array.min() >= 0 and array.max() < argument.limit)
+    ):
+        raise DataError.about(
+            kind,
+            argument.name,
+            takes=f"whole numbers from 0 to {argument.limit - 1}",
+            because=f"they number the {argument.limit} rows of an Embedding",
+            got=f"numbers from {array.min()} to {array.max()}",
+            do="Mend the data, or give the Embedding a larger input_dim.",
+        )
 
 
 def check_rows(arrays: Arrays) -> int:
@@ -123,10 +207,14 @@ def check_rows(arrays: Arrays) -> int:
         return 1
     rows = {name: len(array) for name, array in arrays.items()}
     if len(set(rows.values())) != 1 or 0 in rows.values():
-        raise DataError.about("data", " and ".join(rows), takes="arrays of one number of rows, 1 or more",
-                              because="row i of each belongs to example i",
-                              got=", ".join(f"{name}: {count}" for name, count in rows.items()),
-                              do="Pass as many rows of each.")
+        raise DataError.about(
+            "data",
+            " and ".join(rows),
+            takes="arrays of one number of rows, 1 or more",
+            because="row i of each belongs to example i",
+            got=", ".join(f"{name}: {count}" for name, count in rows.items()),
+            do="Pass as many rows of each.",
+        )
     return next(iter(rows.values()))
 
 
@@ -137,7 +225,7 @@ def batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
     [[4, 0], [2]]
     """
     for start in range(0, len(order), batch_size):
-        yield order[start:start + batch_size]
+        yield order[start : start + batch_size]
 
 
 def take(arrays: Arrays, rows: np.ndarray) -> Arrays:

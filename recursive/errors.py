@@ -26,7 +26,9 @@ Say add_state('h', dim=6).
     """
 
     @classmethod
-    def about(cls, kind: str, name: str, *, takes: str, because: str, got: object, do: str) -> RecursiveError:
+    def about(
+        cls, kind: str, name: str, *, takes: str, because: str, got: object, do: str
+    ) -> RecursiveError:
         """The error about the ``kind`` called ``name``, worded in the one shape that all errors share."""
         return cls(f"{kind} {name!r} takes {takes}, because {because}; got {got}. {do}")
 
@@ -131,4 +133,8 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(name), candidates, n=1)
     if close:
         return f"Did you mean {close[0]!r}?"
-    return f"There are: {', '.join(map(repr, candidates))}." if candidates else "There are none yet."
+    return (
+        f"There are: {', '.join(map(repr, candidates))}."
+        if candidates
+        else "There are none yet."
+    )

@@ -22,5 +22,10 @@ def load(module: str, extra: str, why: str) -> ModuleType:
     except ModuleNotFoundError as error:
         package = (error.name or module).partition(".")[0]
         raise MissingPackageError.about(
-            "package", package, takes="to be installed", because=why, got="no such package",
-            do=f"Run pip install 'recursive-rnn[{extra}]', or pip install '.[{extra}]' in a clone.") from error
+            "package",
+            package,
+            takes="to be installed",
+            because=why,
+            got="no such package",
+            do=f"Run pip install 'recursive-rnn[{extra}]', or pip install '.[{extra}]' in a clone.",
+        ) from error

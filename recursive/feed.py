@@ -28,8 +28,13 @@ def inputs(container: Layer, X: object) -> Arrays:
 
 def _arrays(container: Layer, X: object) -> Arrays:
     arguments = {argument.name: argument for argument in container.arguments()}
-    given = data.by_name("input", _unlisted(X, list(arguments.values())), list(arguments))
-    arrays = {name: data.as_array("input", name, value, arguments[name].dtype) for name, value in given.items()}
+    given = data.by_name(
+        "input", _unlisted(X, list(arguments.values())), list(arguments)
+    )
+    arrays = {
+        name: data.as_array("input", name, value, arguments[name].dtype)
+        for name, value in given.items()
+    }
     for name, array in arrays.items():
         data.check_shape("input", arguments[name], array)
         data.check_limit("input", arguments[name], array)
@@ -42,16 +47,27 @@ def _arrays(container: Layer, X: object) -> Arrays:
 def sequences(container: Layer) -> list[str]:
     """The inputs that have steps: those that a loop says, else by their axes, words one fewer than vectors."""
     named = getattr(container, "sequence_names", None)
-    return [argument.name for argument in container.arguments()
-            if (len(argument.shape) > 1 + argument.dtype.startswith("float") if named is None
-                else argument.name in named)]
+    return [
+        argument.name
+        for argument in container.arguments()
+        if (
+            len(argument.shape) > 1 + argument.dtype.startswith("float")
+            if named is None
+            else argument.name in named
+        )
+    ]
 
 
 def _shapes(arrays: Arrays) -> dict[str, Shape]:
     return {name: (None, *array.shape[1:]) for name, array in arrays.items()}
 
 
-def pairs(container: Layer, X: object, y: object, targets_for: Callable[[dict[str, Shape]], list[Argument]]) -> Arrays:
+def pairs(
+    container: Layer,
+    X: object,
+    y: object,
+    targets_for: Callable[[dict[str, Shape]], list[Argument]],
+) -> Arrays:
     """An array for each input, then one for each target; ``X`` may be a dict that holds both.
 
     Args:
@@ -69,15 +85,21 @@ def pairs(container: Layer, X: object, y: object, targets_for: Callable[[dict[st
     shapes = _shapes(arrays)
     targets = targets_for(shapes)
     given = data.by_name("target", _unlisted(y, targets), list(container.output_names))
-    arrays |= {argument.name: _target(argument, given[argument.name]) for argument in targets}
+    arrays |= {
+        argument.name: _target(argument, given[argument.name]) for argument in targets
+    }
     data.check_rows(arrays)
     container.build(_as_input_shape(container, shapes))
     return arrays
 
 
-def target_arguments(container: Layer, shapes: dict[str, Shape] | None = None) -> list[Argument]:
+def target_arguments(
+    container: Layer, shapes: dict[str, Shape] | None = None
+) -> list[Argument]:
     """What the targets of a built container look like, for inputs of ``shapes``: its outputs, in floatX."""
-    shapes = shapes or {argument.name: argument.shape for argument in container.arguments()}
+    shapes = shapes or {
+        argument.name: argument.shape for argument in container.arguments()
+    }
     found = container.get_output_shape_for(_as_input_shape(container, shapes))
     found = found if isinstance(found, Mapping) else {container.output_names[0]: found}
     return [Argument(name, backend.floatX(), shape) for name, shape in found.items()]
@@ -101,9 +123,16 @@ def _target(argument: Argument, value: object) -> np.ndarray:
 def _advice(argument: Argument, array: np.ndarray) -> str:
     """What to do about a target of another shape: whole numbers where rows of values belong may be classes."""
     classes = argument.shape[-1]
-    numbers = {len(argument.shape) - 1: "y", len(argument.shape): "y[..., 0]"}.get(array.ndim)
+    numbers = {len(argument.shape) - 1: "y", len(argument.shape): "y[..., 0]"}.get(
+        array.ndim
+    )
     one_a_row = array.ndim < len(argument.shape) or array.shape[-1] == 1
-    if numbers and classes not in (None, 1) and one_a_row and np.array_equal(array, np.round(array)):
+    if (
+        numbers
+        and classes not in (None, 1)
+        and one_a_row
+        and np.array_equal(array, np.round(array))
+    ):
         return f"If they are classes, pass np.eye({classes})[{numbers}]."
     return "Reshape the targets, or mend the layer that computes the output."
 

@@ -23,8 +23,14 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
-        raise ConfigError.about("file", str(path), takes="a folder that can be written", because="it is put there",
-                                got=error.strerror, do="Name another place.") from error
+        raise ConfigError.about(
+            "file",
+            str(path),
+            takes="a folder that can be written",
+            because="it is put there",
+            got=error.strerror,
+            do="Name another place.",
+        ) from error
     usual_mode = os.stat(temporary).st_mode
     try:
         write(temporary)
@@ -39,16 +45,30 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` in UTF-8, as :func:`write_atomically` does, which says what it raises."""
-    write_atomically(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+    write_atomically(
+        path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8")
+    )
 
 
 def place_of(path: str | Path) -> Path:
     """The whole path, where a file can be put there."""
     path = Path(path).resolve()
     if path.exists() and not path.is_file():
-        raise ConfigError.about("file", str(path), takes="the name of a file", because="it is written there",
-                                got="a folder" if path.is_dir() else "a device", do="Name another one.")
+        raise ConfigError.about(
+            "file",
+            str(path),
+            takes="the name of a file",
+            because="it is written there",
+            got="a folder" if path.is_dir() else "a device",
+            do="Name another one.",
+        )
     if not path.parent.is_dir():
-        raise ConfigError.about("file", str(path), takes="a folder that exists", because="it is written there",
-                                got="none", do=f"Make {path.parent} first.")
+        raise ConfigError.about(
+            "file",
+            str(path),
+            takes="a folder that exists",
+            because="it is written there",
+            got="none",
+            do=f"Make {path.parent} first.",
+        )
     return path

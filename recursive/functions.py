@@ -21,7 +21,9 @@ from recursive.regularizers import watching
 Objective = Callable[[TensorVariable, TensorVariable], TensorVariable]
 
 ACCURACIES: dict[str, Objective] = {
-    "categorical": lambda y_true, y_pred: pt.eq(y_true.argmax(axis=-1), y_pred.argmax(axis=-1)).mean(),
+    "categorical": lambda y_true, y_pred: pt.eq(
+        y_true.argmax(axis=-1), y_pred.argmax(axis=-1)
+    ).mean(),
     "binary": lambda y_true, y_pred: pt.eq(y_true, pt.round(y_pred)).mean(),
 }
 """The share of right answers, by class mode."""
@@ -46,7 +48,12 @@ def tester(container: Layer, losses: Mapping[str, Objective], class_mode: str) -
     return build
 
 
-def trainer(container: Layer, losses: Mapping[str, Objective], class_mode: str, optimizer: Optimizer) -> Build:
+def trainer(
+    container: Layer,
+    losses: Mapping[str, Objective],
+    class_mode: str,
+    optimizer: Optimizer,
+) -> Build:
     """As :func:`tester`, with one step of the optimizer as updates."""
 
     def build(inputs: list[TensorVariable]):
@@ -61,35 +68,54 @@ def trainer(container: Layer, losses: Mapping[str, Objective], class_mode: str, 
     return build
 
 
-def _outputs(container: Layer, inputs: list[TensorVariable],
-             train: bool) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
+def _outputs(
+    container: Layer, inputs: list[TensorVariable], train: bool
+) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
     """Every output by name, and the masks of those that have one.
 
     Inputs that follow those of the container are targets and weights, and left alone.
     """
-    own = inputs[:len(container.arguments())]
+    own = inputs[: len(container.arguments())]
     x = own[0] if len(own) == 1 else own
     if isinstance(container, Graph):
         return container.with_masks(x, train)
     found, mask = container.with_mask(x, train)
     found = found if isinstance(found, Mapping) else {container.output_names[0]: found}
-    return found, {} if mask is None else {name: mask for name, value in found.items() if value.ndim > mask.ndim}
+    return found, {} if mask is None else {
+        name: mask for name, value in found.items() if value.ndim > mask.ndim
+    }
 
 
-def _scores(container: Layer, inputs: list[TensorVariable], losses: Mapping[str, Objective], class_mode: str,
-            train: bool) -> list[TensorVariable]:
+def _scores(
+    container: Layer,
+    inputs: list[TensorVariable],
+    losses: Mapping[str, Objective],
+    class_mode: str,
+    train: bool,
+) -> list[TensorVariable]:
     """The sum of the mean losses of all outputs, and the mean accuracy over them, in which weights do not count."""
     predicted, masks = _outputs(container, inputs, train)
-    rest = inputs[len(container.arguments()):]
+    rest = inputs[len(container.arguments()) :]
     targets = dict(zip(predicted, rest, strict=False))
-    weights = dict(zip(predicted, rest[len(predicted):], strict=False))
-    loss = sum(_mean(losses[name], targets[name], predicted[name], masked_weights(weights.get(name), masks.get(name)))
-               for name in predicted)
-    accuracies = [ACCURACIES[class_mode](targets[name], predicted[name]) for name in predicted]
+    weights = dict(zip(predicted, rest[len(predicted) :], strict=False))
+    loss = sum(
+        _mean(
+            losses[name],
+            targets[name],
+            predicted[name],
+            masked_weights(weights.get(name), masks.get(name)),
+        )
+        for name in predicted
+    )
+    accuracies = [
+        ACCURACIES[class_mode](targets[name], predicted[name]) for name in predicted
+    ]
     return [loss, sum(accuracies) / len(accuracies)]
 
 
-def masked_weights(weights: TensorVariable | None, mask: TensorVariable | None) -> TensorVariable | None:
+def masked_weights(
+    weights: TensorVariable | None, mask: TensorVariable | None
+) -> TensorVariable | None:
     """Weights of ``(batch, time, 1)`` in which the steps that ``mask`` takes out count nothing; None are ones.
 
     Keras 0.1 took masked steps out of the divisor only, so that what stood there had a share in the loss.
@@ -100,15 +126,24 @@ def masked_weights(weights: TensorVariable | None, mask: TensorVariable | None) 
     return counts if weights is None else weights * counts
 
 
-def _mean(objective: Objective, y_true: TensorVariable, y_pred: TensorVariable,
-          weights: TensorVariable | None) -> TensorVariable:
+def _mean(
+    objective: Objective,
+    y_true: TensorVariable,
+    y_pred: TensorVariable,
+    weights: TensorVariable | None,
+) -> TensorVariable:
     @functools.wraps(objective)
     def checked(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
         found = objective(y_true, y_pred)
         if not isinstance(found, TensorVariable):
-            raise ConfigError.about("loss", registry.name_of(objective), takes="a function that returns a tensor",
-                                    because="its gradient is what is learned from", got=type(found).__name__,
-                                    do="End it with return, and a formula of PyTensor.")
+            raise ConfigError.about(
+                "loss",
+                registry.name_of(objective),
+                takes="a function that returns a tensor",
+                because="its gradient is what is learned from",
+                got=type(found).__name__,
+                do="End it with return, and a formula of PyTensor.",
+            )
         check_width("loss", registry.name_of(objective), [y_true, y_pred], found)
         return found
 

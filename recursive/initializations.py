@@ -27,7 +27,9 @@ def get_fans(shape: Shape) -> tuple[float, float]:
     >>> get_fans((4, 6))
     (4, 6)
     """
-    return (shape[0], shape[1]) if len(shape) == 2 else (int(np.prod(shape[1:])), shape[0])
+    return (
+        (shape[0], shape[1]) if len(shape) == 2 else (int(np.prod(shape[1:])), shape[0])
+    )
 
 
 def uniform(shape: Shape, scale: float = 0.05, rng: Rng = None) -> SharedVariable:
@@ -79,9 +81,14 @@ def identity(shape: Shape, scale: float = 1.0, rng: Rng = None) -> SharedVariabl
         ShapeError: for a shape that is not square.
     """
     if len(shape) != 2 or shape[0] != shape[1]:
-        raise ShapeError.about("initialization", "identity", takes="a square matrix",
-                               because="an identity has as many rows as columns", got=tuple(shape),
-                               do="Choose equal dims, or 'orthogonal'.")
+        raise ShapeError.about(
+            "initialization",
+            "identity",
+            takes="a square matrix",
+            because="an identity has as many rows as columns",
+            got=tuple(shape),
+            do="Choose equal dims, or 'orthogonal'.",
+        )
     return shared(scale * np.identity(shape[0]))
 
 
@@ -95,9 +102,22 @@ def one(shape: Shape, rng: Rng = None) -> SharedVariable:
     return shared(np.ones(shape))
 
 
-INITIALIZATIONS = {function.__name__: function for function in (
-    uniform, normal, lecun_uniform, glorot_normal, glorot_uniform, he_normal, he_uniform, orthogonal, identity,
-    zero, one)}
+INITIALIZATIONS = {
+    function.__name__: function
+    for function in (
+        uniform,
+        normal,
+        lecun_uniform,
+        glorot_normal,
+        glorot_uniform,
+        he_normal,
+        he_uniform,
+        orthogonal,
+        identity,
+        zero,
+        one,
+    )
+}
 """Every initialization by name."""
 
 
@@ -121,15 +141,25 @@ def first_values(function: Callable, shape: Shape, rng: Rng = None) -> SharedVar
     """
     takes_rng = "rng" in _arguments(function)
     if rng is not None and not takes_rng:
-        raise ConfigError.about("initialization", registry.name_of(function), takes="an argument rng",
-                                because="the layer has a seed, which must decide what is drawn", got="none",
-                                do="Draw from rng, a numpy RandomState, or leave the seed out.")
+        raise ConfigError.about(
+            "initialization",
+            registry.name_of(function),
+            takes="an argument rng",
+            because="the layer has a seed, which must decide what is drawn",
+            got="none",
+            do="Draw from rng, a numpy RandomState, or leave the seed out.",
+        )
     drawn = function(shape, rng=rng) if takes_rng else function(shape)
     values = drawn if isinstance(drawn, SharedVariable) else shared(drawn)
     if values.get_value(borrow=True).shape != tuple(shape):
-        raise ShapeError.about("initialization", registry.name_of(function), takes=f"values of shape {tuple(shape)}",
-                               because="the parameter has it", got=values.get_value(borrow=True).shape,
-                               do="Return np.zeros(shape), for example.")
+        raise ShapeError.about(
+            "initialization",
+            registry.name_of(function),
+            takes=f"values of shape {tuple(shape)}",
+            because="the parameter has it",
+            got=values.get_value(borrow=True).shape,
+            do="Return np.zeros(shape), for example.",
+        )
     return values
 
 

@@ -46,7 +46,10 @@ def closing() -> Iterator[None]:
     Outside the main thread, and where SIGTERM does something else already, nothing is changed.
     """
     usual = signal.getsignal(signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread() or usual is not signal.SIG_DFL:
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or usual is not signal.SIG_DFL
+    ):
         yield
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -8,7 +8,16 @@ from functools import partial
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
-from recursive import chunks, data, feed, functions, objectives, optimizers, row_weights, training
+from recursive import (
+    chunks,
+    data,
+    feed,
+    functions,
+    objectives,
+    optimizers,
+    row_weights,
+    training,
+)
 from recursive.arguments import count
 from recursive.available import BACKENDS, resolve_backend
 from recursive.backend import Argument, Program, floatX
@@ -35,9 +44,14 @@ class Model(Stored):
     _targets: tuple[tuple | None, list[Argument]] = (None, [])
     """Of which shapes it was asked last what targets look like, and the answer."""
 
-    def compile(self, optimizer: str | optimizers.Optimizer | None = None,
-                loss: str | Callable | Mapping[str, str | Callable] | None = None, class_mode: str = "categorical",
-                theano_mode: None = None, backend: str | None = None) -> None:
+    def compile(
+        self,
+        optimizer: str | optimizers.Optimizer | None = None,
+        loss: str | Callable | Mapping[str, str | Callable] | None = None,
+        class_mode: str = "categorical",
+        theano_mode: None = None,
+        backend: str | None = None,
+    ) -> None:
         """Say how to learn. Without a loss, the model can only predict.
 
         Args:
@@ -53,16 +67,32 @@ class Model(Stored):
             BackendError: for an unknown or missing backend.
         """
         if (optimizer is None) != (loss is None):
-            raise ConfigError.about("model", "compile", takes="an optimizer and a loss, or neither",
-                                    because="one makes the other small",
-                                    got=f"optimizer={optimizer!r} and loss={loss!r}", do="Say both, or neither.")
+            raise ConfigError.about(
+                "model",
+                "compile",
+                takes="an optimizer and a loss, or neither",
+                because="one makes the other small",
+                got=f"optimizer={optimizer!r} and loss={loss!r}",
+                do="Say both, or neither.",
+            )
         if theano_mode is not None:
-            raise ConfigError.about("model", "compile", takes="no theano_mode", because="there is no Theano any more",
-                                    got=repr(theano_mode), do=f"Say backend= one of {', '.join(BACKENDS)}.")
+            raise ConfigError.about(
+                "model",
+                "compile",
+                takes="no theano_mode",
+                because="there is no Theano any more",
+                got=repr(theano_mode),
+                do=f"Say backend= one of {', '.join(BACKENDS)}.",
+            )
         if class_mode not in list(functions.ACCURACIES):
-            raise ConfigError.about("model", "compile", takes=f"class_mode {' or '.join(functions.ACCURACIES)}",
-                                    because="accuracy counts by it", got=repr(class_mode),
-                                    do=nearest(str(class_mode), functions.ACCURACIES))
+            raise ConfigError.about(
+                "model",
+                "compile",
+                takes=f"class_mode {' or '.join(functions.ACCURACIES)}",
+                because="accuracy counts by it",
+                got=repr(class_mode),
+                do=nearest(str(class_mode), functions.ACCURACIES),
+            )
         chosen = resolve_backend(backend, self._beyond_jax())
         if loss is not None:
             self._losses(loss)
@@ -75,7 +105,9 @@ class Model(Stored):
         """Why JAX cannot train the model, if it cannot."""
         inside = [layer for _, layer in layer_utils.walk(self)]
         if any(getattr(layer, "until", None) is not None for layer in (self, *inside)):
-            return "a loop with until has no known number of steps, which JAX would need"
+            return (
+                "a loop with until has no known number of steps, which JAX would need"
+            )
         if any(getattr(layer, "truncate_gradient", -1) != -1 for layer in inside):
             return "JAX has no truncated gradient that goes on before its loop"
         return None
@@ -84,15 +116,26 @@ class Model(Stored):
         names = self.output_names
         given = loss if isinstance(loss, Mapping) else dict.fromkeys(names[:1], loss)
         if set(given) != set(names):
-            raise ConfigError.about("model", "compile", takes=f"a loss for each of the outputs {', '.join(names)}",
-                                    because="each is compared with its own target", got=repr(loss),
-                                    do="Say loss={'name': 'mse', ...}.")
+            raise ConfigError.about(
+                "model",
+                "compile",
+                takes=f"a loss for each of the outputs {', '.join(names)}",
+                because="each is compared with its own target",
+                got=repr(loss),
+                do="Say loss={'name': 'mse', ...}.",
+            )
         return {name: objectives.get(given[name]) for name in names}
 
     # One batch
 
-    def train_on_batch(self, X: object, y: object = None, accuracy: bool = False, class_weight: object = None,
-                       sample_weight: object = None) -> float | tuple[float, float]:
+    def train_on_batch(
+        self,
+        X: object,
+        y: object = None,
+        accuracy: bool = False,
+        class_weight: object = None,
+        sample_weight: object = None,
+    ) -> float | tuple[float, float]:
         """Make one step of the optimizer; the loss is that of before the step.
 
         Args:
@@ -109,8 +152,13 @@ class Model(Stored):
         """
         return self._on_batch("train", X, y, accuracy, class_weight, sample_weight)
 
-    def test_on_batch(self, X: object, y: object = None, accuracy: bool = False,
-                      sample_weight: object = None) -> float | tuple[float, float]:
+    def test_on_batch(
+        self,
+        X: object,
+        y: object = None,
+        accuracy: bool = False,
+        sample_weight: object = None,
+    ) -> float | tuple[float, float]:
         """The loss on one batch, or ``(loss, accuracy)``; nothing is learned. Raises as ``train_on_batch``."""
         return self._on_batch("test", X, y, accuracy, None, sample_weight)
 
@@ -118,11 +166,21 @@ class Model(Stored):
         """The outputs for one batch, as ``predict`` returns them."""
         return self.predict(X, batch_size=None)
 
-    def _on_batch(self, kind: str, X: object, y: object, accuracy: bool, class_weight: object,
-                  sample_weight: object) -> float | tuple[float, float]:
+    def _on_batch(
+        self,
+        kind: str,
+        X: object,
+        y: object,
+        accuracy: bool,
+        class_weight: object,
+        sample_weight: object,
+    ) -> float | tuple[float, float]:
         self._check_compiled(kind)
         arrays = self._weighted_pairs(X, y, sample_weight)
-        logs = self._run(kind, arrays | row_weights.of_classes(class_weight, arrays, self.output_names))
+        logs = self._run(
+            kind,
+            arrays | row_weights.of_classes(class_weight, arrays, self.output_names),
+        )
         return (logs["loss"], logs["acc"]) if accuracy else logs["loss"]
 
     def _weighted_pairs(self, X: object, y: object, sample_weight: object) -> Arrays:
@@ -142,11 +200,23 @@ class Model(Stored):
 
     # Many batches
 
-    def fit(self, X: object, y: object = None, batch_size: int = 128, nb_epoch: int = 100, verbose: int = 1,
-            callbacks: Sequence[Callback] = (), validation_split: float = 0.0, validation_data: object = None,
-            shuffle: bool | str = True, show_accuracy: bool = False, class_weight: object = None,
-            sample_weight: object = None, reset_states: str | None = None,
-            tbptt_steps: int | None = None) -> History:
+    def fit(
+        self,
+        X: object,
+        y: object = None,
+        batch_size: int = 128,
+        nb_epoch: int = 100,
+        verbose: int = 1,
+        callbacks: Sequence[Callback] = (),
+        validation_split: float = 0.0,
+        validation_data: object = None,
+        shuffle: bool | str = True,
+        show_accuracy: bool = False,
+        class_weight: object = None,
+        sample_weight: object = None,
+        reset_states: str | None = None,
+        tbptt_steps: int | None = None,
+    ) -> History:
         """Learn from ``X`` and ``y`` for some epochs.
 
         Where states are carried over, row i of a batch goes on from row i of the batch before: the rows must keep
@@ -184,8 +254,13 @@ class Model(Stored):
             BatchSizeError: for rows that do not fill their batches, where states go on.
         """
         self._check_compiled("train")
-        batch_size, nb_epoch = count("batch_size", batch_size), count("nb_epoch", nb_epoch)
-        arrays, held_out = _split(self._weighted_pairs(X, y, sample_weight), validation_split)
+        batch_size, nb_epoch = (
+            count("batch_size", batch_size),
+            count("nb_epoch", nb_epoch),
+        )
+        arrays, held_out = _split(
+            self._weighted_pairs(X, y, sample_weight), validation_split
+        )
         if validation_data is not None:
             held_out = self._validation_pairs(validation_data)
         arrays |= row_weights.of_classes(class_weight, arrays, self.output_names)
@@ -195,42 +270,81 @@ class Model(Stored):
         if tbptt_steps is not None:
             steps = count("tbptt_steps", tbptt_steps)
             train = partial(chunks.train, train, self._whole(arrays, steps), steps)
-        fit = training.Fit(self, train, partial(self._run, "test"), self._changing, batch_size, nb_epoch,
-                           shuffle, _followed(show_accuracy), carried, reset_states)
+        fit = training.Fit(
+            self,
+            train,
+            partial(self._run, "test"),
+            self._changing,
+            batch_size,
+            nb_epoch,
+            shuffle,
+            _followed(show_accuracy),
+            carried,
+            reset_states,
+        )
         return fit.run(arrays, held_out, verbose, callbacks)
 
     def _whole(self, arrays: Arrays, steps: int) -> list[str]:
         """The inputs that are no sequences, once it is clear that all others can be cut into chunks."""
         sequences = feed.sequences(self)
-        targets = {argument.name: argument.shape for argument in feed.target_arguments(self)}
+        targets = {
+            argument.name: argument.shape for argument in feed.target_arguments(self)
+        }
         chunks.check(bool(self._carried().layers), sequences, targets, arrays)
         chunks.check_loops(layer_utils.loops(self), steps)
-        return [argument.name for argument in self.arguments() if argument.name not in sequences]
+        return [
+            argument.name
+            for argument in self.arguments()
+            if argument.name not in sequences
+        ]
 
     def _validation_pairs(self, given: object) -> Arrays:
         if isinstance(given, Mapping):
             return feed.pairs(self, given, None, self._targets_for)
         if not isinstance(given, tuple | list) or len(given) not in (2, 3):
-            raise ConfigError.about("argument", "validation_data", takes="(X, y), (X, y, sample_weight), or a dict",
-                                    because="outputs are compared with targets",
-                                    got=f"{len(given)} of them" if isinstance(given, tuple | list)
-                                    else type(given).__name__, do="Say validation_data=(X, y).")
+            raise ConfigError.about(
+                "argument",
+                "validation_data",
+                takes="(X, y), (X, y, sample_weight), or a dict",
+                because="outputs are compared with targets",
+                got=f"{len(given)} of them"
+                if isinstance(given, tuple | list)
+                else type(given).__name__,
+                do="Say validation_data=(X, y).",
+            )
         X, y, *sample_weight = given
         return self._weighted_pairs(X, y, sample_weight[0] if sample_weight else None)
 
-    def evaluate(self, X: object, y: object = None, batch_size: int = 128, show_accuracy: bool = False,
-                 verbose: int = 1, sample_weight: object = None) -> float | tuple[float, float]:
+    def evaluate(
+        self,
+        X: object,
+        y: object = None,
+        batch_size: int = 128,
+        show_accuracy: bool = False,
+        verbose: int = 1,
+        sample_weight: object = None,
+    ) -> float | tuple[float, float]:
         """The mean loss over all rows, or ``(loss, accuracy)``. Raises as ``train_on_batch``."""
         self._check_compiled("test")
-        arrays, batch_size = self._weighted_pairs(X, y, sample_weight), count("batch_size", batch_size)
+        arrays, batch_size = (
+            self._weighted_pairs(X, y, sample_weight),
+            count("batch_size", batch_size),
+        )
         self._carried().check_batches(data.check_rows(arrays), batch_size)
         with Bar("Evaluate", data.check_rows(arrays), verbose) as bar:
-            scores = training.scores(partial(self._run, "test"), arrays, batch_size, _followed(show_accuracy),
-                                     bar.advance)
+            scores = training.scores(
+                partial(self._run, "test"),
+                arrays,
+                batch_size,
+                _followed(show_accuracy),
+                bar.advance,
+            )
             bar.end(scores)
         return tuple(scores.values()) if show_accuracy else scores["loss"]
 
-    def predict(self, X: object = None, batch_size: int | None = 128, verbose: int = 0) -> np.ndarray | Arrays:
+    def predict(
+        self, X: object = None, batch_size: int | None = 128, verbose: int = 0
+    ) -> np.ndarray | Arrays:
         """The outputs for ``X``: an array, or a dict by name for a dict of inputs or where there are several outputs.
 
         ``batch_size=None`` takes all rows at once. A loop without inputs takes no ``X``, and has one row.
@@ -248,8 +362,18 @@ class Model(Stored):
             for batch in data.batches(np.arange(rows), batch_size):
                 parts.append(self._call("predict", data.take(arrays, batch)))
                 bar.advance(len(batch), {})
-        outputs = dict(zip(self.output_names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
-        return outputs if isinstance(X, Mapping) or len(outputs) > 1 else next(iter(outputs.values()))
+        outputs = dict(
+            zip(
+                self.output_names,
+                map(np.concatenate, zip(*parts, strict=True)),
+                strict=True,
+            )
+        )
+        return (
+            outputs
+            if isinstance(X, Mapping) or len(outputs) > 1
+            else next(iter(outputs.values()))
+        )
 
     # States
 
@@ -265,7 +389,9 @@ class Model(Stored):
             self.build()
         else:
             self.complete()
-        self._carried().reset(None if batch_size is None else count("batch_size", batch_size))
+        self._carried().reset(
+            None if batch_size is None else count("batch_size", batch_size)
+        )
 
     def get_states(self) -> dict[str, np.ndarray]:
         """Copies of all states that are carried over: ``(batch, dim)``, before the first batch ``(0, dim)``.
@@ -290,8 +416,18 @@ class Model(Stored):
 
     def _carried(self) -> Carried:
         """The states of this model, and of every layer inside, that go on from batch to batch."""
-        carrying = {layer: path for path, layer in reversed([("", self), *layer_utils.walk(self)]) if layer.carries}
-        return Carried({path: layer.states for layer, path in reversed(carrying.items()) if layer.built})
+        carrying = {
+            layer: path
+            for path, layer in reversed([("", self), *layer_utils.walk(self)])
+            if layer.carries
+        }
+        return Carried(
+            {
+                path: layer.states
+                for layer, path in reversed(carrying.items())
+                if layer.built
+            }
+        )
 
     # Compiled functions
 
@@ -300,7 +436,9 @@ class Model(Stored):
         loss, accuracy = self._call(kind, arrays, weighted)
         return {"loss": float(loss), "acc": float(accuracy)}
 
-    def _call(self, kind: str, arrays: Arrays, weighted: bool = False) -> list[np.ndarray]:
+    def _call(
+        self, kind: str, arrays: Arrays, weighted: bool = False
+    ) -> list[np.ndarray]:
         """Run a program on one batch, once the states that go on are ready for its rows."""
         program = self._program(kind, weighted)
         self._states_of_programs.prepare(data.check_rows(arrays))
@@ -318,17 +456,25 @@ class Model(Stored):
         if (kind, weighted) not in self._programs:
             targets = [] if kind == "predict" else feed.target_arguments(self)
             weights = [row_weights.argument(target) for target in targets if weighted]
-            self._programs[kind, weighted] = Program([*self.arguments(), *targets, *weights], self._build_of(kind),
-                                                     resolve_backend(self.backend, self._beyond_jax()))
+            self._programs[kind, weighted] = Program(
+                [*self.arguments(), *targets, *weights],
+                self._build_of(kind),
+                resolve_backend(self.backend, self._beyond_jax()),
+            )
         return self._programs[kind, weighted]
 
     def _check_floats(self) -> None:
         """float32 and float64 are never mixed: a model stays in the floatX that it was made in."""
         for name, param in self.named_params.items():
             if param.dtype != floatX():
-                raise DtypeError.about("parameter", name, takes=f"floatX={param.dtype}",
-                                       because="it was made so, and widths are never mixed", got=f"floatX={floatX()}",
-                                       do="Set pytensor.config.floatX before the model is made, and leave it.")
+                raise DtypeError.about(
+                    "parameter",
+                    name,
+                    takes=f"floatX={param.dtype}",
+                    because="it was made so, and widths are never mixed",
+                    got=f"floatX={floatX()}",
+                    do="Set pytensor.config.floatX before the model is made, and leave it.",
+                )
 
     def _build_of(self, kind: str) -> Callable:
         if kind == "predict":
@@ -340,25 +486,44 @@ class Model(Stored):
 
     def _check_compiled(self, kind: str) -> None:
         if self.loss is None:
-            raise NotCompiledError.about("model", kind, takes="a loss and an optimizer",
-                                         because="it compares outputs with targets", got="none",
-                                         do="Call compile('adam', 'mse') first, for example.")
+            raise NotCompiledError.about(
+                "model",
+                kind,
+                takes="a loss and an optimizer",
+                because="it compares outputs with targets",
+                got="none",
+                do="Call compile('adam', 'mse') first, for example.",
+            )
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but compiled functions, which are made again at the next use."""
-        return {key: value for key, value in super().__getstate__().items()
-                if key not in ("_programs", "_states_of_programs", "_programs_of", "_targets")}
+        return {
+            key: value
+            for key, value in super().__getstate__().items()
+            if key
+            not in ("_programs", "_states_of_programs", "_programs_of", "_targets")
+        }
 
     def _changing(self) -> list[SharedVariable]:
         """What training changes: a copy of it is a copy of the whole run."""
-        return [*self.named_weights.values(), *self.optimizer.state, *self._carried().variables]
+        return [
+            *self.named_weights.values(),
+            *self.optimizer.state,
+            *self._carried().variables,
+        ]
 
 
 def _checked_shuffle(value: object) -> bool | str:
     if value == "batch" or isinstance(value, bool | np.bool_ | int):
         return value if value == "batch" else bool(value)
-    raise ConfigError.about("argument", "shuffle", takes="True, False or 'batch'",
-                            because="it says what is put in another order", got=repr(value), do="Say shuffle=True.")
+    raise ConfigError.about(
+        "argument",
+        "shuffle",
+        takes="True, False or 'batch'",
+        because="it says what is put in another order",
+        got=repr(value),
+        do="Say shuffle=True.",
+    )
 
 
 def _followed(show_accuracy: bool) -> tuple[str, ...]:
@@ -367,9 +532,19 @@ def _followed(show_accuracy: bool) -> tuple[str, ...]:
 
 def _split(arrays: Arrays, share: float) -> tuple[Arrays, Arrays]:
     """The rows to learn from, and the last ``share`` of them, kept for validation; none where it is 0."""
-    if isinstance(share, bool) or not isinstance(share, int | float | np.floating) or not 0 <= share < 1:
-        raise ConfigError.about("argument", "validation_split", takes="a share of 0 or more and below 1",
-                                because="some rows must be left to learn from", got=repr(share), do="Say 0.1.")
+    if (
+        isinstance(share, bool)
+        or not isinstance(share, int | float | np.floating)
+        or not 0 <= share < 1
+    ):
+        raise ConfigError.about(
+            "argument",
+            "validation_split",
+            takes="a share of 0 or more and below 1",
+            because="some rows must be left to learn from",
+            got=repr(share),
+            do="Say 0.1.",
+        )
     rows = data.check_rows(arrays)
     start = int(rows * (1 - share))
     first, last = np.arange(start), np.arange(start, rows)

@@ -18,22 +18,32 @@ def epsilon() -> float:
     return 1.0e-9 if floatX() == "float64" else 1.0e-7
 
 
-def mean_squared_error(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
+def mean_squared_error(
+    y_true: TensorVariable, y_pred: TensorVariable
+) -> TensorVariable:
     """``mean((y_pred - y_true)**2)``."""
     return pt.sqr(y_pred - y_true).mean(axis=-1)
 
 
-def mean_absolute_error(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
+def mean_absolute_error(
+    y_true: TensorVariable, y_pred: TensorVariable
+) -> TensorVariable:
     """``mean(|y_pred - y_true|)``."""
     return abs(y_pred - y_true).mean(axis=-1)
 
 
-def mean_absolute_percentage_error(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
+def mean_absolute_percentage_error(
+    y_true: TensorVariable, y_pred: TensorVariable
+) -> TensorVariable:
     """``100 mean(|y_true - y_pred| / |y_true|)``, in percent."""
-    return 100.0 * abs((y_true - y_pred) / pt.clip(abs(y_true), epsilon(), pt.inf)).mean(axis=-1)
+    return 100.0 * abs(
+        (y_true - y_pred) / pt.clip(abs(y_true), epsilon(), pt.inf)
+    ).mean(axis=-1)
 
 
-def mean_squared_logarithmic_error(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
+def mean_squared_logarithmic_error(
+    y_true: TensorVariable, y_pred: TensorVariable
+) -> TensorVariable:
     """``mean((log(1 + y_pred) - log(1 + y_true))**2)``, negative values cut off."""
     log_pred = pt.log(pt.clip(y_pred, epsilon(), pt.inf) + 1.0)
     log_true = pt.log(pt.clip(y_true, epsilon(), pt.inf) + 1.0)
@@ -50,13 +60,19 @@ def hinge(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
     return pt.maximum(1.0 - y_true * y_pred, 0.0).mean(axis=-1)
 
 
-def categorical_crossentropy(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
+def categorical_crossentropy(
+    y_true: TensorVariable, y_pred: TensorVariable
+) -> TensorVariable:
     """``-sum(y_true log y_pred)``, for rows of ``y_pred`` that are made to sum to 1."""
     clipped = pt.clip(y_pred, epsilon(), 1.0 - epsilon())
-    return -(y_true * pt.log(clipped / clipped.sum(axis=-1, keepdims=True))).sum(axis=-1)
+    return -(y_true * pt.log(clipped / clipped.sum(axis=-1, keepdims=True))).sum(
+        axis=-1
+    )
 
 
-def binary_crossentropy(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
+def binary_crossentropy(
+    y_true: TensorVariable, y_pred: TensorVariable
+) -> TensorVariable:
     """``-mean(y_true log y_pred + (1 - y_true) log(1 - y_pred))``."""
     p = pt.clip(y_pred, epsilon(), 1.0 - epsilon())
     return -(y_true * pt.log(p) + (1.0 - y_true) * pt.log(1.0 - p)).mean(axis=-1)
@@ -85,15 +101,26 @@ def weighted_objective(fn: Callable) -> Callable:
     1.75
     """
 
-    def weighted(y_true: TensorVariable, y_pred: TensorVariable, weights: TensorVariable,
-                 mask: TensorVariable | None = None) -> TensorVariable:
+    def weighted(
+        y_true: TensorVariable,
+        y_pred: TensorVariable,
+        weights: TensorVariable,
+        mask: TensorVariable | None = None,
+    ) -> TensorVariable:
         shares = weights[..., 0]
         counts = pt.neq(shares, 0)[..., np.newaxis]
-        values = fn(pt.switch(counts, y_true, HARMLESS), pt.switch(counts, y_pred, HARMLESS))
+        values = fn(
+            pt.switch(counts, y_true, HARMLESS), pt.switch(counts, y_pred, HARMLESS)
+        )
         if values.ndim != shares.ndim:
-            raise ShapeError.about("loss", registry.name_of(fn), takes="one value a row",
-                                   because="each is multiplied by the weight of its row", got=f"{values.ndim} axes",
-                                   do="Leave out the mean over rows, or the weights.")
+            raise ShapeError.about(
+                "loss",
+                registry.name_of(fn),
+                takes="one value a row",
+                because="each is multiplied by the weight of its row",
+                got=f"{values.ndim} axes",
+                do="Leave out the mean over rows, or the weights.",
+            )
         total = (shares if mask is None else shares * mask).sum()
         return (shares * values).sum() / pt.switch(pt.eq(total, 0), 1.0, total)
 
@@ -103,11 +130,26 @@ def weighted_objective(fn: Callable) -> Callable:
 HARMLESS = 0.5
 """What stands for targets and predictions of weight 0: every objective and its gradient are finite there."""
 
-OBJECTIVES = {function.__name__: function for function in (
-    mean_squared_error, mean_absolute_error, mean_absolute_percentage_error, mean_squared_logarithmic_error,
-    squared_hinge, hinge, categorical_crossentropy, binary_crossentropy, poisson_loss)}
-OBJECTIVES.update(mse=mean_squared_error, mae=mean_absolute_error, mape=mean_absolute_percentage_error,
-                  msle=mean_squared_logarithmic_error)
+OBJECTIVES = {
+    function.__name__: function
+    for function in (
+        mean_squared_error,
+        mean_absolute_error,
+        mean_absolute_percentage_error,
+        mean_squared_logarithmic_error,
+        squared_hinge,
+        hinge,
+        categorical_crossentropy,
+        binary_crossentropy,
+        poisson_loss,
+    )
+}
+OBJECTIVES.update(
+    mse=mean_squared_error,
+    mae=mean_absolute_error,
+    mape=mean_absolute_percentage_error,
+    msle=mean_squared_logarithmic_error,
+)
 """Every objective by name."""
 
 

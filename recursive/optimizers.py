@@ -38,8 +38,12 @@ class Optimizer:
         self.iterations = shared(0.0, "iterations")
         self.slots: dict[tuple[SharedVariable, str], SharedVariable] = {}
 
-    def get_updates(self, params: Sequence[SharedVariable], constraints: Sequence[Callable],
-                    loss: TensorVariable) -> list[Update]:
+    def get_updates(
+        self,
+        params: Sequence[SharedVariable],
+        constraints: Sequence[Callable],
+        loss: TensorVariable,
+    ) -> list[Update]:
         """The updates that one training step makes: the iteration count, then slots and value of each parameter.
 
         Args:
@@ -51,22 +55,35 @@ class Optimizer:
             ConfigError: for another number of constraints than of parameters.
         """
         if len(constraints) != len(params):
-            raise ConfigError.about("optimizer", type(self).__name__, takes=f"{len(params)} constraints",
-                                    because="each parameter has one", got=str(len(constraints)),
-                                    do="Pass lambda p: p for those that are free.")
+            raise ConfigError.about(
+                "optimizer",
+                type(self).__name__,
+                takes=f"{len(params)} constraints",
+                because="each parameter has one",
+                got=str(len(constraints)),
+                do="Pass lambda p: p for those that are free.",
+            )
         updates = [(self.iterations, self.iterations + 1)]
-        for param, gradient, constraint in zip(params, self.get_gradients(loss, params), constraints, strict=True):
+        for param, gradient, constraint in zip(
+            params, self.get_gradients(loss, params), constraints, strict=True
+        ):
             *slots, (_, value) = self.step(param, gradient)
             updates += [*slots, (param, constraint(value))]
         return [(old, _like(new, old)) for old, new in updates]
 
-    def get_gradients(self, loss: TensorVariable, params: Sequence[SharedVariable]) -> list[TensorVariable]:
+    def get_gradients(
+        self, loss: TensorVariable, params: Sequence[SharedVariable]
+    ) -> list[TensorVariable]:
         """The gradients of ``loss``, clipped; zeros for a parameter that ``loss`` does not depend on."""
         gradients = pytensor.grad(loss, list(params), disconnected_inputs="ignore")
         if self.clipnorm > 0 and gradients:
             norm = _norm(gradients)
-            gradients = [pt.switch(norm >= self.clipnorm, gradient * self.clipnorm / norm, gradient)
-                         for gradient in gradients]
+            gradients = [
+                pt.switch(
+                    norm >= self.clipnorm, gradient * self.clipnorm / norm, gradient
+                )
+                for gradient in gradients
+            ]
         return gradients
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
@@ -76,15 +93,23 @@ class Optimizer:
     def slot(self, param: SharedVariable, name: str) -> SharedVariable:
         """The number(s) called ``name`` remembered beside ``param``, zeros at first."""
         if (param, name) not in self.slots:
-            self.slots[param, name] = shared(np.zeros(param.get_value(borrow=True).shape), name)
+            self.slots[param, name] = shared(
+                np.zeros(param.get_value(borrow=True).shape), name
+            )
         return self.slots[param, name]
 
-    def named_state(self, params: Mapping[str, SharedVariable]) -> dict[str, SharedVariable]:
+    def named_state(
+        self, params: Mapping[str, SharedVariable]
+    ) -> dict[str, SharedVariable]:
         """The iteration count and the slots of ``params``, by name; slots that are not there yet are made."""
         for param in params.values():
             list(self.step(param, pt.zeros_like(param)))
         names = {param: name for name, param in params.items()}
-        slots = {f"{names[param]}.{slot}": value for (param, slot), value in self.slots.items() if param in names}
+        slots = {
+            f"{names[param]}.{slot}": value
+            for (param, slot), value in self.slots.items()
+            if param in names
+        }
         return {"iterations": self.iterations, **slots}
 
     def get_state(self) -> list[np.ndarray]:
@@ -99,17 +124,32 @@ class Optimizer:
         """
         shapes = [value.get_value(borrow=True).shape for value in self.state]
         if [np.shape(value) for value in values] != shapes:
-            raise WeightsError.about("optimizer", type(self).__name__, takes=f"arrays of the shapes {shapes}",
-                                     because="it remembers so much", got=f"{[np.shape(value) for value in values]}",
-                                     do="Use load_optimizer of a model, which makes its slots first.")
+            raise WeightsError.about(
+                "optimizer",
+                type(self).__name__,
+                takes=f"arrays of the shapes {shapes}",
+                because="it remembers so much",
+                got=f"{[np.shape(value) for value in values]}",
+                do="Use load_optimizer of a model, which makes its slots first.",
+            )
         for variable, value in zip(self.state, values, strict=True):
             variable.set_value(np.asarray(value, dtype=variable.dtype))
 
     def _number(self, name: str, value: object) -> float:
         """A setting as a float."""
-        if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
-            raise ConfigError.about("optimizer", type(self).__name__, takes=f"a finite number as {name}",
-                                    because="its rule computes with it", got=repr(value), do=f"Say {name}=0.01.")
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, Real)
+            or not np.isfinite(value)
+        ):
+            raise ConfigError.about(
+                "optimizer",
+                type(self).__name__,
+                takes=f"a finite number as {name}",
+                because="its rule computes with it",
+                got=repr(value),
+                do=f"Say {name}=0.01.",
+            )
         return float(value)
 
     @property
@@ -119,8 +159,13 @@ class Optimizer:
 
     def get_config(self) -> dict[str, object]:
         """The arguments that make this optimizer again, and its name."""
-        settings = {name: float(value.get_value()) if isinstance(value, SharedVariable) else value
-                    for name, value in vars(self).items() if name not in ("iterations", "slots")}
+        settings = {
+            name: float(value.get_value())
+            if isinstance(value, SharedVariable)
+            else value
+            for name, value in vars(self).items()
+            if name not in ("iterations", "slots")
+        }
         return {"name": type(self).__name__, **settings}
 
 
@@ -130,11 +175,20 @@ class SGD(Optimizer):
     ``lr`` shrinks as ``lr / (1 + decay iterations)``. Sutskever et al., 2013.
     """
 
-    def __init__(self, lr: float = 0.01, momentum: float = 0.0, decay: float = 0.0, nesterov: bool = False,
-                 clipnorm: float = 0.0):
+    def __init__(
+        self,
+        lr: float = 0.01,
+        momentum: float = 0.0,
+        decay: float = 0.0,
+        nesterov: bool = False,
+        clipnorm: float = 0.0,
+    ):
         super().__init__(clipnorm)
         self.lr = shared(self._number("lr", lr), "lr")
-        self.momentum, self.decay = self._number("momentum", momentum), self._number("decay", decay)
+        self.momentum, self.decay = (
+            self._number("momentum", momentum),
+            self._number("decay", decay),
+        )
         self.nesterov = bool(nesterov)
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
@@ -142,16 +196,33 @@ class SGD(Optimizer):
         velocity = self.slot(param, "velocity")
         new_velocity = self.momentum * velocity - descent
         yield velocity, new_velocity
-        yield param, param + (self.momentum * new_velocity - descent if self.nesterov else new_velocity)
+        yield (
+            param,
+            param
+            + (
+                self.momentum * new_velocity - descent
+                if self.nesterov
+                else new_velocity
+            ),
+        )
 
 
 class RMSprop(Optimizer):
     """``p -= lr g / sqrt(a + epsilon)``, where ``a`` is a running mean of ``g**2``. Tieleman and Hinton, 2012."""
 
-    def __init__(self, lr: float = 0.001, rho: float = 0.9, epsilon: float = 1e-6, clipnorm: float = 0.0):
+    def __init__(
+        self,
+        lr: float = 0.001,
+        rho: float = 0.9,
+        epsilon: float = 1e-6,
+        clipnorm: float = 0.0,
+    ):
         super().__init__(clipnorm)
         self.lr = shared(self._number("lr", lr), "lr")
-        self.rho, self.epsilon = self._number("rho", rho), self._number("epsilon", epsilon)
+        self.rho, self.epsilon = (
+            self._number("rho", rho),
+            self._number("epsilon", epsilon),
+        )
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
         squares = self.slot(param, "squares")
@@ -178,15 +249,28 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     """Steps as large as recent steps, in units of the parameter. Zeiler, 2012."""
 
-    def __init__(self, lr: float = 1.0, rho: float = 0.95, epsilon: float = 1e-6, clipnorm: float = 0.0):
+    def __init__(
+        self,
+        lr: float = 1.0,
+        rho: float = 0.95,
+        epsilon: float = 1e-6,
+        clipnorm: float = 0.0,
+    ):
         super().__init__(clipnorm)
         self.lr = shared(self._number("lr", lr), "lr")
-        self.rho, self.epsilon = self._number("rho", rho), self._number("epsilon", epsilon)
+        self.rho, self.epsilon = (
+            self._number("rho", rho),
+            self._number("epsilon", epsilon),
+        )
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
         squares, deltas = self.slot(param, "squares"), self.slot(param, "deltas")
         new_squares = self.rho * squares + (1 - self.rho) * gradient**2
-        delta = gradient * pt.sqrt(deltas + self.epsilon) / pt.sqrt(new_squares + self.epsilon)
+        delta = (
+            gradient
+            * pt.sqrt(deltas + self.epsilon)
+            / pt.sqrt(new_squares + self.epsilon)
+        )
         yield squares, new_squares
         yield deltas, self.rho * deltas + (1 - self.rho) * delta**2
         yield param, param - self.lr * delta
@@ -195,11 +279,20 @@ class Adadelta(Optimizer):
 class Adam(Optimizer):
     """Running means of ``g`` and ``g**2``, both corrected for their start at zero. Kingma and Ba, 2015."""
 
-    def __init__(self, lr: float = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
-                 clipnorm: float = 0.0):
+    def __init__(
+        self,
+        lr: float = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        clipnorm: float = 0.0,
+    ):
         super().__init__(clipnorm)
         self.lr = shared(self._number("lr", lr), "lr")
-        self.beta_1, self.beta_2 = self._number("beta_1", beta_1), self._number("beta_2", beta_2)
+        self.beta_1, self.beta_2 = (
+            self._number("beta_1", beta_1),
+            self._number("beta_2", beta_2),
+        )
         self.epsilon = self._number("epsilon", epsilon)
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
@@ -213,11 +306,15 @@ class Adam(Optimizer):
         yield param, param - rate * new_mean / (pt.sqrt(new_squares) + self.epsilon)
 
 
-OPTIMIZERS = {cls.__name__.lower(): cls for cls in (SGD, RMSprop, Adagrad, Adadelta, Adam)}
+OPTIMIZERS = {
+    cls.__name__.lower(): cls for cls in (SGD, RMSprop, Adagrad, Adadelta, Adam)
+}
 """Every optimizer class by its name in small letters."""
 
 
-def get(identifier: str | Optimizer, kwargs: dict[str, object] | None = None) -> Optimizer:
+def get(
+    identifier: str | Optimizer, kwargs: dict[str, object] | None = None
+) -> Optimizer:
     """The optimizer itself, or a new one of the class called ``identifier``, in any case of letters.
 
     Args:
@@ -234,15 +331,26 @@ def get(identifier: str | Optimizer, kwargs: dict[str, object] | None = None) ->
     if isinstance(identifier, Optimizer) and not kwargs:
         return identifier
     if not isinstance(identifier, str):
-        raise ConfigError.about("optimizer", str(identifier), takes="a name or an Optimizer, and settings for a name",
-                                because="it keeps numbers beside the parameters", got=repr(identifier),
-                                do=nearest("", OPTIMIZERS))
+        raise ConfigError.about(
+            "optimizer",
+            str(identifier),
+            takes="a name or an Optimizer, and settings for a name",
+            because="it keeps numbers beside the parameters",
+            got=repr(identifier),
+            do=nearest("", OPTIMIZERS),
+        )
     cls = registry.lookup("optimizer", identifier.lower(), OPTIMIZERS)
     known = list(inspect.signature(cls).parameters)
     for name in kwargs or {}:
         if name not in known:
-            raise ConfigError.about("optimizer", cls.__name__, takes=f"the settings {', '.join(known)}",
-                                    because="its rule has these", got=repr(name), do=nearest(str(name), known))
+            raise ConfigError.about(
+                "optimizer",
+                cls.__name__,
+                takes=f"the settings {', '.join(known)}",
+                because="its rule has these",
+                got=repr(name),
+                do=nearest(str(name), known),
+            )
     return cls(**(kwargs or {}))
 
 
@@ -255,4 +363,6 @@ def _norm(gradients: Sequence[TensorVariable]) -> TensorVariable:
 
 def _like(new: TensorVariable, old: SharedVariable) -> TensorVariable:
     """``new`` in the dtype and static shape of ``old``, as an update must be."""
-    return pt.specify_shape(new.astype(old.dtype) if new.dtype != old.dtype else new, old.type.shape)
+    return pt.specify_shape(
+        new.astype(old.dtype) if new.dtype != old.dtype else new, old.type.shape
+    )

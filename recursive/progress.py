@@ -39,13 +39,19 @@ class Bar:
     def __init__(self, title: str, rows: int, verbose: int):
         self._title = title
         self._verbose = verbose
-        self._bar = tqdm(total=rows, desc=title, unit="row", disable=verbose != 1, leave=True)
+        self._bar = tqdm(
+            total=rows, desc=title, unit="row", disable=verbose != 1, leave=True
+        )
 
     def __enter__(self) -> Bar:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -61,7 +67,10 @@ class Bar:
         """Show the last numbers."""
         self._bar.set_postfix(_formatted(logs))
         if self._verbose == 2:
-            print(self._title, *(f"{name}={value}" for name, value in _formatted(logs).items()))
+            print(
+                self._title,
+                *(f"{name}={value}" for name, value in _formatted(logs).items()),
+            )
 
 
 def _formatted(logs: dict[str, float]) -> dict[str, str]:

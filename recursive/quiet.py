@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 QUIET = (
-    "The RandomType SharedVariables",            # JAX draws from a copy of a generator: that is as good
-    "Explicitly requested dtype",                # JAX in float32 cannot sum in float64, as PyTensor asks it to
-    "PyTensor could not link to a BLAS",         # the extra ``c`` brings one, and without it we say so
-    "(?s).*is faster on contiguous arrays",      # Numba
-    "(?s).*Cannot cache compiled function",      # Numba, of a loop in a loop: it compiles that anew in each process
+    "The RandomType SharedVariables",  # JAX draws from a copy of a generator: that is as good
+    "Explicitly requested dtype",  # JAX in float32 cannot sum in float64, as PyTensor asks it to
+    "PyTensor could not link to a BLAS",  # the extra ``c`` brings one, and without it we say so
+    "(?s).*is faster on contiguous arrays",  # Numba
+    "(?s).*Cannot cache compiled function",  # Numba, of a loop in a loop: it compiles that anew in each process
 )
 """Warnings of the compilers about what this library decided knowingly."""
 

@@ -22,14 +22,24 @@ def lookup(kind: str, identifier: object, table: Mapping[str, Thing]) -> Thing:
     if callable(identifier):
         return identifier
     if not isinstance(identifier, str) or identifier not in table:
-        raise UnknownNameError.about(kind, str(identifier), takes="a known name or a function",
-                                     because="it is looked up by name", got=repr(identifier),
-                                     do=nearest(str(identifier), table))
+        raise UnknownNameError.about(
+            kind,
+            str(identifier),
+            takes="a known name or a function",
+            because="it is looked up by name",
+            got=repr(identifier),
+            do=nearest(str(identifier), table),
+        )
     return table[identifier]
 
 
-def instance(kind: str, identifier: object, table: Mapping[str, Callable[..., Thing]], base: type[Thing],
-             kwargs: Mapping[str, object] | None = None) -> Thing | None:
+def instance(
+    kind: str,
+    identifier: object,
+    table: Mapping[str, Callable[..., Thing]],
+    base: type[Thing],
+    kwargs: Mapping[str, object] | None = None,
+) -> Thing | None:
     """A new thing by its name, or by its configuration, a dict with its ``name``; one of ``base`` itself; None is none.
 
     Raises:
@@ -40,12 +50,21 @@ def instance(kind: str, identifier: object, table: Mapping[str, Callable[..., Th
     """
     if identifier is None or isinstance(identifier, base):
         return identifier
-    settings = dict(identifier) if isinstance(identifier, Mapping) else {"name": identifier, **(kwargs or {})}
+    settings = (
+        dict(identifier)
+        if isinstance(identifier, Mapping)
+        else {"name": identifier, **(kwargs or {})}
+    )
     name = settings.pop("name", None)
     if not isinstance(name, str) or name not in table:
-        raise UnknownNameError.about(kind, str(name), takes=f"a known name, a configuration or a {base.__name__}",
-                                     because="it is looked up by name", got=repr(identifier),
-                                     do=nearest(str(name), table))
+        raise UnknownNameError.about(
+            kind,
+            str(name),
+            takes=f"a known name, a configuration or a {base.__name__}",
+            because="it is looked up by name",
+            got=repr(identifier),
+            do=nearest(str(name), table),
+        )
     return table[name](**settings)
 
 

@@ -71,7 +71,11 @@ class ActivityRegularizer(Regularizer):
 
     def __call__(self, loss: TensorVariable) -> TensorVariable:
         for y in watched(self.layer) or [self.layer.get_output(True)]:
-            loss = loss + self.l1 * abs(y).mean(axis=0).sum() + self.l2 * (y**2).mean(axis=0).sum()
+            loss = (
+                loss
+                + self.l1 * abs(y).mean(axis=0).sum()
+                + self.l2 * (y**2).mean(axis=0).sum()
+            )
         return loss
 
     def get_config(self) -> dict[str, object]:
@@ -80,7 +84,9 @@ class ActivityRegularizer(Regularizer):
 
 # What layers return while a training function is made
 
-_seen: ContextVar[list[tuple[object, TensorVariable]] | None] = ContextVar("_seen", default=None)
+_seen: ContextVar[list[tuple[object, TensorVariable]] | None] = ContextVar(
+    "_seen", default=None
+)
 
 
 @contextmanager
@@ -106,6 +112,7 @@ def watched(layer: object) -> list[TensorVariable]:
 
 
 # By name
+
 
 def l1(l: float = 0.01) -> WeightRegularizer:  # noqa: E741 (Keras 0.1's name)
     """``l * sum(|p|)``."""
@@ -137,14 +144,28 @@ def activity_l1l2(l1: float = 0.01, l2: float = 0.01) -> ActivityRegularizer:
     return ActivityRegularizer(l1=l1, l2=l2)
 
 
-REGULARIZERS = {maker.__name__: maker for maker in (
-    l1, l2, l1l2, activity_l1, activity_l2, activity_l1l2, Regularizer, WeightRegularizer, ActivityRegularizer)}
+REGULARIZERS = {
+    maker.__name__: maker
+    for maker in (
+        l1,
+        l2,
+        l1l2,
+        activity_l1,
+        activity_l2,
+        activity_l1l2,
+        Regularizer,
+        WeightRegularizer,
+        ActivityRegularizer,
+    )
+}
 """Every regularizer by name: called, each makes a new one."""
 REGULARIZERS["identity"] = Regularizer
 
 
-def get(identifier: str | Regularizer | Mapping[str, object] | None,
-        kwargs: Mapping[str, object] | None = None) -> Regularizer | None:
+def get(
+    identifier: str | Regularizer | Mapping[str, object] | None,
+    kwargs: Mapping[str, object] | None = None,
+) -> Regularizer | None:
     """The regularizer called ``identifier``, or made from its configuration, or ``identifier`` itself; None is none.
 
     Args:
@@ -159,4 +180,6 @@ def get(identifier: str | Regularizer | Mapping[str, object] | None,
     >>> get({"name": "WeightRegularizer", "l1": 0.5}).l1
     0.5
     """
-    return registry.instance("regularizer", identifier, REGULARIZERS, Regularizer, kwargs)
+    return registry.instance(
+        "regularizer", identifier, REGULARIZERS, Regularizer, kwargs
+    )

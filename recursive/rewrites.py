@@ -25,7 +25,9 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import contiguous, vectorized
 from recursive.sizes import sizes
 
-VERSION = tuple(map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", pytensor.__version__).groups()))
+VERSION = tuple(
+    map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", pytensor.__version__).groups())
+)
 """The version of PyTensor."""
 
 WRONG = ("local_add_of_sparse_write", "scan_push_out_add")
@@ -55,7 +57,11 @@ def for_backend(mode: Mode, backend: str) -> Mode:
         mode = mode.register((dfs_rewriter(largest_by_place), BEFORE_CANONICAL))
     if backend in vectorized.FUNCTIONS:
         return mode.register((vectorized.rewriter(backend), BEFORE_FUSION))
-    return mode.register((dfs_rewriter(unfused_loop), AFTER_ALL)) if backend == "python" else mode
+    return (
+        mode.register((dfs_rewriter(unfused_loop), AFTER_ALL))
+        if backend == "python"
+        else mode
+    )
 
 
 def compiled_like(mode: Mode) -> NodeRewriter:
@@ -106,10 +112,18 @@ def largest_by_place(graph: FunctionGraph, node: Apply) -> list[TensorVariable] 
 
 def _axes_of_maximum(largest: TensorVariable, values: TensorVariable) -> list[int]:
     """The axes along which ``largest`` is the maximum of ``values``, kept with one value each; none if it is not."""
-    if not values.dtype.startswith("float") or not largest.owner or not isinstance(largest.owner.op, DimShuffle):
+    if (
+        not values.dtype.startswith("float")
+        or not largest.owner
+        or not isinstance(largest.owner.op, DimShuffle)
+    ):
         return []
     [source] = largest.owner.inputs
-    if not source.owner or not isinstance(source.owner.op, Max) or source.owner.inputs[0] is not values:
+    if (
+        not source.owner
+        or not isinstance(source.owner.op, Max)
+        or source.owner.inputs[0] is not values
+    ):
         return []
     axes = range(values.ndim) if source.owner.op.axis is None else source.owner.op.axis
     rest = iter(range(values.ndim))
@@ -117,13 +131,18 @@ def _axes_of_maximum(largest: TensorVariable, values: TensorVariable) -> list[in
     return sorted(axes) if list(largest.owner.op.new_order) == order else []
 
 
-def _is_at(place: TensorVariable, values: TensorVariable, axes: list[int]) -> TensorVariable:
+def _is_at(
+    place: TensorVariable, values: TensorVariable, axes: list[int]
+) -> TensorVariable:
     """Whether each of ``values`` is the one at ``place`` along ``axes``, counted through all of them in their order."""
     shape = sizes(values)
     number, step = pt.zeros((), dtype="int64"), 1
     for along in reversed(axes):
         others = ["x"] * along + [0] + ["x"] * (values.ndim - along - 1)
-        number, step = number + step * pt.arange(shape[along]).dimshuffle(*others), step * shape[along]
+        number, step = (
+            number + step * pt.arange(shape[along]).dimshuffle(*others),
+            step * shape[along],
+        )
     return pt.eq(number, place)
 
 
@@ -137,13 +156,29 @@ def opened(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
     inner = node.op.fgraph
     if not node.op.is_inline or not isinstance(inner, FunctionGraph):
         return None
-    return clone_replace(inner.outputs, dict(zip(inner.inputs, node.inputs, strict=True)), clone_inner_graphs=True)
+    return clone_replace(
+        inner.outputs,
+        dict(zip(inner.inputs, node.inputs, strict=True)),
+        clone_inner_graphs=True,
+    )
 
 
-optdb.register("recursive_opened", dfs_rewriter(opened), "fast_compile", "fast_run", position=BEFORE_ALL)
+optdb.register(
+    "recursive_opened",
+    dfs_rewriter(opened),
+    "fast_compile",
+    "fast_run",
+    position=BEFORE_ALL,
+)
 
 
-def split_at_once(op: Split, node: Apply, x: TensorVariable, axis: TensorVariable, splits: TensorVariable) -> Apply:
+def split_at_once(
+    op: Split,
+    node: Apply,
+    x: TensorVariable,
+    axis: TensorVariable,
+    splits: TensorVariable,
+) -> Apply:
     """Cut every step at the same places in one operation, as later PyTensors do.
 
     PyTensor 3.0 cuts step by step at places of its own for each, which JAX cannot compile.
@@ -155,22 +190,36 @@ def split_at_once(op: Split, node: Apply, x: TensorVariable, axis: TensorVariabl
     return op.make_node(x, x.type.ndim + from_behind, old_splits)
 
 
-def join_at_once(op: Join, node: Apply, axis: TensorVariable, *values: TensorVariable) -> Apply:
+def join_at_once(
+    op: Join, node: Apply, axis: TensorVariable, *values: TensorVariable
+) -> Apply:
     """Put values side by side for every step, those too that are the same at every step, as later PyTensors do.
 
     PyTensor 3.0 does it step by step along an axis of its own for each, which JAX cannot compile.
     """
     old_axis, *old = node.inputs
-    more = [value.type.ndim - before.type.ndim for value, before in zip(values, old, strict=True)]
+    more = [
+        value.type.ndim - before.type.ndim
+        for value, before in zip(values, old, strict=True)
+    ]
     if not isinstance(old_axis, Constant) or len(set(more)) == 1:
         return _join_alike(op, node, axis, *values)
     ndim = old[0].type.ndim
     shapes = [sizes(value) for value in values]
-    leading = ([1] * (max(more) - count) + shape[:count] for shape, count in zip(shapes, more, strict=True))
-    steps = [next((size for size in found if not isinstance(size, int) or size != 1), 1)
-             for found in zip(*leading, strict=True)]
-    values = [value if shape[:count] == steps else pt.broadcast_to(value, (*steps, *shape[count:]))
-              for value, shape, count in zip(values, shapes, more, strict=True)]
+    leading = (
+        [1] * (max(more) - count) + shape[:count]
+        for shape, count in zip(shapes, more, strict=True)
+    )
+    steps = [
+        next((size for size in found if not isinstance(size, int) or size != 1), 1)
+        for found in zip(*leading, strict=True)
+    ]
+    values = [
+        value
+        if shape[:count] == steps
+        else pt.broadcast_to(value, (*steps, *shape[count:]))
+        for value, shape, count in zip(values, shapes, more, strict=True)
+    ]
     return op.make_node(len(steps) + int(old_axis.data) % ndim, *values)
 
 

@@ -26,15 +26,22 @@ class Rollback:
 
     def keep(self, epoch: int) -> None:
         """Copy everything at the end of ``epoch``, counted from 0."""
-        self._copies = [self._copies[-1], (f"those of the end of epoch {epoch + 1}", self._copy())]
+        self._copies = [
+            self._copies[-1],
+            (f"those of the end of epoch {epoch + 1}", self._copy()),
+        ]
 
     def restore(self, at_first_batch: bool) -> str:
         """Go back to the last copy that is known to be good, and say which; what is new since then becomes zero."""
         which, values = self._copies[0 if at_first_batch else -1]
         for variable in self._variables():
             current = variable.get_value(borrow=True)
-            variable.set_value(values.get(variable, np.zeros(current.shape, current.dtype)))
+            variable.set_value(
+                values.get(variable, np.zeros(current.shape, current.dtype))
+            )
         return which
 
     def _copy(self) -> Values:
-        return {variable: np.array(variable.get_value()) for variable in self._variables()}
+        return {
+            variable: np.array(variable.get_value()) for variable in self._variables()
+        }

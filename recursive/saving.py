@@ -14,13 +14,21 @@ from recursive.errors import ConfigError, nearest
 from recursive.layers.layer import Layer
 from recursive.optimizers import Optimizer
 from recursive.spec.graph import VERSION
-from recursive.utils.layer_utils import Classes, check_keys, check_plain, layer_from_config, shared_layers
+from recursive.utils.layer_utils import (
+    Classes,
+    check_keys,
+    check_plain,
+    layer_from_config,
+    shared_layers,
+)
 
 COMPILED = ("optimizer", "loss", "class_mode", "theano_mode")
 """The arguments of ``compile`` in a file; ``theano_mode`` in those of Keras 0.1 only."""
 
 
-def to_config(container: Layer, optimizer: Optimizer | None, loss: object, class_mode: str) -> dict[str, object]:
+def to_config(
+    container: Layer, optimizer: Optimizer | None, loss: object, class_mode: str
+) -> dict[str, object]:
     """The configuration of a model as plain data.
 
     Raises:
@@ -28,9 +36,17 @@ def to_config(container: Layer, optimizer: Optimizer | None, loss: object, class
     """
     check_plain(container)
     again = shared_layers(container)
-    config = {"version": VERSION, **container.get_config(), **({"shared": again} if again else {})}
+    config = {
+        "version": VERSION,
+        **container.get_config(),
+        **({"shared": again} if again else {}),
+    }
     if optimizer is not None:
-        config |= {"optimizer": _optimizer_config(optimizer), "loss": _loss_config(loss), "class_mode": class_mode}
+        config |= {
+            "optimizer": _optimizer_config(optimizer),
+            "loss": _loss_config(loss),
+            "class_mode": class_mode,
+        }
     return json.loads(json.dumps(config, allow_nan=False))
 
 
@@ -43,24 +59,44 @@ def from_config(config: object, classes: Classes) -> Layer:
     """
     check_keys("model", config, config)
     if config.get("version", VERSION) != VERSION:
-        raise ConfigError.about("config", "model", takes=f"version {VERSION!r}, or none, as of Keras 0.1",
-                                because="other versions may mean other things", got=repr(config["version"]),
-                                do="Write it again with this version of the library.")
-    if not isinstance(config.get("name"), str) or not hasattr(classes.get(config["name"]), "compile"):
+        raise ConfigError.about(
+            "config",
+            "model",
+            takes=f"version {VERSION!r}, or none, as of Keras 0.1",
+            because="other versions may mean other things",
+            got=repr(config["version"]),
+            do="Write it again with this version of the library.",
+        )
+    if not isinstance(config.get("name"), str) or not hasattr(
+        classes.get(config["name"]), "compile"
+    ):
         models = [name for name, cls in classes.items() if hasattr(cls, "compile")]
-        raise ConfigError.about("model", str(config.get("name")), takes="the name of a model's class",
-                                because="it is made from its class", got=repr(config.get("name")),
-                                do=nearest(str(config.get("name")), models))
-    layers = {key: value for key, value in config.items() if key not in ("version", "shared", *COMPILED)}
+        raise ConfigError.about(
+            "model",
+            str(config.get("name")),
+            takes="the name of a model's class",
+            because="it is made from its class",
+            got=repr(config.get("name")),
+            do=nearest(str(config.get("name")), models),
+        )
+    layers = {
+        key: value
+        for key, value in config.items()
+        if key not in ("version", "shared", *COMPILED)
+    }
     model = layer_from_config(layers, classes, config.get("shared"))
     if config.get("optimizer") is not None:
-        options = {key: config[key] for key in COMPILED[1:] if config.get(key) is not None}
+        options = {
+            key: config[key] for key in COMPILED[1:] if config.get(key) is not None
+        }
         model.compile(optimizer=_optimizer(config["optimizer"]), **options)
     return model
 
 
 def _optimizer_config(optimizer: Optimizer) -> dict[str, object]:
-    if optimizers.OPTIMIZERS.get(type(optimizer).__name__.lower()) is not type(optimizer):
+    if optimizers.OPTIMIZERS.get(type(optimizer).__name__.lower()) is not type(
+        optimizer
+    ):
         raise _own("optimizer", type(optimizer).__name__, optimizers.OPTIMIZERS)
     return optimizer.get_config()
 
@@ -74,16 +110,23 @@ def _optimizer(config: object) -> Optimizer:
 def _loss_config(loss: object) -> object:
     if isinstance(loss, Mapping):
         return {name: _loss_config(each) for name, each in loss.items()}
-    names = [name for name, each in objectives.OBJECTIVES.items() if loss in (name, each)]
+    names = [
+        name for name, each in objectives.OBJECTIVES.items() if loss in (name, each)
+    ]
     if not names:
         raise _own("loss", getattr(loss, "__name__", repr(loss)), objectives.OBJECTIVES)
     return names[0]
 
 
 def _own(kind: str, name: str, known: Mapping[str, object]) -> ConfigError:
-    return ConfigError.about(kind, name, takes="one of the library's, to be written",
-                             because="a file must never hold code", got="one of your own",
-                             do=f"{nearest('', known)} Or write the model before it is compiled, and compile it anew.")
+    return ConfigError.about(
+        kind,
+        name,
+        takes="one of the library's, to be written",
+        because="a file must never hold code",
+        got="one of your own",
+        do=f"{nearest('', known)} Or write the model before it is compiled, and compile it anew.",
+    )
 
 
 # Text
@@ -122,23 +165,39 @@ def parse_yaml(text: str) -> object:
     yaml = _yaml()
 
     def load() -> object:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+        if any(
+            isinstance(event, yaml.AliasEvent)
+            for event in yaml.parse(text, Loader=yaml.SafeLoader)
+        ):
             raise ValueError("it refers to another place by *")
         return yaml.safe_load(text)
 
     return _parsed("YAML", text, load, yaml.YAMLError)
 
 
-def _parsed(kind: str, text: object, load: Callable[[], object], *errors: type[Exception]) -> object:
+def _parsed(
+    kind: str, text: object, load: Callable[[], object], *errors: type[Exception]
+) -> object:
     if not isinstance(text, str):
-        raise ConfigError.about("config", kind, takes="a text", because="it is parsed", got=type(text).__name__,
-                                do="Pass what to_json() or to_yaml() gave, not the file's name.")
+        raise ConfigError.about(
+            "config",
+            kind,
+            takes="a text",
+            because="it is parsed",
+            got=type(text).__name__,
+            do="Pass what to_json() or to_yaml() gave, not the file's name.",
+        )
     try:
         return load()
     except (ValueError, RecursionError, *errors) as error:
-        raise ConfigError.about("config", kind, takes=f"plain {kind}", because="a model is made from it",
-                                got=f"{text[:40]!r} ({error})",
-                                do="Pass the text itself, not the file's name.") from error
+        raise ConfigError.about(
+            "config",
+            kind,
+            takes=f"plain {kind}",
+            because="a model is made from it",
+            got=f"{text[:40]!r} ({error})",
+            do="Pass the text itself, not the file's name.",
+        ) from error
 
 
 def _no_number(text: str) -> None:

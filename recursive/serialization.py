@@ -36,8 +36,14 @@ def save_weights(path: str | Path, groups: Groups, overwrite: bool) -> None:
     """
     writer, _ = _format(path)
     if Path(path).exists() and not overwrite:
-        raise ConfigError.about("file", str(path), takes="overwrite=True", because="it would be lost",
-                                got="a file that exists", do="Choose another name, or pass overwrite=True.")
+        raise ConfigError.about(
+            "file",
+            str(path),
+            takes="overwrite=True",
+            because="it would be lost",
+            got="a file that exists",
+            do="Choose another name, or pass overwrite=True.",
+        )
     write_atomically(path, lambda temporary: writer(temporary, groups))
 
 
@@ -49,43 +55,86 @@ def load_weights(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]
     """
     _, reader = _format(path)
     if not Path(path).is_file():
-        raise WeightsError.about("file", str(path), takes="a file of weights", because="they are read from it",
-                                 got="no such file", do="Look at the path again.")
+        raise WeightsError.about(
+            "file",
+            str(path),
+            takes="a file of weights",
+            because="they are read from it",
+            got="no such file",
+            do="Look at the path again.",
+        )
     try:
         found = reader(path, groups)
     except WeightsError:
         raise
-    except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError,
-            safetensors.SafetensorError) as error:
-        raise WeightsError.about("file", str(path), takes="a whole file of weights for this model",
-                                 because="every parameter is read from it", got=f"one that cannot be read ({error})",
-                                 do="Save it again from a model of the same declaration.") from error
+    except (
+        OSError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        AttributeError,
+        safetensors.SafetensorError,
+    ) as error:
+        raise WeightsError.about(
+            "file",
+            str(path),
+            takes="a whole file of weights for this model",
+            because="every parameter is read from it",
+            got=f"one that cannot be read ({error})",
+            do="Save it again from a model of the same declaration.",
+        ) from error
     for group, arrays in groups.items():
         for (name, array), value in zip(arrays.items(), found[group], strict=True):
             _check_kind(path, name, array, value)
             if not np.isfinite(value).all():
-                raise WeightsError.about("parameter", name, takes="finite numbers", because="it is computed with",
-                                         got=f"infinite ones, or none, in {path}",
-                                         do="Save it again from a model that has not diverged.")
+                raise WeightsError.about(
+                    "parameter",
+                    name,
+                    takes="finite numbers",
+                    because="it is computed with",
+                    got=f"infinite ones, or none, in {path}",
+                    do="Save it again from a model that has not diverged.",
+                )
     return found
 
 
-def _check_number(path: str | Path, group: str, expected: Mapping[str, np.ndarray], found: int) -> None:
+def _check_number(
+    path: str | Path, group: str, expected: Mapping[str, np.ndarray], found: int
+) -> None:
     if found != len(expected):
-        raise WeightsError.about("file", str(path), takes=f"{len(expected)} arrays in {group}",
-                                 because=f"the model has {', '.join(expected) or 'no parameters there'}",
-                                 got=str(found), do="Load it into a model of the same declaration.")
+        raise WeightsError.about(
+            "file",
+            str(path),
+            takes=f"{len(expected)} arrays in {group}",
+            because=f"the model has {', '.join(expected) or 'no parameters there'}",
+            got=str(found),
+            do="Load it into a model of the same declaration.",
+        )
 
 
-def _check_kind(path: str | Path, name: str, expected: np.ndarray, found: np.ndarray | h5py.Dataset) -> None:
+def _check_kind(
+    path: str | Path, name: str, expected: np.ndarray, found: np.ndarray | h5py.Dataset
+) -> None:
     """Whether an array, or one that is still in its file, is of the kind and shape that is expected."""
     if found.dtype.kind not in "fiu":
-        raise WeightsError.about("parameter", name, takes="an array of numbers", because="it is computed with",
-                                 got=f"{found.dtype} in {path}", do="Save it again as float32 or float64.")
+        raise WeightsError.about(
+            "parameter",
+            name,
+            takes="an array of numbers",
+            because="it is computed with",
+            got=f"{found.dtype} in {path}",
+            do="Save it again as float32 or float64.",
+        )
     if found.shape != expected.shape:
-        raise WeightsError.about("parameter", name, takes=f"an array of shape {expected.shape}",
-                                 because="the model was declared with it", got=f"{found.shape} in {path}",
-                                 do="Load it into a model of the same declaration.")
+        raise WeightsError.about(
+            "parameter",
+            name,
+            takes=f"an array of shape {expected.shape}",
+            because="the model was declared with it",
+            got=f"{found.shape} in {path}",
+            do="Load it into a model of the same declaration.",
+        )
 
 
 def _write_h5(path: str, groups: Groups) -> None:
@@ -96,17 +145,24 @@ def _write_h5(path: str, groups: Groups) -> None:
             inside = file.create_group(group)
             inside.attrs["nb_params"] = len(arrays)
             for index, (name, array) in enumerate(arrays.items()):
-                inside.create_dataset(f"param_{index}", data=array).attrs["name"] = np.bytes_(name)
+                inside.create_dataset(f"param_{index}", data=array).attrs["name"] = (
+                    np.bytes_(name)
+                )
 
 
 def _read_h5(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
     with h5py.File(path, "r") as file:
         if set(file) != set(groups):
             raise KeyError(f"its groups differ in {sorted(set(file) ^ set(groups))}")
-        return {group: list(_read_group(path, file[group], named)) for group, named in groups.items()}
+        return {
+            group: list(_read_group(path, file[group], named))
+            for group, named in groups.items()
+        }
 
 
-def _read_group(path: str | Path, group: h5py.Group, expected: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
+def _read_group(
+    path: str | Path, group: h5py.Group, expected: Mapping[str, np.ndarray]
+) -> Iterator[np.ndarray]:
     """The arrays of a group in their order; names are compared where the file has any, which 2015's had not.
 
     What a file says of its arrays is checked first: it may say more than there is room for.
@@ -117,7 +173,9 @@ def _read_group(path: str | Path, group: h5py.Group, expected: Mapping[str, np.n
         if not isinstance(dataset, h5py.Dataset):
             raise ValueError(f"param_{index} of {group.name} is no array")
         if _name_of(dataset) not in (None, name):
-            raise ValueError(f"param_{index} of {group.name} is {_name_of(dataset)}, not {name}")
+            raise ValueError(
+                f"param_{index} of {group.name} is {_name_of(dataset)}, not {name}"
+            )
         _check_kind(path, name, array, dataset)
         yield dataset[()]
 
@@ -129,8 +187,11 @@ def _name_of(dataset: h5py.Dataset) -> str | None:
 
 
 def _write_safetensors(path: str, groups: Groups) -> None:
-    arrays = {f"{group}/{name}": np.asarray(array, order="C")
-              for group, named in groups.items() for name, array in named.items()}
+    arrays = {
+        f"{group}/{name}": np.asarray(array, order="C")
+        for group, named in groups.items()
+        for name, array in named.items()
+    }
     safetensors.numpy.save_file(arrays, path)
 
 
@@ -139,20 +200,38 @@ def _read_safetensors(path: str | Path, groups: Groups) -> dict[str, list[np.nda
     expected = {f"{group}/{name}" for group, named in groups.items() for name in named}
     if set(arrays) != expected:
         raise KeyError(f"its names differ in {sorted(set(arrays) ^ expected)}")
-    return {group: [arrays[f"{group}/{name}"] for name in named] for group, named in groups.items()}
+    return {
+        group: [arrays[f"{group}/{name}"] for name in named]
+        for group, named in groups.items()
+    }
 
 
-FORMATS = {".h5": (_write_h5, _read_h5), ".hdf5": (_write_h5, _read_h5),
-           ".safetensors": (_write_safetensors, _read_safetensors)}
+FORMATS = {
+    ".h5": (_write_h5, _read_h5),
+    ".hdf5": (_write_h5, _read_h5),
+    ".safetensors": (_write_safetensors, _read_safetensors),
+}
 """How each suffix is written and read."""
 
 
 def _format(path: str | Path) -> tuple[Callable, Callable]:
     if not isinstance(path, str | os.PathLike):
-        raise ConfigError.about("file", str(path), takes="a path", because="it is read or written there",
-                                got=type(path).__name__, do="Say weights.h5, for example.")
+        raise ConfigError.about(
+            "file",
+            str(path),
+            takes="a path",
+            because="it is read or written there",
+            got=type(path).__name__,
+            do="Say weights.h5, for example.",
+        )
     suffix = Path(path).suffix
     if suffix not in FORMATS:
-        raise ConfigError.about("file", str(path), takes=f"a suffix of {', '.join(FORMATS)}",
-                                because="it decides the format", got=repr(suffix), do="Say weights.h5, for example.")
+        raise ConfigError.about(
+            "file",
+            str(path),
+            takes=f"a suffix of {', '.join(FORMATS)}",
+            because="it decides the format",
+            got=repr(suffix),
+            do="Say weights.h5, for example.",
+        )
     return FORMATS[suffix]

@@ -61,17 +61,28 @@ class Stored:
         """
         groups = self._optimizer_groups()
         [found] = serialization.load_weights(filepath, groups).values()
-        for variable, value in zip(self.optimizer.named_state(self.named_params).values(), found, strict=True):
+        for variable, value in zip(
+            self.optimizer.named_state(self.named_params).values(), found, strict=True
+        ):
             variable.set_value(value.astype(variable.dtype))
 
     def _optimizer_groups(self) -> dict[str, dict[str, np.ndarray]]:
         self._check_compiled("optimizer")
         self.complete()
         state = self.optimizer.named_state(self.named_params)
-        return {type(self.optimizer).__name__: {name: np.array(value.get_value()) for name, value in state.items()}}
+        return {
+            type(self.optimizer).__name__: {
+                name: np.array(value.get_value()) for name, value in state.items()
+            }
+        }
 
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
-        return {"graph": {name: np.array(param.get_value()) for name, param in self.named_weights.items()}}
+        return {
+            "graph": {
+                name: np.array(param.get_value())
+                for name, param in self.named_weights.items()
+            }
+        }
 
     # The model in a file
 

@@ -50,16 +50,33 @@ class Fit:
     carried: Carried
     resets: str | None
 
-    def run(self, arrays: Arrays, held_out: Arrays, verbose: int, callbacks: Sequence[Callback]) -> History:
+    def run(
+        self,
+        arrays: Arrays,
+        held_out: Arrays,
+        verbose: int,
+        callbacks: Sequence[Callback],
+    ) -> History:
         """Learn from ``arrays``, validate on ``held_out`` where there is any."""
         self._check_batches(arrays, held_out)
         history, logger = History(), BaseLogger()
-        told = CallbackList([history, *([logger] if verbose else []), *CallbackList(callbacks)])
+        told = CallbackList(
+            [history, *([logger] if verbose else []), *CallbackList(callbacks)]
+        )
         told._set_model(self.model)
-        told._set_params({
-            "batch_size": self.batch_size, "nb_epoch": self.nb_epoch, "nb_sample": data.check_rows(arrays),
-            "verbose": verbose, "do_validation": bool(held_out),
-            "metrics": [*self.followed, *(f"val_{name}" for name in self.followed if held_out)]})
+        told._set_params(
+            {
+                "batch_size": self.batch_size,
+                "nb_epoch": self.nb_epoch,
+                "nb_sample": data.check_rows(arrays),
+                "verbose": verbose,
+                "do_validation": bool(held_out),
+                "metrics": [
+                    *self.followed,
+                    *(f"val_{name}" for name in self.followed if held_out),
+                ],
+            }
+        )
         rollback = Rollback(self.changing)
         self.model.stop_training = False
         with between_batches() as check_interrupt, closing(logger):
@@ -80,11 +97,15 @@ class Fit:
             told.on_train_end()
         return history
 
-    def _epoch(self, arrays: Arrays, told: CallbackList, check_interrupt: Callable[[], None]) -> Mean:
+    def _epoch(
+        self, arrays: Arrays, told: CallbackList, check_interrupt: Callable[[], None]
+    ) -> Mean:
         """Go through all rows once; stops early where the loss is not finite, which the mean then shows."""
         order = np.arange(data.check_rows(arrays))
         if self.shuffle == "batch":
-            whole = order[:len(order) // self.batch_size * self.batch_size].reshape(-1, self.batch_size)
+            whole = order[: len(order) // self.batch_size * self.batch_size].reshape(
+                -1, self.batch_size
+            )
             np.random.shuffle(whole)
         elif self.shuffle:
             np.random.shuffle(order)
@@ -96,12 +117,20 @@ class Fit:
             mean.add(logs, len(rows))
             if not np.isfinite(logs["loss"]):
                 break
-            told.on_batch_end(index, {"batch": index, "size": len(rows),
-                                      **{name: logs[name] for name in self.followed}})
+            told.on_batch_end(
+                index,
+                {
+                    "batch": index,
+                    "size": len(rows),
+                    **{name: logs[name] for name in self.followed},
+                },
+            )
             check_interrupt()
         return mean
 
-    def _validate(self, held_out: Arrays, check_interrupt: Callable[[], None]) -> dict[str, float]:
+    def _validate(
+        self, held_out: Arrays, check_interrupt: Callable[[], None]
+    ) -> dict[str, float]:
         """The numbers of other data, with states of their own: training goes on as if it had not been."""
 
         def test(arrays: Arrays) -> dict[str, float]:
@@ -109,7 +138,13 @@ class Fit:
             return self.test(arrays)
 
         with self.carried.set_aside():
-            return scores(test, held_out, self.batch_size, self.followed, lambda *_: check_interrupt())
+            return scores(
+                test,
+                held_out,
+                self.batch_size,
+                self.followed,
+                lambda *_: check_interrupt(),
+            )
 
     def _reset(self, before: str) -> None:
         if self.resets == before:
@@ -127,17 +162,29 @@ class Fit:
     def _check_finite(self, epoch: int, mean: Mean, rollback: Rollback) -> None:
         """The loss is that of before each step: the last one of an epoch may spoil the weights, and not show it."""
         loss = mean.values()["loss"]
-        if np.isfinite(loss) and all(np.isfinite(value.get_value(borrow=True)).all() for value in self.model.params):
+        if np.isfinite(loss) and all(
+            np.isfinite(value.get_value(borrow=True)).all()
+            for value in self.model.params
+        ):
             return
         restored = rollback.restore(at_first_batch=mean.rows <= self.batch_size)
         raise DivergenceError.about(
-            "model", "fit", takes="a loss that stays finite", because="its gradient moves the weights",
+            "model",
+            "fit",
+            takes="a loss that stays finite",
+            because="its gradient moves the weights",
             got=f"a loss of {loss}, or weights that are not finite, in epoch {epoch + 1} of {self.nb_epoch}",
-            do=f"Lower the learning rate, or set clipnorm; weights and optimizer are back at {restored}.")
+            do=f"Lower the learning rate, or set clipnorm; weights and optimizer are back at {restored}.",
+        )
 
 
-def scores(test: Run, arrays: Arrays, batch_size: int, followed: Sequence[str],
-           advance: Callable[[int, dict[str, float]], None]) -> dict[str, float]:
+def scores(
+    test: Run,
+    arrays: Arrays,
+    batch_size: int,
+    followed: Sequence[str],
+    advance: Callable[[int, dict[str, float]], None],
+) -> dict[str, float]:
     """The means over all rows; ``advance`` is told of the rows of each batch, and the means so far."""
     mean = Mean(followed)
     for rows in data.batches(np.arange(data.check_rows(arrays)), batch_size):

@@ -23,9 +23,21 @@ from pytensor.tensor.variable import TensorVariable
 LOG2_E = 1.4426950408889634
 LOG_2 = (0.693359375, -2.12194440054690583e-4)
 """log(2) in two parts, the first of which has few digits, so that a product with a whole number is exact."""
-EXP = (0.4999999403953552, 0.16666515171527863, 0.04166845604777336, 0.008369418792426586, 0.0013813144760206342)
+EXP = (
+    0.4999999403953552,
+    0.16666515171527863,
+    0.04166845604777336,
+    0.008369418792426586,
+    0.0013813144760206342,
+)
 """``(exp(r) - 1 - r) / r**2`` for r up to half of log(2) in size, lowest power first."""
-TANH = (-0.3333328366279602, 0.13331490755081177, -0.05374349653720856, 0.020650586113333702, -0.005717044696211815)
+TANH = (
+    -0.3333328366279602,
+    0.13331490755081177,
+    -0.05374349653720856,
+    0.020650586113333702,
+    -0.005717044696211815,
+)
 """``(tanh(x) - x) / x**3`` in powers of ``x**2``, for x up to SMALL in size."""
 SMALL = 0.625
 ROUNDS = 12582912.0
@@ -42,7 +54,14 @@ class Float32Function(UnaryScalarOp):
     def c_support_code(self, **kwargs: object) -> str:
         return C_CODE
 
-    def c_code(self, node: Apply, name: str, inputs: Sequence[str], outputs: Sequence[str], sub: object) -> str:
+    def c_code(
+        self,
+        node: Apply,
+        name: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        sub: object,
+    ) -> str:
         return f"{outputs[0]} = {self.routine}({inputs[0]});"
 
     def c_code_cache_version(self) -> tuple[int, ...]:
@@ -58,7 +77,9 @@ class Float32Tanh(Float32Function):
         """NumPy's, which is as close."""
         return np.tanh(x)
 
-    def pullback(self, inputs: Sequence, outputs: Sequence, output_grads: Sequence) -> list:
+    def pullback(
+        self, inputs: Sequence, outputs: Sequence, output_grads: Sequence
+    ) -> list:
         return [output_grads[0] * (1 - outputs[0] * outputs[0])]
 
 
@@ -71,7 +92,9 @@ class Float32Sigmoid(Float32Function):
         """By NumPy's exp, which is as close."""
         return np.float32(1) / (np.float32(1) + np.exp(-x))
 
-    def pullback(self, inputs: Sequence, outputs: Sequence, output_grads: Sequence) -> list:
+    def pullback(
+        self, inputs: Sequence, outputs: Sequence, output_grads: Sequence
+    ) -> list:
         return [output_grads[0] * outputs[0] * (1 - outputs[0])]
 
 
@@ -92,10 +115,14 @@ class SigmoidApart(Apart, Float32Sigmoid):
 
 
 FUNCTIONS = {
-    "c": {Tanh: Elemwise(Float32Tanh(same_out, name="tanh32")),
-          Sigmoid: Elemwise(Float32Sigmoid(same_out, name="sigmoid32"))},
-    "numba": {Tanh: Elemwise(TanhApart(same_out, name="tanh32")),
-              Sigmoid: Elemwise(SigmoidApart(same_out, name="sigmoid32"))},
+    "c": {
+        Tanh: Elemwise(Float32Tanh(same_out, name="tanh32")),
+        Sigmoid: Elemwise(Float32Sigmoid(same_out, name="sigmoid32")),
+    },
+    "numba": {
+        Tanh: Elemwise(TanhApart(same_out, name="tanh32")),
+        Sigmoid: Elemwise(SigmoidApart(same_out, name="sigmoid32")),
+    },
 }
 """What is computed for each function, by backend."""
 
@@ -109,7 +136,11 @@ def rewriter(target: str) -> GraphRewriter:
     @node_rewriter([Elemwise])
     def as_arithmetic(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
         op = used.get(type(node.op.scalar_op))
-        return [op(*node.inputs)] if op is not None and node.outputs[0].type.dtype == "float32" else None
+        return (
+            [op(*node.inputs)]
+            if op is not None and node.outputs[0].type.dtype == "float32"
+            else None
+        )
 
     return dfs_rewriter(as_arithmetic)
 
@@ -123,8 +154,11 @@ def as_arithmetic(outputs: Sequence[Variable], target: str) -> list[Variable]:
 
 def _horner(coefficients: Sequence[float], x: str) -> str:
     """A polynomial as the text of C."""
-    return functools.reduce(lambda text, value: f"({text} * {x} + {value!r}f)", coefficients[-2::-1],
-                            f"{coefficients[-1]!r}f")
+    return functools.reduce(
+        lambda text, value: f"({text} * {x} + {value!r}f)",
+        coefficients[-2::-1],
+        f"{coefficients[-1]!r}f",
+    )
 
 
 C_CODE = f"""
@@ -170,6 +204,7 @@ def _teach_numba() -> None:
     def from_bits(typing_context, bits):
         def code(context, builder, signature, arguments):
             return builder.bitcast(arguments[0], ir.FloatType())
+
         return types.float32(types.int32), code
 
     one, two, half = map(np.float32, (1, 2, 0.5))

@@ -31,7 +31,12 @@ def with_random_weights(rnn, seed=7):
     """Give every parameter, biases too, values of its own, so that none can stand in for another."""
     rng = np.random.RandomState(seed)
     rnn.build()
-    rnn.set_weights([rng.normal(0, min(0.5, 2 / np.sqrt(len(w))), w.shape) for w in rnn.get_weights()])
+    rnn.set_weights(
+        [
+            rng.normal(0, min(0.5, 2 / np.sqrt(len(w))), w.shape)
+            for w in rnn.get_weights()
+        ]
+    )
     return rnn
 
 
@@ -57,8 +62,14 @@ def vanilla():
     rnn.add_state("h", dim=HIDDEN)
     rnn.add_node(Dense(IN, HIDDEN), "i2h", inputs=["x"], create_output=True)
     rnn.add_node(Dense(HIDDEN, HIDDEN), "h2h", inputs=["h"], create_output=True)
-    rnn.add_node(Activation("tanh"), "rec", inputs=["i2h", "h2h"], merge_mode="sum", return_state="h",
-                 create_output=True)
+    rnn.add_node(
+        Activation("tanh"),
+        "rec",
+        inputs=["i2h", "h2h"],
+        merge_mode="sum",
+        return_state="h",
+        create_output=True,
+    )
     return rnn
 
 
@@ -79,9 +90,16 @@ def crossed_states():
     rnn.add_input("x", ndim=3)
     rnn.add_state("hb", dim=HIDDEN)
     rnn.add_state("ha", dim=2)
-    rnn.add_node(Dense(IN + 2, 2, activation="tanh"), "ra", inputs=["x", "ha"], return_state="ha")
-    rnn.add_node(Dense(2 + HIDDEN, HIDDEN, activation="sigmoid"), "rb", inputs=["ra", "hb"], return_state="hb",
-                 create_output=True)
+    rnn.add_node(
+        Dense(IN + 2, 2, activation="tanh"), "ra", inputs=["x", "ha"], return_state="ha"
+    )
+    rnn.add_node(
+        Dense(2 + HIDDEN, HIDDEN, activation="sigmoid"),
+        "rb",
+        inputs=["ra", "hb"],
+        return_state="hb",
+        create_output=True,
+    )
     return rnn
 
 
@@ -100,9 +118,19 @@ def equal_crossed_states():
     rnn.add_input("x", ndim=3)
     rnn.add_state("hb", dim=HIDDEN)
     rnn.add_state("ha", dim=HIDDEN)
-    rnn.add_node(Dense(IN + HIDDEN, HIDDEN, activation="tanh"), "ra", inputs=["x", "ha"], return_state="ha")
-    rnn.add_node(Dense(2 * HIDDEN, HIDDEN, activation="tanh"), "rb", inputs=["ra", "hb"], return_state="hb",
-                 create_output=True)
+    rnn.add_node(
+        Dense(IN + HIDDEN, HIDDEN, activation="tanh"),
+        "ra",
+        inputs=["x", "ha"],
+        return_state="ha",
+    )
+    rnn.add_node(
+        Dense(2 * HIDDEN, HIDDEN, activation="tanh"),
+        "rb",
+        inputs=["ra", "hb"],
+        return_state="hb",
+        create_output=True,
+    )
     return rnn
 
 
@@ -125,8 +153,14 @@ def taps():
     rnn.add_node(Dense(IN, HIDDEN), "before", input="x_tm2")
     rnn.add_node(Dense(HIDDEN, HIDDEN), "far", input="h_tm3")
     rnn.add_node(Dense(HIDDEN, HIDDEN), "own", input="own_tm1")
-    rnn.add_node(Activation("tanh"), "rec", inputs=["now", "before", "far", "own", "h"], merge_mode="sum",
-                 return_state="h", create_output=True)
+    rnn.add_node(
+        Activation("tanh"),
+        "rec",
+        inputs=["now", "before", "far", "own", "h"],
+        merge_mode="sum",
+        return_state="h",
+        create_output=True,
+    )
     rnn.add_output("past", inputs=["rec_tm2", "own"])
     return rnn
 
@@ -139,8 +173,18 @@ def taps_loop(w, given):
     for t in range(TIME):
         own = own @ w["own.W"] + w["own.b"]
         past.append(np.concatenate([h[-2], own], 1))
-        h.append(np.tanh(x[:, t + 2] @ w["now.W"] + w["now.b"] + x[:, t] @ w["before.W"] + w["before.b"]
-                         + h[-3] @ w["far.W"] + w["far.b"] + own + h[-1]))
+        h.append(
+            np.tanh(
+                x[:, t + 2] @ w["now.W"]
+                + w["now.b"]
+                + x[:, t] @ w["before.W"]
+                + w["before.b"]
+                + h[-3] @ w["far.W"]
+                + w["far.b"]
+                + own
+                + h[-1]
+            )
+        )
     return {"rec": stack(h[3:]), "past": stack(past)}
 
 
@@ -152,11 +196,21 @@ def merges():
     rnn.add_state("h", dim=HIDDEN)
     rnn.add_node(Dense(IN, HIDDEN), "a", input="x")
     rnn.add_node(Dense(2, HIDDEN), "b", input="u")
-    rnn.add_node(Dense(2 + HIDDEN, HIDDEN, activation="tanh"), "rec", inputs=["u", "h"], merge_mode="concat",
-                 return_state="h")
+    rnn.add_node(
+        Dense(2 + HIDDEN, HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["u", "h"],
+        merge_mode="concat",
+        return_state="h",
+    )
     for mode in ("sum", "mul", "ave", "max"):
-        rnn.add_node(Lambda(lambda z: 2 * z), mode + "ed", inputs=["a", "b", "rec"], merge_mode=mode,
-                     create_output=True)
+        rnn.add_node(
+            Lambda(lambda z: 2 * z),
+            mode + "ed",
+            inputs=["a", "b", "rec"],
+            merge_mode=mode,
+            create_output=True,
+        )
     rnn.add_output("product", inputs=["a", "h"], merge_mode="mul")
     return rnn
 
@@ -181,7 +235,13 @@ def dim_one():
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", ndim=3, dim=1)
     rnn.add_state("h", dim=1)
-    rnn.add_node(Dense(1, activation="tanh"), "rec", inputs=["x", "h"], return_state="h", create_output=True)
+    rnn.add_node(
+        Dense(1, activation="tanh"),
+        "rec",
+        inputs=["x", "h"],
+        return_state="h",
+        create_output=True,
+    )
     return rnn
 
 
@@ -199,9 +259,19 @@ def words():
     rnn.add_input("word", ndim=2, dtype="int")
     rnn.add_state("h", dim=HIDDEN)
     rnn.add_node(Embedding(9, IN), "vector", input="word")
-    rnn.add_node(Sequential([Dense(IN, 2, activation="sigmoid"), Dense(2, HIDDEN)]), "chain", input="vector")
-    rnn.add_node(Activation("tanh"), "rec", inputs=["chain", "h"], merge_mode="sum", return_state="h",
-                 create_output=True)
+    rnn.add_node(
+        Sequential([Dense(IN, 2, activation="sigmoid"), Dense(2, HIDDEN)]),
+        "chain",
+        input="vector",
+    )
+    rnn.add_node(
+        Activation("tanh"),
+        "rec",
+        inputs=["chain", "h"],
+        merge_mode="sum",
+        return_state="h",
+        create_output=True,
+    )
     return rnn
 
 
@@ -221,10 +291,12 @@ def hard_sigmoid(z):
 
 def proposal(number, name):
     """The container that a section of docs/proposal.md declares."""
+
     def build():
         found = section(number)[name]
         found.return_sequences = True
         return found
+
     return build
 
 
@@ -252,18 +324,25 @@ def elanmart_loop(w, given):
 def gru_step(x, h, w, of, activation):
     z = hard_sigmoid(x @ w[of["W_z"]] + w[of["b_z"]] + h @ w[of["U_z"]])
     r = hard_sigmoid(x @ w[of["W_r"]] + w[of["b_r"]] + h @ w[of["U_r"]])
-    return z * h + (1 - z) * activation(x @ w[of["W_h"]] + w[of["b_h"]] + (r * h) @ w[of["U_h"]])
+    return z * h + (1 - z) * activation(
+        x @ w[of["W_h"]] + w[of["b_h"]] + (r * h) @ w[of["U_h"]]
+    )
 
 
 def cells_loop(w, given):
     h, g, c = np.zeros((BATCH, 6)), np.zeros((BATCH, 5)), np.zeros((BATCH, 5))
-    of = {f"{letter}_{gate}": f"gru.{letter}_{gate}" for letter in "WUb" for gate in "zrh"}
+    of = {
+        f"{letter}_{gate}": f"gru.{letter}_{gate}" for letter in "WUb" for gate in "zrh"
+    }
     out = []
     for t in range(TIME):
         x = given["x"][:, t]
         h = gru_step(x, h, w, of, sigmoid)
         both = np.concatenate([x, h], 1)
-        i, f, o, new = (both @ w[f"lstm.W_{gate}"] + w[f"lstm.b_{gate}"] + g @ w[f"lstm.U_{gate}"] for gate in "ifoc")
+        i, f, o, new = (
+            both @ w[f"lstm.W_{gate}"] + w[f"lstm.b_{gate}"] + g @ w[f"lstm.U_{gate}"]
+            for gate in "ifoc"
+        )
         c = hard_sigmoid(f) * c + hard_sigmoid(i) * np.tanh(new)
         g = hard_sigmoid(o) * np.tanh(c)
         out.append(g @ w["out.W"] + w["out.b"])
@@ -272,7 +351,11 @@ def cells_loop(w, given):
 
 def gates_loop(w, given):
     nodes = {"z": "z", "r": "r", "h": "candidate"}
-    of = {f"{letter}_{gate}": f"{node}.{letter}" for letter in "WUb" for gate, node in nodes.items()}
+    of = {
+        f"{letter}_{gate}": f"{node}.{letter}"
+        for letter in "WUb"
+        for gate, node in nodes.items()
+    }
     h, out = np.zeros((BATCH, HIDDEN)), []
     for t in range(TIME):
         h = gru_step(given["x"][:, t], h, w, of, sigmoid)
@@ -311,10 +394,18 @@ def contexts():
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=IN)
     rnn.add_input("c", is_sequence=False, dim=2)
-    rnn.add_state("h", dim=HIDDEN, input="rec", initial=[[0.5] * HIDDEN, [1, 2, 3, 4, 5, 6]])
+    rnn.add_state(
+        "h", dim=HIDDEN, input="rec", initial=[[0.5] * HIDDEN, [1, 2, 3, 4, 5, 6]]
+    )
     rnn.add_node(Dense(2, HIDDEN), "once", input="c")
     rnn.add_node(Dense(IN + 2 + HIDDEN, HIDDEN), "all", inputs=["h", "x_tm1", "c"])
-    rnn.add_node(Activation("tanh"), "rec", inputs=["once", "all", "h_tm2"], merge_mode="sum", create_output=True)
+    rnn.add_node(
+        Activation("tanh"),
+        "rec",
+        inputs=["once", "all", "h_tm2"],
+        merge_mode="sum",
+        create_output=True,
+    )
     rnn.add_output("same", inputs=["c", "once"])
     rnn.add_output("late", inputs=["h_tm2", "c", "x"])
     return rnn
@@ -328,7 +419,14 @@ def contexts_loop(w, given):
         x, before = given["x"][:, t], given["x"][:, t - 1] if t else zeros
         once = c @ w["once.W"] + w["once.b"]
         late.append(np.concatenate([h[-2], c, x], 1))
-        h.append(np.tanh(once + np.concatenate([h[-1], before, c], 1) @ w["all.W"] + w["all.b"] + h[-2]))
+        h.append(
+            np.tanh(
+                once
+                + np.concatenate([h[-1], before, c], 1) @ w["all.W"]
+                + w["all.b"]
+                + h[-2]
+            )
+        )
         rec.append(h[-1])
         same.append(np.concatenate([c, once], 1))
     return {"rec": stack(rec), "same": stack(same), "late": stack(late)}
@@ -340,16 +438,31 @@ def moved():
     rnn.add_input("x", dim=IN)
     rnn.add_state("h", dim=HIDDEN, input="rec")
     rnn.add_state("before", dim=2, input="low")
-    rnn.add_node(Dense(IN, 3, activation="tanh"), "early", input="x", create_output=True)
+    rnn.add_node(
+        Dense(IN, 3, activation="tanh"), "early", input="x", create_output=True
+    )
     rnn.add_node(Dense(3, 2), "low", inputs=["early"])
-    rnn.add_node(Dense(3 + HIDDEN + 2, HIDDEN, activation="tanh"), "rec", inputs=["early", "h", "before"])
+    rnn.add_node(
+        Dense(3 + HIDDEN + 2, HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["early", "h", "before"],
+    )
     rnn.add_node(Dense(HIDDEN, 2), "deferred", input="rec")
-    rnn.add_node(Dense(2 + 3 + HIDDEN, 5), "last", inputs=["deferred", "early", "h_tm1"], create_output=True)
+    rnn.add_node(
+        Dense(2 + 3 + HIDDEN, 5),
+        "last",
+        inputs=["deferred", "early", "h_tm1"],
+        create_output=True,
+    )
     return rnn
 
 
 def moved_loop(w, given):
-    h, before, zeros = np.zeros((BATCH, HIDDEN)), np.zeros((BATCH, 2)), np.zeros((BATCH, HIDDEN))
+    h, before, zeros = (
+        np.zeros((BATCH, HIDDEN)),
+        np.zeros((BATCH, 2)),
+        np.zeros((BATCH, HIDDEN)),
+    )
     early, last = [], []
     for t in range(TIME):
         early.append(np.tanh(given["x"][:, t] @ w["early.W"] + w["early.b"]))
@@ -357,7 +470,9 @@ def moved_loop(w, given):
         h = np.tanh(np.concatenate([early[-1], h, before], 1) @ w["rec.W"] + w["rec.b"])
         before = early[-1] @ w["low.W"] + w["low.b"]
         deferred = h @ w["deferred.W"] + w["deferred.b"]
-        last.append(np.concatenate([deferred, early[-1], past], 1) @ w["last.W"] + w["last.b"])
+        last.append(
+            np.concatenate([deferred, early[-1], past], 1) @ w["last.W"] + w["last.b"]
+        )
     return {"early": stack(early), "last": stack(last)}
 
 
@@ -368,18 +483,48 @@ def input_only(rng):
 CASES = (
     Case("vanilla", vanilla, x_only, vanilla_loop),
     Case("crossed states", crossed_states, x_only, crossed_states_loop),
-    Case("crossed states of equal dims", equal_crossed_states, x_only, equal_crossed_states_loop),
+    Case(
+        "crossed states of equal dims",
+        equal_crossed_states,
+        x_only,
+        equal_crossed_states_loop,
+    ),
     Case("taps", taps, x_only, taps_loop),
-    Case("merges", merges, lambda rng: {**x_only(rng), "u": rng.normal(size=(BATCH, TIME, 2))}, merges_loop),
-    Case("dim one", dim_one, lambda rng: {"x": rng.normal(size=(BATCH, TIME, 1))}, dim_one_loop),
-    Case("contexts", contexts, lambda rng: {**x_only(rng), "c": rng.normal(size=(BATCH, 2))}, contexts_loop),
+    Case(
+        "merges",
+        merges,
+        lambda rng: {**x_only(rng), "u": rng.normal(size=(BATCH, TIME, 2))},
+        merges_loop,
+    ),
+    Case(
+        "dim one",
+        dim_one,
+        lambda rng: {"x": rng.normal(size=(BATCH, TIME, 1))},
+        dim_one_loop,
+    ),
+    Case(
+        "contexts",
+        contexts,
+        lambda rng: {**x_only(rng), "c": rng.normal(size=(BATCH, 2))},
+        contexts_loop,
+    ),
     Case("moved", moved, x_only, moved_loop),
     Case("proposal 1", proposal(1, "model"), input_only, his_vanilla_loop),
     Case("proposal 2", proposal(2, "model"), input_only, fed_by_name_loop),
-    Case("proposal 5", proposal(5, "R"), lambda rng: {"X": rng.normal(size=(BATCH, TIME, IN))}, elanmart_loop),
+    Case(
+        "proposal 5",
+        proposal(5, "R"),
+        lambda rng: {"X": rng.normal(size=(BATCH, TIME, IN))},
+        elanmart_loop,
+    ),
     Case("proposal 6", proposal(6, "model"), x_only, cells_loop),
     Case("proposal 7", proposal(7, "gru"), x_only, gates_loop),
     Case("proposal 8", proposal(8, "model"), x_only, gated_feedback_loop),
     Case("proposal 9", proposal(9, "choose"), x_only, choices_loop),
-    Case("words", words, lambda rng: {"word": rng.randint(9, size=(BATCH, TIME)).astype("int32")}, words_loop),
+    Case(
+        "words",
+        words,
+        lambda rng: {"word": rng.randint(9, size=(BATCH, TIME)).astype("int32")},
+        words_loop,
+    ),
 )

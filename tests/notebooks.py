@@ -22,7 +22,11 @@ def sources(names: Iterable[str] = ()) -> list[Path]:
     """The notebooks, then the solutions; only those whose file name has one of ``names`` in it, where any are given."""
     wanted = tuple(names)
     found = [*sorted(SOURCES.glob("*.md")), *sorted(SOURCES.glob("solutions/*.md"))]
-    return [path for path in found if not wanted or any(name in path.name for name in wanted)]
+    return [
+        path
+        for path in found
+        if not wanted or any(name in path.name for name in wanted)
+    ]
 
 
 def convert(path: Path, folder: Path) -> Path:
@@ -43,10 +47,23 @@ def main(names: Iterable[str] = ()) -> int:
         return 2
     with tempfile.TemporaryDirectory() as folder:
         targets = [str(convert(path, Path(folder))) for path in chosen]
-        command = [sys.executable, "-m", "pytest", "--nbmake", f"--nbmake-timeout={SECONDS_A_CELL}", "--durations=0",
-                   "-p", "no:cacheprovider", *targets]
-        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        return subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, check=False).returncode
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--nbmake",
+            f"--nbmake-timeout={SECONDS_A_CELL}",
+            "--durations=0",
+            "-p",
+            "no:cacheprovider",
+            *targets,
+        ]
+        path = os.pathsep.join(
+            [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
+        return subprocess.run(
+            command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, check=False
+        ).returncode
 
 
 if __name__ == "__main__":

@@ -4,8 +4,12 @@ import re
 from pathlib import Path
 
 PAGE = Path(__file__).parent.parent / "docs" / "proposal.md"
-SECTIONS = {int(number): text for number, text in
-            re.findall(r"^## (\d+)\. (.*?)(?=^## )", PAGE.read_text(), re.MULTILINE | re.DOTALL)}
+SECTIONS = {
+    int(number): text
+    for number, text in re.findall(
+        r"^## (\d+)\. (.*?)(?=^## )", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
+}
 
 
 def code(number):

@@ -6,14 +6,31 @@ import numpy as np
 import pytensor
 import pytest
 
-from recursive import LSTM, Dense, Lambda, Recursive, Sequential, TimeDistributedDense, available, errors
+from recursive import (
+    LSTM,
+    Dense,
+    Lambda,
+    Recursive,
+    Sequential,
+    TimeDistributedDense,
+    available,
+    errors,
+)
 
 
 def test_auto_says_what_it_is_and_why_once(monkeypatch, capsys):
     available._tell.cache_clear()
-    monkeypatch.setattr(available, "is_installed", lambda package: package.startswith("jax"))
-    assert [available.resolve_backend("auto"), available.resolve_backend("auto")] == ["jax", "jax"]
-    assert capsys.readouterr().err == "recursive: backend auto is jax, because it is installed, and compiles fastest.\n"
+    monkeypatch.setattr(
+        available, "is_installed", lambda package: package.startswith("jax")
+    )
+    assert [available.resolve_backend("auto"), available.resolve_backend("auto")] == [
+        "jax",
+        "jax",
+    ]
+    assert (
+        capsys.readouterr().err
+        == "recursive: backend auto is jax, because it is installed, and compiles fastest.\n"
+    )
     assert available.resolve_backend("auto", "it is too much for JAX") == "numba"
     assert "because it is too much for JAX." in capsys.readouterr().err
     monkeypatch.setattr(available, "is_installed", lambda package: package == "jax")
@@ -31,7 +48,10 @@ def test_a_model_that_stops_early_is_not_given_to_jax():
     rnn.compile(backend="auto")
     assert rnn.backend == "numba"
     rnn.compile(backend="jax")
-    with pytest.raises(errors.BackendError, match=r"known number of steps.*Choose backend numba, c or python"):
+    with pytest.raises(
+        errors.BackendError,
+        match=r"known number of steps.*Choose backend numba, c or python",
+    ):
         rnn.predict(np.ones((1, 3, 2)))
 
 
@@ -49,10 +69,15 @@ def test_a_backend_of_no_name_is_not_taken_for_none(name):
         available.set_backend(name)
 
 
-def test_a_backend_that_the_environment_names_wrongly_is_told_with_its_place(monkeypatch):
+def test_a_backend_that_the_environment_names_wrongly_is_told_with_its_place(
+    monkeypatch,
+):
     monkeypatch.setattr(available, "_chosen", [])
     monkeypatch.setenv("RECURSIVE_BACKEND", "jaxx")
-    with pytest.raises(errors.BackendError, match=r"got 'jaxx', from RECURSIVE_BACKEND\. Did you mean 'jax'"):
+    with pytest.raises(
+        errors.BackendError,
+        match=r"got 'jaxx', from RECURSIVE_BACKEND\. Did you mean 'jax'",
+    ):
         available.resolve_backend()
     monkeypatch.setenv("RECURSIVE_BACKEND", "")
     assert available.resolve_backend() in ("jax", "numba")
@@ -68,7 +93,9 @@ def test_a_package_whose_finder_raises_is_not_installed(monkeypatch):
 
 def test_a_compiler_that_is_not_there_is_told_of(monkeypatch):
     monkeypatch.setattr(pytensor.config, "cxx", "/no/such/g++")
-    with pytest.raises(errors.BackendError, match=r"got '/no/such/g\+\+', which is not there"):
+    with pytest.raises(
+        errors.BackendError, match=r"got '/no/such/g\+\+', which is not there"
+    ):
         available.resolve_backend("c")
 
 
@@ -76,16 +103,24 @@ def test_c_without_a_blas_says_so_once(monkeypatch, capsys):
     available._tell.cache_clear()
     monkeypatch.setattr(pytensor.config, "cxx", sys.executable)
     monkeypatch.setattr(available, "_has_blas", lambda: False)
-    assert [available.resolve_backend("c"), available.resolve_backend("c")] == ["c", "c"]
+    assert [available.resolve_backend("c"), available.resolve_backend("c")] == [
+        "c",
+        "c",
+    ]
     assert capsys.readouterr().err.count("pip install 'recursive-rnn[c]'") == 1
 
 
-@pytest.mark.parametrize(("name", "words"), [
-    ("torch", "takes one of auto, jax, numba, c, python"),
-    ("jax", r"takes the package jax.*pip install 'recursive-rnn\[jax\]'"),
-    ("c", r"takes a C\+\+ compiler.*Install g\+\+"),
-])
-def test_a_backend_that_cannot_be_had_is_told_of_before_anything_is_compiled(name, words, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("torch", "takes one of auto, jax, numba, c, python"),
+        ("jax", r"takes the package jax.*pip install 'recursive-rnn\[jax\]'"),
+        ("c", r"takes a C\+\+ compiler.*Install g\+\+"),
+    ],
+)
+def test_a_backend_that_cannot_be_had_is_told_of_before_anything_is_compiled(
+    name, words, monkeypatch
+):
     monkeypatch.setattr(available, "is_installed", lambda package: False)
     monkeypatch.setattr(pytensor.config, "cxx", "")
     with pytest.raises(errors.BackendError, match=words):

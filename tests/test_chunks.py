@@ -33,8 +33,13 @@ def recurrent(masked=False, **settings):
     rnn = Recursive(**{"stateful": True, "return_sequences": True, **settings})
     rnn.add_input("x", dim=IN)
     rnn.add_state("h", dim=HIDDEN)
-    rnn.add_node(Dense(IN + HIDDEN, HIDDEN, activation="tanh"), "rec", inputs=["x", "h"], return_state="h",
-                 create_output=not masked)
+    rnn.add_node(
+        Dense(IN + HIDDEN, HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["x", "h"],
+        return_state="h",
+        create_output=not masked,
+    )
     if masked:
         rnn.add_mask()
         rnn.add_node(Dense(HIDDEN, OUT), "y", input="rec", create_output=True)
@@ -89,12 +94,20 @@ def step(w, x, y, h, shares):
         grads[0] += seen[t].T @ inner
         grads[1] += inner.sum(0)
         back = np.where(data[:, t, None], 0, back) + (inner @ W.T)[:, IN:]
-    return loss, states[-1], [param - RATE * grad for param, grad in zip(w, grads, strict=True)]
+    return (
+        loss,
+        states[-1],
+        [param - RATE * grad for param, grad in zip(w, grads, strict=True)],
+    )
 
 
 def by_hand(weights, steps, resets, shares=None):
     """The weights, the mean loss and the last state after two batches."""
-    shares, h, losses = np.ones(X.shape[:2]) if shares is None else shares, np.zeros((BATCH, HIDDEN)), []
+    shares, h, losses = (
+        np.ones(X.shape[:2]) if shares is None else shares,
+        np.zeros((BATCH, HIDDEN)),
+        [],
+    )
     for rows in (slice(0, BATCH), slice(BATCH, None)):
         h = np.zeros((BATCH, HIDDEN)) if resets == "batch" else h
         for start in range(0, TIME, steps):
@@ -110,9 +123,20 @@ def by_hand(weights, steps, resets, shares=None):
 def test_two_batches_in_chunks_give_the_weights_of_the_loop_by_hand(steps, resets):
     model = fresh(vanilla)
     weights, loss, h = by_hand(model.get_weights(), steps, resets)
-    found = model.fit(X, Y, batch_size=BATCH, nb_epoch=1, verbose=0, shuffle=False, reset_states=resets,
-                      tbptt_steps=steps)
-    assert all(np.abs(a - b).max() < 1e-10 for a, b in zip(model.get_weights(), weights, strict=True))
+    found = model.fit(
+        X,
+        Y,
+        batch_size=BATCH,
+        nb_epoch=1,
+        verbose=0,
+        shuffle=False,
+        reset_states=resets,
+        tbptt_steps=steps,
+    )
+    assert all(
+        np.abs(a - b).max() < 1e-10
+        for a, b in zip(model.get_weights(), weights, strict=True)
+    )
     assert abs(found.history["loss"][0] - loss) < 1e-10
     assert np.abs(model.get_states()["layer_0.h"] - h).max() < 1e-10
 
@@ -120,7 +144,10 @@ def test_two_batches_in_chunks_give_the_weights_of_the_loop_by_hand(steps, reset
 def test_the_loop_by_hand_has_the_gradient_of_differences():
     """The oracle's own check: a step moves along the gradient of its loss."""
     w, rows = [RNG.normal(size=param.shape) for param in vanilla()[1]], slice(0, BATCH)
-    h, shares = RNG.normal(size=(BATCH, HIDDEN)), RNG.randint(0, 2, size=(BATCH, TIME)) * 1.5
+    h, shares = (
+        RNG.normal(size=(BATCH, HIDDEN)),
+        RNG.randint(0, 2, size=(BATCH, TIME)) * 1.5,
+    )
     _, _, moved = step(w, X[rows], Y[rows], h, shares)
     for index, param in enumerate(w):
         place = tuple(RNG.randint(size) for size in param.shape)
@@ -129,14 +156,25 @@ def test_the_loop_by_hand_has_the_gradient_of_differences():
             near = [other.copy() for other in w]
             near[index][place] += by
             losses.append(step(near, X[rows], Y[rows], h, shares)[0])
-        assert abs((param - moved[index])[place] / RATE - (losses[0] - losses[1]) / 2e-6) < 1e-7
+        assert (
+            abs((param - moved[index])[place] / RATE - (losses[0] - losses[1]) / 2e-6)
+            < 1e-7
+        )
 
 
 def test_chunks_and_whole_sequences_learn_differently():
     weights = [fresh(vanilla).get_weights()]
     for steps in (None, 2):
         model = fresh(vanilla)
-        model.fit(X, Y, batch_size=BATCH, nb_epoch=1, verbose=0, shuffle=False, tbptt_steps=steps)
+        model.fit(
+            X,
+            Y,
+            batch_size=BATCH,
+            nb_epoch=1,
+            verbose=0,
+            shuffle=False,
+            tbptt_steps=steps,
+        )
         weights.append(model.get_weights())
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert np.abs(weights[one][0] - weights[other][0]).max() > 1e-3
@@ -148,10 +186,20 @@ def test_masks_and_weights_are_cut_with_the_sequences():
     weights = np.array([1.0, 2.0, 0.5, 0.0, 1.0, 3.0])
     model = fresh(masked)
     expected, _, h = by_hand(model.get_weights(), 2, None, mask * weights[:, None])
-    model.fit({"x": X, "mask": mask, "y": Y}, batch_size=BATCH, nb_epoch=1, verbose=0, shuffle=False,
-              sample_weight=weights, tbptt_steps=2)
+    model.fit(
+        {"x": X, "mask": mask, "y": Y},
+        batch_size=BATCH,
+        nb_epoch=1,
+        verbose=0,
+        shuffle=False,
+        sample_weight=weights,
+        tbptt_steps=2,
+    )
     stands = weights[BATCH:] > 0
-    assert all(np.abs(a - b).max() < 1e-10 for a, b in zip(model.get_weights(), expected, strict=True))
+    assert all(
+        np.abs(a - b).max() < 1e-10
+        for a, b in zip(model.get_weights(), expected, strict=True)
+    )
     assert np.abs(model.get_states()["h"] - h)[stands].max() < 1e-10
 
 
@@ -160,11 +208,23 @@ def test_contexts_are_handed_whole_to_every_chunk():
     rnn.add_input("x", dim=IN)
     rnn.add_input("c", dim=OUT, is_sequence=False)
     rnn.add_state("h", dim=HIDDEN)
-    rnn.add_node(Dense(IN + OUT + HIDDEN, HIDDEN), "rec", inputs=["x", "c", "h"], return_state="h", create_output=True)
+    rnn.add_node(
+        Dense(IN + OUT + HIDDEN, HIDDEN),
+        "rec",
+        inputs=["x", "c", "h"],
+        return_state="h",
+        create_output=True,
+    )
     model, weights = compiled(rnn)
     context, y = RNG.normal(size=(BATCH, OUT)), RNG.normal(size=(BATCH, TIME, HIDDEN))
-    model.fit({"x": X[:BATCH], "c": context, "rec": y}, batch_size=BATCH, nb_epoch=1, verbose=0, shuffle=False,
-              tbptt_steps=3)
+    model.fit(
+        {"x": X[:BATCH], "c": context, "rec": y},
+        batch_size=BATCH,
+        nb_epoch=1,
+        verbose=0,
+        shuffle=False,
+        tbptt_steps=3,
+    )
     found = model.get_weights()
     model.set_weights(weights)
     model.reset_states()
@@ -177,8 +237,13 @@ def test_words_are_cut_where_vectors_are():
     """An input of whole numbers is (batch, time)."""
     model = Sequential([Embedding(9, IN), recurrent()])
     model, weights = compiled(model)
-    words, y = RNG.randint(9, size=(BATCH, TIME)), RNG.normal(size=(BATCH, TIME, HIDDEN))
-    model.fit(words, y, batch_size=BATCH, nb_epoch=1, verbose=0, shuffle=False, tbptt_steps=3)
+    words, y = (
+        RNG.randint(9, size=(BATCH, TIME)),
+        RNG.normal(size=(BATCH, TIME, HIDDEN)),
+    )
+    model.fit(
+        words, y, batch_size=BATCH, nb_epoch=1, verbose=0, shuffle=False, tbptt_steps=3
+    )
     found = model.get_weights()
     model.set_weights(weights)
     model.reset_states()
@@ -191,8 +256,13 @@ def test_words_are_cut_where_vectors_are():
 def test_on_jax_a_shorter_last_chunk_costs_one_more_compilation():
     model, weights = copy.deepcopy(fresh(vanilla)), by_hand(vanilla()[1], 2, None)[0]
     model.compile(SGD(lr=RATE), "mse", backend="jax")
-    model.fit(X, Y, batch_size=BATCH, nb_epoch=1, verbose=0, shuffle=False, tbptt_steps=2)
-    assert all(np.abs(a - b).max() < 1e-10 for a, b in zip(model.get_weights(), weights, strict=True))
+    model.fit(
+        X, Y, batch_size=BATCH, nb_epoch=1, verbose=0, shuffle=False, tbptt_steps=2
+    )
+    assert all(
+        np.abs(a - b).max() < 1e-10
+        for a, b in zip(model.get_weights(), weights, strict=True)
+    )
     [program] = model._programs.values()
     assert len(program._functions) == 2
 
@@ -205,7 +275,13 @@ def joined():
     reads = Recursive()
     reads.add_input("z", dim=IN)
     reads.add_state("s", dim=OUT)
-    reads.add_node(Dense(IN + OUT, OUT), "read", inputs=["z", "s"], return_state="s", create_output=True)
+    reads.add_node(
+        Dense(IN + OUT, OUT),
+        "read",
+        inputs=["z", "s"],
+        return_state="s",
+        create_output=True,
+    )
     model.add_node(recurrent(), "rec", input="x", create_output=True)
     model.add_node(reads, "read", input="z")
     return model
@@ -215,7 +291,9 @@ def counting():
     rnn = Recursive(n_steps=TIME, stateful=True, return_sequences=True)
     rnn.add_input("c", is_sequence=False, dim=HIDDEN)
     rnn.add_state("h", dim=HIDDEN, input="sum")
-    rnn.add_node(LeakyReLU(0.5), "sum", inputs=["c", "h"], merge_mode="sum", create_output=True)
+    rnn.add_node(
+        LeakyReLU(0.5), "sum", inputs=["c", "h"], merge_mode="sum", create_output=True
+    )
     return rnn
 
 
@@ -237,29 +315,126 @@ def partly():
     return rnn
 
 
-@pytest.mark.parametrize(("model", "x", "y", "steps", "error", "words"), [
-    (chain(lambda: GRU(HIDDEN, OUT, return_sequences=True)), X, Y, 2, errors.ConfigError,
-     r"takes loops whose states all go on, .* got 'h' of layer_1 \(GRU\), .* Say stateful=True"),
-    (chain(lambda: LSTM(HIDDEN, OUT, return_sequences=True)), X, Y, 2, errors.ConfigError, "got 'h', 'c' of layer_1"),
-    (partly, X, H, 2, errors.ConfigError, r"got 'h' of the model \(Recursive\), which would start anew at each"),
-    (chain(lambda: GRU(HIDDEN, OUT, return_sequences=True, stateful=True, go_backwards=True)), X, Y, 2,
-     errors.ConfigError, r"takes loops that run forwards, .* got go_backwards=True in layer_1 \(GRU\)"),
-    (chain(lambda: Bidirectional(GRU(HIDDEN, 1, return_sequences=True, stateful=True))), X, Y, 2, errors.ConfigError,
-     r"got go_backwards=True in layer_1\.backward_layer \(GRU\)"),
-    (lambda: recurrent(unroll=True, n_steps=TIME), X, H, 2, errors.ConfigError,
-     r"takes loops over as many steps as come, because each chunk has 2; got n_steps=5 in the model"),
-    (lambda: recurrent(stateful=False), X, H, 2, errors.ConfigError,
-     r"'tbptt_steps' takes a model that carries states over, .* Say stateful=True"),
-    (lambda: recurrent(return_sequences=False), X, H[:, 0], 2, errors.ConfigError,
-     r"takes outputs that are sequences, .* from 'rec'\. Say return_sequences=True"),
-    (lambda: recurrent(return_final_states=True), X, {"rec": H, "h_final": H[:, 0]}, 2, errors.ConfigError,
-     r"one row for all steps from 'h_final'"),
-    (counting, H[:, 0], H, 2, errors.ConfigError, "takes an input that is a sequence"),
-    (joined, {"x": X, "z": Z}, {"rec": H}, 2, errors.SequenceLengthError, "got x: 5, z: 6, rec: 5"),
-    (recurrent, X, H, 0, errors.ConfigError, "'tbptt_steps' takes a whole number of 1 or more"),
-    (recurrent, X, H, 2.5, errors.ConfigError, "'tbptt_steps' takes a whole number of 1 or more"),
-])
-def test_what_cannot_be_cut_is_refused_before_anything_runs(model, x, y, steps, error, words):
+@pytest.mark.parametrize(
+    ("model", "x", "y", "steps", "error", "words"),
+    [
+        (
+            chain(lambda: GRU(HIDDEN, OUT, return_sequences=True)),
+            X,
+            Y,
+            2,
+            errors.ConfigError,
+            r"takes loops whose states all go on, .* got 'h' of layer_1 \(GRU\), .* Say stateful=True",
+        ),
+        (
+            chain(lambda: LSTM(HIDDEN, OUT, return_sequences=True)),
+            X,
+            Y,
+            2,
+            errors.ConfigError,
+            "got 'h', 'c' of layer_1",
+        ),
+        (
+            partly,
+            X,
+            H,
+            2,
+            errors.ConfigError,
+            r"got 'h' of the model \(Recursive\), which would start anew at each",
+        ),
+        (
+            chain(
+                lambda: GRU(
+                    HIDDEN, OUT, return_sequences=True, stateful=True, go_backwards=True
+                )
+            ),
+            X,
+            Y,
+            2,
+            errors.ConfigError,
+            r"takes loops that run forwards, .* got go_backwards=True in layer_1 \(GRU\)",
+        ),
+        (
+            chain(
+                lambda: Bidirectional(
+                    GRU(HIDDEN, 1, return_sequences=True, stateful=True)
+                )
+            ),
+            X,
+            Y,
+            2,
+            errors.ConfigError,
+            r"got go_backwards=True in layer_1\.backward_layer \(GRU\)",
+        ),
+        (
+            lambda: recurrent(unroll=True, n_steps=TIME),
+            X,
+            H,
+            2,
+            errors.ConfigError,
+            r"takes loops over as many steps as come, because each chunk has 2; got n_steps=5 in the model",
+        ),
+        (
+            lambda: recurrent(stateful=False),
+            X,
+            H,
+            2,
+            errors.ConfigError,
+            r"'tbptt_steps' takes a model that carries states over, .* Say stateful=True",
+        ),
+        (
+            lambda: recurrent(return_sequences=False),
+            X,
+            H[:, 0],
+            2,
+            errors.ConfigError,
+            r"takes outputs that are sequences, .* from 'rec'\. Say return_sequences=True",
+        ),
+        (
+            lambda: recurrent(return_final_states=True),
+            X,
+            {"rec": H, "h_final": H[:, 0]},
+            2,
+            errors.ConfigError,
+            r"one row for all steps from 'h_final'",
+        ),
+        (
+            counting,
+            H[:, 0],
+            H,
+            2,
+            errors.ConfigError,
+            "takes an input that is a sequence",
+        ),
+        (
+            joined,
+            {"x": X, "z": Z},
+            {"rec": H},
+            2,
+            errors.SequenceLengthError,
+            "got x: 5, z: 6, rec: 5",
+        ),
+        (
+            recurrent,
+            X,
+            H,
+            0,
+            errors.ConfigError,
+            "'tbptt_steps' takes a whole number of 1 or more",
+        ),
+        (
+            recurrent,
+            X,
+            H,
+            2.5,
+            errors.ConfigError,
+            "'tbptt_steps' takes a whole number of 1 or more",
+        ),
+    ],
+)
+def test_what_cannot_be_cut_is_refused_before_anything_runs(
+    model, x, y, steps, error, words
+):
     model = model()
     model.compile("sgd", dict.fromkeys(model.output_names, "mse"))
     with pytest.raises(error, match=words):
@@ -271,7 +446,15 @@ def test_a_state_that_was_declared_to_start_anew_does_so_at_each_chunk():
     rnn = partly()
     rnn.stateful = True
     rnn.compile(SGD(lr=RATE), "mse")
-    rnn.fit(X[:BATCH], H[:BATCH], batch_size=BATCH, nb_epoch=1, verbose=0, shuffle=False, tbptt_steps=2)
+    rnn.fit(
+        X[:BATCH],
+        H[:BATCH],
+        batch_size=BATCH,
+        nb_epoch=1,
+        verbose=0,
+        shuffle=False,
+        tbptt_steps=2,
+    )
     assert list(rnn.get_states()) == ["h", "g"]
 
 
@@ -280,10 +463,20 @@ def test_a_loop_inside_a_step_of_another_runs_over_steps_that_are_not_cut():
     outer.add_input("text", ndim=4, dim=IN)
     outer.add_state("h", dim=HIDDEN, input="rec")
     outer.add_node(LSTM(IN, OUT), "read", input="text")
-    outer.add_node(Dense(OUT + HIDDEN, HIDDEN), "rec", inputs=["read", "h"], create_output=True)
+    outer.add_node(
+        Dense(OUT + HIDDEN, HIDDEN), "rec", inputs=["read", "h"], create_output=True
+    )
     outer.compile(SGD(lr=RATE), "mse")
     texts = RNG.normal(size=(BATCH, TIME, 2, IN))
-    history = outer.fit(texts, H[:BATCH], batch_size=BATCH, nb_epoch=1, verbose=0, shuffle=False, tbptt_steps=2)
+    history = outer.fit(
+        texts,
+        H[:BATCH],
+        batch_size=BATCH,
+        nb_epoch=1,
+        verbose=0,
+        shuffle=False,
+        tbptt_steps=2,
+    )
     assert np.isfinite(history.history["loss"]).all()
 
 

@@ -9,7 +9,9 @@ from pytensor.compile.mode import Mode
 from recursive import backend, contiguous
 from recursive.contiguous import ElementsInOnePiece
 
-needs_compiler = pytest.mark.skipif(not pytensor.config.cxx, reason="C code needs a compiler")
+needs_compiler = pytest.mark.skipif(
+    not pytensor.config.cxx, reason="C code needs a compiler"
+)
 RNG = np.random.default_rng(4)
 A, B = RNG.normal(size=(2, 5, 7))
 
@@ -21,17 +23,28 @@ def compiled(inputs, outputs):
 
 
 def used(function):
-    return [node for node in function.maker.fgraph.apply_nodes if isinstance(node.op, ElementsInOnePiece)]
+    return [
+        node
+        for node in function.maker.fgraph.apply_nodes
+        if isinstance(node.op, ElementsInOnePiece)
+    ]
 
 
 @needs_compiler
-@pytest.mark.parametrize("turned", [(False, False), (True, False), (True, True)], ids=str)
+@pytest.mark.parametrize(
+    "turned", [(False, False), (True, False), (True, True)], ids=str
+)
 def test_elements_are_as_numpys_however_their_arrays_lie(turned):
     x, y = pt.matrices("xy")
     function = compiled([x, y], [pt.exp(x) * y + x, (x - y) ** 2 * pt.tanh(y)])
-    a, b = (np.asfortranarray(value) if turn else value for value, turn in zip((A, B), turned, strict=True))
+    a, b = (
+        np.asfortranarray(value) if turn else value
+        for value, turn in zip((A, B), turned, strict=True)
+    )
     assert used(function)
-    for found, right in zip(function(a, b), (np.exp(A) * B + A, (A - B) ** 2 * np.tanh(B)), strict=True):
+    for found, right in zip(
+        function(a, b), (np.exp(A) * B + A, (A - B) ** 2 * np.tanh(B)), strict=True
+    ):
         assert np.abs(found - right).max() <= 1e-15 * np.abs(right).max()
     a, b = A[::2], B[::2]
     assert np.abs(function(a, b)[0] - (np.exp(a) * b + a)).max() <= 1e-14
@@ -60,6 +73,6 @@ def test_values_that_are_broadcast_or_may_fail_are_left_to_pytensor():
 def test_a_copy_lies_row_after_row_and_has_the_gradient_of_its_original():
     x = pt.matrix("x")
     turned = contiguous.in_rows(x.T)
-    found, gradient = backend.evaluate([turned, pt.grad((turned ** 2).sum(), x)], {x: A})
+    found, gradient = backend.evaluate([turned, pt.grad((turned**2).sum(), x)], {x: A})
     assert found.flags.c_contiguous and np.array_equal(found, A.T)
     assert np.abs(gradient - 2 * A).max() <= 1e-15

@@ -18,7 +18,14 @@ from tests.agreement.test_cases import JAX
 
 ROOT = Path(__file__).parent.parent
 pytest.importorskip("sklearn", reason="the demo needs the extra 'examples'")
-FILES = {"config.json", "confusion.png", "loss.png", "step.png", "step.svg", "weights.h5"}
+FILES = {
+    "config.json",
+    "confusion.png",
+    "loss.png",
+    "step.png",
+    "step.svg",
+    "weights.h5",
+}
 
 
 def run_demo(capsys, *arguments):
@@ -35,7 +42,11 @@ def test_the_quick_demo_shows_its_step_trains_and_writes_its_files(tmp_path, cap
     assert {path.name for path in out.iterdir()} == FILES
     assert all(path.stat().st_size > 0 for path in out.iterdir())
     container, dense = json.loads((out / "config.json").read_text())["layers"]
-    assert [node.name for node in GraphSpec.from_dict(container["spec"]).nodes] == ["i2h", "h2h", "rec"]
+    assert [node.name for node in GraphSpec.from_dict(container["spec"]).nodes] == [
+        "i2h",
+        "h2h",
+        "rec",
+    ]
     assert dense["output_dim"] == 10
     with h5py.File(out / "weights.h5") as file:
         assert file["layer_0"].attrs["nb_params"] == 3
@@ -51,19 +62,36 @@ def test_the_demo_reads_at_least_96_of_100_digits(tmp_path, capsys):
 
 def test_the_same_seed_gives_the_same_files(tmp_path, capsys):
     for name in ("a", "b"):
-        run_demo(capsys, "--quick", "--backend", "python", "--out", tmp_path / name, "--seed", 3)
+        run_demo(
+            capsys,
+            "--quick",
+            "--backend",
+            "python",
+            "--out",
+            tmp_path / name,
+            "--seed",
+            3,
+        )
     weights = []
     for name in ("a", "b"):
         with h5py.File(tmp_path / name / "weights.h5") as file:
             weights.append(file["layer_0/param_0"][()])
-        assert (tmp_path / name / "step.svg").read_bytes() == (tmp_path / "a" / "step.svg").read_bytes()
+        assert (tmp_path / name / "step.svg").read_bytes() == (
+            tmp_path / "a" / "step.svg"
+        ).read_bytes()
     assert np.array_equal(*weights)
 
 
-def test_the_quick_addition_asks_sums_that_it_has_not_learned_and_writes_its_files(tmp_path, capsys):
-    shown = run_demo(capsys, "addition", "--quick", "--backend", "python", "--out", tmp_path)
+def test_the_quick_addition_asks_sums_that_it_has_not_learned_and_writes_its_files(
+    tmp_path, capsys
+):
+    shown = run_demo(
+        capsys, "addition", "--quick", "--backend", "python", "--out", tmp_path
+    )
     assert "Training on 500 sums" in shown.out
-    share, held = re.search(r"Right in every digit: (\S+) of (\d+) sums that were held out", shown.out).groups()
+    share, held = re.search(
+        r"Right in every digit: (\S+) of (\d+) sums that were held out", shown.out
+    ).groups()
     assert held == "100"
     assert 0 <= float(share) <= 1
     assert len(re.findall(r"^    \d+ \+ \d+ = ", shown.out, re.M)) == 6
@@ -71,27 +99,54 @@ def test_the_quick_addition_asks_sums_that_it_has_not_learned_and_writes_its_fil
     assert {"loss.png", "right.png", "sums.png", "config.json", "weights.h5"} <= files
 
 
-def test_the_quick_text_demo_writes_on_by_itself_and_the_same_at_the_same_seed(tmp_path, capsys):
+def test_the_quick_text_demo_writes_on_by_itself_and_the_same_at_the_same_seed(
+    tmp_path, capsys
+):
     for name in ("a", "b"):
-        shown = run_demo(capsys, "text", "--quick", "--backend", "python", "--out", tmp_path / name, "--seed", 3)
+        shown = run_demo(
+            capsys,
+            "text",
+            "--quick",
+            "--backend",
+            "python",
+            "--out",
+            tmp_path / name,
+            "--seed",
+            3,
+        )
     written = (tmp_path / "a" / "written.txt").read_text()
     assert written.startswith("The ")
     assert len(written) == len("The ") + 60 + len("\n")
     assert (tmp_path / "b" / "written.txt").read_text() == written
     assert written.strip() in shown.out
-    assert {"loss.png", "state.png", "step.svg", "weights.h5"} <= {path.name for path in (tmp_path / "a").iterdir()}
+    assert {"loss.png", "state.png", "step.svg", "weights.h5"} <= {
+        path.name for path in (tmp_path / "a").iterdir()
+    }
 
 
 def test_an_unknown_backend_is_one_sentence_and_an_exit_code(capsys, tmp_path):
-    assert cli.main(["demo", "--quick", "--backend", "jaxx", "--out", str(tmp_path / "none")]) == 2
+    assert (
+        cli.main(
+            ["demo", "--quick", "--backend", "jaxx", "--out", str(tmp_path / "none")]
+        )
+        == 2
+    )
     assert "Did you mean 'jax'?" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize(("option", "value", "words"), [
-    ("--seed", "-1", "argument 'seed' takes a whole number from 0"), ("--seed", str(2**32), "got 4294967296"),
-    ("--out", "file", "takes a place for a folder"), ("--out", "file/inside", "got the file")])
-def test_what_the_demo_cannot_use_is_told_before_it_trains(capsys, tmp_path, option, value, words):
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--seed", "-1", "argument 'seed' takes a whole number from 0"),
+        ("--seed", str(2**32), "got 4294967296"),
+        ("--out", "file", "takes a place for a folder"),
+        ("--out", "file/inside", "got the file"),
+    ],
+)
+def test_what_the_demo_cannot_use_is_told_before_it_trains(
+    capsys, tmp_path, option, value, words
+):
     (tmp_path / "file").write_text("")
     value = str(tmp_path / value) if option == "--out" else value
     assert cli.main(["demo", "--quick", "--backend", "python", option, value]) == 2
@@ -101,7 +156,9 @@ def test_what_the_demo_cannot_use_is_told_before_it_trains(capsys, tmp_path, opt
 
 
 def test_a_package_that_is_missing_is_named_with_its_extra():
-    with pytest.raises(MissingPackageError, match=r"pip install 'recursive-rnn\[examples\]'"):
+    with pytest.raises(
+        MissingPackageError, match=r"pip install 'recursive-rnn\[examples\]'"
+    ):
         extras.load("sklearning", "examples", "it brings the digits")
 
 
@@ -117,7 +174,9 @@ def test_the_readmes_example_runs(monkeypatch, capsys, tmp_path):
     assert before in told
     assert table in told
     assert step in told
-    assert np.isfinite(names["model"].evaluate(names["x"], names["x"].sum(axis=(1, 2)), verbose=0))
+    assert np.isfinite(
+        names["model"].evaluate(names["x"], names["x"].sum(axis=(1, 2)), verbose=0)
+    )
 
 
 def test_the_readmes_second_command_is_what_ci_runs():
@@ -128,14 +187,21 @@ def test_the_readmes_second_command_is_what_ci_runs():
 
 def test_the_links_of_readme_and_docs_lead_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+        prose = re.sub(
+            r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE
+        )
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", prose):
-            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+            assert target.startswith("http") or (page.parent / target).exists(), (
+                f"{page.name}: {target}"
+            )
 
 
 def test_the_picture_in_the_readme_shows_the_network_of_its_example():
     picture = (ROOT / "docs" / "images" / "vanilla-rnn.svg").read_text()
-    assert all(f">{name}<" in picture for name in ("input", "h_tm1", "i2h", "h2h", "rec", "t-1"))
+    assert all(
+        f">{name}<" in picture
+        for name in ("input", "h_tm1", "i2h", "h2h", "rec", "t-1")
+    )
 
 
 def test_every_dependency_has_its_reason():

@@ -33,7 +33,10 @@ from recursive.errors import (
 
 ROOT = Path(__file__).parents[1]
 X = np.random.RandomState(7).normal(size=(3, 5, 4))
-RECORDED = {item["probe"]: item["result"] for item in case.read("legacy2015/recursive/probes").about["probes"]}
+RECORDED = {
+    item["probe"]: item["result"]
+    for item in case.read("legacy2015/recursive/probes").about["probes"]
+}
 
 
 def rnn_of(*nodes, states=(("h", 6),), **flags):
@@ -54,9 +57,11 @@ def output_of(model, value=X, train=False):
 
 def vanilla(**said):
     """i2h and h2h, summed into rec."""
-    return rnn_of((Dense(4, 6, activation="tanh"), "i2h", {"input": "x"}),
-                  (Dense(6, 6, init="identity"), "h2h", {"input": "h"}),
-                  (Identity(), "rec", {"inputs": ["i2h", "h2h"], "return_state": "h"} | said))
+    return rnn_of(
+        (Dense(4, 6, activation="tanh"), "i2h", {"input": "x"}),
+        (Dense(6, 6, init="identity"), "h2h", {"input": "h"}),
+        (Identity(), "rec", {"inputs": ["i2h", "h2h"], "return_state": "h"} | said),
+    )
 
 
 def merged(mode):
@@ -65,7 +70,11 @@ def merged(mode):
     i2h = np.tanh(X @ rnn.get_weights()[0])
     h, every = np.zeros((3, 6)), []
     for t in range(X.shape[1]):
-        h = {"sum": lambda a, b: a + b, "mul": lambda a, b: a * b, "ave": lambda a, b: (a + b) / 2}[mode](i2h[:, t], h)
+        h = {
+            "sum": lambda a, b: a + b,
+            "mul": lambda a, b: a * b,
+            "ave": lambda a, b: (a + b) / 2,
+        }[mode](i2h[:, t], h)
         every.append(h)
     return np.stack(every, axis=1), output_of(rnn)
 
@@ -76,7 +85,13 @@ def same(mode):
 
 
 def a_single_node():
-    rnn = rnn_of((Dense(10, 6), "rec", {"inputs": ["x", "h"], "return_state": "h", "create_output": True}))
+    rnn = rnn_of(
+        (
+            Dense(10, 6),
+            "rec",
+            {"inputs": ["x", "h"], "return_state": "h", "create_output": True},
+        )
+    )
     assert output_of(rnn).shape == (3, 5, 6)
 
 
@@ -86,10 +101,27 @@ def an_unknown_name():
 
 
 def a_string(name):
-    rnn = rnn_of((Identity(), "copy", {"inputs": name}), (Dense(4, 6), "i2h", {"input": "x"}),
-                 (Identity(), "rec", {"inputs": ["i2h", "copy"], "merge_mode": "sum", "return_state": name,
-                                      "create_output": True}), states=[(name, 6)])
-    np.testing.assert_allclose(output_of(rnn), np.cumsum(X @ rnn.get_weights()[0], axis=1), rtol=1e-12, atol=1e-12)
+    rnn = rnn_of(
+        (Identity(), "copy", {"inputs": name}),
+        (Dense(4, 6), "i2h", {"input": "x"}),
+        (
+            Identity(),
+            "rec",
+            {
+                "inputs": ["i2h", "copy"],
+                "merge_mode": "sum",
+                "return_state": name,
+                "create_output": True,
+            },
+        ),
+        states=[(name, 6)],
+    )
+    np.testing.assert_allclose(
+        output_of(rnn),
+        np.cumsum(X @ rnn.get_weights()[0], axis=1),
+        rtol=1e-12,
+        atol=1e-12,
+    )
 
 
 def a_node_without_inputs():
@@ -106,24 +138,46 @@ def a_state_before_any_input():
     rnn = Recursive(return_sequences=True)
     rnn.add_state("h", 4)
     rnn.add_input("x", ndim=3, dim=4)
-    rnn.add_node(Identity(), "rec", inputs=["x", "h"], merge_mode="sum", return_state="h", create_output=True)
+    rnn.add_node(
+        Identity(),
+        "rec",
+        inputs=["x", "h"],
+        merge_mode="sum",
+        return_state="h",
+        create_output=True,
+    )
     np.testing.assert_allclose(output_of(rnn), np.cumsum(X, axis=1), rtol=1e-12)
 
 
 def a_state_never_returned():
-    rnn = rnn_of((Identity(), "b", {"inputs": ["x", "h"], "merge_mode": "sum", "return_state": "h",
-                                    "create_output": True}), states=[("k", 4), ("h", 4)])
+    rnn = rnn_of(
+        (
+            Identity(),
+            "b",
+            {
+                "inputs": ["x", "h"],
+                "merge_mode": "sum",
+                "return_state": "h",
+                "create_output": True,
+            },
+        ),
+        states=[("k", 4), ("h", 4)],
+    )
     with pytest.raises(StateError, match="state 'k' takes"):
         rnn.build()
 
 
 def an_unknown_state():
-    with pytest.raises(UnknownNameError, match="state 'nope' takes a name given to add_state"):
+    with pytest.raises(
+        UnknownNameError, match="state 'nope' takes a name given to add_state"
+    ):
         vanilla(return_state="nope")
 
 
 def second_of_a_chain():
-    model = Sequential([Dense(4, 4, init="identity"), vanilla(merge_mode="sum", create_output=True)])
+    model = Sequential(
+        [Dense(4, 4, init="identity"), vanilla(merge_mode="sum", create_output=True)]
+    )
     alone = vanilla(merge_mode="sum", create_output=True)
     alone.set_weights(model.get_weights()[2:])
     np.testing.assert_allclose(model.predict(X), alone.predict(X), rtol=1e-12)
@@ -138,7 +192,9 @@ def behind_a_mask():
 
 def a_config():
     config = vanilla(merge_mode="sum", create_output=True).get_config()["spec"]
-    assert config["states"] == [{"name": "h", "dim": 6, "input": "rec", "initial": 0.0, "stateful": None}]
+    assert config["states"] == [
+        {"name": "h", "dim": 6, "input": "rec", "initial": 0.0, "stateful": None}
+    ]
     assert (config["return_sequences"], config["truncate_gradient"]) == (True, -1)
 
 
@@ -146,12 +202,18 @@ def integers():
     rnn = Recursive(return_sequences=True)
     rnn.add_input("words", ndim=2, dtype="int")
     rnn.add_node(Embedding(9, 6, init="one"), "rows", input="words", create_output=True)
-    assert output_of(rnn, np.ones((3, 5), "int32")).tolist() == np.ones((3, 5, 6)).tolist()
+    assert (
+        output_of(rnn, np.ones((3, 5), "int32")).tolist() == np.ones((3, 5, 6)).tolist()
+    )
 
 
 def dropout():
-    rnn = rnn_of((Dropout(0.5, seed=1), "drop", {"input": "x", "create_output": True}), states=())
-    assert set(np.unique(np.round(output_of(rnn, np.ones_like(X), train=True), 12))) == {0.0, 2.0}
+    rnn = rnn_of(
+        (Dropout(0.5, seed=1), "drop", {"input": "x", "create_output": True}), states=()
+    )
+    assert set(
+        np.unique(np.round(output_of(rnn, np.ones_like(X), train=True), 12))
+    ) == {0.0, 2.0}
     assert set(np.unique(output_of(rnn, np.ones_like(X)))) == {1.0}
 
 
@@ -166,12 +228,19 @@ def an_output_besides():
     rnn.add_output("o2", input="i2h")
     found = rnn.predict(X)
     assert list(found) == ["rec", "o2"]
-    np.testing.assert_allclose(found["o2"], np.tanh(X @ rnn.get_weights()[0]), rtol=1e-12)
+    np.testing.assert_allclose(
+        found["o2"], np.tanh(X @ rnn.get_weights()[0]), rtol=1e-12
+    )
 
 
 def a_chain_as_node():
-    rnn = rnn_of((Sequential([Dense(10, 7), Activation("tanh"), Dense(7, 6)]), "rec",
-                  {"inputs": ["x", "h"], "return_state": "h", "create_output": True}))
+    rnn = rnn_of(
+        (
+            Sequential([Dense(10, 7), Activation("tanh"), Dense(7, 6)]),
+            "rec",
+            {"inputs": ["x", "h"], "return_state": "h", "create_output": True},
+        )
+    )
     assert output_of(rnn).shape == (3, 5, 6)
 
 
@@ -221,7 +290,12 @@ def test_a_container_inside_a_graph_takes_the_rows_of_what_it_reads():
     model = Graph()
     model.add_input("data", ndim=3, dim=7)
     model.add_node(Dense(7, 4), "project", input="data")
-    model.add_node(vanilla(merge_mode="sum", create_output=True), "loop", input="project", create_output=True)
+    model.add_node(
+        vanilla(merge_mode="sum", create_output=True),
+        "loop",
+        input="project",
+        create_output=True,
+    )
     assert model.predict({"data": np.ones((3, 5, 7))})["loop"].shape == (3, 5, 6)
 
 
@@ -231,10 +305,20 @@ def test_join_hands_on_nodes_too_by_their_names():
     model.add_input("x", dim=4)
     for name in ("a", "b"):
         model.add_node(Dense(4, 6), name, input="x")
-    model.add_node(Lambda(lambda x: 2 * x["a"] - x["b"]), "out", inputs=["a", "b"], merge_mode="join",
-                   create_output=True)
+    model.add_node(
+        Lambda(lambda x: 2 * x["a"] - x["b"]),
+        "out",
+        inputs=["a", "b"],
+        merge_mode="join",
+        create_output=True,
+    )
     a, _, b, _ = model.get_weights()
-    np.testing.assert_allclose(model.predict({"x": X[:, 0]})["out"], X[:, 0] @ (2 * a - b), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        model.predict({"x": X[:, 0]})["out"],
+        X[:, 0] @ (2 * a - b),
+        rtol=1e-12,
+        atol=1e-12,
+    )
 
 
 def test_no_number_comes_from_keras_0_3_0():
@@ -245,13 +329,27 @@ def test_no_number_comes_from_keras_0_3_0():
 
 def test_a_dropout_scales_while_training_where_2015_scaled_what_it_predicted():
     """On record: behind Dropout(0.5) ones came out as halves, where nothing was dropped."""
-    assert "0.5" in RECORDED["Dropout(0.5) node, get_output(train=True): train flag is not passed on"]
+    assert (
+        "0.5"
+        in RECORDED[
+            "Dropout(0.5) node, get_output(train=True): train flag is not passed on"
+        ]
+    )
     model = Sequential([Dropout(0.5), Dense(4, 6)])
-    np.testing.assert_allclose(model.predict(X[:, 0]), X[:, 0] @ model.get_weights()[0], rtol=1e-12)
+    np.testing.assert_allclose(
+        model.predict(X[:, 0]), X[:, 0] @ model.get_weights()[0], rtol=1e-12
+    )
 
 
 def test_every_test_that_the_page_names_is_there():
-    named = re.findall(r"`(tests/\S+\.py)`::`(test_\w+)`", (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8"))
+    named = re.findall(
+        r"`(tests/\S+\.py)`::`(test_\w+)`",
+        (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8"),
+    )
     assert len(named) > 20
-    missing = [f"{path}::{name}" for path, name in named if f"def {name}(" not in (ROOT / path).read_text()]
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if f"def {name}(" not in (ROOT / path).read_text()
+    ]
     assert missing == []

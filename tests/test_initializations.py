@@ -30,11 +30,21 @@ def drawn_orthogonal(shape):
 FORMULAS = {
     "uniform": lambda shape, fan_in, fan_out: drawn_uniform(shape, 0.05),
     "normal": lambda shape, fan_in, fan_out: drawn_normal(shape, 0.05),
-    "lecun_uniform": lambda shape, fan_in, fan_out: drawn_uniform(shape, np.sqrt(3 / fan_in)),
-    "glorot_normal": lambda shape, fan_in, fan_out: drawn_normal(shape, np.sqrt(2 / (fan_in + fan_out))),
-    "glorot_uniform": lambda shape, fan_in, fan_out: drawn_uniform(shape, np.sqrt(6 / (fan_in + fan_out))),
-    "he_normal": lambda shape, fan_in, fan_out: drawn_normal(shape, np.sqrt(2 / fan_in)),
-    "he_uniform": lambda shape, fan_in, fan_out: drawn_uniform(shape, np.sqrt(6 / fan_in)),
+    "lecun_uniform": lambda shape, fan_in, fan_out: drawn_uniform(
+        shape, np.sqrt(3 / fan_in)
+    ),
+    "glorot_normal": lambda shape, fan_in, fan_out: drawn_normal(
+        shape, np.sqrt(2 / (fan_in + fan_out))
+    ),
+    "glorot_uniform": lambda shape, fan_in, fan_out: drawn_uniform(
+        shape, np.sqrt(6 / (fan_in + fan_out))
+    ),
+    "he_normal": lambda shape, fan_in, fan_out: drawn_normal(
+        shape, np.sqrt(2 / fan_in)
+    ),
+    "he_uniform": lambda shape, fan_in, fan_out: drawn_uniform(
+        shape, np.sqrt(6 / fan_in)
+    ),
     "orthogonal": lambda shape, fan_in, fan_out: drawn_orthogonal(shape),
     "zero": lambda shape, fan_in, fan_out: np.zeros(shape),
     "one": lambda shape, fan_in, fan_out: np.ones(shape),
@@ -74,21 +84,35 @@ def test_own_generator_gives_the_same_numbers_and_leaves_the_global_one_alone(na
     np.random.seed(99)
     untouched = np.random.get_state()[1].copy(), np.random.get_state()[2:]
     rng = np.random.RandomState(SEED)
-    first, second = (initializations.get(name)(MATRIX, rng=rng).get_value() for _ in range(2))
+    first, second = (
+        initializations.get(name)(MATRIX, rng=rng).get_value() for _ in range(2)
+    )
     np.testing.assert_array_equal(first, expected)
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(np.random.get_state()[1], untouched[0])
     assert np.random.get_state()[2:] == untouched[1]
 
 
-@pytest.mark.parametrize(("name", "variance"), [
-    ("lecun_uniform", 1 / 200), ("glorot_normal", 2 / 500), ("glorot_uniform", 2 / 500),
-    ("he_normal", 2 / 200), ("he_uniform", 2 / 200), ("normal", 0.05**2), ("uniform", 0.05**2 / 3),
-])
+@pytest.mark.parametrize(
+    ("name", "variance"),
+    [
+        ("lecun_uniform", 1 / 200),
+        ("glorot_normal", 2 / 500),
+        ("glorot_uniform", 2 / 500),
+        ("he_normal", 2 / 200),
+        ("he_uniform", 2 / 200),
+        ("normal", 0.05**2),
+        ("uniform", 0.05**2 / 3),
+    ],
+)
 def test_variance_is_the_one_promised(name, variance):
-    values = initializations.get(name)((200, 300), rng=np.random.RandomState(SEED)).get_value()
+    values = initializations.get(name)(
+        (200, 300), rng=np.random.RandomState(SEED)
+    ).get_value()
     np.testing.assert_allclose(values.var(), variance, rtol=0.03)
-    np.testing.assert_allclose(values.mean(), 0.0, atol=4 * np.sqrt(variance / values.size))
+    np.testing.assert_allclose(
+        values.mean(), 0.0, atol=4 * np.sqrt(variance / values.size)
+    )
 
 
 @pytest.mark.parametrize("name", ["uniform", "normal"])
@@ -103,20 +127,28 @@ def test_scale_of_a_plain_draw_can_be_chosen(name):
 @pytest.mark.parametrize("shape", [(4, 6), (6, 4), (5, 5), (2, 3, 4)])
 def test_orthogonal_has_orthonormal_rows_or_columns_times_its_scale(shape, scale):
     given = {} if scale == 1.1 else {"scale": scale}
-    values = initializations.orthogonal(shape, rng=np.random.RandomState(SEED), **given).get_value()
+    values = initializations.orthogonal(
+        shape, rng=np.random.RandomState(SEED), **given
+    ).get_value()
     flat = values.reshape(shape[0], -1)
     short = flat if flat.shape[0] <= flat.shape[1] else flat.T
-    np.testing.assert_allclose(short @ short.T, scale**2 * np.eye(len(short)), atol=1e-14)
+    np.testing.assert_allclose(
+        short @ short.T, scale**2 * np.eye(len(short)), atol=1e-14
+    )
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_identity_is_the_identity_times_its_scale(scale):
-    np.testing.assert_array_equal(initializations.identity((6, 6), scale).get_value(), scale * np.eye(6))
+    np.testing.assert_array_equal(
+        initializations.identity((6, 6), scale).get_value(), scale * np.eye(6)
+    )
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (6, 4), (6,), (6, 6, 6)])
 def test_identity_refuses_what_is_not_a_square_matrix(shape):
-    with pytest.raises(ShapeError, match="initialization 'identity' takes a square matrix"):
+    with pytest.raises(
+        ShapeError, match="initialization 'identity' takes a square matrix"
+    ):
         initializations.identity(shape)
 
 
@@ -138,5 +170,8 @@ def test_function_is_taken_as_it_is():
 
 
 def test_unknown_initialization_is_refused_and_the_nearest_offered():
-    with pytest.raises(UnknownNameError, match=r"initialization 'ortogonal' .* Did you mean 'orthogonal'"):
+    with pytest.raises(
+        UnknownNameError,
+        match=r"initialization 'ortogonal' .* Did you mean 'orthogonal'",
+    ):
         initializations.get("ortogonal")

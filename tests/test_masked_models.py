@@ -5,7 +5,15 @@ import functools
 import numpy as np
 import pytest
 
-from recursive import SGD, Dense, Graph, Recursive, Sequential, TimeDistributedDense, errors
+from recursive import (
+    SGD,
+    Dense,
+    Graph,
+    Recursive,
+    Sequential,
+    TimeDistributedDense,
+    errors,
+)
 from tests.cases import HIDDEN, IN, TIME, weights_of, with_random_weights
 
 OUT = 2
@@ -19,7 +27,12 @@ def masked(**settings):
     rnn.add_input("x", dim=IN)
     rnn.add_mask()
     rnn.add_state("h", dim=HIDDEN)
-    rnn.add_node(Dense(IN + HIDDEN, HIDDEN, activation="tanh"), "rec", inputs=["x", "h"], return_state="h")
+    rnn.add_node(
+        Dense(IN + HIDDEN, HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["x", "h"],
+        return_state="h",
+    )
     rnn.add_node(Dense(HIDDEN, OUT), "y", input="rec", create_output=True)
     return rnn
 
@@ -36,7 +49,9 @@ def alone():
 
 
 def in_a_chain():
-    return compiled(Sequential([masked(), TimeDistributedDense(OUT, OUT)]), output="mse")
+    return compiled(
+        Sequential([masked(), TimeDistributedDense(OUT, OUT)]), output="mse"
+    )
 
 
 def in_a_graph():
@@ -44,7 +59,9 @@ def in_a_graph():
     model.add_input("x", ndim=3, dim=IN)
     model.add_input("mask", ndim=2, dtype="bool")
     model.add_node(masked(), "rnn", input={"x": "x", "mask": "mask"})
-    model.add_node(TimeDistributedDense(OUT, OUT), "last", input="rnn", create_output=True)
+    model.add_node(
+        TimeDistributedDense(OUT, OUT), "last", input="rnn", create_output=True
+    )
     return compiled(model, last="mse")
 
 
@@ -57,13 +74,18 @@ def test_masked_steps_have_no_share_in_the_loss_and_none_in_what_is_learned(kind
     [output] = model.output_names
     given = {"x": X, "mask": MASK}
     errors_by_step = ((model.predict(given)[output] - Y) ** 2).mean(axis=-1)
-    assert abs(model.test_on_batch(given, y=Y) - errors_by_step[MASK == 1].mean()) < 1e-14
+    assert (
+        abs(model.test_on_batch(given, y=Y) - errors_by_step[MASK == 1].mean()) < 1e-14
+    )
     weights = np.array([1.0, 2.0, 0.5, 3.0])
     shares = MASK * weights[:, None]
     weighted = model.test_on_batch(given, y=Y, sample_weight=weights)
     assert abs(weighted - (shares * errors_by_step).sum() / shares.sum()) < 1e-14
     learned, start = [], model.get_weights()
-    for x, y in ((X, Y), (np.where(MASK[..., None], X, 9.0), np.where(MASK[..., None], Y, 99.0))):
+    for x, y in (
+        (X, Y),
+        (np.where(MASK[..., None], X, 9.0), np.where(MASK[..., None], Y, 99.0)),
+    ):
         model.set_weights(start)
         model.train_on_batch({"x": x, "mask": MASK}, y=y)
         learned.append(model.get_weights())
@@ -95,19 +117,27 @@ def test_final_states_beside_masked_sequences_count_whole():
         h = np.where(MASK[:, t, None], new, h)
     assert np.abs(found["h_final"] - h).max() < 1e-12
     expected = ((found["y"] - Y) ** 2)[MASK == 1].mean() + np.abs(h - finals).mean()
-    assert abs(model.test_on_batch(given, {"y": Y, "h_final": finals}) - expected) < 1e-14
+    assert (
+        abs(model.test_on_batch(given, {"y": Y, "h_final": finals}) - expected) < 1e-14
+    )
 
 
 def test_outputs_of_a_graph_have_masks_of_their_own():
     model = Graph()
     model.add_input("x", ndim=3, dim=IN)
     model.add_input("mask", ndim=2, dtype="bool")
-    model.add_node(masked(), "rnn", input={"x": "x", "mask": "mask"}, create_output=True)
-    model.add_node(TimeDistributedDense(IN, OUT), "plain", input="x", create_output=True)
+    model.add_node(
+        masked(), "rnn", input={"x": "x", "mask": "mask"}, create_output=True
+    )
+    model.add_node(
+        TimeDistributedDense(IN, OUT), "plain", input="x", create_output=True
+    )
     compiled(model, rnn="mse", plain="mse")
     given = {"x": X, "mask": MASK}
     found = model.predict(given)
-    expected = ((found["rnn"] - Y) ** 2)[MASK == 1].mean() + ((found["plain"] - Y) ** 2).mean()
+    expected = ((found["rnn"] - Y) ** 2)[MASK == 1].mean() + (
+        (found["plain"] - Y) ** 2
+    ).mean()
     assert abs(model.test_on_batch(given, y={"rnn": Y, "plain": Y}) - expected) < 1e-14
 
 
@@ -116,17 +146,34 @@ def test_without_sequences_out_every_row_counts():
     model.return_sequences = False
     compiled(model, y="mse")
     found = model.predict({"x": X, "mask": MASK})["y"]
-    assert abs(model.test_on_batch({"x": X, "mask": MASK}, Y[:, 0]) - ((found - Y[:, 0]) ** 2).mean()) < 1e-14
+    assert (
+        abs(
+            model.test_on_batch({"x": X, "mask": MASK}, Y[:, 0])
+            - ((found - Y[:, 0]) ** 2).mean()
+        )
+        < 1e-14
+    )
 
 
-@pytest.mark.parametrize(("mask", "error", "words"), [
-    (MASK[..., None], errors.ShapeError, r"input 'mask' takes an array of shape \(any, any\), .* got \(4, 5, 1\)"),
-    (MASK[:, 0], errors.ShapeError, r"input 'mask' takes .* got \(4,\)"),
-    (MASK[:, :4], errors.SequenceLengthError, "x: 5, mask: 4"),
-    (MASK[:3], errors.DataError, "x: 4, mask: 3"),
-    (MASK * 0.5, errors.DtypeError, "input 'mask' takes whole numbers that fit bool"),
-    (None, errors.DataError, "input 'mask' takes an array"),
-])
+@pytest.mark.parametrize(
+    ("mask", "error", "words"),
+    [
+        (
+            MASK[..., None],
+            errors.ShapeError,
+            r"input 'mask' takes an array of shape \(any, any\), .* got \(4, 5, 1\)",
+        ),
+        (MASK[:, 0], errors.ShapeError, r"input 'mask' takes .* got \(4,\)"),
+        (MASK[:, :4], errors.SequenceLengthError, "x: 5, mask: 4"),
+        (MASK[:3], errors.DataError, "x: 4, mask: 3"),
+        (
+            MASK * 0.5,
+            errors.DtypeError,
+            "input 'mask' takes whole numbers that fit bool",
+        ),
+        (None, errors.DataError, "input 'mask' takes an array"),
+    ],
+)
 def test_a_mask_of_another_shape_is_told(mask, error, words):
     given = {"x": X} if mask is None else {"x": X, "mask": mask}
     with pytest.raises(error, match=words):
@@ -134,6 +181,9 @@ def test_a_mask_of_another_shape_is_told(mask, error, words):
 
 
 def test_a_mask_may_come_as_numbers_or_truth_values():
-    found = [once().predict({"x": X, "mask": mask})["y"] for mask in (MASK, MASK == 1, MASK.astype(float))]
+    found = [
+        once().predict({"x": X, "mask": mask})["y"]
+        for mask in (MASK, MASK == 1, MASK.astype(float))
+    ]
     assert (found[0] == found[1]).all()
     assert (found[0] == found[2]).all()

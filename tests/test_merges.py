@@ -28,8 +28,13 @@ SHAPES = {
     "unequal dims of three axes": [(3, 5, 4), (3, 5, 6)],
 }
 MODES = tuple(mode for mode in FORMULAS if mode in MERGES)
-CASES = [(mode, shapes) for mode in MODES for shapes in SHAPES
-         if (mode == "concat" or "unequal" not in shapes) and (mode != "dot" or shapes.startswith("two"))]
+CASES = [
+    (mode, shapes)
+    for mode in MODES
+    for shapes in SHAPES
+    if (mode == "concat" or "unequal" not in shapes)
+    and (mode != "dot" or shapes.startswith("two"))
+]
 
 
 def arrays_for(shapes):
@@ -43,7 +48,9 @@ def computed():
     outputs, values = [], {}
     for mode, shapes in CASES:
         arrays = arrays_for(shapes)
-        tensors = [pt.TensorType("float64", shape=(None,) * array.ndim)() for array in arrays]
+        tensors = [
+            pt.TensorType("float64", shape=(None,) * array.ndim)() for array in arrays
+        ]
         outputs.append(merge(tensors, mode))
         values |= dict(zip(tensors, arrays, strict=True))
     return dict(zip(CASES, evaluate(outputs, values, backend="python"), strict=True))
@@ -51,12 +58,19 @@ def computed():
 
 def test_the_modes_are_those_that_a_declaration_may_name():
     assert set(MERGES) == set(MODES)
-    assert tuple(MERGES) == tuple(mode for mode in MERGE_MODES if mode != "join"), "join hands values over by name"
+    assert tuple(MERGES) == tuple(mode for mode in MERGE_MODES if mode != "join"), (
+        "join hands values over by name"
+    )
 
 
 @pytest.mark.parametrize(("mode", "shapes"), CASES)
 def test_mode_merges_as_its_formula(computed, mode, shapes):
-    np.testing.assert_allclose(computed[mode, shapes], FORMULAS[mode](arrays_for(shapes)), rtol=1e-14, atol=1e-16)
+    np.testing.assert_allclose(
+        computed[mode, shapes],
+        FORMULAS[mode](arrays_for(shapes)),
+        rtol=1e-14,
+        atol=1e-16,
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -68,7 +82,10 @@ def test_single_tensor_is_passed_on_as_it_is(mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_known_shape_of_the_result_is_known(mode):
     tensors = [pt.TensorType("float64", shape=(None, 4))() for _ in range(2)]
-    assert merge(tensors, mode).type.shape == (None, {"concat": 8, "dot": 1}.get(mode, 4))
+    assert merge(tensors, mode).type.shape == (
+        None,
+        {"concat": 8, "dot": 1}.get(mode, 4),
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -76,8 +93,17 @@ def test_gradient_reaches_every_tensor(mode):
     tensors = [pt.dmatrix(str(index)) for index in range(2)]
     arrays = [np.full((3, 4), value) for value in (2.0, 5.0)]
     gradients = pytensor.grad(merge(tensors, mode).sum(), tensors)
-    found = evaluate(gradients, dict(zip(tensors, arrays, strict=True)), backend="python")
-    expected = {"concat": (1, 1), "sum": (1, 1), "mul": (5, 2), "ave": (0.5, 0.5), "max": (0, 1), "dot": (5, 2)}
+    found = evaluate(
+        gradients, dict(zip(tensors, arrays, strict=True)), backend="python"
+    )
+    expected = {
+        "concat": (1, 1),
+        "sum": (1, 1),
+        "mul": (5, 2),
+        "ave": (0.5, 0.5),
+        "max": (0, 1),
+        "dot": (5, 2),
+    }
     for gradient, value in zip(found, expected[mode], strict=True):
         np.testing.assert_allclose(gradient, np.full((3, 4), value), rtol=1e-15)
 
@@ -98,6 +124,13 @@ def test_float32_merged_with_whole_numbers_stays_float32(mode):
 def test_whole_numbers_stay_whole(mode):
     tensors = [pt.imatrix(), pt.imatrix()]
     arrays = [np.array([[1, 2, 3]], "int32"), np.array([[4, 0, -3]], "int32")]
-    [found] = evaluate([merge(tensors, mode)], dict(zip(tensors, arrays, strict=True)), backend="python")
+    [found] = evaluate(
+        [merge(tensors, mode)],
+        dict(zip(tensors, arrays, strict=True)),
+        backend="python",
+    )
     assert found.dtype == "int32"
-    np.testing.assert_array_equal(found, reduce({"sum": np.add, "mul": np.multiply, "max": np.maximum}[mode], arrays))
+    np.testing.assert_array_equal(
+        found,
+        reduce({"sum": np.add, "mul": np.multiply, "max": np.maximum}[mode], arrays),
+    )

@@ -24,7 +24,10 @@ def binary_crossentropy(t, p):
 
 
 def mean_squared_logarithmic_error(t, p):
-    return np.mean((np.log1p(np.maximum(p, EPSILON)) - np.log1p(np.maximum(t, EPSILON)))**2, axis=-1)
+    return np.mean(
+        (np.log1p(np.maximum(p, EPSILON)) - np.log1p(np.maximum(t, EPSILON))) ** 2,
+        axis=-1,
+    )
 
 
 def mean_absolute_percentage_error(t, p):
@@ -32,18 +35,22 @@ def mean_absolute_percentage_error(t, p):
 
 
 FORMULAS = {
-    "mean_squared_error": lambda t, p: np.mean((p - t)**2, axis=-1),
+    "mean_squared_error": lambda t, p: np.mean((p - t) ** 2, axis=-1),
     "mean_absolute_error": lambda t, p: np.mean(np.abs(p - t), axis=-1),
     "mean_absolute_percentage_error": mean_absolute_percentage_error,
     "mean_squared_logarithmic_error": mean_squared_logarithmic_error,
-    "squared_hinge": lambda t, p: np.mean(np.maximum(1 - t * p, 0)**2, axis=-1),
+    "squared_hinge": lambda t, p: np.mean(np.maximum(1 - t * p, 0) ** 2, axis=-1),
     "hinge": lambda t, p: np.mean(np.maximum(1 - t * p, 0), axis=-1),
     "categorical_crossentropy": categorical_crossentropy,
     "binary_crossentropy": binary_crossentropy,
     "poisson_loss": lambda t, p: np.mean(p - t * np.log(p + EPSILON), axis=-1),
 }
-ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "mape": "mean_absolute_percentage_error",
-           "msle": "mean_squared_logarithmic_error"}
+ALIASES = {
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+}
 
 
 def one_hot(rng, shape):
@@ -51,14 +58,34 @@ def one_hot(rng, shape):
 
 
 DATA = {
-    "mean_absolute_percentage_error": lambda rng, shape: (rng.uniform(1, 2, shape) * rng.choice([-1, 1], shape),
-                                                          rng.uniform(-0.9, 0.9, shape)),
-    "mean_squared_logarithmic_error": lambda rng, shape: (rng.uniform(0.1, 3, shape), rng.uniform(0.1, 3, shape)),
-    "squared_hinge": lambda rng, shape: (rng.choice([-1.0, 1.0], shape), rng.normal(0, 2, shape)),
-    "hinge": lambda rng, shape: (rng.choice([-1.0, 1.0], shape), rng.normal(0, 2, shape)),
-    "categorical_crossentropy": lambda rng, shape: (one_hot(rng, shape), rng.uniform(0.05, 0.95, shape)),
-    "binary_crossentropy": lambda rng, shape: (rng.choice([0.0, 1.0], shape), rng.uniform(0.05, 0.95, shape)),
-    "poisson_loss": lambda rng, shape: (rng.poisson(2, shape).astype(float), rng.uniform(0.5, 3, shape)),
+    "mean_absolute_percentage_error": lambda rng, shape: (
+        rng.uniform(1, 2, shape) * rng.choice([-1, 1], shape),
+        rng.uniform(-0.9, 0.9, shape),
+    ),
+    "mean_squared_logarithmic_error": lambda rng, shape: (
+        rng.uniform(0.1, 3, shape),
+        rng.uniform(0.1, 3, shape),
+    ),
+    "squared_hinge": lambda rng, shape: (
+        rng.choice([-1.0, 1.0], shape),
+        rng.normal(0, 2, shape),
+    ),
+    "hinge": lambda rng, shape: (
+        rng.choice([-1.0, 1.0], shape),
+        rng.normal(0, 2, shape),
+    ),
+    "categorical_crossentropy": lambda rng, shape: (
+        one_hot(rng, shape),
+        rng.uniform(0.05, 0.95, shape),
+    ),
+    "binary_crossentropy": lambda rng, shape: (
+        rng.choice([0.0, 1.0], shape),
+        rng.uniform(0.05, 0.95, shape),
+    ),
+    "poisson_loss": lambda rng, shape: (
+        rng.poisson(2, shape).astype(float),
+        rng.uniform(0.5, 3, shape),
+    ),
 }
 """Targets and predictions that an objective is meant for, away from its kinks; normal numbers for the others."""
 
@@ -82,8 +109,15 @@ def data_for(name, shape):
     return DATA.get(name, plain_data)(np.random.RandomState(len(name)), shape)
 
 
-CASES = {(name, axes): data_for(name, shape) for name in FORMULAS for axes, shape in SHAPES.items()}
-CASES |= {(name, "extremes"): (np.array([t]), np.array([p])) for name, (t, p) in EXTREMES.items()}
+CASES = {
+    (name, axes): data_for(name, shape)
+    for name in FORMULAS
+    for axes, shape in SHAPES.items()
+}
+CASES |= {
+    (name, "extremes"): (np.array([t]), np.array([p]))
+    for name, (t, p) in EXTREMES.items()
+}
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +126,10 @@ def computed():
     outputs, values = [], {}
     with pytensor.config.change_flags(floatX="float64"):
         for (name, _), (target, predicted) in CASES.items():
-            t, p = (pt.TensorType("float64", shape=(None,) * target.ndim)(which) for which in ("y_true", "y_pred"))
+            t, p = (
+                pt.TensorType("float64", shape=(None,) * target.ndim)(which)
+                for which in ("y_true", "y_pred")
+            )
             loss = objectives.get(name)(t, p)
             outputs += [loss, pytensor.grad(loss.sum(), p)]
             values |= {t: target, p: predicted}
@@ -105,7 +142,9 @@ def central_differences(formula, target, predicted, step=1e-6):
     for index in np.ndindex(predicted.shape):
         moved = np.zeros_like(predicted)
         moved[index] = step
-        above, below = (formula(target, predicted + sign * moved).sum() for sign in (1, -1))
+        above, below = (
+            formula(target, predicted + sign * moved).sum() for sign in (1, -1)
+        )
         gradient[index] = (above - below) / (2 * step)
     return gradient
 
@@ -133,7 +172,9 @@ def test_objective_has_the_gradient_of_its_formula(computed, name, axes):
 @pytest.mark.parametrize("name", EXTREMES)
 def test_objective_and_its_gradient_stay_finite_at_the_ends(computed, name):
     value, gradient = computed[name, "extremes"]
-    np.testing.assert_allclose(value, FORMULAS[name](*CASES[name, "extremes"]), rtol=1e-6)
+    np.testing.assert_allclose(
+        value, FORMULAS[name](*CASES[name, "extremes"]), rtol=1e-6
+    )
     assert np.isfinite(value).all()
     assert np.isfinite(gradient).all()
 
@@ -147,7 +188,11 @@ def test_certain_and_right_costs_nothing():
     t, p = pt.dmatrices("y_true", "y_pred")
     names = ["categorical_crossentropy", "binary_crossentropy"]
     given = np.eye(3)
-    for value in evaluate([objectives.get(name)(t, p) for name in names], {t: given, p: given}, backend="python"):
+    for value in evaluate(
+        [objectives.get(name)(t, p) for name in names],
+        {t: given, p: given},
+        backend="python",
+    ):
         np.testing.assert_allclose(value, 0.0, atol=1e-8)
 
 
@@ -187,7 +232,10 @@ def test_function_is_taken_as_it_is():
 
 
 def test_unknown_loss_is_refused_and_the_nearest_offered():
-    with pytest.raises(UnknownNameError, match=r"loss 'categorical_crossentopy' .* Did you mean 'categorical_cross"):
+    with pytest.raises(
+        UnknownNameError,
+        match=r"loss 'categorical_crossentopy' .* Did you mean 'categorical_cross",
+    ):
         objectives.get("categorical_crossentopy")
 
 
@@ -227,20 +275,28 @@ def test_weighted_objectives_are_means_by_weight(name, shape, masked):
 
 
 def test_rows_of_weight_zero_have_no_share_even_where_they_are_not_finite():
-    t, p = np.array([[1.0, 2.0], [np.inf, 0.0], [np.nan, 1.0]]), np.array([[2.0, 4.0], [1.0, np.nan], [0.0, 0.0]])
+    t, p = (
+        np.array([[1.0, 2.0], [np.inf, 0.0], [np.nan, 1.0]]),
+        np.array([[2.0, 4.0], [1.0, np.nan], [0.0, 0.0]]),
+    )
     value, gradient = weighted("mse", t, p, np.array([[2.0], [0.0], [0.0]]), wrt=1)
     assert value == 2.5
     assert gradient.tolist() == [[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]]
 
 
 def test_where_all_weights_are_zero_the_loss_and_its_gradient_are_zero():
-    value, gradient = weighted("mse", np.ones((3, 4)), np.zeros((3, 4)), np.zeros((3, 1)), wrt=1)
+    value, gradient = weighted(
+        "mse", np.ones((3, 4)), np.zeros((3, 4)), np.zeros((3, 1)), wrt=1
+    )
     assert value == 0.0
     assert not gradient.any()
 
 
 def test_an_objective_that_is_one_number_cannot_be_weighted():
-    with pytest.raises(ShapeError, match=r"loss 'whole' takes one value a row, .* got 0 axes"):
+    with pytest.raises(
+        ShapeError, match=r"loss 'whole' takes one value a row, .* got 0 axes"
+    ):
+
         def whole(y_true, y_pred):
             return (y_true - y_pred).sum()
 

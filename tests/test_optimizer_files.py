@@ -18,7 +18,9 @@ NAMES = [*OPTIMIZERS, SGD(0.05, 0.9, 0.01, True, 0.5)]
 
 
 def run(chain, epochs=3):
-    return chain.fit(X, Y, batch_size=4, nb_epoch=epochs, verbose=0, shuffle=False).history["loss"]
+    return chain.fit(
+        X, Y, batch_size=4, nb_epoch=epochs, verbose=0, shuffle=False
+    ).history["loss"]
 
 
 def fresh(optimizer):
@@ -30,7 +32,11 @@ def fresh(optimizer):
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".safetensors"])
-@pytest.mark.parametrize("optimizer", NAMES, ids=lambda each: each if isinstance(each, str) else "sgd, all settings")
+@pytest.mark.parametrize(
+    "optimizer",
+    NAMES,
+    ids=lambda each: each if isinstance(each, str) else "sgd, all settings",
+)
 def test_a_run_that_goes_on_equals_one_that_never_stopped(tmp_path, optimizer, suffix):
     chain = fresh(optimizer)
     run(chain)
@@ -41,10 +47,15 @@ def test_a_run_that_goes_on_equals_one_that_never_stopped(tmp_path, optimizer, s
     resumed.load_weights(tmp_path / f"w{suffix}")
     resumed.load_optimizer(tmp_path / f"o{suffix}")
     assert run(resumed) == expected
-    assert all(np.array_equal(a, b) for a, b in zip(resumed.get_weights(), chain.get_weights(), strict=True))
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(resumed.get_weights(), chain.get_weights(), strict=True)
+    )
     forgetful = fresh(optimizer)
     forgetful.load_weights(tmp_path / f"w{suffix}")
-    assert (run(forgetful) == expected) == (optimizer == "sgd"), "only plain descent remembers nothing"
+    assert (run(forgetful) == expected) == (optimizer == "sgd"), (
+        "only plain descent remembers nothing"
+    )
 
 
 def test_a_run_goes_on_in_another_process(tmp_path):
@@ -57,11 +68,17 @@ def test_a_run_goes_on_in_another_process(tmp_path):
         from tests.test_optimizer_files import model, run
         set_backend("python")
         chain = model("adam")
-        chain.load_weights({str(tmp_path / 'w.h5')!r})
-        chain.load_optimizer({str(tmp_path / 'o.h5')!r})
+        chain.load_weights({str(tmp_path / "w.h5")!r})
+        chain.load_optimizer({str(tmp_path / "o.h5")!r})
         print(*(loss.hex() for loss in run(chain)))
     """)
-    shown = subprocess.run([sys.executable, "-c", script], check=True, timeout=120, capture_output=True, text=True)
+    shown = subprocess.run(
+        [sys.executable, "-c", script],
+        check=True,
+        timeout=120,
+        capture_output=True,
+        text=True,
+    )
     assert [float.fromhex(text) for text in shown.stdout.split()] == run(chain)
 
 
@@ -85,7 +102,11 @@ def test_the_layout_names_the_optimizer_the_parameter_and_the_slot(tmp_path):
     chain.train_on_batch(np.ones((3, 4)), np.ones((3, 6)))
     chain.save_optimizer(tmp_path / "o.safetensors")
     found = safetensors.numpy.load_file(tmp_path / "o.safetensors")
-    assert set(found) == {"SGD/iterations", "SGD/layer_0.W.velocity", "SGD/layer_0.b.velocity"}
+    assert set(found) == {
+        "SGD/iterations",
+        "SGD/layer_0.W.velocity",
+        "SGD/layer_0.b.velocity",
+    }
     assert found["SGD/iterations"] == 1.0
     assert found["SGD/layer_0.W.velocity"].shape == (4, 6)
     chain.save_optimizer(tmp_path / "o.h5")
@@ -123,7 +144,11 @@ def test_a_file_is_not_overwritten_unless_asked_and_needs_an_optimizer(tmp_path)
             call(tmp_path / "p.h5")
 
 
-@pytest.mark.parametrize("optimizer", [SGD(), Adam(), RMSprop(), Adagrad(), Adadelta()], ids=lambda o: type(o).__name__)
+@pytest.mark.parametrize(
+    "optimizer",
+    [SGD(), Adam(), RMSprop(), Adagrad(), Adadelta()],
+    ids=lambda o: type(o).__name__,
+)
 def test_state_is_given_and_taken_as_arrays(optimizer):
     chain = model(optimizer)
     run(chain, 1)
@@ -132,7 +157,9 @@ def test_state_is_given_and_taken_as_arrays(optimizer):
     run(chain, 1)
     assert optimizer.get_state()[0] == 6.0
     optimizer.set_state(state)
-    assert all(np.array_equal(a, b) for a, b in zip(optimizer.get_state(), state, strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(optimizer.get_state(), state, strict=True)
+    )
     with pytest.raises(errors.WeightsError, match="takes arrays of the shapes"):
         optimizer.set_state(state[1:])
     assert optimizer.get_state()[0] == 3.0

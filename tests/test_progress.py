@@ -64,7 +64,9 @@ def test_verbose_two_prints_nothing_of_an_epoch_that_was_broken_off(capsys):
 
 
 @pytest.mark.parametrize("verbose", [1, True])
-def test_verbose_one_shows_a_bar_with_the_title_the_rows_and_the_last_numbers(capsys, verbose):
+def test_verbose_one_shows_a_bar_with_the_title_the_rows_and_the_last_numbers(
+    capsys, verbose
+):
     run(verbose)
     out, err = capsys.readouterr()
     last = err.rstrip().split("\r")[-1]

@@ -23,7 +23,17 @@ from recursive import (
     rewrites,
 )
 from tests.agreement.test_cases import COMPILER, JAX
-from tests.cases import BATCH, HIDDEN, IN, TIME, hard_sigmoid, sigmoid, stack, weights_of, with_random_weights
+from tests.cases import (
+    BATCH,
+    HIDDEN,
+    IN,
+    TIME,
+    hard_sigmoid,
+    sigmoid,
+    stack,
+    weights_of,
+    with_random_weights,
+)
 from tests.proposal import SECTIONS, code, section
 
 FIBONACCI = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89]
@@ -38,7 +48,9 @@ def check_gradients(model, inputs, seed=5):
     weights = {}
 
     def build(given):
-        found = model(dict(zip(inputs, given, strict=True)) if len(inputs) > 1 else given[0])
+        found = model(
+            dict(zip(inputs, given, strict=True)) if len(inputs) > 1 else given[0]
+        )
         outputs = found if isinstance(found, dict) else {"out": found}
         rng = np.random.RandomState(seed)
         for name, output in outputs.items():
@@ -60,7 +72,9 @@ def check_gradients(model, inputs, seed=5):
             param.set_value(moved)
             losses.append(program(*inputs.values())[0])
         param.set_value(start)
-        assert abs((losses[0] - losses[1]) / 2e-6 - gradient[index]) < 1e-6 * max(1, abs(gradient[index]))
+        assert abs((losses[0] - losses[1]) / 2e-6 - gradient[index]) < 1e-6 * max(
+            1, abs(gradient[index])
+        )
 
 
 @pytest.mark.parametrize("number", SECTIONS)
@@ -78,7 +92,13 @@ def test_every_node_of_the_first_example_is_there_for_the_asking():
     assert list(every) == ["i2h", "h2h", "rec"]
     with_random_weights(model)
     x, w = x_of(BATCH, TIME, IN), weights_of(model)
-    found = dict(zip(every, backend.evaluate(list(every.values()), {model.get_input(): x}), strict=True))
+    found = dict(
+        zip(
+            every,
+            backend.evaluate(list(every.values()), {model.get_input(): x}),
+            strict=True,
+        )
+    )
     h = np.zeros((BATCH, HIDDEN))
     for t in range(TIME):
         i2h, h2h = x[:, t] @ w["i2h.W"] + w["i2h.b"], h @ w["h2h.W"] + w["h2h.b"]
@@ -98,7 +118,9 @@ def test_one_word_says_what_is_read_in_a_graph():
     reads = {"single": x, "side_by_side": both, "added": x + y, "listed": both}
     assert list(found) == list(reads)
     for name, read in reads.items():
-        assert np.abs(found[name] - (read @ w[f"{name}.W"] + w[f"{name}.b"])).max() < 1e-12
+        assert (
+            np.abs(found[name] - (read @ w[f"{name}.W"] + w[f"{name}.b"])).max() < 1e-12
+        )
     check_gradients(model, {"input_1": x, "input_2": y})
     assert [str(ref) for ref in names["rnn"].declared_plan.per_step] == ["x", "h_tm1"]
 
@@ -107,17 +129,27 @@ def his_gru(words, w):
     x = w["x.W"][words]
     h = np.zeros((BATCH, HIDDEN))
     for t in range(TIME):
-        x_h, x_r, x_z = (x[:, t] @ w[f"{name}.W"] + w[f"{name}.b"] for name in ("x_h", "x_r", "x_z"))
-        r, z = hard_sigmoid(x_r + h @ w["rnn.h_r.W"]), hard_sigmoid(x_z + h @ w["rnn.h_z.W"])
+        x_h, x_r, x_z = (
+            x[:, t] @ w[f"{name}.W"] + w[f"{name}.b"] for name in ("x_h", "x_r", "x_z")
+        )
+        r, z = (
+            hard_sigmoid(x_r + h @ w["rnn.h_r.W"]),
+            hard_sigmoid(x_z + h @ w["rnn.h_z.W"]),
+        )
         h = z * h + (1 - z) * np.tanh(x_h + (r * h) @ w["rnn.h_h.W"])
     return h @ w["out.W"] + w["out.b"]
 
 
 SAID = {
     "as he wrote it": lambda text: text,
-    "as a dict": lambda text: text.replace("connection_map=", "input=").replace(" merge_mode='join',", ""),
-    "by name": lambda text: text.replace("""connection_map={'x_h': 'x_h', 'x_r': 'x_r',
-                                    'x_z': 'x_z'}""", "inputs=['x_z', 'x_h', 'x_r']"),
+    "as a dict": lambda text: text.replace("connection_map=", "input=").replace(
+        " merge_mode='join',", ""
+    ),
+    "by name": lambda text: text.replace(
+        """connection_map={'x_h': 'x_h', 'x_r': 'x_r',
+                                    'x_z': 'x_z'}""",
+        "inputs=['x_z', 'x_h', 'x_r']",
+    ),
 }
 
 
@@ -148,11 +180,16 @@ def test_a_loop_without_sequences_counts_its_steps(capsys):
     names = section(9)
     assert names["two_states"].predict().ravel().tolist() == FIBONACCI
     assert names["by_taps"].predict().ravel().tolist() == FIBONACCI
-    assert capsys.readouterr().out.strip(" []\n").split() == [f"{number}." for number in FIBONACCI]
+    assert capsys.readouterr().out.strip(" []\n").split() == [
+        f"{number}." for number in FIBONACCI
+    ]
 
 
 @pytest.mark.parametrize("name", ["two_states", "by_taps"])
-@pytest.mark.parametrize("target", [pytest.param("jax", marks=JAX), "numba", pytest.param("c", marks=COMPILER)])
+@pytest.mark.parametrize(
+    "target",
+    [pytest.param("jax", marks=JAX), "numba", pytest.param("c", marks=COMPILER)],
+)
 def test_fibonacci_on_every_backend(name, target):
     model = section(9)[name]
     model.compile(backend=target)
@@ -170,14 +207,25 @@ def doubling(steps=8):
     """Doubles a row until each is above 10; rows that were there first go on with the others."""
     model = Recurrent(n_steps=steps, until="done", return_sequences=True)
     model.add_input("c", is_sequence=False, dim=2)
-    model.add_node(Dense(2, 2, bias=False), "grown", input=merge_sum(["c", "grown_tm1"]), create_output=True)
-    model.add_node(Lambda(lambda x: (x.sum(axis=-1, keepdims=True) > 10)), "done", input="grown")
+    model.add_node(
+        Dense(2, 2, bias=False),
+        "grown",
+        input=merge_sum(["c", "grown_tm1"]),
+        create_output=True,
+    )
+    model.add_node(
+        Lambda(lambda x: x.sum(axis=-1, keepdims=True) > 10), "done", input="grown"
+    )
     model.nodes["grown"].set_weights([np.array([[2.0, 0.1], [0.0, 2.0]])])
     return model
 
 
 def test_a_loop_goes_on_until_every_row_is_done():
-    c, g, expected = np.array([[1.0, 2.0], [0.1, 0.3], [3.0, 0.0]]), np.zeros((3, 2)), []
+    c, g, expected = (
+        np.array([[1.0, 2.0], [0.1, 0.3], [3.0, 0.0]]),
+        np.zeros((3, 2)),
+        [],
+    )
     W = np.array([[2.0, 0.1], [0.0, 2.0]])
     while not expected or (expected[-1].sum(axis=1) <= 10).any():
         g = (c + g) @ W
@@ -210,7 +258,9 @@ def nested_loop(x, w):
     for t in range(TIME):
         inner = np.zeros((BATCH, 3))
         for s in range(x.shape[2]):
-            inner = np.tanh(np.concatenate([x[:, t, s], inner], 1) @ w["read.w.W"] + w["read.w.b"])
+            inner = np.tanh(
+                np.concatenate([x[:, t, s], inner], 1) @ w["read.w.W"] + w["read.w.b"]
+            )
         half = inner @ w["halved.half.W"] + w["halved.half.b"]
         chain = sigmoid(half @ w["chain.layer_0.W"] + w["chain.layer_0.b"])
         h = np.tanh(chain + h @ w["once.W"] @ w["once.W"])
@@ -223,7 +273,10 @@ def test_containers_nest_and_one_layer_may_be_two_nodes():
     x = x_of(BATCH, TIME, 2, IN)
     model.build((None, None, None, IN))
     with_random_weights(model)
-    w = {name.removeprefix("layer_0."): param.get_value() for name, param in model.named_params.items()}
+    w = {
+        name.removeprefix("layer_0."): param.get_value()
+        for name, param in model.named_params.items()
+    }
     assert "twice.W" not in w, "the weights of a shared layer are there once"
     expected = nested_loop(x, w) @ w["layer_1.W"] + w["layer_1.b"]
     assert np.abs(model.predict(x) - expected).max() < 1e-12
@@ -239,14 +292,26 @@ def test_a_loop_in_a_loop_that_depends_on_the_outer_one_runs_inside_it():
     outer.add_input("x", dim=IN)
     outer.add_state("h", dim=HIDDEN, input="rec")
     outer.add_node(inner, "inner", input="h")
-    outer.add_node(Dense(IN + 2, HIDDEN, activation="tanh"), "rec", inputs=["x", "inner"], create_output=True)
+    outer.add_node(
+        Dense(IN + 2, HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["x", "inner"],
+        create_output=True,
+    )
     assert [node.name for node in outer.plan.nodes] == ["inner", "rec"]
     with_random_weights(outer)
-    x, w, h, out = x_of(BATCH, TIME, IN), weights_of(outer), np.zeros((BATCH, HIDDEN)), []
+    x, w, h, out = (
+        x_of(BATCH, TIME, IN),
+        weights_of(outer),
+        np.zeros((BATCH, HIDDEN)),
+        [],
+    )
     for t in range(TIME):
         think = np.zeros((BATCH, 2))
         for _ in range(3):
-            think = np.tanh(h @ w["inner.think.W"] + w["inner.think.b"] + think @ w["inner.think.U"])
+            think = np.tanh(
+                h @ w["inner.think.W"] + w["inner.think.b"] + think @ w["inner.think.U"]
+            )
         h = np.tanh(np.concatenate([x[:, t], think], 1) @ w["rec.W"] + w["rec.b"])
         out.append(h)
     assert np.abs(outer.predict(x) - stack(out)).max() < 1e-12
@@ -276,8 +341,21 @@ def test_a_node_of_several_outputs_is_read_by_each_name():
         strict.add_node(Identity(), "bad", input="two")
 
 
-@pytest.mark.parametrize(("number", "name"), [(1, "model"), (2, "model"), (3, "model"), (4, "model"), (5, "R"),
-                                              (6, "model"), (7, "gru"), (8, "model"), (9, "by_taps"), (10, "model")])
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (1, "model"),
+        (2, "model"),
+        (3, "model"),
+        (4, "model"),
+        (5, "R"),
+        (6, "model"),
+        (7, "gru"),
+        (8, "model"),
+        (9, "by_taps"),
+        (10, "model"),
+    ],
+)
 def test_every_model_of_the_page_comes_back_from_json(number, name, capsys):
     model = section(number)[name]
     again = model_from_json(model.to_json())

@@ -23,8 +23,9 @@ def test_all_is_sorted_and_everything_in_it_is_there():
 def test_the_names_of_the_proposal_can_be_imported():
     from recursive import Activation, Dense, Graph, Recursive, Sequential
 
-    assert {thing.__name__ for thing in (Activation, Dense, Graph, Recursive, Sequential)} == {
-        "Activation", "Dense", "Graph", "Recursive", "Sequential"}
+    assert {
+        thing.__name__ for thing in (Activation, Dense, Graph, Recursive, Sequential)
+    } == {"Activation", "Dense", "Graph", "Recursive", "Sequential"}
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -37,8 +38,11 @@ def installed(name):
     library = name.rpartition(".adapters.")[2]
     if library != name and library in ("torch", "jax", "keras"):
         return find_spec(library) is not None
-    return not any(name.endswith(f".contenders.{contender.module}") for contender in CONTENDERS
-                   if contender.backend is None and contender.missing)
+    return not any(
+        name.endswith(f".contenders.{contender.module}")
+        for contender in CONTENDERS
+        if contender.backend is None and contender.missing
+    )
 
 
 def public_things():
@@ -53,21 +57,33 @@ def public_things():
             yield f"{info.name}.{name}", thing
             if inspect.isclass(thing):
                 for attribute, value in vars(thing).items():
-                    if not attribute.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
-                        yield f"{info.name}.{name}.{attribute}", getattr(thing, attribute)
+                    if not attribute.startswith("_") and (
+                        inspect.isfunction(value) or isinstance(value, property)
+                    ):
+                        yield (
+                            f"{info.name}.{name}.{attribute}",
+                            getattr(thing, attribute),
+                        )
 
 
 def test_every_public_name_has_a_docstring():
     """A method that overrides a documented one inherits its docstring; a rule's name is its sentence."""
-    bare = [name for name, thing in public_things()
-            if not inspect.getdoc(thing) and not name.startswith("recursive.spec.checks.")]
+    bare = [
+        name
+        for name, thing in public_things()
+        if not inspect.getdoc(thing) and not name.startswith("recursive.spec.checks.")
+    ]
     assert bare == []
 
 
 def test_the_version_is_one_and_the_same_everywhere():
     assert re.fullmatch(r"\d+\.\d+\.\d+", recursive.__version__)
-    printed = subprocess.run([sys.executable, "-m", "recursive.cli", "--version"], capture_output=True, text=True,
-                             check=True).stdout
+    printed = subprocess.run(
+        [sys.executable, "-m", "recursive.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert printed.strip() == f"recursive {recursive.__version__}"
 
 

@@ -19,7 +19,9 @@ def test_name_gives_even_what_is_false():
     assert lookup("function", "nothing", TABLE) is None
 
 
-@pytest.mark.parametrize("thing", [len, str, functools.partial(int, base=2), TABLE["half"]])
+@pytest.mark.parametrize(
+    "thing", [len, str, functools.partial(int, base=2), TABLE["half"]]
+)
 def test_callable_gives_itself(thing):
     assert lookup("function", thing, TABLE) is thing
 
@@ -27,12 +29,16 @@ def test_callable_gives_itself(thing):
 def test_unknown_name_is_refused_with_the_nearest_in_the_sentence_all_errors_share():
     with pytest.raises(UnknownNameError) as caught:
         lookup("function", "duoble", TABLE)
-    assert str(caught.value) == ("function 'duoble' takes a known name or a function, because it is looked up by name; "
-                                 "got 'duoble'. Did you mean 'double'?")
+    assert str(caught.value) == (
+        "function 'duoble' takes a known name or a function, because it is looked up by name; "
+        "got 'duoble'. Did you mean 'double'?"
+    )
 
 
 def test_name_that_is_near_to_none_is_refused_with_all_of_them():
-    with pytest.raises(UnknownNameError, match=r"There are: 'double', 'half', 'nothing'\."):
+    with pytest.raises(
+        UnknownNameError, match=r"There are: 'double', 'half', 'nothing'\."
+    ):
         lookup("function", "zzz", TABLE)
 
 
@@ -53,13 +59,18 @@ def test_list_dict_or_set_is_refused_as_any_other_wrong_name(identifier):
         lookup("function", identifier, TABLE)
 
 
-@pytest.mark.parametrize(("get", "misspelt", "meant"), [
-    (activations.get, "sigmod", "sigmoid"),
-    (initializations.get, "glorot_unifrom", "glorot_uniform"),
-    (objectives.get, "mean_square_error", "mean_squared_error"),
-    (optimizers.get, "adagard", "adagrad"),
-])
-def test_every_table_offers_the_nearest_name_and_raises_a_value_error(get, misspelt, meant):
+@pytest.mark.parametrize(
+    ("get", "misspelt", "meant"),
+    [
+        (activations.get, "sigmod", "sigmoid"),
+        (initializations.get, "glorot_unifrom", "glorot_uniform"),
+        (objectives.get, "mean_square_error", "mean_squared_error"),
+        (optimizers.get, "adagard", "adagrad"),
+    ],
+)
+def test_every_table_offers_the_nearest_name_and_raises_a_value_error(
+    get, misspelt, meant
+):
     with pytest.raises(ValueError, match=f"Did you mean '{meant}'") as caught:
         get(misspelt)
     assert isinstance(caught.value, UnknownNameError)
@@ -68,7 +79,10 @@ def test_every_table_offers_the_nearest_name_and_raises_a_value_error(get, missp
 
 def test_name_of_a_function_is_its_own():
     assert name_of(activations.tanh) == "tanh"
-    assert lookup("activation", name_of(activations.tanh), activations.ACTIVATIONS) is activations.tanh
+    assert (
+        lookup("activation", name_of(activations.tanh), activations.ACTIVATIONS)
+        is activations.tanh
+    )
 
 
 def test_name_of_a_thing_without_a_name_is_that_of_its_class():

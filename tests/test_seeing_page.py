@@ -21,8 +21,11 @@ PAGE = (ROOT / "docs" / "seeing.md").read_text()
 def page():
     names = {}
     recursive.set_backend("python")
-    with (pytensor.config.change_flags(floatX="float64"), tempfile.TemporaryDirectory() as folder,
-          contextlib.chdir(folder)):
+    with (
+        pytensor.config.change_flags(floatX="float64"),
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+    ):
         exec("\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)), names)
     return names
 
@@ -32,7 +35,10 @@ def test_the_table_of_the_page_is_that_of_its_network():
     assert page()["rnn"].summary().splitlines() == table.splitlines()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the page draws with matplotlib")
+@pytest.mark.skipif(
+    importlib.util.find_spec("matplotlib") is None,
+    reason="the page draws with matplotlib",
+)
 def test_the_text_of_the_page_is_the_picture_of_its_network():
     [_, text] = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
     assert page()["rnn"].draw().mermaid == text.strip()
@@ -40,7 +46,10 @@ def test_the_text_of_the_page_is_the_picture_of_its_network():
 
 def test_the_script_of_the_page_gives_what_the_trace_has_at_the_last_step():
     names = page()
-    assert {name: value.shape for name, value in names["found"].items()} == {"rec": (3, 6), "y": (3, 2)}
+    assert {name: value.shape for name, value in names["found"].items()} == {
+        "rec": (3, 6),
+        "y": (3, 2),
+    }
     assert np.abs(names["found"]["rec"] - names["rec"][:, -1]).max() < 1e-12
     assert np.abs(names["found"]["y"] - names["trace"]["y"][:, -1]).max() < 1e-12
 

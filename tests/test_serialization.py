@@ -21,9 +21,15 @@ from recursive.models import Graph, Recursive, Sequential
 from recursive.serialization import load_weights, save_weights
 
 SUFFIXES = [".h5", ".hdf5", ".safetensors"]
-GROUPS = {"layer_0": {"W": np.arange(24.0).reshape(4, 6), "b": np.arange(6.0)}, "layer_1": {},
-          "layer_2": {"W": np.full((6, 2), 0.5), "b": np.zeros(2)}}
-OTHERS = {group: {name: array + 100.0 for name, array in arrays.items()} for group, arrays in GROUPS.items()}
+GROUPS = {
+    "layer_0": {"W": np.arange(24.0).reshape(4, 6), "b": np.arange(6.0)},
+    "layer_1": {},
+    "layer_2": {"W": np.full((6, 2), 0.5), "b": np.zeros(2)},
+}
+OTHERS = {
+    group: {name: array + 100.0 for name, array in arrays.items()}
+    for group, arrays in GROUPS.items()
+}
 """As GROUPS, of other numbers."""
 
 
@@ -45,8 +51,14 @@ def loop():
     model.add_state("h", dim=6)
     model.add_node(Dense(4, 6), "i2h", input="x")
     model.add_node(Dense(6, 6), "h2h", input="h")
-    model.add_node(Activation("tanh"), "rec", inputs=["i2h", "h2h"], merge_mode="sum", return_state="h",
-                   create_output=True)
+    model.add_node(
+        Activation("tanh"),
+        "rec",
+        inputs=["i2h", "h2h"],
+        merge_mode="sum",
+        return_state="h",
+        create_output=True,
+    )
     return model
 
 
@@ -67,7 +79,10 @@ def test_h5_of_a_chain_has_a_group_for_each_layer_as_in_keras_0_1_3(tmp_path):
         assert dict(file.attrs) == {"nb_layers": 3}
         assert list(file) == ["layer_0", "layer_1", "layer_2"]
         assert [file[layer].attrs["nb_params"] for layer in file] == [2, 0, 2]
-        for layer, dense in (("layer_0", model.layers[0]), ("layer_2", model.layers[2])):
+        for layer, dense in (
+            ("layer_0", model.layers[0]),
+            ("layer_2", model.layers[2]),
+        ):
             assert list(file[layer]) == ["param_0", "param_1"]
             np.testing.assert_array_equal(file[layer]["param_0"], dense.W.get_value())
             np.testing.assert_array_equal(file[layer]["param_1"], dense.b.get_value())
@@ -85,7 +100,9 @@ def test_h5_of_a_graph_has_one_group_with_all_weights_as_in_keras_0_1_3(tmp_path
 
 
 def test_h5_keeps_the_order_of_more_than_ten_parameters(tmp_path):
-    many = {"graph": {f"node{index}.W": np.array([float(index)]) for index in range(12)}}
+    many = {
+        "graph": {f"node{index}.W": np.array([float(index)]) for index in range(12)}
+    }
     save_weights(tmp_path / "w.h5", many, overwrite=False)
     assert_equal_groups(load_weights(tmp_path / "w.h5", many), many)
 
@@ -97,18 +114,26 @@ def test_h5_that_keras_0_1_3_wrote_is_read(tmp_path):
             inside = file.create_group(group)
             inside.attrs["nb_params"] = len(arrays)
             for index, array in enumerate(arrays.values()):
-                inside.create_dataset(f"param_{index}", array.shape, dtype="float64")[...] = array
+                inside.create_dataset(f"param_{index}", array.shape, dtype="float64")[
+                    ...
+                ] = array
     model = chain()
     model.load_weights(tmp_path / "keras.h5")
-    for weight, array in zip(model.get_weights(), [*GROUPS["layer_0"].values(), *GROUPS["layer_2"].values()],
-                             strict=True):
+    for weight, array in zip(
+        model.get_weights(),
+        [*GROUPS["layer_0"].values(), *GROUPS["layer_2"].values()],
+        strict=True,
+    ):
         np.testing.assert_array_equal(weight, array)
 
 
-@pytest.mark.parametrize(("make", "names"), [
-    (chain, ["layer_0/W", "layer_0/b", "layer_2/W", "layer_2/b"]),
-    (graph, ["graph/a.W", "graph/a.b", "graph/b.W", "graph/b.b"]),
-])
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (chain, ["layer_0/W", "layer_0/b", "layer_2/W", "layer_2/b"]),
+        (graph, ["graph/a.W", "graph/a.b", "graph/b.W", "graph/b.b"]),
+    ],
+)
 def test_safetensors_names_each_tensor_by_its_group_and_name(tmp_path, make, names):
     model = make()
     model.save_weights(tmp_path / "w.safetensors")
@@ -133,8 +158,15 @@ def test_weights_come_back_as_they_were(tmp_path, make, suffix):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("array", [np.asfortranarray(np.arange(24.0).reshape(4, 6)), np.arange(24.0)[::4],
-                                   np.zeros((0, 4)), np.float32([1.5])])
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.asfortranarray(np.arange(24.0).reshape(4, 6)),
+        np.arange(24.0)[::4],
+        np.zeros((0, 4)),
+        np.float32([1.5]),
+    ],
+)
 def test_arrays_of_any_memory_layout_come_back(tmp_path, array, suffix):
     groups = {"graph": {"w": array}}
     save_weights(tmp_path / f"w{suffix}", groups, overwrite=False)
@@ -164,7 +196,9 @@ def test_model_without_parameters_is_saved_and_loaded(tmp_path, suffix):
 def test_existing_file_is_overwritten_only_when_asked(tmp_path, suffix):
     path = tmp_path / f"w{suffix}"
     save_weights(path, GROUPS, overwrite=False)
-    with pytest.raises(ConfigError, match="takes overwrite=True, because it would be lost"):
+    with pytest.raises(
+        ConfigError, match="takes overwrite=True, because it would be lost"
+    ):
         save_weights(path, OTHERS, overwrite=False)
     assert_equal_groups(load_weights(path, GROUPS), GROUPS)
     save_weights(path, OTHERS, overwrite=True)
@@ -173,7 +207,9 @@ def test_existing_file_is_overwritten_only_when_asked(tmp_path, suffix):
 
 @pytest.mark.parametrize("name", ["weights.npz", "weights", "weights.h5.bak", ".h5"])
 def test_unknown_suffix_is_refused_before_anything_is_written(tmp_path, name):
-    with pytest.raises(ConfigError, match=r"takes a suffix of \.h5, \.hdf5, \.safetensors"):
+    with pytest.raises(
+        ConfigError, match=r"takes a suffix of \.h5, \.hdf5, \.safetensors"
+    ):
         save_weights(tmp_path / name, GROUPS, overwrite=False)
     with pytest.raises(ConfigError, match="takes a suffix"):
         load_weights(tmp_path / name, GROUPS)
@@ -192,7 +228,9 @@ def test_empty_and_truncated_files_are_refused(tmp_path, suffix, kept):
     path = tmp_path / f"w{suffix}"
     save_weights(path, GROUPS, overwrite=False)
     whole = path.read_bytes()
-    path.write_bytes(whole[:int(kept * len(whole)) if isinstance(kept, float) else kept])
+    path.write_bytes(
+        whole[: int(kept * len(whole)) if isinstance(kept, float) else kept]
+    )
     with pytest.raises(WeightsError, match="takes a whole file of weights"):
         load_weights(path, GROUPS)
 
@@ -213,14 +251,18 @@ WRONG = {
     "another shape": changed(layer_0={"W": np.zeros((6, 4)), "b": np.zeros(6)}),
     "another number of axes": changed(layer_0={"W": np.zeros(24), "b": np.zeros(6)}),
     "one array too few": changed(layer_0={"W": np.zeros((4, 6))}),
-    "a layer too few": {name: arrays for name, arrays in GROUPS.items() if name != "layer_2"},
+    "a layer too few": {
+        name: arrays for name, arrays in GROUPS.items() if name != "layer_2"
+    },
     "another group": {"graph": GROUPS["layer_0"]},
 }
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("wrong", WRONG)
-def test_file_of_other_weights_is_refused_and_nothing_is_changed(tmp_path, wrong, suffix):
+def test_file_of_other_weights_is_refused_and_nothing_is_changed(
+    tmp_path, wrong, suffix
+):
     path = tmp_path / f"w{suffix}"
     save_weights(path, WRONG[wrong], overwrite=False)
     model = chain()
@@ -239,10 +281,15 @@ EXTRA = {
 }
 
 
-@pytest.mark.parametrize(("extra", "suffix"), [
-    ("one array too many", ".h5"), ("one array too many", ".safetensors"), ("a layer too many", ".safetensors"),
-    ("a layer too many", ".h5"),
-])
+@pytest.mark.parametrize(
+    ("extra", "suffix"),
+    [
+        ("one array too many", ".h5"),
+        ("one array too many", ".safetensors"),
+        ("a layer too many", ".safetensors"),
+        ("a layer too many", ".h5"),
+    ],
+)
 def test_file_of_more_weights_than_the_model_has_is_refused(tmp_path, extra, suffix):
     save_weights(tmp_path / f"w{suffix}", EXTRA[extra], overwrite=False)
     with pytest.raises(WeightsError):
@@ -251,7 +298,9 @@ def test_file_of_more_weights_than_the_model_has_is_refused(tmp_path, extra, suf
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".h5"])
 def test_file_of_other_names_is_refused(tmp_path, suffix):
-    save_weights(tmp_path / f"w{suffix}", {"graph": {"a.W": np.zeros(3)}}, overwrite=False)
+    save_weights(
+        tmp_path / f"w{suffix}", {"graph": {"a.W": np.zeros(3)}}, overwrite=False
+    )
     with pytest.raises(WeightsError):
         load_weights(tmp_path / f"w{suffix}", {"graph": {"b.W": np.zeros(3)}})
 
@@ -264,12 +313,18 @@ def test_weights_never_go_to_a_node_of_another_name(tmp_path, suffix):
         other.load_weights(tmp_path / f"w{suffix}")
     except WeightsError:
         return
-    np.testing.assert_array_equal(other.nodes["a"].W.get_value(), saved.nodes["a"].W.get_value())
+    np.testing.assert_array_equal(
+        other.nodes["a"].W.get_value(), saved.nodes["a"].W.get_value()
+    )
 
 
 BROKEN_H5 = {
-    "text for numbers": lambda group: group.create_dataset("param_0", data=np.full((2, 3), b"abc")),
-    "complex numbers": lambda group: group.create_dataset("param_0", data=np.full((2, 3), 1j)),
+    "text for numbers": lambda group: group.create_dataset(
+        "param_0", data=np.full((2, 3), b"abc")
+    ),
+    "complex numbers": lambda group: group.create_dataset(
+        "param_0", data=np.full((2, 3), 1j)
+    ),
     "a group for an array": lambda group: group.create_group("param_0"),
     "text for a count": lambda group: group.attrs.__setitem__("nb_params", "one"),
     "a list for a count": lambda group: group.attrs.__setitem__("nb_params", [1, 1]),
@@ -300,15 +355,23 @@ def test_h5_holds_no_text_of_variable_length(tmp_path):
     with h5py.File(tmp_path / "w.h5", "r") as file:
         for group in file.values():
             for holder in (group, *group.values()):
-                assert all(holder.attrs.get_id(name).dtype.kind != "O" for name in holder.attrs)
+                assert all(
+                    holder.attrs.get_id(name).dtype.kind != "O" for name in holder.attrs
+                )
 
 
-@pytest.mark.parametrize(("kind", "size"), [
-    ("BF16", 2),
-    ("C64", 8), ("F8_E4M3", 1),
-])
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [
+        ("BF16", 2),
+        ("C64", 8),
+        ("F8_E4M3", 1),
+    ],
+)
 def test_safetensors_of_numbers_that_numpy_cannot_use_is_refused(tmp_path, kind, size):
-    header = json.dumps({"layer_0/scale": {"dtype": kind, "shape": [3], "data_offsets": [0, 3 * size]}}).encode()
+    header = json.dumps(
+        {"layer_0/scale": {"dtype": kind, "shape": [3], "data_offsets": [0, 3 * size]}}
+    ).encode()
     path = tmp_path / "w.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(3 * size))
     with pytest.raises(WeightsError):
@@ -316,7 +379,9 @@ def test_safetensors_of_numbers_that_numpy_cannot_use_is_refused(tmp_path, kind,
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_model_whose_parameters_cannot_be_drawn_yet_is_not_saved_as_empty(tmp_path, suffix):
+def test_model_whose_parameters_cannot_be_drawn_yet_is_not_saved_as_empty(
+    tmp_path, suffix
+):
     with pytest.raises(ShapeError):
         Sequential([Dense(6), Dense(2)]).save_weights(tmp_path / f"w{suffix}")
     assert list(tmp_path.iterdir()) == []
@@ -327,7 +392,12 @@ def test_parameters_that_can_be_drawn_by_now_are_saved(tmp_path, suffix):
     saved, other = (Sequential([Dense(4, 6), Dense(2)]) for _ in range(2))
     saved.save_weights(tmp_path / f"w{suffix}")
     other.load_weights(tmp_path / f"w{suffix}")
-    assert [weight.shape for weight in other.get_weights()] == [(4, 6), (6,), (6, 2), (2,)]
+    assert [weight.shape for weight in other.get_weights()] == [
+        (4, 6),
+        (6,),
+        (6, 2),
+        (2,),
+    ]
     for found, expected in zip(other.get_weights(), saved.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
 
@@ -343,7 +413,11 @@ class Scale(Layer):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_weights_of_another_float_are_cast_to_that_of_the_model(tmp_path, suffix):
-    save_weights(tmp_path / f"w{suffix}", {"layer_0": {"scale": np.float32([1, 2, 3])}}, overwrite=False)
+    save_weights(
+        tmp_path / f"w{suffix}",
+        {"layer_0": {"scale": np.float32([1, 2, 3])}},
+        overwrite=False,
+    )
     model = Sequential([Scale()])
     model.load_weights(tmp_path / f"w{suffix}")
     [found] = model.get_weights()
@@ -359,10 +433,13 @@ def half_then(error):
         with open(path, "wb") as file:
             file.write(b"half of it")
         raise error
+
     return write
 
 
-@pytest.mark.parametrize("error", [OSError("disk full"), ZeroDivisionError(), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [OSError("disk full"), ZeroDivisionError(), KeyboardInterrupt()]
+)
 def test_writer_that_fails_midway_leaves_the_old_file_and_no_other(tmp_path, error):
     path = tmp_path / "w.h5"
     path.write_bytes(b"old")
@@ -412,13 +489,20 @@ serialization.save_weights(sys.argv[1], {"graph": {"W": np.ones(3)}}, overwrite=
 """
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes are not killed so on this system")
+@pytest.mark.skipif(
+    not hasattr(signal, "SIGKILL"), reason="processes are not killed so on this system"
+)
 @pytest.mark.parametrize("suffix", [".h5", ".safetensors"])
 def test_process_killed_while_it_writes_leaves_the_old_file_whole(tmp_path, suffix):
     path, groups = tmp_path / f"w{suffix}", {"graph": {"W": np.arange(3.0)}}
     save_weights(path, groups, overwrite=False)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-c", KILLED, path], env=environment, capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, path],
+        env=environment,
+        capture_output=True,
+        timeout=60,
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert_equal_groups(load_weights(path, groups), groups)
     others = {"graph": {"W": np.full(3, 7.0)}}
@@ -442,7 +526,9 @@ def test_mode_of_the_file_is_that_of_any_new_file(tmp_path, umask, mask, suffix)
     umask(mask)
     save_weights(tmp_path / f"w{suffix}", GROUPS, overwrite=False)
     (tmp_path / "any").write_bytes(b"")
-    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in (f"w{suffix}", "any")]
+    modes = [
+        stat.S_IMODE((tmp_path / name).stat().st_mode) for name in (f"w{suffix}", "any")
+    ]
     assert modes == [0o666 & ~mask] * 2
     assert umask(mask) == mask, "the umask is put back"
 
@@ -464,7 +550,9 @@ def test_missing_folder_is_told_of(tmp_path):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_not_finite_are_refused_by_the_parameters_name(tmp_path, suffix, value):
+def test_numbers_that_are_not_finite_are_refused_by_the_parameters_name(
+    tmp_path, suffix, value
+):
     path, spoilt = tmp_path / f"w{suffix}", np.array([1.0, value])
     save_weights(path, {"graph": {"i2h.b": spoilt}}, overwrite=False)
     with pytest.raises(WeightsError, match=r"parameter 'i2h\.b' takes finite numbers"):
@@ -478,14 +566,18 @@ def test_an_array_of_another_shape_is_refused_before_it_is_read(tmp_path, shape)
         group = file.create_group("graph")
         group.attrs["nb_params"] = 1
         group.create_dataset("param_0", shape, "float64", chunks=(1,) * len(shape))
-    with pytest.raises(WeightsError, match=r"^parameter 'W' takes an array of shape \(4, 6\)"):
+    with pytest.raises(
+        WeightsError, match=r"^parameter 'W' takes an array of shape \(4, 6\)"
+    ):
         load_weights(tmp_path / "w.h5", {"graph": {"W": np.zeros((4, 6))}})
 
 
 @pytest.mark.parametrize("path", [None, 3, b"w.h5", ["w.h5"]])
 def test_what_is_no_path_is_refused(path):
     for call in (chain().save_weights, chain().load_weights):
-        with pytest.raises(ConfigError, match="takes a path, because it is read or written there"):
+        with pytest.raises(
+            ConfigError, match="takes a path, because it is read or written there"
+        ):
             call(path)
 
 
@@ -501,6 +593,8 @@ def test_a_folder_is_not_overwritten(tmp_path, suffix, overwrite):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_the_umask_of_the_process_which_other_threads_share_is_left_alone(tmp_path, suffix, monkeypatch):
+def test_the_umask_of_the_process_which_other_threads_share_is_left_alone(
+    tmp_path, suffix, monkeypatch
+):
     monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask was changed"))
     save_weights(tmp_path / f"w{suffix}", GROUPS, overwrite=False)

@@ -18,9 +18,13 @@ def page():
     names, after = {}, []
     recursive.set_backend("python")
     with pytensor.config.change_flags(floatX="float64"):
-        for number, block in enumerate(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)):
+        for number, block in enumerate(
+            re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+        ):
             exec(compile(block, f"states.md, block {number}", "exec"), names)
-            shapes = {name: value.shape for name, value in names["model"].get_states().items()}
+            shapes = {
+                name: value.shape for name, value in names["model"].get_states().items()
+            }
             after.append((shapes, names["model"].get_weights()))
     return names, after
 
@@ -30,7 +34,9 @@ def test_every_block_of_the_page_runs_in_order():
     assert len(after) == 6
     assert names["X"].shape == (12, 5, 4)
     assert names["decoded"].shape == (3, 5, 6)
-    assert {name: value.shape for name, value in names["kept"].items()} == {"layer_0.h": (3, 6)}
+    assert {name: value.shape for name, value in names["kept"].items()} == {
+        "layer_0.h": (3, 6)
+    }
     assert after[0][0] == {"layer_0.h": (3, 6)}
     assert after[1][0] == {"layer_0.h": (5, 6)}
     assert "a.initial" in names["starts"].named_params
@@ -54,4 +60,6 @@ def test_a_masked_output_repeats_the_last_step_that_was_data():
 
 
 def test_the_readme_leads_to_the_page():
-    assert "(docs/states.md)" in (Path(__file__).parent.parent / "README.md").read_text()
+    assert (
+        "(docs/states.md)" in (Path(__file__).parent.parent / "README.md").read_text()
+    )

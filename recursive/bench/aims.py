@@ -27,7 +27,11 @@ class Aim:
         """That of the medians; None where one of the two was not measured."""
         own = report.find(self.network, self.contender)
         other = report.find(self.peer_network or self.network, self.peer)
-        if own is None or other is None or None in (own.median(self.kind), other.median(self.kind)):
+        if (
+            own is None
+            or other is None
+            or None in (own.median(self.kind), other.median(self.kind))
+        ):
             return None
         return own.median(self.kind) / other.median(self.kind)
 
@@ -57,8 +61,14 @@ def _aims() -> Iterator[Aim | StartAim]:
     for network in ("lstm", "gru"):
         yield Aim(network, "train", "recursive-jax", "lax", 0.5)
         yield Aim(network, "train", "recursive-jax", "keras", 0.6)
-        yield Aim(network, "train", "recursive-jax", "torch-nn", 1.25,
-                  peer_network="gru-after" if network == "gru" else None)
+        yield Aim(
+            network,
+            "train",
+            "recursive-jax",
+            "torch-nn",
+            1.25,
+            peer_network="gru-after" if network == "gru" else None,
+        )
         for backend, limit in (("numba", 2.5), ("c", 3.0)):
             yield Aim(network, "train", f"recursive-{backend}", "recursive-jax", limit)
             yield Aim(network, "train", f"recursive-{backend}", "torch-loop", 1.0)
@@ -67,7 +77,9 @@ def _aims() -> Iterator[Aim | StartAim]:
         yield Aim("feedback", "train", "recursive-jax", peer, 1.0)
     for network in ("lstm", "gru"):
         for backend in ("jax", "numba", "c", "python"):
-            yield Aim(network, "forward", f"recursive-{backend}", f"scan-{backend}", 1.02)
+            yield Aim(
+                network, "forward", f"recursive-{backend}", f"scan-{backend}", 1.02
+            )
             yield Aim(network, "train", f"recursive-{backend}", f"scan-{backend}", 0.7)
     for backend, limit in (("jax", 4.0), ("c", 20.0), ("numba", 30.0), ("python", 3.0)):
         yield StartAim(f"recursive-{backend}", "empty", limit)
@@ -81,5 +93,13 @@ AIMS = tuple(_aims())
 def lines_of(report: Report) -> list[tuple[str, ...]]:
     """For each aim that was measured: what, how much, the limit, and whether it is met."""
     found = [(aim, aim.ratio(report)) for aim in AIMS]
-    return [(str(aim), f"{ratio:.2f}", f"{aim.limit:g}", "yes" if ratio <= aim.limit else "no")
-            for aim, ratio in found if ratio is not None]
+    return [
+        (
+            str(aim),
+            f"{ratio:.2f}",
+            f"{aim.limit:g}",
+            "yes" if ratio <= aim.limit else "no",
+        )
+        for aim, ratio in found
+        if ratio is not None
+    ]

@@ -19,21 +19,68 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of ``recursive bench``."""
     several = {"action": "append", "metavar": "NAME"}
-    parser.add_argument("--network", **several, help=f"{', '.join(field.NETWORKS)}; may be repeated (default: all)")
-    parser.add_argument("--backend", **several, help=f"{', '.join(field.BACKENDS)}; may be repeated (default: all)")
-    parser.add_argument("--peer", **several, help="measure these peers only, or none; may be repeated (default: all)")
-    parser.add_argument("--rounds", type=int, help="turns of each contender (default: 15, if quick 2)")
-    parser.add_argument("--calls", type=int, help="timed calls in a turn (default: 5, if quick 2)")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cores each may use (default: all)")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, few rounds: shows that all of it runs")
-    parser.add_argument("--warm", action="store_true", help="leave caches as they are: no first calls from cold")
-    parser.add_argument("--scaling", action="store_true",
-                        help="also how time and memory grow in steps (up to 10,000), rows, dim and nodes")
-    parser.add_argument("--from", type=Path, metavar="FILE", dest="read",
-                        help="measure nothing: show what --json has written")
+    parser.add_argument(
+        "--network",
+        **several,
+        help=f"{', '.join(field.NETWORKS)}; may be repeated (default: all)",
+    )
+    parser.add_argument(
+        "--backend",
+        **several,
+        help=f"{', '.join(field.BACKENDS)}; may be repeated (default: all)",
+    )
+    parser.add_argument(
+        "--peer",
+        **several,
+        help="measure these peers only, or none; may be repeated (default: all)",
+    )
+    parser.add_argument(
+        "--rounds", type=int, help="turns of each contender (default: 15, if quick 2)"
+    )
+    parser.add_argument(
+        "--calls", type=int, help="timed calls in a turn (default: 5, if quick 2)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="cores each may use (default: all)",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="tiny sizes, few rounds: shows that all of it runs",
+    )
+    parser.add_argument(
+        "--warm",
+        action="store_true",
+        help="leave caches as they are: no first calls from cold",
+    )
+    parser.add_argument(
+        "--scaling",
+        action="store_true",
+        help="also how time and memory grow in steps (up to 10,000), rows, dim and nodes",
+    )
+    parser.add_argument(
+        "--from",
+        type=Path,
+        metavar="FILE",
+        dest="read",
+        help="measure nothing: show what --json has written",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables into a page, between its marks")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw, to .svg or .png; growth goes to FILE-scaling")
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="put the tables into a page, between its marks",
+    )
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw, to .svg or .png; growth goes to FILE-scaling",
+    )
 
 
 def run(chosen: argparse.Namespace) -> None:
@@ -63,7 +110,10 @@ def run(chosen: argparse.Namespace) -> None:
     print(table.as_text(report))
     pictures = plots.draw(report, chosen.plot) if chosen.plot else {}
     if chosen.markdown:
-        page.fill(chosen.markdown, page.shown(pictures, chosen.markdown) + table.as_markdown(report))
+        page.fill(
+            chosen.markdown,
+            page.shown(pictures, chosen.markdown) + table.as_markdown(report),
+        )
 
 
 def _measured(chosen: argparse.Namespace, keep: Callable[[Report], None]) -> Report:
@@ -72,22 +122,35 @@ def _measured(chosen: argparse.Namespace, keep: Callable[[Report], None]) -> Rep
     from recursive.bench.results import Report
     from recursive.bench.sitting import Settings, Sitting, machine
 
-    networks, contenders = field.chosen_networks(chosen.network), field.chosen_contenders(chosen.backend, chosen.peer)
+    networks, contenders = (
+        field.chosen_networks(chosen.network),
+        field.chosen_contenders(chosen.backend, chosen.peer),
+    )
     usual = {"rounds": 2, "calls": 2} if chosen.quick else {"rounds": 15, "calls": 5}
     said = {name: getattr(chosen, name) for name in ("rounds", "calls", "threads")}
-    numbers = {name: usual[name] if value is None else field.positive(name, value) for name, value in said.items()}
+    numbers = {
+        name: usual[name] if value is None else field.positive(name, value)
+        for name, value in said.items()
+    }
     sizes = field.QUICK if chosen.quick else field.Sizes()
     settings = Settings(**numbers, cold=not (chosen.quick or chosen.warm))
-    steps = sum(settings.rounds + sum(network in contender.networks for contender in contenders)
-                for network in networks)
+    steps = sum(
+        settings.rounds + sum(network in contender.networks for contender in contenders)
+        for network in networks
+    )
     steps += scaling.steps_of(settings, sizes, contenders) if chosen.scaling else 0
-    with _progress(steps) as advance, tempfile.TemporaryDirectory(prefix="recursive-bench-") as folder:
+    with (
+        _progress(steps) as advance,
+        tempfile.TemporaryDirectory(prefix="recursive-bench-") as folder,
+    ):
         sitting = Sitting(settings, Path(folder), advance)
         report = Report(machine(settings), sizes.to_dict(), [])
         for network in networks:
             report.rows += sitting.measure(network, sizes, contenders)
             keep(report)
-        report.scaling = scaling.measure(sitting, sizes, contenders) if chosen.scaling else {}
+        report.scaling = (
+            scaling.measure(sitting, sizes, contenders) if chosen.scaling else {}
+        )
     return report
 
 
@@ -97,6 +160,7 @@ def _progress(steps: int) -> Iterator[Callable[[str], None]]:
     from tqdm import tqdm
 
     with tqdm(total=steps, unit="step") as bar:
+
         def advance(words: str) -> None:
             bar.set_description(words, refresh=False)
             bar.update()

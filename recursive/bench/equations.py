@@ -60,16 +60,16 @@ def _lstm(dim: int, ops: Ops, p: Params, given: tuple, past: tuple) -> tuple:
 
 def _gru(dim: int, ops: Ops, p: Params, given: tuple, past: tuple) -> tuple:
     (a,), (h,) = given, past
-    z, r = _parts(ops.sigmoid(a[..., :2 * dim] + h @ p["U"][:, :2 * dim]), dim, 2)
-    candidate = ops.tanh(a[..., 2 * dim:] + (r * h) @ p["U"][:, 2 * dim:])
+    z, r = _parts(ops.sigmoid(a[..., : 2 * dim] + h @ p["U"][:, : 2 * dim]), dim, 2)
+    candidate = ops.tanh(a[..., 2 * dim :] + (r * h) @ p["U"][:, 2 * dim :])
     return (z * h + (1 - z) * candidate,)
 
 
 def _gru_after(dim: int, ops: Ops, p: Params, given: tuple, past: tuple) -> tuple:
     (a,), (h,) = given, past
     u = h @ p["U"]
-    z, r = _parts(ops.sigmoid(a[..., :2 * dim] + u[..., :2 * dim]), dim, 2)
-    candidate = ops.tanh(a[..., 2 * dim:] + r * (u[..., 2 * dim:] + p["b_inner"]))
+    z, r = _parts(ops.sigmoid(a[..., : 2 * dim] + u[..., : 2 * dim]), dim, 2)
+    candidate = ops.tanh(a[..., 2 * dim :] + r * (u[..., 2 * dim :] + p["b_inner"]))
     return (z * h + (1 - z) * candidate,)
 
 
@@ -85,27 +85,37 @@ def _feedback(layers: int, ops: Ops, p: Params, given: tuple, past: tuple) -> tu
         up = up if j == 1 else below @ p[f"up{j}.W"] + p[f"up{j}.b"]
         seen = ops.concat([below, *past])
         gates = [ops.sigmoid(seen @ p[f"gate{i}to{j}.W"]) for i in range(1, layers + 1)]
-        fed = [gate * (h @ p[f"back{i}to{j}.W"]) for i, (gate, h) in enumerate(zip(gates, past, strict=True), start=1)]
+        fed = [
+            gate * (h @ p[f"back{i}to{j}.W"])
+            for i, (gate, h) in enumerate(zip(gates, past, strict=True), start=1)
+        ]
         below = ops.tanh(sum(fed, up))
         states.append(below)
     return tuple(states)
 
 
-def _random(nodes: list[random_graph.RandomNode], ops: Ops, p: Params, given: tuple, past: tuple) -> tuple:
+def _random(
+    nodes: list[random_graph.RandomNode], ops: Ops, p: Params, given: tuple, past: tuple
+) -> tuple:
     names = random_graph.remembered(nodes)
-    values = {"x": given[0], **{f"{name}_tm1": value for name, value in zip(names, past, strict=True)}}
+    values = {
+        "x": given[0],
+        **{f"{name}_tm1": value for name, value in zip(names, past, strict=True)},
+    }
     for node in nodes:
         read = [values[name] for name in node.reads]
         if node.has_weights:
             z = ops.concat(read) @ p[f"{node.name}.W"] + p[f"{node.name}.b"]
             values[node.name] = ops.tanh(z) if node.kind == "tanh" else ops.sigmoid(z)
         else:
-            values[node.name] = read[0] * read[1] if node.kind == "mul" else read[0] + read[1]
+            values[node.name] = (
+                read[0] * read[1] if node.kind == "mul" else read[0] + read[1]
+            )
     return tuple(values[name] for name in names)
 
 
 def _parts(z: Any, dim: int, count: int) -> list:
-    return [z[..., place * dim:(place + 1) * dim] for place in range(count)]
+    return [z[..., place * dim : (place + 1) * dim] for place in range(count)]
 
 
 def of(network: str, sizes: Sizes) -> Equations:
@@ -115,20 +125,38 @@ def of(network: str, sizes: Sizes) -> Equations:
         nodes = random_graph.draw(sizes.nodes)
         states = len(random_graph.remembered(nodes))
         return Equations(states, states - 1, lambda p, x: (x,), partial(_random, nodes))
-    return {"vanilla": Equations(1, 0, _affine, _vanilla),
-            "lstm": Equations(2, 0, _affine, partial(_lstm, dim)),
-            "gru": Equations(1, 0, _affine, partial(_gru, dim)),
-            "gru-after": Equations(1, 0, _affine, partial(_gru_after, dim)),
-            "feedback": Equations(layers, layers - 1, _feedback_given, partial(_feedback, layers))}[network]
+    return {
+        "vanilla": Equations(1, 0, _affine, _vanilla),
+        "lstm": Equations(2, 0, _affine, partial(_lstm, dim)),
+        "gru": Equations(1, 0, _affine, partial(_gru, dim)),
+        "gru-after": Equations(1, 0, _affine, partial(_gru_after, dim)),
+        "feedback": Equations(
+            layers, layers - 1, _feedback_given, partial(_feedback, layers)
+        ),
+    }[network]
 
 
 SIDE_BY_SIDE = {
     "vanilla": {"W": ("i2h.W",), "U": ("h2h.W",), "b": ("i2h.b",)},
-    "lstm": {letter: tuple(f"{gate}.{letter}" for gate in ("i", "f", "candidate", "o")) for letter in "WUb"},
-    "gru": {letter: tuple(f"{gate}.{letter}" for gate in ("z", "r", "candidate")) for letter in "WUb"},
-    "gru-after": {**{letter: (f"z.{letter}", f"r.{letter}", f"{node}.{end}")
-                     for letter, node, end in (("W", "i2c", "W"), ("U", "h2c", "W"), ("b", "i2c", "b"))},
-                  "b_inner": ("h2c.b",)},
+    "lstm": {
+        letter: tuple(f"{gate}.{letter}" for gate in ("i", "f", "candidate", "o"))
+        for letter in "WUb"
+    },
+    "gru": {
+        letter: tuple(f"{gate}.{letter}" for gate in ("z", "r", "candidate"))
+        for letter in "WUb"
+    },
+    "gru-after": {
+        **{
+            letter: (f"z.{letter}", f"r.{letter}", f"{node}.{end}")
+            for letter, node, end in (
+                ("W", "i2c", "W"),
+                ("U", "h2c", "W"),
+                ("b", "i2c", "b"),
+            )
+        },
+        "b_inner": ("h2c.b",),
+    },
 }
 """By network, which of the container's parameters stand side by side in each parameter of the equations."""
 
@@ -137,13 +165,20 @@ def packed(network: str, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndar
     """The container's parameters as the equations name them."""
     if network not in SIDE_BY_SIDE:
         return dict(weights)
-    return {name: np.concatenate([weights[part] for part in parts], axis=-1)
-            for name, parts in SIDE_BY_SIDE[network].items()}
+    return {
+        name: np.concatenate([weights[part] for part in parts], axis=-1)
+        for name, parts in SIDE_BY_SIDE[network].items()
+    }
 
 
 def unpacked(network: str, params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The other way."""
     if network not in SIDE_BY_SIDE:
         return dict(params)
-    return {part: value for name, parts in SIDE_BY_SIDE[network].items()
-            for part, value in zip(parts, np.split(params[name], len(parts), axis=-1), strict=True)}
+    return {
+        part: value
+        for name, parts in SIDE_BY_SIDE[network].items()
+        for part, value in zip(
+            parts, np.split(params[name], len(parts), axis=-1), strict=True
+        )
+    }

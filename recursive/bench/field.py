@@ -67,15 +67,27 @@ class Contender:
     @property
     def missing(self) -> tuple[str, ...]:
         """The packages that it needs and that are not installed."""
-        return tuple(package for package in self.packages if importlib.util.find_spec(package) is None)
+        return tuple(
+            package
+            for package in self.packages
+            if importlib.util.find_spec(package) is None
+        )
 
 
 def _on_pytensor(kind: str, module: str, label: str) -> tuple[Contender, ...]:
     """One for each backend."""
     packages = {"jax": ("jax",), "c": ("scipy_openblas32",)}
-    return tuple(Contender(f"{kind}-{backend}", module, f"{label}, {backend}", backend=backend,
-                           packages=packages.get(backend, ()),
-                           install=f"pip install 'recursive-rnn[{backend}]'") for backend in BACKENDS)
+    return tuple(
+        Contender(
+            f"{kind}-{backend}",
+            module,
+            f"{label}, {backend}",
+            backend=backend,
+            packages=packages.get(backend, ()),
+            install=f"pip install 'recursive-rnn[{backend}]'",
+        )
+        for backend in BACKENDS
+    )
 
 
 TORCH = "pip install torch==2.13.0 (from PyPI: the one for CPUs)"
@@ -83,13 +95,38 @@ TORCH = "pip install torch==2.13.0 (from PyPI: the one for CPUs)"
 CONTENDERS = (
     *_on_pytensor("recursive", "container", "recursive"),
     *_on_pytensor("scan", "pytensor_scan", "PyTensor scan by hand"),
-    Contender("lax", "lax_scan", "jax.lax.scan by hand", packages=("jax",), install="pip install 'recursive-rnn[jax]'"),
-    Contender("lax-hoisted", "lax_scan_hoisted", "jax.lax.scan by hand, x @ W before it", packages=("jax",),
-              install="pip install 'recursive-rnn[jax]'"),
-    Contender("keras", "keras_rnn", "Keras 3 RNN(cell) on JAX", packages=("keras", "jax")),
-    Contender("torch-loop", "torch_loop", "PyTorch, a loop in Python", packages=("torch",), install=TORCH),
-    Contender("torch-nn", "torch_nn", "PyTorch nn.RNN, nn.LSTM, nn.GRU", networks=("vanilla", "lstm", "gru-after"),
-              packages=("torch",), install=TORCH),
+    Contender(
+        "lax",
+        "lax_scan",
+        "jax.lax.scan by hand",
+        packages=("jax",),
+        install="pip install 'recursive-rnn[jax]'",
+    ),
+    Contender(
+        "lax-hoisted",
+        "lax_scan_hoisted",
+        "jax.lax.scan by hand, x @ W before it",
+        packages=("jax",),
+        install="pip install 'recursive-rnn[jax]'",
+    ),
+    Contender(
+        "keras", "keras_rnn", "Keras 3 RNN(cell) on JAX", packages=("keras", "jax")
+    ),
+    Contender(
+        "torch-loop",
+        "torch_loop",
+        "PyTorch, a loop in Python",
+        packages=("torch",),
+        install=TORCH,
+    ),
+    Contender(
+        "torch-nn",
+        "torch_nn",
+        "PyTorch nn.RNN, nn.LSTM, nn.GRU",
+        networks=("vanilla", "lstm", "gru-after"),
+        packages=("torch",),
+        install=TORCH,
+    ),
 )
 
 
@@ -102,7 +139,9 @@ def chosen_networks(names: list[str] | None) -> list[str]:
     return _known("network", names or list(NETWORKS), list(NETWORKS))
 
 
-def chosen_contenders(backends: list[str] | None, peers: list[str] | None) -> list[Contender]:
+def chosen_contenders(
+    backends: list[str] | None, peers: list[str] | None
+) -> list[Contender]:
     """The container and the scans by hand on ``backends``, and the other contenders; of both, only ``peers``.
 
     Args:
@@ -116,24 +155,45 @@ def chosen_contenders(backends: list[str] | None, peers: list[str] | None) -> li
     ['recursive-c', 'scan-c', 'lax']
     """
     backends = _known("backend", backends or list(BACKENDS), BACKENDS)
-    names = [contender.name for contender in CONTENDERS if contender.module != "container"]
-    peers = [] if peers == ["none"] else _known("peer", peers or names, [*names, "none"])
-    return [contender for contender in CONTENDERS
-            if contender.backend in (None, *backends)
-            and (contender.module == "container" or contender.name in peers)]
+    names = [
+        contender.name for contender in CONTENDERS if contender.module != "container"
+    ]
+    peers = (
+        [] if peers == ["none"] else _known("peer", peers or names, [*names, "none"])
+    )
+    return [
+        contender
+        for contender in CONTENDERS
+        if contender.backend in (None, *backends)
+        and (contender.module == "container" or contender.name in peers)
+    ]
 
 
-def _known(kind: str, names: list[str], known: tuple[str, ...] | list[str]) -> list[str]:
+def _known(
+    kind: str, names: list[str], known: tuple[str, ...] | list[str]
+) -> list[str]:
     for name in names:
         if name not in known:
-            raise UnknownNameError.about(kind, name, takes=f"one of {', '.join(known)}",
-                                         because="these can be measured", got=repr(name), do=nearest(name, known))
+            raise UnknownNameError.about(
+                kind,
+                name,
+                takes=f"one of {', '.join(known)}",
+                because="these can be measured",
+                got=repr(name),
+                do=nearest(name, known),
+            )
     return [name for name in known if name in names]
 
 
 def positive(name: str, value: int) -> int:
     """``value``; a ConfigError below 1."""
     if value < 1:
-        raise ConfigError.about("argument", name, takes="a whole number of 1 or more", because="it counts", got=value,
-                                do=f"Say --{name} 2, for example.")
+        raise ConfigError.about(
+            "argument",
+            name,
+            takes="a whole number of 1 or more",
+            because="it counts",
+            got=value,
+            do=f"Say --{name} 2, for example.",
+        )
     return value

@@ -27,5 +27,7 @@ def forget() -> None:
 
 
 def _kilobytes(name: str) -> int:
-    [line] = [line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:")]
+    [line] = [
+        line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:")
+    ]
     return int(line.split()[1])

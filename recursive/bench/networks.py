@@ -42,7 +42,12 @@ def gru_after(input_dim: int, output_dim: int) -> Recurrent:
     rnn.add_node(Dense(output_dim, output_dim, init="orthogonal"), "h2c", input="h_tm1")
     rnn.add_node(Identity(), "reset", input=merge_mul(["r", "h2c"]))
     rnn.add_node(Activation("tanh"), "candidate", input=merge_sum(["i2c", "reset"]))
-    rnn.add_node(Blend(), "h", input={"gate": "z", "old": "h_tm1", "new": "candidate"}, create_output=True)
+    rnn.add_node(
+        Blend(),
+        "h",
+        input={"gate": "z", "old": "h_tm1", "new": "candidate"},
+        create_output=True,
+    )
     return rnn
 
 
@@ -53,8 +58,14 @@ def random(input_dim: int, output_dim: int, nodes: int) -> Recurrent:
     *inner, last = random_graph.draw(nodes)
     for node in (*inner, last):
         if node.has_weights:
-            layer, read = Dense(output_dim, activation=node.kind), merge_concat(list(node.reads))
+            layer, read = (
+                Dense(output_dim, activation=node.kind),
+                merge_concat(list(node.reads)),
+            )
         else:
-            layer, read = Identity(), (merge_mul if node.kind == "mul" else merge_sum)(list(node.reads))
+            layer, read = (
+                Identity(),
+                (merge_mul if node.kind == "mul" else merge_sum)(list(node.reads)),
+            )
         rnn.add_node(layer, node.name, input=read, create_output=node is last)
     return rnn

@@ -34,19 +34,33 @@ def shown(pictures: Mapping[str, Path], page: Path) -> str:
     >>> shown({"How time grows.": Path("docs/images/bench.svg")}, Path("docs/performance.md"))
     '![How time grows.](images/bench.svg)\\n\\n'
     """
-    return "".join(f"![{words}]({Path(os.path.relpath(path, page.parent)).as_posix()})\n\n"
-                   for words, path in pictures.items())
+    return "".join(
+        f"![{words}]({Path(os.path.relpath(path, page.parent)).as_posix()})\n\n"
+        for words, path in pictures.items()
+    )
 
 
 def _around(path: Path) -> tuple[str, str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError.about("page", str(path), takes="a page that can be read", because="a report is put into it",
-                                got=str(error), do=f"Write one with {BEGIN} and {END} in it.") from error
+        raise ConfigError.about(
+            "page",
+            str(path),
+            takes="a page that can be read",
+            because="a report is put into it",
+            got=str(error),
+            do=f"Write one with {BEGIN} and {END} in it.",
+        ) from error
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end) or BEGIN in rest or END in before + after:
-        raise ConfigError.about("page", str(path), takes=f"{BEGIN} and then {END}, once each",
-                                because="the report goes between them", got="a page without", do="Add them to it.")
+        raise ConfigError.about(
+            "page",
+            str(path),
+            takes=f"{BEGIN} and then {END}, once each",
+            because="the report goes between them",
+            got="a page without",
+            do="Add them to it.",
+        )
     return before, after

@@ -21,10 +21,22 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-LIGHT = {"paper": "#ffffff", "ink": "#1f2937", "line": "#d5dae1",
-         "recursive": "#b45309", "scan": "#64748b", "peer": "#2563eb"}
-DARK = {"paper": "#16191f", "ink": "#e8ebf0", "line": "#3a414d",
-        "recursive": "#f5b94f", "scan": "#a3aebf", "peer": "#7fb0ff"}
+LIGHT = {
+    "paper": "#ffffff",
+    "ink": "#1f2937",
+    "line": "#d5dae1",
+    "recursive": "#b45309",
+    "scan": "#64748b",
+    "peer": "#2563eb",
+}
+DARK = {
+    "paper": "#16191f",
+    "ink": "#e8ebf0",
+    "line": "#3a414d",
+    "recursive": "#f5b94f",
+    "scan": "#a3aebf",
+    "peer": "#7fb0ff",
+}
 """Colours on white, and on black. No two of the first are equal: each is replaced by its name in an SVG."""
 MARKS = {"jax": "o", "numba": "s", "c": "^", "python": "D"}
 STYLES = {"jax": "-", "numba": "--", "c": ":", "python": "-."}
@@ -39,9 +51,14 @@ def check(path: Path) -> None:
         MissingPackageError: without matplotlib.
     """
     if path.suffix.lower() not in (".png", ".svg"):
-        raise ConfigError.about("file", str(path), takes="a name that ends in .png or .svg",
-                                because="the ending says the format", got=repr(path.suffix),
-                                do="Say --plot bench.svg, for example.")
+        raise ConfigError.about(
+            "file",
+            str(path),
+            takes="a name that ends in .png or .svg",
+            because="the ending says the format",
+            got=repr(path.suffix),
+            do="Say --plot bench.svg, for example.",
+        )
     place_of(path)
     extras.load("matplotlib", "bench", "it draws")
 
@@ -51,8 +68,13 @@ def draw(report: Report, path: Path) -> dict[str, Path]:
     check(path)
     pictures = [("A train step of every contender, in milliseconds.", "", contenders)]
     if report.scaling:
-        pictures.append(("How the time and memory of a train step grow.", "-scaling", growth))
-    return {words: _write(picture, report, path.with_stem(path.stem + ending)) for words, ending, picture in pictures}
+        pictures.append(
+            ("How the time and memory of a train step grow.", "-scaling", growth)
+        )
+    return {
+        words: _write(picture, report, path.with_stem(path.stem + ending))
+        for words, ending, picture in pictures
+    }
 
 
 def _write(picture: Callable, report: Report, path: Path) -> Path:
@@ -83,8 +105,13 @@ def adapting(svg: str) -> str:
     """
     for name, colour in LIGHT.items():
         svg = svg.replace(colour, f"var(--{name})")
-    light, dark = (" ".join(f"--{name}: {colour};" for name, colour in colours.items()) for colours in (LIGHT, DARK))
-    rules = f"svg {{ {light} }} @media (prefers-color-scheme: dark) {{ svg {{ {dark} }} }}"
+    light, dark = (
+        " ".join(f"--{name}: {colour};" for name, colour in colours.items())
+        for colours in (LIGHT, DARK)
+    )
+    rules = (
+        f"svg {{ {light} }} @media (prefers-color-scheme: dark) {{ svg {{ {dark} }} }}"
+    )
     return svg.replace("</style>", f"{rules}</style>", 1)
 
 
@@ -95,26 +122,56 @@ def contenders(report: Report) -> Figure:
     networks = report.networks
     labels = list(dict.fromkeys(row.label for row in report.rows if not row.why))
     columns = min(2, len(networks))
-    figure = Figure(figsize=(3.2 + 3.2 * columns, 0.5 + math.ceil(len(networks) / columns) * (0.9 + 0.2 * len(labels))),
-                    layout="constrained", facecolor=LIGHT["paper"])
-    panels = figure.subplots(math.ceil(len(networks) / columns), columns, sharex=True, sharey=True, squeeze=False)
-    for panel in panels.flat[len(networks):]:
+    figure = Figure(
+        figsize=(
+            3.2 + 3.2 * columns,
+            0.5 + math.ceil(len(networks) / columns) * (0.9 + 0.2 * len(labels)),
+        ),
+        layout="constrained",
+        facecolor=LIGHT["paper"],
+    )
+    panels = figure.subplots(
+        math.ceil(len(networks) / columns),
+        columns,
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
+    for panel in panels.flat[len(networks) :]:
         panel.set_visible(False)
     for panel, network in zip(panels.flat, networks, strict=False):
-        _dots(panel, [row for row in report.rows if row.network == network and not row.why], labels)
+        _dots(
+            panel,
+            [row for row in report.rows if row.network == network and not row.why],
+            labels,
+        )
         _dress(panel, table.title(report, network))
-    figure.supxlabel("train step, milliseconds (log scale): median, fastest and slowest round", color=LIGHT["ink"],
-                     fontsize=9)
+    figure.supxlabel(
+        "train step, milliseconds (log scale): median, fastest and slowest round",
+        color=LIGHT["ink"],
+        fontsize=9,
+    )
     return figure
 
 
 def _dots(panel: Axes, rows: Sequence[Row], labels: list[str]) -> None:
     for row in rows:
-        place, spread, colour = labels.index(row.label), row.times["train"], LIGHT[_kind(row)]
-        panel.plot([1000 * spread.fastest, 1000 * spread.slowest], [place, place], color=colour, linewidth=1.5)
+        place, spread, colour = (
+            labels.index(row.label),
+            row.times["train"],
+            LIGHT[_kind(row)],
+        )
+        panel.plot(
+            [1000 * spread.fastest, 1000 * spread.slowest],
+            [place, place],
+            color=colour,
+            linewidth=1.5,
+        )
         panel.plot([1000 * spread.median], [place], "o", color=colour, markersize=6)
     _logarithmic(panel.xaxis)
-    panel.set(yticks=range(len(labels)), yticklabels=labels, ylim=(len(labels) - 0.5, -0.5))
+    panel.set(
+        yticks=range(len(labels)), yticklabels=labels, ylim=(len(labels) - 0.5, -0.5)
+    )
 
 
 def growth(report: Report) -> Figure:
@@ -122,7 +179,11 @@ def growth(report: Report) -> Figure:
     from matplotlib.figure import Figure
 
     axes = list(report.scaling)
-    figure = Figure(figsize=(9, 2.6 * len(axes) + 0.8), layout="constrained", facecolor=LIGHT["paper"])
+    figure = Figure(
+        figsize=(9, 2.6 * len(axes) + 0.8),
+        layout="constrained",
+        facecolor=LIGHT["paper"],
+    )
     panels = figure.subplots(len(axes), 2, squeeze=False)
     for (time, memory), axis in zip(panels, axes, strict=True):
         for rows in scaling.by_contender(report.scaling[axis]).values():
@@ -136,17 +197,34 @@ def growth(report: Report) -> Figure:
             panel.set_xlabel(scaling.TITLES[axis])
             panel.xaxis.label.set_color(LIGHT["ink"])
             _dress(panel, what)
-    handles = {handle.get_label(): handle for panel in panels[:, 0] for handle in panel.get_lines()}
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3, frameon=False,
-                  labelcolor=LIGHT["ink"])
+    handles = {
+        handle.get_label(): handle
+        for panel in panels[:, 0]
+        for handle in panel.get_lines()
+    }
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside upper center",
+        ncols=3,
+        frameon=False,
+        labelcolor=LIGHT["ink"],
+    )
     return figure
 
 
 def _line(panel: Axes, rows: Sequence[Row], axis: str, values: list[float]) -> None:
     backend = rows[0].contender.rpartition("-")[2]
-    panel.plot([row.sizes[axis] for row in rows], values, color=LIGHT[_kind(rows[0])], label=rows[0].label,
-               marker=MARKS.get(backend, "v" if rows[0].contender == "lax" else "x"),
-               linestyle=STYLES.get(backend, "-"), linewidth=1.5, markersize=4)
+    panel.plot(
+        [row.sizes[axis] for row in rows],
+        values,
+        color=LIGHT[_kind(rows[0])],
+        label=rows[0].label,
+        marker=MARKS.get(backend, "v" if rows[0].contender == "lax" else "x"),
+        linestyle=STYLES.get(backend, "-"),
+        linewidth=1.5,
+        markersize=4,
+    )
 
 
 def _logarithmic(axis: Axis) -> None:
@@ -160,7 +238,10 @@ def _logarithmic(axis: Axis) -> None:
 
 
 def _kind(row: Row) -> str:
-    return next((kind for kind in ("recursive", "scan") if row.contender.startswith(kind)), "peer")
+    return next(
+        (kind for kind in ("recursive", "scan") if row.contender.startswith(kind)),
+        "peer",
+    )
 
 
 def _dress(panel: Axes, title: str) -> None:

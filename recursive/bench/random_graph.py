@@ -40,12 +40,17 @@ def draw(count: int, seed: int = SEED) -> list[RandomNode]:
     """
     rng = random.Random(seed)
     names = [f"n{number}" for number in range(1, count + 1)]
-    weighted = [name for place, name in enumerate(names) if place % 2 == 0 or name == names[-1]]
+    weighted = [
+        name for place, name in enumerate(names) if place % 2 == 0 or name == names[-1]
+    ]
     nodes: list[RandomNode] = []
     for name in names[:-1]:
         node = _with_weights if name in weighted else _joining
         nodes.append(node(rng, name, names, weighted, _unread(nodes)))
-    return [*nodes, RandomNode(names[-1], "tanh", (*(_unread(nodes) or ["x"]), f"{names[-1]}_tm1"))]
+    return [
+        *nodes,
+        RandomNode(names[-1], "tanh", (*(_unread(nodes) or ["x"]), f"{names[-1]}_tm1")),
+    ]
 
 
 def _unread(nodes: list[RandomNode]) -> list[str]:
@@ -53,18 +58,40 @@ def _unread(nodes: list[RandomNode]) -> list[str]:
     return [node.name for node in nodes if node.name not in read]
 
 
-def _with_weights(rng: random.Random, name: str, names: list[str], weighted: list[str],
-                  unread: list[str]) -> RandomNode:
-    now = rng.choice(unread or ["x", *names[:names.index(name)]])
-    return RandomNode(name, rng.choice(("tanh", "sigmoid")), (now, f"{rng.choice(names)}_tm1"))
+def _with_weights(
+    rng: random.Random,
+    name: str,
+    names: list[str],
+    weighted: list[str],
+    unread: list[str],
+) -> RandomNode:
+    now = rng.choice(unread or ["x", *names[: names.index(name)]])
+    return RandomNode(
+        name, rng.choice(("tanh", "sigmoid")), (now, f"{rng.choice(names)}_tm1")
+    )
 
 
-def _joining(rng: random.Random, name: str, names: list[str], weighted: list[str], unread: list[str]) -> RandomNode:
+def _joining(
+    rng: random.Random,
+    name: str,
+    names: list[str],
+    weighted: list[str],
+    unread: list[str],
+) -> RandomNode:
     here = [other for other in unread if other in weighted] or ["n1"]
-    return RandomNode(name, rng.choice(("mul", "sum")), (f"{rng.choice(weighted)}_tm1", rng.choice(here)))
+    return RandomNode(
+        name,
+        rng.choice(("mul", "sum")),
+        (f"{rng.choice(weighted)}_tm1", rng.choice(here)),
+    )
 
 
 def remembered(nodes: list[RandomNode]) -> tuple[str, ...]:
     """The nodes that are read one step later, the output last: the states."""
-    read = {name.removesuffix("_tm1") for node in nodes for name in node.reads if name.endswith("_tm1")}
+    read = {
+        name.removesuffix("_tm1")
+        for node in nodes
+        for name in node.reads
+        if name.endswith("_tm1")
+    }
     return tuple(node.name for node in nodes if node.name in read)

@@ -80,7 +80,14 @@ class Report:
 
     def find(self, network: str, contender: str) -> Row | None:
         """The row of a contender on a network."""
-        return next((row for row in self.rows if (row.network, row.contender) == (network, contender)), None)
+        return next(
+            (
+                row
+                for row in self.rows
+                if (row.network, row.contender) == (network, contender)
+            ),
+            None,
+        )
 
     @property
     def networks(self) -> list[str]:
@@ -103,12 +110,20 @@ class Report:
             if found.pop("version") != VERSION:
                 raise ValueError(f"another version than {VERSION}")
             rows = [_row(fields) for fields in found.pop("rows")]
-            scaling = {axis: [_row(fields) for fields in several] for axis, several in found.pop("scaling").items()}
+            scaling = {
+                axis: [_row(fields) for fields in several]
+                for axis, several in found.pop("scaling").items()
+            }
             return cls(rows=rows, scaling=scaling, **found)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError.about("file", place, takes="what recursive bench --json wrote",
-                                    because="it is shown again", got=f"{type(error).__name__}: {error}",
-                                    do="Measure again with --json FILE.") from error
+            raise ConfigError.about(
+                "file",
+                place,
+                takes="what recursive bench --json wrote",
+                because="it is shown again",
+                got=f"{type(error).__name__}: {error}",
+                do="Measure again with --json FILE.",
+            ) from error
 
 
 def _row(fields: dict) -> Row:
@@ -125,6 +140,12 @@ def read(path: str | Path) -> Report:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError.about("file", str(path), takes="a file that can be read", because="a sitting is in it",
-                                got=str(error), do="Write one with --json FILE.") from error
+        raise ConfigError.about(
+            "file",
+            str(path),
+            takes="a file that can be read",
+            because="a sitting is in it",
+            got=str(error),
+            do="Write one with --json FILE.",
+        ) from error
     return Report.from_json(text, str(path))

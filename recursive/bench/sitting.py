@@ -27,10 +27,24 @@ from recursive.bench.field import Contender, Sizes
 from recursive.bench.results import Row, Spread
 from recursive.bench.worker import Job
 
-LIBRARIES = ("recursive-rnn", "pytensor", "numpy", "jax", "numba", "keras", "torch", "scipy-openblas32")
+LIBRARIES = (
+    "recursive-rnn",
+    "pytensor",
+    "numpy",
+    "jax",
+    "numba",
+    "keras",
+    "torch",
+    "scipy-openblas32",
+)
 REST = 0.2
 """Seconds before each turn: threads that are done go on waiting for work for a while, at the cost of who comes next."""
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +68,13 @@ class Process:
         self._complaints = complaints
         self._started = time.time()
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "recursive.bench.worker", job.to_json()], text=True, env=_environment(job, cache),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints)
+            [sys.executable, "-m", "recursive.bench.worker", job.to_json()],
+            text=True,
+            env=_environment(job, cache),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+        )
 
     def imports(self) -> float:
         """Seconds from its start until everything was imported."""
@@ -68,7 +87,11 @@ class Process:
             ContenderError: where it answers with an error, or not at all.
         """
         with suppress(BrokenPipeError):  # the answer says why
-            print(json.dumps({"do": order, **arguments}), file=self._child.stdin, flush=True)
+            print(
+                json.dumps({"do": order, **arguments}),
+                file=self._child.stdin,
+                flush=True,
+            )
         return self._answer()
 
     def _answer(self) -> dict:
@@ -101,10 +124,19 @@ class Process:
 
 def _environment(job: Job, cache: Path | None) -> dict[str, str]:
     """That of this process, with caches, precision and threads said."""
-    flags = [os.environ.get("PYTENSOR_FLAGS", ""), f"base_compiledir={cache}" if cache else "", "floatX=float32"]
+    flags = [
+        os.environ.get("PYTENSOR_FLAGS", ""),
+        f"base_compiledir={cache}" if cache else "",
+        "floatX=float32",
+    ]
     threads = dict.fromkeys(THREAD_VARIABLES, str(job.threads))
-    return {**os.environ, **threads, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu"),
-            "PYTENSOR_FLAGS": ",".join(filter(None, flags))}
+    return {
+        **os.environ,
+        **threads,
+        "KERAS_BACKEND": "jax",
+        "JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu"),
+        "PYTENSOR_FLAGS": ",".join(filter(None, flags)),
+    }
 
 
 @contextmanager
@@ -120,13 +152,22 @@ def _process(job: Job, cache: Path | None) -> Iterator[Process]:
 class Sitting:
     """Measures contenders on networks. ``advance(words)`` is told of each step that is done."""
 
-    def __init__(self, settings: Settings, folder: Path, advance: Callable[[str], None]):
+    def __init__(
+        self, settings: Settings, folder: Path, advance: Callable[[str], None]
+    ):
         self.settings, self.folder, self.advance = settings, folder, advance
 
-    def measure(self, network: str, sizes: Sizes, contenders: Sequence[Contender]) -> list[Row]:
+    def measure(
+        self, network: str, sizes: Sizes, contenders: Sequence[Contender]
+    ) -> list[Row]:
         """A row for each contender that can express ``network``."""
-        contenders = [contender for contender in contenders if network in contender.networks]
-        rows = [Row(network, contender.name, contender.label, sizes=sizes.to_dict()) for contender in contenders]
+        contenders = [
+            contender for contender in contenders if network in contender.networks
+        ]
+        rows = [
+            Row(network, contender.name, contender.label, sizes=sizes.to_dict())
+            for contender in contenders
+        ]
         try:
             weights = self._weights(network, sizes)
         except ContenderError as failure:
@@ -138,7 +179,14 @@ class Sitting:
             running = []
             for contender, row in zip(contenders, rows, strict=True):
                 self.advance(f"{network}: {contender.name} starts")
-                job = Job(contender.module, network, sizes, contender.backend, self.settings.threads, weights)
+                job = Job(
+                    contender.module,
+                    network,
+                    sizes,
+                    contender.backend,
+                    self.settings.threads,
+                    weights,
+                )
                 process = self._started(stack, contender, job, row)
                 if process:
                     running.append((row, process))
@@ -146,17 +194,30 @@ class Sitting:
         return rows
 
     def _weights(self, network: str, sizes: Sizes) -> str:
-        path = self.folder / f"{network}-{'-'.join(map(str, sizes.to_dict().values()))}.npz"
-        with _process(Job("networks", network, sizes, None, 1, str(path)), None) as process:
+        path = (
+            self.folder
+            / f"{network}-{'-'.join(map(str, sizes.to_dict().values()))}.npz"
+        )
+        with _process(
+            Job("networks", network, sizes, None, 1, str(path)), None
+        ) as process:
             process.imports()
         return str(path)
 
-    def _started(self, stack: ExitStack, contender: Contender, job: Job, row: Row) -> Process | None:
+    def _started(
+        self, stack: ExitStack, contender: Contender, job: Job, row: Row
+    ) -> Process | None:
         """The process of a contender, its first call behind it; None, and the reason in ``row``, where it has none."""
         if contender.missing:
-            row.why = f"{', '.join(contender.missing)} is not installed: {contender.install}"
+            row.why = (
+                f"{', '.join(contender.missing)} is not installed: {contender.install}"
+            )
             return None
-        cache = self.folder / f"cache-{job.network}-{contender.name}" if self.settings.cold else None
+        cache = (
+            self.folder / f"cache-{job.network}-{contender.name}"
+            if self.settings.cold
+            else None
+        )
         try:
             if cache:
                 with _process(job, cache) as once:
@@ -180,25 +241,43 @@ class Sitting:
                     continue
                 time.sleep(REST)
                 try:
-                    timed[id(row)].append(process.ask("round", calls=self.settings.calls))
+                    timed[id(row)].append(
+                        process.ask("round", calls=self.settings.calls)
+                    )
                 except ContenderError as failure:
                     row.why = str(failure)
             self.advance(f"round {number + 1} of {self.settings.rounds}")
         for row, process in running:
             if not row.why:
                 rounds = timed[id(row)]
-                row.times = {kind: Spread.over([found[kind] for found in rounds]) for kind in rounds[0]}
+                row.times = {
+                    kind: Spread.over([found[kind] for found in rounds])
+                    for kind in rounds[0]
+                }
                 found = process.ask("memory")
-                row.base, row.peak, row.pools = found["base"], found["peak"], found["pools"]
+                row.base, row.peak, row.pools = (
+                    found["base"],
+                    found["peak"],
+                    found["pools"],
+                )
 
 
 def machine(settings: Settings) -> dict[str, object]:
     """Where a sitting took place, and with which versions."""
-    return {"date": datetime.now(UTC).isoformat(timespec="minutes"), "processor": _processor(),
-            "system": f"{platform.system()} {platform.release()}", "cores": os.cpu_count(),
-            "threads": settings.threads, "rounds": settings.rounds, "calls": settings.calls,
-            "python": platform.python_version(), "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else [],
-            "versions": {name: version for name in LIBRARIES if (version := _version(name))}}
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="minutes"),
+        "processor": _processor(),
+        "system": f"{platform.system()} {platform.release()}",
+        "cores": os.cpu_count(),
+        "threads": settings.threads,
+        "rounds": settings.rounds,
+        "calls": settings.calls,
+        "python": platform.python_version(),
+        "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else [],
+        "versions": {
+            name: version for name in LIBRARIES if (version := _version(name))
+        },
+    }
 
 
 def _version(package: str) -> str | None:
@@ -211,5 +290,9 @@ def _version(package: str) -> str | None:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    named = [
+        line.partition(":")[2].strip()
+        for line in lines
+        if line.startswith("model name")
+    ]
     return named[0] if named else platform.processor() or platform.machine()

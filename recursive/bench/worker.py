@@ -60,7 +60,9 @@ class Job:
 def data(sizes: Sizes) -> tuple[np.ndarray, np.ndarray]:
     """Inputs ``(batch, steps, input_dim)`` and targets ``(batch, dim)``: the same for every contender."""
     rng = np.random.default_rng(620)
-    x = rng.standard_normal((sizes.batch, sizes.steps, sizes.input_dim), dtype=np.float32)
+    x = rng.standard_normal(
+        (sizes.batch, sizes.steps, sizes.input_dim), dtype=np.float32
+    )
     return x, rng.uniform(-0.5, 0.5, (sizes.batch, sizes.dim)).astype(np.float32)
 
 
@@ -78,7 +80,9 @@ class Worker:
         """The seconds until one train step is done, building and compiling included, and then a forward pass."""
         with np.load(self.job.weights) as weights:
             start = time.perf_counter()
-            self.runner = self.make(self.job.network, self.job.sizes, dict(weights), self.job.backend)
+            self.runner = self.make(
+                self.job.network, self.job.sizes, dict(weights), self.job.backend
+            )
         self.runner.train(self.x, self.y)
         trained = time.perf_counter()
         self.runner.forward(self.x)
@@ -88,7 +92,10 @@ class Worker:
 
     def round(self, calls: int) -> Answer:
         """The seconds of each call, after one that does not count."""
-        timed = {"forward": lambda: self.runner.forward(self.x), "train": lambda: self.runner.train(self.x, self.y)}
+        timed = {
+            "forward": lambda: self.runner.forward(self.x),
+            "train": lambda: self.runner.train(self.x, self.y),
+        }
         if hasattr(self.runner, "bare"):
             timed["bare"] = lambda: self.runner.bare(self.x, self.y)
         return {kind: _seconds(call, calls) for kind, call in timed.items()}
@@ -104,7 +111,9 @@ def pools() -> dict[str, int]:
         return {}
     from threadpoolctl import threadpool_info
 
-    return {Path(pool["filepath"]).name: pool["num_threads"] for pool in threadpool_info()}
+    return {
+        Path(pool["filepath"]).name: pool["num_threads"] for pool in threadpool_info()
+    }
 
 
 def _seconds(call: Callable, calls: int) -> list[float]:
@@ -123,7 +132,10 @@ def write_weights(job: Job) -> None:
 
     np.random.seed(620)
     model = networks.build(job.network, job.sizes)
-    np.savez(job.weights, **{name: param.get_value() for name, param in model.named_params.items()})
+    np.savez(
+        job.weights,
+        **{name: param.get_value() for name, param in model.named_params.items()},
+    )
 
 
 def main(text: str) -> None:
@@ -160,7 +172,9 @@ def _answer(answers: TextIO, work: Callable[[], Answer]) -> bool:
         answer = work()
     except Exception as error:
         first = str(error).strip().splitlines() or [""]
-        print(json.dumps({"error": f"{type(error).__name__}: {first[0]}"}), file=answers)
+        print(
+            json.dumps({"error": f"{type(error).__name__}: {first[0]}"}), file=answers
+        )
         return False
     print(json.dumps(answer), file=answers)
     return True

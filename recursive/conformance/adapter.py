@@ -35,16 +35,38 @@ class Adapter(Protocol):
     def build(self, spec: Mapping[str, object], params: Arrays) -> object:
         """A model of the declaration with these parameters. One that is stateful starts anew."""
 
-    def run(self, model: object, inputs: Arrays, *, mask: np.ndarray | None, states: Arrays | None,
-            draws: Arrays | None, train: bool) -> Mapping[str, Arrays]:
+    def run(
+        self,
+        model: object,
+        inputs: Arrays,
+        *,
+        mask: np.ndarray | None,
+        states: Arrays | None,
+        draws: Arrays | None,
+        train: bool,
+    ) -> Mapping[str, Arrays]:
         """``{"outputs": {}}``, and if it can ``"finals"`` and ``"nodes"``, each by name."""
 
-    def grads(self, model: object, inputs: Arrays, cotangents: Arrays, *, mask: np.ndarray | None,
-              states: Arrays | None, draws: Arrays | None, train: bool) -> Mapping[str, Arrays]:
+    def grads(
+        self,
+        model: object,
+        inputs: Arrays,
+        cotangents: Arrays,
+        *,
+        mask: np.ndarray | None,
+        states: Arrays | None,
+        draws: Arrays | None,
+        train: bool,
+    ) -> Mapping[str, Arrays]:
         """``{"params": {}, "inputs": {}}``: the gradient of ``sum(cotangents * outputs)``."""
 
-    def train(self, model: object, inputs: Arrays, targets: Arrays,
-              training: Mapping[str, object]) -> Mapping[str, object]:
+    def train(
+        self,
+        model: object,
+        inputs: Arrays,
+        targets: Arrays,
+        training: Mapping[str, object],
+    ) -> Mapping[str, object]:
         """``{"losses": [...], "params": {}}`` of so many steps of an optimizer on this one batch."""
 
     def refuses(self, spec: Mapping[str, object]) -> str | None:
@@ -58,7 +80,11 @@ def can(adapter: Adapter, method: str) -> bool:
 
 def missing(adapter: Adapter, needs: list[str]) -> list[str]:
     """The capabilities that are needed and not there."""
-    return [] if "*" in adapter.capabilities else [name for name in needs if name not in adapter.capabilities]
+    return (
+        []
+        if "*" in adapter.capabilities
+        else [name for name in needs if name not in adapter.capabilities]
+    )
 
 
 def load(path: str) -> Adapter:
@@ -75,16 +101,34 @@ def load(path: str) -> Adapter:
     if not hasattr(found, name or "Adapter"):
         raise _not_found(path, f"no {name or 'Adapter'} in {module}")
     adapter = instance(getattr(found, name or "Adapter"))
-    lacks = [name for name in ("name", "capabilities", "build", "run") if not hasattr(adapter, name)]
+    lacks = [
+        name
+        for name in ("name", "capabilities", "build", "run")
+        if not hasattr(adapter, name)
+    ]
     if lacks:
-        raise ConfigError.about("adapter", path, takes="name, capabilities, build and run",
-                                because="cases are run by them", got=f"one without {', '.join(lacks)}",
-                                do="Add them, as docs/conformance.md says.")
+        raise ConfigError.about(
+            "adapter",
+            path,
+            takes="name, capabilities, build and run",
+            because="cases are run by them",
+            got=f"one without {', '.join(lacks)}",
+            do="Add them, as docs/conformance.md says.",
+        )
     words = adapter.capabilities
-    if isinstance(words, str) or not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
-        raise ConfigError.about("adapter", path, takes="capabilities that are a set of words",
-                                because="cases that need others are not run", got=repr(words),
-                                do="Say capabilities = {'taps', 'mask'}, for example.")
+    if (
+        isinstance(words, str)
+        or not isinstance(words, Iterable)
+        or not all(isinstance(word, str) for word in words)
+    ):
+        raise ConfigError.about(
+            "adapter",
+            path,
+            takes="capabilities that are a set of words",
+            because="cases that need others are not run",
+            got=repr(words),
+            do="Say capabilities = {'taps', 'mask'}, for example.",
+        )
     return adapter
 
 
@@ -99,19 +143,28 @@ def instance(found: object) -> object:
     try:
         return found()
     except (Exception, SystemExit) as error:  # a port may raise anything
-        raise ConfigError.about("adapter", found.__name__, takes="a class that is made without arguments",
-                                because="the runner makes it", got=raised("one that", type(error).__name__,
-                                                                          words_of(error)),
-                                do="Give its arguments defaults, or name an object of it.") from error
+        raise ConfigError.about(
+            "adapter",
+            found.__name__,
+            takes="a class that is made without arguments",
+            because="the runner makes it",
+            got=raised("one that", type(error).__name__, words_of(error)),
+            do="Give its arguments defaults, or name an object of it.",
+        ) from error
 
 
 def check_capabilities(adapter: Adapter) -> None:
     """Raise an UnknownNameError where an adapter claims what no case may need."""
     for word in sorted(adapter.capabilities):
         if word != "*" and not word.startswith("layer:") and word not in CAPABILITIES:
-            raise UnknownNameError.about("capability", word, takes="a word of the list, or layer:GRU and its like",
-                                         because="cases are chosen by them", got="an unknown one",
-                                         do=nearest(word, CAPABILITIES))
+            raise UnknownNameError.about(
+                "capability",
+                word,
+                takes="a word of the list, or layer:GRU and its like",
+                because="cases are chosen by them",
+                got="an unknown one",
+                do=nearest(word, CAPABILITIES),
+            )
 
 
 def _imported(path: str, module: str) -> ModuleType:
@@ -121,15 +174,28 @@ def _imported(path: str, module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except (Exception, SystemExit) as error:  # a port may raise anything
-        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(
+            f"{error.name}."
+        ):
             raise _not_found(path, str(error)) from error
-        raise ConfigError.about("adapter", path, takes="a module that can be imported", because="the adapter is in it",
-                                got=raised("one that", type(error).__name__, words_of(error)),
-                                do=f"Mend it: python -c 'import {module}' shows more.") from error
+        raise ConfigError.about(
+            "adapter",
+            path,
+            takes="a module that can be imported",
+            because="the adapter is in it",
+            got=raised("one that", type(error).__name__, words_of(error)),
+            do=f"Mend it: python -c 'import {module}' shows more.",
+        ) from error
     finally:
         sys.path.pop(0)
 
 
 def _not_found(path: str, words: str) -> ConfigError:
-    return ConfigError.about("adapter", path, takes="module:object", because="it is imported", got=words,
-                             do="Say my_port:Adapter, from the folder where my_port.py is.")
+    return ConfigError.about(
+        "adapter",
+        path,
+        takes="module:object",
+        because="it is imported",
+        got=words,
+        do="Say my_port:Adapter, from the folder where my_port.py is.",
+    )

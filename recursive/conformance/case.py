@@ -38,9 +38,21 @@ class Case:
         >>> list(read("legacy2015/layers/simple_rnn").part("w__"))
         ['W', 'U', 'b']
         """
-        found = {name.removeprefix(prefix): array for name, array in self.arrays.items() if name.startswith(prefix)}
+        found = {
+            name.removeprefix(prefix): array
+            for name, array in self.arrays.items()
+            if name.startswith(prefix)
+        }
         order = list(self.about.get("param_order", ()))
-        return dict(sorted(found.items(), key=lambda item: (order.index(item[0]) if item[0] in order else -1, item[0])))
+        return dict(
+            sorted(
+                found.items(),
+                key=lambda item: (
+                    order.index(item[0]) if item[0] in order else -1,
+                    item[0],
+                ),
+            )
+        )
 
 
 def names() -> tuple[str, ...]:
@@ -55,9 +67,18 @@ def read(name: str) -> Case:
         UnknownNameError: where there is none.
     """
     if name not in names():
-        raise UnknownNameError.about("case", name, takes="the name of a case", because="its files are read",
-                                     got="an unknown one", do=nearest(name, names()))
+        raise UnknownNameError.about(
+            "case",
+            name,
+            takes="the name of a case",
+            because="its files are read",
+            got="an unknown one",
+            do=nearest(name, names()),
+        )
     folder = CASES / name
     arrays = folder / "arrays.safetensors"
-    return Case(name, json.loads((folder / "case.json").read_text(encoding="utf-8")),
-                load(arrays.read_bytes()) if arrays.exists() else {})
+    return Case(
+        name,
+        json.loads((folder / "case.json").read_text(encoding="utf-8")),
+        load(arrays.read_bytes()) if arrays.exists() else {},
+    )

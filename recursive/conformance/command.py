@@ -15,24 +15,55 @@ from recursive.interrupt import closing
 
 def add_to(commands: argparse._SubParsersAction) -> None:
     """Put the subcommands into the parser."""
-    chosen = commands.add_parser("conformance", help="check a port against the suite, or write the suite anew")
+    chosen = commands.add_parser(
+        "conformance", help="check a port against the suite, or write the suite anew"
+    )
     inner = chosen.add_subparsers(required=True, metavar="command")
     run = inner.add_parser("run", help="run the cases that a port covers")
     port = run.add_mutually_exclusive_group(required=True)
     port.add_argument("--adapter", help="module:object, from the present folder too")
-    port.add_argument("--stdio", help="a command that speaks JSON lines, for other languages")
-    run.add_argument("--area", action="append", default=[], help="run this area only; may be said again")
-    run.add_argument("--case", action="append", default=[], help="run these cases only, a name or a pattern")
-    run.add_argument("--skips", type=Path, help="a file of cases to leave out, one a line, with reasons behind #")
-    run.add_argument("--xfails", type=Path, help="a file of cases that are known to fail, likewise")
+    port.add_argument(
+        "--stdio", help="a command that speaks JSON lines, for other languages"
+    )
+    run.add_argument(
+        "--area",
+        action="append",
+        default=[],
+        help="run this area only; may be said again",
+    )
+    run.add_argument(
+        "--case",
+        action="append",
+        default=[],
+        help="run these cases only, a name or a pattern",
+    )
+    run.add_argument(
+        "--skips",
+        type=Path,
+        help="a file of cases to leave out, one a line, with reasons behind #",
+    )
+    run.add_argument(
+        "--xfails", type=Path, help="a file of cases that are known to fail, likewise"
+    )
     run.add_argument("--junit", type=Path, help="write JUnit XML here")
     run.add_argument("--report", type=Path, help="write a page of HTML here")
-    run.add_argument("--time-limit", type=_seconds, default=60.0, help="seconds an answer (default: %(default)g)")
-    run.add_argument("--here", action="store_true", help="run the adapter in this process, where a debugger can "
-                                                         "follow; no time limit then")
+    run.add_argument(
+        "--time-limit",
+        type=_seconds,
+        default=60.0,
+        help="seconds an answer (default: %(default)g)",
+    )
+    run.add_argument(
+        "--here",
+        action="store_true",
+        help="run the adapter in this process, where a debugger can "
+        "follow; no time limit then",
+    )
     run.add_argument("--suite", type=Path, help=argparse.SUPPRESS)
     run.set_defaults(run=_run)
-    write = inner.add_parser("generate", help="compute the suite anew from the NumPy reference")
+    write = inner.add_parser(
+        "generate", help="compute the suite anew from the NumPy reference"
+    )
     write.add_argument("folder", type=Path, help="where to write it")
     write.set_defaults(run=_generate)
 
@@ -47,20 +78,36 @@ def _run(chosen: argparse.Namespace, started: float) -> int:
     suite = Suite(chosen.suite or FOLDER)
     ids = suite.ids(chosen.area, chosen.case)
     names = suite.ids()
-    expected = runner.Expected(runner.read_list(chosen.skips, names), runner.read_list(chosen.xfails, names))
+    expected = runner.Expected(
+        runner.read_list(chosen.skips, names), runner.read_list(chosen.xfails, names)
+    )
     _check_places(chosen)
     outcomes, interrupted = [], None
     with closing(), _port(chosen) as adapter:
         check_capabilities(adapter)
-        name, lacks = adapter.name, [method for method in OPTIONAL if not can(adapter, method)]
+        name, lacks = (
+            adapter.name,
+            [method for method in OPTIONAL if not can(adapter, method)],
+        )
         bar = tqdm(ids, desc=name, unit="case", disable=None, file=sys.stderr)
         try:
             found = runner.run(adapter, suite, bar, expected)
             outcomes.extend(report.told(found, sys.stderr) if bar.disable else found)
         except KeyboardInterrupt as error:
             interrupted = error
-    print("\n\n".join(filter(None, [report.failures(outcomes), report.table(outcomes), report.unseen(lacks),
-                                    report.verdict(name, outcomes)])))
+    print(
+        "\n\n".join(
+            filter(
+                None,
+                [
+                    report.failures(outcomes),
+                    report.table(outcomes),
+                    report.unseen(lacks),
+                    report.verdict(name, outcomes),
+                ],
+            )
+        )
+    )
     for path, write in ((chosen.junit, report.junit), (chosen.report, report.page)):
         if path is not None:
             write_text(path, write(name, outcomes))
@@ -73,7 +120,9 @@ def _seconds(text: str) -> float:
     """A time limit."""
     seconds = float(text)
     if not 0 < seconds <= DAY:
-        raise argparse.ArgumentTypeError(f"it takes seconds, more than 0 and a day at most; got {text}")
+        raise argparse.ArgumentTypeError(
+            f"it takes seconds, more than 0 and a day at most; got {text}"
+        )
     return seconds
 
 
@@ -85,19 +134,32 @@ def _port(chosen: argparse.Namespace) -> AbstractContextManager:
     from recursive.conformance.remote import PortError, Remote, command_of
 
     if chosen.here and chosen.stdio:
-        raise ConfigError.about("option", "--here", takes="--adapter", because="--stdio starts another process",
-                                got="--stdio", do="Leave one of them out.")
+        raise ConfigError.about(
+            "option",
+            "--here",
+            takes="--adapter",
+            because="--stdio starts another process",
+            got="--stdio",
+            do="Leave one of them out.",
+        )
     if chosen.here:
         return nullcontext(load(chosen.adapter))
     command = command_of(chosen.adapter) if chosen.adapter else _split(chosen.stdio)
     try:
         return Remote(command, chosen.time_limit)
     except PortError as error:
-        if chosen.adapter and error.said:  # a sentence of our own, from the other process
+        if (
+            chosen.adapter and error.said
+        ):  # a sentence of our own, from the other process
             raise ConfigError(error.said) from error
-        raise ConfigError.about("port", chosen.adapter or chosen.stdio, takes="an answer to 'hello'",
-                                because="it says what it can do", got=str(error),
-                                do="It is asked as docs/conformance.md says.") from error
+        raise ConfigError.about(
+            "port",
+            chosen.adapter or chosen.stdio,
+            takes="an answer to 'hello'",
+            because="it says what it can do",
+            got=str(error),
+            do="It is asked as docs/conformance.md says.",
+        ) from error
 
 
 def _split(command: str) -> list[str]:
@@ -107,16 +169,28 @@ def _split(command: str) -> list[str]:
     except ValueError as error:
         words, got = [], str(error)
     if not words:
-        raise ConfigError.about("option", "--stdio", takes="a command", because="it speaks for the port", got=got,
-                                do="Say --stdio 'node port.js', for example.")
+        raise ConfigError.about(
+            "option",
+            "--stdio",
+            takes="a command",
+            because="it speaks for the port",
+            got=got,
+            do="Say --stdio 'node port.js', for example.",
+        )
     return words
 
 
 def _check_places(chosen: argparse.Namespace) -> None:
     paths = [path for path in (chosen.junit, chosen.report) if path is not None]
     if len(paths) > len({place_of(path) for path in paths}):
-        raise ConfigError.about("file", str(chosen.report), takes="one report", because="a second would overwrite it",
-                                got="--junit and --report", do="Give them two names.")
+        raise ConfigError.about(
+            "file",
+            str(chosen.report),
+            takes="one report",
+            because="a second would overwrite it",
+            got="--junit and --report",
+            do="Give them two names.",
+        )
 
 
 def _generate(chosen: argparse.Namespace, started: float) -> int:
@@ -124,6 +198,9 @@ def _generate(chosen: argparse.Namespace, started: float) -> int:
 
     from recursive.conformance.generate import generate
 
-    count = generate(chosen.folder, lambda drafts: tqdm(drafts, unit="case", disable=None, file=sys.stderr))
+    count = generate(
+        chosen.folder,
+        lambda drafts: tqdm(drafts, unit="case", disable=None, file=sys.stderr),
+    )
     print(f"Wrote {count} cases to {chosen.folder}.")
     return 0

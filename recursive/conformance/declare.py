@@ -10,7 +10,15 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec, StateSpec
+from recursive.spec.graph import (
+    GraphSpec,
+    InputSpec,
+    LayerSpec,
+    NodeSpec,
+    OutputSpec,
+    PortSpec,
+    StateSpec,
+)
 from recursive.spec.names import parse
 
 BATCH, TIME, IN, HIDDEN = 3, 5, 4, 6
@@ -48,7 +56,12 @@ class Part:
 
 def dense(read: int, dim: int, activation: str = "linear", bias: bool = True) -> Part:
     """``activation(x @ W + b)``."""
-    config = {"input_dim": read, "output_dim": dim, "activation": activation, "bias": bias}
+    config = {
+        "input_dim": read,
+        "output_dim": dim,
+        "activation": activation,
+        "bias": bias,
+    }
     return Part("Dense", config, {"W": (read, dim), **({"b": (dim,)} if bias else {})})
 
 
@@ -64,33 +77,55 @@ def identity() -> Part:
 
 def embedding(words: int, dim: int, mask_zero: bool = False) -> Part:
     """A row of ``W`` for each number."""
-    return Part("Embedding", {"input_dim": words, "output_dim": dim, "mask_zero": mask_zero}, {"W": (words, dim)})
+    return Part(
+        "Embedding",
+        {"input_dim": words, "output_dim": dim, "mask_zero": mask_zero},
+        {"W": (words, dim)},
+    )
 
 
 def gated(kind: str, read: int, dim: int, gates: str, **config: object) -> Part:
     """A layer with a ``W``, ``U`` and ``b`` for each of its gates; ``gates=" "`` for one without a name."""
     names = ["" if gate == " " else f"_{gate}" for gate in gates]
     shapes = {"W": (read, dim), "U": (dim, dim), "b": (dim,)}
-    params = {letter + name: shape for name in names for letter, shape in shapes.items()}
+    params = {
+        letter + name: shape for name in names for letter, shape in shapes.items()
+    }
     return Part(kind, {"input_dim": read, "output_dim": dim, **config}, params)
 
 
 def cell(kind: str, read: int, dim: int, **config: object) -> Part:
     """One step of a recurrent layer: Gate, RecurrentDense, RecurrentGRU or RecurrentLSTM."""
     gates = {"RecurrentGRU": "zrh", "RecurrentLSTM": "icfo"}.get(kind, " ")
-    past = {"prev_hid": "output", **({"prev_cell": "cell"} if kind == "RecurrentLSTM" else {})}
+    past = {
+        "prev_hid": "output",
+        **({"prev_cell": "cell"} if kind == "RecurrentLSTM" else {}),
+    }
     outputs = ("output", "cell") if kind == "RecurrentLSTM" else ()
-    return dataclasses.replace(gated(kind, read, dim, gates, **config), past=past, outputs=outputs)
+    return dataclasses.replace(
+        gated(kind, read, dim, gates, **config), past=past, outputs=outputs
+    )
 
 
 def recurrent(kind: str, read: int, dim: int, **config: object) -> Part:
     """A whole recurrent layer of Keras 0.1: SimpleRNN, GRU or LSTM."""
-    return gated(kind, read, dim, {"SimpleRNN": " ", "GRU": "zrh", "LSTM": "icfo"}[kind], **config)
+    return gated(
+        kind,
+        read,
+        dim,
+        {"SimpleRNN": " ", "GRU": "zrh", "LSTM": "icfo"}[kind],
+        **config,
+    )
 
 
 def dropout(dim: int, p: float = 0.5, per: str = "step") -> Part:
     """Values kept where the draw ``keep`` is ``p`` or more."""
-    return Part("Dropout", {"p": p, "per": per}, draws={"keep": (dim,)}, held=("keep",) if per == "sequence" else ())
+    return Part(
+        "Dropout",
+        {"p": p, "per": per},
+        draws={"keep": (dim,)},
+        held=("keep",) if per == "sequence" else (),
+    )
 
 
 def zoneout(dim: int, p: float = 0.3) -> Part:
@@ -100,14 +135,25 @@ def zoneout(dim: int, p: float = 0.3) -> Part:
 
 def chain(*parts: Part) -> Part:
     """Layers one after another."""
-    return Part("Sequential", {"layers": [part.as_part for part in parts]}, _inside(parts, "params"),
-                _inside(parts, "draws"), held=tuple(f"layer_{place}.{name}" for place, part in enumerate(parts)
-                                                    for name in part.held))
+    return Part(
+        "Sequential",
+        {"layers": [part.as_part for part in parts]},
+        _inside(parts, "params"),
+        _inside(parts, "draws"),
+        held=tuple(
+            f"layer_{place}.{name}"
+            for place, part in enumerate(parts)
+            for name in part.held
+        ),
+    )
 
 
 def _inside(parts: tuple[Part, ...], what: str) -> dict[str, Shape]:
-    return {f"layer_{place}.{name}": shape for place, part in enumerate(parts)
-            for name, shape in getattr(part, what).items()}
+    return {
+        f"layer_{place}.{name}": shape
+        for place, part in enumerate(parts)
+        for name, shape in getattr(part, what).items()
+    }
 
 
 class Net:
@@ -119,8 +165,16 @@ class Net:
     ({'h2h.W': (6, 2), 'h2h.b': (2,)}, 'h2h')
     """
 
-    def __init__(self, free: bool = False, loop: bool = True, return_sequences: bool = True, **settings: object):
-        self.spec = GraphSpec(loop=loop, free=free, return_sequences=loop and return_sequences, **settings)
+    def __init__(
+        self,
+        free: bool = False,
+        loop: bool = True,
+        return_sequences: bool = True,
+        **settings: object,
+    ):
+        self.spec = GraphSpec(
+            loop=loop, free=free, return_sequences=loop and return_sequences, **settings
+        )
         self.params: dict[str, Shape] = {}
         self.draws: dict[str, Shape] = {}
         self.held: set[str] = set()
@@ -131,14 +185,24 @@ class Net:
         self.spec = self.spec.replace(**changes)
         return self
 
-    def input(self, name: str = "x", dim: int | None = IN, ndim: int | None = None, dtype: str = "float",
-              sequence: bool = True, below: int = 9, steps: int = TIME) -> Net:
+    def input(
+        self,
+        name: str = "x",
+        dim: int | None = IN,
+        ndim: int | None = None,
+        dtype: str = "float",
+        sequence: bool = True,
+        below: int = 9,
+        steps: int = TIME,
+    ) -> Net:
         """A sequence, or a context; whole numbers are ``below`` a limit."""
         over_time = sequence and self.spec.loop
         ndim = ndim or 1 + over_time + (dim is not None)
         item = InputSpec(name, ndim, dtype, dim, sequence)
         inner = (2,) * (ndim - 1 - over_time - (dim is not None))
-        self.shapes[name] = ((steps,) if over_time else ()) + inner + ((dim,) if dim else ())
+        self.shapes[name] = (
+            ((steps,) if over_time else ()) + inner + ((dim,) if dim else ())
+        )
         self.limits[name] = below
         return self._with(inputs=(*self.spec.inputs, item))
 
@@ -146,30 +210,56 @@ class Net:
         """An input that says which steps are data."""
         return self.input(name, None, dtype="bool")._with(mask=name)
 
-    def state(self, name: str, dim: int | None = HIDDEN, initial: object = 0.0, node: str | None = None,
-              stateful: bool | None = None) -> Net:
+    def state(
+        self,
+        name: str,
+        dim: int | None = HIDDEN,
+        initial: object = 0.0,
+        node: str | None = None,
+        stateful: bool | None = None,
+    ) -> Net:
         """A state; a learned one has a parameter."""
         if initial == "learned":
             self.params[f"{name}.initial"] = (dim,)
-        return self._with(states=(*self.spec.states, StateSpec(name, dim, node, initial, stateful)))
+        return self._with(
+            states=(*self.spec.states, StateSpec(name, dim, node, initial, stateful))
+        )
 
-    def node(self, name: str, part: Part, reads: Reads | Mapping[str, Reads], feeds: str | None = None,
-             out: bool = False) -> Net:
+    def node(
+        self,
+        name: str,
+        part: Part,
+        reads: Reads | Mapping[str, Reads],
+        feeds: str | None = None,
+        out: bool = False,
+    ) -> Net:
         """A node, what each of its ports reads, the state that it feeds, and whether it is an output."""
         ports = dict(reads) if isinstance(reads, Mapping) else {part.port: reads}
         for port, output in part.past.items():
-            ports.setdefault(port, f"{name if output == 'output' else f'{name}.{output}'}_tm1")
+            ports.setdefault(
+                port, f"{name if output == 'output' else f'{name}.{output}'}_tm1"
+            )
         specs = tuple(PortSpec(port, *_refs(read)) for port, read in ports.items())
         self._take(name, part)
-        item = NodeSpec(name, LayerSpec(part.class_name, part.config), specs, part.outputs)
+        item = NodeSpec(
+            name, LayerSpec(part.class_name, part.config), specs, part.outputs
+        )
         self._with(nodes=(*self.spec.nodes, item))
         if feeds:
-            self._with(states=tuple(dataclasses.replace(item, input=name) if item.name == feeds else item
-                                    for item in self.spec.states))
+            self._with(
+                states=tuple(
+                    dataclasses.replace(item, input=name)
+                    if item.name == feeds
+                    else item
+                    for item in self.spec.states
+                )
+            )
         return self.output(name, name) if out else self
 
     def _take(self, name: str, part: Part) -> None:
-        self.params |= {f"{name}.{inner}": shape for inner, shape in part.params.items()}
+        self.params |= {
+            f"{name}.{inner}": shape for inner, shape in part.params.items()
+        }
         self.draws |= {f"{name}.{inner}": shape for inner, shape in part.draws.items()}
         self.held |= {f"{name}.{inner}" for inner in part.held}
 
@@ -179,10 +269,21 @@ class Net:
 
     def as_part(self) -> Part:
         """The whole as a layer, to be a node of another."""
-        kind = "Graph" if not self.spec.loop else "Recurrent" if self.spec.free else "Recursive"
+        kind = (
+            "Graph"
+            if not self.spec.loop
+            else "Recurrent"
+            if self.spec.free
+            else "Recursive"
+        )
         outputs = tuple(item.name for item in self.spec.outputs)
-        return Part(kind, {"spec": self.spec.to_dict()}, self.params, outputs=outputs if len(outputs) > 1 else (),
-                    port=self.spec.inputs[0].name)
+        return Part(
+            kind,
+            {"spec": self.spec.to_dict()},
+            self.params,
+            outputs=outputs if len(outputs) > 1 else (),
+            port=self.spec.inputs[0].name,
+        )
 
 
 def _refs(read: Reads) -> tuple[tuple, str]:
@@ -191,7 +292,9 @@ def _refs(read: Reads) -> tuple[tuple, str]:
     return tuple(map(parse, names)), mode
 
 
-def vanilla(net: Net, read: str = "x", dim: int = IN, hidden: int = HIDDEN, out: bool = True) -> Net:
+def vanilla(
+    net: Net, read: str = "x", dim: int = IN, hidden: int = HIDDEN, out: bool = True
+) -> Net:
     """The network of the proposal: ``h = tanh(x @ W + b + h_tm1 @ U + c)``, nodes ``i2h``, ``h2h`` and ``rec``."""
     net.node("i2h", dense(dim, hidden), read)
     net.node("h2h", dense(hidden, hidden), "h")

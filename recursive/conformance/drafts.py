@@ -54,9 +54,16 @@ class Area:
     def __init__(self, name: str):
         self.name = name
 
-    def __call__(self, why: str, **options: object) -> Callable[[Callable[[], Net]], Draft]:
+    def __call__(
+        self, why: str, **options: object
+    ) -> Callable[[Callable[[], Net]], Draft]:
         def put(build: Callable[[], Net]) -> Draft:
-            return self.add(build.__name__.strip("_").lower().replace("_", "-"), why, build(), **options)
+            return self.add(
+                build.__name__.strip("_").lower().replace("_", "-"),
+                why,
+                build(),
+                **options,
+            )
 
         return put
 

@@ -11,9 +11,11 @@ import numpy as np
 
 Arrays = Mapping[str, np.ndarray]
 
-PARTS = {"run": {"outputs": "output", "finals": "state", "nodes": "node"},
-         "grads": {"params": "the gradient of parameter", "inputs": "the gradient of input"},
-         "train": {"losses": "the loss", "params": "parameter"}}
+PARTS = {
+    "run": {"outputs": "output", "finals": "state", "nodes": "node"},
+    "grads": {"params": "the gradient of parameter", "inputs": "the gradient of input"},
+    "train": {"losses": "the loss", "params": "parameter"},
+}
 """What each method returns, and what one of it is called in a sentence."""
 NEEDED = {"run": ("outputs",), "grads": ("params",), "train": ("losses", "params")}
 """What must not be left out."""
@@ -46,21 +48,34 @@ def parts(method: str, found: object) -> dict[str, Arrays]:
     """
     known = PARTS[method]
     if not isinstance(found, Mapping):
-        raise FormError(f"{method} returned a {type(found).__name__} in place of a dict.")
+        raise FormError(
+            f"{method} returned a {type(found).__name__} in place of a dict."
+        )
     for kind in NEEDED[method]:
         if kind not in found:
-            raise FormError(f"{method} returned no {kind!r}; there are {_listed(found)}.")
+            raise FormError(
+                f"{method} returned no {kind!r}; there are {_listed(found)}."
+            )
     for kind in found:
         if kind not in known:
-            raise FormError(f"{method} returned {kind!r}, which is none of {_listed(known)}.")
-    return {kind: losses(found[kind]) if kind == "losses" else _arrays(method, kind, found.get(kind)) for kind in known}
+            raise FormError(
+                f"{method} returned {kind!r}, which is none of {_listed(known)}."
+            )
+    return {
+        kind: losses(found[kind])
+        if kind == "losses"
+        else _arrays(method, kind, found.get(kind))
+        for kind in known
+    }
 
 
 def _arrays(method: str, kind: str, found: object) -> Arrays:
     if found is None and kind not in NEEDED[method]:
         return {}
     if not isinstance(found, Mapping):
-        raise FormError(f"{kind!r} of {method} is a {type(found).__name__} in place of a dict of arrays by name.")
+        raise FormError(
+            f"{kind!r} of {method} is a {type(found).__name__} in place of a dict of arrays by name."
+        )
     for name, value in found.items():
         what = f"{PARTS[method][kind]} {name!r}"
         if not isinstance(value, np.ndarray):
@@ -79,7 +94,9 @@ def losses(found: object) -> np.ndarray:
     try:
         return np.asarray(found, "float64")
     except (TypeError, ValueError):
-        raise FormError(f"'losses' of train is {str(found)[:80]!r} in place of a list of numbers.") from None
+        raise FormError(
+            f"'losses' of train is {str(found)[:80]!r} in place of a list of numbers."
+        ) from None
 
 
 def code(found: object) -> str | None:
@@ -89,7 +106,9 @@ def code(found: object) -> str | None:
         FormError: where it is something else.
     """
     if found is not None and not isinstance(found, str):
-        raise FormError(f"refuses returned a {type(found).__name__} in place of the name of an error, or None.")
+        raise FormError(
+            f"refuses returned a {type(found).__name__} in place of the name of an error, or None."
+        )
     return found
 
 
@@ -99,7 +118,11 @@ def words_of(error: BaseException) -> str:
     >>> words_of(ValueError("five"))
     'five'
     """
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(BESIDE)]
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(BESIDE)
+    ]
     where = [f"({Path(own[-1].filename).name}, line {own[-1].lineno})"] if own else []
     return " ".join([*filter(None, [str(error)]), *where])
 

@@ -29,12 +29,26 @@ class Mutant(Adapter):
         spec, params, given, found, pulled, training: what the mistake makes of each, where it changes it.
     """
 
-    def __init__(self, name: str, *, spec: Change | None = None, params: Change | None = None,
-                 given: Change | None = None, found: Change | None = None, pulled: Change | None = None,
-                 training: Change | None = None):
+    def __init__(
+        self,
+        name: str,
+        *,
+        spec: Change | None = None,
+        params: Change | None = None,
+        given: Change | None = None,
+        found: Change | None = None,
+        pulled: Change | None = None,
+        training: Change | None = None,
+    ):
         self.name = name
-        self._changes = {"spec": spec, "params": params, "given": given, "found": found, "pulled": pulled,
-                         "training": training}
+        self._changes = {
+            "spec": spec,
+            "params": params,
+            "given": given,
+            "found": found,
+            "pulled": pulled,
+            "training": training,
+        }
 
     def _changed(self, what: str, value: object) -> object:
         change = self._changes[what]
@@ -45,23 +59,39 @@ class Mutant(Adapter):
         return {**model, "spec": self._changed("spec", model["spec"])}
 
     def run(self, model: dict, inputs: Mapping, **given: object) -> dict:
-        given = self._changed("given", {**given, "inputs": dict(inputs), "spec": model["spec"]})
+        given = self._changed(
+            "given", {**given, "inputs": dict(inputs), "spec": model["spec"]}
+        )
         given.pop("spec")
         return self._changed("found", super().run(model, given.pop("inputs"), **given))
 
-    def grads(self, model: dict, inputs: Mapping, cotangents: Mapping, **given: object) -> dict:
-        given = self._changed("given", {**given, "inputs": dict(inputs), "spec": model["spec"]})
+    def grads(
+        self, model: dict, inputs: Mapping, cotangents: Mapping, **given: object
+    ) -> dict:
+        given = self._changed(
+            "given", {**given, "inputs": dict(inputs), "spec": model["spec"]}
+        )
         given.pop("spec")
-        return self._changed("pulled", super().grads(model, given.pop("inputs"), cotangents, **given))
+        return self._changed(
+            "pulled", super().grads(model, given.pop("inputs"), cotangents, **given)
+        )
 
-    def train(self, model: dict, inputs: Mapping, targets: Mapping, training: Mapping) -> dict:
-        return super().train(model, inputs, targets, self._changed("training", dict(training)))
+    def train(
+        self, model: dict, inputs: Mapping, targets: Mapping, training: Mapping
+    ) -> dict:
+        return super().train(
+            model, inputs, targets, self._changed("training", dict(training))
+        )
 
 
 def _ports(change: Callable[[PortSpec], PortSpec]) -> Change:
     """A change of what nodes and outputs read."""
+
     def of(spec: GraphSpec) -> GraphSpec:
-        nodes = tuple(dataclasses.replace(node, ports=tuple(map(change, node.ports))) for node in spec.nodes)
+        nodes = tuple(
+            dataclasses.replace(node, ports=tuple(map(change, node.ports)))
+            for node in spec.nodes
+        )
         return spec.replace(nodes=nodes, outputs=tuple(map(change, spec.outputs)))
 
     return of
@@ -69,20 +99,33 @@ def _ports(change: Callable[[PortSpec], PortSpec]) -> Change:
 
 def _taps(change: Callable[[GraphSpec, Ref], Ref]) -> Change:
     def of(spec: GraphSpec) -> GraphSpec:
-        return _ports(lambda read: dataclasses.replace(read, refs=tuple(change(spec, ref) for ref in read.refs)))(spec)
+        return _ports(
+            lambda read: dataclasses.replace(
+                read, refs=tuple(change(spec, ref) for ref in read.refs)
+            )
+        )(spec)
 
     return of
 
 
 def _merge(old: str, new: str) -> Change:
-    return _ports(lambda read: dataclasses.replace(read, merge_mode=new) if read.merge_mode == old else read)
+    return _ports(
+        lambda read: (
+            dataclasses.replace(read, merge_mode=new)
+            if read.merge_mode == old
+            else read
+        )
+    )
 
 
 def _config(**changes: object) -> Change:
     """A change of the configurations of layers."""
+
     def of(node: NodeSpec) -> NodeSpec:
-        config = {key: changes[key].get(value, value) if key in changes else value
-                  for key, value in node.layer.config.items()}
+        config = {
+            key: changes[key].get(value, value) if key in changes else value
+            for key, value in node.layer.config.items()
+        }
         return dataclasses.replace(node, layer=LayerSpec(node.layer.class_name, config))
 
     return lambda spec: spec.replace(nodes=tuple(map(of, spec.nodes)))
@@ -95,9 +138,15 @@ def _states(change: Callable) -> Change:
 def _in_order_of_declaration(spec: GraphSpec) -> GraphSpec:
     """States are handed the values of the nodes that return them, one after another, as in 2015."""
     order = [value for node in spec.nodes for value in node.values]
-    fed = sorted((state.input for state in spec.states), key=lambda name: order.index(name))
-    return spec.replace(states=tuple(dataclasses.replace(state, input=name)
-                                     for state, name in zip(spec.states, fed, strict=True)))
+    fed = sorted(
+        (state.input for state in spec.states), key=lambda name: order.index(name)
+    )
+    return spec.replace(
+        states=tuple(
+            dataclasses.replace(state, input=name)
+            for state, name in zip(spec.states, fed, strict=True)
+        )
+    )
 
 
 def _oldest_last(state: object) -> object:
@@ -110,42 +159,68 @@ def _swapped(one: str, other: str) -> Change:
     names = {one: other, other: one}
 
     def of(params: Arrays) -> Arrays:
-        return {name: params.get(name[:-len(one)] + names.get(name[-len(one):], name[-len(one):]), value)
-                for name, value in params.items()}
+        return {
+            name: params.get(
+                name[: -len(one)] + names.get(name[-len(one) :], name[-len(one) :]),
+                value,
+            )
+            for name, value in params.items()
+        }
 
     return of
 
 
 def _square_transposed(params: Arrays) -> Arrays:
-    return {name: value.T if value.ndim == 2 and len(set(value.shape)) == 1 else value
-            for name, value in params.items()}
+    return {
+        name: value.T if value.ndim == 2 and len(set(value.shape)) == 1 else value
+        for name, value in params.items()
+    }
 
 
 def _given(**changes: Callable) -> Change:
     """A change of what a run is given, by keyword, where it is given."""
-    return lambda given: {name: changes[name](value) if name in changes and value is not None else value
-                          for name, value in given.items()}
+    return lambda given: {
+        name: changes[name](value) if name in changes and value is not None else value
+        for name, value in given.items()
+    }
 
 
 def _without_mask(given: dict) -> dict:
     name = given["spec"].mask
-    inputs = {key: np.ones_like(value) if key == name else value for key, value in given["inputs"].items()}
+    inputs = {
+        key: np.ones_like(value) if key == name else value
+        for key, value in given["inputs"].items()
+    }
     return {**given, "inputs": inputs, "mask": None}
 
 
 def _each(kind: str, change: Callable[[np.ndarray], np.ndarray]) -> Change:
-    return lambda found: {**found, kind: {name: change(value) for name, value in found[kind].items()}}
+    return lambda found: {
+        **found,
+        kind: {name: change(value) for name, value in found[kind].items()},
+    }
 
 
 def _optimizer(name: str, value: object) -> Change:
-    return lambda training: {**training, "optimizer": {**training["optimizer"], name: value}} \
-        if name in training["optimizer"] else training
+    return lambda training: (
+        {**training, "optimizer": {**training["optimizer"], name: value}}
+        if name in training["optimizer"]
+        else training
+    )
 
 
 def _reversed_blend(spec: GraphSpec) -> GraphSpec:
     swap = {"old": "new", "new": "old"}
-    nodes = tuple(dataclasses.replace(node, ports=tuple(dataclasses.replace(port, name=swap.get(port.name, port.name))
-                                                        for port in node.ports)) for node in spec.nodes)
+    nodes = tuple(
+        dataclasses.replace(
+            node,
+            ports=tuple(
+                dataclasses.replace(port, name=swap.get(port.name, port.name))
+                for port in node.ports
+            ),
+        )
+        for node in spec.nodes
+    )
     return spec.replace(nodes=nodes)
 
 
@@ -154,47 +229,123 @@ MUTANTS = (
     Mutant("gates i and f swapped", params=_swapped("_i", "_f")),
     Mutant("gates i and o swapped", params=_swapped("_i", "_o")),
     Mutant("square weights transposed", params=_square_transposed),
-    Mutant("biases forgotten", params=lambda params: {
-        name: np.zeros_like(value) if value.ndim == 1 else value for name, value in params.items()}),
+    Mutant(
+        "biases forgotten",
+        params=lambda params: {
+            name: np.zeros_like(value) if value.ndim == 1 else value
+            for name, value in params.items()
+        },
+    ),
     Mutant("states in the order of nodes, as in 2015", spec=_in_order_of_declaration),
     Mutant("mask ignored", given=_without_mask),
-    Mutant("taps off by one", spec=_taps(lambda spec, ref: Ref(ref.name, ref.tap + 1) if ref.tap < -1 else ref)),
-    Mutant("taps of inputs ignored", spec=_taps(lambda spec, ref: Ref(ref.name) if ref.name in {
-        item.name for item in spec.inputs} else ref)),
+    Mutant(
+        "taps off by one",
+        spec=_taps(
+            lambda spec, ref: Ref(ref.name, ref.tap + 1) if ref.tap < -1 else ref
+        ),
+    ),
+    Mutant(
+        "taps of inputs ignored",
+        spec=_taps(
+            lambda spec, ref: (
+                Ref(ref.name)
+                if ref.name in {item.name for item in spec.inputs}
+                else ref
+            )
+        ),
+    ),
     Mutant("truncation ignored", spec=lambda spec: spec.replace(truncate_gradient=-1)),
-    Mutant("truncation one step too long", spec=lambda spec: spec.replace(
-        truncate_gradient=spec.truncate_gradient + (spec.truncate_gradient > 0))),
-    Mutant("state not carried", spec=lambda spec: _states(lambda state: dataclasses.replace(state, stateful=False))(
-        spec.replace(stateful=False))),
+    Mutant(
+        "truncation one step too long",
+        spec=lambda spec: spec.replace(
+            truncate_gradient=spec.truncate_gradient + (spec.truncate_gradient > 0)
+        ),
+    ),
+    Mutant(
+        "state not carried",
+        spec=lambda spec: _states(
+            lambda state: dataclasses.replace(state, stateful=False)
+        )(spec.replace(stateful=False)),
+    ),
     Mutant("given states ignored", given=lambda given: {**given, "states": None}),
-    Mutant("order of concat reversed", spec=_ports(lambda read: dataclasses.replace(read, refs=read.refs[::-1])
-                                                   if read.merge_mode == "concat" else read)),
+    Mutant(
+        "order of concat reversed",
+        spec=_ports(
+            lambda read: (
+                dataclasses.replace(read, refs=read.refs[::-1])
+                if read.merge_mode == "concat"
+                else read
+            )
+        ),
+    ),
     Mutant("ave is sum", spec=_merge("ave", "sum")),
     Mutant("max is sum", spec=_merge("max", "sum")),
     Mutant("mul is sum", spec=_merge("mul", "sum")),
-    Mutant("initial values forgotten", spec=_states(lambda state: dataclasses.replace(state, initial=0.0)
-                                                    if not isinstance(state.initial, str) else state)),
+    Mutant(
+        "initial values forgotten",
+        spec=_states(
+            lambda state: (
+                dataclasses.replace(state, initial=0.0)
+                if not isinstance(state.initial, str)
+                else state
+            )
+        ),
+    ),
     Mutant("initial rows newest first", spec=_states(_oldest_last)),
     Mutant("go_backwards ignored", spec=lambda spec: spec.replace(go_backwards=False)),
     Mutant("until ignored", spec=lambda spec: spec.replace(until=None)),
-    Mutant("the last step returned in place of all", spec=lambda spec: spec.replace(return_sequences=False)),
-    Mutant("hard_sigmoid is sigmoid", spec=_config(
-        activation={"hard_sigmoid": "sigmoid"}, inner_activation={"hard_sigmoid": "sigmoid"})),
-    Mutant("dropout keeps what it should drop", given=_given(draws=lambda draws: {
-        name: 1 - value if name.endswith("keep") else value for name, value in draws.items()})),
+    Mutant(
+        "the last step returned in place of all",
+        spec=lambda spec: spec.replace(return_sequences=False),
+    ),
+    Mutant(
+        "hard_sigmoid is sigmoid",
+        spec=_config(
+            activation={"hard_sigmoid": "sigmoid"},
+            inner_activation={"hard_sigmoid": "sigmoid"},
+        ),
+    ),
+    Mutant(
+        "dropout keeps what it should drop",
+        given=_given(
+            draws=lambda draws: {
+                name: 1 - value if name.endswith("keep") else value
+                for name, value in draws.items()
+            }
+        ),
+    ),
     Mutant("no noise while training", given=lambda given: {**given, "train": False}),
     Mutant("old and new of a blend swapped", spec=_reversed_blend),
-    Mutant("computed in float32", found=_each("outputs", lambda value: value.astype("float32").astype(value.dtype)
-                                              if value.dtype == "float64" else value)),
-    Mutant("float64 where float32 was given", found=_each("outputs", lambda value: value.astype("float64"))),
-    Mutant("time before batch", found=_each(
-        "outputs", lambda value: value.swapaxes(0, 1) if value.ndim > 2 else value)),
+    Mutant(
+        "computed in float32",
+        found=_each(
+            "outputs",
+            lambda value: (
+                value.astype("float32").astype(value.dtype)
+                if value.dtype == "float64"
+                else value
+            ),
+        ),
+    ),
+    Mutant(
+        "float64 where float32 was given",
+        found=_each("outputs", lambda value: value.astype("float64")),
+    ),
+    Mutant(
+        "time before batch",
+        found=_each(
+            "outputs", lambda value: value.swapaxes(0, 1) if value.ndim > 2 else value
+        ),
+    ),
     Mutant("gradients of inputs forgotten", pulled=_each("inputs", np.zeros_like)),
     Mutant("gradients are means", pulled=_each("params", lambda value: value / 3)),
     Mutant("momentum ignored", training=_optimizer("momentum", 0.0)),
     Mutant("nesterov ignored", training=_optimizer("nesterov", False)),
     Mutant("decay ignored", training=_optimizer("decay", 0.0)),
-    Mutant("one step of training too many", training=lambda training: {**training, "steps": training["steps"] + 1}),
+    Mutant(
+        "one step of training too many",
+        training=lambda training: {**training, "steps": training["steps"] + 1},
+    ),
 )
 """Mistakes that ports make."""
 
@@ -206,18 +357,28 @@ def caught(mutant: Mutant, suite: Suite | None = None) -> list[str]:
     'gating/cell-gru'
     """
     suite = suite or Suite()
-    return [outcome.id for outcome in run(mutant, suite, suite.entries) if outcome.status == FAILED]
+    return [
+        outcome.id
+        for outcome in run(mutant, suite, suite.entries)
+        if outcome.status == FAILED
+    ]
 
 
 def table(suite: Suite | None = None) -> str:
     """Which mutant was caught by how many cases, and by which first, as Markdown."""
     suite = suite or Suite()
     rows = [(mutant.name, caught(mutant, suite)) for mutant in MUTANTS]
-    lines = [f"| {name} | {len(cases)} | {', '.join(f'`{case}`' for case in _one_an_area(cases)[:3]) or 'none'} |"
-             for name, cases in rows]
-    return "\n".join(["| mistake | cases that fail | for example |", "|---|---|---|", *lines])
+    lines = [
+        f"| {name} | {len(cases)} | {', '.join(f'`{case}`' for case in _one_an_area(cases)[:3]) or 'none'} |"
+        for name, cases in rows
+    ]
+    return "\n".join(
+        ["| mistake | cases that fail | for example |", "|---|---|---|", *lines]
+    )
 
 
 def _one_an_area(cases: list[str]) -> list[str]:
     """The first case of each area."""
-    return list({case.partition("/")[0]: case for case in reversed(cases)}.values())[::-1]
+    return list({case.partition("/")[0]: case for case in reversed(cases)}.values())[
+        ::-1
+    ]

@@ -33,28 +33,51 @@ CAPABILITIES = {
 """Every capability that is no layer, and what it means."""
 
 
-def capabilities(spec: GraphSpec, batches: int = 1, draws: bool = False, mask: bool = False, states: bool = False,
-                 dtype: str = "float64", training: bool = False) -> list[str]:
+def capabilities(
+    spec: GraphSpec,
+    batches: int = 1,
+    draws: bool = False,
+    mask: bool = False,
+    states: bool = False,
+    dtype: str = "float64",
+    training: bool = False,
+) -> list[str]:
     """What a case of ``spec`` needs, sorted.
 
     >>> capabilities(GraphSpec(truncate_gradient=2, n_steps=4))
     ['n_steps', 'truncate']
     """
-    said = {"stateful": batches > 1 or states, "draws": draws, "mask": mask, "float32": dtype == "float32",
-            "training": training}
+    said = {
+        "stateful": batches > 1 or states,
+        "draws": draws,
+        "mask": mask,
+        "float32": dtype == "float32",
+        "training": training,
+    }
     return sorted({name for name, holds in said.items() if holds} | set(_of_spec(spec)))
 
 
 def _of_spec(spec: GraphSpec) -> Iterator[str]:
     contexts = [item for item in spec.inputs if not item.is_sequence]
-    said = {"taps": _looks_far_back(spec), "free": spec.free or _remembers_itself(spec), "contexts": bool(contexts),
-            "initial": any(_starts(state.initial) for state in spec.states), "mask": spec.mask is not None,
-            "n_steps": spec.n_steps is not None and not spec.unroll, "until": spec.until is not None,
-            "unroll": spec.unroll, "truncate": spec.truncate_gradient != -1, "go_backwards": spec.go_backwards,
-            "final_states": spec.return_final_states, "graph": not spec.loop,
-            "stateful": spec.stateful or any(state.stateful for state in spec.states),
-            "int": any(item.dtype == "int" for item in spec.inputs),
-            "bool": any(item.dtype == "bool" and item.name != spec.mask for item in spec.inputs)}
+    said = {
+        "taps": _looks_far_back(spec),
+        "free": spec.free or _remembers_itself(spec),
+        "contexts": bool(contexts),
+        "initial": any(_starts(state.initial) for state in spec.states),
+        "mask": spec.mask is not None,
+        "n_steps": spec.n_steps is not None and not spec.unroll,
+        "until": spec.until is not None,
+        "unroll": spec.unroll,
+        "truncate": spec.truncate_gradient != -1,
+        "go_backwards": spec.go_backwards,
+        "final_states": spec.return_final_states,
+        "graph": not spec.loop,
+        "stateful": spec.stateful or any(state.stateful for state in spec.states),
+        "int": any(item.dtype == "int" for item in spec.inputs),
+        "bool": any(
+            item.dtype == "bool" and item.name != spec.mask for item in spec.inputs
+        ),
+    }
     yield from (name for name, holds in said.items() if holds)
     for node in spec.nodes:
         yield from _of_layer(node.layer.class_name, node.layer.config)
@@ -70,7 +93,10 @@ def _of_layer(name: str, config: Mapping[str, object]) -> Iterator[str]:
         yield "nested"
     elif name not in CORE_LAYERS:
         yield f"layer:{name}"
-    parts = [*(config.get("layers") or ()), *(config[key] for key in ("layer", "backward_layer") if key in config)]
+    parts = [
+        *(config.get("layers") or ()),
+        *(config[key] for key in ("layer", "backward_layer") if key in config),
+    ]
     for part in parts:
         yield from _of_layer(part["name"], part)
 
@@ -90,4 +116,8 @@ def _remembers_itself(spec: GraphSpec) -> bool:
 
 
 def _starts(initial: object) -> bool:
-    return isinstance(initial, tuple) or initial in (LEARNED, DRAWN) or isinstance(initial, str)
+    return (
+        isinstance(initial, tuple)
+        or initial in (LEARNED, DRAWN)
+        or isinstance(initial, str)
+    )

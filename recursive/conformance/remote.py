@@ -86,20 +86,55 @@ class Remote:
         """Have a model built; there is one at a time."""
         self._ask("build", {"params": params}, spec=spec)
 
-    def run(self, model: None, inputs: Arrays, *, mask: np.ndarray | None, states: Arrays | None,
-            draws: Arrays | None, train: bool) -> dict[str, Arrays]:
+    def run(
+        self,
+        model: None,
+        inputs: Arrays,
+        *,
+        mask: np.ndarray | None,
+        states: Arrays | None,
+        draws: Arrays | None,
+        train: bool,
+    ) -> dict[str, Arrays]:
         """Outputs, and what else it wrote."""
-        return self._wrote("run", {"inputs": inputs, "states": states, "draws": draws}, mask, train=train)
+        return self._wrote(
+            "run",
+            {"inputs": inputs, "states": states, "draws": draws},
+            mask,
+            train=train,
+        )
 
-    def grads(self, model: None, inputs: Arrays, cotangents: Arrays, *, mask: np.ndarray | None,
-              states: Arrays | None, draws: Arrays | None, train: bool) -> dict[str, Arrays]:
+    def grads(
+        self,
+        model: None,
+        inputs: Arrays,
+        cotangents: Arrays,
+        *,
+        mask: np.ndarray | None,
+        states: Arrays | None,
+        draws: Arrays | None,
+        train: bool,
+    ) -> dict[str, Arrays]:
         """Gradients by name."""
-        given = {"inputs": inputs, "states": states, "draws": draws, "cotangents": cotangents}
+        given = {
+            "inputs": inputs,
+            "states": states,
+            "draws": draws,
+            "cotangents": cotangents,
+        }
         return self._wrote("grads", given, mask, train=train)
 
-    def train(self, model: None, inputs: Arrays, targets: Arrays, training: Mapping[str, object]) -> dict[str, object]:
+    def train(
+        self,
+        model: None,
+        inputs: Arrays,
+        targets: Arrays,
+        training: Mapping[str, object],
+    ) -> dict[str, object]:
         """Losses and parameters."""
-        found = self._wrote("train", {"inputs": inputs, "targets": targets}, training=training)
+        found = self._wrote(
+            "train", {"inputs": inputs, "targets": targets}, training=training
+        )
         steps = found.pop("losses")
         return {**found, "losses": steps["loss"]} if "loss" in steps else found
 
@@ -109,18 +144,30 @@ class Remote:
 
     # The line
 
-    def _wrote(self, method: str, given: Mapping[str, Arrays | None], mask: np.ndarray | None = None,
-               **said: object) -> dict[str, Arrays]:
+    def _wrote(
+        self,
+        method: str,
+        given: Mapping[str, Arrays | None],
+        mask: np.ndarray | None = None,
+        **said: object,
+    ) -> dict[str, Arrays]:
         """The arrays that it wrote, by kind."""
         _, found = self._ask(method, given, mask, **said)
         prefixes = OUT[method]
         for name in found:
             if not name.startswith(tuple(prefixes.values())):
-                raise FormError(f"{method} wrote {name!r}, which begins with none of {', '.join(prefixes.values())}.")
+                raise FormError(
+                    f"{method} wrote {name!r}, which begins with none of {', '.join(prefixes.values())}."
+                )
         return {kind: part_of(found, prefix) for kind, prefix in prefixes.items()}
 
-    def _ask(self, method: str, given: Mapping[str, Arrays | None] | None = None, mask: np.ndarray | None = None,
-             **said: object) -> tuple[dict[str, object], Arrays]:
+    def _ask(
+        self,
+        method: str,
+        given: Mapping[str, Arrays | None] | None = None,
+        mask: np.ndarray | None = None,
+        **said: object,
+    ) -> tuple[dict[str, object], Arrays]:
         """What it answers, and the arrays that it wrote."""
         self._number += 1
         asked = {"id": self._number, "method": method, **said}
@@ -146,7 +193,9 @@ class Remote:
             found = self._lines.get(timeout=self._time_limit)
         except queue.Empty:
             self._end()
-            raise PortError(f"{method} gave no answer in {self._time_limit:g} s, so that it was ended") from None
+            raise PortError(
+                f"{method} gave no answer in {self._time_limit:g} s, so that it was ended"
+            ) from None
         except OSError:
             found = None
         if found is None:
@@ -154,23 +203,43 @@ class Remote:
         answer = _answer(found, self._number)
         if isinstance(answer, str):
             self._end()
-            raise PortError(f"{method} was answered with {found.strip()[:200]!r}, {answer}")
+            raise PortError(
+                f"{method} was answered with {found.strip()[:200]!r}, {answer}"
+            )
         if "error" in answer:
             kind, words = answer["error"]["code"], answer["error"].get("message", "")
-            raise FormError(words) if kind == FormError.__name__ else PortError(raised(method, kind, words), words)
+            raise (
+                FormError(words)
+                if kind == FormError.__name__
+                else PortError(raised(method, kind, words), words)
+            )
         return answer.get("result") or {}
 
     def _started(self) -> subprocess.Popen:
         if self._process is None:
             try:
-                self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                                 text=True, encoding="utf-8", errors="replace", start_new_session=True)
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
+                    start_new_session=True,
+                )
             except OSError as error:
-                raise ConfigError.about("command", shlex.join(self._command), takes="a program that can be started",
-                                        because="it speaks for the port", got=str(error),
-                                        do="Look at its path again.") from error
+                raise ConfigError.about(
+                    "command",
+                    shlex.join(self._command),
+                    takes="a program that can be started",
+                    because="it speaks for the port",
+                    got=str(error),
+                    do="Look at its path again.",
+                ) from error
             self._lines: queue.Queue = queue.Queue()
-            self._reader = threading.Thread(target=_read, args=(self._process.stdout, self._lines), daemon=True)
+            self._reader = threading.Thread(
+                target=_read, args=(self._process.stdout, self._lines), daemon=True
+            )
             self._reader.start()
         return self._process
 
@@ -202,7 +271,11 @@ class Remote:
 
 def _named(given: Mapping[str, Arrays | None], mask: np.ndarray | None) -> Arrays:
     """Arrays by the names that they have in a file."""
-    named = {IN[kind] + name: value for kind, part in given.items() for name, value in (part or {}).items()}
+    named = {
+        IN[kind] + name: value
+        for kind, part in given.items()
+        for name, value in (part or {}).items()
+    }
     return named if mask is None else {**named, "mask": mask}
 
 
@@ -223,23 +296,42 @@ def _answer(line: str, number: int) -> dict[str, object] | str:
     if not isinstance(answer, dict) or answer.get("id") != number:
         return f"not the question of id {number}"
     if "error" in answer:
-        return answer if _is_error(answer["error"]) else 'where an error is {"code": "TapError", "message": "..."}'
-    return answer if isinstance(answer.get("result"), dict) else "where a result is an object, {} if there is none"
+        return (
+            answer
+            if _is_error(answer["error"])
+            else 'where an error is {"code": "TapError", "message": "..."}'
+        )
+    return (
+        answer
+        if isinstance(answer.get("result"), dict)
+        else "where a result is an object, {} if there is none"
+    )
 
 
 def _is_error(error: object) -> bool:
-    return isinstance(error, dict) and all(isinstance(error.get(word, ""), str) for word in ("code", "message")) \
+    return (
+        isinstance(error, dict)
+        and all(isinstance(error.get(word, ""), str) for word in ("code", "message"))
         and "code" in error
+    )
 
 
-def _introduced(answer: tuple[dict[str, object], Arrays]) -> tuple[str, list[str], list[str]]:
+def _introduced(
+    answer: tuple[dict[str, object], Arrays],
+) -> tuple[str, list[str], list[str]]:
     """Name, capabilities and methods, as ``hello`` was answered."""
     told, _ = answer
-    name, capabilities, methods = (told.get(word, []) for word in ("name", "capabilities", "methods"))
-    if not isinstance(name, str) or not all(isinstance(words, list) and all(isinstance(word, str) for word in words)
-                                            for words in (capabilities, methods)):
-        raise PortError(f"hello was answered with {str(told)[:200]}, where a name is text, and capabilities and "
-                        "methods are lists of words")
+    name, capabilities, methods = (
+        told.get(word, []) for word in ("name", "capabilities", "methods")
+    )
+    if not isinstance(name, str) or not all(
+        isinstance(words, list) and all(isinstance(word, str) for word in words)
+        for words in (capabilities, methods)
+    ):
+        raise PortError(
+            f"hello was answered with {str(told)[:200]}, where a name is text, and capabilities and "
+            "methods are lists of words"
+        )
     return name, capabilities, methods
 
 

@@ -9,7 +9,16 @@ from itertools import groupby
 from typing import TextIO
 from xml.etree import ElementTree
 
-from recursive.conformance.runner import FAILED, NOT_COVERED, PASSED, SKIPPED, STATUSES, XFAILED, XPASSED, Outcome
+from recursive.conformance.runner import (
+    FAILED,
+    NOT_COVERED,
+    PASSED,
+    SKIPPED,
+    STATUSES,
+    XFAILED,
+    XPASSED,
+    Outcome,
+)
 from recursive.conformance.suite import VERSION
 
 
@@ -21,13 +30,31 @@ def table(outcomes: Sequence[Outcome]) -> str:
     taps       1       1
     all        1       1
     """
-    shown = [status for status in STATUSES if status in (PASSED, *(outcome.status for outcome in outcomes))]
-    rows = [["area", *shown], *([area, *(str(counts[status]) for status in shown)]
-                                for area, counts in by_area(outcomes).items())]
+    shown = [
+        status
+        for status in STATUSES
+        if status in (PASSED, *(outcome.status for outcome in outcomes))
+    ]
+    rows = [
+        ["area", *shown],
+        *(
+            [area, *(str(counts[status]) for status in shown)]
+            for area, counts in by_area(outcomes).items()
+        ),
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join([row[0].ljust(widths[0]), *(cell.rjust(max(width, 6)) for cell, width
-                                                           in zip(row[1:], widths[1:], strict=True))]).rstrip()
-                     for row in rows)
+    return "\n".join(
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(
+                    cell.rjust(max(width, 6))
+                    for cell, width in zip(row[1:], widths[1:], strict=True)
+                ),
+            ]
+        ).rstrip()
+        for row in rows
+    )
 
 
 def by_area(outcomes: Sequence[Outcome]) -> dict[str, Counter]:
@@ -50,14 +77,18 @@ def told(outcomes: Iterator[Outcome], stream: TextIO) -> Iterator[Outcome]:
         for outcome in group:
             counts[outcome.status] += 1
             yield outcome
-        words = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
+        words = ", ".join(
+            f"{counts[status]} {status}" for status in STATUSES if counts[status]
+        )
         print(f"{area}: {words}", file=stream, flush=True)
 
 
 def failures(outcomes: Sequence[Outcome]) -> str:
     """Each case that went otherwise than it should, with its sentence."""
     bad = [outcome for outcome in outcomes if outcome.status in (FAILED, XPASSED)]
-    return "\n".join(f"{outcome.status}: {outcome.id}\n    {outcome.words}" for outcome in bad)
+    return "\n".join(
+        f"{outcome.status}: {outcome.id}\n    {outcome.words}" for outcome in bad
+    )
 
 
 def unseen(methods: Sequence[str]) -> str:
@@ -67,8 +98,12 @@ def unseen(methods: Sequence[str]) -> str:
     'Not looked at: gradients, since it has no grads().'
     """
     known = {"grads": "gradients", "train": "training", "refuses": "what it refuses"}
-    return f"Not looked at: {', '.join(known[name] for name in methods)}, since it has no " \
-           f"{', '.join(f'{name}()' for name in methods)}." if methods else ""
+    return (
+        f"Not looked at: {', '.join(known[name] for name in methods)}, since it has no "
+        f"{', '.join(f'{name}()' for name in methods)}."
+        if methods
+        else ""
+    )
 
 
 def verdict(name: str, outcomes: Sequence[Outcome]) -> str:
@@ -84,8 +119,10 @@ def verdict(name: str, outcomes: Sequence[Outcome]) -> str:
     if covered and counts[PASSED] == covered:
         return f"{name} conforms to version {VERSION} in all {covered} cases that it covers, of {len(outcomes)}."
     skipped = f" {counts[SKIPPED]} were skipped." if counts[SKIPPED] else ""
-    return (f"{name} passes {counts[PASSED]} of {covered} cases of version {VERSION} that it covers, "
-            f"of {len(outcomes)}.{skipped}")
+    return (
+        f"{name} passes {counts[PASSED]} of {covered} cases of version {VERSION} that it covers, "
+        f"of {len(outcomes)}.{skipped}"
+    )
 
 
 def junit(name: str, outcomes: Sequence[Outcome]) -> str:
@@ -93,23 +130,37 @@ def junit(name: str, outcomes: Sequence[Outcome]) -> str:
     counts = Counter(outcome.status for outcome in outcomes)
     left_out = (SKIPPED, NOT_COVERED, XFAILED)
     title = _printable(f"conformance {VERSION}: {name}")
-    suite = ElementTree.Element("testsuite", name=title, tests=str(len(outcomes)),
-                                failures=str(counts[FAILED] + counts[XPASSED]), errors="0",
-                                skipped=str(sum(counts[status] for status in left_out)),
-                                time=f"{sum(outcome.seconds for outcome in outcomes):.3f}")
+    suite = ElementTree.Element(
+        "testsuite",
+        name=title,
+        tests=str(len(outcomes)),
+        failures=str(counts[FAILED] + counts[XPASSED]),
+        errors="0",
+        skipped=str(sum(counts[status] for status in left_out)),
+        time=f"{sum(outcome.seconds for outcome in outcomes):.3f}",
+    )
     for outcome in outcomes:
-        case = ElementTree.SubElement(suite, "testcase", classname=outcome.area, name=outcome.id,
-                                      time=f"{outcome.seconds:.3f}")
+        case = ElementTree.SubElement(
+            suite,
+            "testcase",
+            classname=outcome.area,
+            name=outcome.id,
+            time=f"{outcome.seconds:.3f}",
+        )
         if outcome.status != PASSED:
             tag = "skipped" if outcome.status in left_out else "failure"
-            ElementTree.SubElement(case, tag, message=_printable(f"{outcome.status}: {outcome.words}"))
+            ElementTree.SubElement(
+                case, tag, message=_printable(f"{outcome.status}: {outcome.words}")
+            )
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _printable(text: str) -> str:
     """``text`` without characters that XML cannot hold."""
-    return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text
+    )
 
 
 PAGE = """<!doctype html>
@@ -133,12 +184,26 @@ td:first-child, th:first-child {{ text-align: left; }} tr {{ border-bottom: 1px 
 
 def page(name: str, outcomes: Sequence[Outcome]) -> str:
     """One page of HTML, without scripts."""
-    shown = [status for status in STATUSES if any(outcome.status == status for outcome in outcomes)]
-    rows = [f"<tr><td>{html.escape(area)}</td>" + "".join(f"<td>{counts[status]}</td>" for status in shown) + "</tr>"
-            for area, counts in by_area(outcomes).items()]
-    cases = [f'<tr><td>{html.escape(outcome.id)}</td><td class="{outcome.status.replace(" ", "-")}">{outcome.status}'
-             f"</td><td style='text-align: left'>{html.escape(outcome.words)}</td></tr>" for outcome in outcomes]
-    return PAGE.format(title=html.escape(f"{name}: conformance {VERSION}"),
-                       verdict=html.escape(verdict(name, outcomes)),
-                       heads="".join(f"<th>{status}</th>" for status in shown), rows="\n".join(rows),
-                       cases="\n".join(cases))
+    shown = [
+        status
+        for status in STATUSES
+        if any(outcome.status == status for outcome in outcomes)
+    ]
+    rows = [
+        f"<tr><td>{html.escape(area)}</td>"
+        + "".join(f"<td>{counts[status]}</td>" for status in shown)
+        + "</tr>"
+        for area, counts in by_area(outcomes).items()
+    ]
+    cases = [
+        f'<tr><td>{html.escape(outcome.id)}</td><td class="{outcome.status.replace(" ", "-")}">{outcome.status}'
+        f"</td><td style='text-align: left'>{html.escape(outcome.words)}</td></tr>"
+        for outcome in outcomes
+    ]
+    return PAGE.format(
+        title=html.escape(f"{name}: conformance {VERSION}"),
+        verdict=html.escape(verdict(name, outcomes)),
+        heads="".join(f"<th>{status}</th>" for status in shown),
+        rows="\n".join(rows),
+        cases="\n".join(cases),
+    )

@@ -47,11 +47,18 @@ class Expected:
 
     def reason(self, table: Mapping[str, str], name: str) -> str | None:
         """Why ``name`` is in a table; None where it is not."""
-        return next((why for pattern, why in table.items() if fnmatch(name, pattern)), None)
+        return next(
+            (why for pattern, why in table.items() if fnmatch(name, pattern)), None
+        )
 
 
-def run(adapter: Adapter, suite: Suite, ids: Iterable[str], expected: Expected | None = None,
-        clock: Callable[[], float] = time.perf_counter) -> Iterator[Outcome]:
+def run(
+    adapter: Adapter,
+    suite: Suite,
+    ids: Iterable[str],
+    expected: Expected | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Iterator[Outcome]:
     """The outcome of each case in ``ids``, as it is found.
 
     >>> from recursive.conformance.adapters.numpy import Adapter
@@ -66,7 +73,9 @@ def run(adapter: Adapter, suite: Suite, ids: Iterable[str], expected: Expected |
         yield Outcome(name, status, words, clock() - started)
 
 
-def _one(adapter: Adapter, suite: Suite, name: str, expected: Expected) -> tuple[str, str]:
+def _one(
+    adapter: Adapter, suite: Suite, name: str, expected: Expected
+) -> tuple[str, str]:
     why = expected.reason(expected.skips, name)
     if why is not None:
         return SKIPPED, why
@@ -81,15 +90,25 @@ def _one(adapter: Adapter, suite: Suite, name: str, expected: Expected) -> tuple
     known = expected.reason(expected.xfails, name)
     if known is None:
         return status, words
-    return (XFAILED, f"{known} ({words})") if status == FAILED else (XPASSED, f"it was expected to fail: {known}")
+    return (
+        (XFAILED, f"{known} ({words})")
+        if status == FAILED
+        else (XPASSED, f"it was expected to fail: {known}")
+    )
 
 
 def _lacks(adapter: Adapter, suite: Suite, name: str) -> list[str]:
     if name in suite.invalid:
         return [] if can(adapter, "refuses") else ["refuses()"]
     needs = suite.entries[name]["capabilities"]
-    return [*missing(adapter, needs), *(f"{method}()" for word, method in SHOWN_BY.items()
-                                        if word in needs and not can(adapter, method))]
+    return [
+        *missing(adapter, needs),
+        *(
+            f"{method}()"
+            for word, method in SHOWN_BY.items()
+            if word in needs and not can(adapter, method)
+        ),
+    ]
 
 
 def check(name: str, adapter: Adapter, suite: Suite | None = None) -> None:
@@ -115,8 +134,14 @@ def read_list(path: Path | None, names: Iterable[str]) -> dict[str, str]:
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError.about("file", str(path), takes="a list of cases", because="it is read",
-                                got=type(error).__name__, do="Look at the path again.") from error
+        raise ConfigError.about(
+            "file",
+            str(path),
+            takes="a list of cases",
+            because="it is read",
+            got=type(error).__name__,
+            do="Look at the path again.",
+        ) from error
     found = {}
     for line in lines:
         pattern, _, why = (part.strip() for part in line.partition("#"))
@@ -124,9 +149,14 @@ def read_list(path: Path | None, names: Iterable[str]) -> dict[str, str]:
             found[pattern] = why or f"listed in {Path(path).name}"
     for pattern in found:
         if not any(fnmatch(name, pattern) for name in names):
-            raise UnknownNameError.about("case", pattern, takes="the name of a case, or a pattern",
-                                         because=f"{path} lists it", got="an unknown one",
-                                         do=nearest_case(pattern, names))
+            raise UnknownNameError.about(
+                "case",
+                pattern,
+                takes="the name of a case, or a pattern",
+                because=f"{path} lists it",
+                got="an unknown one",
+                do=nearest_case(pattern, names),
+            )
     return found
 
 

@@ -29,18 +29,30 @@ from recursive.conformance.adapter import OPTIONAL, Adapter, can, load
 from recursive.conformance.suite import Arrays, packed, unpacked
 from recursive.errors import RecursiveError
 
-IN = {"params": "param/", "inputs": "in/", "states": "state0/", "draws": "draw/", "cotangents": "cot/",
-      "targets": "target/"}
+IN = {
+    "params": "param/",
+    "inputs": "in/",
+    "states": "state0/",
+    "draws": "draw/",
+    "cotangents": "cot/",
+    "targets": "target/",
+}
 """What a port is given, and what it is called in a file; a mask is ``mask``."""
-OUT = {"run": {"outputs": "out/", "finals": "final/", "nodes": "node/"},
-       "grads": {"params": "grad/param/", "inputs": "grad/in/"},
-       "train": {"losses": "step/", "params": "trained/"}}
+OUT = {
+    "run": {"outputs": "out/", "finals": "final/", "nodes": "node/"},
+    "grads": {"params": "grad/param/", "inputs": "grad/in/"},
+    "train": {"losses": "step/", "params": "trained/"},
+}
 """What a port returns, method by method, and what it is called in a file."""
 
 
 def part_of(arrays: Arrays, prefix: str) -> Arrays:
     """The arrays called ``<prefix><name>``, by ``name``."""
-    return {name[len(prefix):]: value for name, value in arrays.items() if name.startswith(prefix)}
+    return {
+        name[len(prefix) :]: value
+        for name, value in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def serve(adapter: Adapter, asked: IO[str], answers: IO[str]) -> None:
@@ -50,47 +62,79 @@ def serve(adapter: Adapter, asked: IO[str], answers: IO[str]) -> None:
         question = json.loads(line)
         try:
             answer = {"result": _METHODS[question["method"]](adapter, model, question)}
-        except (Exception, SystemExit) as error:  # a port may raise anything: the runner makes a sentence of it
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # a port may raise anything: the runner makes a sentence of it
             answer = {"error": _told(error)}
         print(json.dumps({"id": question["id"], **answer}), file=answers, flush=True)
 
 
 def _told(error: BaseException) -> dict[str, str]:
-    words = str(error) if isinstance(error, forms.FormError | RecursiveError) else forms.words_of(error)
+    words = (
+        str(error)
+        if isinstance(error, forms.FormError | RecursiveError)
+        else forms.words_of(error)
+    )
     return {"code": type(error).__name__, "message": words}
 
 
 def _hello(adapter: Adapter, model: list, question: Mapping) -> dict[str, object]:
-    return {"name": adapter.name, "capabilities": sorted(adapter.capabilities),
-            "methods": [method for method in OPTIONAL if can(adapter, method)]}
+    return {
+        "name": adapter.name,
+        "capabilities": sorted(adapter.capabilities),
+        "methods": [method for method in OPTIONAL if can(adapter, method)],
+    }
 
 
 def _build(adapter: Adapter, model: list, question: Mapping) -> dict[str, object]:
-    model[0] = adapter.build(question["spec"], part_of(unpacked(question["arrays"]), IN["params"]))
+    model[0] = adapter.build(
+        question["spec"], part_of(unpacked(question["arrays"]), IN["params"])
+    )
     return {}
 
 
 def _given(question: Mapping) -> tuple[Arrays, dict[str, object]]:
     arrays = unpacked(question["arrays"])
-    return arrays, {"mask": arrays.get("mask"), "states": part_of(arrays, IN["states"]) or None,
-                    "draws": part_of(arrays, IN["draws"]) or None, "train": question["train"]}
+    return arrays, {
+        "mask": arrays.get("mask"),
+        "states": part_of(arrays, IN["states"]) or None,
+        "draws": part_of(arrays, IN["draws"]) or None,
+        "train": question["train"],
+    }
 
 
 def _run(adapter: Adapter, model: list, question: Mapping) -> dict[str, object]:
     arrays, given = _given(question)
-    return _wrote(question, adapter.run(model[0], part_of(arrays, IN["inputs"]), **given))
+    return _wrote(
+        question, adapter.run(model[0], part_of(arrays, IN["inputs"]), **given)
+    )
 
 
 def _grads(adapter: Adapter, model: list, question: Mapping) -> dict[str, object]:
     arrays, given = _given(question)
-    return _wrote(question, adapter.grads(model[0], part_of(arrays, IN["inputs"]), part_of(arrays, IN["cotangents"]),
-                                          **given))
+    return _wrote(
+        question,
+        adapter.grads(
+            model[0],
+            part_of(arrays, IN["inputs"]),
+            part_of(arrays, IN["cotangents"]),
+            **given,
+        ),
+    )
 
 
 def _train(adapter: Adapter, model: list, question: Mapping) -> dict[str, object]:
     arrays = unpacked(question["arrays"])
-    return _wrote(question, adapter.train(model[0], part_of(arrays, IN["inputs"]), part_of(arrays, IN["targets"]),
-                                          question["training"]))
+    return _wrote(
+        question,
+        adapter.train(
+            model[0],
+            part_of(arrays, IN["inputs"]),
+            part_of(arrays, IN["targets"]),
+            question["training"],
+        ),
+    )
 
 
 def _wrote(question: Mapping, returned: object) -> dict[str, object]:
@@ -99,8 +143,15 @@ def _wrote(question: Mapping, returned: object) -> dict[str, object]:
     found = forms.parts(method, returned)
     if method == "train":
         found["losses"] = {"loss": found["losses"]}
-    Path(question["out"]).write_bytes(packed({OUT[method][kind] + name: np.asarray(value)
-                                              for kind, part in found.items() for name, value in part.items()}))
+    Path(question["out"]).write_bytes(
+        packed(
+            {
+                OUT[method][kind] + name: np.asarray(value)
+                for kind, part in found.items()
+                for name, value in part.items()
+            }
+        )
+    )
     return {}
 
 
@@ -108,8 +159,14 @@ def _refuses(adapter: Adapter, model: list, question: Mapping) -> dict[str, obje
     return {"code": forms.code(adapter.refuses(question["spec"]))}
 
 
-_METHODS: dict[str, Callable] = {"hello": _hello, "build": _build, "run": _run, "grads": _grads, "train": _train,
-                                 "refuses": _refuses}
+_METHODS: dict[str, Callable] = {
+    "hello": _hello,
+    "build": _build,
+    "run": _run,
+    "grads": _grads,
+    "train": _train,
+    "refuses": _refuses,
+}
 
 
 def main(path: str) -> None:
@@ -120,7 +177,9 @@ def main(path: str) -> None:
             adapter = load(path)
         except RecursiveError as error:
             question = json.loads(sys.stdin.readline())
-            print(json.dumps({"id": question["id"], "error": _told(error)}), file=answers)
+            print(
+                json.dumps({"id": question["id"], "error": _told(error)}), file=answers
+            )
             return
         serve(adapter, sys.stdin, answers)
 

@@ -56,8 +56,12 @@ def load() -> tuple[Sums, Sums]:
     rng = np.random.RandomState(0)
     pairs = rng.permutation([(a, b) for a in range(BELOW) for b in range(a)])
     doubles = rng.permutation([(a, a) for a in range(BELOW)])
-    held = np.concatenate([pairs[:HELD_PAIRS], pairs[:HELD_PAIRS, ::-1], doubles[:HELD_DOUBLES]])
-    learned = np.concatenate([pairs[HELD_PAIRS:], pairs[HELD_PAIRS:, ::-1], doubles[HELD_DOUBLES:]])
+    held = np.concatenate(
+        [pairs[:HELD_PAIRS], pairs[:HELD_PAIRS, ::-1], doubles[:HELD_DOUBLES]]
+    )
+    learned = np.concatenate(
+        [pairs[HELD_PAIRS:], pairs[HELD_PAIRS:, ::-1], doubles[HELD_DOUBLES:]]
+    )
     return sums(rng.permutation(learned)), sums(held)
 
 
@@ -74,7 +78,9 @@ def sums(numbers: np.ndarray) -> Sums:
 
 
 def _rows(texts: list[str], letters: str) -> np.ndarray:
-    return np.eye(len(letters))[[[letters.index(letter) for letter in text] for text in texts]]
+    return np.eye(len(letters))[
+        [[letters.index(letter) for letter in text] for text in texts]
+    ]
 
 
 def encoder(dim: int) -> Recursive:
@@ -82,8 +88,13 @@ def encoder(dim: int) -> Recursive:
     rnn = Recursive(return_final_states=True)
     rnn.add_input("x", dim=len(SAID))
     rnn.add_state("h", dim=dim)
-    rnn.add_node(RecurrentGRU(len(SAID), dim, activation="tanh"), "read", input={"input": "x", "prev_hid": "h"},
-                 return_state="h", create_output=True)
+    rnn.add_node(
+        RecurrentGRU(len(SAID), dim, activation="tanh"),
+        "read",
+        input={"input": "x", "prev_hid": "h"},
+        return_state="h",
+        create_output=True,
+    )
     return rnn
 
 
@@ -93,9 +104,18 @@ def decoder(dim: int) -> Recursive:
     rnn.add_input("x", dim=len(WRITTEN))
     rnn.add_state("h", dim=dim)
     rnn.set_state_from("h", "h0")
-    rnn.add_node(RecurrentGRU(len(WRITTEN), dim, activation="tanh"), "write", input={"input": "x", "prev_hid": "h"},
-                 return_state="h")
-    rnn.add_node(Dense(dim, len(WRITTEN), activation="softmax"), "digit", input="write", create_output=True)
+    rnn.add_node(
+        RecurrentGRU(len(WRITTEN), dim, activation="tanh"),
+        "write",
+        input={"input": "x", "prev_hid": "h"},
+        return_state="h",
+    )
+    rnn.add_node(
+        Dense(dim, len(WRITTEN), activation="softmax"),
+        "digit",
+        input="write",
+        create_output=True,
+    )
     return rnn
 
 
@@ -105,7 +125,12 @@ def adder(dim: int) -> Graph:
     model.add_input("said", ndim=3, dim=len(SAID))
     model.add_input("before", ndim=3, dim=len(WRITTEN))
     model.add_node(encoder(dim), "encoder", input="said")
-    model.add_node(decoder(dim), "decoder", input={"x": "before", "h0": "encoder.h_final"}, create_output=True)
+    model.add_node(
+        decoder(dim),
+        "decoder",
+        input={"x": "before", "h0": "encoder.h_final"},
+        create_output=True,
+    )
     return model
 
 
@@ -113,7 +138,9 @@ def answers(model: Graph, said: np.ndarray) -> np.ndarray:
     """What the network writes, ``(batch, 3)``: each digit is the likeliest after those that it wrote itself."""
     before = np.zeros((len(said), LETTERS_WRITTEN, len(WRITTEN)))
     for step in range(LETTERS_WRITTEN):
-        likeliest = model.predict({"said": said, "before": before}, batch_size=1000)["decoder"].argmax(axis=-1)
+        likeliest = model.predict({"said": said, "before": before}, batch_size=1000)[
+            "decoder"
+        ].argmax(axis=-1)
         if step + 1 < LETTERS_WRITTEN:
             before[:, step + 1] = np.eye(len(WRITTEN))[likeliest[:, step]]
     return likeliest
@@ -135,13 +162,17 @@ class Asking(Callback):
         self.shares.append(float(right(self.model, self.asked).mean()))
 
 
-def run(out: Path, quick: bool, backend_name: str | None, seed: int, started: float) -> float:
+def run(
+    out: Path, quick: bool, backend_name: str | None, seed: int, started: float
+) -> float:
     """Build, show, train and write everything into ``out``; the share of right answers among the sums held out.
 
     Arguments and errors are those of :func:`recursive.demos.digits.run`.
     """
     choices.check(out, seed)
-    figures = extras.load("recursive.demos.figures", "examples", "it draws the pictures")
+    figures = extras.load(
+        "recursive.demos.figures", "examples", "it draws the pictures"
+    )
     chosen, (learned, held) = choices.chosen_backend(backend_name), load()
     dim, epochs = (16, 2) if quick else (128, 25)
     if quick:
@@ -150,31 +181,69 @@ def run(out: Path, quick: bool, backend_name: str | None, seed: int, started: fl
         np.random.seed(seed)
         model, asking = adder(dim), Asking(held)
         print(model.nodes["decoder"].explain(), end="\n\n")
-        print(f"Training on {len(learned.numbers)} sums, backend {chosen}, after {time.time() - started:.1f} s.")
+        print(
+            f"Training on {len(learned.numbers)} sums, backend {chosen}, after {time.time() - started:.1f} s."
+        )
         history = _train(model, learned, held, asking, epochs, chosen)
-        choices.write(model, {"encoder": model.nodes["encoder"], "decoder": model.nodes["decoder"]}, out)
+        choices.write(
+            model,
+            {"encoder": model.nodes["encoder"], "decoder": model.nodes["decoder"]},
+            out,
+        )
         every = sums(np.array([(a, b) for a in range(BELOW) for b in range(BELOW)]))
         _show(model, held)
-        found = model.predict({"said": every.said, "before": every.before}, batch_size=1000)["decoder"]
+        found = model.predict(
+            {"said": every.said, "before": every.before}, batch_size=1000
+        )["decoder"]
     likely = (found * every.written).sum(axis=-1).prod(axis=-1).reshape(BELOW, BELOW)
-    figures.loss_curve({"encoder and decoder": history}, out / "loss.png", "Adding two numbers, digits in, digits out")
-    figures.shares(asking.shares, out / "right.png", "Sums never seen that are right in every digit")
+    figures.loss_curve(
+        {"encoder and decoder": history},
+        out / "loss.png",
+        "Adding two numbers, digits in, digits out",
+    )
+    figures.shares(
+        asking.shares,
+        out / "right.png",
+        "Sums never seen that are right in every digit",
+    )
     figures.sums(likely, held.numbers, out / "sums.png")
-    print(f"\nRight in every digit: {asking.shares[-1]:.4f} of {len(held.numbers)} sums that were held out,"
-          f" after {time.time() - started:.0f} s")
+    print(
+        f"\nRight in every digit: {asking.shares[-1]:.4f} of {len(held.numbers)} sums that were held out,"
+        f" after {time.time() - started:.0f} s"
+    )
     print(choices.told(out))
     return asking.shares[-1]
 
 
-def _train(model: Graph, learned: Sums, held: Sums, asking: Asking, epochs: int, backend_name: str) -> History:
+def _train(
+    model: Graph,
+    learned: Sums,
+    held: Sums,
+    asking: Asking,
+    epochs: int,
+    backend_name: str,
+) -> History:
     """Large steps first; small ones in the last fifth, to come to rest."""
-    slower = LearningRateScheduler(lambda epoch: 0.003 if epoch < 0.8 * epochs else 0.0005)
-    model.compile(Adam(lr=0.003), {"decoder": "categorical_crossentropy"}, backend=backend_name)
-    return model.fit(learned.data(), batch_size=100, nb_epoch=epochs, callbacks=[slower, asking],
-                     validation_data=held.data())
+    slower = LearningRateScheduler(
+        lambda epoch: 0.003 if epoch < 0.8 * epochs else 0.0005
+    )
+    model.compile(
+        Adam(lr=0.003), {"decoder": "categorical_crossentropy"}, backend=backend_name
+    )
+    return model.fit(
+        learned.data(),
+        batch_size=100,
+        nb_epoch=epochs,
+        callbacks=[slower, asking],
+        validation_data=held.data(),
+    )
 
 
 def _show(model: Graph, held: Sums) -> None:
     print("\nA few that were held out:")
-    for (a, b), digits in zip(held.numbers[:6], answers(model, held.said[:6]), strict=True):
-        print(f"    {a} + {b} = {''.join(WRITTEN[digit] for digit in digits).strip() or '(nothing)'}")
+    for (a, b), digits in zip(
+        held.numbers[:6], answers(model, held.said[:6]), strict=True
+    ):
+        print(
+            f"    {a} + {b} = {''.join(WRITTEN[digit] for digit in digits).strip() or '(nothing)'}"
+        )

@@ -20,13 +20,27 @@ def check(out: Path, seed: int) -> None:
     Raises:
         ConfigError: where ``out`` cannot be a folder, or for a seed that numpy does not take.
     """
-    in_the_way = [path for path in (out, *out.parents) if path.exists() and not path.is_dir()]
+    in_the_way = [
+        path for path in (out, *out.parents) if path.exists() and not path.is_dir()
+    ]
     if in_the_way:
-        raise ConfigError.about("folder", str(out), takes="a place for a folder", because="files are written there",
-                                got=f"the file {in_the_way[0]}", do="Say --out with another name.")
+        raise ConfigError.about(
+            "folder",
+            str(out),
+            takes="a place for a folder",
+            because="files are written there",
+            got=f"the file {in_the_way[0]}",
+            do="Say --out with another name.",
+        )
     if not 0 <= seed < 2**32:
-        raise ConfigError.about("argument", "seed", takes="a whole number from 0 to 4294967295",
-                                because="numpy's generator begins with it", got=seed, do="Say --seed 1.")
+        raise ConfigError.about(
+            "argument",
+            "seed",
+            takes="a whole number from 0 to 4294967295",
+            because="numpy's generator begins with it",
+            got=seed,
+            do="Say --seed 1.",
+        )
 
 
 def chosen_backend(name: str | None) -> str:
@@ -51,4 +65,6 @@ def write(model: Model, steps: Mapping[str, Recursive], out: Path) -> None:
 
 def told(out: Path) -> str:
     """The files in ``out``, in a sentence."""
-    return f"Written to {out}/: {', '.join(sorted(path.name for path in out.iterdir()))}"
+    return (
+        f"Written to {out}/: {', '.join(sorted(path.name for path in out.iterdir()))}"
+    )

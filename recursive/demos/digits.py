@@ -35,7 +35,9 @@ class Digits:
 
 def load(rows: int | None = None) -> Digits:
     """The digits, or the first ``rows`` of each part."""
-    datasets = extras.load("sklearn.datasets", "examples", "it brings the handwritten digits")
+    datasets = extras.load(
+        "sklearn.datasets", "examples", "it brings the handwritten digits"
+    )
     digits = datasets.load_digits()
     images, classes = digits.images / 16.0, np.eye(CLASSES)[digits.target]
     order = np.random.RandomState(0).permutation(len(images))
@@ -52,9 +54,17 @@ def vanilla_rnn(dim: int) -> Recursive:
     rnn.add_input("input", ndim=3)
     rnn.add_state("h", dim=dim)
     rnn.add_node(Dense(PIXELS, dim), name="i2h", inputs=["input"])
-    rnn.add_node(Dense(dim, dim, init="orthogonal", bias=False), name="h2h", inputs=["h"])
-    rnn.add_node(Activation("tanh"), name="rec", inputs=["i2h", "h2h"], merge_mode="sum",
-                 return_state="h", create_output=True)
+    rnn.add_node(
+        Dense(dim, dim, init="orthogonal", bias=False), name="h2h", inputs=["h"]
+    )
+    rnn.add_node(
+        Activation("tanh"),
+        name="rec",
+        inputs=["i2h", "h2h"],
+        merge_mode="sum",
+        return_state="h",
+        create_output=True,
+    )
     return rnn
 
 
@@ -62,13 +72,20 @@ def models(dim: int) -> tuple[Sequential, Sequential]:
     """The container and the hand-written SimpleRNN, each with a softmax over the classes, with the same weights."""
     rnn = vanilla_rnn(dim)
     container = Sequential([rnn, Dense(dim, CLASSES, activation="softmax")])
-    by_hand = Sequential([SimpleRNN(PIXELS, dim, activation="tanh"), Dense(dim, CLASSES, activation="softmax")])
+    by_hand = Sequential(
+        [
+            SimpleRNN(PIXELS, dim, activation="tanh"),
+            Dense(dim, CLASSES, activation="softmax"),
+        ]
+    )
     W, b, U, *readout = container.get_weights()
     by_hand.set_weights([W, U, b, *readout])
     return container, by_hand
 
 
-def run(out: Path, quick: bool, backend_name: str | None, seed: int, started: float) -> float:
+def run(
+    out: Path, quick: bool, backend_name: str | None, seed: int, started: float
+) -> float:
     """Build, show, train, compare and write everything into ``out``; the accuracy on the test rows.
 
     Args:
@@ -84,7 +101,9 @@ def run(out: Path, quick: bool, backend_name: str | None, seed: int, started: fl
         BackendError: for an unknown or missing backend.
     """
     choices.check(out, seed)
-    figures = extras.load("recursive.demos.figures", "examples", "it draws the pictures")
+    figures = extras.load(
+        "recursive.demos.figures", "examples", "it draws the pictures"
+    )
     chosen = choices.chosen_backend(backend_name)
     digits, dim, epochs = (load(256), 32, 3) if quick else (load(), 128, 30)
     with pytensor.config.change_flags(floatX="float32"):
@@ -94,16 +113,24 @@ def run(out: Path, quick: bool, backend_name: str | None, seed: int, started: fl
         print(rnn.explain(), end="\n\n")
         print(f"Training on {len(digits.train_x)} digits, backend {chosen}.")
         _time_first_step(container, digits, chosen, started)
-        histories = {"Recursive": _train(container, digits, epochs, chosen, seed),
-                     "SimpleRNN": _train(by_hand, digits, epochs, chosen, seed)}
+        histories = {
+            "Recursive": _train(container, digits, epochs, chosen, seed),
+            "SimpleRNN": _train(by_hand, digits, epochs, chosen, seed),
+        }
         classes = container.predict(digits.test_x).argmax(axis=-1)
         choices.write(container, {"step": rnn}, out)
-    figures.loss_curve(histories, out / "loss.png", "Reading digits, a row of pixels a time step")
-    figures.confusion_matrix(digits.test_y.argmax(axis=-1), classes, out / "confusion.png")
+    figures.loss_curve(
+        histories, out / "loss.png", "Reading digits, a row of pixels a time step"
+    )
+    figures.confusion_matrix(
+        digits.test_y.argmax(axis=-1), classes, out / "confusion.png"
+    )
     return _report(histories, classes, digits, out)
 
 
-def _time_first_step(model: Sequential, digits: Digits, backend_name: str, started: float) -> None:
+def _time_first_step(
+    model: Sequential, digits: Digits, backend_name: str, started: float
+) -> None:
     """Compile, make one step, take it back."""
     weights = model.get_weights()
     model.compile(Adam(lr=0.002), "categorical_crossentropy", backend=backend_name)
@@ -112,19 +139,33 @@ def _time_first_step(model: Sequential, digits: Digits, backend_name: str, start
     model.set_weights(weights)
 
 
-def _train(model: Sequential, digits: Digits, epochs: int, backend_name: str, seed: int) -> History:
+def _train(
+    model: Sequential, digits: Digits, epochs: int, backend_name: str, seed: int
+) -> History:
     np.random.seed(seed)
     model.compile(Adam(lr=0.002), "categorical_crossentropy", backend=backend_name)
-    return model.fit(digits.train_x, digits.train_y, batch_size=64, nb_epoch=epochs, show_accuracy=True,
-                     validation_data=(digits.test_x, digits.test_y))
+    return model.fit(
+        digits.train_x,
+        digits.train_y,
+        batch_size=64,
+        nb_epoch=epochs,
+        show_accuracy=True,
+        validation_data=(digits.test_x, digits.test_y),
+    )
 
 
-def _report(histories: dict[str, History], classes: np.ndarray, digits: Digits, out: Path) -> float:
+def _report(
+    histories: dict[str, History], classes: np.ndarray, digits: Digits, out: Path
+) -> float:
     accuracy = float(np.mean(classes == digits.test_y.argmax(axis=-1)))
     losses = [history.history["loss"][:5] for history in histories.values()]
     gap = np.abs(np.subtract(*losses)).max()
-    print(f"\nAccuracy on {len(classes)} test digits: {accuracy:.4f}"
-          f" (SimpleRNN by hand: {histories['SimpleRNN'].history['val_acc'][-1]:.4f})")
-    print(f"Largest difference of their losses in the first {len(losses[0])} epochs: {gap:.1e} (float32)")
+    print(
+        f"\nAccuracy on {len(classes)} test digits: {accuracy:.4f}"
+        f" (SimpleRNN by hand: {histories['SimpleRNN'].history['val_acc'][-1]:.4f})"
+    )
+    print(
+        f"Largest difference of their losses in the first {len(losses[0])} epochs: {gap:.1e} (float32)"
+    )
     print(choices.told(out))
     return accuracy

@@ -14,10 +14,22 @@ from recursive.drawing.sketch import Sketch, sketch
 from recursive.drawing.unrolled import unrolled
 from recursive.spec.graph import GraphSpec
 
-__all__ = ["Arrow", "Box", "Layout", "Picture", "Sketch", "draw", "layout", "sketch", "unrolled"]
+__all__ = [
+    "Arrow",
+    "Box",
+    "Layout",
+    "Picture",
+    "Sketch",
+    "draw",
+    "layout",
+    "sketch",
+    "unrolled",
+]
 
 
-def draw(spec: GraphSpec, path: str | os.PathLike[str], dark: bool | None = None) -> None:
+def draw(
+    spec: GraphSpec, path: str | os.PathLike[str], dark: bool | None = None
+) -> None:
     """Write the picture of one step of ``spec`` to ``path``; what is still missing in it is drawn in dashed red.
 
     Args and errors are those of :meth:`Picture.save`.

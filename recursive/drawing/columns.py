@@ -43,8 +43,12 @@ class Columns:
 def arranged(drawn: Sketch) -> Columns:
     """The columns of a sketch: what is given, then nodes by the longest path to them, then outputs."""
     column = depths(drawn)
-    paths = {link: _path(link, column) for link in drawn.links if link.kind != "feedback"}
-    steps = list(dict.fromkeys(step for path in paths.values() for step in pairwise(path)))
+    paths = {
+        link: _path(link, column) for link in drawn.links if link.kind != "feedback"
+    }
+    steps = list(
+        dict.fromkeys(step for path in paths.values() for step in pairwise(path))
+    )
     order: Order = [[] for _ in range(max(column.values()) + 1)]
     for part in drawn.parts:
         order[column[part]].append(part)
@@ -57,7 +61,9 @@ def arranged(drawn: Sketch) -> Columns:
 
 def _joined(order: Order, steps: Iterable[tuple[Vertex, Vertex]]) -> Neighbours:
     """Those that each vertex is joined to."""
-    neighbours: dict[Vertex, list[Vertex]] = {vertex: [] for column in order for vertex in column}
+    neighbours: dict[Vertex, list[Vertex]] = {
+        vertex: [] for column in order for vertex in column
+    }
     for vertex, other in steps:
         neighbours[vertex].append(other)
     return neighbours
@@ -73,13 +79,19 @@ def depths(drawn: Sketch) -> dict[Part, int]:
     for _, zone in groupby(drawn.parts, key=lambda part: part.zone):
         first = 1 + max(depth.values(), default=-1)
         for part in zone:
-            depth[part] = max([first, *(1 + depth[source] for source in sources.get(part, ()))])
+            depth[part] = max(
+                [first, *(1 + depth[source] for source in sources.get(part, ()))]
+            )
     return depth
 
 
 def _path(link: Link, column: Mapping[Part, int]) -> tuple[Vertex, ...]:
     between = range(column[link.source] + 1, column[link.target])
-    return (link.source, *(Bend(link.source, number) for number in between), link.target)
+    return (
+        link.source,
+        *(Bend(link.source, number) for number in between),
+        link.target,
+    )
 
 
 # The order in each column
@@ -101,24 +113,43 @@ def _switched(order: Order, before: Neighbours, after: Neighbours) -> Order:
     order = [list(column) for column in order]
     place = {vertex: index for column in order for index, vertex in enumerate(column)}
     pairs = [(column, index) for column in order for index in range(len(column) - 1)]
-    while sum(_switch(column, index, (before, after), place) for column, index in pairs):
+    while sum(
+        _switch(column, index, (before, after), place) for column, index in pairs
+    ):
         pass
     return order
 
 
-def _switch(column: list[Vertex], index: int, sides: Sequence[Neighbours], place: dict[Vertex, int]) -> bool:
+def _switch(
+    column: list[Vertex],
+    index: int,
+    sides: Sequence[Neighbours],
+    place: dict[Vertex, int],
+) -> bool:
     """Switch two neighbours of a column, in place, if fewer of their arrows cross then; tell whether."""
     one, other = column[index], column[index + 1]
-    better = sum(_crossed(one, other, side, place) - _crossed(other, one, side, place) for side in sides) > 0
+    better = (
+        sum(
+            _crossed(one, other, side, place) - _crossed(other, one, side, place)
+            for side in sides
+        )
+        > 0
+    )
     if better:
         column[index], column[index + 1] = other, one
         place[one], place[other] = index + 1, index
     return better
 
 
-def _crossed(one: Vertex, other: Vertex, neighbours: Neighbours, place: Mapping[Vertex, int]) -> int:
+def _crossed(
+    one: Vertex, other: Vertex, neighbours: Neighbours, place: Mapping[Vertex, int]
+) -> int:
     """How many arrows of ``one`` and ``other`` cross on one side of their column if ``one`` comes first."""
-    return sum(place[far] > place[near] for far in neighbours[one] for near in neighbours[other])
+    return sum(
+        place[far] > place[near]
+        for far in neighbours[one]
+        for near in neighbours[other]
+    )
 
 
 def _sweep(order: Order, neighbours: Neighbours) -> Order:
@@ -126,7 +157,10 @@ def _sweep(order: Order, neighbours: Neighbours) -> Order:
     swept = [order[0]]
     for column in order[1:]:
         place, own = _places(swept[-1]), _places(column)
-        wanted = {vertex: _mean([place[other] for other in neighbours[vertex]], own[vertex]) for vertex in column}
+        wanted = {
+            vertex: _mean([place[other] for other in neighbours[vertex]], own[vertex])
+            for vertex in column
+        }
         swept.append(sorted(column, key=wanted.__getitem__))
     return swept
 
@@ -157,27 +191,61 @@ def crossings(order: Order, after: Neighbours) -> int:
 # The height of each vertex
 
 
-def settled(columns: Columns, sizes: Mapping[Vertex, float], between: float) -> dict[Vertex, float]:
+def settled(
+    columns: Columns, sizes: Mapping[Vertex, float], between: float
+) -> dict[Vertex, float]:
     """The middle of each vertex across the flow: near those it is joined to, ``between`` away from its column's."""
-    at = {vertex: float(index) for column in columns.order for index, vertex in enumerate(column)}
+    at = {
+        vertex: float(index)
+        for column in columns.order
+        for index, vertex in enumerate(column)
+    }
     both = {vertex: [*columns.before[vertex], *columns.after[vertex]] for vertex in at}
-    weights = {vertex: 4.0 if isinstance(vertex, Bend) else 1.0 if both[vertex] else 0.01 for vertex in at}
+    weights = {
+        vertex: 4.0 if isinstance(vertex, Bend) else 1.0 if both[vertex] else 0.01
+        for vertex in at
+    }
     forth, back = columns.order, columns.order[::-1]
-    rounds = [*[(forth, columns.before), (back, columns.after)] * SWEEPS, *[(forth, both), (back, both)] * SWEEPS]
-    for order, neighbours in [*rounds, (forth, columns.before), (forth[:1], columns.after)]:
+    rounds = [
+        *[(forth, columns.before), (back, columns.after)] * SWEEPS,
+        *[(forth, both), (back, both)] * SWEEPS,
+    ]
+    for order, neighbours in [
+        *rounds,
+        (forth, columns.before),
+        (forth[:1], columns.after),
+    ]:
         for column in order:
-            apart = [(sizes[one] + sizes[other]) / 2 + _room(one, other, between) for one, other in pairwise(column)]
+            apart = [
+                (sizes[one] + sizes[other]) / 2 + _room(one, other, between)
+                for one, other in pairwise(column)
+            ]
             wanted = _wanted(column, neighbours, both, at)
-            at.update(zip(column, spread(wanted, apart, [weights[vertex] for vertex in column]), strict=True))
+            at.update(
+                zip(
+                    column,
+                    spread(wanted, apart, [weights[vertex] for vertex in column]),
+                    strict=True,
+                )
+            )
     return at
 
 
-def _wanted(column: Sequence[Vertex], neighbours: Neighbours, both: Neighbours,
-            at: Mapping[Vertex, float]) -> list[float]:
+def _wanted(
+    column: Sequence[Vertex],
+    neighbours: Neighbours,
+    both: Neighbours,
+    at: Mapping[Vertex, float],
+) -> list[float]:
     """Where each would like to be: amid its neighbours; where it is; or, joined to nothing, amid the picture."""
     middle = (min(at.values()) + max(at.values())) / 2
-    return [_mean([at[other] for other in neighbours[vertex]], at[vertex] if both[vertex] else middle)
-            for vertex in column]
+    return [
+        _mean(
+            [at[other] for other in neighbours[vertex]],
+            at[vertex] if both[vertex] else middle,
+        )
+        for vertex in column
+    ]
 
 
 def _room(one: Vertex, other: Vertex, between: float) -> float:
@@ -185,7 +253,9 @@ def _room(one: Vertex, other: Vertex, between: float) -> float:
     return between * (3 - isinstance(one, Bend) - isinstance(other, Bend)) / 3
 
 
-def spread(wanted: Sequence[float], apart: Sequence[float], weights: Sequence[float]) -> list[float]:
+def spread(
+    wanted: Sequence[float], apart: Sequence[float], weights: Sequence[float]
+) -> list[float]:
     """The places nearest to ``wanted`` that keep their order and lie ``apart`` from one another.
 
     The least sum of weighted squares, by pooling neighbours that are too near.

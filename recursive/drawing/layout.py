@@ -75,19 +75,30 @@ def layout(drawn: Sketch) -> Layout:
     if _size(grid)[0] > WIDE:
         grid = min(grid, Grid.of(drawn, columns, rising=True), key=_size)
     boxes = {part: _box(grid, part) for part in drawn.parts}
-    frames = tuple(Box(title, "step", (title,), *_rectangle(grid, span)) for title, span in grid.frames.items())
+    frames = tuple(
+        Box(title, "step", (title,), *_rectangle(grid, span))
+        for title, span in grid.frames.items()
+    )
     arrows = tuple(_arrow(grid, link, boxes) for link in drawn.links)
     return Layout(tuple(boxes.values()), arrows, *_size(grid), grid.rising, frames)
 
 
 def _box(grid: Grid, part: Part) -> Box:
-    return Box(part.name, part.kind, part.lines, *_rectangle(grid, grid.span(part)), part.missing)
+    return Box(
+        part.name,
+        part.kind,
+        part.lines,
+        *_rectangle(grid, grid.span(part)),
+        part.missing,
+    )
 
 
 def _arrow(grid: Grid, link: Link, boxes: dict[Part, Box]) -> Arrow:
     points = tuple(_turned(grid, point) for point in grid.way(link))
     label_at = _turned(grid, grid.label(link)) if link.label else None
-    return Arrow(boxes[link.source], boxes[link.target], link.label, link.kind, points, label_at)
+    return Arrow(
+        boxes[link.source], boxes[link.target], link.label, link.kind, points, label_at
+    )
 
 
 # From along and across to x and y
@@ -110,6 +121,11 @@ def _turned(grid: Grid, point: Point) -> Point:
 
 def _rectangle(grid: Grid, span: Span) -> tuple[float, float, float, float]:
     """The lower left corner of a span, its width and its height."""
-    corners = _turned(grid, (span.start, span.first)), _turned(grid, (span.end, span.last))
-    (left, right), (bottom, top) = (sorted(values) for values in zip(*corners, strict=True))
+    corners = (
+        _turned(grid, (span.start, span.first)),
+        _turned(grid, (span.end, span.last)),
+    )
+    (left, right), (bottom, top) = (
+        sorted(values) for values in zip(*corners, strict=True)
+    )
     return left, bottom, right - left, top - bottom

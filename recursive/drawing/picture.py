@@ -68,12 +68,21 @@ class Picture:
             MissingPackageError: for .svg or .png without matplotlib.
         """
         suffix = Path(path).suffix.lower()
-        ways = {".svg": lambda: as_svg(self.layout, dark), ".png": lambda: as_png(self.layout, bool(dark)),
-                ".dot": lambda: f"{self.dot}\n".encode(), ".mmd": lambda: f"{self.mermaid}\n".encode()}
+        ways = {
+            ".svg": lambda: as_svg(self.layout, dark),
+            ".png": lambda: as_png(self.layout, bool(dark)),
+            ".dot": lambda: f"{self.dot}\n".encode(),
+            ".mmd": lambda: f"{self.mermaid}\n".encode(),
+        }
         if suffix not in ways:
-            raise ConfigError.about("drawing", str(path), takes=f"a path that ends in {ENDINGS}",
-                                    because="the ending says the format", got=repr(suffix),
-                                    do="Call it 'step.svg', for example.")
+            raise ConfigError.about(
+                "drawing",
+                str(path),
+                takes=f"a path that ends in {ENDINGS}",
+                because="the ending says the format",
+                got=repr(suffix),
+                do="Call it 'step.svg', for example.",
+            )
         written = ways[suffix]()
         write_atomically(path, lambda place: Path(place).write_bytes(written))
 

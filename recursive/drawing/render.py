@@ -10,7 +10,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from recursive import extras
-from recursive.drawing.grid import LINE, LINE_SIZE, NAME_SIZE, TITLE_ROOM, TITLE_START, Point
+from recursive.drawing.grid import (
+    LINE,
+    LINE_SIZE,
+    NAME_SIZE,
+    TITLE_ROOM,
+    TITLE_START,
+    Point,
+)
 from recursive.drawing.layout import Arrow, Box, Layout
 
 if TYPE_CHECKING:
@@ -28,17 +35,33 @@ ROUND = 0.12
 """The radius of the corners of a feedback."""
 
 LIGHT = {
-    "paper": "#ffffff", "ink": "#1f2937", "now": "#64748b", "feedback": "#b45309", "carried": "#b45309",
-    "start": "#b45309", "missing": "#c81e1e",
-    "input": ("#dbeafe", "#2563eb"), "state": ("#fef0d2", "#b45309"), "node": ("#eef1f5", "#64748b"),
-    "output": ("#dcf5e4", "#15803d"), "step": ("none", "#94a3b8"),
+    "paper": "#ffffff",
+    "ink": "#1f2937",
+    "now": "#64748b",
+    "feedback": "#b45309",
+    "carried": "#b45309",
+    "start": "#b45309",
+    "missing": "#c81e1e",
+    "input": ("#dbeafe", "#2563eb"),
+    "state": ("#fef0d2", "#b45309"),
+    "node": ("#eef1f5", "#64748b"),
+    "output": ("#dcf5e4", "#15803d"),
+    "step": ("none", "#94a3b8"),
 }
 """Colours on white: of each kind of box, its inside and its edge."""
 DARK = {
-    "paper": "#16191f", "ink": "#e8ebf0", "now": "#a3aebf", "feedback": "#f5b94f", "carried": "#f5b94f",
-    "start": "#f5b94f", "missing": "#ff7b7b",
-    "input": ("#1b2f52", "#7fb0ff"), "state": ("#45320f", "#f5b94f"), "node": ("#2a303a", "#a3aebf"),
-    "output": ("#163a26", "#6fd396"), "step": ("none", "#5b6678"),
+    "paper": "#16191f",
+    "ink": "#e8ebf0",
+    "now": "#a3aebf",
+    "feedback": "#f5b94f",
+    "carried": "#f5b94f",
+    "start": "#f5b94f",
+    "missing": "#ff7b7b",
+    "input": ("#1b2f52", "#7fb0ff"),
+    "state": ("#45320f", "#f5b94f"),
+    "node": ("#2a303a", "#a3aebf"),
+    "output": ("#163a26", "#6fd396"),
+    "step": ("none", "#5b6678"),
 }
 """The same, light on dark."""
 SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "recursive"}
@@ -67,7 +90,9 @@ def as_svg(found: Layout, dark: bool | None = None) -> bytes:
     with _own_settings(), io.BytesIO() as file:
         from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-        FigureCanvasSVG(_figure(found, DARK if dark else LIGHT)).print_svg(file, metadata={"Date": None})
+        FigureCanvasSVG(_figure(found, DARK if dark else LIGHT)).print_svg(
+            file, metadata={"Date": None}
+        )
         return _either(file.getvalue()) if dark is None else file.getvalue()
 
 
@@ -83,12 +108,21 @@ def _own_settings() -> Iterator[None]:
 
 def _either(svg: bytes) -> bytes:
     """A light picture with a rule for those who read it in the dark: each light colour becomes the dark one."""
-    pairs = dict(pair for key, light in LIGHT.items() for pair in zip(_colours(light), _colours(DARK[key]), strict=True)
-                 if "none" not in pair)
-    rules = "".join(f'svg.recursive [style*="{kind}: {light}"]{{{kind}:{dark} !important}}'
-                    for light, dark in pairs.items() for kind in ("fill", "stroke"))
+    pairs = dict(
+        pair
+        for key, light in LIGHT.items()
+        for pair in zip(_colours(light), _colours(DARK[key]), strict=True)
+        if "none" not in pair
+    )
+    rules = "".join(
+        f'svg.recursive [style*="{kind}: {light}"]{{{kind}:{dark} !important}}'
+        for light, dark in pairs.items()
+        for kind in ("fill", "stroke")
+    )
     style = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
-    return re.sub(rb"(<svg )([^>]*>)", rb'\1class="recursive" \2' + style.encode(), svg, count=1)
+    return re.sub(
+        rb"(<svg )([^>]*>)", rb'\1class="recursive" \2' + style.encode(), svg, count=1
+    )
 
 
 def _colours(entry: str | tuple[str, str]) -> tuple[str, ...]:
@@ -101,9 +135,14 @@ def _figure(found: Layout, colours: dict) -> Figure:
     dpi = min(DPI, LARGEST / max(found.width, found.height))
     figure = Figure((found.width, found.height), dpi=dpi, facecolor=colours["paper"])
     arrows = sorted(found.arrows, key=lambda arrow: arrow.kind, reverse=True)
-    artists = [artist for arrow in arrows for artist in _arrow(arrow, found.rising, colours)]
+    artists = [
+        artist for arrow in arrows for artist in _arrow(arrow, found.rising, colours)
+    ]
     boxes = (*found.frames, *found.boxes)
-    for artist in (*artists, *(artist for box in boxes for artist in _box(box, found.rising, colours))):
+    for artist in (
+        *artists,
+        *(artist for box in boxes for artist in _box(box, found.rising, colours)),
+    ):
         artist.set_transform(figure.dpi_scale_trans)
         figure.add_artist(artist)
     return figure
@@ -118,9 +157,15 @@ def _box(box: Box, rising: bool, colours: dict) -> Iterator[Artist]:
     inside, edge = colours[box.kind]
     frame = box.kind == "step"
     yield FancyBboxPatch(
-        (box.x, box.y), box.width, box.height, boxstyle=f"round,pad=0,rounding_size={0.15 if frame else 0.06}",
-        facecolor=inside, edgecolor=colours["missing"] if box.missing else edge,
-        linewidth=1.4 if box.missing else 1.0, linestyle=(0, (4, 2.5)) if box.missing else "-")
+        (box.x, box.y),
+        box.width,
+        box.height,
+        boxstyle=f"round,pad=0,rounding_size={0.15 if frame else 0.06}",
+        facecolor=inside,
+        edgecolor=colours["missing"] if box.missing else edge,
+        linewidth=1.4 if box.missing else 1.0,
+        linestyle=(0, (4, 2.5)) if box.missing else "-",
+    )
     if frame:
         yield _title(box, rising, colours)
     else:
@@ -129,26 +174,48 @@ def _box(box: Box, rising: bool, colours: dict) -> Iterator[Artist]:
 
 def _lines(box: Box, colours: dict) -> Iterator[Artist]:
     """The lines of a box, centred; a line that asks for something is red."""
-    centre, top = box.x + box.width / 2, box.y + box.height / 2 + LINE * (len(box.lines) - 1) / 2
+    centre, top = (
+        box.x + box.width / 2,
+        box.y + box.height / 2 + LINE * (len(box.lines) - 1) / 2,
+    )
     for index, line in enumerate(box.lines):
         style = {"size": LINE_SIZE} if index else {"size": NAME_SIZE, "weight": "bold"}
         asks = box.missing and line.endswith("?")
-        yield _text((centre, top - LINE * index), line, colours["missing" if asks else "ink"], **style)
+        yield _text(
+            (centre, top - LINE * index),
+            line,
+            colours["missing" if asks else "ink"],
+            **style,
+        )
 
 
 def _title(box: Box, rising: bool, colours: dict) -> Artist:
     """The title of the frame, along the flow of time; it begins where the first nodes do."""
     if rising:
-        at, style = (box.x + TITLE_ROOM / 2, box.y + TITLE_START), {"rotation": 90, "va": "bottom"}
+        at, style = (
+            (box.x + TITLE_ROOM / 2, box.y + TITLE_START),
+            {"rotation": 90, "va": "bottom"},
+        )
     else:
-        at, style = (box.x + TITLE_START, box.y + box.height - TITLE_ROOM / 2), {"ha": "left"}
-    return _text(at, box.lines[0], colours["now"], size=LINE_SIZE, style="italic", **style)
+        at, style = (
+            (box.x + TITLE_START, box.y + box.height - TITLE_ROOM / 2),
+            {"ha": "left"},
+        )
+    return _text(
+        at, box.lines[0], colours["now"], size=LINE_SIZE, style="italic", **style
+    )
 
 
 def _text(at: Point, words: str, colour: str, **style: object) -> Artist:
     from matplotlib.text import Text
 
-    return Text(*at, words, color=colour, parse_math=False, **{"ha": "center", "va": "center", **style})
+    return Text(
+        *at,
+        words,
+        color=colour,
+        parse_math=False,
+        **{"ha": "center", "va": "center", **style},
+    )
 
 
 # Arrows
@@ -161,9 +228,16 @@ def _arrow(arrow: Arrow, rising: bool, colours: dict) -> Iterator[Artist]:
     colour, feedback = colours[arrow.kind], arrow.kind == "feedback"
     tip, left, right, base = _head(arrow.points[-1], rising)
     points = [*arrow.points[:-1], base]
-    steps = [(MOVE, points[0]), *(_rounded(points) if feedback else _smooth(points, rising))]
-    yield PathPatch(Curve([point for _, point in steps], [code for code, _ in steps]), facecolor="none",
-                    edgecolor=colour, linewidth=1.5 if arrow.kind in ("feedback", "carried") else 1.0)
+    steps = [
+        (MOVE, points[0]),
+        *(_rounded(points) if feedback else _smooth(points, rising)),
+    ]
+    yield PathPatch(
+        Curve([point for _, point in steps], [code for code, _ in steps]),
+        facecolor="none",
+        edgecolor=colour,
+        linewidth=1.5 if arrow.kind in ("feedback", "carried") else 1.0,
+    )
     yield Polygon([tip, left, right], facecolor=colour, edgecolor="none")
     if arrow.label_at:
         yield _text(arrow.label_at, arrow.label, colour, size=LINE_SIZE)
@@ -181,7 +255,11 @@ def _smooth(points: list[Point], rising: bool) -> Iterator[tuple[int, Point]]:
     """Cubic curves through ``points`` that pass each of them in the direction of the flow."""
     for (x, y), (to_x, to_y) in pairwise(points):
         middle_x, middle_y = (x + to_x) / 2, (y + to_y) / 2
-        handles = ((x, middle_y), (to_x, middle_y)) if rising else ((middle_x, y), (middle_x, to_y))
+        handles = (
+            ((x, middle_y), (to_x, middle_y))
+            if rising
+            else ((middle_x, y), (middle_x, to_y))
+        )
         yield from ((CUBIC, point) for point in (*handles, (to_x, to_y)))
 
 

@@ -9,7 +9,16 @@ from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from recursive.errors import CycleError
-from recursive.spec.graph import KINDS, GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec, StateSpec
+from recursive.spec.graph import (
+    KINDS,
+    GraphSpec,
+    InputSpec,
+    LayerSpec,
+    NodeSpec,
+    OutputSpec,
+    PortSpec,
+    StateSpec,
+)
 from recursive.spec.history import resolve
 from recursive.spec.names import Ref
 from recursive.spec.order import ordered
@@ -71,13 +80,22 @@ def sketch(spec: GraphSpec, plan: StepPlan | None = None) -> Sketch:
     >>> [f"{link.source.name} {link.kind} {link.target.name}" for link in sketch(spec).links]
     ['x now rec', 'h_tm1 now rec', 'rec now y', 'rec feedback h_tm1']
     """
-    known, ran = _given(spec), {} if plan is None else {node.name: places(node, plan) for node in spec.nodes}
-    given = tuple(known.values()) if spec.inputs else (nothing("input", 0), *known.values())
+    known, ran = (
+        _given(spec),
+        {} if plan is None else {node.name: places(node, plan) for node in spec.nodes},
+    )
+    given = (
+        tuple(known.values()) if spec.inputs else (nothing("input", 0), *known.values())
+    )
     readers: list[Part] = []
     links: list[Link] = []
     for item in (*in_order(spec), *spec.outputs):
         refs = dict.fromkeys(resolve(spec, ref) for ref in item.refs)
-        reader = _reader(item, lost_words(refs, known), ran.get(item.name, ()) if isinstance(item, NodeSpec) else ())
+        reader = _reader(
+            item,
+            lost_words(refs, known),
+            ran.get(item.name, ()) if isinstance(item, NodeSpec) else (),
+        )
         readers.append(reader)
         links += dict.fromkeys(Link(known[ref], reader) for ref in refs if ref in known)
         if isinstance(item, NodeSpec):
@@ -96,12 +114,24 @@ def in_order(spec: GraphSpec) -> tuple[NodeSpec, ...]:
         return spec.nodes
 
 
-def _reader(item: NodeSpec | OutputSpec, lost: Sequence[str], ran: Sequence[str]) -> Part:
+def _reader(
+    item: NodeSpec | OutputSpec, lost: Sequence[str], ran: Sequence[str]
+) -> Part:
     """A node that runs at the places ``ran``, or an output; ``lost`` tells what it reads and nothing gives."""
     zone = ZONES[ran[-1]] if ran else STEP
-    told = ["product with inputs", ran[0]] if len(ran) > 1 else [place for place in ran if place != INSIDE]
+    told = (
+        ["product with inputs", ran[0]]
+        if len(ran) > 1
+        else [place for place in ran if place != INSIDE]
+    )
     kind = KINDS[type(item)]
-    return Part(kind, item.name, (item.name, *words(item), *told, *lost), bool(lost), zone if kind == "node" else OUT)
+    return Part(
+        kind,
+        item.name,
+        (item.name, *words(item), *told, *lost),
+        bool(lost),
+        zone if kind == "node" else OUT,
+    )
 
 
 def nothing(kind: str, zone: int) -> Part:
@@ -114,36 +144,58 @@ def nothing(kind: str, zone: int) -> Part:
 
 def _given(spec: GraphSpec) -> dict[Ref, Part]:
     """The inputs and past values that are read; a declared one that is not read is shown at its usual time."""
-    refs = {resolve(spec, ref) for item in (*spec.nodes, *spec.outputs) for ref in item.refs}
+    refs = {
+        resolve(spec, ref) for item in (*spec.nodes, *spec.outputs) for ref in item.refs
+    }
     read: dict[str, list[Ref]] = {}
     for ref in sorted(refs, reverse=True):
         read.setdefault(ref.name, []).append(ref)
     started = {state.initial for state in spec.states}
-    inputs = {ref: Part("input", str(ref), (str(ref), *words(item)), zone=FIRST if item.name in started else 0)
-              for item in spec.inputs for ref in read.get(item.name, [Ref(item.name)])}
-    states = {ref: _state(spec, ref, state) for name, state in histories(spec).items()
-              for ref in read.get(name, [] if state.input == name else [Ref(name, -1)]) if ref.tap}
+    inputs = {
+        ref: Part(
+            "input",
+            str(ref),
+            (str(ref), *words(item)),
+            zone=FIRST if item.name in started else 0,
+        )
+        for item in spec.inputs
+        for ref in read.get(item.name, [Ref(item.name)])
+    }
+    states = {
+        ref: _state(spec, ref, state)
+        for name, state in histories(spec).items()
+        for ref in read.get(name, [] if state.input == name else [Ref(name, -1)])
+        if ref.tap
+    }
     return inputs | states
 
 
 def histories(spec: GraphSpec) -> dict[str, StateSpec]:
     """Every past that could be read, as a state: those declared, and of each value of a node its own."""
     declared = {state.name: state for state in spec.states}
-    values = (value for node in spec.nodes for value in node.values if value not in declared)
+    values = (
+        value for node in spec.nodes for value in node.values if value not in declared
+    )
     return {**declared, **{value: StateSpec(value, None, value) for value in values}}
 
 
 def _state(spec: GraphSpec, ref: Ref, state: StateSpec) -> Part:
     fed = spec.names.get(str(state.input)) == "node"
     lines = (str(ref), *words(state))
-    return Part("state", str(ref), lines if fed else (*lines, "fed by ?"), missing=not fed)
+    return Part(
+        "state", str(ref), lines if fed else (*lines, "fed by ?"), missing=not fed
+    )
 
 
 def _starts(spec: GraphSpec, known: Mapping[Ref, Part]) -> Iterator[Link]:
     """A link from each context to the past values of the states that start from it."""
     pasts = histories(spec)
     for ref, part in known.items():
-        context = known.get(Ref(str(pasts[ref.name].initial))) if part.kind == "state" else None
+        context = (
+            known.get(Ref(str(pasts[ref.name].initial)))
+            if part.kind == "state"
+            else None
+        )
         if context is not None and context.kind == "input":
             yield Link(context, part, "start")
 
@@ -153,7 +205,9 @@ def _feedback(spec: GraphSpec, known: Mapping[Ref, Part]) -> Iterator[Link]:
     pasts = histories(spec)
     for ref, part in known.items():
         if part.kind == "state" and not part.missing:
-            yield Link(known[Ref(pasts[ref.name].input)], part, "feedback", f"t{ref.tap}")
+            yield Link(
+                known[Ref(pasts[ref.name].input)], part, "feedback", f"t{ref.tap}"
+            )
 
 
 # Words
@@ -166,7 +220,11 @@ def words(item: InputSpec | StateSpec | NodeSpec | OutputSpec) -> tuple[str, ...
     if isinstance(item, OutputSpec):
         return (", ".join(["output", *_merges([item])]),)
     dtype = getattr(item, "dtype", "float")
-    known = [KINDS[type(item)], "" if dtype == "float" else dtype, "" if item.dim is None else f"dim {item.dim}"]
+    known = [
+        KINDS[type(item)],
+        "" if dtype == "float" else dtype,
+        "" if item.dim is None else f"dim {item.dim}",
+    ]
     return (", ".join(filter(None, known)), *_start(item))
 
 
@@ -179,12 +237,18 @@ def _start(item: InputSpec | StateSpec) -> Iterator[str]:
 
 def lost_words(refs: Collection[Ref], known: Container[Ref]) -> list[str]:
     """The words for what is read and nothing gives."""
-    return [f"reads {ref} ?" for ref in refs if ref not in known] if refs else ["reads ?"]
+    return (
+        [f"reads {ref} ?" for ref in refs if ref not in known] if refs else ["reads ?"]
+    )
 
 
 def _merges(reads: Sequence[PortSpec | OutputSpec]) -> list[str]:
     """How several values become one, port by port; a port is named where there is more than one."""
-    texts = [(read.name, f"{read.merge_mode} of {len(read.refs)}") for read in reads if len(read.refs) > 1]
+    texts = [
+        (read.name, f"{read.merge_mode} of {len(read.refs)}")
+        for read in reads
+        if len(read.refs) > 1
+    ]
     return [f"{name}: {text}" if len(reads) > 1 else text for name, text in texts]
 
 
@@ -198,18 +262,36 @@ def layer_text(layer: LayerSpec) -> str:
     """
     sizes = _sizes(layer.config)
     function = layer.config.get("activation")
-    words = [str(getattr(function, "__name__", function))] if function not in (None, "linear") else []
+    words = (
+        [str(getattr(function, "__name__", function))]
+        if function not in (None, "linear")
+        else []
+    )
     words += [str(layer.config["p"])] if "p" in layer.config else []
-    words += [f"{len(layer.config['layers'])} layers"] if isinstance(layer.config.get("layers"), list) else []
-    return ", ".join([" ".join([layer.class_name, *sizes, *words[:not sizes]]), *words[not sizes:]])
+    words += (
+        [f"{len(layer.config['layers'])} layers"]
+        if isinstance(layer.config.get("layers"), list)
+        else []
+    )
+    return ", ".join(
+        [" ".join([layer.class_name, *sizes, *words[: not sizes]]), *words[not sizes :]]
+    )
 
 
 def _sizes(config: Mapping[str, object]) -> list[str]:
     """``["4 -> 6"]``, or less where less is known."""
     before, after = config.get("input_dim"), config.get("output_dim")
-    return [] if after is None else [f"-> {after}" if before is None else f"{before} -> {after}"]
+    return (
+        []
+        if after is None
+        else [f"-> {after}" if before is None else f"{before} -> {after}"]
+    )
 
 
 def _short(text: str) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= LONGEST else text[:LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    return (
+        text
+        if len(text) <= LONGEST
+        else text[: LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    )

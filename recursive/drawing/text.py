@@ -8,8 +8,12 @@ from recursive.drawing.sketch import Part, Sketch
 
 MERMAID_CODES = {ord(sign): f"#{ord(sign)};" for sign in '#"<>&`'}
 MERMAID_ARROWS = {"now": "-->", "feedback": "-.->", "carried": "-.->", "start": "-.->"}
-DOT_STYLES = {"now": "", "feedback": " [style=dashed, constraint=false]", "carried": " [style=dashed]",
-              "start": " [style=dashed]"}
+DOT_STYLES = {
+    "now": "",
+    "feedback": " [style=dashed, constraint=false]",
+    "carried": " [style=dashed]",
+    "start": " [style=dashed]",
+}
 
 
 def as_dot(drawn: Sketch) -> str:
@@ -23,13 +27,24 @@ def as_dot(drawn: Sketch) -> str:
     }
     """
     names = _names(drawn)
-    lines = [f"p{index} [label={_quoted(*part.lines)}{', style=dashed, color=red' if part.missing else ''}];"
-             for part, index in names.items()]
-    framed = [line for zone, title in drawn.frames.items()
-              for line in (f"subgraph cluster_{zone} {{", f"    label={_quoted(title)};",
-                           *(f"    p{names[part]};" for part in names if part.zone == zone), "}")]
-    arrows = [f"p{names[link.source]} -> p{names[link.target]}{_dot_style(link.kind, link.label)};"
-              for link in drawn.links]
+    lines = [
+        f"p{index} [label={_quoted(*part.lines)}{', style=dashed, color=red' if part.missing else ''}];"
+        for part, index in names.items()
+    ]
+    framed = [
+        line
+        for zone, title in drawn.frames.items()
+        for line in (
+            f"subgraph cluster_{zone} {{",
+            f"    label={_quoted(title)};",
+            *(f"    p{names[part]};" for part in names if part.zone == zone),
+            "}",
+        )
+    ]
+    arrows = [
+        f"p{names[link.source]} -> p{names[link.target]}{_dot_style(link.kind, link.label)};"
+        for link in drawn.links
+    ]
     body = ["rankdir=LR;", "node [shape=box];", *lines, *framed, *arrows]
     return "\n".join(["digraph step {", *(f"    {line}" for line in body), "}"])
 
@@ -40,7 +55,11 @@ def _dot_style(kind: str, label: str) -> str:
 
 
 def _quoted(*lines: str) -> str:
-    return '"' + "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in lines) + '"'
+    return (
+        '"'
+        + "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in lines)
+        + '"'
+    )
 
 
 def as_mermaid(drawn: Sketch) -> str:
@@ -51,14 +70,31 @@ def as_mermaid(drawn: Sketch) -> str:
         p0["x<br/>input, dim 4"]
     """
     names = _names(drawn)
-    arrows = [f"p{names[link.source]} {MERMAID_ARROWS[link.kind]}{_mermaid_label(link.label)} p{names[link.target]}"
-              for link in drawn.links]
-    lost = [f"style p{index} stroke:red,stroke-dasharray:4" for part, index in names.items() if part.missing]
-    return "\n".join(["flowchart LR", *(f"    {line}" for line in (*_mermaid_boxes(drawn, names), *arrows, *lost))])
+    arrows = [
+        f"p{names[link.source]} {MERMAID_ARROWS[link.kind]}{_mermaid_label(link.label)} p{names[link.target]}"
+        for link in drawn.links
+    ]
+    lost = [
+        f"style p{index} stroke:red,stroke-dasharray:4"
+        for part, index in names.items()
+        if part.missing
+    ]
+    return "\n".join(
+        [
+            "flowchart LR",
+            *(
+                f"    {line}"
+                for line in (*_mermaid_boxes(drawn, names), *arrows, *lost)
+            ),
+        ]
+    )
 
 
 def _mermaid_boxes(drawn: Sketch, names: Mapping[Part, int]) -> Iterator[str]:
-    boxes = {part: f"p{index}[\"{'<br/>'.join(map(_coded, part.lines))}\"]" for part, index in names.items()}
+    boxes = {
+        part: f'p{index}["{"<br/>".join(map(_coded, part.lines))}"]'
+        for part, index in names.items()
+    }
     yield from (box for part, box in boxes.items() if part.zone not in drawn.frames)
     for zone, title in drawn.frames.items():
         yield f'subgraph z{zone}["{_coded(title)}"]'

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from recursive.drawing.sketch import Link, Part, Sketch, histories, in_order, lost_words, nothing, words
+from recursive.drawing.sketch import (
+    Link,
+    Part,
+    Sketch,
+    histories,
+    in_order,
+    lost_words,
+    nothing,
+    words,
+)
 from recursive.errors import ConfigError
 from recursive.spec.graph import KINDS, GraphSpec, InputSpec, NodeSpec, OutputSpec
 from recursive.spec.history import resolve
@@ -23,11 +32,23 @@ def unrolled(spec: GraphSpec, steps: int) -> Sketch:
     ['x[1] rec[1]', 'h[0] rec[1]', 'x[2] rec[2]', 'rec[1] rec[2]']
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ConfigError.about("drawing", "unrolled", takes="a whole number of steps from 1",
-                                because="they are drawn one after the other", got=repr(steps), do="Say unrolled=3.")
+        raise ConfigError.about(
+            "drawing",
+            "unrolled",
+            takes="a whole number of steps from 1",
+            because="they are drawn one after the other",
+            got=repr(steps),
+            do="Say unrolled=3.",
+        )
     if not spec.loop:
-        raise ConfigError.about("drawing", "unrolled", takes="a container with a loop", because="only a loop has steps",
-                                got="a graph that runs once", do="Leave unrolled out.")
+        raise ConfigError.about(
+            "drawing",
+            "unrolled",
+            takes="a container with a loop",
+            because="only a loop has steps",
+            got="a graph that runs once",
+            do="Leave unrolled out.",
+        )
     return _Unrolling(spec).drawn(steps)
 
 
@@ -47,7 +68,10 @@ class _Unrolling:
         self._add_unread(steps)
         given = () if self.spec.inputs else (nothing("input", 0),)
         out = () if self.spec.outputs else (nothing("output", 2 * steps + 1),)
-        parts = sorted(dict.fromkeys((*given, *self.parts.values(), *out)), key=lambda part: part.zone)
+        parts = sorted(
+            dict.fromkeys((*given, *self.parts.values(), *out)),
+            key=lambda part: part.zone,
+        )
         titles = {2 * time: f"step {time}" for time in range(1, steps + 1)}
         return Sketch(tuple(parts), tuple(dict.fromkeys(self.links)), titles)
 
@@ -68,11 +92,24 @@ class _Unrolling:
         read = {ref: self._source(ref, time) for ref in refs}
         lost = lost_words(refs, {ref for ref, part in read.items() if part})
         kind, name = KINDS[type(item)], f"{item.name}[{time}]"
-        part = Part(kind, name, (name, *words(item), *lost), bool(lost), 2 * time + (kind == "output"))
+        part = Part(
+            kind,
+            name,
+            (name, *words(item), *lost),
+            bool(lost),
+            2 * time + (kind == "output"),
+        )
         values = item.values if isinstance(item, NodeSpec) else (item.name,)
         self.parts |= {(kind, value, time): part for value in values}
-        self.links += [Link(source, part, "carried" if ref.tap and ref.name in self.histories else "now")
-                       for ref, source in read.items() if source]
+        self.links += [
+            Link(
+                source,
+                part,
+                "carried" if ref.tap and ref.name in self.histories else "now",
+            )
+            for ref, source in read.items()
+            if source
+        ]
 
     def _source(self, ref: Ref, time: int) -> Part | None:
         """The part that is read as ``ref`` at ``time``; None where nothing gives it."""
@@ -81,7 +118,14 @@ class _Unrolling:
             return self._past(ref.name, then)
         if ("node", ref.name, then) in self.parts:
             return self.parts["node", ref.name, then]
-        return next((self._input(item, then) for item in self.spec.inputs if item.name == ref.name), None)
+        return next(
+            (
+                self._input(item, then)
+                for item in self.spec.inputs
+                if item.name == ref.name
+            ),
+            None,
+        )
 
     def _past(self, name: str, then: int) -> Part:
         """The node that fed a state at ``then``, or what the state started from."""
@@ -97,8 +141,11 @@ class _Unrolling:
         title = f"{name}[{then}]"
         lines = (title, *words(self.histories[name]), *([] if known else ["fed by ?"]))
         part = Part("state", title, lines, not known, zone=max(0, 2 * then - 1))
-        self.links += [Link(self._input(item, 0), part, "start") for item in self.spec.inputs
-                       if item.name == self.histories[name].initial]
+        self.links += [
+            Link(self._input(item, 0), part, "start")
+            for item in self.spec.inputs
+            if item.name == self.histories[name].initial
+        ]
         self.parts["state", name, then] = part
 
     def _input(self, item: InputSpec, then: int) -> Part:

@@ -52,11 +52,21 @@ class LeakyReLU(AdvancedActivation):
 class ShapedActivation(AdvancedActivation):
     """The base of activations that learn a number for each value of a row."""
 
-    def __init__(self, input_shape: int | Sequence[int], name: str | None, seed: int | None = None):
+    def __init__(
+        self,
+        input_shape: int | Sequence[int],
+        name: str | None,
+        seed: int | None = None,
+    ):
         super().__init__(name, seed)
         dims = input_shape if isinstance(input_shape, list | tuple) else (input_shape,)
-        self.input_shape = tuple(check_dim(type(self).__name__, "input_shape", dim) for dim in dims)
-        self.input_dim, self.input_ndim = self.input_shape[-1], len(self.input_shape) + 1
+        self.input_shape = tuple(
+            check_dim(type(self).__name__, "input_shape", dim) for dim in dims
+        )
+        self.input_dim, self.input_ndim = (
+            self.input_shape[-1],
+            len(self.input_shape) + 1,
+        )
 
 
 class PReLU(ShapedActivation):
@@ -73,11 +83,19 @@ class PReLU(ShapedActivation):
     [[-2.0, 3.0]]
     """
 
-    def __init__(self, input_shape: int | Sequence[int], init: str = "zero",
-                 weights: Sequence[np.ndarray] | None = None, name: str | None = None, seed: int | None = None):
+    def __init__(
+        self,
+        input_shape: int | Sequence[int],
+        init: str = "zero",
+        weights: Sequence[np.ndarray] | None = None,
+        name: str | None = None,
+        seed: int | None = None,
+    ):
         super().__init__(input_shape, name, seed)
         self.init = initializations.get(init)
-        self.alphas = initializations.first_values(self.init, self.input_shape, self.rng)
+        self.alphas = initializations.first_values(
+            self.init, self.input_shape, self.rng
+        )
         self.params = [self.alphas]
         if weights is not None:
             self.set_weights(weights)
@@ -97,8 +115,14 @@ class ParametricSoftplus(ShapedActivation):
     Source: McFarland, Cui and Butts, 2013.
     """
 
-    def __init__(self, input_shape: int | Sequence[int], alpha_init: float = 0.2, beta_init: float = 5.0,
-                 weights: Sequence[np.ndarray] | None = None, name: str | None = None):
+    def __init__(
+        self,
+        input_shape: int | Sequence[int],
+        alpha_init: float = 0.2,
+        beta_init: float = 5.0,
+        weights: Sequence[np.ndarray] | None = None,
+        name: str | None = None,
+    ):
         super().__init__(input_shape, name)
         self.alpha_init, self.beta_init = alpha_init, beta_init
         self.alphas = shared(np.full(self.input_shape, alpha_init))

@@ -33,8 +33,14 @@ class Cell(Layer):
     ports = ("input", "prev_hid")
     own_past: Mapping[str, str] = MappingProxyType({"prev_hid": "output"})
 
-    def __init__(self, input_dim: int | None, output_dim: int | None, name: str | None, seed: int | None,
-                 **settings: object):
+    def __init__(
+        self,
+        input_dim: int | None,
+        output_dim: int | None,
+        name: str | None,
+        seed: int | None,
+        **settings: object,
+    ):
         super().__init__(name, seed)
         kind = type(self).__name__
         if output_dim is None:
@@ -48,8 +54,12 @@ class Cell(Layer):
     def build(self, input_shape: dict[str, Shape]) -> None:
         if self.built:
             return
-        self.input_dim = check_dim(type(self).__name__, "input_dim", input_shape["input"][-1])
-        self.step_of = self.rule(self.input_dim, self.output_dim, seed=self.seed, **self.settings)
+        self.input_dim = check_dim(
+            type(self).__name__, "input_dim", input_shape["input"][-1]
+        )
+        self.step_of = self.rule(
+            self.input_dim, self.output_dim, seed=self.seed, **self.settings
+        )
         for name, param in self.step_of.named_params.items():
             setattr(self, name, param)
         self.params = self.step_of.params
@@ -61,8 +71,14 @@ class Cell(Layer):
     @property
     def rowwise(self) -> bool:
         """With known activations; a function of one's own may be anything."""
-        used = [value for name, value in self.settings.items() if name.endswith("activation")]
-        return self.rule.has_known_step() and all(value in activations.ACTIVATIONS.values() for value in used)
+        used = [
+            value
+            for name, value in self.settings.items()
+            if name.endswith("activation")
+        ]
+        return self.rule.has_known_step() and all(
+            value in activations.ACTIVATIONS.values() for value in used
+        )
 
     @property
     def products(self) -> tuple[Product, ...]:
@@ -70,25 +86,54 @@ class Cell(Layer):
         weights, biases = self._named("W"), self._named("b")
         return (Product("input", self.output_dim * len(weights), weights, biases),)
 
-    def finish(self, total: TensorVariable, others: Mapping[str, TensorVariable]) -> Tensors:
+    def finish(
+        self, total: TensorVariable, others: Mapping[str, TensorVariable]
+    ) -> Tensors:
         """The states of this step, from the input's part of every gate and the states of the step before."""
-        gates = pt.split(total, [self.output_dim] * len(self._named("W")), axis=total.ndim - 1)
+        gates = pt.split(
+            total, [self.output_dim] * len(self._named("W")), axis=total.ndim - 1
+        )
         inner = [getattr(self, name) for name in self._named("U")]
-        states = self.step_of.step(*gates, *(others[port] for port in self.ports[1:]), *inner)
-        return states[0] if len(states) == 1 else dict(zip(self.output_names, states, strict=True))
+        states = self.step_of.step(
+            *gates, *(others[port] for port in self.ports[1:]), *inner
+        )
+        return (
+            states[0]
+            if len(states) == 1
+            else dict(zip(self.output_names, states, strict=True))
+        )
 
     def call(self, x: Mapping[str, TensorVariable], train: bool = False) -> Tensors:
-        return self.finish(sum(affine_map(x[product.port], *self.factors(product)) for product in self.products), x)
+        return self.finish(
+            sum(
+                affine_map(x[product.port], *self.factors(product))
+                for product in self.products
+            ),
+            x,
+        )
 
-    def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape | dict[str, Shape]:
-        dims = {port: None if port == "input" else self.output_dim for port in self.ports}
+    def get_output_shape_for(
+        self, input_shape: Mapping[str, Shape]
+    ) -> Shape | dict[str, Shape]:
+        dims = {
+            port: None if port == "input" else self.output_dim for port in self.ports
+        }
         for port, dim in dims.items():
             if common_shape([input_shape[port], (None, dim)]) is None:
-                raise ShapeError.about("port", port, takes=f"(batch, {dim or 'dim'})",
-                                       because=f"a {type(self).__name__} of {self.output_dim} values reads it",
-                                       got=input_shape[port], do="Bring it to that shape with a Dense, for example.")
+                raise ShapeError.about(
+                    "port",
+                    port,
+                    takes=f"(batch, {dim or 'dim'})",
+                    because=f"a {type(self).__name__} of {self.output_dim} values reads it",
+                    got=input_shape[port],
+                    do="Bring it to that shape with a Dense, for example.",
+                )
         shape = (input_shape["input"][0], self.output_dim)
-        return shape if len(self.output_names) == 1 else dict.fromkeys(self.output_names, shape)
+        return (
+            shape
+            if len(self.output_names) == 1
+            else dict.fromkeys(self.output_names, shape)
+        )
 
 
 class RecurrentDense(Cell):
@@ -112,13 +157,30 @@ class RecurrentDense(Cell):
     ['x', 'h_tm1', 'h.W', 'h.U', 'h.b']
     """
 
-    def __init__(self, input_dim: int | None = None, output_dim: int | None = None, init: str = "glorot_uniform",
-                 inner_init: str = "orthogonal", activation: str = "sigmoid", name: str | None = None,
-                 seed: int | None = None):
-        self.init, self.inner_init = initializations.get(init), initializations.get(inner_init)
+    def __init__(
+        self,
+        input_dim: int | None = None,
+        output_dim: int | None = None,
+        init: str = "glorot_uniform",
+        inner_init: str = "orthogonal",
+        activation: str = "sigmoid",
+        name: str | None = None,
+        seed: int | None = None,
+    ):
+        self.init, self.inner_init = (
+            initializations.get(init),
+            initializations.get(inner_init),
+        )
         self.activation = activations.get(activation)
-        super().__init__(input_dim, output_dim, name, seed, init=self.init, inner_init=self.inner_init,
-                         activation=self.activation)
+        super().__init__(
+            input_dim,
+            output_dim,
+            name,
+            seed,
+            init=self.init,
+            inner_init=self.inner_init,
+            activation=self.activation,
+        )
 
     rowwise = Cell.rowwise
     """So it is, with another way to finish too."""
@@ -128,7 +190,9 @@ class RecurrentDense(Cell):
         """With the input and with the state: all of it is their sum and an activation."""
         return (*super().products, Product("prev_hid", self.output_dim, ("U",)))
 
-    def finish(self, total: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
+    def finish(
+        self, total: TensorVariable, others: Mapping[str, TensorVariable]
+    ) -> TensorVariable:
         return self.activation(total)
 
 
@@ -142,10 +206,19 @@ class Gate(RecurrentDense):
 
     own_past: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, input_dim: int | None = None, output_dim: int | None = None, init: str = "glorot_uniform",
-                 inner_init: str = "orthogonal", activation: str = "hard_sigmoid", name: str | None = None,
-                 seed: int | None = None):
-        super().__init__(input_dim, output_dim, init, inner_init, activation, name, seed)
+    def __init__(
+        self,
+        input_dim: int | None = None,
+        output_dim: int | None = None,
+        init: str = "glorot_uniform",
+        inner_init: str = "orthogonal",
+        activation: str = "hard_sigmoid",
+        name: str | None = None,
+        seed: int | None = None,
+    ):
+        super().__init__(
+            input_dim, output_dim, init, inner_init, activation, name, seed
+        )
 
 
 class Blend(Layer):
@@ -157,16 +230,22 @@ class Blend(Layer):
     ports = ("gate", "old", "new")
     rowwise = True
 
-    def call(self, x: Mapping[str, TensorVariable], train: bool = False) -> TensorVariable:
+    def call(
+        self, x: Mapping[str, TensorVariable], train: bool = False
+    ) -> TensorVariable:
         return x["gate"] * x["old"] + (1 - x["gate"]) * x["new"]
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
         shape = common_shape(input_shape.values())
         if shape is None:
-            raise ShapeError.about("layer", "Blend", takes="gate, old and new of one shape",
-                                   because="they are joined element by element",
-                                   got=", ".join(f"{port} {shape}" for port, shape in input_shape.items()),
-                                   do="Bring them to one dim with a Dense first.")
+            raise ShapeError.about(
+                "layer",
+                "Blend",
+                takes="gate, old and new of one shape",
+                because="they are joined element by element",
+                got=", ".join(f"{port} {shape}" for port, shape in input_shape.items()),
+                do="Bring them to one dim with a Dense first.",
+            )
         return shape
 
 
@@ -181,13 +260,35 @@ class RecurrentGRU(Cell):
 
     rule = GRU
 
-    def __init__(self, input_dim: int | None = None, output_dim: int | None = None, init: str = "glorot_uniform",
-                 inner_init: str = "orthogonal", activation: str = "sigmoid", inner_activation: str = "hard_sigmoid",
-                 name: str | None = None, seed: int | None = None):
-        self.init, self.inner_init = initializations.get(init), initializations.get(inner_init)
-        self.activation, self.inner_activation = activations.get(activation), activations.get(inner_activation)
-        super().__init__(input_dim, output_dim, name, seed, init=self.init, inner_init=self.inner_init,
-                         activation=self.activation, inner_activation=self.inner_activation)
+    def __init__(
+        self,
+        input_dim: int | None = None,
+        output_dim: int | None = None,
+        init: str = "glorot_uniform",
+        inner_init: str = "orthogonal",
+        activation: str = "sigmoid",
+        inner_activation: str = "hard_sigmoid",
+        name: str | None = None,
+        seed: int | None = None,
+    ):
+        self.init, self.inner_init = (
+            initializations.get(init),
+            initializations.get(inner_init),
+        )
+        self.activation, self.inner_activation = (
+            activations.get(activation),
+            activations.get(inner_activation),
+        )
+        super().__init__(
+            input_dim,
+            output_dim,
+            name,
+            seed,
+            init=self.init,
+            inner_init=self.inner_init,
+            activation=self.activation,
+            inner_activation=self.inner_activation,
+        )
 
 
 class RecurrentLSTM(Cell):
@@ -203,15 +304,40 @@ class RecurrentLSTM(Cell):
 
     rule = LSTM
     ports = ("input", "prev_hid", "prev_cell")
-    own_past: Mapping[str, str] = MappingProxyType({"prev_hid": "output", "prev_cell": "cell"})
+    own_past: Mapping[str, str] = MappingProxyType(
+        {"prev_hid": "output", "prev_cell": "cell"}
+    )
     output_names = ("output", "cell")
 
-    def __init__(self, input_dim: int | None = None, output_dim: int | None = None, init: str = "glorot_uniform",
-                 inner_init: str = "orthogonal", forget_bias_init: str = "one", activation: str = "tanh",
-                 inner_activation: str = "hard_sigmoid", name: str | None = None, seed: int | None = None):
-        self.init, self.inner_init = initializations.get(init), initializations.get(inner_init)
+    def __init__(
+        self,
+        input_dim: int | None = None,
+        output_dim: int | None = None,
+        init: str = "glorot_uniform",
+        inner_init: str = "orthogonal",
+        forget_bias_init: str = "one",
+        activation: str = "tanh",
+        inner_activation: str = "hard_sigmoid",
+        name: str | None = None,
+        seed: int | None = None,
+    ):
+        self.init, self.inner_init = (
+            initializations.get(init),
+            initializations.get(inner_init),
+        )
         self.forget_bias_init = initializations.get(forget_bias_init)
-        self.activation, self.inner_activation = activations.get(activation), activations.get(inner_activation)
-        super().__init__(input_dim, output_dim, name, seed, init=self.init, inner_init=self.inner_init,
-                         forget_bias_init=self.forget_bias_init, activation=self.activation,
-                         inner_activation=self.inner_activation)
+        self.activation, self.inner_activation = (
+            activations.get(activation),
+            activations.get(inner_activation),
+        )
+        super().__init__(
+            input_dim,
+            output_dim,
+            name,
+            seed,
+            init=self.init,
+            inner_init=self.inner_init,
+            forget_bias_init=self.forget_bias_init,
+            activation=self.activation,
+            inner_activation=self.inner_activation,
+        )

@@ -25,16 +25,27 @@ class Choice(Layer):
     def check_condition(self, condition: TensorVariable) -> None:
         """Raise a DtypeError unless the condition is boolean."""
         if condition.dtype != "bool":
-            raise DtypeError.about("port", "condition", takes="true or false", because="one side is chosen by it",
-                                   got=condition.dtype, do="Compare: Lambda(lambda x: x > 0), for example.")
+            raise DtypeError.about(
+                "port",
+                "condition",
+                takes="true or false",
+                because="one side is chosen by it",
+                got=condition.dtype,
+                do="Compare: Lambda(lambda x: x > 0), for example.",
+            )
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
         then, otherwise = input_shape["then"], input_shape["otherwise"]
         shape = common_shape([then, otherwise])
         if shape is None:
-            raise ShapeError.about("layer", type(self).__name__, takes="two sides of one shape",
-                                   because="either may be its value", got=f"then {then}, otherwise {otherwise}",
-                                   do="Bring them to one dim with a Dense first.")
+            raise ShapeError.about(
+                "layer",
+                type(self).__name__,
+                takes="two sides of one shape",
+                because="either may be its value",
+                got=f"then {then}, otherwise {otherwise}",
+                do="Bring them to one dim with a Dense first.",
+            )
         return shape
 
 
@@ -51,17 +62,27 @@ class Switch(Choice):
 
     rowwise = True
 
-    def call(self, x: Mapping[str, TensorVariable], train: bool = False) -> TensorVariable:
+    def call(
+        self, x: Mapping[str, TensorVariable], train: bool = False
+    ) -> TensorVariable:
         self.check_condition(x["condition"])
         return pt.switch(x["condition"], x["then"], x["otherwise"])
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
-        shape, condition = super().get_output_shape_for(input_shape), input_shape["condition"]
+        shape, condition = (
+            super().get_output_shape_for(input_shape),
+            input_shape["condition"],
+        )
         fits = len(condition) == len(shape) and condition[-1] in (None, 1, shape[-1])
         if not fits and shape[-1] is not None:
-            raise ShapeError.about("port", "condition", takes=f"(batch, 1) or (batch, {shape[-1]})",
-                                   because="it chooses rows or single values", got=condition,
-                                   do="Keep the axis of the dims: Lambda(lambda x: x[:, :1] > 0), for example.")
+            raise ShapeError.about(
+                "port",
+                "condition",
+                takes=f"(batch, 1) or (batch, {shape[-1]})",
+                because="it chooses rows or single values",
+                got=condition,
+                do="Keep the axis of the dims: Lambda(lambda x: x[:, :1] > 0), for example.",
+            )
         return shape
 
 
@@ -75,13 +96,20 @@ class IfElse(Choice):
     np.float64(2.0)
     """
 
-    def call(self, x: Mapping[str, TensorVariable], train: bool = False) -> TensorVariable:
+    def call(
+        self, x: Mapping[str, TensorVariable], train: bool = False
+    ) -> TensorVariable:
         self.check_condition(x["condition"])
         return backend.if_else(x["condition"], x["then"], x["otherwise"])
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
         if input_shape["condition"] != ():
-            raise ShapeError.about("port", "condition", takes="one truth value for the whole batch",
-                                   because="one side is computed, for all rows", got=input_shape["condition"],
-                                   do="Say Lambda(lambda x: (x > 0).all()), or Switch to choose row by row.")
+            raise ShapeError.about(
+                "port",
+                "condition",
+                takes="one truth value for the whole batch",
+                because="one side is computed, for all rows",
+                got=input_shape["condition"],
+                do="Say Lambda(lambda x: (x > 0).all()), or Switch to choose row by row.",
+            )
         return super().get_output_shape_for(input_shape)

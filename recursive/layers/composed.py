@@ -42,14 +42,28 @@ class Merge(Composite):
     (2, 6)
     """
 
-    def __init__(self, layers: Sequence[Layer], mode: str = "sum", name: str | None = None):
+    def __init__(
+        self, layers: Sequence[Layer], mode: str = "sum", name: str | None = None
+    ):
         super().__init__(name)
         if len(layers) < 2 or not all(isinstance(layer, Layer) for layer in layers):
-            raise ConfigError.about("layer", "Merge", takes="two layers or more", because="it merges what they return",
-                                    got=repr(layers), do="Say Merge([left, right], mode='concat'), for example.")
+            raise ConfigError.about(
+                "layer",
+                "Merge",
+                takes="two layers or more",
+                because="it merges what they return",
+                got=repr(layers),
+                do="Say Merge([left, right], mode='concat'), for example.",
+            )
         if mode not in MERGES:
-            raise MergeError.about("layer", "Merge", takes="a known mode", because="it is looked up by name",
-                                   got=repr(mode), do=nearest(str(mode), MERGES))
+            raise MergeError.about(
+                "layer",
+                "Merge",
+                takes="a known mode",
+                because="it is looked up by name",
+                got=repr(mode),
+                do=nearest(str(mode), MERGES),
+            )
         for layer in layers:
             check_started(layer)
         self.layers, self.mode = list(layers), mode
@@ -66,9 +80,11 @@ class Merge(Composite):
 
     def arguments(self) -> list[Argument]:
         """The inputs of all branches, in their order."""
-        return [replace(argument, name=name)
-                for index, layer in enumerate(self.layers)
-                for name, argument in _named(index, layer.arguments()).items()]
+        return [
+            replace(argument, name=name)
+            for index, layer in enumerate(self.layers)
+            for name, argument in _named(index, layer.arguments()).items()
+        ]
 
     @property
     def ports(self) -> tuple[str, ...]:
@@ -78,17 +94,38 @@ class Merge(Composite):
     def _split(self, values: object) -> list[object]:
         """What is given for all inputs, by name or in their order, as what each branch is given."""
         names = self.ports
-        by_name = values if isinstance(values, Mapping) else dict(zip(names, values, strict=False))
+        by_name = (
+            values
+            if isinstance(values, Mapping)
+            else dict(zip(names, values, strict=False))
+        )
         if set(by_name) != set(names) or len(values) != len(names):
-            raise ConfigError.about("layer", "Merge", takes=f"{len(names)} inputs ({', '.join(names)})",
-                                    because="each branch reads its own", got=f"{len(values)}",
-                                    do="Pass a dict by name, or a list in that order.")
-        return [one_or_all({argument.name: by_name[name]
-                            for name, argument in _named(index, layer.arguments()).items()})
-                for index, layer in enumerate(self.layers)]
+            raise ConfigError.about(
+                "layer",
+                "Merge",
+                takes=f"{len(names)} inputs ({', '.join(names)})",
+                because="each branch reads its own",
+                got=f"{len(values)}",
+                do="Pass a dict by name, or a list in that order.",
+            )
+        return [
+            one_or_all(
+                {
+                    argument.name: by_name[name]
+                    for name, argument in _named(index, layer.arguments()).items()
+                }
+            )
+            for index, layer in enumerate(self.layers)
+        ]
 
-    def build(self, input_shape: Mapping[str, Shape] | Sequence[Shape] | None = None) -> None:
-        shapes = {item.name: item.shape for item in self.arguments()} if input_shape is None else input_shape
+    def build(
+        self, input_shape: Mapping[str, Shape] | Sequence[Shape] | None = None
+    ) -> None:
+        shapes = (
+            {item.name: item.shape for item in self.arguments()}
+            if input_shape is None
+            else input_shape
+        )
         for layer, shape in zip(self.layers, self._split(shapes), strict=True):
             layer.ensure_built(shape)
 
@@ -96,14 +133,28 @@ class Merge(Composite):
         for layer in self.layers:
             layer.complete()
 
-    def get_output_shape_for(self, input_shape: Mapping[str, Shape] | Sequence[Shape]) -> Shape:
-        shapes = [layer.get_output_shape_for(shape)
-                  for layer, shape in zip(self.layers, self._split(input_shape), strict=True)]
+    def get_output_shape_for(
+        self, input_shape: Mapping[str, Shape] | Sequence[Shape]
+    ) -> Shape:
+        shapes = [
+            layer.get_output_shape_for(shape)
+            for layer, shape in zip(self.layers, self._split(input_shape), strict=True)
+        ]
         first, *others = shapes
-        same = (lambda shape: shape[:-1]) if self.mode == "concat" else (lambda shape: shape)
+        same = (
+            (lambda shape: shape[:-1])
+            if self.mode == "concat"
+            else (lambda shape: shape)
+        )
         if any(same(shape)[1:] != same(first)[1:] for shape in others):
-            raise ShapeError.about("layer", "Merge", takes="branches of one shape", because=f"mode is {self.mode!r}",
-                                   got=", ".join(map(str, shapes)), do="Mend their dims, or say mode='concat'.")
+            raise ShapeError.about(
+                "layer",
+                "Merge",
+                takes="branches of one shape",
+                because=f"mode is {self.mode!r}",
+                got=", ".join(map(str, shapes)),
+                do="Mend their dims, or say mode='concat'.",
+            )
         if self.mode == "dot":
             return (*first[:-1], 1)
         if self.mode != "concat":
@@ -111,16 +162,27 @@ class Merge(Composite):
         dims = [shape[-1] for shape in shapes]
         return (*first[:-1], None if None in dims else sum(dims))
 
-    def __call__(self, x: Tensors | Sequence[TensorVariable], train: bool = False,
-                 **draws: TensorVariable) -> TensorVariable:
+    def __call__(
+        self,
+        x: Tensors | Sequence[TensorVariable],
+        train: bool = False,
+        **draws: TensorVariable,
+    ) -> TensorVariable:
         """The merged outputs, for a dict by name or a list in the order of the inputs."""
         outputs, given = [], shared_out(draws, self.parts)
-        for (name, layer), value in zip(self.parts.items(), self._split(x), strict=True):
+        for (name, layer), value in zip(
+            self.parts.items(), self._split(x), strict=True
+        ):
             output, mask = layer.with_mask(value, train, **given[name])
             if mask is not None:
-                raise ConfigError.about("layer", "Merge", takes="branches without a mask",
-                                        because="one mask does not fit several", got=f"a mask from {name}",
-                                        do="Let the branch end in a recurrent layer with return_sequences=False.")
+                raise ConfigError.about(
+                    "layer",
+                    "Merge",
+                    takes="branches without a mask",
+                    because="one mask does not fit several",
+                    got=f"a mask from {name}",
+                    do="Let the branch end in a recurrent layer with return_sequences=False.",
+                )
             outputs.append(output)
         return merge(outputs, self.mode)
 
@@ -131,8 +193,17 @@ class Merge(Composite):
 
     def _symbolic_input(self) -> list[TensorVariable]:
         inputs = [layer.input for layer in self.layers]
-        return [one for value in inputs for one in (value.values() if isinstance(value, Mapping) else
-                                                    value if isinstance(value, list) else [value])]
+        return [
+            one
+            for value in inputs
+            for one in (
+                value.values()
+                if isinstance(value, Mapping)
+                else value
+                if isinstance(value, list)
+                else [value]
+            )
+        ]
 
 
 def _named(index: int, arguments: Sequence[Argument]) -> dict[str, Argument]:
@@ -161,16 +232,31 @@ class AutoEncoder(Composite):
     (None, 6)
     """
 
-    def __init__(self, encoder: Layer, decoder: Layer, output_reconstruction: bool = True,
-                 weights: Sequence[np.ndarray] | None = None, name: str | None = None):
+    def __init__(
+        self,
+        encoder: Layer,
+        decoder: Layer,
+        output_reconstruction: bool = True,
+        weights: Sequence[np.ndarray] | None = None,
+        name: str | None = None,
+    ):
         super().__init__(name)
         for part in (encoder, decoder):
             if not isinstance(part, Layer):
-                raise ConfigError.about("layer", "AutoEncoder", takes="an encoder and a decoder that are layers",
-                                        because="it calls one on what the other returns", got=repr(part),
-                                        do="Say AutoEncoder(Dense(6, 2), Dense(2, 6)), for example.")
+                raise ConfigError.about(
+                    "layer",
+                    "AutoEncoder",
+                    takes="an encoder and a decoder that are layers",
+                    because="it calls one on what the other returns",
+                    got=repr(part),
+                    do="Say AutoEncoder(Dense(6, 2), Dense(2, 6)), for example.",
+                )
             check_started(part)
-        self.encoder, self.decoder, self.output_reconstruction = encoder, decoder, output_reconstruction
+        self.encoder, self.decoder, self.output_reconstruction = (
+            encoder,
+            decoder,
+            output_reconstruction,
+        )
         if weights is not None:
             self.set_weights(weights)
 
@@ -204,17 +290,36 @@ class AutoEncoder(Composite):
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         hidden = self.encoder.get_output_shape_for(input_shape)
-        return self.decoder.get_output_shape_for(hidden) if self.output_reconstruction else hidden
+        return (
+            self.decoder.get_output_shape_for(hidden)
+            if self.output_reconstruction
+            else hidden
+        )
 
-    def call(self, x: TensorVariable, train: bool = False, **draws: TensorVariable) -> TensorVariable:
+    def call(
+        self, x: TensorVariable, train: bool = False, **draws: TensorVariable
+    ) -> TensorVariable:
         if train and not self.output_reconstruction:
-            raise ConfigError.about("layer", "AutoEncoder", takes="output_reconstruction=True while it is trained",
-                                    because="the reconstruction is what is compared with targets", got="False",
-                                    do="Train it first, then assign output_reconstruction = False.")
+            raise ConfigError.about(
+                "layer",
+                "AutoEncoder",
+                takes="output_reconstruction=True while it is trained",
+                because="the reconstruction is what is compared with targets",
+                got="False",
+                do="Train it first, then assign output_reconstruction = False.",
+            )
         hidden = self.encoder(x, train=train, **inside(draws, "encoder"))
-        return self.decoder(hidden, train=train, **inside(draws, "decoder")) if self.output_reconstruction else hidden
+        return (
+            self.decoder(hidden, train=train, **inside(draws, "decoder"))
+            if self.output_reconstruction
+            else hidden
+        )
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
         part, inner = split(name)
-        shape = input_shape if part == "encoder" else self.encoder.get_output_shape_for(input_shape)
+        shape = (
+            input_shape
+            if part == "encoder"
+            else self.encoder.get_output_shape_for(input_shape)
+        )
         return self.parts[part].draw_shape(inner, shape)

@@ -21,9 +21,25 @@ from recursive.sizes import sizes
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape, in_words
 
-__all__ = ["Activation", "ActivityRegularization", "AutoEncoder", "Dense", "Dropout", "Flatten", "Identity", "Lambda",
-           "Layer", "MaskedLayer", "Masking", "MaxoutDense", "Merge", "Permute", "RepeatVector", "Reshape",
-           "TimeDistributedDense"]
+__all__ = [
+    "Activation",
+    "ActivityRegularization",
+    "AutoEncoder",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Identity",
+    "Lambda",
+    "Layer",
+    "MaskedLayer",
+    "Masking",
+    "MaxoutDense",
+    "Merge",
+    "Permute",
+    "RepeatVector",
+    "Reshape",
+    "TimeDistributedDense",
+]
 
 
 class Identity(MaskedLayer):
@@ -61,13 +77,30 @@ class Dense(Layer):
     (3, 6)
     """
 
-    def __init__(self, input_dim: int | None = None, output_dim: int | None = None, init: str = "glorot_uniform",
-                 activation: str = "linear", weights: Sequence[np.ndarray] | None = None, name: str | None = None,
-                 W_regularizer: Rule = None, b_regularizer: Rule = None, activity_regularizer: Rule = None,
-                 W_constraint: Rule = None, b_constraint: Rule = None, bias: bool = True, seed: int | None = None):
+    def __init__(
+        self,
+        input_dim: int | None = None,
+        output_dim: int | None = None,
+        init: str = "glorot_uniform",
+        activation: str = "linear",
+        weights: Sequence[np.ndarray] | None = None,
+        name: str | None = None,
+        W_regularizer: Rule = None,
+        b_regularizer: Rule = None,
+        activity_regularizer: Rule = None,
+        W_constraint: Rule = None,
+        b_constraint: Rule = None,
+        bias: bool = True,
+        seed: int | None = None,
+    ):
         super().__init__(name, seed)
-        self.govern(W_regularizer=W_regularizer, b_regularizer=b_regularizer,
-                    activity_regularizer=activity_regularizer, W_constraint=W_constraint, b_constraint=b_constraint)
+        self.govern(
+            W_regularizer=W_regularizer,
+            b_regularizer=b_regularizer,
+            activity_regularizer=activity_regularizer,
+            W_constraint=W_constraint,
+            b_constraint=b_constraint,
+        )
         if output_dim is None:
             input_dim, output_dim = None, input_dim
         self.input_dim = check_dim("Dense", "input_dim", input_dim, optional=True)
@@ -83,7 +116,9 @@ class Dense(Layer):
         if self.built:
             return
         self.input_dim = check_dim("Dense", "input_dim", input_shape[-1])
-        self.W = initializations.first_values(self.init, (self.input_dim, self.output_dim), self.rng)
+        self.W = initializations.first_values(
+            self.init, (self.input_dim, self.output_dim), self.rng
+        )
         self.params = [self.W]
         if self.bias:
             self.b = initializations.zero((self.output_dim,))
@@ -108,7 +143,9 @@ class Dense(Layer):
         """All of it is a product and an activation."""
         return (Product("input", self.output_dim, ("W",), ("b",) * self.bias),)
 
-    def finish(self, total: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
+    def finish(
+        self, total: TensorVariable, others: Mapping[str, TensorVariable]
+    ) -> TensorVariable:
         return self.activation(total)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
@@ -147,7 +184,11 @@ class Activation(MaskedLayer):
         return self.activation in activations.ACTIVATIONS.values()
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        return x if self.activation is activations.linear else self.activation(as_floats(x))
+        return (
+            x
+            if self.activation is activations.linear
+            else self.activation(as_floats(x))
+        )
 
 
 class Masking(MaskedLayer):
@@ -171,7 +212,9 @@ class Masking(MaskedLayer):
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         return x * self.get_output_mask_for(x).dimshuffle(0, 1, "x").astype(x.dtype)
 
-    def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable:
+    def get_output_mask_for(
+        self, x: TensorVariable, mask: TensorVariable | None = None
+    ) -> TensorVariable:
         return pt.any(pt.neq(x, np.asarray(self.mask_value, dtype=x.dtype)), axis=-1)
 
 
@@ -199,19 +242,32 @@ class Dropout(MaskedLayer):
 
     rowwise = True
 
-    def __init__(self, p: float, name: str | None = None, seed: int | None = None, per: str = "step"):
+    def __init__(
+        self,
+        p: float,
+        name: str | None = None,
+        seed: int | None = None,
+        per: str = "step",
+    ):
         super().__init__(name, seed)
         self.p = check_share("Dropout", p, "what is left is scaled by 1 / (1 - p)")
         if per not in PERIODS:
-            raise ConfigError.about("layer", "Dropout", takes=f"per={' or per='.join(map(repr, PERIODS))}",
-                                    because="it says how long a draw counts", got=repr(per),
-                                    do=nearest(str(per), PERIODS))
+            raise ConfigError.about(
+                "layer",
+                "Dropout",
+                takes=f"per={' or per='.join(map(repr, PERIODS))}",
+                because="it says how long a draw counts",
+                got=repr(per),
+                do=nearest(str(per), PERIODS),
+            )
         self.per = per
         self.draws = ("keep",) if p else ()
         self.steady_draws = self.draws if per == "sequence" else ()
         self.seeds = seeds_of(seed)
 
-    def call(self, x: TensorVariable, train: bool = False, keep: TensorVariable | None = None) -> TensorVariable:
+    def call(
+        self, x: TensorVariable, train: bool = False, keep: TensorVariable | None = None
+    ) -> TensorVariable:
         if not train or not self.p:
             return x
         if keep is None:
@@ -219,7 +275,9 @@ class Dropout(MaskedLayer):
         x, keep = as_floats(x), pt.as_tensor_variable(keep)
         if self._is_over_time(x.ndim):
             keep = pt.expand_dims(keep, 1)
-        return x * (keep >= self.p).astype(x.dtype) / np.asarray(1 - self.p, dtype=x.dtype)
+        return (
+            x * (keep >= self.p).astype(x.dtype) / np.asarray(1 - self.p, dtype=x.dtype)
+        )
 
     def _is_over_time(self, ndim: int) -> bool:
         return self.per == "sequence" and ndim > 2
@@ -228,7 +286,11 @@ class Dropout(MaskedLayer):
         return uniform(size, self.seeds.spawn(1)[0])
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
-        return (input_shape[0], *input_shape[2:]) if self._is_over_time(len(input_shape)) else tuple(input_shape)
+        return (
+            (input_shape[0], *input_shape[2:])
+            if self._is_over_time(len(input_shape))
+            else tuple(input_shape)
+        )
 
 
 PERIODS = ("step", "sequence")
@@ -248,12 +310,22 @@ class Lambda(Layer):
     (None, 1)
     """
 
-    def __init__(self, function: Callable[[TensorVariable], TensorVariable], output_dim: int | None = None,
-                 name: str | None = None):
+    def __init__(
+        self,
+        function: Callable[[TensorVariable], TensorVariable],
+        output_dim: int | None = None,
+        name: str | None = None,
+    ):
         super().__init__(name)
         if not callable(function):
-            raise ConfigError.about("layer", "Lambda", takes="a function", because="it calls it on its input",
-                                    got=repr(function), do="Say Lambda(lambda x: ...).")
+            raise ConfigError.about(
+                "layer",
+                "Lambda",
+                takes="a function",
+                because="it calls it on its input",
+                got=repr(function),
+                do="Say Lambda(lambda x: ...).",
+            )
         self.function = function
         self.output_dim = check_dim("Lambda", "output_dim", output_dim, optional=True)
 
@@ -263,12 +335,19 @@ class Lambda(Layer):
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         shape = self._probed(input_shape)
         if self.output_dim not in (None, *shape[-1:]) and shape[-1:] != (None,):
-            raise ShapeError.about("layer", "Lambda", takes=f"a function that returns {self.output_dim} values a row",
-                                   because="that is its output_dim", got=in_words(shape),
-                                   do="Mend one of them, or leave output_dim out.")
+            raise ShapeError.about(
+                "layer",
+                "Lambda",
+                takes=f"a function that returns {self.output_dim} values a row",
+                because="that is its output_dim",
+                got=in_words(shape),
+                do="Mend one of them, or leave output_dim out.",
+            )
         return shape if self.output_dim is None else (*shape[:-1], self.output_dim)
 
-    def check_output(self, output: object, input_shape: Shape | Mapping[str, Shape]) -> None:
+    def check_output(
+        self, output: object, input_shape: Shape | Mapping[str, Shape]
+    ) -> None:
         """Nothing: the function itself is what says the shape."""
 
     def _probed(self, input_shape: Shape | Mapping[str, Shape]) -> Shape:
@@ -279,13 +358,22 @@ class Lambda(Layer):
                 return self.function(_probe(input_shape, dtype)).type.shape
             except Exception as error:  # whatever a function of the user's own raises
                 failed = failed or error
-        raise ConfigError.about("layer", "Lambda", takes=f"a function of a tensor of shape {input_shape}",
-                                because="its result tells the shape of the output",
-                                got=f"one that raises {type(failed).__name__}: {failed}",
-                                do="Mend the function, or what it is given.") from failed
+        raise ConfigError.about(
+            "layer",
+            "Lambda",
+            takes=f"a function of a tensor of shape {input_shape}",
+            because="its result tells the shape of the output",
+            got=f"one that raises {type(failed).__name__}: {failed}",
+            do="Mend the function, or what it is given.",
+        ) from failed
 
 
-def _probe(input_shape: Shape | Mapping[str, Shape], dtype: str) -> TensorVariable | dict[str, TensorVariable]:
+def _probe(
+    input_shape: Shape | Mapping[str, Shape], dtype: str
+) -> TensorVariable | dict[str, TensorVariable]:
     if isinstance(input_shape, Mapping):
-        return {name: backend.tensor(name, dtype, shape) for name, shape in input_shape.items()}
+        return {
+            name: backend.tensor(name, dtype, shape)
+            for name, shape in input_shape.items()
+        }
     return backend.tensor("x", dtype, input_shape)

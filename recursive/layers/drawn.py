@@ -12,7 +12,9 @@ from recursive.spec.plan import StepPlan
 class Drawn:
     """``draw``, for whatever has a ``spec``."""
 
-    def draw(self, path: str | os.PathLike[str] | None = None, unrolled: int | None = None) -> Picture:
+    def draw(
+        self, path: str | os.PathLike[str] | None = None, unrolled: int | None = None
+    ) -> Picture:
         """A picture of the graph. Of a loop: its step, states as feedback with their taps, what runs outside beside it.
 
         A notebook shows what is returned; it has ``svg``, ``dot`` and ``mermaid``. What is not complete is drawn as far
@@ -35,8 +37,11 @@ class Drawn:
         >>> [f"{link.source.name} to {link.target.name}" for link in links if link.kind == "carried"]
         ['h[0] to h[1]', 'h[1] to h[2]']
         """
-        picture = Picture(sketch(self.spec, self._drawn_plan()) if unrolled is None
-                          else steps_of(self.spec, unrolled))
+        picture = Picture(
+            sketch(self.spec, self._drawn_plan())
+            if unrolled is None
+            else steps_of(self.spec, unrolled)
+        )
         if path is not None:
             picture.save(path)
         return picture

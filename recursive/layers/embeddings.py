@@ -38,16 +38,31 @@ class Embedding(Layer):
     input_dtype = "int"
     rowwise = True
 
-    def __init__(self, input_dim: int, output_dim: int, init: str = "uniform",
-                 W_regularizer: Rule = None, activity_regularizer: Rule = None, W_constraint: Rule = None,
-                 mask_zero: bool = False, weights: Sequence[np.ndarray] | None = None, name: str | None = None,
-                 seed: int | None = None):
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        init: str = "uniform",
+        W_regularizer: Rule = None,
+        activity_regularizer: Rule = None,
+        W_constraint: Rule = None,
+        mask_zero: bool = False,
+        weights: Sequence[np.ndarray] | None = None,
+        name: str | None = None,
+        seed: int | None = None,
+    ):
         super().__init__(name, seed)
-        self.govern(W_regularizer=W_regularizer, activity_regularizer=activity_regularizer, W_constraint=W_constraint)
+        self.govern(
+            W_regularizer=W_regularizer,
+            activity_regularizer=activity_regularizer,
+            W_constraint=W_constraint,
+        )
         self.limit = check_dim("Embedding", "input_dim", input_dim)
         self.output_dim = check_dim("Embedding", "output_dim", output_dim)
         self.init = initializations.get(init)
-        self.W = initializations.first_values(self.init, (self.limit, self.output_dim), self.rng)
+        self.W = initializations.first_values(
+            self.init, (self.limit, self.output_dim), self.rng
+        )
         self.mask_zero = mask_zero
         self.params = [self.W]
         if weights is not None:
@@ -55,11 +70,19 @@ class Embedding(Layer):
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         if x.dtype.startswith("float"):
-            raise DtypeError.about("layer", "Embedding", takes="whole numbers", because="they number rows",
-                                   got=x.dtype, do="Say add_input(name, ndim=2, dtype='int').")
+            raise DtypeError.about(
+                "layer",
+                "Embedding",
+                takes="whole numbers",
+                because="they number rows",
+                got=x.dtype,
+                do="Say add_input(name, ndim=2, dtype='int').",
+            )
         return self.W[x]
 
-    def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable | None:
+    def get_output_mask_for(
+        self, x: TensorVariable, mask: TensorVariable | None = None
+    ) -> TensorVariable | None:
         return pt.neq(x, 0) if self.mask_zero else None
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:

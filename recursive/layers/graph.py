@@ -29,11 +29,25 @@ from recursive.layers.parts import (
 )
 from recursive.loop.step import Env, given_to, keep
 from recursive.spec import checks
-from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, OutputSpec, whole
+from recursive.spec.graph import (
+    GraphSpec,
+    InputSpec,
+    LayerSpec,
+    NodeSpec,
+    OutputSpec,
+    whole,
+)
 from recursive.spec.names import Ref, split
 from recursive.spec.plan import merged_outputs, source_of
 from recursive.spec.reads import Merged, one_read, read_ports, read_refs
-from recursive.spec.shapes import Shape, check_rows, find_input_dims, infer, input_shape, node_shape
+from recursive.spec.shapes import (
+    Shape,
+    check_rows,
+    find_input_dims,
+    infer,
+    input_shape,
+    node_shape,
+)
 
 Read = str | Sequence[str] | Merged | Mapping[str, object] | None
 """What a node reads, in every way in which it may be said."""
@@ -67,7 +81,9 @@ class Graph(Drawn, Layer):
 
     # Declaration
 
-    def add_input(self, name: str, ndim: int = 2, dtype: str = "float", dim: int | None = None) -> None:
+    def add_input(
+        self, name: str, ndim: int = 2, dtype: str = "float", dim: int | None = None
+    ) -> None:
         """Declare an input of ``ndim`` axes, batch first.
 
         Args:
@@ -81,9 +97,16 @@ class Graph(Drawn, Layer):
         """
         self._declare(InputSpec(name, whole(ndim), dtype, whole(dim)))
 
-    def add_node(self, layer: Layer, name: str, input: Read = None, inputs: Sequence[str] = (),
-                 merge_mode: str = "concat", create_output: bool = False,
-                 connection_map: Mapping[str, str] | None = None) -> None:
+    def add_node(
+        self,
+        layer: Layer,
+        name: str,
+        input: Read = None,
+        inputs: Sequence[str] = (),
+        merge_mode: str = "concat",
+        create_output: bool = False,
+        connection_map: Mapping[str, str] | None = None,
+    ) -> None:
         """Declare a node: ``layer`` applied to what it reads.
 
         Args:
@@ -100,28 +123,63 @@ class Graph(Drawn, Layer):
             RecursiveError: a child of it, for unknown or taken names, ports that the layer does not have, ports left
                 open, no input, or an unknown merge mode.
         """
-        self._add_node(layer, name, one_read(name, input, connection_map), inputs, merge_mode, create_output)
+        self._add_node(
+            layer,
+            name,
+            one_read(name, input, connection_map),
+            inputs,
+            merge_mode,
+            create_output,
+        )
 
-    def _add_node(self, layer: Layer, name: str, input: object, inputs: object, merge_mode: str,
-                  create_output: bool, return_state: str | None = None) -> None:
+    def _add_node(
+        self,
+        layer: Layer,
+        name: str,
+        input: object,
+        inputs: object,
+        merge_mode: str,
+        create_output: bool,
+        return_state: str | None = None,
+    ) -> None:
         if not isinstance(layer, Layer):
-            raise NodeError.about("node", str(name), takes="a layer", because="its value is the layer's output",
-                                  got=repr(layer), do="Say add_node(Dense(6), 'name', input='x'), for example.")
+            raise NodeError.about(
+                "node",
+                str(name),
+                takes="a layer",
+                because="its value is the layer's output",
+                got=repr(layer),
+                do="Say add_node(Dense(6), 'name', input='x'), for example.",
+            )
         check_started(self)
         check_started(layer)
         if _holds(layer, self):
-            raise NodeError.about("node", str(name), takes="a layer that does not hold this container",
-                                  because="it would be a part of itself", got=type(layer).__name__,
-                                  do="Use copy.deepcopy for a second one like it.")
+            raise NodeError.about(
+                "node",
+                str(name),
+                takes="a layer that does not hold this container",
+                because="it would be a part of itself",
+                got=type(layer).__name__,
+                do="Use copy.deepcopy for a second one like it.",
+            )
         if self.loop and _gathers(layer):
-            raise NodeError.about("node", str(name), takes="a layer without a penalty on its output or running means",
-                                  because="a loop hands out nothing but its results", got=type(layer).__name__,
-                                  do="Use it outside of the loop.")
+            raise NodeError.about(
+                "node",
+                str(name),
+                takes="a layer without a penalty on its output or running means",
+                because="a loop hands out nothing but its results",
+                got=type(layer).__name__,
+                do="Use it outside of the loop.",
+            )
         self._check_carried(name, layer)
         layer = _in_loop(name, layer) if self.loop else layer
         own_past = layer.own_past if self.loop else {}
-        ports = read_ports(name, type(layer).__name__, layer.ports, own_past, input, inputs, merge_mode)
-        spec = checks.declare(self._spec, NodeSpec(name, _layer_spec(layer), ports, _outputs_of(layer)))
+        ports = read_ports(
+            name, type(layer).__name__, layer.ports, own_past, input, inputs, merge_mode
+        )
+        spec = checks.declare(
+            self._spec, NodeSpec(name, _layer_spec(layer), ports, _outputs_of(layer))
+        )
         if return_state is not None:
             spec = checks.feed(spec, return_state, name)
         if create_output:
@@ -135,15 +193,30 @@ class Graph(Drawn, Layer):
             return
         if self.loop and not (isinstance(layer, Graph) and layer.carries):
             raise NodeError.about(
-                "node", str(name), takes="a stateful container by itself", because="its states are states of the loop",
-                got=f"a {type(layer).__name__} that holds one", do="Make a node of each layer.")
+                "node",
+                str(name),
+                takes="a stateful container by itself",
+                because="its states are states of the loop",
+                got=f"a {type(layer).__name__} that holds one",
+                do="Make a node of each layer.",
+            )
         if any(layer is other for other in self.nodes.values()):
             raise NodeError.about(
-                "node", str(name), takes="a stateful layer of its own", because="its states can go on in one way only",
-                got="one that is another node too", do="Use copy.deepcopy for a second layer like it.")
+                "node",
+                str(name),
+                takes="a stateful layer of its own",
+                because="its states can go on in one way only",
+                got="one that is another node too",
+                do="Use copy.deepcopy for a second layer like it.",
+            )
 
-    def add_output(self, name: str, input: Read = None, inputs: Sequence[str] = (),
-                   merge_mode: str = "concat") -> None:
+    def add_output(
+        self,
+        name: str,
+        input: Read = None,
+        inputs: Sequence[str] = (),
+        merge_mode: str = "concat",
+    ) -> None:
         """Declare an output: a node's value under a name, or several merged; what it reads is said as for a node.
 
         Raises:
@@ -164,7 +237,10 @@ class Graph(Drawn, Layer):
     @property
     def revision(self) -> tuple:
         """Another one whenever something is declared or a layer is replaced, here or inside a node."""
-        return (self._revision, *((layer, layer.revision) for layer in self.nodes.values()))
+        return (
+            self._revision,
+            *((layer, layer.revision) for layer in self.nodes.values()),
+        )
 
     # What was declared
 
@@ -225,7 +301,10 @@ class Graph(Drawn, Layer):
     def param_names(self) -> dict[str, tuple[str, ...]]:
         """The names of each node's parameters; a layer that two nodes use has one set of names."""
         found = {id(param): name for name, param in self.named_params.items()}
-        return {node: tuple(found[id(param)] for param in layer.params) for node, layer in self.nodes.items()}
+        return {
+            node: tuple(found[id(param)] for param in layer.params)
+            for node, layer in self.nodes.items()
+        }
 
     # Shapes
 
@@ -263,17 +342,25 @@ class Graph(Drawn, Layer):
 
     def _with_layers(self, spec: GraphSpec) -> GraphSpec:
         """The declaration with the configurations that the layers have now."""
-        return spec.replace(nodes=tuple(
-            dataclasses.replace(node, layer=_layer_spec(self.nodes[node.name])) for node in spec.nodes))
+        return spec.replace(
+            nodes=tuple(
+                dataclasses.replace(node, layer=_layer_spec(self.nodes[node.name]))
+                for node in spec.nodes
+            )
+        )
 
     def complete(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         self.build(input_shape)
         waiting = [node for node in self.spec.nodes if not self.nodes[node.name].built]
         if waiting:
             raise ShapeError.about(
-                "node", waiting[0].name, takes="an input of known dim", because="its weights depend on it",
+                "node",
+                waiting[0].name,
+                takes="an input of known dim",
+                because="its weights depend on it",
                 got=f"{', '.join(map(str, waiting[0].refs))} of unknown dim",
-                do="Say add_input(name, dim=4), Dense(4, 6), or pass data first.")
+                do="Say add_input(name, dim=4), Dense(4, 6), or pass data first.",
+            )
 
     def _draw_params(self, spec: GraphSpec) -> bool:
         """Build each node's layer; True where one waits for a dim."""
@@ -281,7 +368,10 @@ class Graph(Drawn, Layer):
         for node in spec.nodes:
             found = node_shape(spec, node, self.nodes, shapes)
             layer = self.nodes[node.name]
-            known = all(shape[-1:] != (None,) for shape in (found.values() if isinstance(found, dict) else [found]))
+            known = all(
+                shape[-1:] != (None,)
+                for shape in (found.values() if isinstance(found, dict) else [found])
+            )
             if (known or isinstance(layer, Graph)) and not layer.built:
                 layer.ensure_built(found)
         return not all(layer.built for layer in self.nodes.values())
@@ -290,28 +380,53 @@ class Graph(Drawn, Layer):
         """Raise a NodeError where a container has got other inputs or outputs since it was declared as a node."""
         for node in self.spec.nodes:
             layer = self.nodes[node.name]
-            declared, found = (tuple(port.name for port in node.ports), node.outputs), (layer.ports, _outputs_of(layer))
+            declared, found = (
+                (tuple(port.name for port in node.ports), node.outputs),
+                (layer.ports, _outputs_of(layer)),
+            )
             if declared != found:
-                raise NodeError.about("node", node.name, takes="a container that is complete when it is declared",
-                                      because="other nodes read it by its inputs and outputs",
-                                      got=f"{found} now, {declared} then",
-                                      do="Declare everything inside it first, then call add_node.")
+                raise NodeError.about(
+                    "node",
+                    node.name,
+                    takes="a container that is complete when it is declared",
+                    because="other nodes read it by its inputs and outputs",
+                    got=f"{found} now, {declared} then",
+                    do="Declare everything inside it first, then call add_node.",
+                )
 
     def _with_dims(self, input_shape: Shape | Mapping[str, Shape] | None) -> GraphSpec:
         """The declaration with open dims filled in from ``input_shape``."""
         if input_shape is None:
             return self.spec
-        shapes = input_shape if isinstance(input_shape, Mapping) else {self._only_input().name: input_shape}
+        shapes = (
+            input_shape
+            if isinstance(input_shape, Mapping)
+            else {self._only_input().name: input_shape}
+        )
         self._check_input_names(shapes)
-        return self.spec.replace(inputs=tuple(
-            dataclasses.replace(item, dim=item.dim or _last(item, shapes.get(item.name)))
-            for item in self.spec.inputs))
+        return self.spec.replace(
+            inputs=tuple(
+                dataclasses.replace(
+                    item, dim=item.dim or _last(item, shapes.get(item.name))
+                )
+                for item in self.spec.inputs
+            )
+        )
 
-    def get_output_shape_for(self, input_shape: Shape | Mapping[str, Shape]) -> Shape | dict[str, Shape]:
+    def get_output_shape_for(
+        self, input_shape: Shape | Mapping[str, Shape]
+    ) -> Shape | dict[str, Shape]:
         spec = self._with_dims(input_shape)
         shapes = infer(spec, self.nodes)
-        given = input_shape if isinstance(input_shape, Mapping) else {spec.inputs[0].name: input_shape}
-        found = {output.name: self._output_shape(shapes[source_of(spec, output)], given) for output in spec.outputs}
+        given = (
+            input_shape
+            if isinstance(input_shape, Mapping)
+            else {spec.inputs[0].name: input_shape}
+        )
+        found = {
+            output.name: self._output_shape(shapes[source_of(spec, output)], given)
+            for output in spec.outputs
+        }
         return one_or_all(found)
 
     def _output_shape(self, shape: Shape, input_shapes: Mapping[str, Shape]) -> Shape:
@@ -321,20 +436,39 @@ class Graph(Drawn, Layer):
 
     def arguments(self) -> list[Argument]:
         """What a program that runs this graph is given, input by input."""
-        return [Argument(item.name, backend.dtype_of(item.dtype), self._input_shape(item), self._limit(item.name))
-                for item in find_input_dims(self.spec, self.nodes).inputs]
+        return [
+            Argument(
+                item.name,
+                backend.dtype_of(item.dtype),
+                self._input_shape(item),
+                self._limit(item.name),
+            )
+            for item in find_input_dims(self.spec, self.nodes).inputs
+        ]
 
     def _limit(self, name: str) -> int | None:
         """What the numbers of an input are below: the least of the limits of the nodes that read it alone."""
-        readers = (self.nodes[node.name] for node in self.spec.nodes if [ref.name for ref in node.refs] == [name])
-        return min((layer.limit for layer in readers if layer.limit is not None), default=None)
+        readers = (
+            self.nodes[node.name]
+            for node in self.spec.nodes
+            if [ref.name for ref in node.refs] == [name]
+        )
+        return min(
+            (layer.limit for layer in readers if layer.limit is not None), default=None
+        )
 
     def _input_shape(self, item: InputSpec) -> Shape:
         return input_shape(self.spec, item)
 
     def _symbolic_input(self) -> Tensors:
-        return one_or_all({argument.name: backend.tensor(argument.name, argument.dtype, argument.shape)
-                            for argument in self.arguments()})
+        return one_or_all(
+            {
+                argument.name: backend.tensor(
+                    argument.name, argument.dtype, argument.shape
+                )
+                for argument in self.arguments()
+            }
+        )
 
     def get_input(self, train: bool = False) -> Tensors:
         """The symbolic input, by name where there are several, or the output of the layer before."""
@@ -342,8 +476,13 @@ class Graph(Drawn, Layer):
             self.complete()
         return super().get_input(train)
 
-    def __call__(self, x: object, train: bool = False, mask: TensorVariable | None = None,
-                 **draws: TensorVariable) -> Tensors:
+    def __call__(
+        self,
+        x: object,
+        train: bool = False,
+        mask: TensorVariable | None = None,
+        **draws: TensorVariable,
+    ) -> Tensors:
         """The output for a tensor, a list of tensors in the order of the inputs, or a dict by name.
 
         Args:
@@ -355,23 +494,37 @@ class Graph(Drawn, Layer):
         inputs = self._checked(x)
         if mask is None:
             return one_or_all(self.call(inputs, train=train, **draws))
-        return one_or_all(self.call_masked(inputs, pt.as_tensor_variable(mask), train=train, **draws))
+        return one_or_all(
+            self.call_masked(inputs, pt.as_tensor_variable(mask), train=train, **draws)
+        )
 
     def _checked(self, x: object) -> dict[str, TensorVariable]:
         """The inputs by name, once the container is built for them."""
-        inputs = {name: pt.as_tensor_variable(value) for name, value in self._by_name(x).items()}
+        inputs = {
+            name: pt.as_tensor_variable(value)
+            for name, value in self._by_name(x).items()
+        }
         self.complete({name: value.type.shape for name, value in inputs.items()})
         for item in self.spec.inputs:
             _check_input(item, inputs[item.name])
         return inputs
 
-    def call(self, inputs: dict[str, TensorVariable], train: bool = False,
-             **draws: TensorVariable) -> dict[str, TensorVariable]:
+    def call(
+        self,
+        inputs: dict[str, TensorVariable],
+        train: bool = False,
+        **draws: TensorVariable,
+    ) -> dict[str, TensorVariable]:
         """Every output by name."""
         return self._through(inputs, None, train, draws)[0]
 
-    def call_masked(self, inputs: dict[str, TensorVariable], mask: TensorVariable, train: bool = False,
-                    **draws: TensorVariable) -> dict[str, TensorVariable]:
+    def call_masked(
+        self,
+        inputs: dict[str, TensorVariable],
+        mask: TensorVariable,
+        train: bool = False,
+        **draws: TensorVariable,
+    ) -> dict[str, TensorVariable]:
         """The same for inputs of which some steps are masked, ``(batch, time)``: nodes hand the mask on."""
         return self._through(inputs, mask, train, draws)[0]
 
@@ -379,48 +532,91 @@ class Graph(Drawn, Layer):
         """True: whether a node takes a mask is asked when it gets one."""
         return True
 
-    def with_mask(self, x: object, train: bool = False, mask: TensorVariable | None = None,
-                  **draws: TensorVariable) -> tuple[Tensors, TensorVariable | None]:
+    def with_mask(
+        self,
+        x: object,
+        train: bool = False,
+        mask: TensorVariable | None = None,
+        **draws: TensorVariable,
+    ) -> tuple[Tensors, TensorVariable | None]:
         """The output and its mask, where there is one output."""
         found, masks = self.with_masks(x, train, mask, **draws)
-        return one_or_all(found), masks.get(next(iter(found))) if len(found) == 1 else None
+        return one_or_all(found), masks.get(next(iter(found))) if len(
+            found
+        ) == 1 else None
 
-    def with_masks(self, x: object, train: bool = False, mask: TensorVariable | None = None,
-                   **draws: TensorVariable) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
+    def with_masks(
+        self,
+        x: object,
+        train: bool = False,
+        mask: TensorVariable | None = None,
+        **draws: TensorVariable,
+    ) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
         """Every output by name, and the masks of those that have one."""
         found, masks = self._through(self._checked(x), mask, train, draws)
-        sources = {output.name: Ref(source_of(self.spec, output)) for output in self.spec.outputs}
-        return found, {name: masks[source] for name, source in sources.items() if source in masks}
+        sources = {
+            output.name: Ref(source_of(self.spec, output))
+            for output in self.spec.outputs
+        }
+        return found, {
+            name: masks[source] for name, source in sources.items() if source in masks
+        }
 
-    def get_output_mask_for(self, x: Tensors, mask: TensorVariable | None = None) -> TensorVariable | None:
+    def get_output_mask_for(
+        self, x: Tensors, mask: TensorVariable | None = None
+    ) -> TensorVariable | None:
         return self.with_mask(x, mask=mask)[1]
 
-    def _through(self, inputs: dict[str, TensorVariable], mask: TensorVariable | None, train: bool,
-                 draws: Mapping[str, TensorVariable]) -> tuple[dict[str, TensorVariable], Env]:
+    def _through(
+        self,
+        inputs: dict[str, TensorVariable],
+        mask: TensorVariable | None,
+        train: bool,
+        draws: Mapping[str, TensorVariable],
+    ) -> tuple[dict[str, TensorVariable], Env]:
         """Every output by name, and the masks of all values that have one."""
         env = {Ref(name): value for name, value in inputs.items()}
-        own = shared_out(draws, self.nodes) | {node.name: {} for node in merged_outputs(self.spec)}
+        own = shared_out(draws, self.nodes) | {
+            node.name: {} for node in merged_outputs(self.spec)
+        }
         masks: Env = {}
         if mask is not None:
-            masks = {Ref(item.name): mask for item in self.spec.inputs if item.ndim > 1 + (item.dtype == "float")}
+            masks = {
+                Ref(item.name): mask
+                for item in self.spec.inputs
+                if item.ndim > 1 + (item.dtype == "float")
+            }
         layers = self._layers()
         for node in (*self.spec.nodes, *merged_outputs(self.spec)):
             given, _ = given_to(node, layers[node.name], env)
-            found, found_mask = layers[node.name].with_mask(given, train, _joined(node, masks), **own[node.name])
+            found, found_mask = layers[node.name].with_mask(
+                given, train, _joined(node, masks), **own[node.name]
+            )
             keep(node, found, env)
             if found_mask is not None:
                 masks.update(dict.fromkeys(map(Ref, node.values), found_mask))
-        return {output.name: env[Ref(source_of(self.spec, output))] for output in self.spec.outputs}, masks
+        return {
+            output.name: env[Ref(source_of(self.spec, output))]
+            for output in self.spec.outputs
+        }, masks
 
     @property
     def draws(self) -> tuple[str, ...]:
         """The draws of all nodes, as ``node.keep``, ..."""
-        return tuple(f"{node}.{name}" for node, layer in self.nodes.items() for name in layer.draws)
+        return tuple(
+            f"{node}.{name}"
+            for node, layer in self.nodes.items()
+            for name in layer.draws
+        )
 
     @property
     def steady_draws(self) -> tuple[str, ...]:
         """Those of the draws that are the same at every step of a loop around the graph."""
-        return tuple(f"{node}.{name}" for node, layer in self.nodes.items() for name in layer.steady_draws)
+        return tuple(
+            f"{node}.{name}"
+            for node, layer in self.nodes.items()
+            for name in layer.steady_draws
+        )
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:
         node, inner = split(name)
@@ -434,43 +630,73 @@ class Graph(Drawn, Layer):
         """The shape of a draw of one of the nodes, at one step where there is a loop."""
         name, inner = split(name)
         [node] = (node for node in self.spec.nodes if node.name == name)
-        return self.nodes[name].draw_shape(inner, node_shape(self.spec, node, self.nodes, self.shapes))
+        return self.nodes[name].draw_shape(
+            inner, node_shape(self.spec, node, self.nodes, self.shapes)
+        )
 
     def _layers(self) -> dict[str, Layer]:
         """The layer of each node, and of each output that merges."""
-        return {**self.nodes, **{node.name: Identity() for node in merged_outputs(self.spec)}}
+        return {
+            **self.nodes,
+            **{node.name: Identity() for node in merged_outputs(self.spec)},
+        }
 
     def _by_name(self, x: object) -> dict[str, object]:
         names = [item.name for item in self.spec.inputs]
         if isinstance(x, Mapping):
             self._check_input_names(x)
             if set(x) != set(names):
-                raise DataError.about("graph", "input", takes=f"{', '.join(names)}", because="each was declared",
-                                      got=f"{', '.join(x)} only", do="Pass the missing ones too.")
+                raise DataError.about(
+                    "graph",
+                    "input",
+                    takes=f"{', '.join(names)}",
+                    because="each was declared",
+                    got=f"{', '.join(x)} only",
+                    do="Pass the missing ones too.",
+                )
             return dict(x)
         values = list(x) if isinstance(x, list | tuple) else [x]
         if len(values) != len(names):
-            raise DataError.about("graph", "input", takes=f"{len(names)} tensors ({', '.join(names)})",
-                                  because="so many inputs were declared", got=f"{len(values)}",
-                                  do="Pass a dict by name, or a list in that order.")
+            raise DataError.about(
+                "graph",
+                "input",
+                takes=f"{len(names)} tensors ({', '.join(names)})",
+                because="so many inputs were declared",
+                got=f"{len(values)}",
+                do="Pass a dict by name, or a list in that order.",
+            )
         return dict(zip(names, values, strict=True))
 
     def _check_input_names(self, given: Mapping[str, object]) -> None:
         names = [item.name for item in self.spec.inputs]
         for name in given:
             if name not in names:
-                raise DataError.about("graph", "input", takes=f"{', '.join(names)}", because="these were declared",
-                                      got=repr(name), do=nearest(name, names))
+                raise DataError.about(
+                    "graph",
+                    "input",
+                    takes=f"{', '.join(names)}",
+                    because="these were declared",
+                    got=repr(name),
+                    do=nearest(name, names),
+                )
 
     def _only_input(self) -> InputSpec:
         if self.nb_input != 1:
-            raise DataError.about("graph", "input", takes=f"{self.nb_input} inputs by name",
-                                  because="so many were declared", got="one without a name",
-                                  do="Pass a dict by name.")
+            raise DataError.about(
+                "graph",
+                "input",
+                takes=f"{self.nb_input} inputs by name",
+                because="so many were declared",
+                got="one without a name",
+                do="Pass a dict by name.",
+            )
         return self.spec.inputs[0]
 
     def get_config(self) -> dict[str, object]:
-        return {"name": type(self).__name__, "spec": self._with_layers(self._spec).as_dict()}
+        return {
+            "name": type(self).__name__,
+            "spec": self._with_layers(self._spec).as_dict(),
+        }
 
     @classmethod
     def from_spec(cls, spec: GraphSpec, layers: Mapping[str, Layer]) -> Graph:
@@ -480,8 +706,12 @@ class Graph(Drawn, Layer):
             RecursiveError: a child of it, where the declaration breaks a rule.
         """
         container = cls()
-        container.nodes = {node.name: _in_loop(node.name, layers[node.name]) if cls.loop else layers[node.name]
-                           for node in spec.nodes}
+        container.nodes = {
+            node.name: _in_loop(node.name, layers[node.name])
+            if cls.loop
+            else layers[node.name]
+            for node in spec.nodes
+        }
         container._change(spec)
         checks.check_whole(container.spec)
         return container
@@ -489,13 +719,23 @@ class Graph(Drawn, Layer):
 
 def _in_loop(name: str, layer: Layer) -> Layer:
     """What stands for ``layer`` in a loop: a container that is stateful hands its states to it."""
-    return StatesOfTheLoop(name, layer) if isinstance(layer, Graph) and layer.carries else layer
+    return (
+        StatesOfTheLoop(name, layer)
+        if isinstance(layer, Graph) and layer.carries
+        else layer
+    )
 
 
 def _joined(node: NodeSpec, masks: Env) -> TensorVariable | None:
     """Where all that a node reads is data; None where none of it has a mask."""
     read = [masks[ref] for ref in dict.fromkeys(node.refs) if ref in masks]
-    return read[0] if len(read) == 1 else reduce(pt.and_, [pt.neq(mask, 0) for mask in read]) if read else None
+    return (
+        read[0]
+        if len(read) == 1
+        else reduce(pt.and_, [pt.neq(mask, 0) for mask in read])
+        if read
+        else None
+    )
 
 
 def _outputs_of(layer: Layer) -> tuple[str, ...]:
@@ -516,7 +756,10 @@ def _last(item: InputSpec, shape: Shape | None) -> int | None:
 
 def _parts(layer: Layer) -> list[Layer]:
     """The layers that a layer is made of."""
-    return [*getattr(layer, "nodes", {}).values(), *getattr(layer, "parts", {}).values()]
+    return [
+        *getattr(layer, "nodes", {}).values(),
+        *getattr(layer, "parts", {}).values(),
+    ]
 
 
 def _holds(layer: Layer, container: Layer) -> bool:
@@ -531,8 +774,24 @@ def _gathers(layer: Layer) -> bool:
 
 def _check_input(item: InputSpec, value: TensorVariable) -> None:
     if value.ndim != item.ndim:
-        raise ShapeError.about("input", item.name, takes=f"{item.ndim} axes", because=f"it has ndim={item.ndim}",
-                               got=f"a tensor of {value.ndim}", do="Reshape it, or declare another ndim.")
-    if item.dim is not None and value.type.shape[-1] not in (None, item.dim) and item.ndim > 1:
-        raise ShapeError.about("input", item.name, takes=f"{item.dim} values a row", because="that is its dim",
-                               got=str(value.type.shape[-1]), do="Mend the data, or declare another dim.")
+        raise ShapeError.about(
+            "input",
+            item.name,
+            takes=f"{item.ndim} axes",
+            because=f"it has ndim={item.ndim}",
+            got=f"a tensor of {value.ndim}",
+            do="Reshape it, or declare another ndim.",
+        )
+    if (
+        item.dim is not None
+        and value.type.shape[-1] not in (None, item.dim)
+        and item.ndim > 1
+    ):
+        raise ShapeError.about(
+            "input",
+            item.name,
+            takes=f"{item.dim} values a row",
+            because="that is its dim",
+            got=str(value.type.shape[-1]),
+            do="Mend the data, or declare another dim.",
+        )

@@ -65,9 +65,22 @@ class RecurrentLayer(KeepsStates, MaskedLayer):
     state_names: tuple[str, ...] = ("h",)
     """What the step hands on to the next, zeros at first; the first of them is the output."""
 
-    def __init__(self, input_dim: int, output_dim: int, init: str, inner_init: str, activation: str,
-                 weights: Sequence[np.ndarray] | None, truncate_gradient: int, return_sequences: bool,
-                 mask_mode: str, name: str | None, seed: int | None, stateful: bool, go_backwards: bool):
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        init: str,
+        inner_init: str,
+        activation: str,
+        weights: Sequence[np.ndarray] | None,
+        truncate_gradient: int,
+        return_sequences: bool,
+        mask_mode: str,
+        name: str | None,
+        seed: int | None,
+        stateful: bool,
+        go_backwards: bool,
+    ):
         super().__init__(name, seed)
         kind = type(self).__name__
         self.input_dim = check_dim(kind, "input_dim", input_dim)
@@ -95,13 +108,19 @@ class RecurrentLayer(KeepsStates, MaskedLayer):
             setattr(self, name, self.first_value(name, rng))
         self.params = [getattr(self, name) for name in self.param_names]
 
-    def first_value(self, name: str, rng: np.random.RandomState | None) -> SharedVariable:
+    def first_value(
+        self, name: str, rng: np.random.RandomState | None
+    ) -> SharedVariable:
         """The parameter called ``name``, as it starts."""
         if name.startswith("b"):
             return initializations.zero((self.output_dim,))
         if name.startswith("U"):
-            return initializations.first_values(self.inner_init, (self.output_dim, self.output_dim), rng)
-        return initializations.first_values(self.init, (self.input_dim, self.output_dim), rng)
+            return initializations.first_values(
+                self.inner_init, (self.output_dim, self.output_dim), rng
+            )
+        return initializations.first_values(
+            self.init, (self.input_dim, self.output_dim), rng
+        )
 
     @property
     def state_dims(self) -> tuple[int, ...]:
@@ -151,37 +170,61 @@ class RecurrentLayer(KeepsStates, MaskedLayer):
         """Whether the formula of a step is one of this library's; one's own may be anything."""
         return cls.step.__module__.partition(".")[0] == __name__.partition(".")[0]
 
-    def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable | None:
-        return self._directed(mask) if self.return_sequences and mask is not None else None
+    def get_output_mask_for(
+        self, x: TensorVariable, mask: TensorVariable | None = None
+    ) -> TensorVariable | None:
+        return (
+            self._directed(mask) if self.return_sequences and mask is not None else None
+        )
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
-        return (input_shape[0], input_shape[1], self.output_dim) if self.return_sequences \
+        return (
+            (input_shape[0], input_shape[1], self.output_dim)
+            if self.return_sequences
             else (input_shape[0], self.output_dim)
+        )
 
     # The loop
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         return self._unroll(x, None)
 
-    def call_masked(self, x: TensorVariable, mask: TensorVariable, train: bool = False) -> TensorVariable:
+    def call_masked(
+        self, x: TensorVariable, mask: TensorVariable, train: bool = False
+    ) -> TensorVariable:
         """The same over the steps that are data: see ``mask_mode``."""
         return self._unroll(x, mask)
 
     def _unroll(self, x: TensorVariable, mask: TensorVariable | None) -> TensorVariable:
         kind = type(self).__name__
         if x.ndim != 3:
-            raise ShapeError.about("layer", kind, takes="(batch, time, dim)", because="it runs over time",
-                                   got=f"{x.ndim} axes", do="Say ndim=3, or 4 for a loop in a loop.")
+            raise ShapeError.about(
+                "layer",
+                kind,
+                takes="(batch, time, dim)",
+                because="it runs over time",
+                got=f"{x.ndim} axes",
+                do="Say ndim=3, or 4 for a loop in a loop.",
+            )
         length = common_length({"input": size(x, 1)})
         if mask is not None:
             mask = pt.neq(checked_mask(kind, mask, size(x, 0), length), 0)
         valid = [] if mask is None else [self._valid(swap_time(self._directed(mask)))]
         found = reversible.scan(
-            self._masked_step if valid else self._step, [*valid, *self.project(swap_time(self._directed(x)))],
-            self._starts(size(x, 0)), [getattr(self, name) for name in self.inner_names],
-            length, self.truncate_gradient, name=kind)
+            self._masked_step if valid else self._step,
+            [*valid, *self.project(swap_time(self._directed(x)))],
+            self._starts(size(x, 0)),
+            [getattr(self, name) for name in self.inner_names],
+            length,
+            self.truncate_gradient,
+            name=kind,
+        )
         self._carry_over([reversible.last_step(state) for state in found], mask)
-        return swap_time(found[0]) if self.return_sequences else reversible.last_step(found[0])
+        return (
+            swap_time(found[0])
+            if self.return_sequences
+            else reversible.last_step(found[0])
+        )
 
     def _directed(self, over_time: TensorVariable) -> TensorVariable:
         """``(batch, time, ...)`` in the order in which the loop runs through it."""
@@ -189,25 +232,36 @@ class RecurrentLayer(KeepsStates, MaskedLayer):
 
     def _step(self, *args: TensorVariable) -> list[TensorVariable]:
         """:meth:`step`, with the dims in the types: scan refuses a state of dim 1 that changes its type."""
-        return [pt.specify_shape(state, (None, dim))
-                for state, dim in zip(self.step(*args), self.state_dims, strict=True)]
+        return [
+            pt.specify_shape(state, (None, dim))
+            for state, dim in zip(self.step(*args), self.state_dims, strict=True)
+        ]
 
-    def _masked_step(self, valid: TensorVariable, *args: TensorVariable) -> list[TensorVariable]:
+    def _masked_step(
+        self, valid: TensorVariable, *args: TensorVariable
+    ) -> list[TensorVariable]:
         inner = len(args) - len(self.inner_names)
         first = inner - len(self.state_dims)
         projected, past, inner = args[:first], args[first:inner], args[inner:]
         if self.mask_mode == "zero":
             return self._step(*projected, *self.forget(past, valid), *inner)
-        return [pt.switch(valid, new, old) for new, old in zip(self._step(*args), past, strict=True)]
+        return [
+            pt.switch(valid, new, old)
+            for new, old in zip(self._step(*args), past, strict=True)
+        ]
 
     def _valid(self, mask: TensorVariable) -> TensorVariable:
         """What the masked step reads, ``(time, batch, 1)``: the mask at t for ``carry``, at t-1 for ``zero``."""
         over_time = pt.expand_dims(mask, -1)
         if self.mask_mode == "carry":
             return over_time
-        return pt.concatenate([pt.ones_like(over_time[:1]), over_time[:-1]]).astype(backend.floatX())
+        return pt.concatenate([pt.ones_like(over_time[:1]), over_time[:-1]]).astype(
+            backend.floatX()
+        )
 
-    def forget(self, past: Sequence[TensorVariable], valid: TensorVariable) -> list[TensorVariable]:
+    def forget(
+        self, past: Sequence[TensorVariable], valid: TensorVariable
+    ) -> list[TensorVariable]:
         """The states that a step of mask mode ``zero`` reads: zeros where the step before was masked."""
         return [valid * state for state in past]
 
@@ -216,13 +270,22 @@ class RecurrentLayer(KeepsStates, MaskedLayer):
     def _starts(self, rows: Size) -> list[TensorVariable]:
         """The states before the first step."""
         if self.stateful:
-            return [backend.with_rows(variable, rows)[0] for variable in self.states.variables.values()]
-        return [pt.zeros((rows, dim), dtype=backend.floatX()) for dim in self.state_dims]
+            return [
+                backend.with_rows(variable, rows)[0]
+                for variable in self.states.variables.values()
+            ]
+        return [
+            pt.zeros((rows, dim), dtype=backend.floatX()) for dim in self.state_dims
+        ]
 
-    def _carry_over(self, last: Sequence[TensorVariable], mask: TensorVariable | None) -> None:
+    def _carry_over(
+        self, last: Sequence[TensorVariable], mask: TensorVariable | None
+    ) -> None:
         """Let the next batch begin as the step after the ``last`` would."""
         if mask is not None and self.mask_mode == "zero":
-            last = self.forget(last, self._directed(mask)[:, -1, None].astype(backend.floatX()))
+            last = self.forget(
+                last, self._directed(mask)[:, -1, None].astype(backend.floatX())
+            )
         for name, value in zip(self.states.variables, last, strict=False):
             self.states.carry(name, value[None])
 
@@ -238,23 +301,45 @@ class RecurrentLayer(KeepsStates, MaskedLayer):
 
     def gates(self, x: TensorVariable, names: str) -> list[TensorVariable]:
         """``x @ W + b`` for each gate in ``names``, by one product for them all."""
-        W, b = (pt.concatenate([getattr(self, f"{letter}_{name}") for name in names], axis=-1) for letter in "Wb")
-        return pt.split(linear_map(x, W) + b, [self.output_dim] * len(names), axis=x.ndim - 1)
+        W, b = (
+            pt.concatenate(
+                [getattr(self, f"{letter}_{name}") for name in names], axis=-1
+            )
+            for letter in "Wb"
+        )
+        return pt.split(
+            linear_map(x, W) + b, [self.output_dim] * len(names), axis=x.ndim - 1
+        )
 
 
 def _check_mode(layer: str, mode: object) -> str:
     """A mask mode that exists."""
     if mode not in MASK_MODES:
-        raise ConfigError.about("layer", layer, takes=f"a mask_mode of {' or '.join(MASK_MODES)}",
-                                because="masked steps are treated by it", got=repr(mode),
-                                do=nearest(str(mode), MASK_MODES))
+        raise ConfigError.about(
+            "layer",
+            layer,
+            takes=f"a mask_mode of {' or '.join(MASK_MODES)}",
+            because="masked steps are treated by it",
+            got=repr(mode),
+            do=nearest(str(mode), MASK_MODES),
+        )
     return mode
 
 
 def _check_steps(layer: str, steps: object) -> int:
     """A truncate_gradient that means something."""
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps == 0 or steps < -1:
-        raise ConfigError.about("layer", layer, takes="a truncate_gradient of -1, or 1 and more",
-                                because="the backward loop runs over so many of the last steps, -1 being all",
-                                got=repr(steps), do="Say truncate_gradient=-1 for the whole gradient.")
+    if (
+        isinstance(steps, bool)
+        or not isinstance(steps, int)
+        or steps == 0
+        or steps < -1
+    ):
+        raise ConfigError.about(
+            "layer",
+            layer,
+            takes="a truncate_gradient of -1, or 1 and more",
+            because="the backward loop runs over so many of the last steps, -1 being all",
+            got=repr(steps),
+            do="Say truncate_gradient=-1 for the whole gradient.",
+        )
     return steps

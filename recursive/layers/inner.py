@@ -26,14 +26,23 @@ class StatesOfTheLoop(Layer):
         self.states = inner.carried_states()
         for state in self.states:
             if np.any(np.asarray(state.initial, dtype=float) != 0):
-                raise NodeError.about("node", str(name), takes="a stateful container whose states start from zeros",
-                                      because="they are states of the loop here",
-                                      got=f"initial={state.initial!r} of {state.name!r}", do="Leave initial out.")
+                raise NodeError.about(
+                    "node",
+                    str(name),
+                    takes="a stateful container whose states start from zeros",
+                    because="they are states of the loop here",
+                    got=f"initial={state.initial!r} of {state.name!r}",
+                    do="Leave initial out.",
+                )
         for final in {*self.own_past.values()} & {*inner.output_names}:
-            raise NodeError.about("node", str(name), takes="a stateful container without return_final_states",
-                                  because="in a loop its states are read as outputs already",
-                                  got=f"return_final_states=True, which gives {final!r} too",
-                                  do=f"Leave it out, and read {name}.{final}.")
+            raise NodeError.about(
+                "node",
+                str(name),
+                takes="a stateful container without return_final_states",
+                because="in a loop its states are read as outputs already",
+                got=f"return_final_states=True, which gives {final!r} too",
+                do=f"Leave it out, and read {name}.{final}.",
+            )
 
     @property
     def ports(self) -> tuple[str, ...]:
@@ -51,17 +60,31 @@ class StatesOfTheLoop(Layer):
         names = self._inner.output_names
         return (*((MAIN,) if len(names) == 1 else names), *self.own_past.values())
 
-    def call(self, x: Mapping[str, TensorVariable], train: bool = False,
-             **draws: TensorVariable) -> dict[str, TensorVariable]:
+    def call(
+        self,
+        x: Mapping[str, TensorVariable],
+        train: bool = False,
+        **draws: TensorVariable,
+    ) -> dict[str, TensorVariable]:
         """The outputs and the states after the inner loop."""
         starts = {state.name: x[state.name] for state in self.states}
-        found, lasts = self._inner.from_states({port: x[port] for port in self._inner.ports}, starts, train, draws)
-        return dict(zip(self.output_names, [*found.values(), *lasts.values()], strict=True))
+        found, lasts = self._inner.from_states(
+            {port: x[port] for port in self._inner.ports}, starts, train, draws
+        )
+        return dict(
+            zip(self.output_names, [*found.values(), *lasts.values()], strict=True)
+        )
 
-    def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> dict[str, Shape]:
-        found = self._inner.get_output_shape_for({port: input_shape[port] for port in self._inner.ports})
+    def get_output_shape_for(
+        self, input_shape: Mapping[str, Shape]
+    ) -> dict[str, Shape]:
+        found = self._inner.get_output_shape_for(
+            {port: input_shape[port] for port in self._inner.ports}
+        )
         shapes = [*(found.values() if isinstance(found, dict) else [found])]
-        sizes = self._inner.sizes_of_states({port: input_shape[port] for port in self._inner.ports})
+        sizes = self._inner.sizes_of_states(
+            {port: input_shape[port] for port in self._inner.ports}
+        )
         states = ((None, sizes[state.name]) for state in self.states)
         return dict(zip(self.output_names, [*shapes, *states], strict=True))
 
@@ -69,10 +92,19 @@ class StatesOfTheLoop(Layer):
 
     built = property(lambda self: self._inner.built, doc="Whether the container is.")
     draws = property(lambda self: self._inner.draws, doc="The draws of the container.")
-    steady_draws = property(lambda self: self._inner.steady_draws, doc="Those that are the same at every step.")
-    revision = property(lambda self: self._inner.revision, doc="The revision of the container.")
-    named_params = property(lambda self: self._inner.named_params, doc="The parameters of the container.")
-    named_weights = property(lambda self: self._inner.named_weights, doc="The weights of the container.")
+    steady_draws = property(
+        lambda self: self._inner.steady_draws,
+        doc="Those that are the same at every step.",
+    )
+    revision = property(
+        lambda self: self._inner.revision, doc="The revision of the container."
+    )
+    named_params = property(
+        lambda self: self._inner.named_params, doc="The parameters of the container."
+    )
+    named_weights = property(
+        lambda self: self._inner.named_weights, doc="The weights of the container."
+    )
 
     @property
     def params(self) -> list[SharedVariable]:

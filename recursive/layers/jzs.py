@@ -26,18 +26,50 @@ class JZSLayer(RecurrentLayer):
         inner_activation: of the gates z and r.
     """
 
-    def __init__(self, input_dim: int, output_dim: int = 128, init: str = "glorot_uniform",
-                 inner_init: str = "orthogonal", activation: str = "tanh", inner_activation: str = "sigmoid",
-                 weights: Sequence[np.ndarray] | None = None, truncate_gradient: int = -1,
-                 return_sequences: bool = False, mask_mode: str = "zero", name: str | None = None,
-                 seed: int | None = None, stateful: bool = False, go_backwards: bool = False):
-        super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
-                         return_sequences, mask_mode, name, seed, stateful, go_backwards)
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int = 128,
+        init: str = "glorot_uniform",
+        inner_init: str = "orthogonal",
+        activation: str = "tanh",
+        inner_activation: str = "sigmoid",
+        weights: Sequence[np.ndarray] | None = None,
+        truncate_gradient: int = -1,
+        return_sequences: bool = False,
+        mask_mode: str = "zero",
+        name: str | None = None,
+        seed: int | None = None,
+        stateful: bool = False,
+        go_backwards: bool = False,
+    ):
+        super().__init__(
+            input_dim,
+            output_dim,
+            init,
+            inner_init,
+            activation,
+            weights,
+            truncate_gradient,
+            return_sequences,
+            mask_mode,
+            name,
+            seed,
+            stateful,
+            go_backwards,
+        )
         self.inner_activation = activations.get(inner_activation)
         self.Pmat = self._fixed_projection()
 
-    def mixed(self, z: TensorVariable, x_r: TensorVariable, x_h: TensorVariable, h_tm1: TensorVariable,
-              U_r: TensorVariable, U_h: TensorVariable) -> tuple[TensorVariable]:
+    def mixed(
+        self,
+        z: TensorVariable,
+        x_r: TensorVariable,
+        x_h: TensorVariable,
+        h_tm1: TensorVariable,
+        U_r: TensorVariable,
+        U_h: TensorVariable,
+    ) -> tuple[TensorVariable]:
         """The state at t, for the gate z: what all three do alike."""
         r = self.inner_activation(x_r + h_tm1.dot(U_r))
         new = self.activation(x_h + (r * h_tm1).dot(U_h))
@@ -72,8 +104,15 @@ class JZS1(JZSLayer):
     def project(self, x: TensorVariable) -> list[TensorVariable]:
         return [*self.gates(x, "zr"), pt.tanh(linear_map(x, self.Pmat)) + self.b_h]
 
-    def step(self, x_z: TensorVariable, x_r: TensorVariable, x_h: TensorVariable, h_tm1: TensorVariable,
-             U_r: TensorVariable, U_h: TensorVariable) -> tuple[TensorVariable]:
+    def step(
+        self,
+        x_z: TensorVariable,
+        x_r: TensorVariable,
+        x_h: TensorVariable,
+        h_tm1: TensorVariable,
+        U_r: TensorVariable,
+        U_h: TensorVariable,
+    ) -> tuple[TensorVariable]:
         return self.mixed(self.inner_activation(x_z), x_r, x_h, h_tm1, U_r, U_h)
 
 
@@ -93,9 +132,19 @@ class JZS2(JZSLayer):
         x_z, x_h = self.gates(x, "zh")
         return [x_z, linear_map(x, self.Pmat) + self.b_r, x_h]
 
-    def step(self, x_z: TensorVariable, x_r: TensorVariable, x_h: TensorVariable, h_tm1: TensorVariable,
-             U_z: TensorVariable, U_r: TensorVariable, U_h: TensorVariable) -> tuple[TensorVariable]:
-        return self.mixed(self.inner_activation(x_z + h_tm1.dot(U_z)), x_r, x_h, h_tm1, U_r, U_h)
+    def step(
+        self,
+        x_z: TensorVariable,
+        x_r: TensorVariable,
+        x_h: TensorVariable,
+        h_tm1: TensorVariable,
+        U_z: TensorVariable,
+        U_r: TensorVariable,
+        U_h: TensorVariable,
+    ) -> tuple[TensorVariable]:
+        return self.mixed(
+            self.inner_activation(x_z + h_tm1.dot(U_z)), x_r, x_h, h_tm1, U_r, U_h
+        )
 
 
 class JZS3(JZSLayer):
@@ -113,6 +162,21 @@ class JZS3(JZSLayer):
     def project(self, x: TensorVariable) -> list[TensorVariable]:
         return self.gates(x, "zrh")
 
-    def step(self, x_z: TensorVariable, x_r: TensorVariable, x_h: TensorVariable, h_tm1: TensorVariable,
-             U_z: TensorVariable, U_r: TensorVariable, U_h: TensorVariable) -> tuple[TensorVariable]:
-        return self.mixed(self.inner_activation(x_z + pt.tanh(h_tm1).dot(U_z)), x_r, x_h, h_tm1, U_r, U_h)
+    def step(
+        self,
+        x_z: TensorVariable,
+        x_r: TensorVariable,
+        x_h: TensorVariable,
+        h_tm1: TensorVariable,
+        U_z: TensorVariable,
+        U_r: TensorVariable,
+        U_h: TensorVariable,
+    ) -> tuple[TensorVariable]:
+        return self.mixed(
+            self.inner_activation(x_z + pt.tanh(h_tm1).dot(U_z)),
+            x_r,
+            x_h,
+            h_tm1,
+            U_r,
+            U_h,
+        )

@@ -15,11 +15,26 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import activations, arguments, backend, constraints, initializations, registry, regularizers
+from recursive import (
+    activations,
+    arguments,
+    backend,
+    constraints,
+    initializations,
+    registry,
+    regularizers,
+)
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
 from recursive.layers.given import check_draws, check_mask
-from recursive.layers.own import check_output, check_params, check_started, check_width, noting, told_of_dims
+from recursive.layers.own import (
+    check_output,
+    check_params,
+    check_started,
+    check_width,
+    noting,
+    told_of_dims,
+)
 from recursive.layers.products import affine_map, side_by_side
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
@@ -103,7 +118,9 @@ class Layer:
     def _computes_as_said(cls, what: str, *methods: str) -> bool:
         """Whether ``methods`` are still those of the class that said ``what`` of them."""
         said_by = next(base for base in cls.__mro__ if what in vars(base))
-        return all(getattr(cls, method) is getattr(said_by, method, None) for method in methods)
+        return all(
+            getattr(cls, method) is getattr(said_by, method, None) for method in methods
+        )
 
     def __init__(self, name: str | None = None, seed: int | None = None):
         self.name = name
@@ -115,8 +132,13 @@ class Layer:
 
     # The layer as a function
 
-    def __call__(self, x: Tensors, train: bool = False, mask: TensorVariable | None = None,
-                 **draws: TensorVariable) -> Tensors:
+    def __call__(
+        self,
+        x: Tensors,
+        train: bool = False,
+        mask: TensorVariable | None = None,
+        **draws: TensorVariable,
+    ) -> Tensors:
         """The output for input ``x``; draws that are not given are made here.
 
         Args:
@@ -140,8 +162,11 @@ class Layer:
         self.ensure_built(shapes)
         check_mask(self, mask)
         self.check_draws(draws, shapes)
-        output = self.call(x, train=train, **draws) if mask is None else \
-            self.call_masked(x, pt.as_tensor_variable(mask), train=train, **draws)
+        output = (
+            self.call(x, train=train, **draws)
+            if mask is None
+            else self.call_masked(x, pt.as_tensor_variable(mask), train=train, **draws)
+        )
         self.check_output(output, shapes)
         given = list(x.values()) if isinstance(x, Mapping) else [x]
         check_width("layer", type(self).__name__, [*given, *self.params], output)
@@ -151,11 +176,16 @@ class Layer:
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         """The formula of the layer."""
-        raise NotImplementedError(f"{type(self).__name__} has no formula: give it a method call(self, x, train)")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no formula: give it a method call(self, x, train)"
+        )
 
     def factors(self, product: Product) -> tuple[TensorVariable, TensorVariable | None]:
         """What the layer multiplies by in one of its products, ``(dim of the port, product.dim)``, and adds, if so."""
-        W, b = ([getattr(self, name) for name in names] for names in (product.weights, product.biases))
+        W, b = (
+            [getattr(self, name) for name in names]
+            for names in (product.weights, product.biases)
+        )
         return side_by_side(W), side_by_side(b) if b else None
 
     def transform_input(self, x: TensorVariable) -> TensorVariable:
@@ -165,7 +195,9 @@ class Layer:
         """
         return affine_map(x, *self.factors(self.products[0]))
 
-    def finish(self, total: TensorVariable, others: Mapping[str, TensorVariable]) -> TensorVariable:
+    def finish(
+        self, total: TensorVariable, others: Mapping[str, TensorVariable]
+    ) -> TensorVariable:
         """The output, given the sum of the layer's products and what the other ports read."""
         raise NotImplementedError(f"{type(self).__name__} has no product to begin with")
 
@@ -175,21 +207,35 @@ class Layer:
         """Whether the layer takes a mask."""
         return False
 
-    def call_masked(self, x: TensorVariable, mask: TensorVariable, train: bool = False,
-                    **draws: TensorVariable) -> TensorVariable:
+    def call_masked(
+        self,
+        x: TensorVariable,
+        mask: TensorVariable,
+        train: bool = False,
+        **draws: TensorVariable,
+    ) -> TensorVariable:
         """The formula for an input of which some steps are masked: the same, unless a layer differs."""
         return self.call(x, train=train, **draws)
 
-    def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable | None:
+    def get_output_mask_for(
+        self, x: TensorVariable, mask: TensorVariable | None = None
+    ) -> TensorVariable | None:
         """The mask of the output for input ``x`` and its mask; None where all of it is data."""
         return None
 
-    def with_mask(self, x: TensorVariable, train: bool = False, mask: TensorVariable | None = None,
-                  **draws: TensorVariable) -> tuple[TensorVariable, TensorVariable | None]:
+    def with_mask(
+        self,
+        x: TensorVariable,
+        train: bool = False,
+        mask: TensorVariable | None = None,
+        **draws: TensorVariable,
+    ) -> tuple[TensorVariable, TensorVariable | None]:
         """The output, and its mask."""
         masked = {} if mask is None else {"mask": mask}
         check_mask(self, mask)
-        return self(x, train=train, **masked, **draws), self.get_output_mask_for(x, mask)
+        return self(x, train=train, **masked, **draws), self.get_output_mask_for(
+            x, mask
+        )
 
     @property
     def built(self) -> bool:
@@ -234,17 +280,23 @@ class Layer:
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:
         """The draw called ``name``, of ``size``: other values at each call of the compiled function."""
-        raise NotImplementedError(f"{type(self).__name__} names the draw {name!r} but does not make it")
+        raise NotImplementedError(
+            f"{type(self).__name__} names the draw {name!r} but does not make it"
+        )
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
         """The shape of the draw called ``name`` for an input of ``input_shape``: the same, unless a layer differs."""
         return input_shape
 
-    def check_draws(self, draws: Mapping[str, object], input_shape: Shape | Mapping[str, Shape]) -> None:
+    def check_draws(
+        self, draws: Mapping[str, object], input_shape: Shape | Mapping[str, Shape]
+    ) -> None:
         """Raise an error unless ``draws`` may be given in place of the layer's own: see ``__call__``."""
         check_draws(self, draws, input_shape)
 
-    def check_output(self, output: object, input_shape: Shape | Mapping[str, Shape]) -> None:
+    def check_output(
+        self, output: object, input_shape: Shape | Mapping[str, Shape]
+    ) -> None:
         """Raise an error unless ``output`` is what the layer says that it returns for ``input_shape``."""
         check_output(self, output, input_shape)
 
@@ -253,8 +305,15 @@ class Layer:
     @property
     def named_params(self) -> dict[str, SharedVariable]:
         """The parameters by the names of the attributes that hold them, in the order of ``params``."""
-        names = {id(value): name for name, value in vars(self).items() if isinstance(value, SharedVariable)}
-        return {names.get(id(param), f"param_{index}"): param for index, param in enumerate(self.params)}
+        names = {
+            id(value): name
+            for name, value in vars(self).items()
+            if isinstance(value, SharedVariable)
+        }
+        return {
+            names.get(id(param), f"param_{index}"): param
+            for index, param in enumerate(self.params)
+        }
 
     @property
     def named_weights(self) -> dict[str, SharedVariable]:
@@ -268,18 +327,35 @@ class Layer:
             rules: ``W_regularizer``, ``W_constraint`` for a parameter ``W``, and so on; ``activity_regularizer``.
         """
         for name, rule in rules.items():
-            setattr(self, name, (regularizers if name.endswith("_regularizer") else constraints).get(rule))
+            setattr(
+                self,
+                name,
+                (regularizers if name.endswith("_regularizer") else constraints).get(
+                    rule
+                ),
+            )
         self.gathers = self.activity_regularizer is not None
 
     def get_params(self) -> tuple[list, list, list, list]:
         """Params, regularizers, constraints (one a parameter) and updates, as Keras 0.1's layers gave them."""
         named = self.named_params.items()
-        penalties = [rule.on(param) for name, param in named if (rule := getattr(self, f"{name}_regularizer", None))]
+        penalties = [
+            rule.on(param)
+            for name, param in named
+            if (rule := getattr(self, f"{name}_regularizer", None))
+        ]
         if self.activity_regularizer is not None:
             penalties.append(self.activity_regularizer.on_activity_of(self))
-        rules = [getattr(self, f"{name}_constraint", None) or activations.linear for name, _ in named]
-        return (self.params, [*self.regularizers, *penalties],
-                [*self.constraints, *rules[len(self.constraints):]], self.updates)
+        rules = [
+            getattr(self, f"{name}_constraint", None) or activations.linear
+            for name, _ in named
+        ]
+        return (
+            self.params,
+            [*self.regularizers, *penalties],
+            [*self.constraints, *rules[len(self.constraints) :]],
+            self.updates,
+        )
 
     def get_weights(self) -> list[np.ndarray]:
         """Copies of the values of the parameters, in their order, and of what is kept beside them."""
@@ -293,16 +369,28 @@ class Layer:
         """
         named = self.named_weights
         if len(weights) != len(named):
-            raise WeightsError.about("layer", type(self).__name__, takes=f"{len(named)} arrays",
-                                     because=f"it has the parameters {list(named)}",
-                                     got=f"{len(weights)}", do="Compare with get_weights().")
-        values = [np.asarray(value, dtype=param.dtype) for param, value in zip(named.values(), weights, strict=True)]
+            raise WeightsError.about(
+                "layer",
+                type(self).__name__,
+                takes=f"{len(named)} arrays",
+                because=f"it has the parameters {list(named)}",
+                got=f"{len(weights)}",
+                do="Compare with get_weights().",
+            )
+        values = [
+            np.asarray(value, dtype=param.dtype)
+            for param, value in zip(named.values(), weights, strict=True)
+        ]
         for (name, param), value in zip(named.items(), values, strict=True):
             if value.shape != param.get_value(borrow=True).shape:
                 raise WeightsError.about(
-                    "parameter", name, takes=f"an array of shape {param.get_value(borrow=True).shape}",
-                    because=f"{type(self).__name__} was made with it", got=value.shape,
-                    do="Compare with get_weights().")
+                    "parameter",
+                    name,
+                    takes=f"an array of shape {param.get_value(borrow=True).shape}",
+                    because=f"{type(self).__name__} was made with it",
+                    got=value.shape,
+                    do="Compare with get_weights().",
+                )
         for param, value in zip(named.values(), values, strict=True):
             param.set_value(value)
 
@@ -321,8 +409,16 @@ class Layer:
         An argument of a layer of your own is found where the layer keeps it under its own name. Weights are no
         part of it.
         """
-        arguments = [name for name in inspect.signature(type(self)).parameters if name not in ("name", "weights")]
-        kept = {name: plain(getattr(self, name)) for name in arguments if hasattr(self, name)}
+        arguments = [
+            name
+            for name in inspect.signature(type(self)).parameters
+            if name not in ("name", "weights")
+        ]
+        kept = {
+            name: plain(getattr(self, name))
+            for name in arguments
+            if hasattr(self, name)
+        }
         return {"name": type(self).__name__, **kept}
 
     # The chain of Keras 0.1
@@ -337,7 +433,9 @@ class Layer:
         """How many outputs there are."""
         return len(self.output_names)
 
-    def set_previous(self, layer: Layer, connection_map: Mapping[str, str] = MappingProxyType({})) -> None:
+    def set_previous(
+        self, layer: Layer, connection_map: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Take the output of ``layer`` as input.
 
         Args:
@@ -352,11 +450,17 @@ class Layer:
         if not pairs and self.nb_input == layer.nb_output == 1:
             pairs = {self.ports[0]: layer.output_names[0]}
         pairs = pairs or {name: name for name in self.ports}
-        if set(pairs) != set(self.ports) or not set(pairs.values()) <= set(layer.output_names):
+        if set(pairs) != set(self.ports) or not set(pairs.values()) <= set(
+            layer.output_names
+        ):
             raise ConfigError.about(
-                "layer", type(self).__name__, takes=f"an output for each of the inputs {', '.join(self.ports)}",
-                because="each reads one", got=f"{pairs} of the outputs {', '.join(layer.output_names)}",
-                do="Say set_previous(layer, connection_map={'input': 'output'}), by the names of both.")
+                "layer",
+                type(self).__name__,
+                takes=f"an output for each of the inputs {', '.join(self.ports)}",
+                because="each reads one",
+                got=f"{pairs} of the outputs {', '.join(layer.output_names)}",
+                do="Say set_previous(layer, connection_map={'input': 'output'}), by the names of both.",
+            )
         self.previous, self.connection_map = layer, pairs
 
     def _of_previous(self, outputs: Tensors) -> Tensors:
@@ -369,8 +473,12 @@ class Layer:
     def arguments(self) -> list[Argument]:
         """What a program that runs this layer is given."""
         ndim = 2 if self.input_ndim is None else self.input_ndim
-        shape = (None,) * (ndim - 1) + (self.input_dim if self.input_dtype == "float" else None,)
-        return [Argument("input", backend.dtype_of(self.input_dtype), shape, self.limit)]
+        shape = (None,) * (ndim - 1) + (
+            self.input_dim if self.input_dtype == "float" else None,
+        )
+        return [
+            Argument("input", backend.dtype_of(self.input_dtype), shape, self.limit)
+        ]
 
     @property
     def input(self) -> TensorVariable:
@@ -392,18 +500,28 @@ class Layer:
     @property
     def tells_its_input(self) -> bool:
         """Whether the layer itself says what its input is like."""
-        return self.input_ndim is not None or self.input_dim is not None or self.products != ()
+        return (
+            self.input_ndim is not None
+            or self.input_dim is not None
+            or self.products != ()
+        )
 
     def _symbolic_input(self) -> TensorVariable:
         if not self.tells_its_input:
-            raise AttributeError(f"{type(self).__name__} has no input of its own, because it takes any shape: "
-                                 "assign layer.input, or call set_previous")
+            raise AttributeError(
+                f"{type(self).__name__} has no input of its own, because it takes any shape: "
+                "assign layer.input, or call set_previous"
+            )
         [argument] = self.arguments()
         return backend.tensor(argument.name, argument.dtype, argument.shape)
 
     def get_input(self, train: bool = False) -> TensorVariable:
         """The output of the layer before, or the symbolic input where there is none."""
-        return self.input if self.previous is None else self._of_previous(self.previous.get_output(train))
+        return (
+            self.input
+            if self.previous is None
+            else self._of_previous(self.previous.get_output(train))
+        )
 
     def get_output(self, train: bool = False) -> TensorVariable:
         """The output as a tensor; ``train`` turns dropout on."""
@@ -413,7 +531,9 @@ class Layer:
         """The mask of the output, ``(batch, time)``; None where all of it is data."""
         return self._along_the_chain(train)[1]
 
-    def _along_the_chain(self, train: bool) -> tuple[TensorVariable, TensorVariable | None]:
+    def _along_the_chain(
+        self, train: bool
+    ) -> tuple[TensorVariable, TensorVariable | None]:
         if self.previous is None:
             return self.with_mask(self.get_input(train), train)
         x, mask = self.previous._along_the_chain(train)
@@ -434,7 +554,9 @@ class MaskedLayer(Layer):
         """True."""
         return True
 
-    def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable | None:
+    def get_output_mask_for(
+        self, x: TensorVariable, mask: TensorVariable | None = None
+    ) -> TensorVariable | None:
         return mask
 
     def get_input_mask(self, train: bool = False) -> TensorVariable | None:
@@ -442,14 +564,21 @@ class MaskedLayer(Layer):
         return None if self.previous is None else self.previous.get_output_mask(train)
 
 
-def check_dim(layer: str, argument: str, value: object, optional: bool = False) -> int | None:
+def check_dim(
+    layer: str, argument: str, value: object, optional: bool = False
+) -> int | None:
     """``value`` where it is a whole number of 1 or more (or None, if ``optional``), else a ShapeError."""
     if value is None and optional:
         return None
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ShapeError.about("layer", layer, takes=f"an {argument} that is a whole number of 1 or more",
-                               because="it counts the values of one row", got=repr(value),
-                               do=f"Say {argument}=6, for example.")
+        raise ShapeError.about(
+            "layer",
+            layer,
+            takes=f"an {argument} that is a whole number of 1 or more",
+            because="it counts the values of one row",
+            got=repr(value),
+            do=f"Say {argument}=6, for example.",
+        )
     return int(value)
 
 

@@ -41,27 +41,52 @@ class MaxoutDense(Layer):
 
     rowwise = True
 
-    def __init__(self, input_dim: int, output_dim: int, nb_feature: int = 4, init: str = "glorot_uniform",
-                 weights: Sequence[np.ndarray] | None = None, W_regularizer: Rule = None, b_regularizer: Rule = None,
-                 activity_regularizer: Rule = None, W_constraint: Rule = None, b_constraint: Rule = None,
-                 name: str | None = None, seed: int | None = None):
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        nb_feature: int = 4,
+        init: str = "glorot_uniform",
+        weights: Sequence[np.ndarray] | None = None,
+        W_regularizer: Rule = None,
+        b_regularizer: Rule = None,
+        activity_regularizer: Rule = None,
+        W_constraint: Rule = None,
+        b_constraint: Rule = None,
+        name: str | None = None,
+        seed: int | None = None,
+    ):
         super().__init__(name, seed)
-        self.govern(W_regularizer=W_regularizer, b_regularizer=b_regularizer,
-                    activity_regularizer=activity_regularizer, W_constraint=W_constraint, b_constraint=b_constraint)
+        self.govern(
+            W_regularizer=W_regularizer,
+            b_regularizer=b_regularizer,
+            activity_regularizer=activity_regularizer,
+            W_constraint=W_constraint,
+            b_constraint=b_constraint,
+        )
         self.input_dim = check_dim("MaxoutDense", "input_dim", input_dim)
         self.output_dim = check_dim("MaxoutDense", "output_dim", output_dim)
         self.nb_feature = check_dim("MaxoutDense", "nb_feature", nb_feature)
         self.init = initializations.get(init)
-        self.W = initializations.first_values(self.init, (self.nb_feature, self.input_dim, self.output_dim), self.rng)
+        self.W = initializations.first_values(
+            self.init, (self.nb_feature, self.input_dim, self.output_dim), self.rng
+        )
         self.b = initializations.zero((self.nb_feature, self.output_dim))
         self.params = [self.W, self.b]
         if weights is not None:
             self.set_weights(weights)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        together = self.W.dimshuffle(1, 0, 2).reshape((self.input_dim, self.nb_feature * self.output_dim))
+        together = self.W.dimshuffle(1, 0, 2).reshape(
+            (self.input_dim, self.nb_feature * self.output_dim)
+        )
         leading = sizes(x)[:-1]
-        maps = linear_map(x, together).reshape((*leading, self.nb_feature, self.output_dim)) + self.b
+        maps = (
+            linear_map(x, together).reshape(
+                (*leading, self.nb_feature, self.output_dim)
+            )
+            + self.b
+        )
         return maps.max(axis=-2)
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:

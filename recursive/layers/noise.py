@@ -31,7 +31,12 @@ class NoiseLayer(MaskedLayer):
         super().__init__(name, seed)
         self.seeds = seeds_of(seed)
 
-    def call(self, x: TensorVariable, train: bool = False, noise: TensorVariable | None = None) -> TensorVariable:
+    def call(
+        self,
+        x: TensorVariable,
+        train: bool = False,
+        noise: TensorVariable | None = None,
+    ) -> TensorVariable:
         if not train or not self.draws:
             return x
         x = as_floats(x)
@@ -56,10 +61,19 @@ class GaussianNoise(NoiseLayer):
 
     def __init__(self, sigma: float, name: str | None = None, seed: int | None = None):
         super().__init__(name, seed)
-        if isinstance(sigma, bool) or not isinstance(sigma, int | float | np.number) or not 0 <= sigma < np.inf:
-            raise ConfigError.about("layer", "GaussianNoise", takes="a finite sigma of 0 or more",
-                                    because="it is a standard deviation", got=repr(sigma),
-                                    do="Say GaussianNoise(0.1), for example.")
+        if (
+            isinstance(sigma, bool)
+            or not isinstance(sigma, int | float | np.number)
+            or not 0 <= sigma < np.inf
+        ):
+            raise ConfigError.about(
+                "layer",
+                "GaussianNoise",
+                takes="a finite sigma of 0 or more",
+                because="it is a standard deviation",
+                got=repr(sigma),
+                do="Say GaussianNoise(0.1), for example.",
+            )
         self.sigma = float(sigma)
         self.draws = ("noise",) if sigma else ()
 
@@ -115,8 +129,12 @@ class Zoneout(MaskedLayer):
         self.draws = ("keep",) if p else ()
         self.seeds = seeds_of(seed)
 
-    def call(self, x: Mapping[str, TensorVariable], train: bool = False,
-             keep: TensorVariable | None = None) -> TensorVariable:
+    def call(
+        self,
+        x: Mapping[str, TensorVariable],
+        train: bool = False,
+        keep: TensorVariable | None = None,
+    ) -> TensorVariable:
         new, old = as_floats(x["input"]), as_floats(x["prev"])
         if not train or not self.p:
             p = np.asarray(self.p, dtype=new.dtype)
@@ -134,9 +152,14 @@ class Zoneout(MaskedLayer):
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
         new, old = (input_shape[port] for port in self.ports)
         if None not in (new[-1], old[-1]) and new[-1] != old[-1]:
-            raise ShapeError.about("layer", "Zoneout", takes="input and prev of one dim",
-                                   because="one takes the place of the other, element by element",
-                                   got=f"input {new}, prev {old}", do="Read the same node at an earlier step.")
+            raise ShapeError.about(
+                "layer",
+                "Zoneout",
+                takes="input and prev of one dim",
+                because="one takes the place of the other, element by element",
+                got=f"input {new}, prev {old}",
+                do="Read the same node at an earlier step.",
+            )
         return old if new[-1] is None else new
 
 
@@ -147,7 +170,17 @@ def seeds_of(seed: int | None) -> np.random.SeedSequence:
 
 def check_share(layer: str, p: object, because: str) -> float:
     """``p`` where it is a share below 1, else a ConfigError."""
-    if isinstance(p, bool) or not isinstance(p, int | float | np.number) or not 0 <= p < 1:
-        raise ConfigError.about("layer", layer, takes="a share p of 0 or more and below 1", because=because,
-                                got=repr(p), do=f"Say {layer}(0.5), for example.")
+    if (
+        isinstance(p, bool)
+        or not isinstance(p, int | float | np.number)
+        or not 0 <= p < 1
+    ):
+        raise ConfigError.about(
+            "layer",
+            layer,
+            takes="a share p of 0 or more and below 1",
+            because=because,
+            got=repr(p),
+            do=f"Say {layer}(0.5), for example.",
+        )
     return float(p)

@@ -39,16 +39,34 @@ class BatchNormalization(Layer):
     (3, 4)
     """
 
-    def __init__(self, input_shape: int | Sequence[int], epsilon: float = 1e-6, mode: int = 0, momentum: float = 0.9,
-                 weights: Sequence[np.ndarray] | None = None, name: str | None = None, seed: int | None = None):
+    def __init__(
+        self,
+        input_shape: int | Sequence[int],
+        epsilon: float = 1e-6,
+        mode: int = 0,
+        momentum: float = 0.9,
+        weights: Sequence[np.ndarray] | None = None,
+        name: str | None = None,
+        seed: int | None = None,
+    ):
         super().__init__(name, seed)
         if mode not in (0, 1):
-            raise ConfigError.about("layer", "BatchNormalization", takes="mode 0 or 1",
-                                    because="it normalizes over rows, or each row by itself", got=repr(mode),
-                                    do="Say mode=0.")
+            raise ConfigError.about(
+                "layer",
+                "BatchNormalization",
+                takes="mode 0 or 1",
+                because="it normalizes over rows, or each row by itself",
+                got=repr(mode),
+                do="Say mode=0.",
+            )
         dims = input_shape if isinstance(input_shape, list | tuple) else (input_shape,)
-        self.input_shape = tuple(check_dim("BatchNormalization", "input_shape", dim) for dim in dims)
-        self.input_dim, self.input_ndim = self.input_shape[-1], len(self.input_shape) + 1
+        self.input_shape = tuple(
+            check_dim("BatchNormalization", "input_shape", dim) for dim in dims
+        )
+        self.input_dim, self.input_ndim = (
+            self.input_shape[-1],
+            len(self.input_shape) + 1,
+        )
         self.epsilon, self.mode, self.momentum = epsilon, mode, momentum
         self.gamma = initializations.uniform(self.input_shape, rng=self.rng)
         self.beta = initializations.zero(self.input_shape)
@@ -71,11 +89,19 @@ class BatchNormalization(Layer):
     @property
     def named_weights(self) -> dict[str, SharedVariable]:
         """The parameters, and the running means."""
-        return self.named_params | {"running_mean": self.running_mean, "running_std": self.running_std}
+        return self.named_params | {
+            "running_mean": self.running_mean,
+            "running_std": self.running_std,
+        }
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        mean, std = self._of_each_row(x) if self.mode == 1 else self._of_the_batch(x) if train else (
-            self.running_mean, self.running_std)
+        mean, std = (
+            self._of_each_row(x)
+            if self.mode == 1
+            else self._of_the_batch(x)
+            if train
+            else (self.running_mean, self.running_std)
+        )
         return self.gamma * (x - mean) / (std + self.epsilon) + self.beta
 
     def _of_each_row(self, x: TensorVariable) -> tuple[TensorVariable, TensorVariable]:
@@ -84,8 +110,10 @@ class BatchNormalization(Layer):
     def _of_the_batch(self, x: TensorVariable) -> tuple[TensorVariable, TensorVariable]:
         mean = pt.specify_shape(x.mean(axis=0), self.input_shape)
         std = pt.sqrt((pt.sqr(x - mean) + self.epsilon).mean(axis=0))
-        self.updates = [(running, self.momentum * running + (1 - self.momentum) * now)
-                        for running, now in ((self.running_mean, mean), (self.running_std, std))]
+        self.updates = [
+            (running, self.momentum * running + (1 - self.momentum) * now)
+            for running, now in ((self.running_mean, mean), (self.running_std, std))
+        ]
         return mean, std
 
     def __getstate__(self) -> dict[str, object]:

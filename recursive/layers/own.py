@@ -20,9 +20,13 @@ def check_started(layer: object) -> None:
     """Raise a ConfigError where an ``__init__`` did not begin with that of the base."""
     if "constraints" not in vars(layer):
         raise ConfigError.about(
-            "layer", type(layer).__name__, takes="super().__init__() at the start of its __init__",
-            because="that makes the lists of its parameters, regularizers and constraints", got="one without",
-            do="Begin with super().__init__(name, seed).")
+            "layer",
+            type(layer).__name__,
+            takes="super().__init__() at the start of its __init__",
+            because="that makes the lists of its parameters, regularizers and constraints",
+            got="one without",
+            do="Begin with super().__init__(name, seed).",
+        )
 
 
 def noting(build: Callable) -> Callable:
@@ -37,7 +41,9 @@ def noting(build: Callable) -> Callable:
 
 
 @contextmanager
-def told_of_dims(layer: object, input_shape: Shape | Mapping[str, Shape]) -> Iterator[None]:
+def told_of_dims(
+    layer: object, input_shape: Shape | Mapping[str, Shape]
+) -> Iterator[None]:
     """Raise a ShapeError where a ``build`` computed with the None of a dim that is not known yet."""
     shapes = input_shape.values() if isinstance(input_shape, Mapping) else [input_shape]
     try:
@@ -46,9 +52,13 @@ def told_of_dims(layer: object, input_shape: Shape | Mapping[str, Shape]) -> Ite
         if all(None not in shape[1:] for shape in shapes):
             raise
         raise ShapeError.about(
-            "layer", type(layer).__name__, takes="an input of known dim", because="its build reads the shape of it",
+            "layer",
+            type(layer).__name__,
+            takes="an input of known dim",
+            because="its build reads the shape of it",
             got=", ".join(map(in_words, shapes)),
-            do="Set self.input_dim in its __init__, or pass data first.") from error
+            do="Set self.input_dim in its __init__, or pass data first.",
+        ) from error
 
 
 def check_params(layer: object) -> None:
@@ -57,13 +67,21 @@ def check_params(layer: object) -> None:
     None would be learned. One that lists some may hold others that never change.
     """
     updated = [variable for variable, _ in layer.updates]
-    own = {name: value for name, value in vars(layer).items() if value is not layer.previous}
+    own = {
+        name: value
+        for name, value in vars(layer).items()
+        if value is not layer.previous
+    }
     for name, value in ({} if layer.named_weights else _held(own)).items():
         if _is_of_floats(value) and not any(value is known for known in updated):
             raise ConfigError.about(
-                "parameter", name, takes=f"a place in self.params of {type(layer).__name__}",
-                because="only what is listed is learned and saved", got="an empty list",
-                do=f"Say self.params = [self.{name}] in build; hold what never changes as an array of NumPy.")
+                "parameter",
+                name,
+                takes=f"a place in self.params of {type(layer).__name__}",
+                because="only what is listed is learned and saved",
+                got="an empty list",
+                do=f"Say self.params = [self.{name}] in build; hold what never changes as an array of NumPy.",
+            )
 
 
 def _held(attributes: Mapping[str, object]) -> dict[str, SharedVariable]:
@@ -71,11 +89,15 @@ def _held(attributes: Mapping[str, object]) -> dict[str, SharedVariable]:
     found = {}
     for name, value in attributes.items():
         if isinstance(value, list | tuple):
-            found |= _held({f"{name}[{index}]": item for index, item in enumerate(value)})
+            found |= _held(
+                {f"{name}[{index}]": item for index, item in enumerate(value)}
+            )
         elif isinstance(value, SharedVariable):
             found[name] = value
         elif hasattr(value, "named_params"):
-            found |= {f"{name}.{inner}": param for inner, param in value.named_params.items()}
+            found |= {
+                f"{name}.{inner}": param for inner, param in value.named_params.items()
+            }
     return found
 
 
@@ -83,7 +105,9 @@ def _is_of_floats(value: SharedVariable) -> bool:
     return getattr(value.type, "dtype", "").startswith("float")
 
 
-def check_width(kind: str, name: str, made_of: Iterable[TensorVariable], found: object) -> None:
+def check_width(
+    kind: str, name: str, made_of: Iterable[TensorVariable], found: object
+) -> None:
     """Raise a DtypeError where a formula makes float64 of float32: widths are never mixed without a word.
 
     Args:
@@ -92,16 +116,26 @@ def check_width(kind: str, name: str, made_of: Iterable[TensorVariable], found: 
         made_of: what the formula is given, parameters too.
         found: what it returned, a tensor or a dict of them.
     """
-    widest = max((value.dtype for value in made_of if value.dtype.startswith("float")), default="float64")
+    widest = max(
+        (value.dtype for value in made_of if value.dtype.startswith("float")),
+        default="float64",
+    )
     for value in found.values() if isinstance(found, Mapping) else [found]:
         if widest == "float32" and value.dtype == "float64":
-            raise DtypeError.about(kind, name, takes="a formula that returns float32",
-                                   because="what it computes with is of that, and widths are never mixed",
-                                   got=value.dtype, do="Say np.float32(...) of arrays and numbers of NumPy in it, or "
-                                                       "value.astype(x.dtype).")
+            raise DtypeError.about(
+                kind,
+                name,
+                takes="a formula that returns float32",
+                because="what it computes with is of that, and widths are never mixed",
+                got=value.dtype,
+                do="Say np.float32(...) of arrays and numbers of NumPy in it, or "
+                "value.astype(x.dtype).",
+            )
 
 
-def check_output(layer: object, output: object, input_shape: Shape | Mapping[str, Shape]) -> None:
+def check_output(
+    layer: object, output: object, input_shape: Shape | Mapping[str, Shape]
+) -> None:
     """Raise an error unless ``output`` is what the layer says: a tensor of its shape, as far as known, or several.
 
     Raises:
@@ -110,20 +144,34 @@ def check_output(layer: object, output: object, input_shape: Shape | Mapping[str
     """
     kind, names = type(layer).__name__, layer.output_names
     found = output if isinstance(output, Mapping) else {names[0]: output}
-    if tuple(found) != names or not all(isinstance(value, TensorVariable) for value in found.values()):
+    if tuple(found) != names or not all(
+        isinstance(value, TensorVariable) for value in found.values()
+    ):
         raise ConfigError.about(
-            "layer", kind, takes="a call that returns " + _words(names), because="other layers read them",
-            got=str({name: type(value).__name__ for name, value in found.items()}) if isinstance(output, Mapping)
-            else type(output).__name__, do="End call with return, and a formula of PyTensor.")
+            "layer",
+            kind,
+            takes="a call that returns " + _words(names),
+            because="other layers read them",
+            got=str({name: type(value).__name__ for name, value in found.items()})
+            if isinstance(output, Mapping)
+            else type(output).__name__,
+            do="End call with return, and a formula of PyTensor.",
+        )
     said = _said(layer, input_shape)
     if said is None or isinstance(output, Mapping):
         return
     shape = output.type.shape
-    if len(shape) != len(said) or any(_differ(*pair) for pair in zip(shape, said, strict=True)):
+    if len(shape) != len(said) or any(
+        _differ(*pair) for pair in zip(shape, said, strict=True)
+    ):
         raise ShapeError.about(
-            "layer", kind, takes=f"an output of shape {in_words(said)}",
-            because="its get_output_shape_for says so, and other layers are made for it", got=in_words(shape),
-            do="Mend get_output_shape_for, or the formula in call.")
+            "layer",
+            kind,
+            takes=f"an output of shape {in_words(said)}",
+            because="its get_output_shape_for says so, and other layers are made for it",
+            got=in_words(shape),
+            do="Mend get_output_shape_for, or the formula in call.",
+        )
 
 
 def _said(layer: object, input_shape: Shape | Mapping[str, Shape]) -> Shape | None:
@@ -140,4 +188,8 @@ def _differ(found: int | None, said: int | None) -> bool:
 
 
 def _words(names: tuple[str, ...]) -> str:
-    return "one tensor" if len(names) == 1 else f"a dict of tensors by the names {', '.join(names)}, in this order"
+    return (
+        "one tensor"
+        if len(names) == 1
+        else f"a dict of tensors by the names {', '.join(names)}, in this order"
+    )

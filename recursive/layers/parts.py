@@ -19,13 +19,22 @@ def one_or_all(values: dict[str, object]) -> object:
     return next(iter(values.values())) if len(values) == 1 else values
 
 
-def inside(values: Mapping[str, TensorVariable], part: str) -> dict[str, TensorVariable]:
+def inside(
+    values: Mapping[str, TensorVariable], part: str
+) -> dict[str, TensorVariable]:
     """The values that are called ``part.<name>``, by ``name``."""
-    return {inner: value for outer, inner, value in ((*split(name), value) for name, value in values.items())
-            if outer == part}
+    return {
+        inner: value
+        for outer, inner, value in (
+            (*split(name), value) for name, value in values.items()
+        )
+        if outer == part
+    }
 
 
-def shared_out(draws: Mapping[str, TensorVariable], parts: Iterable[str]) -> dict[str, dict[str, TensorVariable]]:
+def shared_out(
+    draws: Mapping[str, TensorVariable], parts: Iterable[str]
+) -> dict[str, dict[str, TensorVariable]]:
     """The draws that are given to each of ``parts``, by its name.
 
     Raises:
@@ -34,27 +43,46 @@ def shared_out(draws: Mapping[str, TensorVariable], parts: Iterable[str]) -> dic
     parts = list(parts)
     for name in draws:
         if split(name)[0] not in parts:
-            raise DataError.about("draw", name, takes="the name of a part and of its draw, as part.keep",
-                                  because="it takes its place", got="an unknown part",
-                                  do=nearest(split(name)[0], parts))
+            raise DataError.about(
+                "draw",
+                name,
+                takes="the name of a part and of its draw, as part.keep",
+                because="it takes its place",
+                got="an unknown part",
+                do=nearest(split(name)[0], parts),
+            )
     return {part: inside(draws, part) for part in parts}
 
 
 def unique_params(layers: Mapping[str, Layer]) -> dict[str, SharedVariable]:
     """Parameters as ``layer.param``; one that several layers hold is named after the first."""
-    return _unique({f"{name}.{inner}": param for name, layer in layers.items()
-                    for inner, param in layer.named_params.items()})
+    return _unique(
+        {
+            f"{name}.{inner}": param
+            for name, layer in layers.items()
+            for inner, param in layer.named_params.items()
+        }
+    )
 
 
 def unique_weights(layers: Mapping[str, Layer]) -> dict[str, SharedVariable]:
     """Weights, likewise: parameters, and what layers keep beside them."""
-    return _unique({f"{name}.{inner}": weight for name, layer in layers.items()
-                    for inner, weight in layer.named_weights.items()})
+    return _unique(
+        {
+            f"{name}.{inner}": weight
+            for name, layer in layers.items()
+            for inner, weight in layer.named_weights.items()
+        }
+    )
 
 
 def _unique(named: Mapping[str, SharedVariable]) -> dict[str, SharedVariable]:
     first = {id(variable): name for name, variable in reversed(named.items())}
-    return {name: variable for name, variable in named.items() if first[id(variable)] == name}
+    return {
+        name: variable
+        for name, variable in named.items()
+        if first[id(variable)] == name
+    }
 
 
 def layers_of(layer: Layer) -> Iterator[Layer]:
@@ -68,20 +96,35 @@ def layers_of(layer: Layer) -> Iterator[Layer]:
 def refuse_params(container: Layer, value: list[SharedVariable]) -> None:
     """A container's parameters are its layers'; the empty list that every layer starts with is let pass."""
     if value:
-        raise ConfigError.about("container", type(container).__name__, takes="no parameters of its own",
-                                because="they belong to its layers", got=f"{len(value)}",
-                                do="Assign to the params of a layer.")
+        raise ConfigError.about(
+            "container",
+            type(container).__name__,
+            takes="no parameters of its own",
+            because="they belong to its layers",
+            got=f"{len(value)}",
+            do="Assign to the params of a layer.",
+        )
 
 
-def collect_params(params: list[SharedVariable], layers: Iterable[Layer]) -> tuple[list, list, list, list]:
+def collect_params(
+    params: list[SharedVariable], layers: Iterable[Layer]
+) -> tuple[list, list, list, list]:
     """``params``, and the regularizers, constraints (one a parameter) and updates that ``layers`` have for them."""
     regularizers, updates, constrained = [], [], {}
     for layer in {id(layer): layer for layer in layers}.values():
         own_params, own_regularizers, own_constraints, own_updates = layer.get_params()
         regularizers += own_regularizers
         updates += own_updates
-        constrained |= {id(param): rule for param, rule in zip(own_params, own_constraints, strict=True)}
-    return params, regularizers, [constrained.get(id(param), linear) for param in params], updates
+        constrained |= {
+            id(param): rule
+            for param, rule in zip(own_params, own_constraints, strict=True)
+        }
+    return (
+        params,
+        regularizers,
+        [constrained.get(id(param), linear) for param in params],
+        updates,
+    )
 
 
 class Composite(Layer):
@@ -132,14 +175,24 @@ class Composite(Layer):
     @property
     def draws(self) -> tuple[str, ...]:
         """The draws of all layers, as ``part.keep``, ..."""
-        return tuple(f"{part}.{name}" for part, layer in self.parts.items() for name in layer.draws)
+        return tuple(
+            f"{part}.{name}"
+            for part, layer in self.parts.items()
+            for name in layer.draws
+        )
 
     @property
     def steady_draws(self) -> tuple[str, ...]:
         """Those of the draws that are the same at every step of a loop."""
-        return tuple(f"{part}.{name}" for part, layer in self.parts.items() for name in layer.steady_draws)
+        return tuple(
+            f"{part}.{name}"
+            for part, layer in self.parts.items()
+            for name in layer.steady_draws
+        )
 
-    def check_draws(self, draws: Mapping[str, object], input_shape: Shape | Mapping[str, Shape]) -> None:
+    def check_draws(
+        self, draws: Mapping[str, object], input_shape: Shape | Mapping[str, Shape]
+    ) -> None:
         shared_out(draws, self.parts)
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:

@@ -42,6 +42,8 @@ def linear_map(x: TensorVariable, W: SharedVariable) -> TensorVariable:
     return x.reshape((-1, size(W, 0))).dot(W).reshape((*leading, size(W, 1)))
 
 
-def affine_map(x: TensorVariable, W: TensorVariable, b: TensorVariable | None) -> TensorVariable:
+def affine_map(
+    x: TensorVariable, W: TensorVariable, b: TensorVariable | None
+) -> TensorVariable:
     """``x @ W + b``, or without ``b``."""
     return linear_map(x, W) if b is None else linear_map(x, W) + b

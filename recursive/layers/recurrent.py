@@ -18,7 +18,16 @@ from recursive.layers.jzs import JZS1, JZS2, JZS3
 from recursive.layers.layer import check_dim
 from recursive.layers.products import linear_map
 
-__all__ = ["GRU", "JZS1", "JZS2", "JZS3", "LSTM", "RecurrentLayer", "SimpleDeepRNN", "SimpleRNN"]
+__all__ = [
+    "GRU",
+    "JZS1",
+    "JZS2",
+    "JZS3",
+    "LSTM",
+    "RecurrentLayer",
+    "SimpleDeepRNN",
+    "SimpleRNN",
+]
 
 
 class SimpleRNN(RecurrentLayer):
@@ -32,18 +41,44 @@ class SimpleRNN(RecurrentLayer):
 
     param_names = ("W", "U", "b")
 
-    def __init__(self, input_dim: int, output_dim: int, init: str = "glorot_uniform", inner_init: str = "orthogonal",
-                 activation: str = "sigmoid", weights: Sequence[np.ndarray] | None = None,
-                 truncate_gradient: int = -1, return_sequences: bool = False, mask_mode: str = "zero",
-                 name: str | None = None, seed: int | None = None, stateful: bool = False,
-                 go_backwards: bool = False):
-        super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
-                         return_sequences, mask_mode, name, seed, stateful, go_backwards)
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        init: str = "glorot_uniform",
+        inner_init: str = "orthogonal",
+        activation: str = "sigmoid",
+        weights: Sequence[np.ndarray] | None = None,
+        truncate_gradient: int = -1,
+        return_sequences: bool = False,
+        mask_mode: str = "zero",
+        name: str | None = None,
+        seed: int | None = None,
+        stateful: bool = False,
+        go_backwards: bool = False,
+    ):
+        super().__init__(
+            input_dim,
+            output_dim,
+            init,
+            inner_init,
+            activation,
+            weights,
+            truncate_gradient,
+            return_sequences,
+            mask_mode,
+            name,
+            seed,
+            stateful,
+            go_backwards,
+        )
 
     def project(self, x: TensorVariable) -> list[TensorVariable]:
         return [linear_map(x, self.W) + self.b]
 
-    def step(self, x: TensorVariable, h_tm1: TensorVariable, U: TensorVariable) -> tuple[TensorVariable]:
+    def step(
+        self, x: TensorVariable, h_tm1: TensorVariable, U: TensorVariable
+    ) -> tuple[TensorVariable]:
         return (self.activation(x + h_tm1.dot(U)),)
 
 
@@ -65,17 +100,43 @@ class SimpleDeepRNN(RecurrentLayer):
     (3, 6)
     """
 
-    def __init__(self, input_dim: int, output_dim: int, depth: int = 3, init: str = "glorot_uniform",
-                 inner_init: str = "orthogonal", activation: str = "sigmoid", inner_activation: str = "hard_sigmoid",
-                 weights: Sequence[np.ndarray] | None = None, truncate_gradient: int = -1,
-                 return_sequences: bool = False, mask_mode: str = "zero", name: str | None = None,
-                 seed: int | None = None, stateful: bool = False, go_backwards: bool = False):
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        depth: int = 3,
+        init: str = "glorot_uniform",
+        inner_init: str = "orthogonal",
+        activation: str = "sigmoid",
+        inner_activation: str = "hard_sigmoid",
+        weights: Sequence[np.ndarray] | None = None,
+        truncate_gradient: int = -1,
+        return_sequences: bool = False,
+        mask_mode: str = "zero",
+        name: str | None = None,
+        seed: int | None = None,
+        stateful: bool = False,
+        go_backwards: bool = False,
+    ):
         self.depth = check_dim("SimpleDeepRNN", "depth", depth)
         back = range(1, self.depth + 1)
         self.param_names = ("W", *(f"U{k}" for k in back), "b")
         self.state_names = (*(f"h{k}" for k in back), *(f"there{k}" for k in back))
-        super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
-                         return_sequences, mask_mode, name, seed, stateful, go_backwards)
+        super().__init__(
+            input_dim,
+            output_dim,
+            init,
+            inner_init,
+            activation,
+            weights,
+            truncate_gradient,
+            return_sequences,
+            mask_mode,
+            name,
+            seed,
+            stateful,
+            go_backwards,
+        )
         self.inner_activation = activations.get(inner_activation)
 
     @property
@@ -86,15 +147,28 @@ class SimpleDeepRNN(RecurrentLayer):
     def project(self, x: TensorVariable) -> list[TensorVariable]:
         return [linear_map(x, self.W) + self.b]
 
-    def step(self, x: TensorVariable, *args: TensorVariable) -> tuple[TensorVariable, ...]:
-        past, there, U = (args[self.depth * part:self.depth * (part + 1)] for part in range(3))
-        added = [is_there * self.inner_activation(h.dot(U_k))
-                 for h, is_there, U_k in zip(past, there, U, strict=True)]
-        return (self.activation(x + sum(added)), *past[:-1], pt.ones_like(there[0]), *there[:-1])
+    def step(
+        self, x: TensorVariable, *args: TensorVariable
+    ) -> tuple[TensorVariable, ...]:
+        past, there, U = (
+            args[self.depth * part : self.depth * (part + 1)] for part in range(3)
+        )
+        added = [
+            is_there * self.inner_activation(h.dot(U_k))
+            for h, is_there, U_k in zip(past, there, U, strict=True)
+        ]
+        return (
+            self.activation(x + sum(added)),
+            *past[:-1],
+            pt.ones_like(there[0]),
+            *there[:-1],
+        )
 
-    def forget(self, past: Sequence[TensorVariable], valid: TensorVariable) -> list[TensorVariable]:
+    def forget(
+        self, past: Sequence[TensorVariable], valid: TensorVariable
+    ) -> list[TensorVariable]:
         """As it was, but that the step before counts as none where it was masked."""
-        values, (latest, *there) = past[:self.depth], past[self.depth:]
+        values, (latest, *there) = past[: self.depth], past[self.depth :]
         return [*values, valid * latest, *there]
 
 
@@ -114,20 +188,53 @@ class GRU(RecurrentLayer):
 
     param_names = ("W_z", "U_z", "b_z", "W_r", "U_r", "b_r", "W_h", "U_h", "b_h")
 
-    def __init__(self, input_dim: int, output_dim: int = 128, init: str = "glorot_uniform",
-                 inner_init: str = "orthogonal", activation: str = "sigmoid", inner_activation: str = "hard_sigmoid",
-                 weights: Sequence[np.ndarray] | None = None, truncate_gradient: int = -1,
-                 return_sequences: bool = False, mask_mode: str = "zero", name: str | None = None,
-                 seed: int | None = None, stateful: bool = False, go_backwards: bool = False):
-        super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
-                         return_sequences, mask_mode, name, seed, stateful, go_backwards)
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int = 128,
+        init: str = "glorot_uniform",
+        inner_init: str = "orthogonal",
+        activation: str = "sigmoid",
+        inner_activation: str = "hard_sigmoid",
+        weights: Sequence[np.ndarray] | None = None,
+        truncate_gradient: int = -1,
+        return_sequences: bool = False,
+        mask_mode: str = "zero",
+        name: str | None = None,
+        seed: int | None = None,
+        stateful: bool = False,
+        go_backwards: bool = False,
+    ):
+        super().__init__(
+            input_dim,
+            output_dim,
+            init,
+            inner_init,
+            activation,
+            weights,
+            truncate_gradient,
+            return_sequences,
+            mask_mode,
+            name,
+            seed,
+            stateful,
+            go_backwards,
+        )
         self.inner_activation = activations.get(inner_activation)
 
     def project(self, x: TensorVariable) -> list[TensorVariable]:
         return self.gates(x, "zrh")
 
-    def step(self, x_z: TensorVariable, x_r: TensorVariable, x_h: TensorVariable, h_tm1: TensorVariable,
-             U_z: TensorVariable, U_r: TensorVariable, U_h: TensorVariable) -> tuple[TensorVariable]:
+    def step(
+        self,
+        x_z: TensorVariable,
+        x_r: TensorVariable,
+        x_h: TensorVariable,
+        h_tm1: TensorVariable,
+        U_z: TensorVariable,
+        U_r: TensorVariable,
+        U_h: TensorVariable,
+    ) -> tuple[TensorVariable]:
         z = self.inner_activation(x_z + h_tm1.dot(U_z))
         r = self.inner_activation(x_r + h_tm1.dot(U_r))
         new = self.activation(x_h + (r * h_tm1).dot(U_h))
@@ -150,32 +257,97 @@ class LSTM(RecurrentLayer):
     (3, 6)
     """
 
-    param_names = ("W_i", "U_i", "b_i", "W_c", "U_c", "b_c", "W_f", "U_f", "b_f", "W_o", "U_o", "b_o")
-    drawing_order = ("W_i", "U_i", "b_i", "W_f", "U_f", "b_f", "W_c", "U_c", "b_c", "W_o", "U_o", "b_o")
+    param_names = (
+        "W_i",
+        "U_i",
+        "b_i",
+        "W_c",
+        "U_c",
+        "b_c",
+        "W_f",
+        "U_f",
+        "b_f",
+        "W_o",
+        "U_o",
+        "b_o",
+    )
+    drawing_order = (
+        "W_i",
+        "U_i",
+        "b_i",
+        "W_f",
+        "U_f",
+        "b_f",
+        "W_c",
+        "U_c",
+        "b_c",
+        "W_o",
+        "U_o",
+        "b_o",
+    )
     state_names = ("h", "c")
 
-    def __init__(self, input_dim: int, output_dim: int = 128, init: str = "glorot_uniform",
-                 inner_init: str = "orthogonal", forget_bias_init: str = "one", activation: str = "tanh",
-                 inner_activation: str = "hard_sigmoid", weights: Sequence[np.ndarray] | None = None,
-                 truncate_gradient: int = -1, return_sequences: bool = False, mask_mode: str = "zero",
-                 name: str | None = None, seed: int | None = None, stateful: bool = False,
-                 go_backwards: bool = False):
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int = 128,
+        init: str = "glorot_uniform",
+        inner_init: str = "orthogonal",
+        forget_bias_init: str = "one",
+        activation: str = "tanh",
+        inner_activation: str = "hard_sigmoid",
+        weights: Sequence[np.ndarray] | None = None,
+        truncate_gradient: int = -1,
+        return_sequences: bool = False,
+        mask_mode: str = "zero",
+        name: str | None = None,
+        seed: int | None = None,
+        stateful: bool = False,
+        go_backwards: bool = False,
+    ):
         self.forget_bias_init = initializations.get(forget_bias_init)
-        super().__init__(input_dim, output_dim, init, inner_init, activation, weights, truncate_gradient,
-                         return_sequences, mask_mode, name, seed, stateful, go_backwards)
+        super().__init__(
+            input_dim,
+            output_dim,
+            init,
+            inner_init,
+            activation,
+            weights,
+            truncate_gradient,
+            return_sequences,
+            mask_mode,
+            name,
+            seed,
+            stateful,
+            go_backwards,
+        )
         self.inner_activation = activations.get(inner_activation)
 
-    def first_value(self, name: str, rng: np.random.RandomState | None) -> SharedVariable:
+    def first_value(
+        self, name: str, rng: np.random.RandomState | None
+    ) -> SharedVariable:
         if name == "b_f":
-            return initializations.first_values(self.forget_bias_init, (self.output_dim,), rng)
+            return initializations.first_values(
+                self.forget_bias_init, (self.output_dim,), rng
+            )
         return super().first_value(name, rng)
 
     def project(self, x: TensorVariable) -> list[TensorVariable]:
         return self.gates(x, "icfo")
 
-    def step(self, x_i: TensorVariable, x_c: TensorVariable, x_f: TensorVariable, x_o: TensorVariable,
-             h_tm1: TensorVariable, c_tm1: TensorVariable, U_i: TensorVariable, U_c: TensorVariable,
-             U_f: TensorVariable, U_o: TensorVariable) -> tuple[TensorVariable, TensorVariable]:
+    def step(
+        self,
+        x_i: TensorVariable,
+        x_c: TensorVariable,
+        x_f: TensorVariable,
+        x_o: TensorVariable,
+        h_tm1: TensorVariable,
+        c_tm1: TensorVariable,
+        U_i: TensorVariable,
+        U_c: TensorVariable,
+        U_f: TensorVariable,
+        U_o: TensorVariable,
+    ) -> tuple[TensorVariable, TensorVariable]:
         i = self.inner_activation(x_i + h_tm1.dot(U_i))
         f = self.inner_activation(x_f + h_tm1.dot(U_f))
         o = self.inner_activation(x_o + h_tm1.dot(U_o))

@@ -37,7 +37,16 @@ from recursive.loop.unroll import Loop
 from recursive.loop.unrolled import written_out
 from recursive.loop.until import check_until_gradient
 from recursive.sizes import Size, size
-from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, InputSpec, OutputSpec, StateSpec, as_initial, whole
+from recursive.spec.graph import (
+    DRAWN,
+    LEARNED,
+    GraphSpec,
+    InputSpec,
+    OutputSpec,
+    StateSpec,
+    as_initial,
+    whole,
+)
 from recursive.spec.history import final_name, with_implicit_states
 from recursive.spec.names import Ref
 from recursive.spec.plan import Recurrence, StepPlan, declared, plan, source_of
@@ -76,21 +85,48 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
 
     loop = True
 
-    def __init__(self, truncate_gradient: int = -1, return_sequences: bool = False, n_steps: int | None = None,
-                 until: str | None = None, stateful: bool = False, return_final_states: bool = False,
-                 go_backwards: bool = False, unroll: bool = False):
+    def __init__(
+        self,
+        truncate_gradient: int = -1,
+        return_sequences: bool = False,
+        n_steps: int | None = None,
+        until: str | None = None,
+        stateful: bool = False,
+        return_final_states: bool = False,
+        go_backwards: bool = False,
+        unroll: bool = False,
+    ):
         super().__init__()
-        flags = {"return_sequences": return_sequences, "stateful": stateful, "unroll": unroll,
-                 "return_final_states": return_final_states, "go_backwards": go_backwards}
-        self._spec = GraphSpec(loop=True, free=self.free, truncate_gradient=whole(truncate_gradient),
-                               n_steps=whole(n_steps), until=until,
-                               **{name: flag(type(self).__name__, name, value) for name, value in flags.items()})
+        flags = {
+            "return_sequences": return_sequences,
+            "stateful": stateful,
+            "unroll": unroll,
+            "return_final_states": return_final_states,
+            "go_backwards": go_backwards,
+        }
+        self._spec = GraphSpec(
+            loop=True,
+            free=self.free,
+            truncate_gradient=whole(truncate_gradient),
+            n_steps=whole(n_steps),
+            until=until,
+            **{
+                name: flag(type(self).__name__, name, value)
+                for name, value in flags.items()
+            },
+        )
         self._learned: dict[str, SharedVariable] = {}
 
     # Declaration
 
-    def add_input(self, name: str, ndim: int | None = None, dtype: str = "float", dim: int | None = None,
-                  is_sequence: bool = True) -> None:
+    def add_input(
+        self,
+        name: str,
+        ndim: int | None = None,
+        dtype: str = "float",
+        dim: int | None = None,
+        is_sequence: bool = True,
+    ) -> None:
         """Declare an input: a sequence, of which each step sees a slice, or a context, which every step sees whole.
 
         Args:
@@ -105,7 +141,9 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
             RecursiveError: a child of it, for a bad name, ndim, dtype or dim.
         """
         ndim = 2 + bool(is_sequence) if ndim is None else ndim
-        self._declare(InputSpec(name, whole(ndim), dtype, whole(dim), bool(is_sequence)))
+        self._declare(
+            InputSpec(name, whole(ndim), dtype, whole(dim), bool(is_sequence))
+        )
 
     def add_mask(self, name: str = "mask") -> None:
         """Declare an input ``(batch, time)`` that says which steps are data: at others the states stay as they are.
@@ -114,8 +152,14 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
             RecursiveError: a child of it, for a bad or taken name, or a second mask.
         """
         if self._spec.mask is not None:
-            raise ConfigError.about("container", type(self).__name__, takes="one mask", because="a step is data or not",
-                                    got=f"{self._spec.mask!r} and {name!r}", do="Combine them before.")
+            raise ConfigError.about(
+                "container",
+                type(self).__name__,
+                takes="one mask",
+                because="a step is data or not",
+                got=f"{self._spec.mask!r} and {name!r}",
+                do="Combine them before.",
+            )
         self._declare(InputSpec(name, 2, "bool"))
         self._change(self._spec.replace(mask=name))
 
@@ -131,22 +175,42 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         """
         states = {item.name: place for place, item in enumerate(self._spec.states)}
         if state not in states:
-            raise UnknownNameError.about("state", str(state), takes="a name given to add_state",
-                                         because="it starts from another value", got="an unknown name",
-                                         do=nearest(str(state), states))
+            raise UnknownNameError.about(
+                "state",
+                str(state),
+                takes="a name given to add_state",
+                because="it starts from another value",
+                got="an unknown name",
+                do=nearest(str(state), states),
+            )
         kind = self._spec.names.get(name, "input")
         if kind != "input":
-            raise UnknownNameError.about("state", state, takes="a context to start from",
-                                         because="it is there before the first step", got=f"the {kind} {name!r}",
-                                         do="In an enclosing graph, join a node to the context's name.")
+            raise UnknownNameError.about(
+                "state",
+                state,
+                takes="a context to start from",
+                because="it is there before the first step",
+                got=f"the {kind} {name!r}",
+                do="In an enclosing graph, join a node to the context's name.",
+            )
         if name not in self._spec.names:
-            self.add_input(name, is_sequence=False, dim=self._spec.states[states[state]].dim)
-        changed = [dataclasses.replace(item, initial=name) if item.name == state else item
-                   for item in self._spec.states]
+            self.add_input(
+                name, is_sequence=False, dim=self._spec.states[states[state]].dim
+            )
+        changed = [
+            dataclasses.replace(item, initial=name) if item.name == state else item
+            for item in self._spec.states
+        ]
         self._change(self._spec.replace(states=tuple(changed)))
 
-    def add_state(self, name: str, dim: int | None = None, input: str | None = None, initial: object = 0.0,
-                  stateful: bool | None = None) -> None:
+    def add_state(
+        self,
+        name: str,
+        dim: int | None = None,
+        input: str | None = None,
+        initial: object = 0.0,
+        stateful: bool | None = None,
+    ) -> None:
         """Declare a state of ``dim`` values a row.
 
         Args:
@@ -162,12 +226,24 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         Raises:
             RecursiveError: a child of it, for a bad name, dim or initial value.
         """
-        stateful = None if stateful is None else flag(f"state {name!r}", "stateful", stateful)
-        self._declare(StateSpec(name, whole(dim), input, as_initial(name, initial), stateful))
+        stateful = (
+            None if stateful is None else flag(f"state {name!r}", "stateful", stateful)
+        )
+        self._declare(
+            StateSpec(name, whole(dim), input, as_initial(name, initial), stateful)
+        )
 
-    def add_node(self, layer: Layer, name: str, input: Read = None, inputs: Sequence[str] = (),
-                 merge_mode: str = "concat", return_state: str | None = None, create_output: bool = False,
-                 connection_map: Mapping[str, str] | None = None) -> None:
+    def add_node(
+        self,
+        layer: Layer,
+        name: str,
+        input: Read = None,
+        inputs: Sequence[str] = (),
+        merge_mode: str = "concat",
+        return_state: str | None = None,
+        create_output: bool = False,
+        connection_map: Mapping[str, str] | None = None,
+    ) -> None:
         """Declare a node: ``layer`` applied, at every step, to what it reads.
 
         Args:
@@ -185,19 +261,42 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
             RecursiveError: a child of it, for unknown or taken names, ports that the layer does not have, ports left
                 open, no input, or an unknown merge mode.
         """
-        self._add_node(layer, name, one_read(name, input, connection_map), inputs, merge_mode, create_output,
-                       return_state)
+        self._add_node(
+            layer,
+            name,
+            one_read(name, input, connection_map),
+            inputs,
+            merge_mode,
+            create_output,
+            return_state,
+        )
 
     # What was declared
 
-    return_sequences = setting("return_sequences", flag, "Whether outputs are whole sequences.")
-    stateful = setting("stateful", flag, "Whether states go on from batch to batch, unless a state says otherwise.")
-    return_final_states = setting("return_final_states", flag,
-                                  "Whether the states after the last step are outputs too.")
-    go_backwards = setting("go_backwards", flag, "Whether the loop runs from the last step to the first.")
-    unroll = setting("unroll", flag, "Whether every step is written out, in place of a loop.")
-    truncate_gradient = setting("truncate_gradient", lambda _, __, steps: whole(steps),
-                                "How many of the last steps the backward loop runs over; -1 for all.")
+    return_sequences = setting(
+        "return_sequences", flag, "Whether outputs are whole sequences."
+    )
+    stateful = setting(
+        "stateful",
+        flag,
+        "Whether states go on from batch to batch, unless a state says otherwise.",
+    )
+    return_final_states = setting(
+        "return_final_states",
+        flag,
+        "Whether the states after the last step are outputs too.",
+    )
+    go_backwards = setting(
+        "go_backwards", flag, "Whether the loop runs from the last step to the first."
+    )
+    unroll = setting(
+        "unroll", flag, "Whether every step is written out, in place of a loop."
+    )
+    truncate_gradient = setting(
+        "truncate_gradient",
+        lambda _, __, steps: whole(steps),
+        "How many of the last steps the backward loop runs over; -1 for all.",
+    )
     n_steps = setting("n_steps", None, "How many steps a loop without sequences runs.")
     until = setting("until", None, "The node that stops the loop when it is true.")
 
@@ -226,46 +325,75 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         draws, held = self._draw_names(train)
         if self.truncate_gradient != -1 and backend.target() == "jax":
             return declared(spec, self.param_names, draws, held)
-        return plan(spec, self.param_names, draws, self._layers(), self.shapes, masked, held)
+        return plan(
+            spec, self.param_names, draws, self._layers(), self.shapes, masked, held
+        )
 
     @property
     def output_names(self) -> tuple[str, ...]:
         """The names of the outputs, in the order declared, then of the final states where they are asked for."""
-        finals = with_implicit_states(self.spec) if self.spec.return_final_states else ()
+        finals = (
+            with_implicit_states(self.spec) if self.spec.return_final_states else ()
+        )
         return (*super().output_names, *(final_name(state.name) for state in finals))
 
-    def get_output_shape_for(self, input_shape: Shape | Mapping[str, Shape]) -> Shape | dict[str, Shape]:
+    def get_output_shape_for(
+        self, input_shape: Shape | Mapping[str, Shape]
+    ) -> Shape | dict[str, Shape]:
         found = super().get_output_shape_for(input_shape)
         if not self.spec.return_final_states:
             return found
         spec = self._with_dims(input_shape)
-        shapes, rows = infer(spec, self.nodes), next(iter(found.values() if isinstance(found, dict) else [found]))[0]
-        outputs = found if isinstance(found, dict) else {self.spec.outputs[0].name: found}
-        finals = {final_name(item.name): (rows, *((item.lag,) if item.lag > 1 else ()), shapes[item.name][-1])
-                  for item in declared(spec, {}).recurrences}
+        shapes, rows = (
+            infer(spec, self.nodes),
+            next(iter(found.values() if isinstance(found, dict) else [found]))[0],
+        )
+        outputs = (
+            found if isinstance(found, dict) else {self.spec.outputs[0].name: found}
+        )
+        finals = {
+            final_name(item.name): (
+                rows,
+                *((item.lag,) if item.lag > 1 else ()),
+                shapes[item.name][-1],
+            )
+            for item in declared(spec, {}).recurrences
+        }
         return outputs | finals
 
     @property
     def named_params(self) -> dict[str, SharedVariable]:
         """The parameters as ``node.W``, ``node.b``, ..., then the learned starts of states as ``state.initial``."""
-        return {**super().named_params, **{f"{name}.initial": value for name, value in self._learned.items()}}
+        return {
+            **super().named_params,
+            **{f"{name}.initial": value for name, value in self._learned.items()},
+        }
 
     @property
     def named_weights(self) -> dict[str, SharedVariable]:
         """The weights likewise."""
-        return {**super().named_weights, **{f"{name}.initial": value for name, value in self._learned.items()}}
+        return {
+            **super().named_weights,
+            **{f"{name}.initial": value for name, value in self._learned.items()},
+        }
 
     def build(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         super().build(input_shape)
         for state in self.spec.states:
             dim = self.shapes[state.name][-1]
-            if state.initial == LEARNED and state.name not in self._learned and dim is not None:
-                self._learned[state.name] = backend.shared(np.zeros(dim), f"{state.name}.initial")
+            if (
+                state.initial == LEARNED
+                and state.name not in self._learned
+                and dim is not None
+            ):
+                self._learned[state.name] = backend.shared(
+                    np.zeros(dim), f"{state.name}.initial"
+                )
 
     def complete(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         super().complete(input_shape)
         if any(None in self.shapes[item.name][1:] for item in self.spec.inputs):
-            return   # data will tell
+            return  # data will tell
         for recurrence in declared(self.spec, {}).recurrences:
             check_dim_is_known(recurrence, self.shapes[recurrence.name][-1])
 
@@ -278,8 +406,11 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         shape = shape if self.spec.inputs else (1, *shape[1:])
         if not self.return_sequences:
             return shape
-        times = [input_shapes[item.name][1] for item in self.spec.inputs
-                 if item.is_sequence and item.name in input_shapes]
+        times = [
+            input_shapes[item.name][1]
+            for item in self.spec.inputs
+            if item.is_sequence and item.name in input_shapes
+        ]
         length = None if self.until else times[0] if times else self.n_steps
         return (shape[0], length, *shape[1:])
 
@@ -289,8 +420,12 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
 
     # The container as a function
 
-    def call(self, inputs: dict[str, TensorVariable], train: bool = False,
-             **draws: TensorVariable) -> dict[str, TensorVariable]:
+    def call(
+        self,
+        inputs: dict[str, TensorVariable],
+        train: bool = False,
+        **draws: TensorVariable,
+    ) -> dict[str, TensorVariable]:
         """Every output by name: ``(batch, time, dim)``, or the last step of it.
 
         Draws that are given, as ``{'drop.keep': (batch, time, dim)}``, take the place of random ones.
@@ -301,28 +436,58 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         """True: at a masked step the states stay as they are, and outputs repeat the last step that was data."""
         return True
 
-    def call_masked(self, inputs: dict[str, TensorVariable], mask: TensorVariable, train: bool = False,
-                    **draws: TensorVariable) -> dict[str, TensorVariable]:
+    def call_masked(
+        self,
+        inputs: dict[str, TensorVariable],
+        mask: TensorVariable,
+        train: bool = False,
+        **draws: TensorVariable,
+    ) -> dict[str, TensorVariable]:
         """The same for inputs of which some steps are masked, ``(batch, time)``."""
         return self._values(self.spec, inputs, train, mask, draws)
 
-    def with_mask(self, x: object, train: bool = False, mask: TensorVariable | None = None,
-                  **draws: TensorVariable) -> tuple[Tensors, TensorVariable | None]:
+    def with_mask(
+        self,
+        x: object,
+        train: bool = False,
+        mask: TensorVariable | None = None,
+        **draws: TensorVariable,
+    ) -> tuple[Tensors, TensorVariable | None]:
         """The output and its mask."""
         return Layer.with_mask(self, x, train, mask, **draws)
 
-    def with_masks(self, x: object, train: bool = False, mask: TensorVariable | None = None,
-                   **draws: TensorVariable) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
+    def with_masks(
+        self,
+        x: object,
+        train: bool = False,
+        mask: TensorVariable | None = None,
+        **draws: TensorVariable,
+    ) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
         """Every output by name, and the masks of those that are sequences."""
         found, mask = self.with_mask(x, train, mask, **draws)
-        found = dict(zip(self.output_names, found.values() if isinstance(found, Mapping) else [found], strict=True))
+        found = dict(
+            zip(
+                self.output_names,
+                found.values() if isinstance(found, Mapping) else [found],
+                strict=True,
+            )
+        )
         return found, {} if mask is None else dict.fromkeys(super().output_names, mask)
 
-    def get_output_mask_for(self, x: Tensors, mask: TensorVariable | None = None) -> TensorVariable | None:
+    def get_output_mask_for(
+        self, x: Tensors, mask: TensorVariable | None = None
+    ) -> TensorVariable | None:
         if not self.return_sequences:
             return None
-        over_time = {} if self.spec.mask is None else {
-            self.spec.mask: self._directed(swap_time(self._by_name(x)[self.spec.mask]))}
+        over_time = (
+            {}
+            if self.spec.mask is None
+            else {
+                self.spec.mask: self._directed(
+                    swap_time(self._by_name(x)[self.spec.mask])
+                )
+            }
+        )
         found = self._mask(over_time, mask)
         return None if found is None else swap_time(found)
 
@@ -334,12 +499,18 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         inputs = self._by_name(self.get_input(train))
         values = (name for node in self.spec.nodes for name in node.values)
         outputs = tuple(OutputSpec(name, (Ref(name),)) for name in values)
-        return self._values(self.spec.replace(outputs=outputs, return_sequences=True), inputs, train)
+        return self._values(
+            self.spec.replace(outputs=outputs, return_sequences=True), inputs, train
+        )
 
     def _get_output(self, train: bool = False) -> list[TensorVariable]:
         """Every node's value in the order in which the nodes were added: sequences, or the last step of each."""
         values = self.all_outputs(train).values()
-        return list(values) if self.return_sequences else [value[:, -1] for value in values]
+        return (
+            list(values)
+            if self.return_sequences
+            else [value[:, -1] for value in values]
+        )
 
     @property
     def state(self) -> dict[str, TensorVariable]:
@@ -348,9 +519,15 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         Source: ``Recursive.state`` of 2015.
         """
         inputs = self._by_name(self.get_input())
-        _, batch = self._rows({name: swap_time(inputs[name]) for name in self.sequence_names}, inputs)
-        return {item.name: started(item, self._start(item, inputs, batch, False, {}))["initial"]
-                for item in self.declared_plan.recurrences}
+        _, batch = self._rows(
+            {name: swap_time(inputs[name]) for name in self.sequence_names}, inputs
+        )
+        return {
+            item.name: started(item, self._start(item, inputs, batch, False, {}))[
+                "initial"
+            ]
+            for item in self.declared_plan.recurrences
+        }
 
     def get_constants(self) -> list[TensorVariable]:
         """What every step is given beside the parameters, and sees whole: the contexts, in their order.
@@ -360,61 +537,111 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         inputs = self._by_name(self.get_input())
         return [inputs[item.name] for item in self.spec.inputs if not item.is_sequence]
 
-    def _values(self, spec: GraphSpec, inputs: Mapping[str, TensorVariable], train: bool,
-                mask: TensorVariable | None = None,
-                draws: Mapping[str, TensorVariable] | None = None) -> dict[str, TensorVariable]:
+    def _values(
+        self,
+        spec: GraphSpec,
+        inputs: Mapping[str, TensorVariable],
+        train: bool,
+        mask: TensorVariable | None = None,
+        draws: Mapping[str, TensorVariable] | None = None,
+    ) -> dict[str, TensorVariable]:
         """The outputs of ``spec``, by name, then its final states where they are asked for."""
         plan, found, lasts = self._unrolled(spec, inputs, train, mask, draws or {}, {})
         self._carry_over(plan, lasts)
         return found | (self._final(plan, lasts) if spec.return_final_states else {})
 
-    def _unrolled(self, spec: GraphSpec, inputs: Mapping[str, TensorVariable], train: bool,
-                  mask: TensorVariable | None, draws: Mapping[str, TensorVariable],
-                  given: Mapping[str, TensorVariable],
-                  ) -> tuple[StepPlan, dict[str, TensorVariable], dict[str, TensorVariable]]:
+    def _unrolled(
+        self,
+        spec: GraphSpec,
+        inputs: Mapping[str, TensorVariable],
+        train: bool,
+        mask: TensorVariable | None,
+        draws: Mapping[str, TensorVariable],
+        given: Mapping[str, TensorVariable],
+    ) -> tuple[StepPlan, dict[str, TensorVariable], dict[str, TensorVariable]]:
         """What ran, the outputs of ``spec`` by name, and the last rows of each state; ``given`` states start so."""
         if train and spec.until is not None:
             check_until_gradient()
-        check_draw_names(draws, [*chain(*self._draw_names(True)[0].values()), *self._drawn_starts().values()])
-        over_time = {item.name: self._directed(swap_time(inputs[item.name])) for item in spec.inputs
-                     if item.is_sequence}
+        check_draw_names(
+            draws,
+            [
+                *chain(*self._draw_names(True)[0].values()),
+                *self._drawn_starts().values(),
+            ],
+        )
+        over_time = {
+            item.name: self._directed(swap_time(inputs[item.name]))
+            for item in spec.inputs
+            if item.is_sequence
+        }
         rows = self._rows(over_time, inputs)
         if mask is not None:
             mask = checked_mask(type(self).__name__, mask, rows[1], rows[0])
         if not isinstance(rows[0], int):
-            over_time = {name: value[:rows[0]] for name, value in over_time.items()}
+            over_time = {name: value[: rows[0]] for name, value in over_time.items()}
         mask = self._mask(over_time, mask)
         drawn = self._draws_over_time(rows, draws) if train else {}
         plan = self._plan(spec, train, masked=mask is not None)
         self._check_drawn_before(plan, drawn if train else None)
         layers = runners((*plan.hoisted, *plan.nodes, *plan.deferred), self._layers())
-        loop = Loop(plan, layers, self.named_params, self.shapes, train, spec.truncate_gradient,
-                    only_last=not spec.return_sequences and mask is None, until=spec.until,
-                    repeat=written_out if spec.unroll else backend.scan if spec.until else reversible.scan)
+        loop = Loop(
+            plan,
+            layers,
+            self.named_params,
+            self.shapes,
+            train,
+            spec.truncate_gradient,
+            only_last=not spec.return_sequences and mask is None,
+            until=spec.until,
+            repeat=written_out
+            if spec.unroll
+            else backend.scan
+            if spec.until
+            else reversible.scan,
+        )
         starts = {item.name: given.get(item.name) for item in plan.recurrences}
-        starts |= {item.name: self._start(item, inputs, rows[1], train, draws) for item in plan.recurrences
-                   if item.name not in given}
+        starts |= {
+            item.name: self._start(item, inputs, rows[1], train, draws)
+            for item in plan.recurrences
+            if item.name not in given
+        }
         every, lasts = loop.unroll({**inputs, **over_time, **drawn}, rows, starts, mask)
         found = {output.name: every[source_of(spec, output)] for output in spec.outputs}
         if mask is not None:
             last = last_valid(mask, rows[0])
             found = {name: filled(value, last) for name, value in found.items()}
-        outputs = {name: swap_time(value) if spec.return_sequences else value[-1] for name, value in found.items()}
+        outputs = {
+            name: swap_time(value) if spec.return_sequences else value[-1]
+            for name, value in found.items()
+        }
         return plan, outputs, lasts
 
     def _directed(self, sequence: TensorVariable) -> TensorVariable:
         """A sequence in the order in which the loop runs through it."""
         return sequence[::-1] if self.spec.go_backwards else sequence
 
-    def _mask(self, over_time: Mapping[str, TensorVariable], given: TensorVariable | None) -> TensorVariable | None:
+    def _mask(
+        self, over_time: Mapping[str, TensorVariable], given: TensorVariable | None
+    ) -> TensorVariable | None:
         """Which steps are data, ``(time, batch)``: as the declared mask and the one from the layer before say."""
-        declared_mask = [over_time[self.spec.mask]] if self.spec.mask is not None else []
-        masks = [*declared_mask, *([] if given is None else [self._directed(given.dimshuffle(1, 0))])]
+        declared_mask = (
+            [over_time[self.spec.mask]] if self.spec.mask is not None else []
+        )
+        masks = [
+            *declared_mask,
+            *([] if given is None else [self._directed(given.dimshuffle(1, 0))]),
+        ]
         masks = [pt.neq(mask, 0) for mask in masks]
         return reduce(pt.and_, masks) if masks else None
 
-    def _start(self, item: Recurrence, inputs: Mapping[str, TensorVariable], batch: Size, train: bool,
-               draws: Mapping[str, TensorVariable]) -> TensorVariable:
+    def _start(
+        self,
+        item: Recurrence,
+        inputs: Mapping[str, TensorVariable],
+        batch: Size,
+        train: bool,
+        draws: Mapping[str, TensorVariable],
+    ) -> TensorVariable:
         """The rows of a state before the first step, ``(lag, batch, dim)``."""
         dim = self.shapes[item.name][-1]
         if item.carried:
@@ -422,21 +649,36 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         if item.initial == LEARNED:
             return all_rows(item, self._learned[item.name], batch, dim)
         if item.initial == DRAWN:
-            return self._drawn(item, (item.lag, batch, dim), draws) if train else \
-                pt.zeros((item.lag, batch, dim), dtype=backend.floatX())
+            return (
+                self._drawn(item, (item.lag, batch, dim), draws)
+                if train
+                else pt.zeros((item.lag, batch, dim), dtype=backend.floatX())
+            )
         if isinstance(item.initial, str):
             return all_rows(item, inputs[item.initial], batch, dim)
         return first_rows(item, batch, dim)
 
-    def _final(self, plan: StepPlan, lasts: Mapping[str, TensorVariable]) -> dict[str, TensorVariable]:
+    def _final(
+        self, plan: StepPlan, lasts: Mapping[str, TensorVariable]
+    ) -> dict[str, TensorVariable]:
         """The states after the last step: ``(batch, dim)``, or ``(batch, taps, dim)``, oldest first."""
-        return {final_name(item.name): lasts[item.name][0] if item.lag == 1 else lasts[item.name].dimshuffle(1, 0, 2)
-                for item in plan.recurrences}
+        return {
+            final_name(item.name): lasts[item.name][0]
+            if item.lag == 1
+            else lasts[item.name].dimshuffle(1, 0, 2)
+            for item in plan.recurrences
+        }
 
-    def _rows(self, sequences: Mapping[str, TensorVariable], inputs: Mapping[str, TensorVariable]) -> tuple[Size, Size]:
+    def _rows(
+        self,
+        sequences: Mapping[str, TensorVariable],
+        inputs: Mapping[str, TensorVariable],
+    ) -> tuple[Size, Size]:
         """How many steps and rows there are: as many as the inputs have; one row where there are none."""
         lengths = {name: size(value, 0) for name, value in sequences.items()}
-        length = common_length(lengths | ({} if self.n_steps is None else {"n_steps": self.n_steps}))
+        length = common_length(
+            lengths | ({} if self.n_steps is None else {"n_steps": self.n_steps})
+        )
         return length, size(next(iter(inputs.values())), 0) if inputs else 1
 
     def _step(self, *args: TensorVariable) -> list[TensorVariable]:
@@ -452,14 +694,21 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         plan = self.declared_plan
         if len(args) not in (len(plan.per_step), len(plan.arguments)):
             names = ", ".join(map(str, plan.arguments))
-            raise DataError.about("step", "arguments",
-                                  takes=f"{len(plan.per_step)} or {len(plan.arguments)} tensors ({names})",
-                                  because="they are inputs, states and, if you like, parameters",
-                                  got=f"{len(args)}", do="See declared_plan.arguments for their order.")
+            raise DataError.about(
+                "step",
+                "arguments",
+                takes=f"{len(plan.per_step)} or {len(plan.arguments)} tensors ({names})",
+                because="they are inputs, states and, if you like, parameters",
+                got=f"{len(args)}",
+                do="See declared_plan.arguments for their order.",
+            )
         env = dict(zip(plan.arguments, map(pt.as_tensor_variable, args), strict=False))
         run(plan.nodes, self._layers(), env, train=False)
-        return with_params([env[Ref(name)] for node in self.spec.nodes for name in node.values],
-                           self.named_params, env)
+        return with_params(
+            [env[Ref(name)] for node in self.spec.nodes for name in node.values],
+            self.named_params,
+            env,
+        )
 
 
 class Recurrent(Recursive):
@@ -508,4 +757,6 @@ class Recurrent(Recursive):
         if self._spec.outputs or not self._spec.nodes:
             return self._spec
         last = self._spec.nodes[-1]
-        return self._spec.replace(outputs=(OutputSpec(last.name, (Ref(last.values[0]),)),))
+        return self._spec.replace(
+            outputs=(OutputSpec(last.name, (Ref(last.values[0]),)),)
+        )

@@ -40,8 +40,14 @@ class Sequential(Composite):
             ConfigError: for something that is not a layer.
         """
         if not isinstance(layer, Layer):
-            raise ConfigError.about("Sequential", "add", takes="a layer", because="it calls it on a tensor",
-                                    got=repr(layer), do="Say add(Dense(6)), for example; a class needs its brackets.")
+            raise ConfigError.about(
+                "Sequential",
+                "add",
+                takes="a layer",
+                because="it calls it on a tensor",
+                got=repr(layer),
+                do="Say add(Dense(6)), for example; a class needs its brackets.",
+            )
         check_started(self)
         check_started(layer)
         self.layers.append(layer)
@@ -54,7 +60,11 @@ class Sequential(Composite):
     @property
     def input_ndim(self) -> int | None:
         """The number of axes of the input: what the first layer says that does not take any and return as many."""
-        telling = (layer for layer in self.layers if layer.input_ndim is not None or not layer.keeps_axes)
+        telling = (
+            layer
+            for layer in self.layers
+            if layer.input_ndim is not None or not layer.keeps_axes
+        )
         return next((layer.input_ndim for layer in telling), None)
 
     @property
@@ -81,8 +91,11 @@ class Sequential(Composite):
         """What the first layer is given."""
         self._check_layers()
         first = self.layers[0]
-        return first.arguments() if first.input_ndim or len(first.ports) > 1 or isinstance(first, Graph) \
+        return (
+            first.arguments()
+            if first.input_ndim or len(first.ports) > 1 or isinstance(first, Graph)
             else super().arguments()
+        )
 
     @property
     def tells_its_input(self) -> bool:
@@ -91,20 +104,29 @@ class Sequential(Composite):
 
     def _symbolic_input(self) -> Tensors:
         first = self.layers[0] if self.layers else self
-        return first.input if first is not self and hasattr(first, "input") else super()._symbolic_input()
+        return (
+            first.input
+            if first is not self and hasattr(first, "input")
+            else super()._symbolic_input()
+        )
 
     def build(self, input_shape: Shape | dict[str, Shape] | None = None) -> None:
         """Draw the parameters that depend on the input's shape; None is the shape that the first layer declares."""
         if input_shape is None:
-            input_shape = one_or_all({argument.name: argument.shape for argument in self.arguments()})
+            input_shape = one_or_all(
+                {argument.name: argument.shape for argument in self.arguments()}
+            )
         self._check_layers()
         for index, layer in enumerate(self.layers):
             if index and isinstance(input_shape, dict) and not isinstance(layer, Graph):
                 raise ConfigError.about(
-                    "Sequential", f"layer_{index}", takes="the one output of the layer before",
+                    "Sequential",
+                    f"layer_{index}",
+                    takes="the one output of the layer before",
                     because=f"{type(layer).__name__} is a function of one tensor",
                     got=f"{len(input_shape)} outputs ({', '.join(input_shape)})",
-                    do="Join the layers in a Graph, or leave one output.")
+                    do="Join the layers in a Graph, or leave one output.",
+                )
             if index and not isinstance(input_shape, dict):
                 _check_fits(index, layer, input_shape)
             layer.ensure_built(input_shape)
@@ -121,12 +143,22 @@ class Sequential(Composite):
             input_shape = layer.get_output_shape_for(input_shape)
         return input_shape
 
-    def __call__(self, x: Tensors, train: bool = False, mask: TensorVariable | None = None,
-                 **draws: TensorVariable) -> Tensors:
+    def __call__(
+        self,
+        x: Tensors,
+        train: bool = False,
+        mask: TensorVariable | None = None,
+        **draws: TensorVariable,
+    ) -> Tensors:
         return self.with_mask(x, train, mask, **draws)[0]
 
-    def with_mask(self, x: Tensors, train: bool = False, mask: TensorVariable | None = None,
-                  **draws: TensorVariable) -> tuple[Tensors, TensorVariable | None]:
+    def with_mask(
+        self,
+        x: Tensors,
+        train: bool = False,
+        mask: TensorVariable | None = None,
+        **draws: TensorVariable,
+    ) -> tuple[Tensors, TensorVariable | None]:
         """The output and its mask: each layer is given what the one before it made of both."""
         self._check_layers()
         given = shared_out(draws, self.parts)
@@ -139,7 +171,9 @@ class Sequential(Composite):
         self._check_layers()
         return self.layers[0].supports_masked_input()
 
-    def get_output_mask_for(self, x: Tensors, mask: TensorVariable | None = None) -> TensorVariable | None:
+    def get_output_mask_for(
+        self, x: Tensors, mask: TensorVariable | None = None
+    ) -> TensorVariable | None:
         return self.with_mask(x, mask=mask)[1]
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
@@ -157,18 +191,34 @@ class Sequential(Composite):
 
     def _check_layers(self) -> None:
         if not self.layers:
-            raise ConfigError.about("Sequential", "layers", takes="at least one layer", because="it has no formula",
-                                    got="none", do="Say add(Dense(4, 6)), for example.")
+            raise ConfigError.about(
+                "Sequential",
+                "layers",
+                takes="at least one layer",
+                because="it has no formula",
+                got="none",
+                do="Say add(Dense(4, 6)), for example.",
+            )
 
 
 def _check_fits(index: int, layer: Layer, shape: Shape) -> None:
     """Raise a ShapeError unless ``layer`` takes what the layer before it gives."""
     kind = type(layer).__name__
     if layer.input_ndim not in (None, len(shape)):
-        raise ShapeError.about("layer", f"layer_{index}", takes=f"{layer.input_ndim} axes",
-                               because=f"it is a {kind}", got=f"{len(shape)} axes from layer_{index - 1}",
-                               do="Say return_sequences=True in a recurrent layer before it, or reshape.")
+        raise ShapeError.about(
+            "layer",
+            f"layer_{index}",
+            takes=f"{layer.input_ndim} axes",
+            because=f"it is a {kind}",
+            got=f"{len(shape)} axes from layer_{index - 1}",
+            do="Say return_sequences=True in a recurrent layer before it, or reshape.",
+        )
     if None not in (layer.input_dim, shape[-1]) and layer.input_dim != shape[-1]:
-        raise ShapeError.about("layer", f"layer_{index}", takes=f"{layer.input_dim} values a row",
-                               because=f"its {kind} was made for them", got=f"{shape[-1]} from layer_{index - 1}",
-                               do="Mend its input_dim, or leave it out and it will be found.")
+        raise ShapeError.about(
+            "layer",
+            f"layer_{index}",
+            takes=f"{layer.input_dim} values a row",
+            because=f"its {kind} was made for them",
+            got=f"{shape[-1]} from layer_{index - 1}",
+            do="Mend its input_dim, or leave it out and it will be found.",
+        )

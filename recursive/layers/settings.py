@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-def setting(name: str, checked: Callable[[str, str, object], object] | None, doc: str) -> property:
+def setting(
+    name: str, checked: Callable[[str, str, object], object] | None, doc: str
+) -> property:
     """A property that reads ``name`` of the declaration and, where values are ``checked``, declares it anew.
 
     ``checked`` is called with the name of the class, that of the setting, and the value.
@@ -15,6 +17,8 @@ def setting(name: str, checked: Callable[[str, str, object], object] | None, doc
         return getattr(self.spec, name)
 
     def write(self: object, value: object) -> None:
-        self._change(self._spec.replace(**{name: checked(type(self).__name__, name, value)}))
+        self._change(
+            self._spec.replace(**{name: checked(type(self).__name__, name, value)})
+        )
 
     return property(read, write if checked else None, doc=doc)

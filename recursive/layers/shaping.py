@@ -28,9 +28,14 @@ class Reshape(Layer):
 
     keeps_axes = False
 
-    def __init__(self, *shape: int, dims: Sequence[int] | None = None, name: str | None = None):
+    def __init__(
+        self, *shape: int, dims: Sequence[int] | None = None, name: str | None = None
+    ):
         super().__init__(name)
-        self.dims = tuple(check_dim("Reshape", "dim", dim) for dim in (shape if dims is None else dims))
+        self.dims = tuple(
+            check_dim("Reshape", "dim", dim)
+            for dim in (shape if dims is None else dims)
+        )
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         return x.reshape((size(x, 0), *self.dims))
@@ -38,9 +43,14 @@ class Reshape(Layer):
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         rows, *sizes = input_shape
         if None not in sizes and math.prod(sizes) != math.prod(self.dims):
-            raise ShapeError.about("layer", "Reshape", takes=f"{math.prod(self.dims)} values a row",
-                                   because=f"it makes them {self.dims}", got=f"{math.prod(sizes)}, as {tuple(sizes)}",
-                                   do="Mend its dims.")
+            raise ShapeError.about(
+                "layer",
+                "Reshape",
+                takes=f"{math.prod(self.dims)} values a row",
+                because=f"it makes them {self.dims}",
+                got=f"{math.prod(sizes)}, as {tuple(sizes)}",
+                do="Mend its dims.",
+            )
         return (rows, *self.dims)
 
 
@@ -60,9 +70,14 @@ class Permute(Layer):
     def __init__(self, dims: Sequence[int], name: str | None = None):
         super().__init__(name)
         if sorted(dims) != list(range(1, len(dims) + 1)):
-            raise ShapeError.about("layer", "Permute", takes=f"the axes {list(range(1, len(dims) + 1))} in some order",
-                                   because="every axis behind the batch goes somewhere", got=repr(dims),
-                                   do="Say Permute((2, 1)), for example.")
+            raise ShapeError.about(
+                "layer",
+                "Permute",
+                takes=f"the axes {list(range(1, len(dims) + 1))} in some order",
+                because="every axis behind the batch goes somewhere",
+                got=repr(dims),
+                do="Say Permute((2, 1)), for example.",
+            )
         self.dims = tuple(dims)
 
     @property

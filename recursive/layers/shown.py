@@ -25,7 +25,10 @@ class Shown(Drawn):
     def explain(self) -> str:
         """The arguments of scan, position by position, the generated step, what runs outside it, and the way back."""
         self.complete()
-        sizes = {name: param.get_value(borrow=True).shape for name, param in self.named_params.items()}
+        sizes = {
+            name: param.get_value(borrow=True).shape
+            for name, param in self.named_params.items()
+        }
         text = explain(self.plan, self.shapes, sizes, self.param_names)
         return f"{text}\n\nThe way back: {self._way_back()}"
 
@@ -39,7 +42,11 @@ class Shown(Drawn):
             return "scan's own gradient, since it is truncated."
         if not self.plan.results:
             return "no loop is left."
-        return reversible.told(self.get_output()) if self.built else "told when all dims are known."
+        return (
+            reversible.told(self.get_output())
+            if self.built
+            else "told when all dims are known."
+        )
 
     def summary(self) -> str:
         """A table of the nodes, their shapes and parameters and where each runs, then of the states.
@@ -48,7 +55,10 @@ class Shown(Drawn):
             RecursiveError: a child of it, for a container that is not complete.
         """
         plan = self.plan
-        sizes = {name: param.get_value(borrow=True).size for name, param in self.named_params.items()}
+        sizes = {
+            name: param.get_value(borrow=True).size
+            for name, param in self.named_params.items()
+        }
         return summary(self.spec.nodes, plan, self.shapes, self.param_names, sizes)
 
     def source(self, library: str) -> str:

@@ -32,11 +32,22 @@ class Products:
 
     draws = ()
 
-    def __init__(self, names: Sequence[str], shares: Sequence[Share], layers: Mapping[str, Layer]):
-        self.names, self.parts = names, [ProductPart(share, layers[share.node]) for share in shares]
+    def __init__(
+        self, names: Sequence[str], shares: Sequence[Share], layers: Mapping[str, Layer]
+    ):
+        self.names, self.parts = (
+            names,
+            [ProductPart(share, layers[share.node]) for share in shares],
+        )
 
-    def __call__(self, x: TensorVariable, train: bool = False) -> dict[str, TensorVariable]:
-        found = (part(x) for part in self.parts) if backend.multiplies_apart() else self._as_one(x)
+    def __call__(
+        self, x: TensorVariable, train: bool = False
+    ) -> dict[str, TensorVariable]:
+        found = (
+            (part(x) for part in self.parts)
+            if backend.multiplies_apart()
+            else self._as_one(x)
+        )
         return dict(zip(self.names, found, strict=True))
 
     def _as_one(self, x: TensorVariable) -> list[TensorVariable]:
@@ -44,10 +55,15 @@ class Products:
         sizes = [part.share.product.dim for part in self.parts]
         product = linear_map(x, side_by_side([W for W, _ in factors]))
         pieces = pt.split(product, sizes, axis=product.ndim - 1)
-        return [piece if b is None else piece + b for piece, (_, b) in zip(pieces, factors, strict=True)]
+        return [
+            piece if b is None else piece + b
+            for piece, (_, b) in zip(pieces, factors, strict=True)
+        ]
 
 
-def _factors(share: Share, layer: Layer) -> tuple[TensorVariable, TensorVariable | None]:
+def _factors(
+    share: Share, layer: Layer
+) -> tuple[TensorVariable, TensorVariable | None]:
     """The weights that a share multiplies by, and what it adds, if anything."""
     W, b = layer.factors(share.product)
     return select_rows(W, share.rows), b if share.bias else None
@@ -61,8 +77,9 @@ class Rest:
     def __init__(self, layer: Layer, shares: Sequence[Share]):
         self.layer, self.shares = layer, shares
 
-    def __call__(self, inputs: TensorVariable | Mapping[str, TensorVariable],
-                 train: bool = False) -> TensorVariable | dict[str, TensorVariable]:
+    def __call__(
+        self, inputs: TensorVariable | Mapping[str, TensorVariable], train: bool = False
+    ) -> TensorVariable | dict[str, TensorVariable]:
         others = dict(inputs) if isinstance(inputs, Mapping) else {BEFORE: inputs}
         total = others.pop(BEFORE)
         for share in self.shares:
@@ -71,7 +88,9 @@ class Rest:
         return self.layer.finish(total, others)
 
 
-def runners(nodes: tuple[NodeSpec, ...], layers: Mapping[str, Layer]) -> dict[str, Callable]:
+def runners(
+    nodes: tuple[NodeSpec, ...], layers: Mapping[str, Layer]
+) -> dict[str, Callable]:
     """What each of ``nodes`` calls: its layer, or a part of one or several."""
     return {node.name: _runner(node, layers) for node in nodes}
 

@@ -16,7 +16,13 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import data
 from recursive.arguments import count
 from recursive.backend import carry_over, floatX
-from recursive.errors import BatchSizeError, DataError, ShapeError, UnknownNameError, nearest
+from recursive.errors import (
+    BatchSizeError,
+    DataError,
+    ShapeError,
+    UnknownNameError,
+    nearest,
+)
 
 
 class States:
@@ -31,13 +37,20 @@ class States:
     """
 
     def __init__(self, starts: Mapping[str, np.ndarray]):
-        self.starts = {name: np.asarray(start, dtype=floatX()) for name, start in starts.items()}
-        self.variables = {name: _variable(name, start) for name, start in self.starts.items()}
+        self.starts = {
+            name: np.asarray(start, dtype=floatX()) for name, start in starts.items()
+        }
+        self.variables = {
+            name: _variable(name, start) for name, start in self.starts.items()
+        }
 
     @property
     def batch_size(self) -> int | None:
         """How many rows the states have; None before the first batch."""
-        sizes = [variable.get_value(borrow=True).shape[1] for variable in self.variables.values()]
+        sizes = [
+            variable.get_value(borrow=True).shape[1]
+            for variable in self.variables.values()
+        ]
         return sizes[0] if sizes and sizes[0] else None
 
     def prepare(self, rows: int) -> None:
@@ -50,8 +63,13 @@ class States:
             self.reset(rows)
         elif self.batch_size != rows:
             raise BatchSizeError.about(
-                "batch", "rows", takes=f"{self.batch_size} rows", because="its states go on from batch to batch",
-                got=str(rows), do="Call reset_states() first, or leave the rest out so that all batches are equal.")
+                "batch",
+                "rows",
+                takes=f"{self.batch_size} rows",
+                because="its states go on from batch to batch",
+                got=str(rows),
+                do="Call reset_states() first, or leave the rest out so that all batches are equal.",
+            )
 
     def reset(self, batch_size: int | None = None) -> None:
         """Put every state back to its start, for ``batch_size`` rows; None lets the next batch say how many.
@@ -61,12 +79,20 @@ class States:
         """
         rows = 0 if batch_size is None else count("batch_size", batch_size)
         for name, variable in self.variables.items():
-            variable.set_value(np.repeat(self.starts[name][:, np.newaxis], rows, axis=1))
+            variable.set_value(
+                np.repeat(self.starts[name][:, np.newaxis], rows, axis=1)
+            )
 
     def get(self) -> dict[str, np.ndarray]:
         """Copies of the states: ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first, where several are kept."""
-        values = {name: np.array(variable.get_value()) for name, variable in self.variables.items()}
-        return {name: value[0] if len(value) == 1 else value for name, value in values.items()}
+        values = {
+            name: np.array(variable.get_value())
+            for name, variable in self.variables.items()
+        }
+        return {
+            name: value[0] if len(value) == 1 else value
+            for name, value in values.items()
+        }
 
     def set(self, given: Mapping[str, object]) -> None:
         """Give states new values, of one number of rows; those that are not named stay as they are.
@@ -81,35 +107,62 @@ class States:
         values = {}
         for name, value in given.items():
             if name not in self.variables:
-                raise UnknownNameError.about("state", str(name), takes="the name of a state that is carried over",
-                                             because="others start anew", got="an unknown name",
-                                             do=nearest(str(name), self.variables))
+                raise UnknownNameError.about(
+                    "state",
+                    str(name),
+                    takes="the name of a state that is carried over",
+                    because="others start anew",
+                    got="an unknown name",
+                    do=nearest(str(name), self.variables),
+                )
             values[name] = self._fitted(name, value)
         rows = {value.shape[1] for value in values.values()}
-        kept = {self.batch_size} - {None} if set(values) < set(self.variables) else set()
+        kept = (
+            {self.batch_size} - {None} if set(values) < set(self.variables) else set()
+        )
         if len(rows | kept) > 1:
-            raise ShapeError.about("states", ", ".join(map(str, given)), takes="one number of rows",
-                                   because="they belong to one batch", got=", ".join(map(str, sorted(rows | kept))),
-                                   do="Set all of them, or call reset_states(batch_size) first.")
+            raise ShapeError.about(
+                "states",
+                ", ".join(map(str, given)),
+                takes="one number of rows",
+                because="they belong to one batch",
+                got=", ".join(map(str, sorted(rows | kept))),
+                do="Set all of them, or call reset_states(batch_size) first.",
+            )
         for name, value in values.items():
             self.variables[name].set_value(value)
         if not kept and rows:
             for name in set(self.variables) - set(values):
-                self.variables[name].set_value(np.repeat(self.starts[name][:, np.newaxis], *rows, axis=1))
+                self.variables[name].set_value(
+                    np.repeat(self.starts[name][:, np.newaxis], *rows, axis=1)
+                )
 
     def carry(self, name: str, value: TensorVariable) -> None:
         """Let the state called ``name`` go on with ``value``, ``(lag, batch, dim)``, after each call of a Program."""
         variable = self.variables[name]
-        carry_over(variable, _with_any_rows(value, variable) if value.type.shape[1] == 1 else value)
+        carry_over(
+            variable,
+            _with_any_rows(value, variable) if value.type.shape[1] == 1 else value,
+        )
 
     def _fitted(self, name: str, value: object) -> np.ndarray:
         lag, dim = self.starts[name].shape
         array = data.as_array("state", name, value, floatX())
         array = array[np.newaxis] if array.ndim == 2 and lag == 1 else array
         if array.ndim != 3 or array.shape[0] != lag or array.shape[2] != dim:
-            wanted = f"(batch, {dim})" if lag == 1 else f"({lag}, batch, {dim}), oldest first"
-            raise ShapeError.about("state", name, takes=wanted, because="that is its dim, and how far it is looked to",
-                                   got=str(np.shape(value)), do="Compare with get_states().")
+            wanted = (
+                f"(batch, {dim})"
+                if lag == 1
+                else f"({lag}, batch, {dim}), oldest first"
+            )
+            raise ShapeError.about(
+                "state",
+                name,
+                takes=wanted,
+                because="that is its dim, and how far it is looked to",
+                got=str(np.shape(value)),
+                do="Compare with get_states().",
+            )
         return array
 
 
@@ -132,8 +185,14 @@ class KeepsStates:
 def check_named(given: object) -> None:
     """Raise a DataError where states are given in anything but a dict."""
     if not isinstance(given, Mapping):
-        raise DataError.about("argument", "states", takes="a dict by name", because="each state has a name",
-                              got=type(given).__name__, do="Compare with get_states().")
+        raise DataError.about(
+            "argument",
+            "states",
+            takes="a dict by name",
+            because="each state has a name",
+            got=type(given).__name__,
+            do="Compare with get_states().",
+        )
 
 
 def _with_any_rows(value: TensorVariable, variable: SharedVariable) -> TensorVariable:
@@ -143,4 +202,6 @@ def _with_any_rows(value: TensorVariable, variable: SharedVariable) -> TensorVar
 
 def _variable(name: str, start: np.ndarray) -> SharedVariable:
     lag, dim = start.shape
-    return pytensor.shared(np.zeros((lag, 0, dim), dtype=floatX()), name=name, shape=(lag, None, dim))
+    return pytensor.shared(
+        np.zeros((lag, 0, dim), dtype=floatX()), name=name, shape=(lag, None, dim)
+    )

@@ -51,25 +51,46 @@ class Bidirectional(Composite):
     (['layer.W_i', 'layer.U_i'], ['backward_layer.W_i', 'backward_layer.U_i'])
     """
 
-    def __init__(self, layer: Layer, merge_mode: str | None = "concat", backward_layer: Layer | None = None,
-                 name: str | None = None):
+    def __init__(
+        self,
+        layer: Layer,
+        merge_mode: str | None = "concat",
+        backward_layer: Layer | None = None,
+        name: str | None = None,
+    ):
         super().__init__(name)
         if merge_mode is not None and merge_mode not in MODES:
-            raise MergeError.about("layer", "Bidirectional", takes=f"a merge_mode of {', '.join(MODES)} or None",
-                                   because="it merges two outputs", got=repr(merge_mode),
-                                   do=nearest(str(merge_mode), MODES))
+            raise MergeError.about(
+                "layer",
+                "Bidirectional",
+                takes=f"a merge_mode of {', '.join(MODES)} or None",
+                because="it merges two outputs",
+                got=repr(merge_mode),
+                do=nearest(str(merge_mode), MODES),
+            )
         _check_runs_both_ways(layer)
         if backward_layer is None:
             backward_layer = _turned(layer)
         _check_runs_both_ways(backward_layer)
-        if layer.go_backwards == backward_layer.go_backwards or \
-                layer.return_sequences != backward_layer.return_sequences:
-            raise ConfigError.about("layer", "Bidirectional", takes="two layers that return the same steps, one with "
-                                    "go_backwards=True", because="they run in two directions",
-                                    got=f"go_backwards={layer.go_backwards} and {backward_layer.go_backwards}, "
-                                    f"return_sequences={layer.return_sequences} and {backward_layer.return_sequences}",
-                                    do="Leave backward_layer out, and it will be a copy.")
-        self.layer, self.merge_mode, self.backward_layer = layer, merge_mode, backward_layer
+        if (
+            layer.go_backwards == backward_layer.go_backwards
+            or layer.return_sequences != backward_layer.return_sequences
+        ):
+            raise ConfigError.about(
+                "layer",
+                "Bidirectional",
+                takes="two layers that return the same steps, one with "
+                "go_backwards=True",
+                because="they run in two directions",
+                got=f"go_backwards={layer.go_backwards} and {backward_layer.go_backwards}, "
+                f"return_sequences={layer.return_sequences} and {backward_layer.return_sequences}",
+                do="Leave backward_layer out, and it will be a copy.",
+            )
+        self.layer, self.merge_mode, self.backward_layer = (
+            layer,
+            merge_mode,
+            backward_layer,
+        )
 
     @property
     def parts(self) -> dict[str, Layer]:
@@ -119,28 +140,48 @@ class Bidirectional(Composite):
             return dict.fromkeys(DIRECTIONS, shape)
         return (*shape[:-1], 2 * shape[-1]) if self.merge_mode == "concat" else shape
 
-    def call(self, x: TensorVariable, train: bool = False, **draws: TensorVariable) -> Tensors:
+    def call(
+        self, x: TensorVariable, train: bool = False, **draws: TensorVariable
+    ) -> Tensors:
         return self._both(x, train, {}, draws)
 
     def supports_masked_input(self) -> bool:
         """Whether the layer does."""
         return self.layer.supports_masked_input()
 
-    def call_masked(self, x: TensorVariable, mask: TensorVariable, train: bool = False,
-                    **draws: TensorVariable) -> Tensors:
+    def call_masked(
+        self,
+        x: TensorVariable,
+        mask: TensorVariable,
+        train: bool = False,
+        **draws: TensorVariable,
+    ) -> Tensors:
         """The same, each direction with the mask: what a masked step does is up to the layer."""
         return self._both(x, train, {"mask": mask}, draws)
 
-    def get_output_mask_for(self, x: TensorVariable, mask: TensorVariable | None = None) -> TensorVariable | None:
+    def get_output_mask_for(
+        self, x: TensorVariable, mask: TensorVariable | None = None
+    ) -> TensorVariable | None:
         found = self.layer.get_output_mask_for(x, mask)
         return None if found is None else _in_order(self.layer, found)
 
-    def _both(self, x: TensorVariable, train: bool, masked: dict[str, TensorVariable],
-              draws: dict[str, TensorVariable]) -> Tensors:
+    def _both(
+        self,
+        x: TensorVariable,
+        train: bool,
+        masked: dict[str, TensorVariable],
+        draws: dict[str, TensorVariable],
+    ) -> Tensors:
         given = shared_out(draws, self.parts)
-        found = [_in_order(part, part(x, train=train, **masked, **given[name]))
-                 for name, part in self.parts.items()]
-        return dict(zip(DIRECTIONS, found, strict=True)) if self.merge_mode is None else merge(found, self.merge_mode)
+        found = [
+            _in_order(part, part(x, train=train, **masked, **given[name]))
+            for name, part in self.parts.items()
+        ]
+        return (
+            dict(zip(DIRECTIONS, found, strict=True))
+            if self.merge_mode is None
+            else merge(found, self.merge_mode)
+        )
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
         part, inner = split(name)
@@ -169,14 +210,26 @@ def _in_order(layer: Layer, steps: TensorVariable) -> TensorVariable:
 def _check_runs_both_ways(layer: object) -> None:
     """Raise a ConfigError unless a layer can run backwards, and has one input and one output."""
     if not isinstance(layer, Layer) or not hasattr(layer, "go_backwards"):
-        raise ConfigError.about("layer", "Bidirectional", takes="a recurrent layer, a Recursive or a Recurrent",
-                                because="it runs backwards too", got=type(layer).__name__,
-                                do="Say Bidirectional(LSTM(4, 6)), for example.")
+        raise ConfigError.about(
+            "layer",
+            "Bidirectional",
+            takes="a recurrent layer, a Recursive or a Recurrent",
+            because="it runs backwards too",
+            got=type(layer).__name__,
+            do="Say Bidirectional(LSTM(4, 6)), for example.",
+        )
     check_started(layer)
-    inputs, outputs = [argument.name for argument in layer.arguments()], layer.output_names
+    inputs, outputs = (
+        [argument.name for argument in layer.arguments()],
+        layer.output_names,
+    )
     if len(inputs) != 1 or len(outputs) != 1:
-        raise ConfigError.about("layer", "Bidirectional", takes="a layer with one input and one output",
-                                because="it is a function of one tensor",
-                                got=f"inputs {', '.join(inputs) or 'none'}, outputs {', '.join(outputs) or 'none'}",
-                                do="Declare the container whole before it is wrapped; for several inputs, put two "
-                                   "containers into a Graph, one with go_backwards=True.")
+        raise ConfigError.about(
+            "layer",
+            "Bidirectional",
+            takes="a layer with one input and one output",
+            because="it is a function of one tensor",
+            got=f"inputs {', '.join(inputs) or 'none'}, outputs {', '.join(outputs) or 'none'}",
+            do="Declare the container whole before it is wrapped; for several inputs, put two "
+            "containers into a Graph, one with go_backwards=True.",
+        )

@@ -15,7 +15,22 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import ancestors
-from pytensor.scalar.basic import EQ, GE, GT, LE, LT, NEQ, Add, Cast, Identity, Mul, Neg, Sqr, Sub, Switch
+from pytensor.scalar.basic import (
+    EQ,
+    GE,
+    GT,
+    LE,
+    LT,
+    NEQ,
+    Add,
+    Cast,
+    Identity,
+    Mul,
+    Neg,
+    Sqr,
+    Sub,
+    Switch,
+)
 from pytensor.tensor.basic import Alloc, Join, Split
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.rewriting.shape import ShapeFeature
@@ -28,7 +43,22 @@ from recursive.loop.anatomy import Anatomy, Product, is_size
 CHEAP = (Alloc, DimShuffle, Join, Shape_i, SpecifyShape, Split, Subtensor)
 """Operations that are done again rather than their result kept."""
 
-CHEAP_ON_ELEMENTS = (Add, Cast, EQ, GE, GT, Identity, LE, LT, Mul, NEQ, Neg, Sqr, Sub, Switch)
+CHEAP_ON_ELEMENTS = (
+    Add,
+    Cast,
+    EQ,
+    GE,
+    GT,
+    Identity,
+    LE,
+    LT,
+    Mul,
+    NEQ,
+    Neg,
+    Sqr,
+    Sub,
+    Switch,
+)
 """The same, element by element."""
 
 Maybe = Variable | None
@@ -57,8 +87,12 @@ class Gradients:
 
     def mapped(self, function: Callable[[Variable], Variable]) -> Gradients:
         """``function`` of each that there is."""
-        return Gradients(*(tuple(None if value is None else function(value) for value in group)
-                           for group in (self.pasts, self.slices, self.constants, self.products)))
+        return Gradients(
+            *(
+                tuple(None if value is None else function(value) for value in group)
+                for group in (self.pasts, self.slices, self.constants, self.products)
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +143,32 @@ def adjoint(step: Anatomy, sources: Sequence[int]) -> Adjoint | None:
     arriving = there([*outside, *carried])
     lefts = [product.left for product in step.products]
     found = [*step.results, *totals, *there(gradients.pasts), *gradients.later, *lefts]
-    graph = FunctionGraph([*step.inputs, *arriving], found, clone=True, features=[ShapeFeature()])
+    graph = FunctionGraph(
+        [*step.inputs, *arriving], found, clone=True, features=[ShapeFeature()]
+    )
     new = dict(zip([*step.inputs, *arriving], graph.inputs, strict=True))
     rewrite_graph(graph, include=("canonicalize", "merge"))
     if not _is_of_one_size(graph, {new[value] for value in step.constants}):
         return None
     values = iter(graph.outputs)
-    results, totals = ([next(values) for _ in group] for group in (step.results, totals))
+    results, totals = (
+        [next(values) for _ in group] for group in (step.results, totals)
+    )
     gradients = gradients.mapped(lambda _: next(values))
     groups = (step.slices, step.pasts, step.constants, step.weights, outside, carried)
-    *placeholders, outside, carried = (tuple(new.get(value) for value in group) for group in groups)
-    products = tuple(Product(next(values), new[product.weights]) for product in step.products)
+    *placeholders, outside, carried = (
+        tuple(new.get(value) for value in group) for group in groups
+    )
+    products = tuple(
+        Product(next(values), new[product.weights]) for product in step.products
+    )
     step = Anatomy(*placeholders, step.given, tuple(results), products)
     found = _parted(Adjoint(step, outside, carried, gradients), set(totals), graph)
-    return found if all(isinstance(value, TensorVariable) for value in found.kept) else None
+    return (
+        found
+        if all(isinstance(value, TensorVariable) for value in found.kept)
+        else None
+    )
 
 
 def _is_of_one_size(graph: FunctionGraph, fixed: set[Variable]) -> bool:
@@ -130,7 +176,10 @@ def _is_of_one_size(graph: FunctionGraph, fixed: set[Variable]) -> bool:
     follows: dict[Variable, bool] = {}
 
     def shape_of(value: Variable) -> list[Variable]:
-        return [graph.shape_feature.get_shape(value, axis) for axis in range(value.type.ndim)]
+        return [
+            graph.shape_feature.get_shape(value, axis)
+            for axis in range(value.type.ndim)
+        ]
 
     def of_sizes(number: Variable) -> bool:
         if number not in follows:
@@ -138,58 +187,132 @@ def _is_of_one_size(graph: FunctionGraph, fixed: set[Variable]) -> bool:
             if node is None:
                 follows[number] = isinstance(number, Constant) or number in fixed
             elif isinstance(node.op, Shape | Shape_i):
-                follows[number] = False   # where nothing tells it but itself
-                follows[number] = node.inputs[0].owner is None or all(map(of_sizes, shape_of(node.inputs[0])))
+                follows[number] = False  # where nothing tells it but itself
+                follows[number] = node.inputs[0].owner is None or all(
+                    map(of_sizes, shape_of(node.inputs[0]))
+                )
             else:
                 follows[number] = all(map(of_sizes, node.inputs))
         return follows[number]
 
-    made = (value for value in list(graph.variables) if value.owner is not None and isinstance(value, TensorVariable))
+    made = (
+        value
+        for value in list(graph.variables)
+        if value.owner is not None and isinstance(value, TensorVariable)
+    )
     return all(of_sizes(size) for value in made for size in shape_of(value))
 
 
-def _differentiated(step: Anatomy, sources: Sequence[int],
-                    ) -> tuple[list[Maybe], list[Maybe], list[Variable], Gradients]:
+def _differentiated(
+    step: Anatomy,
+    sources: Sequence[int],
+) -> tuple[list[Maybe], list[Maybe], list[Variable], Gradients]:
     """Placeholders for what arrives from outside and from later steps, their sums for each state, the gradients.
 
     The results are copied before: else a result that another one reads would hide the way through it.
     """
-    copies = {place: value.copy() for place, value in enumerate(step.results) if is_float(value)}
-    outside = [copies[place].type() if place in copies else None for place in range(len(step.results))]
-    groups = (step.pasts, step.slices, step.constants, [product.output for product in step.products])
+    copies = {
+        place: value.copy()
+        for place, value in enumerate(step.results)
+        if is_float(value)
+    }
+    outside = [
+        copies[place].type() if place in copies else None
+        for place in range(len(step.results))
+    ]
+    groups = (
+        step.pasts,
+        step.slices,
+        step.constants,
+        [product.output for product in step.products],
+    )
     wanted = [value for group in groups for value in group if is_float(value)]
     known = {copy: outside[place] for place, copy in copies.items()}
-    found = dict(zip(wanted, grad(None, wanted, known_grads=known, disconnected_inputs="ignore",
-                                  return_disconnected="none"), strict=True)) if known and wanted else {}
-    gradients = Gradients(*(tuple(found.get(value) for value in group) for group in groups))
-    carried = [None if value is None else past.type()
-               for past, value in zip(step.pasts, gradients.pasts, strict=True)]
+    found = (
+        dict(
+            zip(
+                wanted,
+                grad(
+                    None,
+                    wanted,
+                    known_grads=known,
+                    disconnected_inputs="ignore",
+                    return_disconnected="none",
+                ),
+                strict=True,
+            )
+        )
+        if known and wanted
+        else {}
+    )
+    gradients = Gradients(
+        *(tuple(found.get(value) for value in group) for group in groups)
+    )
+    carried = [
+        None if value is None else past.type()
+        for past, value in zip(step.pasts, gradients.pasts, strict=True)
+    ]
     totals = {place: outside[place] for place in sources if outside[place] is not None}
     for place, value in zip(sources, carried, strict=True):
         if value is not None:
             totals[place] = totals[place] + value
-    replaced = {outside[place]: total for place, total in totals.items() if total is not outside[place]}
+    replaced = {
+        outside[place]: total
+        for place, total in totals.items()
+        if total is not outside[place]
+    }
     moved = iter(clone_replace([*there(gradients.pasts), *gradients.later], replaced))
-    return outside, carried, list(totals.values()), gradients.mapped(lambda _: next(moved))
+    return (
+        outside,
+        carried,
+        list(totals.values()),
+        gradients.mapped(lambda _: next(moved)),
+    )
 
 
 def _parted(whole: Adjoint, totals: set[Variable], graph: FunctionGraph) -> Adjoint:
     """``whole``, and what of it is kept on the way there, done on the way back, and done after that."""
     arriving = there([*whole.outside, *whole.carried])
     late = _depending(set(arriving), graph)
-    inside = (late & {*ancestors(there(whole.gradients.pasts)), *totals}) | set(there(whole.carried))
-    early = {value for value in graph.variables if value not in late and not isinstance(value, Constant)}
-    whole_values = {value for value in inside | early if not side_by_side(value)}   # put together later, at once
-    emitted = [value for value in _met(whole.gradients.later, whole_values) if value in inside - set(whole.outside)]
+    inside = (late & {*ancestors(there(whole.gradients.pasts)), *totals}) | set(
+        there(whole.carried)
+    )
+    early = {
+        value
+        for value in graph.variables
+        if value not in late and not isinstance(value, Constant)
+    }
+    whole_values = {
+        value for value in inside | early if not side_by_side(value)
+    }  # put together later, at once
+    emitted = [
+        value
+        for value in _met(whole.gradients.later, whole_values)
+        if value in inside - set(whole.outside)
+    ]
     lefts = [product.left for product in whole.step.products]
-    needed = [*_met(there(whole.gradients.pasts) + emitted, early), *lefts,
-              *(value for value in _met(whole.gradients.later, whole_values) if value in early)]
+    needed = [
+        *_met(there(whole.gradients.pasts) + emitted, early),
+        *lefts,
+        *(
+            value
+            for value in _met(whole.gradients.later, whole_values)
+            if value in early
+        ),
+    ]
     known = {*whole.step.inputs, *whole.step.results}
     kept = _kept(needed, known)
     whole = replace(whole, kept=tuple(kept), emitted=tuple(emitted))
-    moving = _depending({*known, *kept, *arriving} - {*whole.step.constants, *whole.step.weights}, graph)
-    still = {value for value in graph.variables
-             if value not in moving and not isinstance(value, Constant) and not is_size(value)}
+    moving = _depending(
+        {*known, *kept, *arriving} - {*whole.step.constants, *whole.step.weights}, graph
+    )
+    still = {
+        value
+        for value in graph.variables
+        if value not in moving
+        and not isinstance(value, Constant)
+        and not is_size(value)
+    }
     read = _met(whole.back, {*known, *kept, *graph.inputs, *still})
     fixed = tuple(value for value in read if value in still and value.owner is not None)
     return replace(whole, fixed=fixed, read=frozenset(read))
@@ -258,7 +381,9 @@ def _is_cheap(value: Variable) -> bool:
     if value.owner is None:
         return False
     op = value.owner.op
-    return isinstance(op, CHEAP) or (isinstance(op, Elemwise) and isinstance(op.scalar_op, CHEAP_ON_ELEMENTS))
+    return isinstance(op, CHEAP) or (
+        isinstance(op, Elemwise) and isinstance(op.scalar_op, CHEAP_ON_ELEMENTS)
+    )
 
 
 def side_by_side(value: Variable) -> list[Variable]:
@@ -266,7 +391,7 @@ def side_by_side(value: Variable) -> list[Variable]:
     if value.owner is None or not isinstance(value.owner.op, Join):
         return []
     axis, parts = getattr(value.owner.op, "axis", None), value.owner.inputs
-    if axis is None:   # PyTensor 3.0: the first input
+    if axis is None:  # PyTensor 3.0: the first input
         axis, parts = getattr(parts[0], "data", 0), parts[1:]
     return parts if axis % value.type.ndim == value.type.ndim - 1 else []
 

@@ -97,27 +97,45 @@ class Anatomy:
         return (*self.slices, *self.pasts, *self.constants, *self.weights)
 
 
-def dissect(step: Callable, sequences: Sequence[Series], states: Sequence[Series],
-            non_sequences: Sequence[TensorVariable]) -> Anatomy:
+def dissect(
+    step: Callable,
+    sequences: Sequence[Series],
+    states: Sequence[Series],
+    non_sequences: Sequence[TensorVariable],
+) -> Anatomy:
     """Take ``step`` apart."""
     moving = [item.rows[0].type() for item in (*sequences, *states) for _ in item.taps]
     fixed = [value.type() for value in non_sequences]
     graph = FunctionGraph([*moving, *fixed], list(step(*moving, *fixed)), clone=True)
     MergeOptimizer().rewrite(graph)
-    moving, fixed = graph.inputs[:len(moving)], graph.inputs[len(moving):]
+    moving, fixed = graph.inputs[: len(moving)], graph.inputs[len(moving) :]
     constants, weights = _without_invariants(graph, moving)
     outside = dict(zip(fixed, non_sequences, strict=True))
-    given = clone_replace([*constants, *weights], outside) if constants or weights else []
+    given = (
+        clone_replace([*constants, *weights], outside) if constants or weights else []
+    )
     held = set(weights.values())
-    products = [Product(node.inputs[0], node.inputs[1], node.outputs[0]) for node in graph.toposort()
-                if isinstance(node.op, Dot) and node.inputs[1] in held]
+    products = [
+        Product(node.inputs[0], node.inputs[1], node.outputs[0])
+        for node in graph.toposort()
+        if isinstance(node.op, Dot) and node.inputs[1] in held
+    ]
     count = sum(len(item.taps) for item in sequences)
-    return Anatomy(tuple(moving[:count]), tuple(moving[count:]), tuple(constants.values()), tuple(weights.values()),
-                   tuple(given), tuple(constants.get(value, value) for value in graph.outputs), tuple(products))
+    return Anatomy(
+        tuple(moving[:count]),
+        tuple(moving[count:]),
+        tuple(constants.values()),
+        tuple(weights.values()),
+        tuple(given),
+        tuple(constants.get(value, value) for value in graph.outputs),
+        tuple(products),
+    )
 
 
-def _without_invariants(graph: FunctionGraph, moving: Sequence[Variable],
-                        ) -> tuple[dict[Variable, Variable], dict[Variable, Variable]]:
+def _without_invariants(
+    graph: FunctionGraph,
+    moving: Sequence[Variable],
+) -> tuple[dict[Variable, Variable], dict[Variable, Variable]]:
     """Put a placeholder in ``graph`` for each value that is the same at every step: of constants, and of weights."""
     changing = set(moving)
     constants: dict[Variable, Variable] = {}
@@ -128,7 +146,11 @@ def _without_invariants(graph: FunctionGraph, moving: Sequence[Variable],
         changing.update(node.outputs)
         for place, value in enumerate(node.inputs):
             if value not in changing and not isinstance(value, Constant):
-                is_weight = isinstance(node.op, Dot) and place == 1 and value.ndim == node.inputs[0].ndim == 2
+                is_weight = (
+                    isinstance(node.op, Dot)
+                    and place == 1
+                    and value.ndim == node.inputs[0].ndim == 2
+                )
                 found = weights if is_weight else constants
                 if value not in found:
                     found[value] = value.type()
@@ -147,5 +169,9 @@ def is_size(value: Variable) -> bool:
 
 def holds_graphs(results: Sequence[Variable]) -> bool:
     """Whether some operation of a step holds a graph of its own that cannot be run for all steps at once."""
-    ops = (node.op for node in applys_between([], results) if not isinstance(node.op, RUN_AT_ONCE))
+    ops = (
+        node.op
+        for node in applys_between([], results)
+        if not isinstance(node.op, RUN_AT_ONCE)
+    )
     return any(isinstance(op, WITH_GRAPHS) or is_lazy(op) for op in ops)

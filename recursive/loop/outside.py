@@ -14,8 +14,14 @@ from recursive.spec.graph import NodeSpec
 from recursive.spec.names import Ref
 
 
-def run_over_time(nodes: tuple[NodeSpec, ...], layers: Mapping[str, Callable], env: Env, steady: Collection[str],
-                  rows: tuple[Size, Size], train: bool) -> None:
+def run_over_time(
+    nodes: tuple[NodeSpec, ...],
+    layers: Mapping[str, Callable],
+    env: Env,
+    steady: Collection[str],
+    rows: tuple[Size, Size],
+    train: bool,
+) -> None:
     """Add the value of each node at all steps, ``(time, batch, ...)``, to ``env``.
 
     Args:
@@ -32,8 +38,12 @@ def run_over_time(nodes: tuple[NodeSpec, ...], layers: Mapping[str, Callable], e
             continue
         draws = (Ref(f"{node.name}.{name}") for name in layers[node.name].draws)
         read = {ref: env[ref] for ref in (*node.refs, *draws) if ref in env}
-        flat = {ref: _flat(repeated(value, rows[0]) if is_steady(ref, steady) else value, rows)
-                for ref, value in read.items()}
+        flat = {
+            ref: _flat(
+                repeated(value, rows[0]) if is_steady(ref, steady) else value, rows
+            )
+            for ref, value in read.items()
+        }
         run((node,), layers, flat, train)
         env.update({Ref(name): _in_time(flat[Ref(name)], rows) for name in node.values})
 
@@ -62,18 +72,26 @@ def _sizes(value: TensorVariable, first: int) -> list[Size]:
     return [size(value, axis) for axis in range(first, value.ndim)]
 
 
-def look_back(values: TensorVariable, lag: int, before: TensorVariable | None = None) -> TensorVariable:
+def look_back(
+    values: TensorVariable, lag: int, before: TensorVariable | None = None
+) -> TensorVariable:
     """``values`` of ``lag`` steps before; in front of the first are the last rows of ``before``, or zeros."""
     if lag == 0:
         return values
     if before is None:
         before = pt.zeros((lag, *_sizes(values, 1)), dtype=values.dtype)
-    return pt.concatenate([before[-lag:], values], axis=0)[:size(values, 0)]
+    return pt.concatenate([before[-lag:], values], axis=0)[: size(values, 0)]
 
 
-def without_early_gradient(values: TensorVariable, steps: int, length: Size) -> TensorVariable:
+def without_early_gradient(
+    values: TensorVariable, steps: int, length: Size
+) -> TensorVariable:
     """``values`` that pass a gradient on at the last ``steps`` of ``length`` only, as a truncated loop would."""
     if steps < 0:
         return values
-    cut = max(length - steps, 0) if isinstance(length, int) else pt.maximum(length - steps, 0)
+    cut = (
+        max(length - steps, 0)
+        if isinstance(length, int)
+        else pt.maximum(length - steps, 0)
+    )
     return pt.concatenate([disconnected_grad(values[:cut]), values[cut:]], axis=0)

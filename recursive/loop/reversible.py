@@ -20,9 +20,15 @@ from recursive.loop.backward import Backward, Run, is_there
 from recursive.sizes import Size
 
 
-def scan(step: Callable, sequences: Sequence[object], outputs_info: Sequence[object],
-         non_sequences: Sequence[TensorVariable], n_steps: Size, truncate_gradient: int = -1,
-         name: str | None = None) -> list[TensorVariable]:
+def scan(
+    step: Callable,
+    sequences: Sequence[object],
+    outputs_info: Sequence[object],
+    non_sequences: Sequence[TensorVariable],
+    n_steps: Size,
+    truncate_gradient: int = -1,
+    name: str | None = None,
+) -> list[TensorVariable]:
     """``backend.scan`` for the same arguments, with a reverse pass of its own.
 
     A loop whose gradient is truncated, or whose step has a loop or an IfElse in it, has scan's own gradient; so has one
@@ -32,19 +38,47 @@ def scan(step: Callable, sequences: Sequence[object], outputs_info: Sequence[obj
     states = [series(entry, "initial") for entry in outputs_info if entry is not None]
     anatomy = dissect(step, read, states, non_sequences)
     if truncate_gradient != -1 or holds_graphs(anatomy.results):
-        return backend.scan(step, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, name)
+        return backend.scan(
+            step,
+            sequences,
+            outputs_info,
+            non_sequences,
+            n_steps,
+            truncate_gradient,
+            name,
+        )
     places = [place for place, entry in enumerate(outputs_info) if entry is not None]
-    sources = [place for place, state in zip(places, states, strict=True) for _ in state.taps]
+    sources = [
+        place for place, state in zip(places, states, strict=True) for _ in state.taps
+    ]
     both_ways = adjoint(anatomy, sources)
     if both_ways is None:
-        return backend.scan(step, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, name)
-    layout = Layout(tuple(item.taps for item in read), tuple(item.taps for item in states), tuple(places),
-                    n_steps if isinstance(n_steps, int) else None)
-    given = [*(item.rows for item in (*read, *states)), *anatomy.given, *([] if layout.n_steps else [n_steps])]
-    found = Reversible(both_ways, layout, name or "loop", given)(*given, return_list=True)
-    for place, last in zip(places, found[len(found) - len(places):], strict=True):
+        return backend.scan(
+            step,
+            sequences,
+            outputs_info,
+            non_sequences,
+            n_steps,
+            truncate_gradient,
+            name,
+        )
+    layout = Layout(
+        tuple(item.taps for item in read),
+        tuple(item.taps for item in states),
+        tuple(places),
+        n_steps if isinstance(n_steps, int) else None,
+    )
+    given = [
+        *(item.rows for item in (*read, *states)),
+        *anatomy.given,
+        *([] if layout.n_steps else [n_steps]),
+    ]
+    found = Reversible(both_ways, layout, name or "loop", given)(
+        *given, return_list=True
+    )
+    for place, last in zip(places, found[len(found) - len(places) :], strict=True):
         found[place].tag.last_step = last
-    return found[:len(anatomy.results)]
+    return found[: len(anatomy.results)]
 
 
 def last_step(values: TensorVariable) -> TensorVariable:
@@ -58,11 +92,15 @@ def told(outputs: object) -> str:
     ops = (value.owner.op for value in ancestors(outputs) if value.owner is not None)
     kept = [len(op.adjoint.kept) for op in ops if isinstance(op, Reversible)]
     if not kept:
-        return ("scan's own gradient, since a step has a loop or an IfElse in it, or cuts or picks values at places "
-                "that it computes.")
+        return (
+            "scan's own gradient, since a step has a loop or an IfElse in it, or cuts or picks values at places "
+            "that it computes."
+        )
     values = "1 value" if kept[0] == 1 else f"{kept[0]} values"
-    return (f"a reverse pass of its own. Each step keeps {values} for it beside its results; the gradient of weights "
-            "is one product after the loop.")
+    return (
+        f"a reverse pass of its own. Each step keeps {values} for it beside its results; the gradient of weights "
+        "is one product after the loop."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +122,13 @@ class Layout:
         sequences = [Series(next(rows), taps) for taps in self.sequences]
         states = [Series(next(rows), taps) for taps in self.states]
         fixed = list(rows)
-        return Run(sequences, states, self.places, fixed, fixed.pop() if self.n_steps is None else self.n_steps)
+        return Run(
+            sequences,
+            states,
+            self.places,
+            fixed,
+            fixed.pop() if self.n_steps is None else self.n_steps,
+        )
 
 
 class Reversible(OpFromGraph):
@@ -93,12 +137,20 @@ class Reversible(OpFromGraph):
     Its outputs are every result at every step, what is kept for the way back, and the last step of each state.
     """
 
-    def __init__(self, both_ways: Adjoint, layout: Layout, name: str, given: Sequence[TensorVariable]):
+    def __init__(
+        self,
+        both_ways: Adjoint,
+        layout: Layout,
+        name: str,
+        given: Sequence[TensorVariable],
+    ):
         self.adjoint, self.layout = both_ways, layout
         inputs = [value.type() for value in given]
         super().__init__(inputs, self._forward(inputs, name), inline=True, name=name)
 
-    def _forward(self, inputs: Sequence[TensorVariable], name: str) -> list[TensorVariable]:
+    def _forward(
+        self, inputs: Sequence[TensorVariable], name: str
+    ) -> list[TensorVariable]:
         """The loop itself."""
         run, step = self.layout.run(inputs), self.adjoint.step
         outputs = [*step.results, *self.adjoint.kept]
@@ -109,40 +161,89 @@ class Reversible(OpFromGraph):
         def kept_step(*args: TensorVariable) -> list[TensorVariable]:
             return clone_replace(outputs, dict(zip(step.inputs, args, strict=True)))
 
-        found = backend.scan(kept_step, [item.entry("input") for item in run.sequences], infos, run.fixed,
-                             run.n_steps, name=name)
+        found = backend.scan(
+            kept_step,
+            [item.entry("input") for item in run.sequences],
+            infos,
+            run.fixed,
+            run.n_steps,
+            name=name,
+        )
         return [*found, *(found[place][-1] for place in run.places)]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Floats may have a gradient; whole numbers, such as the number of steps, and bools have none."""
-        return [[is_float(value)] * len(self.output_types) for value in self.inner_inputs]
+        return [
+            [is_float(value)] * len(self.output_types) for value in self.inner_inputs
+        ]
 
-    def pullback(self, inputs: Sequence[TensorVariable], outputs: Sequence[TensorVariable],
-                 output_grads: Sequence[Variable]) -> list[Variable]:
+    def pullback(
+        self,
+        inputs: Sequence[TensorVariable],
+        outputs: Sequence[TensorVariable],
+        output_grads: Sequence[Variable],
+    ) -> list[Variable]:
         """The gradient with respect to each input, given that with respect to each output."""
         count = len(self.adjoint.step.results)
         kept = slice(count, count + len(self.adjoint.kept))
         if any(map(is_there, output_grads[kept])):
             found = self._again(inputs, output_grads)
         else:
-            known = dict(zip((*self.adjoint.step.results, *self.adjoint.kept), outputs, strict=False))
-            found = Backward(self.adjoint, self.layout.run(inputs), known, output_grads[:count],
-                             output_grads[kept.stop:]).gradients()
+            known = dict(
+                zip(
+                    (*self.adjoint.step.results, *self.adjoint.kept),
+                    outputs,
+                    strict=False,
+                )
+            )
+            found = Backward(
+                self.adjoint,
+                self.layout.run(inputs),
+                known,
+                output_grads[:count],
+                output_grads[kept.stop :],
+            ).gradients()
             found += [None] * (len(inputs) - len(found))
-        return [disconnected_type() if not is_float(value) else pt.zeros_like(value) if gradient is None else gradient
-                for value, gradient in zip(inputs, found, strict=True)]
+        return [
+            disconnected_type()
+            if not is_float(value)
+            else pt.zeros_like(value)
+            if gradient is None
+            else gradient
+            for value, gradient in zip(inputs, found, strict=True)
+        ]
 
-    def _again(self, inputs: Sequence[TensorVariable], output_grads: Sequence[Variable]) -> list[Variable | None]:
+    def _again(
+        self, inputs: Sequence[TensorVariable], output_grads: Sequence[Variable]
+    ) -> list[Variable | None]:
         """The same by scan's own gradient: for a gradient of the reverse pass itself, which reads what was kept.
 
         It is made for inputs of its own, since a step may not hold what the given ones are computed of. Outputs are
         copied, since one whose gradient is given takes none from another that is a part of it.
         """
         inside = [value.type() for value in inputs]
-        outputs = [value.copy() for value in self._forward(inside, f"{self.name}_again")]
-        known = {output: value for output, value in zip(outputs, output_grads, strict=True) if is_there(value)}
-        found = grad(None, inside, known_grads=known, disconnected_inputs="ignore", return_disconnected="none")
+        outputs = [
+            value.copy() for value in self._forward(inside, f"{self.name}_again")
+        ]
+        known = {
+            output: value
+            for output, value in zip(outputs, output_grads, strict=True)
+            if is_there(value)
+        }
+        found = grad(
+            None,
+            inside,
+            known_grads=known,
+            disconnected_inputs="ignore",
+            return_disconnected="none",
+        )
         there = [place for place, gradient in enumerate(found) if gradient is not None]
         given = dict(zip(inside, inputs, strict=True))
-        replaced = dict(zip(there, graph_replace([found[place] for place in there], given, strict=False), strict=True))
+        replaced = dict(
+            zip(
+                there,
+                graph_replace([found[place] for place in there], given, strict=False),
+                strict=True,
+            )
+        )
         return [replaced.get(place) for place in range(len(found))]

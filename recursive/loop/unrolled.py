@@ -11,26 +11,46 @@ from pytensor.tensor.variable import TensorVariable
 from recursive.errors import ConfigError
 
 
-def written_out(step: Callable, sequences: Sequence[object], outputs_info: Sequence[object],
-                non_sequences: Sequence[TensorVariable], n_steps: object, truncate_gradient: int = -1,
-                name: str | None = None) -> list[TensorVariable]:
+def written_out(
+    step: Callable,
+    sequences: Sequence[object],
+    outputs_info: Sequence[object],
+    non_sequences: Sequence[TensorVariable],
+    n_steps: object,
+    truncate_gradient: int = -1,
+    name: str | None = None,
+) -> list[TensorVariable]:
     """What ``backend.scan`` returns for the same arguments, without a loop.
 
     Raises:
         ConfigError: where the number of steps is not known before it runs.
     """
     if not isinstance(n_steps, int):
-        raise ConfigError.about("container", str(name), takes="a known number of steps", because="unroll=True writes "
-                                "every step out", got="one that is known when it runs",
-                                do="Say n_steps=5 too, give a tensor of your own a time axis of known length, "
-                                   "or leave unroll out.")
+        raise ConfigError.about(
+            "container",
+            str(name),
+            takes="a known number of steps",
+            because="unroll=True writes every step out",
+            got="one that is known when it runs",
+            do="Say n_steps=5 too, give a tensor of your own a time axis of known length, "
+            "or leave unroll out.",
+        )
     given = [_entry(item, "input") for item in sequences]
-    states = [None if item is None else _entry(item, "initial") for item in outputs_info]
-    past = [[rows[index] for index in range(-min(taps))] for rows, taps in filter(None, states)]
+    states = [
+        None if item is None else _entry(item, "initial") for item in outputs_info
+    ]
+    past = [
+        [rows[index] for index in range(-min(taps))]
+        for rows, taps in filter(None, states)
+    ]
     found: list[list[TensorVariable]] = [[] for _ in outputs_info]
     for t in range(n_steps):
         slices = (values[t + tap - min(taps)] for values, taps in given for tap in taps)
-        seen = (rows[tap] for rows, (_, taps) in zip(past, filter(None, states), strict=True) for tap in taps)
+        seen = (
+            rows[tap]
+            for rows, (_, taps) in zip(past, filter(None, states), strict=True)
+            for tap in taps
+        )
         results = step(*slices, *seen, *non_sequences)
         if 0 <= truncate_gradient < n_steps - t:
             results = [disconnected_grad(result) for result in results]
@@ -49,5 +69,11 @@ def _entry(item: object, key: str) -> tuple[TensorVariable, list[int]]:
     return (item[None], [-1]) if key == "initial" else (item, [0])
 
 
-def _of_states(results: Sequence[TensorVariable], states: Sequence[object]) -> Iterator[TensorVariable]:
-    return (result for result, state in zip(results, states, strict=True) if state is not None)
+def _of_states(
+    results: Sequence[TensorVariable], states: Sequence[object]
+) -> Iterator[TensorVariable]:
+    return (
+        result
+        for result, state in zip(results, states, strict=True)
+        if state is not None
+    )

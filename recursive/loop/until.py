@@ -19,19 +19,28 @@ def until(condition: TensorVariable) -> object:
         BackendError: on JAX, where the number of steps must be known before.
     """
     if target() == "jax":
-        raise BackendError.about("backend", "jax", takes="loops of a known number of steps",
-                                 because="it compiles for fixed shapes", got="a loop with until",
-                                 do="Choose backend numba, c or python.")
+        raise BackendError.about(
+            "backend",
+            "jax",
+            takes="loops of a known number of steps",
+            because="it compiles for fixed shapes",
+            got="a loop with until",
+            do="Choose backend numba, c or python.",
+        )
     return scan_until(condition)
 
 
 def check_until_gradient() -> None:
     """Raise a BackendError where PyTensor's gradient of a loop that stops early is wrong: before 3.1.1."""
     if _has_wrong_until_gradient():
-        raise BackendError.about("backend", "pytensor", takes="a loop without until for a gradient",
-                                 because="its gradient is wrong before PyTensor 3.1.1",
-                                 got=f"PyTensor {pytensor.__version__}",
-                                 do="Install pytensor>=3.1.1 (Python 3.12 or newer), or leave until out.")
+        raise BackendError.about(
+            "backend",
+            "pytensor",
+            takes="a loop without until for a gradient",
+            because="its gradient is wrong before PyTensor 3.1.1",
+            got=f"PyTensor {pytensor.__version__}",
+            do="Install pytensor>=3.1.1 (Python 3.12 or newer), or leave until out.",
+        )
 
 
 def without_wrong_gradient(values: TensorVariable) -> TensorVariable:

@@ -48,7 +48,9 @@ def relu(x: Array) -> tuple[Array, Back]:
 def softplus(x: Array) -> tuple[Array, Back]:
     """``log(1 + exp(x))``, whose derivative is the sigmoid."""
     above = np.where(x.real > 0, x, 0)
-    return above + np.log1p(np.exp(np.where(x.real > 0, -x, x))), lambda d: d * sigmoid(x)[0]
+    return above + np.log1p(
+        np.exp(np.where(x.real > 0, -x, x))
+    ), lambda d: d * sigmoid(x)[0]
 
 
 def softmax(x: Array) -> tuple[Array, Back]:
@@ -58,8 +60,10 @@ def softmax(x: Array) -> tuple[Array, Back]:
     return y, lambda d: y * (d - (d * y).sum(axis=-1, keepdims=True))
 
 
-ACTIVATIONS = {function.__name__: function
-               for function in (linear, tanh, sigmoid, hard_sigmoid, relu, softplus, softmax)}
+ACTIVATIONS = {
+    function.__name__: function
+    for function in (linear, tanh, sigmoid, hard_sigmoid, relu, softplus, softmax)
+}
 """Every activation by name."""
 
 
@@ -74,6 +78,12 @@ def activate(name: object, x: Array) -> tuple[Array, Back]:
     ([0.0, 0.0, 2.0], [0.0, 0.5, 1.0])
     """
     if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise UnknownNameError.about("activation", str(name), takes="a known name", because="its formula is looked up",
-                                     got=repr(name), do=nearest(str(name), ACTIVATIONS))
+        raise UnknownNameError.about(
+            "activation",
+            str(name),
+            takes="a known name",
+            because="its formula is looked up",
+            got=repr(name),
+            do=nearest(str(name), ACTIVATIONS),
+        )
     return ACTIVATIONS[name](x)

@@ -61,8 +61,14 @@ class Params(dict):
     """Parameters by name; one that is missing is asked for in words."""
 
     def __missing__(self, name: str) -> Array:
-        raise WeightsError.about("parameter", name, takes="an array", because="a layer computes with it", got="none",
-                                 do=nearest(name, self) + " Layers that share weights are named in shared=.")
+        raise WeightsError.about(
+            "parameter",
+            name,
+            takes="an array",
+            because="a layer computes with it",
+            got="none",
+            do=nearest(name, self) + " Layers that share weights are named in shared=.",
+        )
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,14 @@ class Given:
 
     def inside(self, part: str) -> Given:
         """What the part called ``part`` is given, without a mask."""
-        return replace(self, params=Params(inside(self.params, part)), draws=inside(self.draws, part),
-                       states=inside(self.states, part), mask=None, in_loop=False)
+        return replace(
+            self,
+            params=Params(inside(self.params, part)),
+            draws=inside(self.draws, part),
+            states=inside(self.states, part),
+            mask=None,
+            in_loop=False,
+        )
 
     def replace(self, **changes: object) -> Given:
         """A copy with some fields changed."""
@@ -107,7 +119,11 @@ def inside(values: Mapping[str, Array], part: str) -> dict[str, Array]:
     >>> inside({"rec.W": 1, "rec.b": 2, "out.W": 3}, "rec")
     {'W': 1, 'b': 2}
     """
-    return {name[len(part) + 1:]: value for name, value in values.items() if name.startswith(part + ".")}
+    return {
+        name[len(part) + 1 :]: value
+        for name, value in values.items()
+        if name.startswith(part + ".")
+    }
 
 
 def outside(values: Mapping[str, Array], part: str) -> dict[str, Array]:
@@ -140,7 +156,9 @@ def like(d: Array, x: Array) -> Array:
     (3, 1)
     """
     d = d.sum(axis=tuple(range(d.ndim - x.ndim)))
-    stretched = tuple(axis for axis in range(x.ndim) if x.shape[axis] == 1 and d.shape[axis] != 1)
+    stretched = tuple(
+        axis for axis in range(x.ndim) if x.shape[axis] == 1 and d.shape[axis] != 1
+    )
     return d.sum(axis=stretched, keepdims=True)
 
 

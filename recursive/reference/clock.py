@@ -26,12 +26,16 @@ class Clock:
         self.window = [window]
         """Before each step, and after the last: the places of the last ``lag`` steps that were data, oldest first."""
         for t in range(length):
-            window = np.where(valid[t], np.vstack([window[1:], np.full(batch, lag + t)]), window)
+            window = np.where(
+                valid[t], np.vstack([window[1:], np.full(batch, lag + t)]), window
+            )
             self.window.append(window)
 
     def place(self, t: int, tap: int) -> tuple[Array | int, Array]:
         """Where each row finds, at step ``t``, the value of now (tap 0) or of ``-tap`` steps before."""
-        return (self.window[t][tap] if tap else np.full(len(self.everyone), self.lag + t)), self.everyone
+        return (
+            self.window[t][tap] if tap else np.full(len(self.everyone), self.lag + t)
+        ), self.everyone
 
     def last_valid(self, length: int) -> Array:
         """The number of the last step that was data, at each step, ``(time, batch)``; below 0 before any."""

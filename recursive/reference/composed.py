@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from recursive.errors import ConfigError
-from recursive.reference.arrays import Array, Computed, Given, Pulled, Values, outside, summed
+from recursive.reference.arrays import (
+    Array,
+    Computed,
+    Given,
+    Pulled,
+    Values,
+    outside,
+    summed,
+)
 from recursive.reference.merges import merge
 from recursive.reference.table import compute_part, layer
 
@@ -15,13 +23,21 @@ Config = Mapping[str, object]
 @layer("Sequential", mask="make")
 def sequential(config: Config, x: Values, given: Given) -> Computed:
     """Each layer given the output of the one before, and its mask."""
-    return _chain({f"layer_{index}": part for index, part in enumerate(config["layers"])}, x, given)
+    return _chain(
+        {f"layer_{index}": part for index, part in enumerate(config["layers"])},
+        x,
+        given,
+    )
 
 
 @layer("AutoEncoder")
 def auto_encoder(config: Config, x: Values, given: Given) -> Computed:
     """An encoder, and the decoder given what it returns; the encoder alone where nothing is to be made again."""
-    names = ("encoder", "decoder") if config.get("output_reconstruction", True) else ("encoder",)
+    names = (
+        ("encoder", "decoder")
+        if config.get("output_reconstruction", True)
+        else ("encoder",)
+    )
     return _chain({name: config[name] for name in names}, x, given)
 
 
@@ -49,24 +65,48 @@ def merged(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
     """
     done = {}
     for index, part in enumerate(config["layers"]):
-        own = {name: value for name, value in x.items()
-               if name == f"input_{index}" or name.startswith(f"input_{index}_")}
-        inputs = own[f"input_{index}"] if f"input_{index}" in own else \
-            {name.removeprefix(f"input_{index}_"): value for name, value in own.items()}
-        done[f"layer_{index}"] = compute_part(part, inputs, given.inside(f"layer_{index}"))
+        own = {
+            name: value
+            for name, value in x.items()
+            if name == f"input_{index}" or name.startswith(f"input_{index}_")
+        }
+        inputs = (
+            own[f"input_{index}"]
+            if f"input_{index}" in own
+            else {
+                name.removeprefix(f"input_{index}_"): value
+                for name, value in own.items()
+            }
+        )
+        done[f"layer_{index}"] = compute_part(
+            part, inputs, given.inside(f"layer_{index}")
+        )
     if any(found.mask is not None for found in done.values()):
-        raise ConfigError.about("layer", "Merge", takes="branches without a mask",
-                                because="one mask does not fit several", got="a mask from one of them",
-                                do="Let the branch end in a recurrent layer that returns its last step.")
-    value, merge_back = merge([found.value for found in done.values()], config.get("mode", "sum"), given.dtype)
+        raise ConfigError.about(
+            "layer",
+            "Merge",
+            takes="branches without a mask",
+            because="one mask does not fit several",
+            got="a mask from one of them",
+            do="Let the branch end in a recurrent layer that returns its last step.",
+        )
+    value, merge_back = merge(
+        [found.value for found in done.values()], config.get("mode", "sum"), given.dtype
+    )
 
     def back(d: Array) -> Pulled:
-        pulled = {name: found.back(part) for (name, found), part in zip(done.items(), merge_back(d), strict=True)}
+        pulled = {
+            name: found.back(part)
+            for (name, found), part in zip(done.items(), merge_back(d), strict=True)
+        }
         d_x = {}
         for index, branch in enumerate(pulled.values()):
             several = isinstance(branch.x, Mapping)
-            d_x |= {f"input_{index}_{name}": part for name, part in branch.x.items()} if several else \
-                {f"input_{index}": branch.x}
+            d_x |= (
+                {f"input_{index}_{name}": part for name, part in branch.x.items()}
+                if several
+                else {f"input_{index}": branch.x}
+            )
         return _together(d_x, pulled)
 
     return _whole(value, back, done, None)
@@ -76,21 +116,36 @@ def merged(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
 def bidirectional(config: Config, x: Array, given: Given) -> Computed:
     """A layer, and one that runs the other way, merged, or as ``forward`` and ``backward``; steps in their order."""
     parts = {name: config[name] for name in ("layer", "backward_layer")}
-    done = {name: compute_part(part, x, given.inside(name).replace(mask=given.mask)) for name, part in parts.items()}
-    turned = {name: _setting(part, "go_backwards") and _setting(part, "return_sequences")
-              for name, part in parts.items()}
+    done = {
+        name: compute_part(part, x, given.inside(name).replace(mask=given.mask))
+        for name, part in parts.items()
+    }
+    turned = {
+        name: _setting(part, "go_backwards") and _setting(part, "return_sequences")
+        for name, part in parts.items()
+    }
     values = [_in_order(found.value, turned[name]) for name, found in done.items()]
     mode = config.get("merge_mode", "concat")
-    value, merge_back = merge(values, mode, given.dtype) if mode else (
-        dict(zip(("forward", "backward"), values, strict=True)), lambda d: list(d.values()))
+    value, merge_back = (
+        merge(values, mode, given.dtype)
+        if mode
+        else (
+            dict(zip(("forward", "backward"), values, strict=True)),
+            lambda d: list(d.values()),
+        )
+    )
 
     def back(d: Values) -> Pulled:
-        pulled = {name: found.back(_in_order(part, turned[name]))
-                  for (name, found), part in zip(done.items(), merge_back(d), strict=True)}
+        pulled = {
+            name: found.back(_in_order(part, turned[name]))
+            for (name, found), part in zip(done.items(), merge_back(d), strict=True)
+        }
         return _together(sum(branch.x for branch in pulled.values()), pulled)
 
     mask = done["layer"].mask
-    return _whole(value, back, done, None if mask is None else _in_order(mask, turned["layer"]))
+    return _whole(
+        value, back, done, None if mask is None else _in_order(mask, turned["layer"])
+    )
 
 
 def _setting(part: Config, name: str) -> bool:
@@ -104,15 +159,27 @@ def _in_order(steps: Array, turned: bool) -> Array:
 
 def _together(x: Values, pulled: Mapping[str, Pulled]) -> Pulled:
     """The gradient of all parts, by the names that they have outside."""
-    return Pulled(x, summed(*(outside(part.params, name) for name, part in pulled.items())),
-                  summed(*(outside(part.states, name) for name, part in pulled.items())))
+    return Pulled(
+        x,
+        summed(*(outside(part.params, name) for name, part in pulled.items())),
+        summed(*(outside(part.states, name) for name, part in pulled.items())),
+    )
 
 
-def _whole(value: Values, back: Callable[[Values], Pulled], done: Mapping[str, Computed],
-           mask: Array | None) -> Computed:
-    return Computed(value, back, mask, _of_parts(done, "finals"), _of_parts(done, "updates"))
+def _whole(
+    value: Values,
+    back: Callable[[Values], Pulled],
+    done: Mapping[str, Computed],
+    mask: Array | None,
+) -> Computed:
+    return Computed(
+        value, back, mask, _of_parts(done, "finals"), _of_parts(done, "updates")
+    )
 
 
 def _of_parts(done: Mapping[str, Computed], field: str) -> dict[str, Array]:
-    return {outer: value for name, found in done.items()
-            for outer, value in outside(getattr(found, field), name).items()}
+    return {
+        outer: value
+        for name, found in done.items()
+        for outer, value in outside(getattr(found, field), name).items()
+    }

@@ -15,13 +15,18 @@ from recursive.reference.table import layer
 Config = Mapping[str, object]
 
 
-def affine(x: Array, W: Array, b: Array | None) -> tuple[Array, Callable[[Array], Pulled]]:
+def affine(
+    x: Array, W: Array, b: Array | None
+) -> tuple[Array, Callable[[Array], Pulled]]:
     """``x @ W + b`` over the last axis."""
     z = x @ W if b is None else x @ W + b
 
     def back(d: Array) -> Pulled:
         rows = d.reshape(-1, d.shape[-1])
-        params = {"W": x.reshape(-1, x.shape[-1]).T @ rows, **({} if b is None else {"b": rows.sum(axis=0)})}
+        params = {
+            "W": x.reshape(-1, x.shape[-1]).T @ rows,
+            **({} if b is None else {"b": rows.sum(axis=0)}),
+        }
         return Pulled(d @ W.T, params)
 
     return z, back
@@ -32,8 +37,11 @@ def affine(x: Array, W: Array, b: Array | None) -> tuple[Array, Callable[[Array]
 
 def dense(config: Config, x: Array, given: Given) -> Computed:
     """``activation(x @ W + b)``."""
-    z, product_back = affine(given.floats(x), given.params["W"],
-                             given.params["b"] if config.get("bias", True) else None)
+    z, product_back = affine(
+        given.floats(x),
+        given.params["W"],
+        given.params["b"] if config.get("bias", True) else None,
+    )
     y, back = activate(config.get("activation", "linear"), z)
     return Computed(y, lambda d: product_back(back(d)))
 
@@ -52,8 +60,10 @@ def maxout(config: Config, x: Array, given: Given) -> Computed:
     def back(d: Array) -> Pulled:
         share = d[..., None, :] * (maps == y[..., None, :])
         rows = x.reshape(-1, x.shape[-1]), share.reshape(-1, *b.shape)
-        return Pulled(np.einsum("...ko,kio->...i", share, W),
-                      {"W": np.einsum("ni,nko->kio", *rows), "b": like(share, b)})
+        return Pulled(
+            np.einsum("...ko,kio->...i", share, W),
+            {"W": np.einsum("ni,nko->kio", *rows), "b": like(share, b)},
+        )
 
     return Computed(y, back)
 
@@ -62,8 +72,14 @@ def maxout(config: Config, x: Array, given: Given) -> Computed:
 def embedding(config: Config, x: Array, given: Given) -> Computed:
     """``W[x]``: row ``i`` for the number ``i``. With ``mask_zero``, the number 0 is no data."""
     if is_float(x):
-        raise DtypeError.about("layer", "Embedding", takes="whole numbers", because="they number rows", got=x.dtype,
-                               do="Declare the input with dtype='int'.")
+        raise DtypeError.about(
+            "layer",
+            "Embedding",
+            takes="whole numbers",
+            because="they number rows",
+            got=x.dtype,
+            do="Declare the input with dtype='int'.",
+        )
     W = given.params["W"]
 
     def back(d: Array) -> Pulled:
@@ -89,7 +105,9 @@ layer("ActivityRegularization")(identity)
 @layer("Activation", mask="pass")
 def activation(config: Config, x: Array, given: Given) -> Computed:
     """A function of every value by itself, or of every row."""
-    y, back = activate(config["activation"], x if config["activation"] == "linear" else given.floats(x))
+    y, back = activate(
+        config["activation"], x if config["activation"] == "linear" else given.floats(x)
+    )
     return Computed(y, lambda d: Pulled(back(d)))
 
 
@@ -97,17 +115,29 @@ def activation(config: Config, x: Array, given: Given) -> Computed:
 def leaky_relu(config: Config, x: Array, given: Given) -> Computed:
     """``relu(x) - alpha relu(-x)``."""
     alpha = config.get("alpha", 0.3)
-    (above, above_back), (below, below_back) = activate("relu", given.floats(x)), activate("relu", -given.floats(x))
-    return Computed(above - alpha * below, lambda d: Pulled(above_back(d) + alpha * below_back(d)))
+    (above, above_back), (below, below_back) = (
+        activate("relu", given.floats(x)),
+        activate("relu", -given.floats(x)),
+    )
+    return Computed(
+        above - alpha * below, lambda d: Pulled(above_back(d) + alpha * below_back(d))
+    )
 
 
 @layer("PReLU", mask="pass")
 def p_relu(config: Config, x: Array, given: Given) -> Computed:
     """``relu(x) - alphas relu(-x)``, the alphas learned."""
     alphas = given.params["alphas"]
-    (above, above_back), (below, below_back) = activate("relu", given.floats(x)), activate("relu", -given.floats(x))
-    return Computed(above - alphas * below, lambda d: Pulled(
-        above_back(d) + below_back(d * alphas), {"alphas": like(-d * below, alphas)}))
+    (above, above_back), (below, below_back) = (
+        activate("relu", given.floats(x)),
+        activate("relu", -given.floats(x)),
+    )
+    return Computed(
+        above - alphas * below,
+        lambda d: Pulled(
+            above_back(d) + below_back(d * alphas), {"alphas": like(-d * below, alphas)}
+        ),
+    )
 
 
 @layer("ParametricSoftplus", mask="pass")
@@ -118,7 +148,10 @@ def parametric_softplus(config: Config, x: Array, given: Given) -> Computed:
 
     def back(d: Array) -> Pulled:
         inner = d * alphas * sigmoid(betas * x)[0]
-        return Pulled(inner * betas, {"alphas": like(d * y, alphas), "betas": like(inner * x, betas)})
+        return Pulled(
+            inner * betas,
+            {"alphas": like(d * y, alphas), "betas": like(inner * x, betas)},
+        )
 
     return Computed(alphas * y, back)
 
@@ -154,35 +187,62 @@ def batch_normalization(config: Config, x: Array, given: Given) -> Computed:
     Mode 1 takes mean and std of each row over its last axis. Mode 0 takes them over the rows of the batch while
     training, std being ``sqrt(mean((x - mean)**2 + epsilon))``, and else their running means.
     """
-    epsilon, gamma, beta = config.get("epsilon", 1e-6), given.params["gamma"], given.params["beta"]
+    epsilon, gamma, beta = (
+        config.get("epsilon", 1e-6),
+        given.params["gamma"],
+        given.params["beta"],
+    )
     by_row = config.get("mode", 0) == 1
     if not by_row and not given.train:
-        return _normalized_by(x, given.params["running_mean"], given.params["running_std"], gamma, beta, epsilon)
+        return _normalized_by(
+            x,
+            given.params["running_mean"],
+            given.params["running_std"],
+            gamma,
+            beta,
+            epsilon,
+        )
     axis = -1 if by_row else 0
     centred = x - x.mean(axis=axis, keepdims=True)
-    std = np.sqrt((centred**2 + (0 if by_row else epsilon)).mean(axis=axis, keepdims=True))
+    std = np.sqrt(
+        (centred**2 + (0 if by_row else epsilon)).mean(axis=axis, keepdims=True)
+    )
     normal = centred / (std + epsilon)
 
     def back(d: Array) -> Pulled:
         d_normal = d * gamma
         d_std = -(d_normal * normal).sum(axis=axis, keepdims=True) / (std + epsilon)
         d_centred = d_normal / (std + epsilon) + d_std * centred / (std * x.shape[axis])
-        return Pulled(d_centred - d_centred.mean(axis=axis, keepdims=True),
-                      {"gamma": like(d * normal, gamma), "beta": like(d, beta)})
+        return Pulled(
+            d_centred - d_centred.mean(axis=axis, keepdims=True),
+            {"gamma": like(d * normal, gamma), "beta": like(d, beta)},
+        )
 
     kept = {} if by_row else {"running_mean": x.mean(axis=0), "running_std": std[0]}
     share = config.get("momentum", 0.9)
-    updates = {name: share * given.params[name] + (1 - share) * now for name, now in kept.items()}
+    updates = {
+        name: share * given.params[name] + (1 - share) * now
+        for name, now in kept.items()
+    }
     return Computed(gamma * normal + beta, back, updates=updates)
 
 
-def _normalized_by(x: Array, mean: Array, std: Array, gamma: Array, beta: Array, epsilon: float) -> Computed:
+def _normalized_by(
+    x: Array, mean: Array, std: Array, gamma: Array, beta: Array, epsilon: float
+) -> Computed:
     normal = (x - mean) / (std + epsilon)
 
     def back(d: Array) -> Pulled:
         d_normal = d * gamma / (std + epsilon)
-        return Pulled(d_normal, {"gamma": like(d * normal, gamma), "beta": like(d, beta),
-                                 "running_mean": like(-d_normal, mean), "running_std": like(-d_normal * normal, std)})
+        return Pulled(
+            d_normal,
+            {
+                "gamma": like(d * normal, gamma),
+                "beta": like(d, beta),
+                "running_mean": like(-d_normal, mean),
+                "running_std": like(-d_normal * normal, std),
+            },
+        )
 
     return Computed(gamma * normal + beta, back)
 
@@ -193,13 +253,17 @@ def _normalized_by(x: Array, mean: Array, std: Array, gamma: Array, beta: Array,
 @layer("Reshape")
 def reshape(config: Config, x: Array, given: Given) -> Computed:
     """``(batch, ...)`` as ``(batch, *dims)``."""
-    return Computed(x.reshape(len(x), *config["dims"]), lambda d: Pulled(d.reshape(x.shape)))
+    return Computed(
+        x.reshape(len(x), *config["dims"]), lambda d: Pulled(d.reshape(x.shape))
+    )
 
 
 @layer("Flatten")
 def flatten(config: Config, x: Array, given: Given) -> Computed:
     """``(batch, ...)`` as ``(batch, values)``."""
-    return Computed(x.reshape(len(x), math.prod(x.shape[1:])), lambda d: Pulled(d.reshape(x.shape)))
+    return Computed(
+        x.reshape(len(x), math.prod(x.shape[1:])), lambda d: Pulled(d.reshape(x.shape))
+    )
 
 
 @layer("Permute")
@@ -212,7 +276,9 @@ def permute(config: Config, x: Array, given: Given) -> Computed:
 @layer("RepeatVector")
 def repeat_vector(config: Config, x: Array, given: Given) -> Computed:
     """``(batch, dim)`` as ``(batch, n, dim)``."""
-    return Computed(np.repeat(x[:, None], config["n"], axis=1), lambda d: Pulled(d.sum(axis=1)))
+    return Computed(
+        np.repeat(x[:, None], config["n"], axis=1), lambda d: Pulled(d.sum(axis=1))
+    )
 
 
 # Of several inputs
@@ -222,27 +288,54 @@ def repeat_vector(config: Config, x: Array, given: Given) -> Computed:
 def blend(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
     """``gate old + (1 - gate) new``."""
     gate, old, new = x["gate"], x["old"], x["new"]
-    return Computed(gate * old + (1 - gate) * new, lambda d: Pulled(
-        {"gate": like(d * (old - new), gate), "old": like(d * gate, old), "new": like(d * (1 - gate), new)}))
+    return Computed(
+        gate * old + (1 - gate) * new,
+        lambda d: Pulled(
+            {
+                "gate": like(d * (old - new), gate),
+                "old": like(d * gate, old),
+                "new": like(d * (1 - gate), new),
+            }
+        ),
+    )
 
 
 @layer("Switch")
 def switch(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
     """``then`` where the condition holds, ``otherwise`` where not."""
     holds = _truth(x["condition"])
-    return Computed(np.where(holds, x["then"], x["otherwise"]), lambda d: Pulled(
-        {"condition": None, "then": np.where(holds, d, 0), "otherwise": np.where(holds, 0, d)}))
+    return Computed(
+        np.where(holds, x["then"], x["otherwise"]),
+        lambda d: Pulled(
+            {
+                "condition": None,
+                "then": np.where(holds, d, 0),
+                "otherwise": np.where(holds, 0, d),
+            }
+        ),
+    )
 
 
 @layer("IfElse")
 def if_else(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
     """``then`` if the one truth value for the whole batch holds, else ``otherwise``."""
-    taken, other = ("then", "otherwise") if _truth(x["condition"]).all() else ("otherwise", "then")
-    return Computed(x[taken], lambda d: Pulled({"condition": None, taken: d, other: np.zeros_like(x[other])}))
+    taken, other = (
+        ("then", "otherwise") if _truth(x["condition"]).all() else ("otherwise", "then")
+    )
+    return Computed(
+        x[taken],
+        lambda d: Pulled({"condition": None, taken: d, other: np.zeros_like(x[other])}),
+    )
 
 
 def _truth(condition: Array) -> Array:
     if condition.dtype != bool:
-        raise DtypeError.about("port", "condition", takes="true or false", because="one side is chosen by it",
-                               got=condition.dtype, do="Declare the input with dtype='bool'.")
+        raise DtypeError.about(
+            "port",
+            "condition",
+            takes="true or false",
+            because="one side is chosen by it",
+            got=condition.dtype,
+            do="Declare the input with dtype='bool'.",
+        )
     return condition

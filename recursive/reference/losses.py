@@ -25,7 +25,7 @@ def _mean(values: Array, derivative: Array) -> Found:
 
 def mean_squared_error(true: Array, y: Array) -> Found:
     """``mean((y - true)**2)``."""
-    return _mean((y - true)**2, 2 * (y - true))
+    return _mean((y - true) ** 2, 2 * (y - true))
 
 
 def mean_absolute_error(true: Array, y: Array) -> Found:
@@ -74,7 +74,10 @@ def categorical_crossentropy(true: Array, y: Array) -> Found:
 def binary_crossentropy(true: Array, y: Array) -> Found:
     """``-mean(true log y + (1 - true) log(1 - y))``, for ``y`` cut to [epsilon, 1 - epsilon]."""
     kept, p = _cut(y, epsilon(y))
-    return _mean(-(true * np.log(p) + (1 - true) * np.log(1 - p)), kept * ((1 - true) / (1 - p) - true / p))
+    return _mean(
+        -(true * np.log(p) + (1 - true) * np.log(1 - p)),
+        kept * ((1 - true) / (1 - p) - true / p),
+    )
 
 
 def poisson_loss(true: Array, y: Array) -> Found:
@@ -85,21 +88,40 @@ def poisson_loss(true: Array, y: Array) -> Found:
 def _cut(y: Array, small: float) -> tuple[Array, Array]:
     """Where ``y`` is in [small, 1 - small], and ``y`` cut to it."""
     low, high = y.real < small, y.real > 1 - small
-    return ~(low | high), np.where(low, y.dtype.type(small), np.where(high, y.dtype.type(1 - small), y))
+    return ~(low | high), np.where(
+        low, y.dtype.type(small), np.where(high, y.dtype.type(1 - small), y)
+    )
 
 
-LOSSES = {function.__name__: function for function in (
-    mean_squared_error, mean_absolute_error, mean_absolute_percentage_error, mean_squared_logarithmic_error, hinge,
-    squared_hinge, categorical_crossentropy, binary_crossentropy, poisson_loss)}
-LOSSES |= {"mse": mean_squared_error, "mae": mean_absolute_error, "mape": mean_absolute_percentage_error,
-           "msle": mean_squared_logarithmic_error}
+LOSSES = {
+    function.__name__: function
+    for function in (
+        mean_squared_error,
+        mean_absolute_error,
+        mean_absolute_percentage_error,
+        mean_squared_logarithmic_error,
+        hinge,
+        squared_hinge,
+        categorical_crossentropy,
+        binary_crossentropy,
+        poisson_loss,
+    )
+}
+LOSSES |= {
+    "mse": mean_squared_error,
+    "mae": mean_absolute_error,
+    "mape": mean_absolute_percentage_error,
+    "msle": mean_squared_logarithmic_error,
+}
 """Every loss by name."""
 
 HARMLESS = 0.5
 """What stands for targets and predictions of steps that are no data: every loss is finite there."""
 
 
-def mean_loss(name: str, true: Array, y: Array, mask: Array | None = None) -> tuple[float, Array]:
+def mean_loss(
+    name: str, true: Array, y: Array, mask: Array | None = None
+) -> tuple[float, Array]:
     """The mean loss over all rows, or over the steps that are data, and its gradient with respect to ``y``.
 
     Raises:
@@ -110,10 +132,19 @@ def mean_loss(name: str, true: Array, y: Array, mask: Array | None = None) -> tu
     (5.0, [[1.0, 3.0]])
     """
     if name not in LOSSES:
-        raise UnknownNameError.about("loss", str(name), takes="a known name", because="its formula is looked up",
-                                     got=repr(name), do=nearest(str(name), LOSSES))
+        raise UnknownNameError.about(
+            "loss",
+            str(name),
+            takes="a known name",
+            because="its formula is looked up",
+            got=repr(name),
+            do=nearest(str(name), LOSSES),
+        )
     counts = np.ones(y.shape[:-1], bool) if mask is None else mask != 0
     here = counts[..., None]
-    values, back = LOSSES[name](np.where(here, true, y.dtype.type(HARMLESS)), np.where(here, y, y.dtype.type(HARMLESS)))
+    values, back = LOSSES[name](
+        np.where(here, true, y.dtype.type(HARMLESS)),
+        np.where(here, y, y.dtype.type(HARMLESS)),
+    )
     shares = counts.astype(y.dtype) / max(counts.sum(), 1)
     return (shares * values).sum(), back(shares)

@@ -25,15 +25,25 @@ def sum_(values: Sequence[Array]) -> tuple[Array, Back]:
 
 def mul(values: Sequence[Array]) -> tuple[Array, Back]:
     """The product; one value a row multiplies a whole row."""
-    def others(place: int) -> Array:
-        return np.prod(np.broadcast_arrays(*(v for index, v in enumerate(values) if index != place)), axis=0)
 
-    return np.prod(np.broadcast_arrays(*values), axis=0), lambda d: [d * others(place) for place in range(len(values))]
+    def others(place: int) -> Array:
+        return np.prod(
+            np.broadcast_arrays(
+                *(v for index, v in enumerate(values) if index != place)
+            ),
+            axis=0,
+        )
+
+    return np.prod(np.broadcast_arrays(*values), axis=0), lambda d: [
+        d * others(place) for place in range(len(values))
+    ]
 
 
 def ave(values: Sequence[Array]) -> tuple[Array, Back]:
     """The mean, element by element."""
-    return sum(values[1:], values[0]) / len(values), lambda d: [d / len(values)] * len(values)
+    return sum(values[1:], values[0]) / len(
+        values
+    ), lambda d: [d / len(values)] * len(values)
 
 
 def max_(values: Sequence[Array]) -> tuple[Array, Back]:
@@ -52,7 +62,14 @@ def dot(values: Sequence[Array]) -> tuple[Array, Back]:
     return (left * right).sum(axis=-1, keepdims=True), lambda d: [d * right, d * left]
 
 
-MERGES = {"concat": concat, "sum": sum_, "mul": mul, "ave": ave, "max": max_, "dot": dot}
+MERGES = {
+    "concat": concat,
+    "sum": sum_,
+    "mul": mul,
+    "ave": ave,
+    "max": max_,
+    "dot": dot,
+}
 """Every merge mode by name."""
 
 
@@ -67,11 +84,23 @@ def merge(values: Sequence[Array], mode: str, dtype: np.dtype) -> tuple[Array, B
     ((3, 10), [(3, 4), (3, 6)])
     """
     if mode not in MERGES:
-        raise MergeError.about("merge", str(mode), takes="a known mode", because="its formula is looked up",
-                               got=repr(mode), do=nearest(str(mode), MERGES))
+        raise MergeError.about(
+            "merge",
+            str(mode),
+            takes="a known mode",
+            because="its formula is looked up",
+            got=repr(mode),
+            do=nearest(str(mode), MERGES),
+        )
     if len(values) == 1:
         return values[0], lambda d: [d]
-    alike = values if len({value.dtype for value in values}) == 1 else [value.astype(dtype) for value in values]
+    alike = (
+        values
+        if len({value.dtype for value in values}) == 1
+        else [value.astype(dtype) for value in values]
+    )
     merged, back = MERGES[mode](alike)
-    return merged, lambda d: [like(part, value) if is_float(value) else None
-                              for part, value in zip(back(d), values, strict=True)]
+    return merged, lambda d: [
+        like(part, value) if is_float(value) else None
+        for part, value in zip(back(d), values, strict=True)
+    ]

@@ -14,7 +14,9 @@ from recursive.reference.table import layer
 Config = Mapping[str, object]
 
 
-def drawn(given: Given, name: str, layer_name: str, shape: tuple[int, ...] | None = None) -> Array:
+def drawn(
+    given: Given, name: str, layer_name: str, shape: tuple[int, ...] | None = None
+) -> Array:
     """The draw called ``name``, of ``shape``.
 
     Raises:
@@ -22,13 +24,24 @@ def drawn(given: Given, name: str, layer_name: str, shape: tuple[int, ...] | Non
         ShapeError: for another shape.
     """
     if name not in given.draws:
-        raise DataError.about("draw", name, takes="an array while training",
-                              because=f"{layer_name} is random, and the reference draws nothing itself",
-                              got="none", do=nearest(name, given.draws) + f" Say draws={{'node.{name}': array}}.")
+        raise DataError.about(
+            "draw",
+            name,
+            takes="an array while training",
+            because=f"{layer_name} is random, and the reference draws nothing itself",
+            got="none",
+            do=nearest(name, given.draws) + f" Say draws={{'node.{name}': array}}.",
+        )
     draw = np.asarray(given.draws[name])
     if shape is not None and draw.shape != shape:
-        raise ShapeError.about("draw", name, takes=f"{shape} at a step", because=f"{layer_name} reads as many values",
-                               got=draw.shape, do="Draws are (batch, time, ...); those once a sequence (batch, ...).")
+        raise ShapeError.about(
+            "draw",
+            name,
+            takes=f"{shape} at a step",
+            because=f"{layer_name} reads as many values",
+            got=draw.shape,
+            do="Draws are (batch, time, ...); those once a sequence (batch, ...).",
+        )
     return draw
 
 
@@ -38,7 +51,11 @@ def held_draws(class_name: str, config: Config) -> set[str]:
     if class_name == "Dropout":
         return {"keep"} if config.get("per", "step") == "sequence" else set()
     parts = {} if class_name in LOOPS else parts_of(config)
-    return {f"{part}.{name}" for part, (kind, inner) in parts.items() for name in held_draws(kind, inner)}
+    return {
+        f"{part}.{name}"
+        for part, (kind, inner) in parts.items()
+        for name in held_draws(kind, inner)
+    }
 
 
 @layer("Dropout", mask="pass")
@@ -48,7 +65,10 @@ def dropout(config: Config, x: Array, given: Given) -> Computed:
     if not given.train or not p:
         return Computed(x, Pulled)
     over_time = config.get("per", "step") == "sequence" and x.ndim > 2
-    x, keep = given.floats(x), drawn(given, "keep", "Dropout", (len(x), *x.shape[1 + over_time:]))
+    x, keep = (
+        given.floats(x),
+        drawn(given, "keep", "Dropout", (len(x), *x.shape[1 + over_time :])),
+    )
     keep = keep[:, None] if over_time else keep
     scale = (keep >= p).astype(given.dtype) / (1 - p)
     return Computed(x * scale, lambda d: Pulled(d * scale))
@@ -82,5 +102,7 @@ def zoneout(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
         share = (drawn(given, "keep", "Zoneout", new.shape) < p).astype(given.dtype)
     else:
         share = np.asarray(p, given.dtype)
-    return Computed(share * old + (1 - share) * new,
-                    lambda d: Pulled({"input": d * (1 - share), "prev": d * share}))
+    return Computed(
+        share * old + (1 - share) * new,
+        lambda d: Pulled({"input": d * (1 - share), "prev": d * share}),
+    )

@@ -45,20 +45,33 @@ class Names:
         if self.spec.free and self.spec.nodes:
             last = self.spec.nodes[-1]
             return (OutputSpec(last.name, (Ref(last.values[0]),)),)
-        raise OutputError.about("graph", "outputs", takes="at least one output", because="it would return nothing",
-                                got="none", do="Declare an output.")
+        raise OutputError.about(
+            "graph",
+            "outputs",
+            takes="at least one output",
+            because="it would return nothing",
+            got="none",
+            do="Declare an output.",
+        )
 
     @cached_property
     def read(self) -> tuple[Ref, ...]:
         """The meaning of everything that nodes and outputs read."""
-        return tuple(self.meaning(ref) for item in (*self.spec.nodes, *self.outputs) for ref in item.refs)
+        return tuple(
+            self.meaning(ref)
+            for item in (*self.spec.nodes, *self.outputs)
+            for ref in item.refs
+        )
 
     @cached_property
     def histories(self) -> tuple[StateSpec, ...]:
         """The states as declared, then one for each node whose past is read though no state remembers it."""
         declared = {state.name for state in self.spec.states}
-        found = dict.fromkeys(ref.name for ref in self.read
-                              if ref.tap and ref.name in self.nodes and ref.name not in declared)
+        found = dict.fromkeys(
+            ref.name
+            for ref in self.read
+            if ref.tap and ref.name in self.nodes and ref.name not in declared
+        )
         return (*self.spec.states, *(StateSpec(name, input=name) for name in found))
 
     def lag(self, name: str) -> int:
@@ -75,12 +88,19 @@ class Names:
         waiting, done = list(self.spec.nodes), []
         while waiting:
             unknown = {node.name for node in waiting}
-            ready = next((node for node in waiting if not self._needs(node) & unknown), None)
+            ready = next(
+                (node for node in waiting if not self._needs(node) & unknown), None
+            )
             if ready is None:
-                raise CycleError.about("node", waiting[0].name, takes="values that are ready when its turn comes",
-                                       because="nodes of one step run one after another",
-                                       got=" and ".join(node.name for node in waiting) + " waiting for one another",
-                                       do="Let one of them read the step before: name_tm1.")
+                raise CycleError.about(
+                    "node",
+                    waiting[0].name,
+                    takes="values that are ready when its turn comes",
+                    because="nodes of one step run one after another",
+                    got=" and ".join(node.name for node in waiting)
+                    + " waiting for one another",
+                    do="Let one of them read the step before: name_tm1.",
+                )
             waiting.remove(ready)
             done.append(ready)
         return tuple(done)
@@ -88,7 +108,11 @@ class Names:
     def _needs(self, node: NodeSpec) -> set[str]:
         """The nodes whose values of the same time ``node`` reads."""
         refs = map(self.meaning, node.refs)
-        return {self.nodes[ref.name] for ref in refs if not ref.tap and ref.name in self.nodes}
+        return {
+            self.nodes[ref.name]
+            for ref in refs
+            if not ref.tap and ref.name in self.nodes
+        }
 
 
 def carries(spec: GraphSpec, state: StateSpec) -> bool:

@@ -21,7 +21,9 @@ States = tuple[Array, ...]
 class Layer:
     """One of these layers: its step, the names of its states, and what its configuration leaves out."""
 
-    def __init__(self, step: cells.Step, states: Sequence[str] = ("h",), **defaults: object):
+    def __init__(
+        self, step: cells.Step, states: Sequence[str] = ("h",), **defaults: object
+    ):
         self.step, self.states, self.defaults = step, tuple(states), defaults
 
     def dims(self, config: Config) -> dict[str, int]:
@@ -41,12 +43,14 @@ class Deep(Layer):
 
     def dims(self, config: Config) -> dict[str, int]:
         back = range(1, config["depth"] + 1)
-        return {f"h{k}": config["output_dim"] for k in back} | {f"there{k}": 1 for k in back}
+        return {f"h{k}": config["output_dim"] for k in back} | {
+            f"there{k}": 1 for k in back
+        }
 
     def forget(self, states: States, valid: Array) -> States:
         """A step that was masked counts as none."""
         depth = len(states) // 2
-        return (*states[:depth], states[depth] * valid, *states[depth + 1:])
+        return (*states[:depth], states[depth] * valid, *states[depth + 1 :])
 
 
 class Run:
@@ -56,9 +60,14 @@ class Run:
         self.kind, self.config = kind, config
         self.turned = bool(config.get("go_backwards"))
         self.x = self.directed(given.floats(x))
-        self.mask = None if given.mask is None else self.directed(np.asarray(given.mask) != 0)
+        self.mask = (
+            None if given.mask is None else self.directed(np.asarray(given.mask) != 0)
+        )
         self.dims, self.params = kind.dims(config), given.params
-        zeros = {name: np.zeros((len(x), dim), self.x.dtype) for name, dim in self.dims.items()}
+        zeros = {
+            name: np.zeros((len(x), dim), self.x.dtype)
+            for name, dim in self.dims.items()
+        }
         self.starts = tuple({**zeros, **given.states}[name] for name in self.dims)
         self.carry = config.get("mask_mode", "zero") == "carry"
         self._forward()
@@ -69,7 +78,11 @@ class Run:
 
     def valid(self, t: int) -> Array:
         """Which rows are data at step ``t``, ``(batch, 1)``."""
-        return np.ones((len(self.x), 1), bool) if self.mask is None else self.mask[:, t, None]
+        return (
+            np.ones((len(self.x), 1), bool)
+            if self.mask is None
+            else self.mask[:, t, None]
+        )
 
     def read(self, states: States, t: int) -> States:
         """``states`` after step ``t - 1``, as step ``t`` reads them."""
@@ -79,9 +92,14 @@ class Run:
     def _forward(self) -> None:
         self.backs, self.steps, states = [], [], self.starts
         for t in range(self.x.shape[1]):
-            new, back = self.kind.step(self.params, self.config, self.x[:, t], self.read(states, t))
+            new, back = self.kind.step(
+                self.params, self.config, self.x[:, t], self.read(states, t)
+            )
             if self.mask is not None and self.carry:
-                new = tuple(np.where(self.valid(t), now, old) for now, old in zip(new, states, strict=True))
+                new = tuple(
+                    np.where(self.valid(t), now, old)
+                    for now, old in zip(new, states, strict=True)
+                )
             states = new
             self.backs.append(back)
             self.steps.append(states[0])
@@ -92,8 +110,12 @@ class Run:
         sequences = self.config.get("return_sequences", False)
         value = np.stack(self.steps, axis=1) if sequences else self.steps[-1]
         mask = self.mask if sequences else None
-        finals = dict(zip(self.dims, self.read(self.last, self.x.shape[1]), strict=True))
-        return Computed(value, self.back, mask, finals if self.config.get("stateful") else {})
+        finals = dict(
+            zip(self.dims, self.read(self.last, self.x.shape[1]), strict=True)
+        )
+        return Computed(
+            value, self.back, mask, finals if self.config.get("stateful") else {}
+        )
 
     def back(self, d: Array) -> Pulled:
         """The steps backwards, the last ``truncate_gradient`` of them."""
@@ -101,7 +123,10 @@ class Run:
         k = self.config.get("truncate_gradient", -1)
         first = 0 if k == -1 else max(0, length - k)
         d_x = np.zeros_like(self.x)
-        d_states = {name: np.zeros_like(start) for name, start in zip(self.dims, self.starts, strict=True)}
+        d_states = {
+            name: np.zeros_like(start)
+            for name, start in zip(self.dims, self.starts, strict=True)
+        }
         output = next(iter(self.dims))
         for t in reversed(range(first, length)):
             if self.config.get("return_sequences", False):
@@ -114,14 +139,24 @@ class Run:
             d_states = {name: np.zeros_like(value) for name, value in d_states.items()}
         return Pulled(self.directed(d_x), params, d_states)
 
-    def _step_back(self, t: int, d_states: dict[str, Array]) -> tuple[Array, dict[str, Array], dict[str, Array]]:
+    def _step_back(
+        self, t: int, d_states: dict[str, Array]
+    ) -> tuple[Array, dict[str, Array], dict[str, Array]]:
         """The gradient of the input at ``t``, of the states before, and of parameters."""
         carried = self.mask is not None and self.carry
-        kept = {name: np.where(self.valid(t), 0, d) for name, d in d_states.items()} if carried else {}
-        fresh = [np.where(self.valid(t), d, 0) if carried else d for d in d_states.values()]
+        kept = (
+            {name: np.where(self.valid(t), 0, d) for name, d in d_states.items()}
+            if carried
+            else {}
+        )
+        fresh = [
+            np.where(self.valid(t), d, 0) if carried else d for d in d_states.values()
+        ]
         found = self.backs[t](*fresh)
         of_read = tuple(found.pop(name) for name in d_states)
-        before = dict(zip(d_states, self.read(of_read, t), strict=True))      # forgetting is a product, backwards too
+        before = dict(
+            zip(d_states, self.read(of_read, t), strict=True)
+        )  # forgetting is a product, backwards too
         return found.pop("x"), summed(before, kept), found
 
 
@@ -131,7 +166,9 @@ SEARCHED = {"activation": "tanh", "inner_activation": "sigmoid"}
 layer("SimpleRNN", mask="make")(Layer(cells.simple, activation="sigmoid"))
 layer("SimpleDeepRNN", mask="make")(Deep(cells.deep, depth=3, **GATED))
 layer("GRU", mask="make")(Layer(cells.gru, output_dim=128, **GATED))
-layer("LSTM", mask="make")(Layer(cells.lstm, ("h", "c"), output_dim=128, **{**GATED, "activation": "tanh"}))
+layer("LSTM", mask="make")(
+    Layer(cells.lstm, ("h", "c"), output_dim=128, **{**GATED, "activation": "tanh"})
+)
 layer("JZS1", mask="make")(Layer(cells.jzs1, output_dim=128, **SEARCHED))
 layer("JZS2", mask="make")(Layer(cells.jzs2, output_dim=128, **SEARCHED))
 layer("JZS3", mask="make")(Layer(cells.jzs3, output_dim=128, **SEARCHED))

@@ -51,8 +51,17 @@ class Gradients:
     states: Arrays
 
 
-def run(spec: GraphSpec, params: Arrays, inputs: Arrays, *, mask: Array | None = None, states: Arrays | None = None,
-        draws: Arrays | None = None, train: bool = False, shared: Mapping[str, str] | None = None) -> Result:
+def run(
+    spec: GraphSpec,
+    params: Arrays,
+    inputs: Arrays,
+    *,
+    mask: Array | None = None,
+    states: Arrays | None = None,
+    draws: Arrays | None = None,
+    train: bool = False,
+    shared: Mapping[str, str] | None = None,
+) -> Result:
     """What the declaration ``spec`` computes.
 
     Args:
@@ -79,12 +88,27 @@ def run(spec: GraphSpec, params: Arrays, inputs: Arrays, *, mask: Array | None =
     [1.0, 2.0, 3.0]
     """
     found = run_whole(spec, params, inputs, mask, states, draws, train, shared)
-    return Result(found.computed.value, found.computed.finals, found.values, found.computed.updates, found.masks)
+    return Result(
+        found.computed.value,
+        found.computed.finals,
+        found.values,
+        found.computed.updates,
+        found.masks,
+    )
 
 
-def gradients(spec: GraphSpec, params: Arrays, inputs: Arrays, cotangents: Arrays, *, mask: Array | None = None,
-              states: Arrays | None = None, draws: Arrays | None = None, train: bool = False,
-              shared: Mapping[str, str] | None = None) -> Gradients:
+def gradients(
+    spec: GraphSpec,
+    params: Arrays,
+    inputs: Arrays,
+    cotangents: Arrays,
+    *,
+    mask: Array | None = None,
+    states: Arrays | None = None,
+    draws: Arrays | None = None,
+    train: bool = False,
+    shared: Mapping[str, str] | None = None,
+) -> Gradients:
     """The gradient of ``sum(cotangents[output] * outputs[output])``, by a loop that runs backwards over time.
 
     Args:
@@ -107,33 +131,61 @@ def gradients(spec: GraphSpec, params: Arrays, inputs: Arrays, cotangents: Array
     return pulled_back(found, cotangents, params, inputs, states or {}, shared or {})
 
 
-def pulled_back(found: Whole, cotangents: Arrays, params: Arrays, inputs: Arrays, states: Arrays,
-                shared: Mapping[str, str]) -> Gradients:
+def pulled_back(
+    found: Whole,
+    cotangents: Arrays,
+    params: Arrays,
+    inputs: Arrays,
+    states: Arrays,
+    shared: Mapping[str, str],
+) -> Gradients:
     """The gradients of what has been run."""
     outputs = found.computed.value
     listed = ", ".join(f"{name} {value.shape}" for name, value in outputs.items())
     for name, d in cotangents.items():
         if name not in outputs or np.shape(d) != outputs[name].shape:
-            raise DataError.about("cotangent", name, takes="the name and shape of an output",
-                                  because="it is its gradient", got=f"an array of {np.shape(d)}",
-                                  do=f"There are: {listed}.")
-    pulled = found.computed.back({name: np.asarray(d) for name, d in cotangents.items()})
+            raise DataError.about(
+                "cotangent",
+                name,
+                takes="the name and shape of an output",
+                because="it is its gradient",
+                got=f"an array of {np.shape(d)}",
+                do=f"There are: {listed}.",
+            )
+    pulled = found.computed.back(
+        {name: np.asarray(d) for name, d in cotangents.items()}
+    )
     of_params: dict[str, Array] = {}
     for name, d in pulled.params.items():
         first = _first_place(name, shared)
         of_params[first] = of_params[first] + d if first in of_params else d
-    return Gradients(_complete(of_params, params), _complete(pulled.x, _floats(inputs)),
-                     _complete(pulled.states, states))
+    return Gradients(
+        _complete(of_params, params),
+        _complete(pulled.x, _floats(inputs)),
+        _complete(pulled.states, states),
+    )
 
 
-def run_whole(spec: GraphSpec, params: Arrays, inputs: Arrays, mask: Array | None, states: Arrays | None,
-              draws: Arrays | None, train: bool, shared: Mapping[str, str] | None) -> Whole:
+def run_whole(
+    spec: GraphSpec,
+    params: Arrays,
+    inputs: Arrays,
+    mask: Array | None,
+    states: Arrays | None,
+    draws: Arrays | None,
+    train: bool,
+    shared: Mapping[str, str] | None,
+) -> Whole:
     """What :func:`run` runs, with the way back."""
     states = states or {}
     dtype = _float_type(params, inputs, states)
     own = {name: np.asarray(value, dtype) for name, value in params.items()}
-    everywhere = {second + name.removeprefix(first): value for second, first in (shared or {}).items()
-                  for name, value in own.items() if name.startswith(first + ".")}
+    everywhere = {
+        second + name.removeprefix(first): value
+        for second, first in (shared or {}).items()
+        for name, value in own.items()
+        if name.startswith(first + ".")
+    }
     _check_names("input", inputs, [item.name for item in spec.inputs])
     _check_states(spec, states)
     mask = None if mask is None else np.asarray(mask)
@@ -146,20 +198,40 @@ def run_whole(spec: GraphSpec, params: Arrays, inputs: Arrays, mask: Array | Non
 
 def _float_type(params: Arrays, *others: Arrays) -> np.dtype:
     """The type of floats: that of the parameters, or of the rest where there are none; complex where anything is."""
-    first, *rest = ([kind for value in arrays.values() if np.issubdtype(kind := np.asarray(value).dtype, np.inexact)]
-                    for arrays in (params, *others))
+    first, *rest = (
+        [
+            kind
+            for value in arrays.values()
+            if np.issubdtype(kind := np.asarray(value).dtype, np.inexact)
+        ]
+        for arrays in (params, *others)
+    )
     rest = [kind for kinds in rest for kind in kinds]
-    return np.result_type(*(first or rest or [np.float64]), *(kind for kind in rest if kind.kind == "c"))
+    return np.result_type(
+        *(first or rest or [np.float64]), *(kind for kind in rest if kind.kind == "c")
+    )
 
 
 def _cast(item: InputSpec, value: Array, dtype: np.dtype) -> Array:
     value = np.asarray(value)
     if value.ndim != item.ndim:
-        raise ShapeError.about("input", item.name, takes=f"{item.ndim} axes", because=f"it has ndim={item.ndim}",
-                               got=f"an array of {value.ndim}", do="Reshape it, or declare another ndim.")
+        raise ShapeError.about(
+            "input",
+            item.name,
+            takes=f"{item.ndim} axes",
+            because=f"it has ndim={item.ndim}",
+            got=f"an array of {value.ndim}",
+            do="Reshape it, or declare another ndim.",
+        )
     if item.dim is not None and value.shape[-1] != item.dim:
-        raise ShapeError.about("input", item.name, takes=f"{item.dim} values a row", because="that is its dim",
-                               got=str(value.shape[-1]), do="Mend the data, or declare another dim.")
+        raise ShapeError.about(
+            "input",
+            item.name,
+            takes=f"{item.dim} values a row",
+            because="that is its dim",
+            got=str(value.shape[-1]),
+            do="Mend the data, or declare another dim.",
+        )
     if item.dtype == "bool":
         return value != 0
     return value.astype(dtype) if item.dtype == "float" else value
@@ -167,25 +239,41 @@ def _cast(item: InputSpec, value: Array, dtype: np.dtype) -> Array:
 
 def _check_names(kind: str, given: Arrays, names: list[str]) -> None:
     for name in set(given) ^ set(names):
-        raise DataError.about(kind, name, takes=f"the names {', '.join(map(repr, names))}",
-                              because="these were declared", got="none" if name in names else "an unknown name",
-                              do=nearest(name, names))
+        raise DataError.about(
+            kind,
+            name,
+            takes=f"the names {', '.join(map(repr, names))}",
+            because="these were declared",
+            got="none" if name in names else "an unknown name",
+            do=nearest(name, names),
+        )
 
 
 def _check_rows(arrays: Arrays) -> None:
     """Raise a ShapeError unless all inputs, and the mask, have one number of rows."""
     if len({len(value) for value in arrays.values()}) > 1:
-        raise ShapeError.about("input", " and ".join(arrays), takes="one number of rows", because="they are one batch",
-                               got=", ".join(f"{name} {value.shape}" for name, value in arrays.items()),
-                               do="Cut them to one number of rows.")
+        raise ShapeError.about(
+            "input",
+            " and ".join(arrays),
+            takes="one number of rows",
+            because="they are one batch",
+            got=", ".join(f"{name} {value.shape}" for name, value in arrays.items()),
+            do="Cut them to one number of rows.",
+        )
 
 
 def _check_states(spec: GraphSpec, states: Arrays) -> None:
     names = [state.name for state in Names(spec).histories]
     for name in states:
         if spec.loop and name not in names:
-            raise UnknownNameError.about("state", name, takes="the name of a state", because="it starts from it",
-                                         got="an unknown name", do=nearest(name, names))
+            raise UnknownNameError.about(
+                "state",
+                name,
+                takes="the name of a state",
+                because="it starts from it",
+                got="an unknown name",
+                do=nearest(name, names),
+            )
 
 
 def _first_place(name: str, shared: Mapping[str, str]) -> str:
@@ -197,10 +285,18 @@ def _first_place(name: str, shared: Mapping[str, str]) -> str:
 
 
 def _floats(arrays: Arrays) -> Arrays:
-    return {name: value for name, value in arrays.items() if np.issubdtype(np.asarray(value).dtype, np.inexact)}
+    return {
+        name: value
+        for name, value in arrays.items()
+        if np.issubdtype(np.asarray(value).dtype, np.inexact)
+    }
 
 
 def _complete(found: Mapping[str, Array | None], given: Arrays) -> dict[str, Array]:
     """A gradient for everything that was given, zeros where none has arrived."""
-    return {name: np.zeros_like(np.asarray(value)) if found.get(name) is None else found[name]
-            for name, value in given.items()}
+    return {
+        name: np.zeros_like(np.asarray(value))
+        if found.get(name) is None
+        else found[name]
+        for name, value in given.items()
+    }

@@ -39,11 +39,23 @@ def find_dims(names: Names, known: Mapping[str, Array], given: Given) -> dict[st
     while missing := [name for name in fed if str(Ref(name, -1)) not in known]:
         count = len(known)
         for node in names.ordered:
-            known |= _shown(node, names, known, given.inside(node.name).replace(in_loop=True))
-        known |= {str(Ref(name, -1)): known[fed[name]] for name in missing if fed[name] in known}
+            known |= _shown(
+                node, names, known, given.inside(node.name).replace(in_loop=True)
+            )
+        known |= {
+            str(Ref(name, -1)): known[fed[name]]
+            for name in missing
+            if fed[name] in known
+        }
         if len(known) == count:
-            raise ShapeError.about("state", missing[0], takes="a dim", because="it starts from zeros",
-                                   got="none, and nothing that tells it", do="Say its dim in the declaration.")
+            raise ShapeError.about(
+                "state",
+                missing[0],
+                takes="a dim",
+                because="it starts from zeros",
+                got="none, and nothing that tells it",
+                do="Say its dim in the declaration.",
+            )
     return {name: known[str(Ref(name, -1))].shape[-1] for name in fed}
 
 
@@ -53,12 +65,18 @@ def _shown(node: NodeSpec, names: Names, known: Known, given: Given) -> Known:
     dim = None if config.get("return_sequences") else config.get("output_dim")
     ports = {port.name: _port(port, names, known, given) for port in node.ports}
     there = {name: value for name, value in ports.items() if value is not None}
-    if "spec" in config and {item["name"] for item in config["spec"]["inputs"]} <= set(there):
-        ports = there                                       # the states that a container hands out may wait
+    if "spec" in config and {item["name"] for item in config["spec"]["inputs"]} <= set(
+        there
+    ):
+        ports = there  # the states that a container hands out may wait
     elif several and there and node.layer.class_name in ALIKE:
         ports = dict.fromkeys(ports, next(iter(there.values()))) | there
     if any(value is None for value in ports.values()):
-        return {name: np.zeros((_rows(known), dim), given.dtype) for name in node.values} if dim else {}
+        return (
+            {name: np.zeros((_rows(known), dim), given.dtype) for name in node.values}
+            if dim
+            else {}
+        )
     with np.errstate(all="ignore"), fitting(node):
         x = ports if several else next(iter(ports.values()))
         return named(node, compute(node.layer.class_name, config, x, given))
@@ -69,8 +87,11 @@ def _port(port: PortSpec, names: Names, known: Known, given: Given) -> Array | N
     refs = [names.meaning(ref) for ref in port.refs]
     found = [known.get(_key(ref, names)) for ref in refs]
     there = [value for value in found if value is not None]
-    told = bool(there) and (len(there) == len(found) or port.merge_mode in ("sum", "ave", "max") or (
-        port.merge_mode == "mul" and any(value.shape[-1] > 1 for value in there)))
+    told = bool(there) and (
+        len(there) == len(found)
+        or port.merge_mode in ("sum", "ave", "max")
+        or (port.merge_mode == "mul" and any(value.shape[-1] > 1 for value in there))
+    )
     if not told:
         return None
     return merge(there, port.merge_mode, given.dtype)[0]

@@ -18,13 +18,16 @@ Giver = Callable[[Ref, Array], None]
 """Where the gradient of what was read goes."""
 
 
-def read(refs: Sequence[Ref], mode: str, reader: Reader,
-         dtype: np.dtype) -> tuple[Array, Callable[[Array, Giver], None]]:
+def read(
+    refs: Sequence[Ref], mode: str, reader: Reader, dtype: np.dtype
+) -> tuple[Array, Callable[[Array, Giver], None]]:
     """What ``refs`` mean, merged by ``mode``; the way back gives each its share."""
     value, merge_back = merge([reader(ref) for ref in refs], mode, dtype)
 
     def back(d: Array | None, giver: Giver) -> None:
-        for ref, share in zip(refs, [] if d is None else merge_back(d), strict=d is not None):
+        for ref, share in zip(
+            refs, [] if d is None else merge_back(d), strict=d is not None
+        ):
             if share is not None:
                 giver(ref, share)
 
@@ -37,7 +40,10 @@ class Ran:
     def __init__(self, node: NodeSpec, reader: Reader, given: Given):
         self.node = node
         with fitting(node):
-            reads = {port.name: read(port.refs, port.merge_mode, reader, given.dtype) for port in node.ports}
+            reads = {
+                port.name: read(port.refs, port.merge_mode, reader, given.dtype)
+                for port in node.ports
+            }
             self.ports_back = {name: back for name, (_, back) in reads.items()}
             values = {name: value for name, (value, _) in reads.items()}
             x = values if len(values) > 1 else next(iter(values.values()))
@@ -46,10 +52,16 @@ class Ran:
 
     def back(self, d: Mapping[str, Array], giver: Giver) -> Pulled:
         """Give everything that the node read its share of the gradient ``d`` of its values; those of its weights."""
-        every = {name: d.get(name, np.zeros_like(value)) for name, value in self.values.items()}
+        every = {
+            name: d.get(name, np.zeros_like(value))
+            for name, value in self.values.items()
+        }
         value = self.found.value
-        pulled = self.found.back(dict(zip(value, every.values(), strict=True)) if isinstance(value, Mapping)
-                                 else next(iter(every.values())))
+        pulled = self.found.back(
+            dict(zip(value, every.values(), strict=True))
+            if isinstance(value, Mapping)
+            else next(iter(every.values()))
+        )
         for port, back in self.ports_back.items():
             back(pulled.x[port] if len(self.ports_back) > 1 else pulled.x, giver)
         return pulled
@@ -63,15 +75,26 @@ def fitting(node: NodeSpec) -> Iterator[None]:
     except RecursiveError:
         raise
     except (ValueError, IndexError) as error:
-        raise ShapeError.about("node", node.name, takes="inputs and weights that fit its formula",
-                               because=f"it is a {node.layer.class_name}", got=f"others ({error})",
-                               do="Compare with the shapes that the container has.") from error
+        raise ShapeError.about(
+            "node",
+            node.name,
+            takes="inputs and weights that fit its formula",
+            because=f"it is a {node.layer.class_name}",
+            got=f"others ({error})",
+            do="Compare with the shapes that the container has.",
+        ) from error
 
 
 def named(node: NodeSpec, found: Computed) -> dict[str, Array]:
     """What a node's layer returned, by the names that it is read by."""
     values: Values = found.value
-    return dict(zip(node.values, values.values() if isinstance(values, Mapping) else [values], strict=True))
+    return dict(
+        zip(
+            node.values,
+            values.values() if isinstance(values, Mapping) else [values],
+            strict=True,
+        )
+    )
 
 
 def has_gradient(ran: Ran, d: Mapping[str, Array]) -> bool:

@@ -26,6 +26,7 @@ LAYERS: dict[str, Rule] = {}
 
 def layer(*names: str, mask: str = "refuse") -> Callable[[Formula], Formula]:
     """Put a formula into the table."""
+
     def put(formula: Formula) -> Formula:
         LAYERS.update(dict.fromkeys(names, Rule(formula, mask)))
         return formula
@@ -33,7 +34,9 @@ def layer(*names: str, mask: str = "refuse") -> Callable[[Formula], Formula]:
     return put
 
 
-def compute(class_name: str, config: Mapping[str, object], x: Values, given: Given) -> Computed:
+def compute(
+    class_name: str, config: Mapping[str, object], x: Values, given: Given
+) -> Computed:
     """What a layer makes of ``x``.
 
     Raises:
@@ -41,14 +44,24 @@ def compute(class_name: str, config: Mapping[str, object], x: Values, given: Giv
         ConfigError: for a mask where the layer takes none.
     """
     if class_name not in LAYERS:
-        raise UnknownNameError.about("layer", class_name, takes="the name of a layer with a formula",
-                                     because="the reference runs no code but its own: no Lambda, no layer of yours",
-                                     got=repr(class_name), do=nearest(class_name, LAYERS))
+        raise UnknownNameError.about(
+            "layer",
+            class_name,
+            takes="the name of a layer with a formula",
+            because="the reference runs no code but its own: no Lambda, no layer of yours",
+            got=repr(class_name),
+            do=nearest(class_name, LAYERS),
+        )
     rule = LAYERS[class_name]
     if rule.mask == "refuse" and given.mask is not None:
-        raise ConfigError.about("layer", class_name, takes="an input without a mask",
-                                because="it does not look at one, so that masked steps would count as data",
-                                got="a mask from the layer before", do="Put a recurrent layer between them.")
+        raise ConfigError.about(
+            "layer",
+            class_name,
+            takes="an input without a mask",
+            because="it does not look at one, so that masked steps would count as data",
+            got="a mask from the layer before",
+            do="Put a recurrent layer between them.",
+        )
     found = rule.formula(config, x, given)
     return replace(found, mask=given.mask) if rule.mask == "pass" else found
 

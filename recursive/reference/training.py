@@ -33,10 +33,20 @@ class Trained:
     states: dict[str, Array]
 
 
-def train(spec: GraphSpec, params: Arrays, inputs: Arrays, targets: Arrays,
-          optimizer: str | Mapping[str, object] = "sgd", steps: int = 10, *, loss: str | Mapping[str, str] = "mse",
-          mask: Array | None = None, states: Arrays | None = None, draws: Arrays | Iterable[Arrays] | None = None,
-          shared: Mapping[str, str] | None = None) -> Trained:
+def train(
+    spec: GraphSpec,
+    params: Arrays,
+    inputs: Arrays,
+    targets: Arrays,
+    optimizer: str | Mapping[str, object] = "sgd",
+    steps: int = 10,
+    *,
+    loss: str | Mapping[str, str] = "mse",
+    mask: Array | None = None,
+    states: Arrays | None = None,
+    draws: Arrays | Iterable[Arrays] | None = None,
+    shared: Mapping[str, str] | None = None,
+) -> Trained:
     """Make some training steps on one batch.
 
     Args:
@@ -63,7 +73,9 @@ def train(spec: GraphSpec, params: Arrays, inputs: Arrays, targets: Arrays,
     _check_free(spec)
     step, losses, states = Optimizer(optimizer), [], dict(states or {})
     params = {name: np.asarray(value) for name, value in params.items()}
-    every = repeat(draws) if draws is None or isinstance(draws, Mapping) else iter(draws)
+    every = (
+        repeat(draws) if draws is None or isinstance(draws, Mapping) else iter(draws)
+    )
     for _ in range(steps):
         found = run_whole(spec, params, inputs, mask, states, next(every), True, shared)
         value, cotangents = _loss(found.computed.value, found.masks, targets, loss)
@@ -74,31 +86,62 @@ def train(spec: GraphSpec, params: Arrays, inputs: Arrays, targets: Arrays,
     return Trained(losses, params, states)
 
 
-def _loss(outputs: Arrays, masks: Arrays, targets: Arrays, loss: str | Mapping[str, str]) -> tuple[float, dict]:
+def _loss(
+    outputs: Arrays, masks: Arrays, targets: Arrays, loss: str | Mapping[str, str]
+) -> tuple[float, dict]:
     """The sum of the mean losses of all outputs, and its gradient with respect to each."""
     total, cotangents = 0.0, {}
     for name, y in outputs.items():
         if name not in targets or (isinstance(loss, Mapping) and name not in loss):
-            raise DataError.about("output", name, takes="a target and a loss", because="it is compared with it",
-                                  got="none", do="Give one for each output.")
+            raise DataError.about(
+                "output",
+                name,
+                takes="a target and a loss",
+                because="it is compared with it",
+                got="none",
+                do="Give one for each output.",
+            )
         mask = masks.get(name) if np.ndim(y) > 2 else None
-        value, cotangents[name] = mean_loss(loss[name] if isinstance(loss, Mapping) else loss,
-                                            np.asarray(targets[name], y.dtype), y, mask)
+        value, cotangents[name] = mean_loss(
+            loss[name] if isinstance(loss, Mapping) else loss,
+            np.asarray(targets[name], y.dtype),
+            y,
+            mask,
+        )
         total = total + value
     return total, cotangents
 
 
 def _carried(spec: GraphSpec, finals: Arrays) -> Arrays:
     """Of the final states those that go on: of a graph, all that its layers hand out."""
-    going_on = {state.name for state in Names(spec).histories if spec.loop and carries(spec, state)}
-    return {name: value for name, value in finals.items() if not spec.loop or name in going_on}
+    going_on = {
+        state.name
+        for state in Names(spec).histories
+        if spec.loop and carries(spec, state)
+    }
+    return {
+        name: value
+        for name, value in finals.items()
+        if not spec.loop or name in going_on
+    }
 
 
 def _check_free(spec: GraphSpec) -> None:
     for node in spec.nodes:
-        for path, kind, config in walk(node.layer.class_name, node.layer.config, node.name):
-            rules = [key for key, rule in config.items() if key.endswith(("_regularizer", "_constraint")) and rule]
+        for path, kind, config in walk(
+            node.layer.class_name, node.layer.config, node.name
+        ):
+            rules = [
+                key
+                for key, rule in config.items()
+                if key.endswith(("_regularizer", "_constraint")) and rule
+            ]
             if rules or kind == "ActivityRegularization":
-                raise ConfigError.about("layer", path, takes="no penalty and no constraint here",
-                                        because="the reference trains by the loss alone", got=", ".join(rules) or kind,
-                                        do="Leave it out.")
+                raise ConfigError.about(
+                    "layer",
+                    path,
+                    takes="no penalty and no constraint here",
+                    because="the reference trains by the loss alone",
+                    got=", ".join(rules) or kind,
+                    do="Leave it out.",
+                )

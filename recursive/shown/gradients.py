@@ -24,12 +24,18 @@ class Nudged:
         self.layer, self.places = layer, places
         self.draws = tuple(places.values())
 
-    def __call__(self, x: Tensors, train: bool = False, **nudges: TensorVariable) -> Tensors:
+    def __call__(
+        self, x: Tensors, train: bool = False, **nudges: TensorVariable
+    ) -> Tensors:
         found = self.layer(x, train=train)
         values = list(found.values()) if isinstance(found, Mapping) else [found]
         for place, name in self.places.items():
             values[place] = values[place] + nudges[name]
-        return dict(zip(found, values, strict=True)) if isinstance(found, Mapping) else values[0]
+        return (
+            dict(zip(found, values, strict=True))
+            if isinstance(found, Mapping)
+            else values[0]
+        )
 
 
 def gradient_norms(rnn: Graph, x: object) -> Series:
@@ -49,13 +55,23 @@ def gradient_norms(rnn: Graph, x: object) -> Series:
     remembered = {item.name: item.node for item in rnn.declared_plan.recurrences}
     places = _places(rnn, set(remembered.values()))
     nudges = _nudges(rnn, inputs, places)
-    found = _nudged(rnn, places)._unrolled(rnn.spec.replace(return_sequences=False), {**inputs, **nudges}, False,
-                                           None, {}, {})[1]
+    found = _nudged(rnn, places)._unrolled(
+        rnn.spec.replace(return_sequences=False),
+        {**inputs, **nudges},
+        False,
+        None,
+        {},
+        {},
+    )[1]
     last = found[rnn.spec.outputs[0].name].sum()
     gradients = pytensor.grad(last, list(nudges.values()), disconnected_inputs="ignore")
     norms = [pt.sqrt((gradient**2).sum(axis=-1)).T for gradient in gradients]
-    values = backend.evaluate(norms, {inputs[name]: array for name, array in arrays.items()})
-    by_value = dict(zip((value for held in places.values() for value in held), values, strict=True))
+    values = backend.evaluate(
+        norms, {inputs[name]: array for name, array in arrays.items()}
+    )
+    by_value = dict(
+        zip((value for held in places.values() for value in held), values, strict=True)
+    )
     return Series({name: by_value[value] for name, value in remembered.items()})
 
 
@@ -64,8 +80,14 @@ Places = dict[str, dict[str, int]]
 
 
 def _places(rnn: Graph, remembered: set[str]) -> Places:
-    places = {node.name: {value: place for place, value in enumerate(node.values) if value in remembered}
-              for node in rnn.spec.nodes}
+    places = {
+        node.name: {
+            value: place
+            for place, value in enumerate(node.values)
+            if value in remembered
+        }
+        for node in rnn.spec.nodes
+    }
     return {node: held for node, held in places.items() if held}
 
 
@@ -73,19 +95,35 @@ def _draw(place: int) -> str:
     return f"nudge_{place}"
 
 
-def _nudges(rnn: Graph, inputs: Mapping[str, TensorVariable], places: Places) -> dict[str, TensorVariable]:
+def _nudges(
+    rnn: Graph, inputs: Mapping[str, TensorVariable], places: Places
+) -> dict[str, TensorVariable]:
     """Zeros, ``(time, batch, dim)``, for each value that feeds a state."""
-    length, batch = rnn._rows({name: inputs[name].swapaxes(0, 1) for name in rnn.sequence_names}, inputs)
-    return {f"{node}.{_draw(place)}": pt.zeros((length, batch, rnn.shapes[value][-1]), dtype=backend.floatX())
-            for node, held in places.items() for value, place in held.items()}
+    length, batch = rnn._rows(
+        {name: inputs[name].swapaxes(0, 1) for name in rnn.sequence_names}, inputs
+    )
+    return {
+        f"{node}.{_draw(place)}": pt.zeros(
+            (length, batch, rnn.shapes[value][-1]), dtype=backend.floatX()
+        )
+        for node, held in places.items()
+        for value, place in held.items()
+    }
 
 
 def _nudged(rnn: Graph, places: Places) -> Graph:
     """A view of ``rnn`` that runs as declared, with a nudge in each value that feeds a state."""
-    layers = {node: Nudged(rnn.nodes[node], {place: _draw(place) for place in held.values()})
-              for node, held in places.items()}
-    draws = {node: tuple(f"{node}.{name}" for name in layer.draws) for node, layer in layers.items()}
+    layers = {
+        node: Nudged(rnn.nodes[node], {place: _draw(place) for place in held.values()})
+        for node, held in places.items()
+    }
+    draws = {
+        node: tuple(f"{node}.{name}" for name in layer.draws)
+        for node, layer in layers.items()
+    }
     view = copy.copy(rnn)
     view._layers = lambda: {**rnn._layers(), **layers}
-    view._plan = lambda spec, train, masked=False: declared(spec, rnn.param_names, draws)
+    view._plan = lambda spec, train, masked=False: declared(
+        spec, rnn.param_names, draws
+    )
     return view

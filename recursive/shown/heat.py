@@ -15,7 +15,9 @@ WIDTH, HEIGHT = 8.0, 1.3
 """The width of a notebook, and the height of one map, in inches."""
 
 
-def heat_maps(series: Mapping[str, np.ndarray], row: int, path: str | Path | None) -> Any:
+def heat_maps(
+    series: Mapping[str, np.ndarray], row: int, path: str | Path | None
+) -> Any:
     """The figure of ``series``, ``(batch, time, dim)`` by name, for one ``row`` of the batch.
 
     Raises:
@@ -24,10 +26,18 @@ def heat_maps(series: Mapping[str, np.ndarray], row: int, path: str | Path | Non
     """
     rows = min(len(values) for values in series.values())
     if not isinstance(row, int) or not -rows <= row < rows:
-        raise ShapeError.about("row", str(row), takes=f"a number below {rows}", because="so many rows were traced",
-                               got=repr(row), do="Rows are counted from 0.")
+        raise ShapeError.about(
+            "row",
+            str(row),
+            takes=f"a number below {rows}",
+            because="so many rows were traced",
+            got=repr(row),
+            do="Rows are counted from 0.",
+        )
     figures = extras.load("matplotlib.figure", "examples", "it draws the maps")
-    figure = figures.Figure(figsize=(WIDTH, 0.6 + HEIGHT * len(series)), layout="constrained")
+    figure = figures.Figure(
+        figsize=(WIDTH, 0.6 + HEIGHT * len(series)), layout="constrained"
+    )
     all_axes = figure.subplots(len(series), sharex=True, squeeze=False)[:, 0]
     for axes, (name, values) in zip(all_axes, series.items(), strict=True):
         _map(figure, axes, name, np.asarray(values[row], dtype=float))
@@ -43,8 +53,15 @@ def _map(figure: Any, axes: Any, name: str, values: np.ndarray) -> None:
     values = values.reshape(len(values), -1)
     finite = np.abs(values[np.isfinite(values)])
     limit = finite.max() if finite.size and finite.max() else 1.0
-    image = axes.imshow(values.T, aspect="auto", origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit,
-                        interpolation="nearest")
+    image = axes.imshow(
+        values.T,
+        aspect="auto",
+        origin="lower",
+        cmap="RdBu_r",
+        vmin=-limit,
+        vmax=limit,
+        interpolation="nearest",
+    )
     axes.set_title(name, loc="left", fontsize=9)
     axes.yaxis.get_major_locator().set_params(integer=True)
     figure.colorbar(image, ax=axes)

@@ -81,13 +81,22 @@ def rows(initial, lag, batch, dim):
 
 def numpy_script(script: Script) -> str:
     """The text of the script."""
-    return assembled(HEAD.format(floats=script.floats), HELPERS, script.step(), "\n".join(_run(script)))
+    return assembled(
+        HEAD.format(floats=script.floats),
+        HELPERS,
+        script.step(),
+        "\n".join(_run(script)),
+    )
 
 
 def _run(script: Script) -> list[str]:
     turned = "[::-1]" if script.spec.go_backwards else ""
     plan, values = script.plan, dict.fromkeys(script.outputs.values())
-    stop = [f"        if {script.result(script.spec.until)}.all():", "            break"] if script.spec.until else []
+    stop = (
+        [f"        if {script.result(script.spec.until)}.all():", "            break"]
+        if script.spec.until
+        else []
+    )
     return [
         "def run(weights, inputs):",
         '    """Outputs by name. Sequences are (batch, time, dim), contexts (batch, dim)."""',
@@ -95,20 +104,45 @@ def _run(script: Script) -> list[str]:
         f"    sequences = {{name: np.swapaxes(inputs[name], 0, 1){turned} for name in {script.sequences}}}",
         *lengths(script, "{}.shape[{}]"),
         "    states = {",
-        *(f"        {item.name!r}: list({script.start(item)})," for item in plan.recurrences),
+        *(
+            f"        {item.name!r}: list({script.start(item)}),"
+            for item in plan.recurrences
+        ),
         "    }",
         f"    found = {{name: [] for name in {list(values)}}}",
         "    for t in range(steps):",
-        "        results = step(", *(f"            {seen(ref, script)}," for ref in plan.arguments), "        )",
-        *(f"        states[{item.name!r}].append({script.result(item.node)})" for item in plan.recurrences),
-        *(f"        found[{value!r}].append({script.result(value)})" for value in values),
+        "        results = step(",
+        *(f"            {seen(ref, script)}," for ref in plan.arguments),
+        "        )",
+        *(
+            f"        states[{item.name!r}].append({script.result(item.node)})"
+            for item in plan.recurrences
+        ),
+        *(
+            f"        found[{value!r}].append({script.result(value)})"
+            for value in values
+        ),
         *stop,
-        "    return {", *_outputs(script), "    }"]
+        "    return {",
+        *_outputs(script),
+        "    }",
+    ]
 
 
 def _outputs(script: Script) -> list[str]:
-    shape = "np.stack(found[{!r}], axis=1)" if script.spec.return_sequences else "found[{!r}][-1]"
+    shape = (
+        "np.stack(found[{!r}], axis=1)"
+        if script.spec.return_sequences
+        else "found[{!r}][-1]"
+    )
     last = "states[{0!r}][-1]", "np.stack(states[{0!r}][-{1}:], axis=1)"
-    return [*(f"        {name!r}: {shape.format(value)}," for name, value in script.outputs.items()),
-            *(f"        {name!r}: {last[item.lag > 1].format(item.name, item.lag)},"
-              for name, item in script.finals.items())]
+    return [
+        *(
+            f"        {name!r}: {shape.format(value)},"
+            for name, value in script.outputs.items()
+        ),
+        *(
+            f"        {name!r}: {last[item.lag > 1].format(item.name, item.lag)},"
+            for name, item in script.finals.items()
+        ),
+    ]

@@ -95,38 +95,72 @@ def run(weights, inputs, mode=None):
 
 def pytensor_script(script: Script) -> str:
     """The text of the script."""
-    symbols = [f"        {name!r}: pt.tensor({name!r}, dtype={dtype!r}, shape={shape}),"
-               for name, (dtype, shape) in script.inputs.items()]
+    symbols = [
+        f"        {name!r}: pt.tensor({name!r}, dtype={dtype!r}, shape={shape}),"
+        for name, (dtype, shape) in script.inputs.items()
+    ]
     body = "\n".join(_build(script)) + "\n\n\n" + RUN.format(symbols="\n".join(symbols))
     until = "from pytensor.scan.utils import until\n" if script.spec.until else ""
-    return assembled(HEAD.format(floats=script.floats, until=until), HELPERS, script.step(), body.rstrip())
+    return assembled(
+        HEAD.format(floats=script.floats, until=until),
+        HELPERS,
+        script.step(),
+        body.rstrip(),
+    )
 
 
 def _build(script: Script) -> list[str]:
     turned, plan = "[::-1]" if script.spec.go_backwards else "", script.plan
     infos = [*map(_started, plan.recurrences), *(["None"] * len(plan.collected))]
-    constants = [*(f"inputs[{name!r}]" for name in plan.contexts), *(f"weights[{name!r}]" for name in plan.constants)]
-    sizes = [tuple((None, *script.shapes[name][1:])[:len(script.shapes[name])]) for name in plan.results]
-    stop = f", until({script.result(script.spec.until)}.all())" if script.spec.until else ""
+    constants = [
+        *(f"inputs[{name!r}]" for name in plan.contexts),
+        *(f"weights[{name!r}]" for name in plan.constants),
+    ]
+    sizes = [
+        tuple((None, *script.shapes[name][1:])[: len(script.shapes[name])])
+        for name in plan.results
+    ]
+    stop = (
+        f", until({script.result(script.spec.until)}.all())"
+        if script.spec.until
+        else ""
+    )
     return [
         "def build(weights, inputs):",
         '    """Outputs by name, as tensors. Sequences are (batch, time, dim), contexts (batch, dim)."""',
         *gap_lines(script),
         f"    sequences = {{name: inputs[name].swapaxes(0, 1){turned} for name in {script.sequences}}}",
         *lengths(script, "{}.shape[{}]"),
-        "    starts = {", *(f"        {item.name!r}: {script.start(item)}," for item in plan.recurrences), "    }",
-        "", "    def typed(*arguments):",
+        "    starts = {",
+        *(f"        {item.name!r}: {script.start(item)}," for item in plan.recurrences),
+        "    }",
+        "",
+        "    def typed(*arguments):",
         '        """The step, its results with the sizes that are known: scan compares them with the starts."""',
         f"        sizes = {sizes}",
         "        results = [pt.specify_shape(value, size) for value, size in zip(step(*arguments), sizes)]",
-        f"        return results{stop}", "",
-        "    results = pytensor.scan(", "        typed,",
-        "        sequences=[", *(f"            {_sequence(item)}," for item in plan.sequences), "        ],",
-        "        outputs_info=[", *(f"            {info}," for info in infos), "        ],",
-        "        non_sequences=[", *(f"            {name}," for name in constants), "        ],",
-        "        n_steps=steps,", "        strict=True,", "        return_list=True,", "        return_updates=False,",
+        f"        return results{stop}",
+        "",
+        "    results = pytensor.scan(",
+        "        typed,",
+        "        sequences=[",
+        *(f"            {_sequence(item)}," for item in plan.sequences),
+        "        ],",
+        "        outputs_info=[",
+        *(f"            {info}," for info in infos),
+        "        ],",
+        "        non_sequences=[",
+        *(f"            {name}," for name in constants),
+        "        ],",
+        "        n_steps=steps,",
+        "        strict=True,",
+        "        return_list=True,",
+        "        return_updates=False,",
         "    )",
-        "    return {", *_outputs(script), "    }"]
+        "    return {",
+        *_outputs(script),
+        "    }",
+    ]
 
 
 def _sequence(item: Sequence) -> str:
@@ -142,8 +176,16 @@ def _started(item: Recurrence) -> str:
 
 def _outputs(script: Script) -> list[str]:
     shape = "{}.swapaxes(0, 1)" if script.spec.return_sequences else "{}[-1]"
-    return [*(f"        {name!r}: {shape.format(script.result(value))}," for name, value in script.outputs.items()),
-            *(f"        {name!r}: {_final(script, item)}," for name, item in script.finals.items())]
+    return [
+        *(
+            f"        {name!r}: {shape.format(script.result(value))},"
+            for name, value in script.outputs.items()
+        ),
+        *(
+            f"        {name!r}: {_final(script, item)},"
+            for name, item in script.finals.items()
+        ),
+    ]
 
 
 def _final(script: Script, item: Recurrence) -> str:

@@ -14,14 +14,34 @@ from recursive.spec.plan import Recurrence, StepPlan, source_of
 from recursive.spec.shapes import Shape
 from recursive.spec.source import PRODUCTS, step_source
 
-ACTIVATIONS = ("hard_sigmoid", "linear", "relu", "sigmoid", "softmax", "softplus", "tanh")
+ACTIVATIONS = (
+    "hard_sigmoid",
+    "linear",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "softplus",
+    "tanh",
+)
 WRITTEN = {*PRODUCTS, "Activation", "Blend", "Embedding", "Identity"}
 """The layers that a script can write; any other is a gap in it."""
 
 MERGES = ("ave", "concat", "dot", "join", "max")
 """The merge modes that are functions of a list."""
 
-SAVED = {*ACTIVATIONS, *MERGES, "at", "padded", "rows", "turned", "np", "pt", "pytensor", "until", "step"}
+SAVED = {
+    *ACTIVATIONS,
+    *MERGES,
+    "at",
+    "padded",
+    "rows",
+    "turned",
+    "np",
+    "pt",
+    "pytensor",
+    "until",
+    "step",
+}
 """What a script calls by these names, so that no variable of the step may have them."""
 
 Input = tuple[str, tuple[int | None, ...]]
@@ -56,12 +76,18 @@ class Script:
     @property
     def outputs(self) -> dict[str, str]:
         """The value that each output is, by its name."""
-        return {output.name: source_of(self.spec, output) for output in self.spec.outputs}
+        return {
+            output.name: source_of(self.spec, output) for output in self.spec.outputs
+        }
 
     @property
     def finals(self) -> dict[str, Recurrence]:
         """The states whose last rows are outputs, by the name of the output."""
-        return {final_name(item.name): item for item in self.plan.recurrences if self.spec.return_final_states}
+        return {
+            final_name(item.name): item
+            for item in self.plan.recurrences
+            if self.spec.return_final_states
+        }
 
     def result(self, value: str) -> str:
         """The step's result that is ``value``."""
@@ -85,15 +111,36 @@ class Script:
     def gaps(self) -> list[str]:
         """What the loop does that a script does not, a sentence each."""
         carried = [item.name for item in self.plan.recurrences if item.carried]
-        found = [f"Let {name} start from what it was after the batch before." for name in carried]
-        return [*found, *(["Leave the states as they are where the mask is 0."] if self.spec.mask else [])]
+        found = [
+            f"Let {name} start from what it was after the batch before."
+            for name in carried
+        ]
+        return [
+            *found,
+            *(
+                ["Leave the states as they are where the mask is 0."]
+                if self.spec.mask
+                else []
+            ),
+        ]
 
     def step(self) -> str:
         """The stubs of layers that cannot be written, then the step."""
         nodes = tuple(_with_gap(node) for node in self.plan.nodes)
-        stubs = [_stub(node, marked) for node, marked in zip(self.plan.nodes, nodes, strict=True) if node != marked]
+        stubs = [
+            _stub(node, marked)
+            for node, marked in zip(self.plan.nodes, nodes, strict=True)
+            if node != marked
+        ]
         saved = SAVED | {node.layer.class_name for node in nodes}
-        return "\n\n\n".join([*stubs, step_source(dataclasses.replace(self.plan, nodes=nodes), self.params, saved)])
+        return "\n\n\n".join(
+            [
+                *stubs,
+                step_source(
+                    dataclasses.replace(self.plan, nodes=nodes), self.params, saved
+                ),
+            ]
+        )
 
 
 def is_written(node: NodeSpec) -> bool:
@@ -106,20 +153,32 @@ def _with_gap(node: NodeSpec) -> NodeSpec:
     """``node``, or where no script can write it, one that calls a stub of its own."""
     if is_written(node):
         return node
-    return dataclasses.replace(node, layer=LayerSpec(f"{node.layer.class_name}_{node.name}", node.layer.config))
+    return dataclasses.replace(
+        node, layer=LayerSpec(f"{node.layer.class_name}_{node.name}", node.layer.config)
+    )
 
 
 def _stub(node: NodeSpec, marked: NodeSpec) -> str:
     kind = node.layer.class_name
-    because = "what it computes is Python code" if kind == "Lambda" else "no formula of it is known here"
+    because = (
+        "what it computes is Python code"
+        if kind == "Lambda"
+        else "no formula of it is known here"
+    )
     sentence = f"Write the node {node.name!r} ({kind}) here: {because}."
-    return (f"def {marked.layer.class_name}(*values, **named):\n    # GAP\n"
-            f"    raise NotImplementedError({sentence!r})")
+    return (
+        f"def {marked.layer.class_name}(*values, **named):\n    # GAP\n"
+        f"    raise NotImplementedError({sentence!r})"
+    )
 
 
 def gap_lines(script: Script) -> list[str]:
     """A refusal to run where the loop does what the script does not."""
-    return [line for sentence in script.gaps for line in ("    # GAP", f"    raise NotImplementedError({sentence!r})")]
+    return [
+        line
+        for sentence in script.gaps
+        for line in ("    # GAP", f"    raise NotImplementedError({sentence!r})")
+    ]
 
 
 def seen(ref: Ref, script: Script) -> str:
@@ -127,19 +186,39 @@ def seen(ref: Ref, script: Script) -> str:
     if ref.name in {item.name for item in script.plan.recurrences}:
         return f"states[{ref.name!r}][{ref.tap}]"
     if ref.name in script.sequences:
-        return f"at(sequences[{ref.name!r}], t - {-ref.tap})" if ref.tap else f"sequences[{ref.name!r}][t]"
-    return f"inputs[{ref.name!r}]" if ref.name in script.inputs else f"weights[{ref.name!r}]"
+        return (
+            f"at(sequences[{ref.name!r}], t - {-ref.tap})"
+            if ref.tap
+            else f"sequences[{ref.name!r}][t]"
+        )
+    return (
+        f"inputs[{ref.name!r}]"
+        if ref.name in script.inputs
+        else f"weights[{ref.name!r}]"
+    )
 
 
 def lengths(script: Script, size: str) -> list[str]:
     """Two lines: how many steps there are, and how many rows."""
     names, length = script.sequences, script.spec.n_steps
-    rows = f"{size.format(f'inputs[{next(iter(script.inputs))!r}]', 0)}" if script.inputs else "1"
-    return [f"    steps = {size.format(f'sequences[{names[0]!r}]', 0) if names else length}", f"    batch = {rows}"]
+    rows = (
+        f"{size.format(f'inputs[{next(iter(script.inputs))!r}]', 0)}"
+        if script.inputs
+        else "1"
+    )
+    return [
+        f"    steps = {size.format(f'sequences[{names[0]!r}]', 0) if names else length}",
+        f"    batch = {rows}",
+    ]
 
 
 def assembled(head: str, helpers: str, step: str, body: str) -> str:
     """A script of its parts, with those of the ``helpers`` that the step or the body calls."""
-    called = [helper.strip() for helper in helpers.split("\n\n\n")
-              if re.search(rf"\b{helper.removeprefix('def ').partition('(')[0]}\(", f"{step}\n{body}")]
+    called = [
+        helper.strip()
+        for helper in helpers.split("\n\n\n")
+        if re.search(
+            rf"\b{helper.removeprefix('def ').partition('(')[0]}\(", f"{step}\n{body}"
+        )
+    ]
     return "\n\n\n".join([head.strip(), *called, step, body]) + "\n"

@@ -21,9 +21,16 @@ def source(rnn: Graph, library: str) -> str:
         RecursiveError: a child of it, for a container that is not complete.
     """
     if library not in WRITERS:
-        raise UnknownNameError.about("library", str(library), takes="numpy or pytensor",
-                                     because="scripts are written for these", got=repr(library),
-                                     do=nearest(str(library), WRITERS))
+        raise UnknownNameError.about(
+            "library",
+            str(library),
+            takes="numpy or pytensor",
+            because="scripts are written for these",
+            got=repr(library),
+            do=nearest(str(library), WRITERS),
+        )
     plan = rnn.declared_plan
     inputs = {item.name: (item.dtype, item.shape) for item in rnn.arguments()}
-    return WRITERS[library](Script(rnn.spec, plan, rnn.param_names, rnn.shapes, inputs, backend.floatX()))
+    return WRITERS[library](
+        Script(rnn.spec, plan, rnn.param_names, rnn.shapes, inputs, backend.floatX())
+    )

@@ -15,8 +15,13 @@ NODES = ("node", "layer", "reads", "shape", "parameters", "runs")
 STATES = ("state", "fed by", "taps", "starts from", "shape")
 
 
-def summary(nodes: Iterable[NodeSpec], plan: StepPlan, shapes: Mapping[str, Shape],
-            param_names: Mapping[str, Sequence[str]], sizes: Mapping[str, int]) -> str:
+def summary(
+    nodes: Iterable[NodeSpec],
+    plan: StepPlan,
+    shapes: Mapping[str, Shape],
+    param_names: Mapping[str, Sequence[str]],
+    sizes: Mapping[str, int],
+) -> str:
     """The table of ``nodes``, which run as ``plan`` says.
 
     Args:
@@ -27,16 +32,31 @@ def summary(nodes: Iterable[NodeSpec], plan: StepPlan, shapes: Mapping[str, Shap
         sizes: how many numbers each parameter holds; one that nodes share is counted at the first of them.
     """
     counted = _counted(nodes := tuple(nodes), param_names, sizes)
-    rows = [(node.name, node.layer.class_name, ", ".join(map(str, node.refs)), _shapes_of(node, shapes),
-             f"{counted[node.name]:,}", _where(node, plan)) for node in nodes]
-    parts = [_table((NODES, *rows), right=NODES.index("parameters")),
-             [f"Parameters: {sum(sizes.values()):,}", *_starts(sizes, param_names)],
-             [*_joined(plan)], _table((STATES, *_states(plan, shapes))) if plan.recurrences else []]
+    rows = [
+        (
+            node.name,
+            node.layer.class_name,
+            ", ".join(map(str, node.refs)),
+            _shapes_of(node, shapes),
+            f"{counted[node.name]:,}",
+            _where(node, plan),
+        )
+        for node in nodes
+    ]
+    parts = [
+        _table((NODES, *rows), right=NODES.index("parameters")),
+        [f"Parameters: {sum(sizes.values()):,}", *_starts(sizes, param_names)],
+        [*_joined(plan)],
+        _table((STATES, *_states(plan, shapes))) if plan.recurrences else [],
+    ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def _counted(nodes: Sequence[NodeSpec], param_names: Mapping[str, Sequence[str]],
-             sizes: Mapping[str, int]) -> dict[str, int]:
+def _counted(
+    nodes: Sequence[NodeSpec],
+    param_names: Mapping[str, Sequence[str]],
+    sizes: Mapping[str, int],
+) -> dict[str, int]:
     seen: set[str] = set()
     counted = {}
     for node in nodes:
@@ -46,10 +66,16 @@ def _counted(nodes: Sequence[NodeSpec], param_names: Mapping[str, Sequence[str]]
     return counted
 
 
-def _starts(sizes: Mapping[str, int], param_names: Mapping[str, Sequence[str]]) -> list[str]:
+def _starts(
+    sizes: Mapping[str, int], param_names: Mapping[str, Sequence[str]]
+) -> list[str]:
     """The parameters that belong to no node: learned starts."""
     held = {name for names in param_names.values() for name in names}
-    return [f"  of which {name}: {size:,}" for name, size in sizes.items() if name not in held]
+    return [
+        f"  of which {name}: {size:,}"
+        for name, size in sizes.items()
+        if name not in held
+    ]
 
 
 def _where(node: NodeSpec, plan: StepPlan) -> str:
@@ -62,14 +88,28 @@ def _where(node: NodeSpec, plan: StepPlan) -> str:
 
 def _joined(plan: StepPlan) -> list[str]:
     """Which products are made as one."""
-    groups = [(node, [share.node for share in node.layer.config["shares"]]) for node in plan.nodes
-              if node.layer.class_name == TOGETHER]
-    return [f"One product with {', '.join(map(str, node.refs))} for {', '.join(names)}" for node, names in groups]
+    groups = [
+        (node, [share.node for share in node.layer.config["shares"]])
+        for node in plan.nodes
+        if node.layer.class_name == TOGETHER
+    ]
+    return [
+        f"One product with {', '.join(map(str, node.refs))} for {', '.join(names)}"
+        for node, names in groups
+    ]
 
 
 def _states(plan: StepPlan, shapes: Mapping[str, Shape]) -> list[tuple[str, ...]]:
-    return [(item.name, item.node, ", ".join(str(Ref("t", tap)).replace("_tm", "-") for tap in item.taps),
-             _start(item), _shape(shapes[item.name])) for item in plan.recurrences]
+    return [
+        (
+            item.name,
+            item.node,
+            ", ".join(str(Ref("t", tap)).replace("_tm", "-") for tap in item.taps),
+            _start(item),
+            _shape(shapes[item.name]),
+        )
+        for item in plan.recurrences
+    ]
 
 
 def _start(item: Recurrence) -> str:
@@ -80,7 +120,9 @@ def _start(item: Recurrence) -> str:
 
 def _initial(initial: Initial) -> str:
     if isinstance(initial, str):
-        return {"learned": "a learned row", "drawn": "random draws"}.get(initial, initial)
+        return {"learned": "a learned row", "drawn": "random draws"}.get(
+            initial, initial
+        )
     if isinstance(initial, tuple):
         return "given rows" if isinstance(initial[0], tuple) else "a given row"
     return f"{initial:g}"
@@ -97,5 +139,10 @@ def _shape(shape: Shape) -> str:
 def _table(rows: Sequence[Sequence[str]], right: int | None = None) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows = [rows[0], ["-" * width for width in widths], *rows[1:]]
-    return ["  ".join(cell.rjust(width) if place == right else cell.ljust(width)
-                      for place, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+    return [
+        "  ".join(
+            cell.rjust(width) if place == right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -25,9 +25,14 @@ class Series(Mapping):
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._values:
-            raise UnknownNameError.about("trace", str(name), takes="the name of a node or state",
-                                         because="these were recorded", got="an unknown name",
-                                         do=nearest(str(name), self._values))
+            raise UnknownNameError.about(
+                "trace",
+                str(name),
+                takes="the name of a node or state",
+                because="these were recorded",
+                got="an unknown name",
+                do=nearest(str(name), self._values),
+            )
         return self._values[name]
 
     def __contains__(self, name: object) -> bool:
@@ -49,7 +54,9 @@ class Trace(Series):
     Steps are in the order in which the loop ran. ``nodes`` and ``states`` are the names of each.
     """
 
-    def __init__(self, nodes: Mapping[str, np.ndarray], states: Mapping[str, np.ndarray]):
+    def __init__(
+        self, nodes: Mapping[str, np.ndarray], states: Mapping[str, np.ndarray]
+    ):
         super().__init__({**nodes, **states})
         self.nodes, self.states = tuple(nodes), tuple(states)
 
@@ -60,8 +67,13 @@ class Trace(Series):
             MissingPackageError: where xarray is not installed.
         """
         xarray = extras.load("xarray", "examples", "a Dataset is its")
-        axes = {name: ("batch", "time", f"{name}_dim")[:value.ndim] for name, value in self.items()}
-        return xarray.Dataset({name: (axes[name], value) for name, value in self.items()})
+        axes = {
+            name: ("batch", "time", f"{name}_dim")[: value.ndim]
+            for name, value in self.items()
+        }
+        return xarray.Dataset(
+            {name: (axes[name], value) for name, value in self.items()}
+        )
 
     def plot(self, path: str | Path | None = None, row: int = 0) -> Any:
         """Heat maps of one ``row`` of the batch, time to the right, one for each name; written to ``path`` if given.
@@ -88,26 +100,43 @@ def trace(rnn: Graph, x: object) -> Trace:
     found = rnn._values(_every(rnn.spec, names), rnn._checked(inputs), train=False)
     batch = len(next(iter(arrays.values()))) if arrays else 1
     starts = [rnn._start(item, inputs, batch, False, {})[-1] for item in recurrences]
-    values = backend.evaluate([*found.values(), *starts], {inputs[name]: array for name, array in arrays.items()})
-    nodes, began = dict(zip(names, values, strict=False)), values[len(names):]
+    values = backend.evaluate(
+        [*found.values(), *starts],
+        {inputs[name]: array for name, array in arrays.items()},
+    )
+    nodes, began = dict(zip(names, values, strict=False)), values[len(names) :]
     mask = arrays.get(rnn.spec.mask)
-    return Trace(nodes, {item.name: _after_each_step(rnn, nodes[item.node], start, mask)
-                         for item, start in zip(recurrences, began, strict=True)})
+    return Trace(
+        nodes,
+        {
+            item.name: _after_each_step(rnn, nodes[item.node], start, mask)
+            for item, start in zip(recurrences, began, strict=True)
+        },
+    )
 
 
-def as_tensors(rnn: Graph, x: object) -> tuple[dict[str, np.ndarray], dict[str, TensorVariable]]:
+def as_tensors(
+    rnn: Graph, x: object
+) -> tuple[dict[str, np.ndarray], dict[str, TensorVariable]]:
     """The data by input, and a tensor of its shape for each."""
     arrays = feed.inputs(rnn, x)
-    return arrays, {name: backend.tensor(name, str(value.dtype), value.shape) for name, value in arrays.items()}
+    return arrays, {
+        name: backend.tensor(name, str(value.dtype), value.shape)
+        for name, value in arrays.items()
+    }
 
 
 def _every(spec: GraphSpec, names: list[str]) -> GraphSpec:
     """The declaration with every value as an output, over time."""
     outputs = tuple(OutputSpec(name, (Ref(name),)) for name in names)
-    return spec.replace(outputs=outputs, return_sequences=True, return_final_states=False)
+    return spec.replace(
+        outputs=outputs, return_sequences=True, return_final_states=False
+    )
 
 
-def _after_each_step(rnn: Graph, values: np.ndarray, start: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+def _after_each_step(
+    rnn: Graph, values: np.ndarray, start: np.ndarray, mask: np.ndarray | None
+) -> np.ndarray:
     """A state after each step: what feeds it, and in rows without data yet, its start."""
     if mask is None:
         return values

@@ -12,24 +12,55 @@ from recursive.spec.source import step_source
 HEAD = ("position", "kind", "name", "tap", "shape")
 
 
-def explain(plan: StepPlan, shapes: Mapping[str, Shape], param_shapes: Mapping[str, Shape],
-            params: Mapping[str, tuple[str, ...]]) -> str:
+def explain(
+    plan: StepPlan,
+    shapes: Mapping[str, Shape],
+    param_shapes: Mapping[str, Shape],
+    params: Mapping[str, tuple[str, ...]],
+) -> str:
     """The arguments of scan, position by position, and the step that it repeats."""
     shapes = {**shapes, **_shapes_of_parts(plan)}
-    rows = [HEAD, *((str(position), *row) for position, row in enumerate(_rows(plan, shapes, param_shapes)))]
+    rows = [
+        HEAD,
+        *(
+            (str(position), *row)
+            for position, row in enumerate(_rows(plan, shapes, param_shapes))
+        ),
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return "\n".join(["The arguments of scan's step, in order:", "", *table, "",
-                      "The step:", "", step_source(plan, params)])
+    table = (
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    )
+    return "\n".join(
+        [
+            "The arguments of scan's step, in order:",
+            "",
+            *table,
+            "",
+            "The step:",
+            "",
+            step_source(plan, params),
+        ]
+    )
 
 
 def _shapes_of_parts(plan: StepPlan) -> dict[str, Shape]:
     parts = (node for node in plan.hoisted if node.layer.class_name == PART)
-    return {node.name: (None, sum(share.product.dim for share in node.layer.config["shares"])) for node in parts}
+    return {
+        node.name: (
+            None,
+            sum(share.product.dim for share in node.layer.config["shares"]),
+        )
+        for node in parts
+    }
 
 
-def _rows(plan: StepPlan, shapes: Mapping[str, Shape],
-          param_shapes: Mapping[str, Shape]) -> Iterator[tuple[str, str, str, str]]:
+def _rows(
+    plan: StepPlan, shapes: Mapping[str, Shape], param_shapes: Mapping[str, Shape]
+) -> Iterator[tuple[str, str, str, str]]:
     for sequence in plan.sequences:
         for tap in sequence.taps:
             yield "sequence", sequence.name, _tap(tap), _shape(shapes[sequence.name])
@@ -47,6 +78,8 @@ def _tap(tap: int) -> str:
 
 
 def _shape(shape: Shape) -> str:
-    sizes = ["batch" if axis == 0 and size is None else "any" if size is None else str(size)
-             for axis, size in enumerate(shape)]
+    sizes = [
+        "batch" if axis == 0 and size is None else "any" if size is None else str(size)
+        for axis, size in enumerate(shape)
+    ]
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"

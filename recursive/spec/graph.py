@@ -102,7 +102,9 @@ class NodeSpec:
         >>> NodeSpec("lstm", LayerSpec("RecurrentLSTM"), (), ("output", "cell")).values
         ('lstm', 'lstm.cell')
         """
-        return tuple(value_name(self.name, output) for output in self.outputs or (MAIN,))
+        return tuple(
+            value_name(self.name, output) for output in self.outputs or (MAIN,)
+        )
 
     @property
     def refs(self) -> tuple[Ref, ...]:
@@ -179,7 +181,9 @@ class GraphSpec:
     def names(self) -> dict[str, str]:
         """Every declared name and its kind; an output that shares its node's name counts as the node."""
         declared = (*self.outputs, *self.inputs, *self.states, *self.nodes)
-        return {name: kind for item in declared for name, kind in _names_of(item).items()}
+        return {
+            name: kind for item in declared for name, kind in _names_of(item).items()
+        }
 
     @cached_property
     def feeds(self) -> dict[str, tuple[str, ...]]:
@@ -205,7 +209,9 @@ class GraphSpec:
     def with_fed_state(self, place: int, node: str) -> GraphSpec:
         """A copy in which the state at ``place`` is fed by ``node``; no name changes."""
         state = dataclasses.replace(self.states[place], input=node)
-        fed = self.replace(states=(*self.states[:place], state, *self.states[place + 1:]))
+        fed = self.replace(
+            states=(*self.states[:place], state, *self.states[place + 1 :])
+        )
         vars(fed)["names"] = self.names
         return fed
 
@@ -226,9 +232,14 @@ class GraphSpec:
             "loop": self.loop,
             "free": self.free,
             "inputs": [dataclasses.asdict(item) for item in self.inputs],
-            "states": [{**dataclasses.asdict(item), "initial": _as_lists(item.initial)} for item in self.states],
+            "states": [
+                {**dataclasses.asdict(item), "initial": _as_lists(item.initial)}
+                for item in self.states
+            ],
             "nodes": [_node_to_dict(node) for node in self.nodes],
-            "outputs": [{"name": out.name, **_read_to_dict(out)} for out in self.outputs],
+            "outputs": [
+                {"name": out.name, **_read_to_dict(out)} for out in self.outputs
+            ],
             "return_sequences": self.return_sequences,
             "truncate_gradient": self.truncate_gradient,
             "n_steps": self.n_steps,
@@ -251,13 +262,22 @@ class GraphSpec:
         version = data.pop("version", None)
         if version != VERSION:
             raise ConfigError.about(
-                "config", "graph", takes=f"version {VERSION!r}", because="other versions may mean other things",
-                got=repr(version), do="Write it again with this version of the library.")
-        data["inputs"] = tuple(_build(InputSpec, item, "input") for item in _list(data, "inputs"))
+                "config",
+                "graph",
+                takes=f"version {VERSION!r}",
+                because="other versions may mean other things",
+                got=repr(version),
+                do="Write it again with this version of the library.",
+            )
+        data["inputs"] = tuple(
+            _build(InputSpec, item, "input") for item in _list(data, "inputs")
+        )
         data["states"] = tuple(_state_from_dict(item) for item in _list(data, "states"))
         data["nodes"] = tuple(_node_from_dict(item) for item in _list(data, "nodes"))
         data["outputs"] = tuple(
-            _build(OutputSpec, _read_from_dict(item, "output", ["name"]), "output") for item in _list(data, "outputs"))
+            _build(OutputSpec, _read_from_dict(item, "output", ["name"]), "output")
+            for item in _list(data, "outputs")
+        )
         return _build(cls, data, "graph")
 
 
@@ -270,15 +290,24 @@ def _check_plain(node: NodeSpec) -> None:
         json.dumps(dict(node.layer.config), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigError.about(
-            "node", node.name, takes="a layer whose configuration is plain data, to be written",
-            because="a file must never hold code", got=f"{node.layer.class_name} ({error})",
-            do="Use a layer class of your own in place of a function.") from error
+            "node",
+            node.name,
+            takes="a layer whose configuration is plain data, to be written",
+            because="a file must never hold code",
+            got=f"{node.layer.class_name} ({error})",
+            do="Use a layer class of your own in place of a function.",
+        ) from error
 
 
 def _node_to_dict(node: NodeSpec) -> dict[str, object]:
     layer = {"class_name": node.layer.class_name, "config": dict(node.layer.config)}
     ports = {port.name: _read_to_dict(port) for port in node.ports}
-    return {"name": node.name, "layer": layer, "ports": ports, "outputs": list(node.outputs)}
+    return {
+        "name": node.name,
+        "layer": layer,
+        "ports": ports,
+        "outputs": list(node.outputs),
+    }
 
 
 def _state_from_dict(item: object) -> StateSpec:
@@ -305,16 +334,31 @@ def as_initial(state: str, value: object) -> Initial:
     if isinstance(value, str):
         return value
     value = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(value, list | tuple) and value and not any(isinstance(item, str) for item in value):
+    if (
+        isinstance(value, list | tuple)
+        and value
+        and not any(isinstance(item, str) for item in value)
+    ):
         items = tuple(as_initial(state, item) for item in value)
         depths = {_depth(item) for item in items}
-        if len(depths) == 1 and depths <= {0, 1} and len({len(item) for item in items if _depth(item)}) <= 1:
+        if (
+            len(depths) == 1
+            and depths <= {0, 1}
+            and len({len(item) for item in items if _depth(item)}) <= 1
+        ):
             return items
-    elif isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+    elif (
+        isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    ):
         return float(value)
-    raise StateError.about("state", str(state), takes="an initial number, row of numbers, or list of equal rows",
-                           because="it starts from them", got=repr(value),
-                           do="Say initial=1.0, or initial=[[0.0, 1.0], [2.0, 3.0]] for two steps back.")
+    raise StateError.about(
+        "state",
+        str(state),
+        takes="an initial number, row of numbers, or list of equal rows",
+        because="it starts from them",
+        got=repr(value),
+        do="Say initial=1.0, or initial=[[0.0, 1.0], [2.0, 3.0]] for two steps back.",
+    )
 
 
 def _as_lists(value: Initial) -> object:
@@ -328,42 +372,67 @@ def _depth(value: Initial) -> int:
 def _node_from_dict(item: object) -> NodeSpec:
     item = dict(_mapping(item, "node"))
     item["layer"] = _build(LayerSpec, item.get("layer"), "layer")
-    item["layer"] = LayerSpec(item["layer"].class_name, copy.deepcopy(_mapping(item["layer"].config, "layer")))
+    item["layer"] = LayerSpec(
+        item["layer"].class_name, copy.deepcopy(_mapping(item["layer"].config, "layer"))
+    )
     item["ports"] = tuple(
         _build(PortSpec, {"name": name, **_read_from_dict(read, "port")}, "port")
-        for name, read in _mapping(item.get("ports"), "ports").items())
+        for name, read in _mapping(item.get("ports"), "ports").items()
+    )
     item["outputs"] = tuple(_list({"outputs": (), **item}, "outputs"))
     for output in item["outputs"]:
         _check_type("node", "outputs", "str", output)
     return _build(NodeSpec, item, "node")
 
 
-def _read_from_dict(item: object, kind: str, keys: Iterable[str] = ()) -> dict[str, object]:
+def _read_from_dict(
+    item: object, kind: str, keys: Iterable[str] = ()
+) -> dict[str, object]:
     item = _mapping(item, kind)
     _check_keys(kind, item, ("read", "merge_mode", *keys))
-    return {"refs": tuple(parse(text) for text in _list(item, "read")),
-            **{key: value for key, value in item.items() if key != "read"}}
+    return {
+        "refs": tuple(parse(text) for text in _list(item, "read")),
+        **{key: value for key, value in item.items() if key != "read"},
+    }
 
 
 def _check_keys(kind: str, data: Mapping[str, object], known: Iterable[str]) -> None:
     for key in data:
         if key not in known:
-            raise ConfigError.about("config", kind, takes="known keys only", because="an unknown key would be lost",
-                                    got=repr(key), do=nearest(str(key), known))
+            raise ConfigError.about(
+                "config",
+                kind,
+                takes="known keys only",
+                because="an unknown key would be lost",
+                got=repr(key),
+                do=nearest(str(key), known),
+            )
 
 
 def _mapping(data: object, kind: str) -> Mapping[str, object]:
     if not isinstance(data, Mapping):
-        raise ConfigError.about("config", kind, takes="a mapping of names to values", because="fields are named",
-                                got=repr(data), do="Compare with what to_dict() writes.")
+        raise ConfigError.about(
+            "config",
+            kind,
+            takes="a mapping of names to values",
+            because="fields are named",
+            got=repr(data),
+            do="Compare with what to_dict() writes.",
+        )
     return data
 
 
 def _list(data: Mapping[str, object], key: str) -> list[object]:
     value = data.get(key)
     if not isinstance(value, list | tuple):
-        raise ConfigError.about("config", key, takes="a list", because="declarations have an order",
-                                got=repr(value), do="Compare with what to_dict() writes.")
+        raise ConfigError.about(
+            "config",
+            key,
+            takes="a list",
+            because="declarations have an order",
+            got=repr(value),
+            do="Compare with what to_dict() writes.",
+        )
     return list(value)
 
 
@@ -373,22 +442,43 @@ def _build(cls: type, data: object, kind: str):
     fields = {item.name: item for item in dataclasses.fields(cls)}
     _check_keys(kind, data, fields)
     for key, item in fields.items():
-        required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        required = (
+            item.default is dataclasses.MISSING
+            and item.default_factory is dataclasses.MISSING
+        )
         if key not in data and required:
-            raise ConfigError.about("config", kind, takes=f"the key {key!r}", because="it has no default",
-                                    got=repr(sorted(data)), do="Compare with what to_dict() writes.")
+            raise ConfigError.about(
+                "config",
+                kind,
+                takes=f"the key {key!r}",
+                because="it has no default",
+                got=repr(sorted(data)),
+                do="Compare with what to_dict() writes.",
+            )
         if key in data:
             _check_type(kind, key, str(item.type), data[key])
     return cls(**data)
 
 
-_TYPES = {"str": str, "int": int, "bool": bool, "bool | None": bool | None, "str | None": str | None,
-          "int | None": int | None}
+_TYPES = {
+    "str": str,
+    "int": int,
+    "bool": bool,
+    "bool | None": bool | None,
+    "str | None": str | None,
+    "int | None": int | None,
+}
 
 
 def _check_type(kind: str, key: str, annotation: str, value: object) -> None:
     expected = _TYPES.get(annotation)
     wrong_bool = isinstance(value, bool) and annotation in ("int", "int | None")
     if expected and (wrong_bool or not isinstance(value, expected)):
-        raise ConfigError.about("config", kind, takes=f"{key} as {annotation}", because="fields are typed",
-                                got=repr(value), do="Compare with what to_dict() writes.")
+        raise ConfigError.about(
+            "config",
+            kind,
+            takes=f"{key} as {annotation}",
+            because="fields are typed",
+            got=repr(value),
+            do="Compare with what to_dict() writes.",
+        )

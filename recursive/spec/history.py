@@ -36,6 +36,13 @@ def final_name(state: str) -> str:
 def with_implicit_states(spec: GraphSpec) -> tuple[StateSpec, ...]:
     """The states as declared, then one for each node whose past is read though no state remembers it."""
     declared = {state.name for state in spec.states}
-    past = (resolve(spec, ref).name for item in (*spec.nodes, *spec.outputs) for ref in item.refs if ref.tap)
-    implicit = dict.fromkeys(name for name in past if spec.names[name] == "node" and name not in declared)
+    past = (
+        resolve(spec, ref).name
+        for item in (*spec.nodes, *spec.outputs)
+        for ref in item.refs
+        if ref.tap
+    )
+    implicit = dict.fromkeys(
+        name for name in past if spec.names[name] == "node" and name not in declared
+    )
     return (*spec.states, *(StateSpec(name, None, name) for name in implicit))

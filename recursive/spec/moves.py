@@ -61,12 +61,20 @@ class Share:
 
     def named(self, word: str) -> str:
         """The name of a value that comes of it."""
-        return f"{self.node}.{word}" if self.product.port == "input" else f"{self.node}.{self.product.port}_{word}"
+        return (
+            f"{self.node}.{word}"
+            if self.product.port == "input"
+            else f"{self.node}.{self.product.port}_{word}"
+        )
 
     @property
     def value(self) -> str:
         """The name of what it gives in the loop, where it is made with others."""
-        return f"{self.node}.late" if self.product.port == "input" else f"{self.node}.{self.product.port}"
+        return (
+            f"{self.node}.late"
+            if self.product.port == "input"
+            else f"{self.node}.{self.product.port}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +115,14 @@ class Moves:
     deferred: list[NodeSpec] = field(default_factory=list)
 
 
-def moved(nodes: tuple[NodeSpec, ...], inputs: Iterable[str], remembered: Iterable[str],
-          layers: Mapping[str, Movable], shapes: Mapping[str, Shape], masked: bool = False) -> Moves:
+def moved(
+    nodes: tuple[NodeSpec, ...],
+    inputs: Iterable[str],
+    remembered: Iterable[str],
+    layers: Mapping[str, Movable],
+    shapes: Mapping[str, Shape],
+    masked: bool = False,
+) -> Moves:
     """``nodes`` (ordered, their references resolved) in the three places.
 
     Args:
@@ -121,14 +135,21 @@ def moved(nodes: tuple[NodeSpec, ...], inputs: Iterable[str], remembered: Iterab
     """
     moves = Moves()
     given = set(inputs)
-    outside = {ref for node in nodes for ref in node.refs if ref.name in given and not (masked and ref.tap)}
+    outside = {
+        ref
+        for node in nodes
+        for ref in node.refs
+        if ref.name in given and not (masked and ref.tap)
+    }
     for node in nodes:
         if layers[node.name].rowwise and outside.issuperset(node.refs):
             moves.hoisted.append(node)
             outside.update(map(Ref, node.values))
     gone = {node.name for node in moves.hoisted}
     staying = [node for node in nodes if node.name not in gone]
-    looking_back = [node for node in staying if masked and any(ref.tap for ref in node.refs)]
+    looking_back = [
+        node for node in staying if masked and any(ref.tap for ref in node.refs)
+    ]
     needed = _needed(staying, remembered, layers, looking_back)
     for node in staying:
         if node.name not in needed:
@@ -140,8 +161,12 @@ def moved(nodes: tuple[NodeSpec, ...], inputs: Iterable[str], remembered: Iterab
     return moves
 
 
-def _needed(nodes: list[NodeSpec], remembered: Iterable[str], layers: Mapping[str, Movable],
-            others: list[NodeSpec]) -> set[str]:
+def _needed(
+    nodes: list[NodeSpec],
+    remembered: Iterable[str],
+    layers: Mapping[str, Movable],
+    others: list[NodeSpec],
+) -> set[str]:
     """The nodes that must run in the loop: those that feed states, those that cannot be moved, and what these read."""
     makers = {value: node for node in nodes for value in node.values}
     waiting = [makers[value] for value in remembered if value in makers]
@@ -151,18 +176,27 @@ def _needed(nodes: list[NodeSpec], remembered: Iterable[str], layers: Mapping[st
         node = waiting.pop()
         if node.name not in needed:
             needed.add(node.name)
-            waiting += [makers[ref.name] for ref in node.refs if not ref.tap and ref.name in makers]
+            waiting += [
+                makers[ref.name]
+                for ref in node.refs
+                if not ref.tap and ref.name in makers
+            ]
     return needed
 
 
 def product_ports(node: NodeSpec, layer: Movable) -> list[tuple[Product, PortSpec]]:
     """The products of a node that may be made apart from it, and what each multiplies."""
     ports = {port.name: port for port in node.ports}
-    return [(product, ports[product.port]) for product in layer.products] if layer.splits and not layer.draws else []
+    return (
+        [(product, ports[product.port]) for product in layer.products]
+        if layer.splits and not layer.draws
+        else []
+    )
 
 
-def _split(node: NodeSpec, layer: Movable, outside: set[Ref],
-           shapes: Mapping[str, Shape]) -> tuple[list[NodeSpec], NodeSpec]:
+def _split(
+    node: NodeSpec, layer: Movable, outside: set[Ref], shapes: Mapping[str, Shape]
+) -> tuple[list[NodeSpec], NodeSpec]:
     """The parts of a node's products that are hoisted, and the rest of the node, which adds to them."""
     parts, shares, ports = [], [], {port.name: port for port in node.ports}
     for product, port in product_ports(node, layer):
@@ -171,14 +205,27 @@ def _split(node: NodeSpec, layer: Movable, outside: set[Ref],
             ports.pop(port.name)
             share = Share(node.name, product, early.rows if late.refs else None)
             read = PortSpec("input", early.refs, port.merge_mode)
-            parts.append(NodeSpec(share.named(BEFORE), LayerSpec(PART, {"shares": (share,)}), (read,)))
+            parts.append(
+                NodeSpec(
+                    share.named(BEFORE), LayerSpec(PART, {"shares": (share,)}), (read,)
+                )
+            )
         if late.refs:
             ports[port.name] = replace(port, refs=late.refs)
-            shares.append(Share(node.name, product, late.rows if early.refs else None, bias=not early.refs))
+            shares.append(
+                Share(
+                    node.name,
+                    product,
+                    late.rows if early.refs else None,
+                    bias=not early.refs,
+                )
+            )
     if not parts:
         return [], node
     remainder = Remainder(node.name, node.layer, tuple(layer.products), tuple(shares))
-    return parts, rest_of(remainder, [Ref(part.name) for part in parts], ports.values(), node.outputs)
+    return parts, rest_of(
+        remainder, [Ref(part.name) for part in parts], ports.values(), node.outputs
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +236,9 @@ class Half:
     rows: tuple[Span, ...] = ()
 
 
-def _halves(port: PortSpec, outside: set[Ref], shapes: Mapping[str, Shape]) -> tuple[Half, Half]:
+def _halves(
+    port: PortSpec, outside: set[Ref], shapes: Mapping[str, Shape]
+) -> tuple[Half, Half]:
     """What a port reads that is known before the loop, and what is not; all of it, where values merge to one."""
     if outside.isdisjoint(port.refs):
         return Half(), Half(port.refs)
@@ -198,15 +247,29 @@ def _halves(port: PortSpec, outside: set[Ref], shapes: Mapping[str, Shape]) -> t
     if port.merge_mode != "concat":
         return Half(), Half(port.refs)
     spans = list(zip(port.refs, _rows(port, shapes), strict=True))
-    early, late = ([(ref, rows) for ref, rows in spans if (ref in outside) is known] for known in (True, False))
-    return tuple(Half(tuple(ref for ref, _ in half), _joined(half)) for half in (early, late))
+    early, late = (
+        [(ref, rows) for ref, rows in spans if (ref in outside) is known]
+        for known in (True, False)
+    )
+    return tuple(
+        Half(tuple(ref for ref, _ in half), _joined(half)) for half in (early, late)
+    )
 
 
-def rest_of(remainder: Remainder, given: Iterable[Ref], ports: Iterable[PortSpec],
-            outputs: tuple[str, ...]) -> NodeSpec:
+def rest_of(
+    remainder: Remainder,
+    given: Iterable[Ref],
+    ports: Iterable[PortSpec],
+    outputs: tuple[str, ...],
+) -> NodeSpec:
     """A node that adds what is ``given`` to the products that it still makes, and goes on."""
     before = PortSpec(BEFORE, tuple(given), "sum")
-    return NodeSpec(remainder.node, LayerSpec(REST, {"remainder": remainder}), (before, *ports), outputs)
+    return NodeSpec(
+        remainder.node,
+        LayerSpec(REST, {"remainder": remainder}),
+        (before, *ports),
+        outputs,
+    )
 
 
 def _joined(spans: list[tuple[Ref, Span]]) -> tuple[Span, ...]:
@@ -228,13 +291,25 @@ def params_of(node: NodeSpec, params: Mapping[str, tuple[str, ...]]) -> tuple[st
     """
     config = node.layer.config
     if "shares" in config:
-        return tuple(name for share in config["shares"] for name, inner in _own(share.node, params).items()
-                     if inner in share.names)
+        return tuple(
+            name
+            for share in config["shares"]
+            for name, inner in _own(share.node, params).items()
+            if inner in share.names
+        )
     if node.layer.class_name == REST:
         remainder = config["remainder"]
         needed = {name for share in remainder.shares for name in share.names}
-        gone = {name for product in remainder.products for name in product.weights + product.biases} - needed
-        return tuple(name for name, inner in _own(remainder.node, params).items() if inner not in gone)
+        gone = {
+            name
+            for product in remainder.products
+            for name in product.weights + product.biases
+        } - needed
+        return tuple(
+            name
+            for name, inner in _own(remainder.node, params).items()
+            if inner not in gone
+        )
     return params.get(node.name, ())
 
 

@@ -44,16 +44,25 @@ def parse(text: str) -> Ref:
     """
     if not isinstance(text, str):
         raise InvalidNameError.about(
-            "input", str(text), takes="a name", because="nodes are joined by name", got=f"a {type(text).__name__}",
-            do="Say input='name', or inputs=['name', ...] for several.")
+            "input",
+            str(text),
+            takes="a name",
+            because="nodes are joined by name",
+            got=f"a {type(text).__name__}",
+            do="Say input='name', or inputs=['name', ...] for several.",
+        )
     found = _TAP.fullmatch(text)
     if not found:
         return Ref(text)
     if found["lag"].startswith("0") or len(found["lag"]) > _DIGITS:
         raise TapError.about(
-            "input", text, takes=f"a tap of _tm1 or more, of at most {_DIGITS} digits, without zeros in front",
-            because="_tm<k> reads the value of k steps before", got=f"_tm{found['lag'][:2 * _DIGITS]}",
-            do=f"Say {found['name']!r} for the value of now, or {found['name'] + '_tm1'!r} for the one before.")
+            "input",
+            text,
+            takes=f"a tap of _tm1 or more, of at most {_DIGITS} digits, without zeros in front",
+            because="_tm<k> reads the value of k steps before",
+            got=f"_tm{found['lag'][: 2 * _DIGITS]}",
+            do=f"Say {found['name']!r} for the value of now, or {found['name'] + '_tm1'!r} for the one before.",
+        )
     return Ref(found["name"], -int(found["lag"]))
 
 
@@ -69,13 +78,27 @@ def split(name: str) -> tuple[str, str]:
 
 def check_name(kind: str, name: object) -> None:
     """Raise an InvalidNameError or a ReservedNameError unless ``name`` may name a ``kind``."""
-    plain = isinstance(name, str) and name.isidentifier() and unicodedata.normalize("NFKC", name) == name
+    plain = (
+        isinstance(name, str)
+        and name.isidentifier()
+        and unicodedata.normalize("NFKC", name) == name
+    )
     if not plain or keyword.iskeyword(name):
         raise InvalidNameError.about(
-            kind, str(name), takes="a name made of letters, digits and underscores, not a Python keyword",
-            because="the generated step uses it as a variable", got=repr(name), do="Choose another name.")
+            kind,
+            str(name),
+            takes="a name made of letters, digits and underscores, not a Python keyword",
+            because="the generated step uses it as a variable",
+            got=repr(name),
+            do="Choose another name.",
+        )
     found = _TAP.fullmatch(name)
     if found:
         raise ReservedNameError.about(
-            kind, name, takes="a name that does not end in _tm<k>", because="that ending reads an earlier time",
-            got=f"the ending _tm{found['lag']}", do=f"Call it {found['name'] + '_' + found['lag']!r}, for example.")
+            kind,
+            name,
+            takes="a name that does not end in _tm<k>",
+            because="that ending reads an earlier time",
+            got=f"the ending _tm{found['lag']}",
+            do=f"Call it {found['name'] + '_' + found['lag']!r}, for example.",
+        )

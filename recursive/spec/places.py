@@ -19,7 +19,11 @@ def places(node: NodeSpec, plan: StepPlan) -> tuple[str, ...]:
     ('after the loop',)
     """
     run = {BEFORE: plan.hoisted, INSIDE: plan.nodes, AFTER: plan.deferred}
-    return tuple(place for place, nodes in run.items() if any(_is_of(part, node) for part in nodes))
+    return tuple(
+        place
+        for place, nodes in run.items()
+        if any(_is_of(part, node) for part in nodes)
+    )
 
 
 def _is_of(part: NodeSpec, node: NodeSpec) -> bool:

@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from recursive.spec.graph import GraphSpec, Initial, LayerSpec, NodeSpec, OutputSpec, PortSpec
+from recursive.spec.graph import (
+    GraphSpec,
+    Initial,
+    LayerSpec,
+    NodeSpec,
+    OutputSpec,
+    PortSpec,
+)
 from recursive.spec.history import resolve, with_implicit_states
 from recursive.spec.joined import joined
 from recursive.spec.moves import Movable, Moves, moved, params_of
@@ -69,7 +76,10 @@ class StepPlan:
     def per_step(self) -> tuple[Ref, ...]:
         """The arguments that are other ones at each step, and the contexts."""
         over_time = (*self.sequences, *self.recurrences)
-        return (*(Ref(item.name, tap) for item in over_time for tap in item.taps), *map(Ref, self.contexts))
+        return (
+            *(Ref(item.name, tap) for item in over_time for tap in item.taps),
+            *map(Ref, self.contexts),
+        )
 
     @property
     def arguments(self) -> tuple[Ref, ...]:
@@ -86,7 +96,12 @@ Names = Mapping[str, tuple[str, ...]]
 """The names of parameters, or of draws, by node."""
 
 
-def declared(spec: GraphSpec, params: Names, draws: Names | None = None, held: Collection[str] = ()) -> StepPlan:
+def declared(
+    spec: GraphSpec,
+    params: Names,
+    draws: Names | None = None,
+    held: Collection[str] = (),
+) -> StepPlan:
     """The plan of ``spec`` with every node in the loop, given the names of each node's parameters and random draws.
 
     Draws that are ``held`` are the same at every step.
@@ -99,11 +114,25 @@ def declared(spec: GraphSpec, params: Names, draws: Names | None = None, held: C
     ['x', 'h_tm1', 'rec.W', 'rec.b']
     """
     nodes = resolved(spec)
-    return _placed(spec, Moves(inside=list(nodes)), params, draws or {}, held, {item.name for item in spec.inputs})
+    return _placed(
+        spec,
+        Moves(inside=list(nodes)),
+        params,
+        draws or {},
+        held,
+        {item.name for item in spec.inputs},
+    )
 
 
-def plan(spec: GraphSpec, params: Names, draws: Names, layers: Mapping[str, Movable],
-         shapes: Mapping[str, Shape], masked: bool = False, held: Collection[str] = ()) -> StepPlan:
+def plan(
+    spec: GraphSpec,
+    params: Names,
+    draws: Names,
+    layers: Mapping[str, Movable],
+    shapes: Mapping[str, Shape],
+    masked: bool = False,
+    held: Collection[str] = (),
+) -> StepPlan:
     """The plan of ``spec`` with as little in the loop as may be, given what each node's layer tells about moving it.
 
     A loop that may stop early keeps everything, since nobody knows before how many steps there are.
@@ -118,64 +147,121 @@ def plan(spec: GraphSpec, params: Names, draws: Names, layers: Mapping[str, Mova
     return _placed(spec, moves, params, draws, held, read)
 
 
-def _placed(spec: GraphSpec, moves: Moves, params: Names, draws: Names, held: Collection[str],
-            read: set[str]) -> StepPlan:
+def _placed(
+    spec: GraphSpec,
+    moves: Moves,
+    params: Names,
+    draws: Names,
+    held: Collection[str],
+    read: set[str],
+) -> StepPlan:
     """The plan of ``moves``, whose steps see the inputs in ``read``."""
     taps = _taps_read(moves.inside)
     steady = _steady(spec, moves.hoisted, draws, held)
     fed = {state.input for state in with_implicit_states(spec)}
-    hoisted = [value for node in moves.hoisted for value in node.values if value in taps or value in fed]
+    hoisted = [
+        value
+        for node in moves.hoisted
+        for value in node.values
+        if value in taps or value in fed
+    ]
     drawn = [name for node in moves.inside for name in draws.get(node.name, ())]
     inputs = [item.name for item in spec.inputs if item.name in read]
     past = _taps_read([*moves.hoisted, *moves.inside, *moves.deferred])
     recurrences = tuple(
-        Recurrence(state.name, state.input, tuple(tap for tap in past.get(state.name, ()) if tap) or (-1,),
-                   state.initial, spec.stateful if state.stateful is None else state.stateful)
-        for state in with_implicit_states(spec))
-    made = {value for node in moves.inside for value in node.values} - {item.node for item in recurrences}
-    wanted = [*(source_of(spec, output) for output in spec.outputs), *([spec.until] if spec.until else []),
-              *(ref.name for node in moves.deferred for ref in node.refs if not ref.tap)]
+        Recurrence(
+            state.name,
+            state.input,
+            tuple(tap for tap in past.get(state.name, ()) if tap) or (-1,),
+            state.initial,
+            spec.stateful if state.stateful is None else state.stateful,
+        )
+        for state in with_implicit_states(spec)
+    )
+    made = {value for node in moves.inside for value in node.values} - {
+        item.node for item in recurrences
+    }
+    wanted = [
+        *(source_of(spec, output) for output in spec.outputs),
+        *([spec.until] if spec.until else []),
+        *(ref.name for node in moves.deferred for ref in node.refs if not ref.tap),
+    ]
     return StepPlan(
-        sequences=(*(Sequence(name, taps.get(name, (0,))) for name in inputs if name not in steady),
-                   *(Sequence(name) for name in (*hoisted, *drawn) if name not in steady)),
+        sequences=(
+            *(
+                Sequence(name, taps.get(name, (0,)))
+                for name in inputs
+                if name not in steady
+            ),
+            *(Sequence(name) for name in (*hoisted, *drawn) if name not in steady),
+        ),
         recurrences=recurrences,
         collected=tuple(name for name in dict.fromkeys(wanted) if name in made),
         contexts=tuple(name for name in (*inputs, *hoisted, *drawn) if name in steady),
-        constants=tuple(dict.fromkeys(name for node in moves.inside for name in params_of(node, params))),
-        nodes=tuple(moves.inside), hoisted=tuple(moves.hoisted), deferred=tuple(moves.deferred),
-        steady=frozenset(steady))
+        constants=tuple(
+            dict.fromkeys(
+                name for node in moves.inside for name in params_of(node, params)
+            )
+        ),
+        nodes=tuple(moves.inside),
+        hoisted=tuple(moves.hoisted),
+        deferred=tuple(moves.deferred),
+        steady=frozenset(steady),
+    )
 
 
-def _steady(spec: GraphSpec, hoisted: list[NodeSpec], draws: Names, held: Collection[str]) -> set[str]:
+def _steady(
+    spec: GraphSpec, hoisted: list[NodeSpec], draws: Names, held: Collection[str]
+) -> set[str]:
     """The values that are the same at every step: contexts, held draws, and what is computed from them alone."""
     steady = {*(item.name for item in spec.inputs if not item.is_sequence), *held}
     for node in hoisted:
-        if steady.issuperset((*(ref.name for ref in node.refs), *draws.get(node.name, ()))):
+        if steady.issuperset(
+            (*(ref.name for ref in node.refs), *draws.get(node.name, ()))
+        ):
             steady.update(node.values)
     return steady
 
 
 def resolved(spec: GraphSpec) -> tuple[NodeSpec, ...]:
     """Every node of a step in the order in which they run, outputs that merge included; each reads what it means."""
-    return tuple(_resolved(spec, node) for node in (*ordered(spec), *merged_outputs(spec)))
+    return tuple(
+        _resolved(spec, node) for node in (*ordered(spec), *merged_outputs(spec))
+    )
 
 
 def source_of(spec: GraphSpec, output: OutputSpec) -> str:
     """The name of the node whose sequence an output is: the node that it reads, or itself where it has to merge."""
     refs = [resolve(spec, ref) for ref in output.refs]
-    is_a_node = len(refs) == 1 and refs[0].tap == 0 and spec.names[refs[0].name] == "node"
+    is_a_node = (
+        len(refs) == 1 and refs[0].tap == 0 and spec.names[refs[0].name] == "node"
+    )
     return refs[0].name if is_a_node else output.name
 
 
 def merged_outputs(spec: GraphSpec) -> tuple[NodeSpec, ...]:
     """A node for each output that is not simply a node: it merges what the output reads and passes it on."""
-    return tuple(NodeSpec(output.name, LayerSpec("Identity"), (PortSpec("input", output.refs, output.merge_mode),))
-                 for output in spec.outputs if spec.names[source_of(spec, output)] == "output")
+    return tuple(
+        NodeSpec(
+            output.name,
+            LayerSpec("Identity"),
+            (PortSpec("input", output.refs, output.merge_mode),),
+        )
+        for output in spec.outputs
+        if spec.names[source_of(spec, output)] == "output"
+    )
 
 
 def _resolved(spec: GraphSpec, node: NodeSpec) -> NodeSpec:
-    ports = (PortSpec(port.name, tuple(resolve(spec, ref) for ref in port.refs), port.merge_mode,
-                      tuple(map(str, port.refs)) if port.merge_mode == "join" else ()) for port in node.ports)
+    ports = (
+        PortSpec(
+            port.name,
+            tuple(resolve(spec, ref) for ref in port.refs),
+            port.merge_mode,
+            tuple(map(str, port.refs)) if port.merge_mode == "join" else (),
+        )
+        for port in node.ports
+    )
     return NodeSpec(node.name, node.layer, tuple(ports), node.outputs)
 
 

@@ -60,28 +60,49 @@ def merge_dot(names: Sequence[str]) -> Merged:
     return Merged(_several(names), "dot")
 
 
-def one_read(name: str, input: object, connection_map: Mapping[str, str] | None) -> object:
+def one_read(
+    name: str, input: object, connection_map: Mapping[str, str] | None
+) -> object:
     """What was said as ``input=`` or, in the older words, as ``connection_map=``."""
     if connection_map is None:
         return input
     if input is not None or not isinstance(connection_map, Mapping):
-        raise NodeError.about("node", str(name), takes="input, or a dict as connection_map",
-                              because="both say what it reads",
-                              got=f"input={input!r} and connection_map={connection_map!r}",
-                              do="Say input={'port': 'name'}.")
+        raise NodeError.about(
+            "node",
+            str(name),
+            takes="input, or a dict as connection_map",
+            because="both say what it reads",
+            got=f"input={input!r} and connection_map={connection_map!r}",
+            do="Say input={'port': 'name'}.",
+        )
     return connection_map
 
 
-def read_refs(name: str, input: object, inputs: object, merge_mode: str) -> tuple[tuple[Ref, ...], str]:
+def read_refs(
+    name: str, input: object, inputs: object, merge_mode: str
+) -> tuple[tuple[Ref, ...], str]:
     """The references and the merge mode behind ``input=`` or ``inputs=``, of which one is given."""
     if input is not None and inputs:
-        raise NodeError.about("node", str(name), takes="input or inputs", because="both say what it reads",
-                              got=f"input={input!r} and inputs={inputs!r}", do="Leave one of them out.")
+        raise NodeError.about(
+            "node",
+            str(name),
+            takes="input or inputs",
+            because="both say what it reads",
+            got=f"input={input!r} and inputs={inputs!r}",
+            do="Leave one of them out.",
+        )
     return _refs(inputs if input is None else input, merge_mode)
 
 
-def read_ports(name: str, layer: str, ports: Sequence[str], own_past: Mapping[str, str], input: object,
-               inputs: object, merge_mode: str) -> tuple[PortSpec, ...]:
+def read_ports(
+    name: str,
+    layer: str,
+    ports: Sequence[str],
+    own_past: Mapping[str, str],
+    input: object,
+    inputs: object,
+    merge_mode: str,
+) -> tuple[PortSpec, ...]:
     """What each port of a layer reads.
 
     Args:
@@ -98,16 +119,25 @@ def read_ports(name: str, layer: str, ports: Sequence[str], own_past: Mapping[st
             container without inputs.
     """
     if not ports:
-        raise NodeError.about("node", str(name), takes="a layer with inputs",
-                              because="it is a function of what it reads", got=f"a {layer} without any",
-                              do="Give it an add_input, or run it by itself.")
+        raise NodeError.about(
+            "node",
+            str(name),
+            takes="a layer with inputs",
+            because="it is a function of what it reads",
+            got=f"a {layer} without any",
+            do="Give it an add_input, or run it by itself.",
+        )
     if isinstance(input, Mapping) and not inputs:
         mode = "concat" if merge_mode == JOIN else merge_mode
         given = {port: _refs(read, mode) for port, read in input.items()}
     else:
         refs, mode = read_refs(name, input, inputs, merge_mode)
         by_name = mode == JOIN and len(ports) > 1
-        given = {str(ref): ((ref,), "concat") for ref in refs} if by_name else {ports[0]: (refs, mode)}
+        given = (
+            {str(ref): ((ref,), "concat") for ref in refs}
+            if by_name
+            else {ports[0]: (refs, mode)}
+        )
     for port, output in own_past.items():
         given.setdefault(port, ((Ref(value_name(name, output), -1),), "concat"))
     _check_ports(name, layer, ports, input, given)
@@ -125,16 +155,39 @@ def _refs(read: object, merge_mode: str) -> tuple[tuple[Ref, ...], str]:
     return tuple(map(parse, _several(read))), merge_mode
 
 
-def _check_ports(name: str, layer: str, ports: Sequence[str], input: object, given: Mapping[str, object]) -> None:
+def _check_ports(
+    name: str,
+    layer: str,
+    ports: Sequence[str],
+    input: object,
+    given: Mapping[str, object],
+) -> None:
     if isinstance(input, Mapping) and tuple(ports) == ("input",):
-        raise NodeError.about("node", str(name), takes="a name, or a list of names",
-                              because=f"its {layer} has one input", got=repr(input), do="Say input='name'.")
+        raise NodeError.about(
+            "node",
+            str(name),
+            takes="a name, or a list of names",
+            because=f"its {layer} has one input",
+            got=repr(input),
+            do="Say input='name'.",
+        )
     for port in given:
         if port not in ports:
-            raise NodeError.about("node", str(name), takes=f"the ports {', '.join(ports)}",
-                                  because=f"its {layer} has these", got=repr(port), do=nearest(str(port), ports))
+            raise NodeError.about(
+                "node",
+                str(name),
+                takes=f"the ports {', '.join(ports)}",
+                because=f"its {layer} has these",
+                got=repr(port),
+                do=nearest(str(port), ports),
+            )
     for port in ports:
         if port not in given:
-            raise NodeError.about("node", str(name), takes=f"something to read at each of {', '.join(ports)}",
-                                  because=f"its {layer} is a function of them all", got=f"nothing at {port!r}",
-                                  do=f"Say input={{..., {port!r}: 'name'}}.")
+            raise NodeError.about(
+                "node",
+                str(name),
+                takes=f"something to read at each of {', '.join(ports)}",
+                because=f"its {layer} is a function of them all",
+                got=f"nothing at {port!r}",
+                do=f"Say input={{..., {port!r}: 'name'}}.",
+            )

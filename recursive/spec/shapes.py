@@ -11,7 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from recursive.errors import MergeError, NodeError, ShapeError, StateError
-from recursive.spec.graph import GraphSpec, InputSpec, NodeSpec, OutputSpec, PortSpec, StateSpec
+from recursive.spec.graph import (
+    GraphSpec,
+    InputSpec,
+    NodeSpec,
+    OutputSpec,
+    PortSpec,
+    StateSpec,
+)
 from recursive.spec.history import resolve, with_implicit_states
 from recursive.spec.names import Ref
 from recursive.spec.order import ordered
@@ -50,13 +57,17 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
         StateError: where a state has another dim than the node that feeds it.
     """
     states = with_implicit_states(spec)
-    known: dict[str, Shape | None] = {state.name: (None, state.dim) if state.dim else None for state in states}
+    known: dict[str, Shape | None] = {
+        state.name: (None, state.dim) if state.dim else None for state in states
+    }
     known.update({item.name: input_shape(spec, item) for item in spec.inputs})
     nodes = ordered(spec)
     for _ in range(len(states) + 2):
         before = dict(known)
         for node in nodes:
-            known |= _values(node, node_shape(spec, node, rules, known), rules[node.name])
+            known |= _values(
+                node, node_shape(spec, node, rules, known), rules[node.name]
+            )
         for state in states:
             _check_state(state, known[state.input], open_rows=bool(spec.inputs))
             known[state.name] = (None, state.dim) if state.dim else known[state.input]
@@ -67,9 +78,14 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
     for output in spec.outputs:
         known[output.name] = merged_shape(spec, output, known)
         if known[output.name] == ():
-            raise ShapeError.about("output", output.name, takes="a value for each row",
-                                   because="rows are its first axis", got=f"one for them all from {output.refs[0]}",
-                                   do="Leave it out, or let its node keep the axis of the batch.")
+            raise ShapeError.about(
+                "output",
+                output.name,
+                takes="a value for each row",
+                because="rows are its first axis",
+                got=f"one for them all from {output.refs[0]}",
+                do="Leave it out, or let its node keep the axis of the batch.",
+            )
     for state in spec.states:
         _check_start(state, known)
     return known
@@ -78,10 +94,16 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
 def _values(node: NodeSpec, given: Shapes, rule: ShapeRule) -> dict[str, Shape]:
     """The shape of each value of a node, by the name that it is read by."""
     found = rule.get_output_shape_for(given)
-    if isinstance(found, dict) and set(found) == set(node.outputs):   # in whatever order its rule says them
+    if isinstance(found, dict) and set(found) == set(
+        node.outputs
+    ):  # in whatever order its rule says them
         found = {name: found[name] for name in node.outputs}
     shapes = list(found.values()) if isinstance(found, dict) else [found]
-    handed_on = isinstance(found, dict) and node.has_one_port and node.ports[0].merge_mode == "join"
+    handed_on = (
+        isinstance(found, dict)
+        and node.has_one_port
+        and node.ports[0].merge_mode == "join"
+    )
     if len(shapes) != len(node.values) or (handed_on and len(shapes) == 1):
         _raise_joined(node)
     return dict(zip(node.values, shapes, strict=True))
@@ -91,35 +113,56 @@ ROWS = 7
 """A number of rows to ask with: one that no layer makes of itself."""
 
 
-def check_rows(spec: GraphSpec, rules: Mapping[str, ShapeRule], known: Mapping[str, Shape]) -> None:
+def check_rows(
+    spec: GraphSpec, rules: Mapping[str, ShapeRule], known: Mapping[str, Shape]
+) -> None:
     """Raise a NodeError where a state or an output of a loop has other rows than the batch.
 
     scan would repeat a single one, and say nothing. ``known`` are the shapes that were inferred.
     """
     if not (spec.loop and spec.inputs):
         return
-    asked = {name: (ROWS, *shape[1:]) if shape[:1] == (None,) else shape for name, shape in known.items()}
+    asked = {
+        name: (ROWS, *shape[1:]) if shape[:1] == (None,) else shape
+        for name, shape in known.items()
+    }
     try:
         for node in ordered(spec):
-            asked |= _values(node, node_shape(spec, node, rules, asked), rules[node.name])
-    except Exception:   # whatever a layer of the user's own raises that is made for another number of rows
+            asked |= _values(
+                node, node_shape(spec, node, rules, asked), rules[node.name]
+            )
+    except Exception:  # whatever a layer of the user's own raises that is made for another number of rows
         return
     handed_on = (ref.name for output in spec.outputs for ref in output.refs)
     for name in (*(state.input for state in with_implicit_states(spec)), *handed_on):
         if known[name][:1] == (None,) and asked[name][0] not in (None, ROWS):
-            raise NodeError.about("node", name, takes="a row for each row of the batch",
-                                  because="they go through the loop side by side", got=f"{asked[name][0]} of {ROWS}",
-                                  do="Keep the first axis as it is, in its layer and in those before it.")
+            raise NodeError.about(
+                "node",
+                name,
+                takes="a row for each row of the batch",
+                because="they go through the loop side by side",
+                got=f"{asked[name][0]} of {ROWS}",
+                do="Keep the first axis as it is, in its layer and in those before it.",
+            )
 
 
 def _raise_joined(node: NodeSpec) -> None:
-    raise MergeError.about("node", node.name, takes="its inputs merged into one",
-                           because=f"its {node.layer.class_name} is a function of one value", got="merge_mode 'join'",
-                           do="Say merge_mode='concat', for example, or use a layer with several inputs.")
+    raise MergeError.about(
+        "node",
+        node.name,
+        takes="its inputs merged into one",
+        because=f"its {node.layer.class_name} is a function of one value",
+        got="merge_mode 'join'",
+        do="Say merge_mode='concat', for example, or use a layer with several inputs.",
+    )
 
 
-def node_shape(spec: GraphSpec, node: NodeSpec, rules: Mapping[str, ShapeRule],
-               known: Mapping[str, Shape | None]) -> Shapes:
+def node_shape(
+    spec: GraphSpec,
+    node: NodeSpec,
+    rules: Mapping[str, ShapeRule],
+    known: Mapping[str, Shape | None],
+) -> Shapes:
     """The shape that reaches ``node``, by port where it has several, checked against what its layer was made for."""
     shapes = {port.name: merged_shape(spec, node, known, port) for port in node.ports}
     first = node.ports[0]
@@ -127,29 +170,46 @@ def node_shape(spec: GraphSpec, node: NodeSpec, rules: Mapping[str, ShapeRule],
     return shapes[first.name] if node.has_one_port else shapes
 
 
-def _check_dim(node: NodeSpec, port: PortSpec, shape: Shapes, wanted: int | None) -> None:
+def _check_dim(
+    node: NodeSpec, port: PortSpec, shape: Shapes, wanted: int | None
+) -> None:
     """Raise a ShapeError unless ``shape`` has the ``wanted`` values a row."""
     if wanted is not None and isinstance(shape, dict):
         _raise_joined(node)
     if wanted is not None and (len(shape) < 2 or shape[-1] not in (None, wanted)):
         raise ShapeError.about(
-            "node", node.name, takes=f"{wanted} values a row",
+            "node",
+            node.name,
+            takes=f"{wanted} values a row",
             because=f"its {node.layer.class_name} was made for them",
             got=f"{shape[-1] if len(shape) > 1 else 'one number'} from {' + '.join(map(str, port.refs))}",
-            do="Mend the layer's input_dim, or leave it out and it will be found.")
+            do="Mend the layer's input_dim, or leave it out and it will be found.",
+        )
 
 
-def merged_shape(spec: GraphSpec, item: NodeSpec | OutputSpec, known: Mapping[str, Shape | None],
-                 read: PortSpec | None = None) -> Shapes:
+def merged_shape(
+    spec: GraphSpec,
+    item: NodeSpec | OutputSpec,
+    known: Mapping[str, Shape | None],
+    read: PortSpec | None = None,
+) -> Shapes:
     """The shape of what ``item`` reads, once its several values are merged into one."""
     read = read or item
     shapes = [_shape_of(spec, ref, known) for ref in read.refs]
     if read.merge_mode == "join":
-        return {str(ref): shape or (None, None) for ref, shape in zip(read.refs, shapes, strict=True)}
+        return {
+            str(ref): shape or (None, None)
+            for ref, shape in zip(read.refs, shapes, strict=True)
+        }
     certain = [shape for shape in shapes if shape is not None]
     if not certain:
         return (None, None)
-    _check_alike(item, read, shapes, axes=slice(None, -1) if read.merge_mode == "concat" else slice(None))
+    _check_alike(
+        item,
+        read,
+        shapes,
+        axes=slice(None, -1) if read.merge_mode == "concat" else slice(None),
+    )
     if read.merge_mode == "concat" and len(shapes) > 1:
         last = [shape[-1] if shape else None for shape in shapes]
         return (*certain[0][:-1], None if None in last else sum(last))
@@ -168,54 +228,86 @@ def _merged_size(sizes: tuple[int | None, ...], merge_mode: str) -> int | None:
     return max(known, default=None) if tells else None
 
 
-def _shape_of(spec: GraphSpec, ref: Ref, known: Mapping[str, Shape | None]) -> Shape | None:
+def _shape_of(
+    spec: GraphSpec, ref: Ref, known: Mapping[str, Shape | None]
+) -> Shape | None:
     """The shape behind a reference; a bare state and a past node are found through their history."""
     return known.get(resolve(spec, ref).name)
 
 
 def _check_two(item: NodeSpec | OutputSpec, read: PortSpec | OutputSpec) -> None:
     if len(read.refs) != 2:
-        raise MergeError.about("node" if isinstance(item, NodeSpec) else "output", item.name,
-                               takes="two inputs for merge_mode 'dot'", because="it is the inner product of two",
-                               got=str(len(read.refs)), do="Name two, or use sum of mul.")
+        raise MergeError.about(
+            "node" if isinstance(item, NodeSpec) else "output",
+            item.name,
+            takes="two inputs for merge_mode 'dot'",
+            because="it is the inner product of two",
+            got=str(len(read.refs)),
+            do="Name two, or use sum of mul.",
+        )
 
 
-def _check_alike(item: NodeSpec | OutputSpec, read: PortSpec | OutputSpec, shapes: list[Shape | None],
-                 axes: slice) -> None:
+def _check_alike(
+    item: NodeSpec | OutputSpec,
+    read: PortSpec | OutputSpec,
+    shapes: list[Shape | None],
+    axes: slice,
+) -> None:
     certain = [shape for shape in shapes if shape is not None]
     ranks = {len(shape) for shape in certain}
     if read.merge_mode == "concat" and len(shapes) > 1 and 1 in ranks:
         raise MergeError.about(
-            "node" if isinstance(item, NodeSpec) else "output", item.name,
-            takes="inputs of two axes or more for merge_mode 'concat'", because="the last is joined",
-            got=", ".join(f"{ref} {shape}" for ref, shape in zip(read.refs, shapes, strict=True)),
-            do="Put an Embedding before it, or use sum.")
+            "node" if isinstance(item, NodeSpec) else "output",
+            item.name,
+            takes="inputs of two axes or more for merge_mode 'concat'",
+            because="the last is joined",
+            got=", ".join(
+                f"{ref} {shape}" for ref, shape in zip(read.refs, shapes, strict=True)
+            ),
+            do="Put an Embedding before it, or use sum.",
+        )
     columns = list(zip(*(shape[axes] for shape in certain), strict=False))
     sizes = [{size for size in column if size} for column in columns]
     if len(columns) > 1:
-        sizes[0] -= {1}   # one row may be added to all
+        sizes[0] -= {1}  # one row may be added to all
     if read.merge_mode == "mul" and sizes:
         sizes[-1] -= {1} if len(columns) > 1 else set()
     if len(ranks) > 1 or any(len(column) > 1 for column in sizes):
-        listed = ", ".join(f"{ref} {shape}" for ref, shape in zip(read.refs, shapes, strict=True))
+        listed = ", ".join(
+            f"{ref} {shape}" for ref, shape in zip(read.refs, shapes, strict=True)
+        )
         raise MergeError.about(
-            "node" if isinstance(item, NodeSpec) else "output", item.name,
+            "node" if isinstance(item, NodeSpec) else "output",
+            item.name,
             takes=f"inputs of one shape for merge_mode {read.merge_mode!r}",
-            because="they are merged " + ("along the last axis" if axes.stop else "element by element"),
-            got=listed, do="Bring them to one shape with a Dense first" + ("." if axes.stop else ", or use concat."))
+            because="they are merged "
+            + ("along the last axis" if axes.stop else "element by element"),
+            got=listed,
+            do="Bring them to one shape with a Dense first"
+            + ("." if axes.stop else ", or use concat."),
+        )
 
 
 def _check_state(state: StateSpec, shape: Shape, open_rows: bool) -> None:
     if len(shape) != 2 or (open_rows and shape[0] == 1):
-        raise StateError.about("state", state.name, takes="values of (batch, dim)",
-                               because="it starts from rows of zeros", got=f"{shape} from node {state.input!r}",
-                               do=f"Let {state.input!r} return two axes at each step, a row for each row.")
+        raise StateError.about(
+            "state",
+            state.name,
+            takes="values of (batch, dim)",
+            because="it starts from rows of zeros",
+            got=f"{shape} from node {state.input!r}",
+            do=f"Let {state.input!r} return two axes at each step, a row for each row.",
+        )
     _check_initial(state, state.dim or shape[-1])
     if state.dim is not None and shape[-1] not in (None, state.dim):
-        raise StateError.about("state", state.name, takes=f"{state.dim} values a row",
-                               because=f"add_state gave it dim={state.dim}",
-                               got=f"{shape} from node {state.input!r}",
-                               do=f"Mend the dim, or let {state.input!r} return {state.dim}.")
+        raise StateError.about(
+            "state",
+            state.name,
+            takes=f"{state.dim} values a row",
+            because=f"add_state gave it dim={state.dim}",
+            got=f"{shape} from node {state.input!r}",
+            do=f"Mend the dim, or let {state.input!r} return {state.dim}.",
+        )
 
 
 def _check_initial(state: StateSpec, dim: int | None) -> None:
@@ -224,25 +316,49 @@ def _check_initial(state: StateSpec, dim: int | None) -> None:
     while isinstance(row, tuple) and isinstance(row[0], tuple):
         row = row[0]
     if isinstance(row, tuple) and dim is not None and len(row) != dim:
-        raise StateError.about("state", state.name, takes=f"initial rows of {dim} numbers",
-                               because="it has so many values a row", got=str(len(row)),
-                               do="Give one number for each value, or one for all.")
+        raise StateError.about(
+            "state",
+            state.name,
+            takes=f"initial rows of {dim} numbers",
+            because="it has so many values a row",
+            got=str(len(row)),
+            do="Give one number for each value, or one for all.",
+        )
 
 
 def _check_start(state: StateSpec, known: Mapping[str, Shape]) -> None:
     """Raise a StateError unless the context that a state starts from has its dim."""
     given = known.get(state.initial) if isinstance(state.initial, str) else None
     dim = known[state.name][-1]
-    if given is not None and (len(given) not in (2, 3) or (None not in (given[-1], dim) and given[-1] != dim)):
-        raise StateError.about("state", state.name, takes=f"a start of (batch, {dim}) or (batch, taps, {dim})",
-                               because="that is its dim", got=f"{given} from {state.initial!r}",
-                               do="Bring it to that dim with a Dense before it comes in.")
+    if given is not None and (
+        len(given) not in (2, 3) or (None not in (given[-1], dim) and given[-1] != dim)
+    ):
+        raise StateError.about(
+            "state",
+            state.name,
+            takes=f"a start of (batch, {dim}) or (batch, taps, {dim})",
+            because="that is its dim",
+            got=f"{given} from {state.initial!r}",
+            do="Bring it to that dim with a Dense before it comes in.",
+        )
 
 
-def _raise_growing(states: tuple[StateSpec, ...], before: Mapping[str, Shape], after: Mapping[str, Shape]) -> None:
-    name = next(state.name for state in states if before[state.name] != after[state.name])
-    raise StateError.about("state", name, takes="values of one dim at all times", because="scan keeps it in one array",
-                           got="a dim that grows with each step", do="Bring it back to its dim with a Dense.")
+def _raise_growing(
+    states: tuple[StateSpec, ...],
+    before: Mapping[str, Shape],
+    after: Mapping[str, Shape],
+) -> None:
+    name = next(
+        state.name for state in states if before[state.name] != after[state.name]
+    )
+    raise StateError.about(
+        "state",
+        name,
+        takes="values of one dim at all times",
+        because="scan keeps it in one array",
+        got="a dim that grows with each step",
+        do="Bring it back to its dim with a Dense.",
+    )
 
 
 def in_words(shape: Iterable[object]) -> str:
@@ -251,7 +367,11 @@ def in_words(shape: Iterable[object]) -> str:
     >>> in_words((None, 4))
     '(any, 4)'
     """
-    return "(" + ", ".join(str(size) if isinstance(size, int) else "any" for size in shape) + ")"
+    return (
+        "("
+        + ", ".join(str(size) if isinstance(size, int) else "any" for size in shape)
+        + ")"
+    )
 
 
 def common_shape(shapes: Iterable[Shape]) -> Shape | None:
@@ -262,7 +382,9 @@ def common_shape(shapes: Iterable[Shape]) -> Shape | None:
     """
     shapes = list(shapes)
     columns = [{*sizes} - {None} for sizes in zip(*shapes, strict=False)]
-    if len({len(shape) for shape in shapes}) > 1 or any(len(column) > 1 for column in columns):
+    if len({len(shape) for shape in shapes}) > 1 or any(
+        len(column) > 1 for column in columns
+    ):
         return None
     return tuple(next(iter(column), None) for column in columns)
 
@@ -273,17 +395,33 @@ def find_input_dims(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> GraphSpe
     Where a layer reads a concat, the one dim that is missing is what the others leave over.
     """
     dims = {item.name: item.dim for item in (*spec.inputs, *spec.states)}
-    missing = {item.name for item in spec.inputs if item.dim is None and len(input_shape(spec, item)) > 1}
-    ports = [(node.ports[0], wanted) for node in spec.nodes if missing and (wanted := rules[node.name].input_dim)]
-    while told := [pair for port, wanted in ports for pair in _dims_from(port, wanted, dims, missing)]:
+    missing = {
+        item.name
+        for item in spec.inputs
+        if item.dim is None and len(input_shape(spec, item)) > 1
+    }
+    ports = [
+        (node.ports[0], wanted)
+        for node in spec.nodes
+        if missing and (wanted := rules[node.name].input_dim)
+    ]
+    while told := [
+        pair
+        for port, wanted in ports
+        for pair in _dims_from(port, wanted, dims, missing)
+    ]:
         dims |= dict(reversed(told))
         missing -= {name for name, _ in told}
-    return spec.replace(inputs=tuple(
-        dataclasses.replace(item, dim=dims[item.name]) for item in spec.inputs))
+    return spec.replace(
+        inputs=tuple(
+            dataclasses.replace(item, dim=dims[item.name]) for item in spec.inputs
+        )
+    )
 
 
-def _dims_from(port: PortSpec, wanted: int, dims: Mapping[str, int | None],
-               missing: set[str]) -> Iterator[tuple[str, int]]:
+def _dims_from(
+    port: PortSpec, wanted: int, dims: Mapping[str, int | None], missing: set[str]
+) -> Iterator[tuple[str, int]]:
     """The dims of missing inputs that follow from ``wanted`` values a row at ``port``."""
     unknown = [ref.name for ref in port.refs if ref.name in missing]
     if port.merge_mode in ("sum", "mul", "ave", "max") or len(port.refs) == 1:

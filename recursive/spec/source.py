@@ -20,7 +20,11 @@ _ATOM = re.compile(r"\w+(\(.*\))?")
 Formula = Callable[..., str]
 
 
-def step_source(plan: StepPlan, params: Mapping[str, tuple[str, ...]], reserved: Collection[str] = ()) -> str:
+def step_source(
+    plan: StepPlan,
+    params: Mapping[str, tuple[str, ...]],
+    reserved: Collection[str] = (),
+) -> str:
     """The step of ``plan`` as the text of a Python function; ``params`` names each node's parameters.
 
     What is hoisted is written above it and what is deferred below, where a name stands for all steps at once. No
@@ -42,11 +46,20 @@ def step_source(plan: StepPlan, params: Mapping[str, tuple[str, ...]], reserved:
     words = _Words(plan, params, reserved)
     before = [words.line(node) for node in plan.hoisted]
     after = [words.line(node) for node in plan.deferred]
-    step = [f"def step({', '.join(words.variables[str(ref)] for ref in plan.arguments)}):",
+    step = (
+        [
+            f"def step({', '.join(words.variables[str(ref)] for ref in plan.arguments)}):",
             *(f"    {words.line(node)}" for node in plan.nodes),
-            f"    return [{', '.join(words.variables[name] for name in plan.results)}]"] if plan.results else []
-    parts = [_titled("# before the loop, for all steps at once", before), step,
-             _titled("# after the loop, for all steps at once", after)]
+            f"    return [{', '.join(words.variables[name] for name in plan.results)}]",
+        ]
+        if plan.results
+        else []
+    )
+    parts = [
+        _titled("# before the loop, for all steps at once", before),
+        step,
+        _titled("# after the loop, for all steps at once", after),
+    ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
@@ -57,14 +70,21 @@ def _titled(title: str, lines: list[str]) -> list[str]:
 class _Words:
     """What everything in a plan is called: ``i2h.W`` is ``i2h_W``, or ``i2h_W_`` where that is a name already."""
 
-    def __init__(self, plan: StepPlan, params: Mapping[str, tuple[str, ...]], reserved: Collection[str] = ()):
+    def __init__(
+        self,
+        plan: StepPlan,
+        params: Mapping[str, tuple[str, ...]],
+        reserved: Collection[str] = (),
+    ):
         nodes = (*plan.hoisted, *plan.nodes, *plan.deferred)
         refs = (ref for node in nodes for ref in node.refs)
         values = (value for node in nodes for value in node.values)
         held = (name for names in params.values() for name in names)
         self.params = params
         self.variables: dict[str, str] = {}
-        names = dict.fromkeys([*map(str, plan.arguments), *map(str, refs), *values, *held])
+        names = dict.fromkeys(
+            [*map(str, plan.arguments), *map(str, refs), *values, *held]
+        )
         taken = {name for name in names if "." not in name} | {*reserved}
         for name in names:
             variable = name.replace(".", "_")
@@ -80,7 +100,11 @@ class _Words:
         return f"{values} = {expression(node, held, self.variables)}"
 
 
-def expression(node: NodeSpec, params: Mapping[str, str], variables: Mapping[str, str] | None = None) -> str:
+def expression(
+    node: NodeSpec,
+    params: Mapping[str, str],
+    variables: Mapping[str, str] | None = None,
+) -> str:
     """What a node computes, as the text of an expression; ``params`` are the variables of its parameters by name."""
     reads = {port.name: merged(port, variables or {}) for port in node.ports}
     if node.layer.class_name == PART:
@@ -100,7 +124,9 @@ def expression(node: NodeSpec, params: Mapping[str, str], variables: Mapping[str
     if node.has_one_port:
         return f"{layer.class_name}({', '.join([*reads.values(), *params.values()])})"
     named = {split(name)[1].replace(".", "_"): text for name, text in params.items()}
-    named = named if len(named) == len(params) else {text: text for text in params.values()}
+    named = (
+        named if len(named) == len(params) else {text: text for text in params.values()}
+    )
     return f"{layer.class_name}({', '.join(f'{name}={text}' for name, text in (reads | named).items())})"
 
 
@@ -110,15 +136,26 @@ def merged(port: PortSpec, variables: Mapping[str, str] | None = None) -> str:
     if len(names) == 1:
         return names[0]
     return {"sum": " + ".join(names), "mul": " * ".join(names)}.get(
-        port.merge_mode, f"{port.merge_mode}([{', '.join(names)}])")
+        port.merge_mode, f"{port.merge_mode}([{', '.join(names)}])"
+    )
 
 
-def _product(layer: LayerSpec, reads: Mapping[str, str], params: Mapping[str, str]) -> str:
+def _product(
+    layer: LayerSpec, reads: Mapping[str, str], params: Mapping[str, str]
+) -> str:
     """A sum of products and an activation, of which a part may be known."""
     terms = [reads[BEFORE]] if BEFORE in reads else []
-    terms += [f"{_in_brackets(reads['input'])} @ {params.get('W', 'W')}"] if "input" in reads else []
+    terms += (
+        [f"{_in_brackets(reads['input'])} @ {params.get('W', 'W')}"]
+        if "input" in reads
+        else []
+    )
     terms += [params["b"]] if "b" in params else []
-    terms += [f"{_in_brackets(reads['prev_hid'])} @ {params.get('U', 'U')}"] if "prev_hid" in reads else []
+    terms += (
+        [f"{_in_brackets(reads['prev_hid'])} @ {params.get('U', 'U')}"]
+        if "prev_hid" in reads
+        else []
+    )
     return _activated(layer, {}, " + ".join(terms))
 
 
@@ -140,8 +177,12 @@ def _in_brackets(text: str) -> str:
 
 def _met(shares: Sequence[Share], params: Mapping[str, str]) -> dict[str, str]:
     """The weights that ``shares`` of products multiply by, by name: some of their rows, or all."""
-    return {name: _rows(variable, share.rows) for share in shares for name, variable in params.items()
-            if split(name)[0] == share.node and split(name)[1] in share.product.weights}
+    return {
+        name: _rows(variable, share.rows)
+        for share in shares
+        for name, variable in params.items()
+        if split(name)[0] == share.node and split(name)[1] in share.product.weights
+    }
 
 
 def _rows(W: str, rows: tuple[Span, ...] | None) -> str:
@@ -166,16 +207,30 @@ def _identity(layer: LayerSpec, params: Mapping[str, str], input: str) -> str:
     return input
 
 
-def _blend(layer: LayerSpec, params: Mapping[str, str], gate: str, old: str, new: str) -> str:
+def _blend(
+    layer: LayerSpec, params: Mapping[str, str], gate: str, old: str, new: str
+) -> str:
     gate = _in_brackets(gate)
     return f"{gate} * {_in_brackets(old)} + (1 - {gate}) * {_in_brackets(new)}"
 
 
-def _switch(layer: LayerSpec, params: Mapping[str, str], condition: str, then: str, otherwise: str) -> str:
+def _switch(
+    layer: LayerSpec,
+    params: Mapping[str, str],
+    condition: str,
+    then: str,
+    otherwise: str,
+) -> str:
     return f"where({condition}, {then}, {otherwise})"
 
 
-def _if_else(layer: LayerSpec, params: Mapping[str, str], condition: str, then: str, otherwise: str) -> str:
+def _if_else(
+    layer: LayerSpec,
+    params: Mapping[str, str],
+    condition: str,
+    then: str,
+    otherwise: str,
+) -> str:
     return f"{then} if {condition} else {otherwise}"
 
 

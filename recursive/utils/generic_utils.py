@@ -8,8 +8,13 @@ from collections.abc import Mapping
 from recursive import registry
 
 
-def get_from_module(identifier: object, module_params: Mapping[str, object], module_name: str,
-                    instantiate: bool = False, kwargs: Mapping[str, object] | None = None) -> object:
+def get_from_module(
+    identifier: object,
+    module_params: Mapping[str, object],
+    module_name: str,
+    instantiate: bool = False,
+    kwargs: Mapping[str, object] | None = None,
+) -> object:
     """What ``identifier`` names in ``module_params`` (``globals()`` of a module), or ``identifier`` itself.
 
     Args:
@@ -25,7 +30,11 @@ def get_from_module(identifier: object, module_params: Mapping[str, object], mod
     >>> get_from_module("double", {"double": lambda x: 2 * x}, "function")(3)
     6
     """
-    found = registry.lookup(module_name, identifier, module_params) if isinstance(identifier, str) else identifier
+    found = (
+        registry.lookup(module_name, identifier, module_params)
+        if isinstance(identifier, str)
+        else identifier
+    )
     return found(**(kwargs or {})) if instantiate and inspect.isclass(found) else found
 
 
@@ -48,7 +57,13 @@ def printv(v: object, prefix: str = "") -> None:
     ..1:
     ....2
     """
-    items = v.items() if isinstance(v, Mapping) else enumerate(v) if isinstance(v, list | tuple) else None
+    items = (
+        v.items()
+        if isinstance(v, Mapping)
+        else enumerate(v)
+        if isinstance(v, list | tuple)
+        else None
+    )
     if items is None:
         print(f"{prefix}{v}")
         return

@@ -34,10 +34,29 @@ from recursive.spec.graph import GraphSpec
 Classes = Mapping[str, type]
 
 
-ROOMS = (advanced_activations, cells, choice, composed, core, embeddings, jzs, maxout, noise, normalization, recurrent,
-         shaping, wrappers)
-CLASSES = {name: thing for room in ROOMS for name, thing in vars(room).items()
-           if inspect.isclass(thing) and issubclass(thing, Layer) and thing.__module__ == room.__name__}
+ROOMS = (
+    advanced_activations,
+    cells,
+    choice,
+    composed,
+    core,
+    embeddings,
+    jzs,
+    maxout,
+    noise,
+    normalization,
+    recurrent,
+    shaping,
+    wrappers,
+)
+CLASSES = {
+    name: thing
+    for room in ROOMS
+    for name, thing in vars(room).items()
+    if inspect.isclass(thing)
+    and issubclass(thing, Layer)
+    and thing.__module__ == room.__name__
+}
 """What a configuration may name, but for the containers: every layer class that these rooms define, by name."""
 
 
@@ -82,52 +101,103 @@ class _Reader:
         """What ``config`` describes; the one made before where the place at ``path`` shares it."""
         if path in self.shared and self.shared[path] not in self.made:
             raise _wrong_place(path, self.shared[path])
-        self.made[path] = self.made[self.shared[path]] if path in self.shared else self._new(config, path)
+        self.made[path] = (
+            self.made[self.shared[path]]
+            if path in self.shared
+            else self._new(config, path)
+        )
         return self.made[path]
 
     def _new(self, config: object, path: str) -> Layer:
         name = config.get("name") if isinstance(config, Mapping) else None
         if not isinstance(name, str):
-            raise ConfigError.about("config", "layer", takes="a mapping with a name", because="it names a class",
-                                    got=repr(config), do="Compare with what get_config() gives.")
+            raise ConfigError.about(
+                "config",
+                "layer",
+                takes="a mapping with a name",
+                because="it names a class",
+                got=repr(config),
+                do="Compare with what get_config() gives.",
+            )
         if name not in self.classes:
-            raise ConfigError.about("layer", name, takes="a known class", because="it is made from its class",
-                                    got="an unknown name", do=f"{nearest(name, self.classes)} "
-                                    f"Pass a class of your own as custom_layers={{{name!r}: {name}}}.")
+            raise ConfigError.about(
+                "layer",
+                name,
+                takes="a known class",
+                because="it is made from its class",
+                got="an unknown name",
+                do=f"{nearest(name, self.classes)} "
+                f"Pass a class of your own as custom_layers={{{name!r}: {name}}}.",
+            )
         cls, arguments = self.classes[name], _in_words_of_today(name, config)
         if not issubclass(cls, Graph):
             return self._called(cls, arguments, path)
-        return self._graph(cls, arguments, path) if "spec" in arguments else self._graph_of_2015(cls, arguments, path)
+        return (
+            self._graph(cls, arguments, path)
+            if "spec" in arguments
+            else self._graph_of_2015(cls, arguments, path)
+        )
 
-    def _called(self, cls: type[Layer], arguments: Mapping[str, object], path: str) -> Layer:
+    def _called(
+        self, cls: type[Layer], arguments: Mapping[str, object], path: str
+    ) -> Layer:
         parameters = inspect.signature(cls).parameters
-        if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
+        if not any(
+            each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()
+        ):
             check_keys(cls.__name__, arguments, parameters)
-        made = {key: self._argument(key, value, path) for key, value in arguments.items()}
+        made = {
+            key: self._argument(key, value, path) for key, value in arguments.items()
+        }
         with _worded(cls.__name__, arguments):
             return cls(**made)
 
     def _argument(self, key: str, value: object, path: str) -> object:
         """Layers are made; all else, the configuration of a regularizer too, is the constructor's to understand."""
         if key == "layers" and isinstance(value, list | tuple):
-            return [self.layer(item, _join(path, f"layer_{index}")) for index, item in enumerate(value)]
-        is_layer = isinstance(value, Mapping) and isinstance(value.get("name"), str) and value["name"] in self.classes
+            return [
+                self.layer(item, _join(path, f"layer_{index}"))
+                for index, item in enumerate(value)
+            ]
+        is_layer = (
+            isinstance(value, Mapping)
+            and isinstance(value.get("name"), str)
+            and value["name"] in self.classes
+        )
         return self.layer(value, _join(path, key)) if is_layer else value
 
-    def _graph(self, cls: type[Graph], config: Mapping[str, object], path: str) -> Graph:
+    def _graph(
+        self, cls: type[Graph], config: Mapping[str, object], path: str
+    ) -> Graph:
         check_keys(cls.__name__, config, ["spec"])
         spec = GraphSpec.from_dict(config["spec"])
         if (spec.loop, spec.free) != (cls.loop, cls.free):
-            raise ConfigError.about("config", cls.__name__, takes=f"a spec with loop={cls.loop}, free={cls.free}",
-                                    because="the class says whether there is a loop, and whether names are free",
-                                    got=f"loop={spec.loop}, free={spec.free}", do="Name the class that wrote it.")
-        layers = {node.name: self.layer({**node.layer.config, "name": node.layer.class_name}, _join(path, node.name))
-                  for node in spec.nodes}
+            raise ConfigError.about(
+                "config",
+                cls.__name__,
+                takes=f"a spec with loop={cls.loop}, free={cls.free}",
+                because="the class says whether there is a loop, and whether names are free",
+                got=f"loop={spec.loop}, free={spec.free}",
+                do="Name the class that wrote it.",
+            )
+        layers = {
+            node.name: self.layer(
+                {**node.layer.config, "name": node.layer.class_name},
+                _join(path, node.name),
+            )
+            for node in spec.nodes
+        }
         return cls.from_spec(spec, layers)
 
-    def _graph_of_2015(self, cls: type[Graph], config: Mapping[str, object], path: str) -> Graph:
+    def _graph_of_2015(
+        self, cls: type[Graph], config: Mapping[str, object], path: str
+    ) -> Graph:
         """As Keras 0.1 wrote it: the arguments of each ``add_`` in turn, and the layers beside them."""
-        check_keys(cls.__name__, config, [*KEYS_OF_2015, "input_order", "output_order", "nodes"])
+        check_keys(
+            cls.__name__,
+            config,
+            [*KEYS_OF_2015, "input_order", "output_order", "nodes"],
+        )
         layers = config.get("nodes", {})
         check_keys("nodes", layers, layers)
         inputs, nodes, outputs = (_items(config, key) for key in KEYS_OF_2015)
@@ -139,13 +209,28 @@ class _Reader:
         for item in nodes:
             name, axis = item.get("name"), item.get("concat_axis", -1)
             if name not in layers or axis not in (-1, 1):
-                raise ConfigError.about("node", str(name), takes="a layer in 'nodes', and concat_axis -1",
-                                        because="so nodes are joined here", got=f"concat_axis {axis}, and layers "
-                                        f"for {', '.join(map(repr, layers)) or 'none'}", do="Mend the file.")
+                raise ConfigError.about(
+                    "node",
+                    str(name),
+                    takes="a layer in 'nodes', and concat_axis -1",
+                    because="so nodes are joined here",
+                    got=f"concat_axis {axis}, and layers "
+                    f"for {', '.join(map(repr, layers)) or 'none'}",
+                    do="Mend the file.",
+                )
             shown = bool(item.get("create_output")) and name not in listed
-            arguments = {key: item[key] for key in ("input", "inputs", "merge_mode") if key in item}
+            arguments = {
+                key: item[key]
+                for key in ("input", "inputs", "merge_mode")
+                if key in item
+            }
             with _worded("node_config", item):
-                graph.add_node(self.layer(layers[name], _join(path, name)), name, create_output=shown, **arguments)
+                graph.add_node(
+                    self.layer(layers[name], _join(path, name)),
+                    name,
+                    create_output=shown,
+                    **arguments,
+                )
         for item in outputs:
             with _worded("output_config", item):
                 graph.add_output(**item)
@@ -155,36 +240,64 @@ class _Reader:
 def _in_words_of_today(name: str, config: Mapping[str, object]) -> dict[str, object]:
     """The arguments in a configuration, those that Keras 0.1 called otherwise by their names of today."""
     names, silent = RENAMED_SINCE_2015.get(name, {}), SILENT_IN_2015.get(name, {})
-    return {names.get(key, key): value for key, value in config.items()
-            if key != "name" and not (key in silent and value == silent[key])}
+    return {
+        names.get(key, key): value
+        for key, value in config.items()
+        if key != "name" and not (key in silent and value == silent[key])
+    }
 
 
-RENAMED_SINCE_2015 = {"AutoEncoder": {"encoder_config": "encoder", "decoder_config": "decoder"}}
-SILENT_IN_2015 = {"Activation": {"target": 0, "beta": 0.1}, "Merge": {"concat_axis": -1}}
+RENAMED_SINCE_2015 = {
+    "AutoEncoder": {"encoder_config": "encoder", "decoder_config": "decoder"}
+}
+SILENT_IN_2015 = {
+    "Activation": {"target": 0, "beta": 0.1},
+    "Merge": {"concat_axis": -1},
+}
 """Arguments that Keras 0.1 wrote though they changed nothing, with the values for which that is so."""
 READ_BY_2015 = ("name", "input", "inputs", "merge_mode")
-KEYS_OF_2015 = {"input_config": ("name", "ndim", "dtype"),
-                "node_config": (*READ_BY_2015, "create_output", "concat_axis"),
-                "output_config": READ_BY_2015}
+KEYS_OF_2015 = {
+    "input_config": ("name", "ndim", "dtype"),
+    "node_config": (*READ_BY_2015, "create_output", "concat_axis"),
+    "output_config": READ_BY_2015,
+}
 """What the lists of a Graph of Keras 0.1 hold, in the order in which they are read."""
 
 
 def check_keys(name: str, config: object, known: Iterable[str]) -> None:
     """Raise a ConfigError unless ``config`` is a mapping whose keys are all ``known``."""
     if not isinstance(config, Mapping):
-        raise ConfigError.about("config", name, takes="a mapping", because="its fields are named", got=repr(config),
-                                do="Compare with what get_config() gives.")
+        raise ConfigError.about(
+            "config",
+            name,
+            takes="a mapping",
+            because="its fields are named",
+            got=repr(config),
+            do="Compare with what get_config() gives.",
+        )
     for key in config:
         if key not in known:
-            raise ConfigError.about("config", name, takes="known keys only", because="an unknown key would be lost",
-                                    got=repr(key), do=nearest(str(key), map(str, known)))
+            raise ConfigError.about(
+                "config",
+                name,
+                takes="known keys only",
+                because="an unknown key would be lost",
+                got=repr(key),
+                do=nearest(str(key), map(str, known)),
+            )
 
 
 def _items(config: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
     items = config.get(key)
     if not isinstance(items, list | tuple):
-        raise ConfigError.about("config", key, takes="a list", because="declarations have an order", got=repr(items),
-                                do="Write the file again.")
+        raise ConfigError.about(
+            "config",
+            key,
+            takes="a list",
+            because="declarations have an order",
+            got=repr(items),
+            do="Write the file again.",
+        )
     for item in items:
         check_keys(key, item, KEYS_OF_2015[key])
     return list(items)
@@ -197,10 +310,21 @@ def _worded(name: str, arguments: Mapping[str, object]) -> Iterator[None]:
         yield
     except RecursiveError:
         raise
-    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
-        raise ConfigError.about("config", name, takes="the arguments of its class", because="it is made from them",
-                                got=f"{dict(arguments)!r} ({error})",
-                                do="Compare with what get_config() gives.") from error
+    except (
+        TypeError,
+        ValueError,
+        AttributeError,
+        LookupError,
+        ArithmeticError,
+    ) as error:
+        raise ConfigError.about(
+            "config",
+            name,
+            takes="the arguments of its class",
+            because="it is made from them",
+            got=f"{dict(arguments)!r} ({error})",
+            do="Compare with what get_config() gives.",
+        ) from error
 
 
 # Layers inside layers
@@ -232,9 +356,17 @@ def _parts(layer: Layer) -> dict[str, Layer]:
     """The layers directly inside: by the names of nodes, by their place in a list, or by the argument's name."""
     if isinstance(layer, Graph):
         return dict(layer.nodes)
-    arguments = {name: getattr(layer, name, None) for name in inspect.signature(type(layer)).parameters}
-    listed = {f"layer_{index}": part for index, part in enumerate(arguments.get("layers") or ())}
-    return listed | {name: value for name, value in arguments.items() if isinstance(value, Layer)}
+    arguments = {
+        name: getattr(layer, name, None)
+        for name in inspect.signature(type(layer)).parameters
+    }
+    listed = {
+        f"layer_{index}": part
+        for index, part in enumerate(arguments.get("layers") or ())
+    }
+    return listed | {
+        name: value for name, value in arguments.items() if isinstance(value, Layer)
+    }
 
 
 def _join(path: str, name: str) -> str:
@@ -251,23 +383,37 @@ def check_plain(container: Layer) -> None:
             json.dumps(config, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ConfigError.about(
-                "layer", path, takes="a configuration of plain data, to be written",
-                because="a file must never hold code", got=f"{type(layer).__name__} ({error})",
-                do="Use a layer class of your own in place of a function.") from error
+                "layer",
+                path,
+                takes="a configuration of plain data, to be written",
+                because="a file must never hold code",
+                got=f"{type(layer).__name__} ({error})",
+                do="Use a layer class of your own in place of a function.",
+            ) from error
         _check_kept(path, layer, config)
 
 
 def _check_kept(path: str, layer: Layer, config: Mapping[str, object]) -> None:
     """Raise a ConfigError where an argument is not in the configuration: it would come back as its default."""
     takes = inspect.signature(type(layer)).parameters.values()
-    lost = {parameter.name for parameter in takes if parameter.kind not in (parameter.VAR_POSITIONAL,
-                                                                            parameter.VAR_KEYWORD)}
+    lost = {
+        parameter.name
+        for parameter in takes
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
     lost -= {"name", "weights", *config}
-    if lost and config.get("name") == type(layer).__name__:  # another name is of a layer that it stands for
+    if (
+        lost and config.get("name") == type(layer).__name__
+    ):  # another name is of a layer that it stands for
         name = min(lost)
-        raise ConfigError.about("layer", path, takes=f"its argument {name!r} in its configuration, to be written",
-                                because="it is made again from it", got=f"{type(layer).__name__} without it",
-                                do=f"Keep it as self.{name}, or give the layer a get_config of its own.")
+        raise ConfigError.about(
+            "layer",
+            path,
+            takes=f"its argument {name!r} in its configuration, to be written",
+            because="it is made again from it",
+            got=f"{type(layer).__name__} without it",
+            do=f"Keep it as self.{name}, or give the layer a get_config of its own.",
+        )
 
 
 def shared_layers(container: Layer) -> dict[str, str]:
@@ -288,5 +434,11 @@ def shared_layers(container: Layer) -> dict[str, str]:
 
 
 def _wrong_place(path: object, first: object) -> ConfigError:
-    return ConfigError.about("config", "shared", takes="the path of a layer, and of an earlier one to stand there",
-                             because="they are the same layer", got=f"{path!r}: {first!r}", do="Write the file again.")
+    return ConfigError.about(
+        "config",
+        "shared",
+        takes="the path of a layer, and of an earlier one to stand there",
+        because="they are the same layer",
+        got=f"{path!r}: {first!r}",
+        do="Write the file again.",
+    )

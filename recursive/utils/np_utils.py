@@ -22,17 +22,37 @@ def to_categorical(y: object, nb_classes: int | None = None) -> np.ndarray:
     [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
     classes = np.asarray(y)
-    if classes.dtype.kind not in "biuf" or not np.array_equal(classes, np.round(classes)):
-        raise DtypeError.about("classes", "y", takes="whole numbers", because="they number columns",
-                               got=f"dtype {classes.dtype}", do="Number the classes from 0.")
+    if classes.dtype.kind not in "biuf" or not np.array_equal(
+        classes, np.round(classes)
+    ):
+        raise DtypeError.about(
+            "classes",
+            "y",
+            takes="whole numbers",
+            because="they number columns",
+            got=f"dtype {classes.dtype}",
+            do="Number the classes from 0.",
+        )
     if classes.size == 0 or classes.shape not in ((classes.size,), (classes.size, 1)):
-        raise DataError.about("classes", "y", takes="one class a row, 1 row or more", because="each row becomes one",
-                              got=f"shape {classes.shape}", do="Pass (batch,) or (batch, 1).")
+        raise DataError.about(
+            "classes",
+            "y",
+            takes="one class a row, 1 row or more",
+            because="each row becomes one",
+            got=f"shape {classes.shape}",
+            do="Pass (batch,) or (batch, 1).",
+        )
     classes = classes.ravel().astype(int)
     known = int(classes.max()) + 1 if nb_classes is None else nb_classes
     if classes.min() < 0 or classes.max() >= known:
-        raise DataError.about("classes", "y", takes=f"numbers from 0 to {known - 1}", because="each has a column",
-                              got=f"{classes.min()} to {classes.max()}", do="Number the classes from 0.")
+        raise DataError.about(
+            "classes",
+            "y",
+            takes=f"numbers from 0 to {known - 1}",
+            because="each has a column",
+            got=f"{classes.min()} to {classes.max()}",
+            do="Number the classes from 0.",
+        )
     return np.eye(known)[classes]
 
 

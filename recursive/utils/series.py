@@ -27,9 +27,16 @@ def cut(series: object, batch_size: int, steps: int) -> np.ndarray:
         count(name, value)
     length, used = len(series) if series.ndim else 0, batch_size * steps
     if length == 0 or length % used:
-        raise DataError.about("series", "length", takes=f"a multiple of {used} steps, 1 or more",
-                              because=f"each batch has {batch_size} rows of {steps}", got=f"{length}",
-                              do=f"Pass series[:{length // used * used}]." if length > used else "Choose smaller ones.")
+        raise DataError.about(
+            "series",
+            "length",
+            takes=f"a multiple of {used} steps, 1 or more",
+            because=f"each batch has {batch_size} rows of {steps}",
+            got=f"{length}",
+            do=f"Pass series[:{length // used * used}]."
+            if length > used
+            else "Choose smaller ones.",
+        )
     pieces = series.reshape(batch_size, -1, steps, *series.shape[1:])
     return pieces.swapaxes(0, 1).reshape(-1, steps, *series.shape[1:])
 
@@ -38,8 +45,14 @@ def _one_array(name: str, value: object) -> np.ndarray:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise DataError.about("argument", name, takes="one array", because="it is cut at equal steps",
-                              got=f"{type(value).__name__} ({error})", do="Bring all of it to one length.") from error
+        raise DataError.about(
+            "argument",
+            name,
+            takes="one array",
+            because="it is cut at equal steps",
+            got=f"{type(value).__name__} ({error})",
+            do="Bring all of it to one length.",
+        ) from error
 
 
 def join(rows: object, batch_size: int) -> np.ndarray:
@@ -55,8 +68,14 @@ def join(rows: object, batch_size: int) -> np.ndarray:
     rows = _one_array("rows", rows)
     count("batch_size", batch_size)
     if rows.ndim < 2 or len(rows) == 0 or len(rows) % batch_size:
-        raise DataError.about("rows", "shape", takes=f"(batches * {batch_size}, steps, ...)",
-                              because="that is what cut gives", got=rows.shape, do="Say return_sequences=True in the "
-                              "model, and the batch_size that the series was cut with.")
+        raise DataError.about(
+            "rows",
+            "shape",
+            takes=f"(batches * {batch_size}, steps, ...)",
+            because="that is what cut gives",
+            got=rows.shape,
+            do="Say return_sequences=True in the "
+            "model, and the batch_size that the series was cut with.",
+        )
     pieces = rows.reshape(-1, batch_size, *rows.shape[1:])
     return pieces.swapaxes(0, 1).reshape(-1, *rows.shape[2:])

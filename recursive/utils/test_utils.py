@@ -7,9 +7,14 @@ import numpy as np
 Pair = tuple[np.ndarray, np.ndarray]
 
 
-def get_test_data(nb_train: int = 1000, nb_test: int = 500, input_shape: tuple[int, ...] = (10,),
-                  output_shape: tuple[int, ...] = (2,), classification: bool = True,
-                  nb_class: int = 2) -> tuple[Pair, Pair]:
+def get_test_data(
+    nb_train: int = 1000,
+    nb_test: int = 500,
+    input_shape: tuple[int, ...] = (10,),
+    output_shape: tuple[int, ...] = (2,),
+    classification: bool = True,
+    nb_class: int = 2,
+) -> tuple[Pair, Pair]:
     """``(X_train, y_train), (X_test, y_test)``, drawn from numpy's global generator in the order of Keras 0.1.
 
     Each row of ``X`` is normal about its class, a number from 0; or, for ``classification=False``, each row of ``X``

@@ -7,7 +7,18 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 
-from recursive import SGD, Dense, Dropout, Lambda, Recursive, Sequential, SimpleRNN, available, backend, rewrites
+from recursive import (
+    SGD,
+    Dense,
+    Dropout,
+    Lambda,
+    Recursive,
+    Sequential,
+    SimpleRNN,
+    available,
+    backend,
+    rewrites,
+)
 from recursive.errors import BackendError
 from tests.cases import CASES, HIDDEN, IN, TIME, with_random_weights
 
@@ -21,7 +32,9 @@ def prepared(case):
 
 
 def expected_of(case, rnn, inputs):
-    return case.oracle({name: param.get_value() for name, param in rnn.named_params.items()}, inputs)
+    return case.oracle(
+        {name: param.get_value() for name, param in rnn.named_params.items()}, inputs
+    )
 
 
 def tolerance(expected, limit=1e-12):
@@ -54,29 +67,49 @@ def test_the_step_called_by_hand_in_a_loop_gives_the_same_numbers(case):
     rnn, inputs = prepared(case)
     arguments = rnn.declared_plan.per_step
     dtypes = {name: array.dtype for name, array in inputs.items()}
-    symbols = [pytensor.tensor.TensorType(dtypes.get(ref.name, "float64"), (None,) * _rank(rnn, ref.name))()
-               for ref in arguments]
-    step = backend.Program([backend.Argument(str(ref), symbol.dtype, symbol.type.shape)
-                            for ref, symbol in zip(arguments, symbols, strict=True)],
-                           lambda args: (rnn._step(*args), []), "python")
+    symbols = [
+        pytensor.tensor.TensorType(
+            dtypes.get(ref.name, "float64"), (None,) * _rank(rnn, ref.name)
+        )()
+        for ref in arguments
+    ]
+    step = backend.Program(
+        [
+            backend.Argument(str(ref), symbol.dtype, symbol.type.shape)
+            for ref, symbol in zip(arguments, symbols, strict=True)
+        ],
+        lambda args: (rnn._step(*args), []),
+        "python",
+    )
     names = [name for node in rnn.spec.nodes for name in node.values]
     feeds = {state.node: state.name for state in rnn.declared_plan.recurrences}
-    past = {state.name: first_rows(state, rnn.shapes[state.name][-1]) for state in rnn.declared_plan.recurrences}
+    past = {
+        state.name: first_rows(state, rnn.shapes[state.name][-1])
+        for state in rnn.declared_plan.recurrences
+    }
     sequences = {name: inputs[name] for name in rnn.sequence_names}
     seen = {name: [np.zeros_like(array[:, 0])] * 4 for name, array in sequences.items()}
     found = {name: [] for name in names}
     for t in range(TIME):
         for name, array in sequences.items():
             seen[name].append(array[:, t])
-        values = [seen[ref.name][ref.tap - 1] if ref.name in seen else
-                  past[ref.name][ref.tap] if ref.tap else inputs[ref.name] for ref in arguments]
+        values = [
+            seen[ref.name][ref.tap - 1]
+            if ref.name in seen
+            else past[ref.name][ref.tap]
+            if ref.tap
+            else inputs[ref.name]
+            for ref in arguments
+        ]
         for name, value in zip(names, step(*values), strict=True):
             found[name].append(value)
             if name in feeds:
                 past[feeds[name]].append(value)
     for name, sequence in expected_of(case, rnn, inputs).items():
         if name in found:
-            assert np.abs(np.stack(found[name], axis=1) - sequence).max() <= tolerance(sequence)
+            assert np.abs(np.stack(found[name], axis=1) - sequence).max() <= tolerance(
+                sequence
+            )
 
 
 def first_rows(state, dim):
@@ -97,25 +130,42 @@ def test_gradients_equal_central_differences(case):
     outputs = rnn.get_output()
     outputs = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
     rng = np.random.RandomState(5)
-    loss = sum((output * rng.normal(size=(TIME, output.type.shape[-1]))).sum() for output in outputs)
-    continuous = [variable for variable in given.values() if variable.dtype == "float64"]
+    loss = sum(
+        (output * rng.normal(size=(TIME, output.type.shape[-1]))).sum()
+        for output in outputs
+    )
+    continuous = [
+        variable for variable in given.values() if variable.dtype == "float64"
+    ]
     wrt = [*rnn.params, *continuous]
     values = dict(zip(given.values(), inputs.values(), strict=True))
-    program = backend.Program([backend.Argument(v.name, v.dtype, v.type.shape) for v in values],
-                              lambda args: (_at(args, list(values), [loss, *pytensor.grad(loss, wrt)]), []), "python")
+    program = backend.Program(
+        [backend.Argument(v.name, v.dtype, v.type.shape) for v in values],
+        lambda args: (_at(args, list(values), [loss, *pytensor.grad(loss, wrt)]), []),
+        "python",
+    )
     _, *gradients = program(*inputs.values())
     for variable, gradient in zip(wrt, gradients, strict=True):
         for index in _some_indices(gradient.shape, rng):
-            high, low = (_nudged(program, rnn, inputs, variable, index, sign * EPSILON) for sign in (1, -1))
-            assert abs((high - low) / (2 * EPSILON) - gradient[index]) < 1e-6 * max(1, abs(gradient[index]))
+            high, low = (
+                _nudged(program, rnn, inputs, variable, index, sign * EPSILON)
+                for sign in (1, -1)
+            )
+            assert abs((high - low) / (2 * EPSILON) - gradient[index]) < 1e-6 * max(
+                1, abs(gradient[index])
+            )
 
 
 def _at(args, symbols, outputs):
-    return pytensor.graph.replace.clone_replace(outputs, dict(zip(symbols, args, strict=True)))
+    return pytensor.graph.replace.clone_replace(
+        outputs, dict(zip(symbols, args, strict=True))
+    )
 
 
 def _some_indices(shape, rng, count=3):
-    flat = rng.choice(int(np.prod(shape)), size=min(count, int(np.prod(shape))), replace=False)
+    flat = rng.choice(
+        int(np.prod(shape)), size=min(count, int(np.prod(shape))), replace=False
+    )
     return [np.unravel_index(index, shape) for index in flat]
 
 
@@ -140,7 +190,9 @@ def installed(name):
         return False
 
 
-JAX = pytest.mark.skipif(not installed("jax"), reason="JAX is an extra and is not installed here")
+JAX = pytest.mark.skipif(
+    not installed("jax"), reason="JAX is an extra and is not installed here"
+)
 COMPILER = pytest.mark.skipif(not installed("c"), reason="there is no C compiler here")
 
 
@@ -166,7 +218,9 @@ def _check_backend(case, name):
     rnn.compile(backend=name)
     expected = expected_of(case, rnn, inputs)
     for output, sequence in rnn.predict(inputs).items():
-        assert np.abs(sequence - expected[output]).max() <= tolerance(expected[output], 1e-10)
+        assert np.abs(sequence - expected[output]).max() <= tolerance(
+            expected[output], 1e-10
+        )
 
 
 @JAX
@@ -175,25 +229,52 @@ def test_a_truncated_gradient_that_jax_cannot_cut_names_the_backends_that_can():
     losses = []
     for name in ("python", "jax"):
         model.compile("sgd", "mse", backend=name)
-        with contextlib.nullcontext() if name == "python" else pytest.raises(BackendError, match="numba, c or python"):
-            losses.append(model.train_on_batch(np.ones((3, TIME, IN)), np.ones((3, HIDDEN))))
+        with (
+            contextlib.nullcontext()
+            if name == "python"
+            else pytest.raises(BackendError, match="numba, c or python")
+        ):
+            losses.append(
+                model.train_on_batch(np.ones((3, TIME, IN)), np.ones((3, HIDDEN)))
+            )
     assert len(losses) == 1
 
 
 @JAX
-@pytest.mark.parametrize(("function", "words"), [
-    (lambda v: pt.set_subtensor(v[(v > 0).nonzero()], 0.5), "[Nn]onzero"),
-    (lambda v: v * v[v > 0].sum(), "boolean indices must be concrete"),
-    (lambda v: v * v[:, :1 + (v.sum() > 0).astype("int64")].sum(axis=1, keepdims=True), "must (be|have) static"),
-    (lambda v: v + pt.repeat(v[0], (v[0] > 0).astype("int64")).sum(), "Abstract tracer value"),
-    pytest.param(lambda v: v * pt.prod(v, axis=1, keepdims=True), "no attribute 'mul_without_zeros'", marks=(
-        pytest.mark.skipif(rewrites.VERSION >= (3, 1), reason="later PyTensors have the gradient of prod on JAX"))),
-])
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda v: pt.set_subtensor(v[(v > 0).nonzero()], 0.5), "[Nn]onzero"),
+        (lambda v: v * v[v > 0].sum(), "boolean indices must be concrete"),
+        (
+            lambda v: (
+                v * v[:, : 1 + (v.sum() > 0).astype("int64")].sum(axis=1, keepdims=True)
+            ),
+            "must (be|have) static",
+        ),
+        (
+            lambda v: v + pt.repeat(v[0], (v[0] > 0).astype("int64")).sum(),
+            "Abstract tracer value",
+        ),
+        pytest.param(
+            lambda v: v * pt.prod(v, axis=1, keepdims=True),
+            "no attribute 'mul_without_zeros'",
+            marks=(
+                pytest.mark.skipif(
+                    rewrites.VERSION >= (3, 1),
+                    reason="later PyTensors have the gradient of prod on JAX",
+                )
+            ),
+        ),
+    ],
+)
 def test_an_operation_that_jax_has_not_names_the_backends_that_have_it(function, words):
     rnn = Recursive()
     rnn.add_input("x", dim=IN)
     rnn.add_node(Dense(IN, HIDDEN), "d", input="x")
-    rnn.add_node(Lambda(function, output_dim=HIDDEN), "y", input="d", create_output=True)
+    rnn.add_node(
+        Lambda(function, output_dim=HIDDEN), "y", input="d", create_output=True
+    )
     rnn.compile("sgd", "mse", backend="jax")
     with pytest.raises(BackendError, match=rf"got .*{words}.*numba, c or python"):
         rnn.train_on_batch(np.ones((3, TIME, IN)), np.ones((3, HIDDEN)))
@@ -208,11 +289,19 @@ def test_what_a_step_makes_of_a_context_trains_beside_what_it_has_read_on_jax():
         rnn.add_input("c", dim=4, is_sequence=False)
         rnn.add_state("h", dim=3)
         rnn.add_node(Lambda(lambda c: 2 * c), "twice", input="c")
-        rnn.add_node(Dense(9, 3, activation="tanh", seed=1), "y", inputs=["x", "h", "twice"], return_state="h",
-                     create_output=True)
+        rnn.add_node(
+            Dense(9, 3, activation="tanh", seed=1),
+            "y",
+            inputs=["x", "h", "twice"],
+            return_state="h",
+            create_output=True,
+        )
         rnn.compile(SGD(lr=0.5), "mse", backend=name)
         rng = np.random.RandomState(0)
-        rnn.train_on_batch({"x": rng.normal(size=(3, 2, 2)), "c": rng.normal(size=(3, 4))}, rng.normal(size=(3, 3)))
+        rnn.train_on_batch(
+            {"x": rng.normal(size=(3, 2, 2)), "c": rng.normal(size=(3, 4))},
+            rng.normal(size=(3, 3)),
+        )
         trained.append(rnn.get_weights())
     for python, jax in zip(*trained, strict=True):
         np.testing.assert_allclose(jax, python, atol=1e-6)
@@ -224,7 +313,13 @@ def test_dropout_in_a_loop_trains_on_jax():
     rnn.add_input("x", dim=IN)
     rnn.add_state("h", dim=HIDDEN)
     rnn.add_node(Dropout(0.5, seed=1), "drop", input="x")
-    rnn.add_node(Dense(HIDDEN, activation="tanh"), "rec", inputs=["drop", "h"], return_state="h", create_output=True)
+    rnn.add_node(
+        Dense(HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["drop", "h"],
+        return_state="h",
+        create_output=True,
+    )
     rnn.compile(SGD(lr=0.5), "mse", backend="jax")
     x, y = np.ones((3, TIME, IN)), np.ones((3, HIDDEN))
     before = rnn.test_on_batch(x, y)

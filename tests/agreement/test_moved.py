@@ -6,7 +6,17 @@ import pytest
 from pytensor.graph.traversal import ancestors
 from pytensor.scan.op import Scan
 
-from recursive import Activation, Dense, Dropout, Embedding, Lambda, Recurrent, Recursive, Sequential, backend
+from recursive import (
+    Activation,
+    Dense,
+    Dropout,
+    Embedding,
+    Lambda,
+    Recurrent,
+    Recursive,
+    Sequential,
+    backend,
+)
 from recursive.layers import recursive as loops
 from recursive.spec.plan import declared
 from tests.agreement.test_cases import CASES, JAX, prepared
@@ -17,7 +27,11 @@ BY_NAME = {case.name: case for case in CASES}
 
 def stay_in_the_loop(monkeypatch):
     """Run every loop as it was declared."""
-    monkeypatch.setattr(loops.Recursive, "_plan", lambda self, spec, *_, **__: declared(spec, self.param_names))
+    monkeypatch.setattr(
+        loops.Recursive,
+        "_plan",
+        lambda self, spec, *_, **__: declared(spec, self.param_names),
+    )
 
 
 def losses_and_gradients(rnn, inputs, target="python"):
@@ -35,14 +49,31 @@ def losses_and_gradients(rnn, inputs, target="python"):
         wrt = [*rnn.params, *(value for value in given if value.dtype == "float64")]
         return [loss, *pytensor.grad(loss, wrt, disconnected_inputs="ignore")], []
 
-    arguments = [backend.Argument(name, str(array.dtype), (None,) * (array.ndim - 1) + (
-        array.shape[-1] if array.dtype == "float64" else None,)) for name, array in inputs.items()]
+    arguments = [
+        backend.Argument(
+            name,
+            str(array.dtype),
+            (None,) * (array.ndim - 1)
+            + (array.shape[-1] if array.dtype == "float64" else None,),
+        )
+        for name, array in inputs.items()
+    ]
     return backend.Program(arguments, build, target)(*inputs.values())
 
 
-@pytest.mark.parametrize(("name", "steps"), [
-    ("vanilla", 2), ("taps", -1), ("contexts", 2), ("moved", -1), ("moved", 2), ("moved", TIME + 1),
-    ("proposal 6", -1), ("proposal 7", 2)])
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("vanilla", 2),
+        ("taps", -1),
+        ("contexts", 2),
+        ("moved", -1),
+        ("moved", 2),
+        ("moved", TIME + 1),
+        ("proposal 6", -1),
+        ("proposal 7", 2),
+    ],
+)
 def test_what_is_moved_equals_what_stays(name, steps, monkeypatch):
     rnn, inputs = prepared(BY_NAME[name])
     rnn.truncate_gradient = steps
@@ -61,7 +92,9 @@ def test_a_truncated_loop_stays_as_it_is_on_jax():
     with pytest.raises(backend.BackendError, match="truncated gradient"):
         losses_and_gradients(rnn, inputs, "jax")
     rnn.compile("sgd", dict.fromkeys(rnn.output_names, "mse"), backend="jax")
-    targets = {name: np.zeros_like(value) for name, value in rnn.predict(inputs).items()}
+    targets = {
+        name: np.zeros_like(value) for name, value in rnn.predict(inputs).items()
+    }
     before = rnn.get_weights()
     rnn.train_on_batch(inputs, targets)
     on_jax = rnn.get_weights()
@@ -81,12 +114,21 @@ def test_a_plan_says_what_runs_where():
     assert names(plan.hoisted) == ["early", "low", "rec.before"]
     assert names(plan.nodes) == ["rec"]
     assert names(plan.deferred) == ["deferred", "last"]
-    assert [str(ref) for ref in plan.per_step] == ["low", "rec.before", "h_tm1", "before_tm1"]
+    assert [str(ref) for ref in plan.per_step] == [
+        "low",
+        "rec.before",
+        "h_tm1",
+        "before_tm1",
+    ]
     assert plan.constants == ("rec.W",)
 
 
 def scans_in(outputs):
-    return [node.owner.op for node in ancestors(outputs) if node.owner is not None and isinstance(node.owner.op, Scan)]
+    return [
+        node.owner.op
+        for node in ancestors(outputs)
+        if node.owner is not None and isinstance(node.owner.op, Scan)
+    ]
 
 
 def compiled(rnn):
@@ -101,7 +143,11 @@ def backend_outputs(rnn):
 
 
 def dots_in(graph):
-    return [node for node in graph.toposort() if type(node.op).__name__ in ("Dot", "Dot22", "Gemm", "BatchedDot")]
+    return [
+        node
+        for node in graph.toposort()
+        if type(node.op).__name__ in ("Dot", "Dot22", "Gemm", "BatchedDot")
+    ]
 
 
 def test_a_hoisted_projection_of_all_steps_is_one_product():
@@ -120,33 +166,60 @@ def test_nothing_runs_in_a_loop_that_carries_nothing():
     assert scans_in([rnn.get_output()]) == []
     x = np.random.RandomState(0).normal(size=(3, TIME, IN))
     w = {name: param.get_value() for name, param in rnn.named_params.items()}
-    assert np.abs(rnn.predict(x) - (np.tanh(x @ w["a.W"] + w["a.b"]) @ w["y.W"] + w["y.b"])).max() < 1e-14
+    assert (
+        np.abs(
+            rnn.predict(x) - (np.tanh(x @ w["a.W"] + w["a.b"]) @ w["y.W"] + w["y.b"])
+        ).max()
+        < 1e-14
+    )
     assert rnn.explain().count("def step") == 0
 
 
-@pytest.mark.parametrize(("layer", "reason"), [
-    (Lambda(lambda x: x - x.mean(axis=0)), "a function of one's own may mix the rows of a batch"),
-    (Activation(lambda x: x - x.mean(axis=0)), "and so may an activation"),
-    (Dense(IN, IN, activation=lambda x: x - x.mean(axis=0)), "or that of a Dense"),
-    (Sequential([Dense(IN, IN), Lambda(lambda x: x - x.mean(axis=0))]), "or a layer inside a chain"),
-], ids=["Lambda", "Activation", "Dense", "Sequential"])
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (
+            Lambda(lambda x: x - x.mean(axis=0)),
+            "a function of one's own may mix the rows of a batch",
+        ),
+        (Activation(lambda x: x - x.mean(axis=0)), "and so may an activation"),
+        (Dense(IN, IN, activation=lambda x: x - x.mean(axis=0)), "or that of a Dense"),
+        (
+            Sequential([Dense(IN, IN), Lambda(lambda x: x - x.mean(axis=0))]),
+            "or a layer inside a chain",
+        ),
+    ],
+    ids=["Lambda", "Activation", "Dense", "Sequential"],
+)
 def test_a_layer_that_may_mix_rows_stays_in_the_loop(layer, reason):
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=IN)
     rnn.add_node(layer, "mixed", input="x", create_output=True)
     assert names(rnn.plan.nodes) == ["mixed"], reason
     x = np.random.RandomState(0).normal(size=(3, TIME, IN))
-    assert np.abs(rnn.predict(x).mean(axis=0)).max() < 1e-12, "rows of one step, not of all"
+    assert np.abs(rnn.predict(x).mean(axis=0)).max() < 1e-12, (
+        "rows of one step, not of all"
+    )
 
 
 def test_a_loop_that_reads_nothing_of_the_past_is_hoisted_as_a_whole():
     outer = Recursive(return_sequences=True)
     inner = Recursive()
     inner.add_input("word", dim=IN)
-    inner.add_node(Dense(IN + 3, 3, activation="tanh"), "w", inputs=["word", "w_tm1"], create_output=True)
+    inner.add_node(
+        Dense(IN + 3, 3, activation="tanh"),
+        "w",
+        inputs=["word", "w_tm1"],
+        create_output=True,
+    )
     outer.add_input("text", ndim=4, dim=IN)
     outer.add_node(inner, "read", input="text")
-    outer.add_node(Dense(3 + HIDDEN, HIDDEN, activation="tanh"), "rec", inputs=["read", "rec_tm1"], create_output=True)
+    outer.add_node(
+        Dense(3 + HIDDEN, HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["read", "rec_tm1"],
+        create_output=True,
+    )
     assert names(outer.plan.hoisted) == ["read", "rec.before"]
     with_random_weights(outer)
     x = np.random.RandomState(0).normal(size=(3, TIME, 2, IN))
@@ -155,7 +228,9 @@ def test_a_loop_that_reads_nothing_of_the_past_is_hoisted_as_a_whole():
     for t in range(TIME):
         inside = np.zeros((3, 3))
         for s in range(2):
-            inside = np.tanh(np.concatenate([x[:, t, s], inside], 1) @ w["read.w.W"] + w["read.w.b"])
+            inside = np.tanh(
+                np.concatenate([x[:, t, s], inside], 1) @ w["read.w.W"] + w["read.w.b"]
+            )
         h = np.tanh(np.concatenate([inside, h], 1) @ w["rec.W"] + w["rec.b"])
         assert np.abs(found[:, t] - h).max() < 1e-12
 
@@ -166,19 +241,28 @@ def test_dropout_is_drawn_for_each_step_wherever_it_runs():
     rnn.add_input("c", is_sequence=False, dim=IN)
     rnn.add_node(Dropout(0.5, seed=1), "early", input="x", create_output=True)
     rnn.add_node(Dropout(0.5, seed=2), "steady", input="c", create_output=True)
-    rnn.add_node(Dropout(0.5, seed=3), "inside", input=["x", "rec_tm1"], create_output=True)
+    rnn.add_node(
+        Dropout(0.5, seed=3), "inside", input=["x", "rec_tm1"], create_output=True
+    )
     rnn.add_node(Dense(IN + HIDDEN, HIDDEN), "rec", input="inside")
     rnn.add_node(Dropout(0.5, seed=4), "late", input="rec", create_output=True)
     x, c = np.ones((3, TIME, IN)), np.ones((3, IN))
     given = rnn.get_input()
     plan = rnn._plan(rnn.spec, train=True)
     assert (names(plan.hoisted), names(plan.nodes), names(plan.deferred)) == (
-        ["early", "steady"], ["inside", "rec"], ["late"])
-    found = backend.evaluate(list(rnn.get_output(train=True).values()), {given["x"]: x, given["c"]: c})
+        ["early", "steady"],
+        ["inside", "rec"],
+        ["late"],
+    )
+    found = backend.evaluate(
+        list(rnn.get_output(train=True).values()), {given["x"]: x, given["c"]: c}
+    )
     for name, value in zip(rnn.output_names, found, strict=True):
         kept = value != 0 if name != "inside" else value[..., :IN] != 0
         assert 0.1 < kept.mean() < 0.9, name
-        assert any((kept[:, t] != kept[:, 0]).any() for t in range(1, TIME)), f"{name}: other draws at other steps"
+        assert any((kept[:, t] != kept[:, 0]).any() for t in range(1, TIME)), (
+            f"{name}: other draws at other steps"
+        )
 
 
 def test_words_are_looked_up_for_all_steps_at_once():

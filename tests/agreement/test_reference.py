@@ -38,15 +38,21 @@ CODE_OF_ONES_OWN = ("merges", "proposal 9")
 """Cases with a Lambda, which the reference refuses."""
 
 
-def check(container, spec, weights, inputs, training=False, given_draws=None, mask=None):
+def check(
+    container, spec, weights, inputs, training=False, given_draws=None, mask=None
+):
     """Compare the two where the loss is a weighted sum of all outputs."""
     shared, given_draws = shared_layers(container), given_draws or {}
     how = {"shared": shared, "train": training, "draws": given_draws, "mask": mask}
     found = run(spec, weights, inputs, **how)
     rng = np.random.RandomState(5)
-    cotangents = {name: rng.normal(size=value.shape) for name, value in found.outputs.items()}
+    cotangents = {
+        name: rng.normal(size=value.shape) for name, value in found.outputs.items()
+    }
     back = gradients(spec, weights, inputs, cotangents, **how)
-    outputs, values, of_params, of_inputs = _by_pytensor(container, inputs, cotangents, training, given_draws, mask)
+    outputs, values, of_params, of_inputs = _by_pytensor(
+        container, inputs, cotangents, training, given_draws, mask
+    )
     _compare("output", outputs, found.outputs)
     _compare("value", values, found.values)
     _compare("gradient of", of_params, {name: back.params[name] for name in of_params})
@@ -57,32 +63,61 @@ def check(container, spec, weights, inputs, training=False, given_draws=None, ma
 
 def _by_pytensor(container, inputs, cotangents, training, given_draws, mask):
     """Outputs and values of all nodes by name, gradients of parameters and of inputs."""
-    names = [name for node in container.spec.nodes for name in node.values] if container.loop else []
+    names = (
+        [name for node in container.spec.nodes for name in node.values]
+        if container.loop
+        else []
+    )
     floats = [name for name, value in inputs.items() if value.dtype.kind == "f"]
 
     def build(given):
-        by_name = dict(zip((item.name for item in container.spec.inputs), given, strict=True))
+        by_name = dict(
+            zip((item.name for item in container.spec.inputs), given, strict=True)
+        )
         masked = {} if mask is None else {"mask": mask}
         shown = container(by_name, train=training, **masked, **given_draws)
         shown = list(shown.values()) if isinstance(shown, dict) else [shown]
-        loss = sum((value * cotangents[name]).sum() for name, value in zip(container.output_names, shown, strict=True))
+        loss = sum(
+            (value * cotangents[name]).sum()
+            for name, value in zip(container.output_names, shown, strict=True)
+        )
         wrt = [*container.params, *(by_name[name] for name in floats)]
         found = pytensor.grad(loss, wrt, disconnected_inputs="ignore")
-        return [*shown, *_every_value(container, by_name, training, names, mask, given_draws), *found], []
+        return [
+            *shown,
+            *_every_value(container, by_name, training, names, mask, given_draws),
+            *found,
+        ], []
 
-    arguments = [backend.Argument(item.name, backend.dtype_of(item.dtype), inputs[item.name].shape)
-                 for item in container.spec.inputs]
-    results = iter(backend.Program(arguments, build, "python")(
-        *(np.asarray(inputs[item.name], backend.dtype_of(item.dtype)) for item in container.spec.inputs)))
-    return tuple(dict(zip(keys, results, strict=False)) for keys in (
-        container.output_names, names, container.named_params, floats))
+    arguments = [
+        backend.Argument(
+            item.name, backend.dtype_of(item.dtype), inputs[item.name].shape
+        )
+        for item in container.spec.inputs
+    ]
+    results = iter(
+        backend.Program(arguments, build, "python")(
+            *(
+                np.asarray(inputs[item.name], backend.dtype_of(item.dtype))
+                for item in container.spec.inputs
+            )
+        )
+    )
+    return tuple(
+        dict(zip(keys, results, strict=False))
+        for keys in (container.output_names, names, container.named_params, floats)
+    )
 
 
 def _every_value(container, inputs, training, names, mask, given_draws):
     if not names:
         return []
-    outputs = tuple(OutputSpec(f"value_{place}", (Ref(name),)) for place, name in enumerate(names))
-    spec = container.spec.replace(outputs=outputs, return_sequences=True, return_final_states=False)
+    outputs = tuple(
+        OutputSpec(f"value_{place}", (Ref(name),)) for place, name in enumerate(names)
+    )
+    spec = container.spec.replace(
+        outputs=outputs, return_sequences=True, return_final_states=False
+    )
     mask = None if mask is None else pytensor.tensor.as_tensor_variable(mask)
     return container._values(spec, inputs, training, mask, given_draws).values()
 
@@ -91,19 +126,34 @@ def _compare(kind, found, expected):
     for name, value in found.items():
         right = expected[name]
         assert value.shape == right.shape, (kind, name)
-        assert np.abs(value - right).max(initial=0) <= 1e-12 * max(1, np.abs(right).max(initial=0)), (kind, name)
+        assert np.abs(value - right).max(initial=0) <= 1e-12 * max(
+            1, np.abs(right).max(initial=0)
+        ), (kind, name)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.name not in CODE_OF_ONES_OWN], ids=str)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.name not in CODE_OF_ONES_OWN], ids=str
+)
 def test_a_case_of_the_table_equals_the_reference(case):
     rnn, inputs = case.build(), case.inputs(np.random.RandomState(3))
     rnn.build({name: (None, *array.shape[1:]) for name, array in inputs.items()})
     with_random_weights(rnn)
-    check(rnn, rnn.spec, {name: weight.get_value() for name, weight in rnn.named_weights.items()}, inputs)
+    check(
+        rnn,
+        rnn.spec,
+        {name: weight.get_value() for name, weight in rnn.named_weights.items()},
+        inputs,
+    )
 
 
-@pytest.mark.parametrize(("name", "training"), [
-    *((name, False) for name in LAYERS), ("BatchNormalization", True), ("BatchNormalization of rows", True)])
+@pytest.mark.parametrize(
+    ("name", "training"),
+    [
+        *((name, False) for name in LAYERS),
+        ("BatchNormalization", True),
+        ("BatchNormalization of rows", True),
+    ],
+)
 def test_a_layer_equals_the_reference(name, training):
     build, shape = LAYERS[name]
     graph = on_one_input(build(), shape)
@@ -118,25 +168,42 @@ def test_a_network_equals_the_reference(name):
     check(container, spec, weights, inputs)
 
 
-@pytest.mark.parametrize("build", [recipes.vanilla, recipes.gru, recipes.lstm, recipes.gated_feedback])
+@pytest.mark.parametrize(
+    "build", [recipes.vanilla, recipes.gru, recipes.lstm, recipes.gated_feedback]
+)
 def test_a_recipe_equals_the_reference(build):
     rnn = build(IN, 6, return_sequences=True)
     name = rnn.spec.inputs[0].name
-    spec, weights, inputs = prepared(rnn, lambda rng: {name: rng.normal(size=(BATCH, TIME, IN))})
+    spec, weights, inputs = prepared(
+        rnn, lambda rng: {name: rng.normal(size=(BATCH, TIME, IN))}
+    )
     check(rnn, spec, weights, inputs)
 
 
 def test_noise_that_is_given_makes_the_same_of_both():
     rnn = noisy()
-    spec, weights, inputs = prepared(rnn, lambda rng: {"x": rng.normal(size=(BATCH, TIME, IN))})
-    check(rnn, spec, weights, inputs, training=True, given_draws=draws(np.random.RandomState(1)))
+    spec, weights, inputs = prepared(
+        rnn, lambda rng: {"x": rng.normal(size=(BATCH, TIME, IN))}
+    )
+    check(
+        rnn,
+        spec,
+        weights,
+        inputs,
+        training=True,
+        given_draws=draws(np.random.RandomState(1)),
+    )
 
 
-CUT = {"starts, 4": (starts, x_c_and_rows, 4), "starts, 2": (starts, x_c_and_rows, 2),
-       "looking back": (looking_back(return_final_states=True), x_and_c, 2),
-       "written out": (looking_back(unroll=True, n_steps=TIME), x_and_c, 2),
-       "backwards": (looking_back(go_backwards=True), x_and_c, 3),
-       "masked": (masked(plain), some_steps(x_only), 2), "nested": (nested, text, 2)}
+CUT = {
+    "starts, 4": (starts, x_c_and_rows, 4),
+    "starts, 2": (starts, x_c_and_rows, 2),
+    "looking back": (looking_back(return_final_states=True), x_and_c, 2),
+    "written out": (looking_back(unroll=True, n_steps=TIME), x_and_c, 2),
+    "backwards": (looking_back(go_backwards=True), x_and_c, 3),
+    "masked": (masked(plain), some_steps(x_only), 2),
+    "nested": (nested, text, 2),
+}
 
 
 @pytest.mark.parametrize("name", CUT)
@@ -172,8 +239,11 @@ def test_a_mask_from_the_layer_before_and_a_declared_one_equal_the_reference():
 # States that go on, and training
 
 
-@pytest.mark.parametrize(("build", "settings"), [(plain, {}), (looking_back(stateful=True), {"c": (BATCH, 2)})],
-                         ids=["plain", "looking back"])
+@pytest.mark.parametrize(
+    ("build", "settings"),
+    [(plain, {}), (looking_back(stateful=True), {"c": (BATCH, 2)})],
+    ids=["plain", "looking back"],
+)
 def test_states_that_go_on_equal_the_reference(build, settings):
     rnn = build(stateful=True) if build is plain else build()
     spec, weights, inputs = prepared(rnn, x_and_c if settings else x_only)
@@ -183,7 +253,11 @@ def test_states_that_go_on_equal_the_reference(build, settings):
         given = {name: value + batch for name, value in inputs.items()}
         found = run(spec, weights, given, states=states)
         outputs = rnn.predict(given)
-        _compare("output", outputs if isinstance(outputs, dict) else {"h": outputs}, found.outputs)
+        _compare(
+            "output",
+            outputs if isinstance(outputs, dict) else {"h": outputs},
+            found.outputs,
+        )
         states = found.finals
         _compare("state", rnn.get_states(), states)
 
@@ -202,29 +276,56 @@ def test_states_of_layers_in_a_graph_equal_the_reference(mode):
         _compare("state", graph.get_states(), states)
 
 
-OPTIMIZERS = ({"name": "SGD", "lr": 0.1}, {"name": "SGD", "lr": 0.1, "momentum": 0.9, "decay": 0.01, "nesterov": True},
-              {"name": "SGD", "lr": 0.1, "momentum": 0.5, "clipnorm": 0.2}, {"name": "RMSprop"}, {"name": "Adagrad"},
-              {"name": "Adadelta"}, {"name": "Adam"})
+OPTIMIZERS = (
+    {"name": "SGD", "lr": 0.1},
+    {"name": "SGD", "lr": 0.1, "momentum": 0.9, "decay": 0.01, "nesterov": True},
+    {"name": "SGD", "lr": 0.1, "momentum": 0.5, "clipnorm": 0.2},
+    {"name": "RMSprop"},
+    {"name": "Adagrad"},
+    {"name": "Adadelta"},
+    {"name": "Adam"},
+)
 
 
-@pytest.mark.parametrize("config", OPTIMIZERS, ids=lambda config: "-".join(map(str, config.values())))
+@pytest.mark.parametrize(
+    "config", OPTIMIZERS, ids=lambda config: "-".join(map(str, config.values()))
+)
 def test_ten_steps_of_an_optimizer_equal_the_reference(config):
     _check_training(plain(stateful=True), x_only, config, "mse")
 
 
-@pytest.mark.parametrize("loss", ["mae", "mape", "msle", "squared_hinge", "hinge", "categorical_crossentropy",
-                                  "binary_crossentropy", "poisson_loss"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "mae",
+        "mape",
+        "msle",
+        "squared_hinge",
+        "hinge",
+        "categorical_crossentropy",
+        "binary_crossentropy",
+        "poisson_loss",
+    ],
+)
 def test_a_loss_makes_the_same_of_both(loss):
     rnn = plain()
     rnn.nodes["h"].activation = activations.softmax
     _check_training(rnn, x_only, {"name": "SGD", "lr": 0.1}, loss)
 
 
-@pytest.mark.parametrize(("build", "arrays"), [
-    (embedded, words), (in_a_graph, x_with_gaps), (masked(looking_back()), some_steps(x_and_c)),
-    (lambda: on_one_input(LAYERS["BatchNormalization"][0](), (BATCH, IN)),
-     lambda rng: {"x": rng.normal(size=(BATCH, IN))}),
-], ids=["words", "a graph", "masked", "running means"])
+@pytest.mark.parametrize(
+    ("build", "arrays"),
+    [
+        (embedded, words),
+        (in_a_graph, x_with_gaps),
+        (masked(looking_back()), some_steps(x_and_c)),
+        (
+            lambda: on_one_input(LAYERS["BatchNormalization"][0](), (BATCH, IN)),
+            lambda rng: {"x": rng.normal(size=(BATCH, IN))},
+        ),
+    ],
+    ids=["words", "a graph", "masked", "running means"],
+)
 def test_training_through_masks_and_running_means_equals_the_reference(build, arrays):
     _check_training(build(), arrays, {"name": "SGD", "lr": 0.1}, "mse")
 
@@ -232,12 +333,20 @@ def test_training_through_masks_and_running_means_equals_the_reference(build, ar
 def _check_training(model, arrays, config, loss, steps=10):
     spec, weights, inputs = prepared(model, arrays)
     rng = np.random.RandomState(9)
-    shapes = {name: value.shape for name, value in run(spec, weights, inputs).outputs.items()}
-    targets = {name: rng.uniform(0.1, 0.9, size=shape) for name, shape in shapes.items()}
+    shapes = {
+        name: value.shape for name, value in run(spec, weights, inputs).outputs.items()
+    }
+    targets = {
+        name: rng.uniform(0.1, 0.9, size=shape) for name, shape in shapes.items()
+    }
     found = train(spec, weights, inputs, targets, config, steps, loss=loss)
-    optimizer = optimizers.get(config["name"], {key: value for key, value in config.items() if key != "name"})
+    optimizer = optimizers.get(
+        config["name"], {key: value for key, value in config.items() if key != "name"}
+    )
     model.compile(optimizer, dict.fromkeys(targets, loss), backend="python")
     losses = [model.train_on_batch(inputs | targets) for _ in range(steps)]
     np.testing.assert_allclose(losses, found.losses, rtol=1e-10)
     for name, weight in model.named_weights.items():
-        np.testing.assert_allclose(weight.get_value(), found.params[name], rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(
+            weight.get_value(), found.params[name], rtol=1e-9, atol=1e-10
+        )

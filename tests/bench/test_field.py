@@ -9,48 +9,87 @@ from recursive.bench import contenders, field, random_graph
 from recursive.errors import ConfigError, UnknownNameError
 
 
-@pytest.mark.parametrize(("choose", "words"), [
-    (lambda: field.chosen_networks(["lstmm"]), "network 'lstmm' .* Did you mean 'lstm'?"),
-    (lambda: field.chosen_contenders(["jaxx"], None), "backend 'jaxx' .* Did you mean 'jax'?"),
-    (lambda: field.chosen_contenders(None, ["torch-lop"]), "peer 'torch-lop' .* Did you mean 'torch-loop'?"),
-    (lambda: field.chosen_contenders(None, ["none", "recursive-jax"]), "peer 'recursive-jax' takes one of")])
+@pytest.mark.parametrize(
+    ("choose", "words"),
+    [
+        (
+            lambda: field.chosen_networks(["lstmm"]),
+            "network 'lstmm' .* Did you mean 'lstm'?",
+        ),
+        (
+            lambda: field.chosen_contenders(["jaxx"], None),
+            "backend 'jaxx' .* Did you mean 'jax'?",
+        ),
+        (
+            lambda: field.chosen_contenders(None, ["torch-lop"]),
+            "peer 'torch-lop' .* Did you mean 'torch-loop'?",
+        ),
+        (
+            lambda: field.chosen_contenders(None, ["none", "recursive-jax"]),
+            "peer 'recursive-jax' takes one of",
+        ),
+    ],
+)
 def test_an_unknown_name_is_answered_with_the_nearest_one(choose, words):
     with pytest.raises(UnknownNameError, match=words):
         choose()
 
 
 def test_numbers_below_one_are_refused():
-    with pytest.raises(ConfigError, match="argument 'rounds' takes a whole number of 1 or more"):
+    with pytest.raises(
+        ConfigError, match="argument 'rounds' takes a whole number of 1 or more"
+    ):
         field.positive("rounds", 0)
 
 
 def test_a_backend_chooses_the_container_and_the_scan_on_it_and_leaves_other_peers():
     names = [contender.name for contender in field.chosen_contenders(["c"], None)]
-    assert names == ["recursive-c", "scan-c", "lax", "lax-hoisted", "keras", "torch-loop", "torch-nn"]
+    assert names == [
+        "recursive-c",
+        "scan-c",
+        "lax",
+        "lax-hoisted",
+        "keras",
+        "torch-loop",
+        "torch-nn",
+    ]
 
 
 def test_the_container_can_be_measured_alone():
-    assert [contender.name for contender in field.chosen_contenders(["numba", "jax"], ["none"])] == [
-        "recursive-jax", "recursive-numba"]
+    assert [
+        contender.name
+        for contender in field.chosen_contenders(["numba", "jax"], ["none"])
+    ] == ["recursive-jax", "recursive-numba"]
 
 
 def test_what_is_not_installed_is_missing(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else object())
-    assert {contender.name: contender.missing for contender in field.CONTENDERS if contender.missing} == {
-        "torch-loop": ("torch",), "torch-nn": ("torch",)}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "torch" else object()
+    )
+    assert {
+        contender.name: contender.missing
+        for contender in field.CONTENDERS
+        if contender.missing
+    } == {"torch-loop": ("torch",), "torch-nn": ("torch",)}
 
 
 def test_every_contender_is_a_module_and_every_module_a_contender():
-    files = {path.stem for path in Path(contenders.__file__).parent.glob("*.py")} - {"__init__"}
+    files = {path.stem for path in Path(contenders.__file__).parent.glob("*.py")} - {
+        "__init__"
+    }
     assert {contender.module for contender in field.CONTENDERS} == files
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 20, 81])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_random_graph_computes_nothing_in_vain_and_reads_only_what_is_there(count, seed):
+def test_a_random_graph_computes_nothing_in_vain_and_reads_only_what_is_there(
+    count, seed
+):
     nodes = random_graph.draw(count, seed)
     assert nodes == random_graph.draw(count, seed)
-    assert [node.name for node in nodes] == [f"n{number}" for number in range(1, count + 1)]
+    assert [node.name for node in nodes] == [
+        f"n{number}" for number in range(1, count + 1)
+    ]
     read = {name.removesuffix("_tm1") for node in nodes for name in node.reads}
     assert read == {"x", *(node.name for node in nodes)}
     for place, node in enumerate(nodes):
@@ -63,5 +102,10 @@ def test_a_random_graph_computes_nothing_in_vain_and_reads_only_what_is_there(co
 def test_only_values_that_cannot_grow_are_multiplied_or_added(seed):
     nodes = random_graph.draw(20, seed)
     weighted = {node.name for node in nodes if node.has_weights}
-    joined = {name.removesuffix("_tm1") for node in nodes if not node.has_weights for name in node.reads}
+    joined = {
+        name.removesuffix("_tm1")
+        for node in nodes
+        if not node.has_weights
+        for name in node.reads
+    }
     assert joined <= weighted

@@ -9,19 +9,52 @@ from recursive.bench.field import QUICK, Sizes
 from recursive.bench.results import Report, Row, Spread
 from recursive.errors import ConfigError
 
-MACHINE = {"date": "2026-01-02T03:04+00:00", "processor": "abacus", "system": "none", "cores": 2, "threads": 1,
-           "rounds": 3, "calls": 2, "python": "3.11", "load": [], "versions": {"jax": "0.10"}}
+MACHINE = {
+    "date": "2026-01-02T03:04+00:00",
+    "processor": "abacus",
+    "system": "none",
+    "cores": 2,
+    "threads": 1,
+    "rounds": 3,
+    "calls": 2,
+    "python": "3.11",
+    "load": [],
+    "versions": {"jax": "0.10"},
+}
 
 
 def row(name, label, train, network="lstm", **fields):
-    times = {"forward": Spread(train / 4, train / 5, train / 3, 3), "train": Spread(train, train / 2, 2 * train, 3)}
-    return Row(network, name, label, imports=1.0, cold=3.5, warm=1.5, times=times, base=100.0, peak=150.4,
-               sizes=Sizes().to_dict(), **fields)
+    times = {
+        "forward": Spread(train / 4, train / 5, train / 3, 3),
+        "train": Spread(train, train / 2, 2 * train, 3),
+    }
+    return Row(
+        network,
+        name,
+        label,
+        imports=1.0,
+        cold=3.5,
+        warm=1.5,
+        times=times,
+        base=100.0,
+        peak=150.4,
+        sizes=Sizes().to_dict(),
+        **fields,
+    )
 
 
 def report(*more, **fields):
-    rows = [row("lax", "lax.scan", 0.02), row("recursive-jax", "recursive, jax", 0.012),
-            Row("lstm", "torch-nn", "nn.LSTM", why="torch is not installed: pip install torch"), *more]
+    rows = [
+        row("lax", "lax.scan", 0.02),
+        row("recursive-jax", "recursive, jax", 0.012),
+        Row(
+            "lstm",
+            "torch-nn",
+            "nn.LSTM",
+            why="torch is not installed: pip install torch",
+        ),
+        *more,
+    ]
     return Report(MACHINE, Sizes().to_dict(), rows, **fields)
 
 
@@ -31,7 +64,12 @@ def grown(*pairs, label="recursive, jax"):
 
 def test_a_spread_is_over_the_medians_of_rounds():
     spread = Spread.over([[5.0, 1.0, 2.0], [4.0, 4.0, 90.0], [30.0, 30.0, 30.0]])
-    assert (spread.median, spread.fastest, spread.slowest, spread.rounds) == (4.0, 2.0, 30.0, 3)
+    assert (spread.median, spread.fastest, spread.slowest, spread.rounds) == (
+        4.0,
+        2.0,
+        30.0,
+        3,
+    )
 
 
 def test_json_brings_back_the_whole_report():
@@ -40,8 +78,17 @@ def test_json_brings_back_the_whole_report():
     assert json.loads(whole.to_json())["version"] == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 1}',
-                                  '{"version": 1, "rows": [{"times": {}}], "scaling": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"version": 2}',
+        '{"version": 1}',
+        '{"version": 1, "rows": [{"times": {}}], "scaling": {}}',
+    ],
+)
 def test_other_text_is_refused(text):
     with pytest.raises(ConfigError, match="takes what recursive bench --json wrote"):
         Report.from_json(text)
@@ -55,14 +102,20 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 def test_the_table_is_sorted_by_train_step_and_tells_what_is_missing():
     shown = table.as_text(report())
     lines = shown.splitlines()
-    place = {start: next(number for number, line in enumerate(lines) if line.startswith(start))
-             for start in ("LSTM", "recursive, jax", "lax.scan", "nn.LSTM", "Aims")}
+    place = {
+        start: next(
+            number for number, line in enumerate(lines) if line.startswith(start)
+        )
+        for start in ("LSTM", "recursive, jax", "lax.scan", "nn.LSTM", "Aims")
+    }
     assert list(place.values()) == sorted(place.values())
     assert "12 (6 to 24)" in lines[place["recursive, jax"]]
     assert "3.5 / 1.5" in lines[place["recursive, jax"]]
     assert lines[place["recursive, jax"]].endswith("150")
-    assert lines[place["nn.LSTM"]] == "nn.LSTM: torch is not installed: pip install torch"
-    assert len({len(line) for line in lines[place["LSTM"] + 1:place["nn.LSTM"]]}) == 1
+    assert (
+        lines[place["nn.LSTM"]] == "nn.LSTM: torch is not installed: pip install torch"
+    )
+    assert len({len(line) for line in lines[place["LSTM"] + 1 : place["nn.LSTM"]]}) == 1
     assert "batch 32, 100 steps, 64 -> 128" in lines[0]
 
 
@@ -78,7 +131,9 @@ def test_markdown_has_a_table_for_each_network():
 def test_an_aim_is_a_ratio_in_one_sitting():
     found = {words: numbers for words, *numbers in aims.lines_of(report())}
     assert found["LSTM, train step: recursive-jax against lax"] == ["0.60", "0.5", "no"]
-    assert found["LSTM, seconds to the first train step, empty caches: recursive-jax"] == ["3.50", "4", "yes"]
+    assert found[
+        "LSTM, seconds to the first train step, empty caches: recursive-jax"
+    ] == ["3.50", "4", "yes"]
     assert not any("torch-nn" in words or "recursive-c" in words for words in found)
 
 
@@ -86,7 +141,10 @@ def test_the_gru_is_compared_with_the_gru_that_pytorch_has():
     after = row("torch-nn", "nn.GRU", 0.01, network="gru-after")
     own = row("recursive-jax", "recursive, jax", 0.012, network="gru")
     found = {words: numbers for words, *numbers in aims.lines_of(report(after, own))}
-    assert found["GRU (Cho et al., 2014), train step: recursive-jax against torch-nn"][0] == "1.20"
+    assert (
+        found["GRU (Cho et al., 2014), train step: recursive-jax against torch-nn"][0]
+        == "1.20"
+    )
 
 
 def by_steps(*pairs):
@@ -101,14 +159,18 @@ def test_growth_shows_each_size_and_the_power_at_the_end():
     head, line = table.growth(rows, "steps")
     assert head == ("", "100", "1,000", "10,000", "power")
     assert line == ("recursive, jax", "10 / 150", "100 / 150", "1000 / 150", "1.00")
-    assert scaling.exponent(by_steps((100, 0.01), (1000, 0.1), (10_000, 10.0)), "steps") == pytest.approx(2.0)
+    assert scaling.exponent(
+        by_steps((100, 0.01), (1000, 0.1), (10_000, 10.0)), "steps"
+    ) == pytest.approx(2.0)
 
 
 def test_a_size_that_could_not_be_measured_leaves_a_gap():
     rows = by_steps((100, 0.01), (1000, 0.1), (10_000, 1.0))
     rows[-1].why, rows[-1].times = "its process ended with code -9", {}
     assert table.growth(rows, "steps")[1][-2:] == ("-", "-")
-    assert "recursive, jax: its process ended with code -9" in table.as_text(report(scaling={"steps": rows}))
+    assert "recursive, jax: its process ended with code -9" in table.as_text(
+        report(scaling={"steps": rows})
+    )
 
 
 def test_growth_goes_up_to_ten_thousand_steps():
@@ -124,8 +186,16 @@ def test_a_report_goes_between_the_marks_of_a_page(tmp_path):
     assert path.read_text() == f"before\n{page.BEGIN}\n\nnew\n\n{page.END}\nafter\n"
 
 
-@pytest.mark.parametrize("text", ["nothing", page.BEGIN, f"{page.END}{page.BEGIN}",
-                                  f"{page.BEGIN}{page.BEGIN}{page.END}", f"{page.BEGIN}{page.END}{page.END}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nothing",
+        page.BEGIN,
+        f"{page.END}{page.BEGIN}",
+        f"{page.BEGIN}{page.BEGIN}{page.END}",
+        f"{page.BEGIN}{page.END}{page.END}",
+    ],
+)
 def test_a_page_without_its_marks_is_refused(tmp_path, text):
     path = tmp_path / "page.md"
     path.write_text(text)
@@ -144,8 +214,13 @@ def test_a_picture_turns_dark_where_dark_is_preferred(tmp_path):
     for colours in (plots.LIGHT, plots.DARK):
         assert all(f"--{name}: {colour};" in style for name, colour in colours.items())
     assert not any(colour in shapes for colour in plots.LIGHT.values())
-    assert all(f"var(--{name})" in shapes for name in ("paper", "ink", "recursive", "peer"))
-    assert next(iter(plots.draw(whole, tmp_path / "bench.svg").values())).read_text() == drawn
+    assert all(
+        f"var(--{name})" in shapes for name in ("paper", "ink", "recursive", "peer")
+    )
+    assert (
+        next(iter(plots.draw(whole, tmp_path / "bench.svg").values())).read_text()
+        == drawn
+    )
 
 
 def test_a_picture_can_be_a_png(tmp_path):

@@ -18,8 +18,10 @@ pytestmark = pytest.mark.compiled
 
 DEEP = os.environ.get("RECURSIVE_DEEP") == "1"
 SUITE = Suite()
-FEW = [next(name for name in SUITE.entries if name.startswith(f"{area}/"))
-       for area in ("vanilla", "taps", "masks", "stateful", "gating")]
+FEW = [
+    next(name for name in SUITE.entries if name.startswith(f"{area}/"))
+    for area in ("vanilla", "taps", "masks", "stateful", "gating")
+]
 CUT_APART = "layers/maxout"
 """A gradient of what was put side by side, which PyTensor 3.0 left to itself cannot cut apart on JAX."""
 SOME = [name for place, name in enumerate(SUITE.entries) if place % 4 == 0]
@@ -28,7 +30,11 @@ SOME = [name for place, name in enumerate(SUITE.entries) if place % 4 == 0]
 
 def check(adapter, names):
     outcomes = list(runner.run(adapter, SUITE, names))
-    assert [(outcome.id, outcome.words) for outcome in outcomes if outcome.status != runner.PASSED] == []
+    assert [
+        (outcome.id, outcome.words)
+        for outcome in outcomes
+        if outcome.status != runner.PASSED
+    ] == []
 
 
 def test_the_interpreter_passes_every_case():
@@ -45,15 +51,30 @@ def test_the_containers_pass_in_plain_python(name):
 
 
 @JAX
-@pytest.mark.parametrize("name", [name for name, entry in SUITE.entries.items() if not missing(
-    pytensor.JAX, entry["capabilities"])] if DEEP else [*FEW, CUT_APART])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, entry in SUITE.entries.items()
+        if not missing(pytensor.JAX, entry["capabilities"])
+    ]
+    if DEEP
+    else [*FEW, CUT_APART],
+)
 def test_the_containers_pass_on_jax(name):
     check(pytensor.JAX(), [name])
 
 
 def test_the_containers_claim_every_capability_but_those_that_jax_refuses():
-    needed = {word for entry in SUITE.entries.values() for word in entry["capabilities"]}
-    assert needed <= pytensor.Python.capabilities == pytensor.C.capabilities == pytensor.Numba.capabilities
+    needed = {
+        word for entry in SUITE.entries.values() for word in entry["capabilities"]
+    }
+    assert (
+        needed
+        <= pytensor.Python.capabilities
+        == pytensor.C.capabilities
+        == pytensor.Numba.capabilities
+    )
     assert needed - pytensor.JAX.capabilities == {"truncate", "until"}
 
 
@@ -61,7 +82,9 @@ def test_the_containers_claim_every_capability_but_those_that_jax_refuses():
 @pytest.mark.parametrize("name", ["truncation/of-1", "until/third"])
 def test_what_the_containers_do_not_claim_on_jax_is_refused_there(name):
     """Should PyTensor learn it, this tells that it can be claimed."""
-    assert [outcome.status for outcome in runner.run(pytensor.JAX(), SUITE, [name])] == [runner.NOT_COVERED]
+    assert [
+        outcome.status for outcome in runner.run(pytensor.JAX(), SUITE, [name])
+    ] == [runner.NOT_COVERED]
     with pytest.raises(UnmetError, match="BackendError"):
         runner.check(name, pytensor.JAX())
 

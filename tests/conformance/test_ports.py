@@ -24,29 +24,48 @@ from tests.test_docs_of_conformance import PAGE
 DEEP = os.environ.get("RECURSIVE_DEEP") == "1"
 SUITE = Suite()
 ADAPTERS = files("recursive.conformance.adapters")
-SOME = ["vanilla/by-hand", "gating/cell-lstm", "taps/of-every-sort", "masks/taps", "stateful/two-batches"]
+SOME = [
+    "vanilla/by-hand",
+    "gating/cell-lstm",
+    "taps/of-every-sort",
+    "masks/taps",
+    "stateful/two-batches",
+]
 CUT = ["truncation/of-1", "until/third"]
 
 
 def node_version():
     """The major version of Node; 0 where there is none."""
     path = shutil.which("node")
-    told = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout if path else "v0"
+    told = (
+        subprocess.run(
+            [path, "--version"], capture_output=True, text=True, check=True
+        ).stdout
+        if path
+        else "v0"
+    )
     return int(re.match(r"v(\d+)", told)[1])
 
 
 def needs(package):
-    return pytest.mark.skipif(find_spec(package) is None, reason=f"{package} is not installed")
+    return pytest.mark.skipif(
+        find_spec(package) is None, reason=f"{package} is not installed"
+    )
 
 
-NODE = pytest.mark.skipif(node_version() < 20, reason="Node 20 or later is not installed")
+NODE = pytest.mark.skipif(
+    node_version() < 20, reason="Node 20 or later is not installed"
+)
 
 
 def check(adapter, names, at_least):
     """Run the cases: nothing fails, and as many pass as are said."""
     outcomes = list(runner.run(adapter, SUITE, names))
-    assert [(outcome.id, outcome.words) for outcome in outcomes
-            if outcome.status not in (runner.PASSED, runner.NOT_COVERED)] == []
+    assert [
+        (outcome.id, outcome.words)
+        for outcome in outcomes
+        if outcome.status not in (runner.PASSED, runner.NOT_COVERED)
+    ] == []
     assert sum(outcome.status == runner.PASSED for outcome in outcomes) >= at_least
 
 
@@ -58,7 +77,11 @@ def test_the_port_in_pytorch_passes_every_case_that_it_covers():
 @needs("jax")
 def test_the_port_in_jax_passes():
     names = SUITE.entries if DEEP else SOME + CUT
-    check(load("recursive.conformance.adapters.jax:Adapter"), names, 195 if DEEP else len(names))
+    check(
+        load("recursive.conformance.adapters.jax:Adapter"),
+        names,
+        195 if DEEP else len(names),
+    )
 
 
 @needs("keras")
@@ -79,47 +102,90 @@ def test_the_port_in_javascript_passes_every_case_that_it_covers():
 @NODE
 def test_the_port_in_javascript_answers_a_mistake_with_an_error_and_goes_on():
     question = '{"id": 1, "method": "dance"}\n{"id": 2, "method": "hello"}\n'
-    answers = subprocess.run(["node", str(ADAPTERS / "port.js")], input=question, capture_output=True, text=True,
-                             check=True).stdout.splitlines()
+    answers = subprocess.run(
+        ["node", str(ADAPTERS / "port.js")],
+        input=question,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
     assert '"code":"TypeError"' in answers[0]
     assert '"name":"node"' in answers[1]
 
 
-@pytest.mark.parametrize(("name", "ports"), [("walk", []), ("torch", ["walk"]), ("jax", ["walk"]),
-                                             ("keras", ["jax", "walk"])])
+@pytest.mark.parametrize(
+    ("name", "ports"),
+    [("walk", []), ("torch", ["walk"]), ("jax", ["walk"]), ("keras", ["jax", "walk"])],
+)
 def test_a_port_knows_the_format_and_nothing_of_the_package(name, ports):
     tree = ast.parse((ADAPTERS / f"{name}.py").read_text(encoding="utf-8"))
-    modules = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    modules += [f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-                for alias in node.names]
-    ours = {module.removeprefix("recursive.conformance.adapters.").split(".")[0] for module in modules
-            if module.startswith("recursive")}
+    modules = [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    ]
+    modules += [
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    ours = {
+        module.removeprefix("recursive.conformance.adapters.").split(".")[0]
+        for module in modules
+        if module.startswith("recursive")
+    }
     assert ours == set(ports)
 
 
 def claimed(name):
     """The capabilities in a port's file, which need not be imported for it."""
     text = (ADAPTERS / name).read_text(encoding="utf-8")
-    return set(re.findall(r'"(.+?)"', re.search(r"(?:capabilities = frozenset\(\{|CAPABILITIES = \[)(.*?)[}\]]", text,
-                                                re.S)[1]))
+    return set(
+        re.findall(
+            r'"(.+?)"',
+            re.search(
+                r"(?:capabilities = frozenset\(\{|CAPABILITIES = \[)(.*?)[}\]]",
+                text,
+                re.S,
+            )[1],
+        )
+    )
 
 
 @pytest.mark.parametrize("name", ["torch.py", "jax.py", "keras.py", "port.js"])
 def test_every_capability_that_a_port_claims_is_one(name):
-    layers = {layer for entry in SUITE.entries.values() for layer in entry["capabilities"] if ":" in layer}
+    layers = {
+        layer
+        for entry in SUITE.entries.values()
+        for layer in entry["capabilities"]
+        if ":" in layer
+    }
     assert claimed(name) - set(CAPABILITIES) - layers == set()
 
 
-@pytest.mark.parametrize(("name", "label"), [
-    ("torch.py", "PyTorch"), ("jax.py", "JAX"), ("keras.py", "Keras 3, on JAX"),
-    ("port.js", "JavaScript, on Node 20, without gradients")])
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("torch.py", "PyTorch"),
+        ("jax.py", "JAX"),
+        ("keras.py", "Keras 3, on JAX"),
+        ("port.js", "JavaScript, on Node 20, without gradients"),
+    ],
+)
 def test_the_page_says_how_many_cases_a_port_covers(name, label):
-    covered = sum(claimed(name) >= set(entry["capabilities"]) for entry in SUITE.entries.values())
+    covered = sum(
+        claimed(name) >= set(entry["capabilities"]) for entry in SUITE.entries.values()
+    )
     assert f"| {label} | {covered} |" in PAGE.read_text(encoding="utf-8")
 
 
 def test_the_page_says_how_many_cases_the_containers_cover():
-    on_jax = sum(pytensor.JAX.capabilities >= set(entry["capabilities"]) for entry in SUITE.entries.values())
+    on_jax = sum(
+        pytensor.JAX.capabilities >= set(entry["capabilities"])
+        for entry in SUITE.entries.values()
+    )
     words = PAGE.read_text(encoding="utf-8")
     assert f"`truncate` and `until` | {on_jax + len(SUITE.invalid)} |" in words
     assert words.count(f"| {len(SUITE.ids())} | `recursive conformance run") == 4

@@ -20,14 +20,23 @@ from tests.agreement.test_cases import COMPILER, JAX
 from tests.conformance.graphs import nets, spoilt
 
 DEEP = int(os.environ.get("RECURSIVE_DEEP", 0))
-NUMBA = pytest.mark.skipif(not DEEP and VERSION >= (3, 1), reason="it compiles for minutes, so that it is run on the "
-                                                                  "oldest PyTensor only, or with RECURSIVE_DEEP")
+NUMBA = pytest.mark.skipif(
+    not DEEP and VERSION >= (3, 1),
+    reason="it compiles for minutes, so that it is run on the "
+    "oldest PyTensor only, or with RECURSIVE_DEEP",
+)
 
 
 def examples(usual, share=1.0):
     """Each example is compiled: what fails is shown as it is found, since to make it smaller would take an hour."""
-    return settings(max_examples=max(usual, int(DEEP * share)), deadline=None, database=None, derandomize=not DEEP,
-                    phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck))
+    return settings(
+        max_examples=max(usual, int(DEEP * share)),
+        deadline=None,
+        database=None,
+        derandomize=not DEEP,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 def refused(net):
@@ -42,7 +51,10 @@ def refused(net):
 def agree(net, adapter):
     if refused(net) is None:
         gradients = zlib.crc32(repr(net.spec).encode()) % 4 == 0
-        judge(adapter, case_of(Draft("random/net", "random", "", net, gradients=gradients)))
+        judge(
+            adapter,
+            case_of(Draft("random/net", "random", "", net, gradients=gradients)),
+        )
 
 
 @examples(300)

@@ -32,7 +32,11 @@ class Broken(Adapter):
 
     def run(self, model, inputs, **given):
         found = super().run(model, inputs, **given)
-        return {"outputs": {name: self.change(value) for name, value in found["outputs"].items()}}
+        return {
+            "outputs": {
+                name: self.change(value) for name, value in found["outputs"].items()
+            }
+        }
 
 
 def only(adapter, name="taps/h-2", **expected):
@@ -44,28 +48,53 @@ def raising(value):
     raise ZeroDivisionError("by nothing")
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (raising, "run raised ZeroDivisionError: by nothing"),
-    (lambda value: value[:, 1:], r"output 'rec' has the shape (3, 4, 6) in place of (3, 5, 6)"),
-    (lambda value: value.astype("float32"), "output 'rec' is of float32 in place of float64"),
-    (lambda value: value * np.nan, "output 'rec' is nan at [0, 0, 0]"),
-    (lambda value: value + 1e-6, "output 'rec' is off by 1e-06 (1e-10 is allowed)"),
-    (lambda value: value.tolist(), "output 'rec' is a list in place of an array"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (raising, "run raised ZeroDivisionError: by nothing"),
+        (
+            lambda value: value[:, 1:],
+            r"output 'rec' has the shape (3, 4, 6) in place of (3, 5, 6)",
+        ),
+        (
+            lambda value: value.astype("float32"),
+            "output 'rec' is of float32 in place of float64",
+        ),
+        (lambda value: value * np.nan, "output 'rec' is nan at [0, 0, 0]"),
+        (lambda value: value + 1e-6, "output 'rec' is off by 1e-06 (1e-10 is allowed)"),
+        (lambda value: value.tolist(), "output 'rec' is a list in place of an array"),
+    ],
+)
 def test_what_is_wrong_is_told_in_a_sentence(change, words):
     outcome = only(Broken(change))
     assert outcome.status == "failed"
     assert words in outcome.words
 
 
-@pytest.mark.parametrize(("returned", "words"), [
-    (None, "run returned a NoneType in place of a dict"), ({}, "run returned no 'outputs'; there are none"),
-    ({"output": {}, "outputs": {}}, "run returned 'output', which is none of 'outputs', 'finals', 'nodes'"),
-    ({"outputs": np.zeros(3)}, "'outputs' of run is a ndarray in place of a dict of arrays by name"),
-    ({"outputs": {"rec": np.array(["one"])}}, "output 'rec' is of <U3 in place of floats"),
-    ({"outputs": {}}, "output 'rec' is missing; there are none"),
-    ({"outputs": {"rec": np.zeros((3, 5, 6)), "more": np.zeros(3)}}, "output 'more' was not asked for"),
-])
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (None, "run returned a NoneType in place of a dict"),
+        ({}, "run returned no 'outputs'; there are none"),
+        (
+            {"output": {}, "outputs": {}},
+            "run returned 'output', which is none of 'outputs', 'finals', 'nodes'",
+        ),
+        (
+            {"outputs": np.zeros(3)},
+            "'outputs' of run is a ndarray in place of a dict of arrays by name",
+        ),
+        (
+            {"outputs": {"rec": np.array(["one"])}},
+            "output 'rec' is of <U3 in place of floats",
+        ),
+        ({"outputs": {}}, "output 'rec' is missing; there are none"),
+        (
+            {"outputs": {"rec": np.zeros((3, 5, 6)), "more": np.zeros(3)}},
+            "output 'more' was not asked for",
+        ),
+    ],
+)
 def test_what_is_no_answer_is_told_of(returned, words):
     adapter = Adapter()
     adapter.run = lambda model, inputs, **given: returned
@@ -76,12 +105,23 @@ def test_states_under_other_names_than_those_of_the_case_are_told_of():
     class Renamed(Adapter):
         def run(self, model, inputs, **given):
             found = super().run(model, inputs, **given)
-            return {**found, "finals": {f"{name}_last": value for name, value in found["finals"].items()}}
+            return {
+                **found,
+                "finals": {
+                    f"{name}_last": value for name, value in found["finals"].items()
+                },
+            }
 
-    assert "state 'h_last' was not asked for" in only(Renamed(), "stateful/two-batches").words
+    assert (
+        "state 'h_last' was not asked for"
+        in only(Renamed(), "stateful/two-batches").words
+    )
 
 
-@pytest.mark.parametrize(("losses", "words"), [(["a"] * 10, "in place of a list of numbers"), (None, "the loss, step")])
+@pytest.mark.parametrize(
+    ("losses", "words"),
+    [(["a"] * 10, "in place of a list of numbers"), (None, "the loss, step")],
+)
 def test_losses_that_are_none_are_told_of(losses, words):
     class Lost(Adapter):
         def train(self, model, *given):
@@ -120,7 +160,10 @@ def test_nodes_are_made_outputs_where_a_port_hands_out_none():
             inputs["x"][1, 3] += 1
             return {"outputs": super().run(model, inputs, **given)["outputs"]}
 
-    assert "is 'i2h' at time step 3 (row 1)" in only(Silent(), "vanilla/one-step-back").words
+    assert (
+        "is 'i2h' at time step 3 (row 1)"
+        in only(Silent(), "vanilla/one-step-back").words
+    )
 
 
 @pytest.mark.parametrize("name", ["taps/h-2", "stateful/two-batches"])
@@ -128,7 +171,12 @@ def test_where_only_outputs_are_wrong_no_node_is_blamed(name):
     class Rounded(Adapter):
         def run(self, model, inputs, **given):
             found = super().run(model, inputs, **given)
-            return {**found, "outputs": {name: value + 1e-3 for name, value in found["outputs"].items()}}
+            return {
+                **found,
+                "outputs": {
+                    name: value + 1e-3 for name, value in found["outputs"].items()
+                },
+            }
 
     assert "Every node is as it should be" in only(Rounded(), name).words
 
@@ -137,8 +185,14 @@ def test_nodes_that_no_case_knows_are_told_of():
     class Elsewhere(Adapter):
         def run(self, model, inputs, **given):
             found = super().run(model, inputs, **given)
-            return {"outputs": {name: value + 1 for name, value in found["outputs"].items()},
-                    "nodes": {f"layer_{name}": value for name, value in found["nodes"].items()}}
+            return {
+                "outputs": {
+                    name: value + 1 for name, value in found["outputs"].items()
+                },
+                "nodes": {
+                    f"layer_{name}": value for name, value in found["nodes"].items()
+                },
+            }
 
     assert "there is none that the case knows" in only(Elsewhere()).words
 
@@ -158,9 +212,19 @@ def test_what_a_port_cannot_do_is_not_covered():
     adapter = Adapter()
     adapter.capabilities = {"taps"}
     adapter.train = adapter.refuses = None
-    names = ["vanilla/one-step-back", "taps/h-2", "layers/gru", "invalid/no-output", "training/sgd"]
+    names = [
+        "vanilla/one-step-back",
+        "taps/h-2",
+        "layers/gru",
+        "invalid/no-output",
+        "training/sgd",
+    ]
     outcomes = list(runner.run(adapter, SUITE, names))
-    assert [outcome.status for outcome in outcomes] == ["passed", "passed", *["not covered"] * 3]
+    assert [outcome.status for outcome in outcomes] == [
+        "passed",
+        "passed",
+        *["not covered"] * 3,
+    ]
     assert outcomes[2].words == "needs graph, layer:GRU"
 
 
@@ -174,7 +238,10 @@ def test_what_only_a_missing_method_would_show_is_not_covered():
 def test_a_word_that_no_capability_is_called_is_told_of():
     adapter = Adapter()
     adapter.capabilities = {"taps", "tap", "layer:GRU"}
-    with pytest.raises(UnknownNameError, match=r"capability 'tap' takes a word of the list.*Did you mean 'taps'"):
+    with pytest.raises(
+        UnknownNameError,
+        match=r"capability 'tap' takes a word of the list.*Did you mean 'taps'",
+    ):
         check_capabilities(adapter)
     check_capabilities(Adapter())
 
@@ -187,10 +254,15 @@ def test_a_case_that_is_known_to_fail_may_and_one_that_passes_all_the_same_is_to
     assert not runner.good([passing])
 
 
-def test_skips_are_read_with_their_reasons_and_a_pattern_of_nothing_is_told_of(tmp_path):
+def test_skips_are_read_with_their_reasons_and_a_pattern_of_nothing_is_told_of(
+    tmp_path,
+):
     path = tmp_path / "skips.txt"
     path.write_text("# mine\ntaps/*  # not yet\nmasks/left\n")
-    assert runner.read_list(path, SUITE.ids()) == {"taps/*": "not yet", "masks/left": "listed in skips.txt"}
+    assert runner.read_list(path, SUITE.ids()) == {
+        "taps/*": "not yet",
+        "masks/left": "listed in skips.txt",
+    }
     path.write_text("tops/*\n")
     with pytest.raises(UnknownNameError, match=r"skips.txt lists it"):
         runner.read_list(path, SUITE.ids())
@@ -203,7 +275,9 @@ def test_skips_are_read_with_their_reasons_and_a_pattern_of_nothing_is_told_of(t
 def test_one_case_can_be_run_under_a_debugger():
     runner.check("taps/h-2", Adapter())
     runner.check("taps/h-2", Adapter)
-    with pytest.raises(UnknownNameError, match=r"case 'taps/h2' takes the name of a case.*'taps/h-2'"):
+    with pytest.raises(
+        UnknownNameError, match=r"case 'taps/h2' takes the name of a case.*'taps/h-2'"
+    ):
         runner.check("taps/h2", Adapter())
     with pytest.raises(UnmetError, match="off by 1"):
         runner.check("taps/h-2", Broken(lambda value: value + 1))
@@ -212,39 +286,76 @@ def test_one_case_can_be_run_under_a_debugger():
 def test_a_refusal_of_another_kind_or_none_fails():
     adapter = Adapter()
     adapter.refuses = lambda spec: None
-    assert "it was accepted, where OutputError" in only(adapter, "invalid/no-output").words
+    assert (
+        "it was accepted, where OutputError" in only(adapter, "invalid/no-output").words
+    )
     adapter.refuses = lambda spec: "KeyError"
-    assert "refused with 'KeyError' in place of 'OutputError'" in only(adapter, "invalid/no-output").words
+    assert (
+        "refused with 'KeyError' in place of 'OutputError'"
+        in only(adapter, "invalid/no-output").words
+    )
     adapter.refuses = lambda spec: KeyError
-    assert "refuses returned a type in place of the name of an error" in only(adapter, "invalid/no-output").words
+    assert (
+        "refuses returned a type in place of the name of an error"
+        in only(adapter, "invalid/no-output").words
+    )
 
 
 def test_a_refusal_of_what_is_right_fails():
     adapter = Adapter()
     adapter.refuses = lambda spec: "TapError"
-    assert "refused with 'TapError', where nothing is wrong with it" in only(adapter).words
+    assert (
+        "refused with 'TapError', where nothing is wrong with it" in only(adapter).words
+    )
 
 
-@pytest.mark.parametrize(("path", "words"), [
-    ("no_such_module:Adapter", "takes module:object.*from the folder where"),
-    (f"{NUMPY}s", "takes module:object.*no Adapters in recursive"), ("json:dumps", "one without name, capabilities"),
-    (":", "which is no name of a module"), ("./mine.py", "which is no name of a module"),
-])
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("no_such_module:Adapter", "takes module:object.*from the folder where"),
+        (f"{NUMPY}s", "takes module:object.*no Adapters in recursive"),
+        ("json:dumps", "one without name, capabilities"),
+        (":", "which is no name of a module"),
+        ("./mine.py", "which is no name of a module"),
+    ],
+)
 def test_an_adapter_that_is_none_is_told_of(path, words):
-    with pytest.raises(ConfigError, match=f"adapter '.*' {words}" if "takes" in words else words):
+    with pytest.raises(
+        ConfigError, match=f"adapter '.*' {words}" if "takes" in words else words
+    ):
         load(path)
 
 
-@pytest.mark.parametrize(("code", "words"), [
-    ("def Adapter(:", r"a module that can be imported.*SyntaxError: .*\(broken_port.py, line 1\)"),
-    ("1 / 0", r"ZeroDivisionError: division by zero \(broken_port.py, line 1\)"),
-    ("import sys; sys.exit(0)", "one that raised SystemExit: 0"),
-    ("import no_such_thing", "ModuleNotFoundError: No module named 'no_such_thing'"),
-    ("class Adapter:\n    def __init__(self, size): pass", "a class that is made without arguments.*TypeError"),
-    ("class Adapter:\n    name, capabilities, build, run = 'mine', 'taps', 1, 1", "a set of words.*got 'taps'"),
-    ("class Adapter:\n    name, capabilities, build, run = 'mine', None, 1, 1", "a set of words.*got None"),
-])
-def test_a_module_or_a_class_that_does_not_work_is_told_of(code, words, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (
+            "def Adapter(:",
+            r"a module that can be imported.*SyntaxError: .*\(broken_port.py, line 1\)",
+        ),
+        ("1 / 0", r"ZeroDivisionError: division by zero \(broken_port.py, line 1\)"),
+        ("import sys; sys.exit(0)", "one that raised SystemExit: 0"),
+        (
+            "import no_such_thing",
+            "ModuleNotFoundError: No module named 'no_such_thing'",
+        ),
+        (
+            "class Adapter:\n    def __init__(self, size): pass",
+            "a class that is made without arguments.*TypeError",
+        ),
+        (
+            "class Adapter:\n    name, capabilities, build, run = 'mine', 'taps', 1, 1",
+            "a set of words.*got 'taps'",
+        ),
+        (
+            "class Adapter:\n    name, capabilities, build, run = 'mine', None, 1, 1",
+            "a set of words.*got None",
+        ),
+    ],
+)
+def test_a_module_or_a_class_that_does_not_work_is_told_of(
+    code, words, tmp_path, monkeypatch
+):
     (tmp_path / "broken_port.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "broken_port", raising=False)
@@ -277,27 +388,49 @@ def port(tmp_path, monkeypatch):
     return "my_port:Adapter"
 
 
-def test_a_port_that_hangs_crashes_prints_or_raises_fails_its_case_and_the_run_goes_on(port):
+def test_a_port_that_hangs_crashes_prints_or_raises_fails_its_case_and_the_run_goes_on(
+    port,
+):
     with Remote(command_of(port), time_limit=8) as adapter:
-        found = {outcome.id.rpartition("/")[2]: outcome for outcome in runner.run(
-            adapter, SUITE, SUITE.ids(patterns=["truncation/of-*", "training/sgd", "invalid/no-output"]))}
+        found = {
+            outcome.id.rpartition("/")[2]: outcome
+            for outcome in runner.run(
+                adapter,
+                SUITE,
+                SUITE.ids(
+                    patterns=["truncation/of-*", "training/sgd", "invalid/no-output"]
+                ),
+            )
+        }
     assert {name for name, outcome in found.items() if outcome.status == "passed"} == {
-        "of-3", "of-9", "sgd", "no-output"}
+        "of-3",
+        "of-9",
+        "sgd",
+        "no-output",
+    }
     assert "no answer in 8 s" in found["of-1"].words
     assert "exit code 7" in found["of-2"].words
     assert "ValueError: five" in found["of-5"].words
 
 
-@pytest.mark.parametrize(("code", "words"), [
-    ("print('hello')", "is no JSON"), ("print('{\"id\": 9}')", "not the question of id 1"), ("", "exit code 0"),
-    ("print('{\"id\": 1}')", "where a result is an object"),
-    ("print('{\"id\": 1, \"result\": \"hi\"}')", "where a result is an object"),
-    ("print('{\"id\": 1, \"error\": \"oh\"}')", "where an error is"),
-    ("print('{\"id\": 1, \"result\": {\"name\": \"mine\", \"capabilities\": 5}}')", "are lists of words"),
-    ("import os; os.write(1, b'\\xff\\n')", "is no JSON"),
-    ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "by signal 9"),
-    ("import os, time; os.close(1); time.sleep(60)", "it closed its output"),
-])
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("print('hello')", "is no JSON"),
+        ("print('{\"id\": 9}')", "not the question of id 1"),
+        ("", "exit code 0"),
+        ("print('{\"id\": 1}')", "where a result is an object"),
+        ('print(\'{"id": 1, "result": "hi"}\')', "where a result is an object"),
+        ('print(\'{"id": 1, "error": "oh"}\')', "where an error is"),
+        (
+            'print(\'{"id": 1, "result": {"name": "mine", "capabilities": 5}}\')',
+            "are lists of words",
+        ),
+        ("import os; os.write(1, b'\\xff\\n')", "is no JSON"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "by signal 9"),
+        ("import os, time; os.close(1); time.sleep(60)", "it closed its output"),
+    ],
+)
 def test_a_program_that_does_not_speak_the_protocol_is_told_of(code, words):
     with pytest.raises(PortError, match=words):
         Remote([sys.executable, "-c", f"input(); {code}"], time_limit=20)
@@ -306,7 +439,10 @@ def test_a_program_that_does_not_speak_the_protocol_is_told_of(code, words):
 def test_a_program_that_starts_others_is_ended_with_them():
     started = time.monotonic()
     with pytest.raises(PortError, match=r"no answer in 0\.5 s"):
-        Remote(["sh", "-c", f"{sys.executable} -c 'import time; time.sleep(60)'; true"], time_limit=0.5)
+        Remote(
+            ["sh", "-c", f"{sys.executable} -c 'import time; time.sleep(60)'; true"],
+            time_limit=0.5,
+        )
     assert time.monotonic() - started < 30
 
 
@@ -329,10 +465,14 @@ for line in sys.stdin:
 def test_a_line_that_is_no_answer_fails_its_own_case_and_no_other(mistake, tmp_path):
     (tmp_path / "once.py").write_text(ONCE.replace("MISTAKE", repr(mistake)))
     with Remote([sys.executable, str(tmp_path / "once.py")], time_limit=20) as adapter:
-        names = [f"invalid/{name}" for name in ("no-output", "cycle-of-one", "cycle-of-two")]
+        names = [
+            f"invalid/{name}" for name in ("no-output", "cycle-of-one", "cycle-of-two")
+        ]
         outcomes = list(runner.run(adapter, SUITE, names))
     assert "was answered with" in outcomes[0].words
-    assert [outcome.words.startswith("it was accepted") for outcome in outcomes[1:]] == [True, True]
+    assert [
+        outcome.words.startswith("it was accepted") for outcome in outcomes[1:]
+    ] == [True, True]
 
 
 ODD = """
@@ -354,22 +494,30 @@ def test_the_words_are_the_same_in_another_process(tmp_path, monkeypatch):
     names = SUITE.ids(patterns=["truncation/of-*"])
     with Remote(command_of("odd_port:Adapter"), time_limit=20) as adapter:
         there = [outcome.words for outcome in runner.run(adapter, SUITE, names)]
-    here = [outcome.words for outcome in runner.run(load("odd_port:Adapter"), SUITE, names)]
+    here = [
+        outcome.words for outcome in runner.run(load("odd_port:Adapter"), SUITE, names)
+    ]
     assert there == here
     assert all(here)
 
 
 def test_files_that_a_port_should_not_have_written_are_told_of(tmp_path):
-    speaking = ONCE.split("    flag")[0].replace('"refuses"', "") + """
+    speaking = (
+        ONCE.split("    flag")[0].replace('"refuses"', "")
+        + """
     if question["method"] == "run":
         from safetensors.numpy import save_file
         import numpy
         save_file({"blah/x": numpy.zeros(3)}, question["out"])
     print(answer, flush=True)
 """
+    )
     (tmp_path / "blah.py").write_text(speaking)
     with Remote([sys.executable, str(tmp_path / "blah.py")], time_limit=20) as adapter:
-        assert "run wrote 'blah/x', which begins with none of out/" in only(adapter, "vanilla/one-step-back").words
+        assert (
+            "run wrote 'blah/x', which begins with none of out/"
+            in only(adapter, "vanilla/one-step-back").words
+        )
 
 
 def test_a_program_that_is_not_there_is_told_of():
@@ -381,24 +529,60 @@ def test_a_program_that_is_not_there_is_told_of():
 
 
 def test_the_command_prints_a_table_by_area_and_writes_reports(tmp_path, capsys):
-    code = cli.main(["conformance", "run", "--adapter", NUMPY, "--area", "taps", "--case", "taps/h-*", "--junit",
-                     str(tmp_path / "j.xml"), "--report", str(tmp_path / "r.html")])
+    code = cli.main(
+        [
+            "conformance",
+            "run",
+            "--adapter",
+            NUMPY,
+            "--area",
+            "taps",
+            "--case",
+            "taps/h-*",
+            "--junit",
+            str(tmp_path / "j.xml"),
+            "--report",
+            str(tmp_path / "r.html"),
+        ]
+    )
     printed = capsys.readouterr().out
     assert code == 0
     assert "taps       5" in printed
-    assert "numpy conforms to version 1.0 in all 5 cases that it covers, of 5." in printed
+    assert (
+        "numpy conforms to version 1.0 in all 5 cases that it covers, of 5." in printed
+    )
     tree = ElementTree.parse(tmp_path / "j.xml").getroot()
     assert (tree.get("tests"), tree.get("failures"), len(tree)) == ("5", "0", 5)
     assert "<td>taps</td><td>5</td>" in (tmp_path / "r.html").read_text()
 
 
 def test_where_there_is_no_terminal_each_area_is_told_once_it_is_through(capsys):
-    cli.main(["conformance", "run", "--adapter", NUMPY, "--here", "--case", "free/*", "--case", "taps/h-*"])
+    cli.main(
+        [
+            "conformance",
+            "run",
+            "--adapter",
+            NUMPY,
+            "--here",
+            "--case",
+            "free/*",
+            "--case",
+            "taps/h-*",
+        ]
+    )
     assert capsys.readouterr().err.splitlines() == ["free: 4 passed", "taps: 5 passed"]
 
 
 def test_a_run_that_is_told_to_end_removes_what_it_wrote_for_the_port(tmp_path):
-    command = [sys.executable, "-m", "recursive.cli", "conformance", "run", "--stdio", "sleep 600"]
+    command = [
+        sys.executable,
+        "-m",
+        "recursive.cli",
+        "conformance",
+        "run",
+        "--stdio",
+        "sleep 600",
+    ]
     run = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)})
     try:
         while not list(tmp_path.glob("conformance-*/1")) and run.poll() is None:
@@ -411,33 +595,76 @@ def test_a_run_that_is_told_to_end_removes_what_it_wrote_for_the_port(tmp_path):
 
 
 def test_the_command_fails_where_a_case_does(tmp_path, capsys, port):
-    code = cli.main(["conformance", "run", "--adapter", port, "--case", "truncation/of-5", "--case", "truncation/of-9"])
+    code = cli.main(
+        [
+            "conformance",
+            "run",
+            "--adapter",
+            port,
+            "--case",
+            "truncation/of-5",
+            "--case",
+            "truncation/of-9",
+        ]
+    )
     printed = capsys.readouterr().out
     assert code == 1
-    assert "failed: truncation/of-5\n    run raised ValueError: five (my_port.py, line 11)" in printed
+    assert (
+        "failed: truncation/of-5\n    run raised ValueError: five (my_port.py, line 11)"
+        in printed
+    )
     assert "passes 1 of 2 cases" in printed
 
 
 def test_the_command_says_what_cannot_be_done(capsys, tmp_path):
     assert cli.main(["conformance", "run", "--adapter", NUMPY, "--area", "tasp"]) == 2
     assert cli.main(["conformance", "run", "--adapter", "none_such"]) == 2
-    assert cli.main(["conformance", "run", "--adapter", NUMPY, "--junit", str(tmp_path / "no" / "j.xml")]) == 2
+    assert (
+        cli.main(
+            [
+                "conformance",
+                "run",
+                "--adapter",
+                NUMPY,
+                "--junit",
+                str(tmp_path / "no" / "j.xml"),
+            ]
+        )
+        == 2
+    )
     words = capsys.readouterr().err
     assert "Did you mean 'taps'" in words
     assert "adapter 'none_such' takes module:object" in words
     assert "takes a folder that exists" in words
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    (["--stdio", "sh -c 'read x; echo no'"], "takes an answer to 'hello'.*which is no JSON"),
-    (["--stdio", "'unbalanced"], "option '--stdio' takes a command"),
-    (["--stdio", "node x.js", "--here"], "option '--here' takes --adapter"),
-    (["--adapter", NUMPY, "--report", "."], "takes the name of a file"),
-    (["--adapter", NUMPY, "--report", "same", "--junit", "same"], "takes one report"),
-    (["--adapter", NUMPY, "--area", "masks", "--case", "taps/h-2"], "a case of the areas .* got none in masks"),
-    (["--adapter", NUMPY, "--case", "nope/*"], "Cases are called 'area/name'. There are the areas 'vanilla'"),
-])
-def test_options_that_cannot_be_followed_are_told_of(options, words, capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            ["--stdio", "sh -c 'read x; echo no'"],
+            "takes an answer to 'hello'.*which is no JSON",
+        ),
+        (["--stdio", "'unbalanced"], "option '--stdio' takes a command"),
+        (["--stdio", "node x.js", "--here"], "option '--here' takes --adapter"),
+        (["--adapter", NUMPY, "--report", "."], "takes the name of a file"),
+        (
+            ["--adapter", NUMPY, "--report", "same", "--junit", "same"],
+            "takes one report",
+        ),
+        (
+            ["--adapter", NUMPY, "--area", "masks", "--case", "taps/h-2"],
+            "a case of the areas .* got none in masks",
+        ),
+        (
+            ["--adapter", NUMPY, "--case", "nope/*"],
+            "Cases are called 'area/name'. There are the areas 'vanilla'",
+        ),
+    ],
+)
+def test_options_that_cannot_be_followed_are_told_of(
+    options, words, capsys, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["conformance", "run", *options]) == 2
     assert re.search(words, capsys.readouterr().err)
@@ -450,20 +677,40 @@ def test_a_time_limit_that_is_none_is_told_of(limit, capsys):
     assert "--time-limit" in capsys.readouterr().err
 
 
-def test_what_was_found_before_ctrl_c_is_printed_and_written(capsys, tmp_path, monkeypatch):
+def test_what_was_found_before_ctrl_c_is_printed_and_written(
+    capsys, tmp_path, monkeypatch
+):
     def interrupted(*given):
         yield Outcome("taps/h-2", "failed", "off by 1")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner, "run", interrupted)
-    code = cli.main(["conformance", "run", "--adapter", NUMPY, "--here", "--junit", str(tmp_path / "j.xml")])
+    code = cli.main(
+        [
+            "conformance",
+            "run",
+            "--adapter",
+            NUMPY,
+            "--here",
+            "--junit",
+            str(tmp_path / "j.xml"),
+        ]
+    )
     assert code == 130
     assert "failed: taps/h-2\n    off by 1" in capsys.readouterr().out
     assert len(ElementTree.parse(tmp_path / "j.xml").getroot()) == 1
 
 
 def test_results_are_printed_where_a_report_cannot_be_written(capsys, tmp_path):
-    options = ["--adapter", NUMPY, "--here", "--case", "taps/h-2", "--junit", str(tmp_path / ("j" * 250))]
+    options = [
+        "--adapter",
+        NUMPY,
+        "--here",
+        "--case",
+        "taps/h-2",
+        "--junit",
+        str(tmp_path / ("j" * 250)),
+    ]
     assert cli.main(["conformance", "run", *options]) == 2
     said = capsys.readouterr()
     assert "in all 1 cases" in said.out
@@ -471,14 +718,24 @@ def test_results_are_printed_where_a_report_cannot_be_written(capsys, tmp_path):
 
 
 def test_what_a_port_has_no_method_for_is_told(capsys, tmp_path, monkeypatch):
-    (tmp_path / "short_port.py").write_text("from recursive.conformance.adapters.numpy import Adapter\n"
-                                            "Adapter = type('Short', (Adapter,), {'grads': None, 'train': None})")
+    (tmp_path / "short_port.py").write_text(
+        "from recursive.conformance.adapters.numpy import Adapter\n"
+        "Adapter = type('Short', (Adapter,), {'grads': None, 'train': None})"
+    )
     monkeypatch.chdir(tmp_path)
-    cli.main(["conformance", "run", "--adapter", "short_port", "--here", "--area", "taps"])
-    assert "Not looked at: gradients, training, since it has no grads(), train()." in capsys.readouterr().out
+    cli.main(
+        ["conformance", "run", "--adapter", "short_port", "--here", "--area", "taps"]
+    )
+    assert (
+        "Not looked at: gradients, training, since it has no grads(), train()."
+        in capsys.readouterr().out
+    )
 
 
 def test_reports_escape_what_a_port_says():
     outcomes = [Outcome("taps/a", "failed", "<b> & \x00")]
     assert "&lt;b&gt; &amp;" in report.page("mine", outcomes)
-    assert ElementTree.fromstring(report.junit("mine", outcomes))[0][0].get("message") == "failed: <b> & ?"
+    assert (
+        ElementTree.fromstring(report.junit("mine", outcomes))[0][0].get("message")
+        == "failed: <b> & ?"
+    )

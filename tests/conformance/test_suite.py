@@ -18,9 +18,26 @@ from recursive.errors import ConfigError, DataError, UnknownNameError
 from recursive.spec.graph import GraphSpec
 
 SUITE = Suite()
-AREAS = {"vanilla", "states", "taps", "merges", "multi-input", "multi-output", "contexts", "gating", "masks",
-         "stateful", "initial-states", "truncation", "nesting", "until", "randomness", "training", "dtypes",
-         "legacy2015"}
+AREAS = {
+    "vanilla",
+    "states",
+    "taps",
+    "merges",
+    "multi-input",
+    "multi-output",
+    "contexts",
+    "gating",
+    "masks",
+    "stateful",
+    "initial-states",
+    "truncation",
+    "nesting",
+    "until",
+    "randomness",
+    "training",
+    "dtypes",
+    "legacy2015",
+}
 """Those that issue 8 names."""
 
 
@@ -38,10 +55,18 @@ def copied(tmp_path):
 
 
 def schema(kind):
-    read = {path.name: json.loads(path.read_text()) for path in (files.FOLDER / "schemas").iterdir()}
-    known = [(name, referencing.Resource.from_contents(content)) for name, content in read.items()]
+    read = {
+        path.name: json.loads(path.read_text())
+        for path in (files.FOLDER / "schemas").iterdir()
+    }
+    known = [
+        (name, referencing.Resource.from_contents(content))
+        for name, content in read.items()
+    ]
     registry = referencing.Registry().with_resources(known)
-    return jsonschema.Draft202012Validator(read[f"{kind}.schema.json"], registry=registry)
+    return jsonschema.Draft202012Validator(
+        read[f"{kind}.schema.json"], registry=registry
+    )
 
 
 def test_there_are_as_many_cases_as_were_asked_for_over_all_areas():
@@ -70,9 +95,14 @@ def test_a_file_is_in_its_schema(name):
 
 def test_the_manifest_is_in_its_schema_and_lists_every_file():
     schema("manifest").validate(SUITE.manifest)
-    cases = {path.parent.relative_to(files.FOLDER / "cases").as_posix() for path in files.FOLDER.rglob("case.json")}
+    cases = {
+        path.parent.relative_to(files.FOLDER / "cases").as_posix()
+        for path in files.FOLDER.rglob("case.json")
+    }
     assert cases == set(SUITE.entries)
-    assert {f"invalid/{path.stem}" for path in (files.FOLDER / "invalid").iterdir()} == set(SUITE.invalid)
+    assert {
+        f"invalid/{path.stem}" for path in (files.FOLDER / "invalid").iterdir()
+    } == set(SUITE.invalid)
 
 
 def test_every_schema_refuses_an_unknown_key():
@@ -81,8 +111,12 @@ def test_every_schema_refuses_an_unknown_key():
 
 
 def test_every_capability_that_a_case_needs_is_explained_and_each_that_is_explained_is_needed():
-    needed = {name for entry in SUITE.entries.values() for name in entry["capabilities"]}
-    assert {name for name in needed if not name.startswith("layer:")} == set(CAPABILITIES)
+    needed = {
+        name for entry in SUITE.entries.values() for name in entry["capabilities"]
+    }
+    assert {name for name in needed if not name.startswith("layer:")} == set(
+        CAPABILITIES
+    )
 
 
 def test_the_names_of_invalid_declarations_differ():
@@ -97,7 +131,11 @@ def test_generating_again_gives_the_same_inputs_and_outputs(anew, name):
     for key, value in committed.arrays.items():
         again = found.arrays[key]
         assert again.dtype == value.dtype
-        if key.rpartition("/")[0].split("/")[-1] in ("param", "in", "state0", "draw", "cot") and "grad" not in key:
+        if (
+            key.rpartition("/")[0].split("/")[-1]
+            in ("param", "in", "state0", "draw", "cot")
+            and "grad" not in key
+        ):
             assert again.tobytes() == value.tobytes(), key
         else:
             off = 1e-12 if value.dtype != "float32" else 1e-6
@@ -109,7 +147,10 @@ def test_a_damaged_file_is_named_and_its_hash_compared(copied):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"taps/h-2/arrays.safetensors.*sha256 [0-9a-f]{64}.*sha256 [0-9a-f]{64}"):
+    with pytest.raises(
+        DataError,
+        match=r"taps/h-2/arrays.safetensors.*sha256 [0-9a-f]{64}.*sha256 [0-9a-f]{64}",
+    ):
         Suite(copied).read("taps/h-2")
 
 
@@ -127,17 +168,23 @@ def test_a_damaged_manifest_is_named(copied, text):
         Suite(copied)
 
 
-@pytest.mark.parametrize(("kind", "name"), [("cases", "taps/h-2"), ("invalid", "no-output")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("cases", "taps/h-2"), ("invalid", "no-output")]
+)
 def test_a_case_that_the_manifest_leaves_out_is_named(copied, kind, name):
     manifest = json.loads((copied / "MANIFEST.json").read_text())
     manifest[kind] = [entry for entry in manifest[kind] if entry["id"] != name]
     (copied / "MANIFEST.json").write_text(json.dumps(manifest))
-    with pytest.raises(DataError, match=rf"case '(invalid/)?{name}' takes a place in MANIFEST.json"):
+    with pytest.raises(
+        DataError, match=rf"case '(invalid/)?{name}' takes a place in MANIFEST.json"
+    ):
         Suite(copied)
 
 
 def test_a_suite_of_another_version_is_refused(copied):
-    (copied / "MANIFEST.json").write_text('{"version": "2.0", "cases": [], "invalid": []}')
+    (copied / "MANIFEST.json").write_text(
+        '{"version": "2.0", "cases": [], "invalid": []}'
+    )
     with pytest.raises(ConfigError, match=r"version '1.0'"):
         Suite(copied)
 

@@ -24,7 +24,11 @@ FURTHEST: dict[str, float] = {}
 
 def cases(group, start=""):
     """The cases of a group that are judged, by the start of their names; those that wait are left out."""
-    names = [name for name in case.names() if name.startswith(f"legacy2015/{group}/{start}") and not waits(name)]
+    names = [
+        name
+        for name in case.names()
+        if name.startswith(f"legacy2015/{group}/{start}") and not waits(name)
+    ]
     return [found for found in map(case.read, names) if found.about["judged"]]
 
 
@@ -36,11 +40,15 @@ def judge(golden, found, kind="forward"):
     """Assert that the arrays ``found``, by name, are those of the case, as closely as it asks for and the page says."""
     for name, array in found.items():
         expected = golden.arrays[name]
-        assert np.shape(array) == expected.shape, f"{golden}, {name}: {np.shape(array)}, not {expected.shape}"
+        assert np.shape(array) == expected.shape, (
+            f"{golden}, {name}: {np.shape(array)}, not {expected.shape}"
+        )
         unit = max(1.0, np.abs(expected).max())
         most = golden.about["tolerance"][kind] * unit
         by = np.abs(np.asarray(array, dtype=float) - expected).max()
         assert by <= most, DIFFERS.format(case=golden, array=name, by=by, most=most)
         FURTHEST[golden.name] = max(FURTHEST.get(golden.name, 0.0), by / unit)
         bound = page.bounds().get(golden.name, np.inf)
-        assert by / unit <= bound, EXCEEDS.format(case=golden, array=name, by=by / unit, bound=page.worded(bound))
+        assert by / unit <= bound, EXCEEDS.format(
+            case=golden, array=name, by=by / unit, bound=page.worded(bound)
+        )

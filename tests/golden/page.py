@@ -34,7 +34,11 @@ def bounds():
 
 def bound_of(difference):
     """The bound that is written for a difference."""
-    return 10.0 ** max(LEAST, math.ceil(math.log10(10 * difference))) if difference else 10.0**LEAST
+    return (
+        10.0 ** max(LEAST, math.ceil(math.log10(10 * difference)))
+        if difference
+        else 10.0**LEAST
+    )
 
 
 def worded(bound):

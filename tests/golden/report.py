@@ -10,7 +10,11 @@ from tests.golden import judging, page
 
 def last_cell(golden, furthest):
     """What stands at the end of a case's row: why it is not judged, or how far the library is from it."""
-    reasons = [reason for start, reason in judging.WAITING.items() if golden.name.startswith(f"legacy2015/{start}")]
+    reasons = [
+        reason
+        for start, reason in judging.WAITING.items()
+        if golden.name.startswith(f"legacy2015/{start}")
+    ]
     if reasons:
         return reasons[0]
     if not golden.about["judged"]:
@@ -20,7 +24,13 @@ def last_cell(golden, furthest):
 
 def rows(furthest):
     """The table, line by line."""
-    return [*page.HEAD, *(page.row(golden, last_cell(golden, furthest)) for golden in map(case.read, case.names()))]
+    return [
+        *page.HEAD,
+        *(
+            page.row(golden, last_cell(golden, furthest))
+            for golden in map(case.read, case.names())
+        ),
+    ]
 
 
 def write():
@@ -31,7 +41,9 @@ def write():
         return int(failed)
     before, _, behind = page.table_in(page.PAGE.read_text(encoding="utf-8"))
     table = "\n".join(rows(judging.FURTHEST))
-    page.PAGE.write_text(f"{before}{page.BEGIN}\n{table}\n{page.END}{behind}", encoding="utf-8")
+    page.PAGE.write_text(
+        f"{before}{page.BEGIN}\n{table}\n{page.END}{behind}", encoding="utf-8"
+    )
     return 0
 
 

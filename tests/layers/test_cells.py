@@ -28,7 +28,15 @@ from recursive import (
 from tests.cases import BATCH, HIDDEN, IN, TIME, with_random_weights
 
 X = np.random.RandomState(3).normal(size=(BATCH, TIME, IN))
-GATES = {"z": "z", "r": "r", "h": "candidate", "i": "i", "f": "f", "o": "o", "c": "candidate"}
+GATES = {
+    "z": "z",
+    "r": "r",
+    "h": "candidate",
+    "i": "i",
+    "f": "f",
+    "o": "o",
+    "c": "candidate",
+}
 
 
 def as_node(cell):
@@ -44,20 +52,37 @@ def by_letter(layer):
 
 
 PAIRS = {
-    "RecurrentDense": (lambda: SimpleRNN(IN, HIDDEN, return_sequences=True), lambda: as_node(RecurrentDense(HIDDEN)),
-                       lambda layer: {name: f"h.{name}" for name in layer.named_params}),
-    "RecurrentGRU": (lambda: GRU(IN, HIDDEN, return_sequences=True), lambda: as_node(RecurrentGRU(HIDDEN)),
-                     lambda layer: {name: f"h.{name}" for name in layer.named_params}),
-    "RecurrentLSTM": (lambda: LSTM(IN, HIDDEN, return_sequences=True), lambda: as_node(RecurrentLSTM(HIDDEN)),
-                      lambda layer: {name: f"h.{name}" for name in layer.named_params}),
-    "recipes.gru": (lambda: GRU(IN, HIDDEN, return_sequences=True),
-                    lambda: recipes.gru(IN, HIDDEN, return_sequences=True), by_letter),
-    "recipes.lstm": (lambda: LSTM(IN, HIDDEN, return_sequences=True),
-                     lambda: recipes.lstm(IN, HIDDEN, return_sequences=True), by_letter),
+    "RecurrentDense": (
+        lambda: SimpleRNN(IN, HIDDEN, return_sequences=True),
+        lambda: as_node(RecurrentDense(HIDDEN)),
+        lambda layer: {name: f"h.{name}" for name in layer.named_params},
+    ),
+    "RecurrentGRU": (
+        lambda: GRU(IN, HIDDEN, return_sequences=True),
+        lambda: as_node(RecurrentGRU(HIDDEN)),
+        lambda layer: {name: f"h.{name}" for name in layer.named_params},
+    ),
+    "RecurrentLSTM": (
+        lambda: LSTM(IN, HIDDEN, return_sequences=True),
+        lambda: as_node(RecurrentLSTM(HIDDEN)),
+        lambda layer: {name: f"h.{name}" for name in layer.named_params},
+    ),
+    "recipes.gru": (
+        lambda: GRU(IN, HIDDEN, return_sequences=True),
+        lambda: recipes.gru(IN, HIDDEN, return_sequences=True),
+        by_letter,
+    ),
+    "recipes.lstm": (
+        lambda: LSTM(IN, HIDDEN, return_sequences=True),
+        lambda: recipes.lstm(IN, HIDDEN, return_sequences=True),
+        by_letter,
+    ),
 }
 
 
-@pytest.mark.parametrize(("make_layer", "make_graph", "places"), PAIRS.values(), ids=PAIRS)
+@pytest.mark.parametrize(
+    ("make_layer", "make_graph", "places"), PAIRS.values(), ids=PAIRS
+)
 def test_a_graph_equals_the_layer_from_the_same_weights(make_layer, make_graph, places):
     layer, rnn = make_layer(), make_graph()
     rnn.build()
@@ -68,7 +93,10 @@ def test_a_graph_equals_the_layer_from_the_same_weights(make_layer, make_graph, 
         rnn.named_params[where[name]].set_value(param.get_value())
     weights = rng.normal(size=(TIME, HIDDEN))
     found = []
-    for model, params in ((layer, layer.named_params), (rnn, {k: rnn.named_params[v] for k, v in where.items()})):
+    for model, params in (
+        (layer, layer.named_params),
+        (rnn, {k: rnn.named_params[v] for k, v in where.items()}),
+    ):
         x = pt.tensor3("x")
         output = model(x)
         gradients = pytensor.grad((output * weights).sum(), [x, *params.values()])
@@ -77,8 +105,11 @@ def test_a_graph_equals_the_layer_from_the_same_weights(make_layer, make_graph, 
         assert np.abs(value - right).max() <= 1e-12 * max(1, np.abs(right).max())
 
 
-@pytest.mark.parametrize("cell", [RecurrentDense(HIDDEN), RecurrentGRU(HIDDEN), RecurrentLSTM(HIDDEN)],
-                         ids=lambda cell: type(cell).__name__)
+@pytest.mark.parametrize(
+    "cell",
+    [RecurrentDense(HIDDEN), RecurrentGRU(HIDDEN), RecurrentLSTM(HIDDEN)],
+    ids=lambda cell: type(cell).__name__,
+)
 def test_the_products_with_the_input_are_one_before_the_loop(cell):
     rnn = as_node(cell)
     gates = len([name for name in cell.rule.param_names if name.startswith("W")])
@@ -88,10 +119,13 @@ def test_the_products_with_the_input_are_one_before_the_loop(cell):
     assert all(name.startswith("h.U") for name in plan.constants)
 
 
-@pytest.mark.parametrize(("reads", "words"), [
-    ({"input": "x", "prev_hid": "x"}, r"port 'prev_hid' takes \(batch, 6\)"),
-    ({"input": "x", "prev_hid": "low"}, r"got \(None, 2\)"),
-])
+@pytest.mark.parametrize(
+    ("reads", "words"),
+    [
+        ({"input": "x", "prev_hid": "x"}, r"port 'prev_hid' takes \(batch, 6\)"),
+        ({"input": "x", "prev_hid": "low"}, r"got \(None, 2\)"),
+    ],
+)
 def test_a_cell_reads_a_state_of_its_own_dim(reads, words):
     rnn = Recurrent()
     rnn.add_input("x", dim=IN)
@@ -116,18 +150,26 @@ def test_a_cell_with_an_activation_of_ones_own_stays_in_the_loop():
 
 def test_blend_keeps_of_the_old_what_the_gate_says():
     rng = np.random.RandomState(0)
-    gate, old, new = rng.uniform(size=(3, 4)), rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
+    gate, old, new = (
+        rng.uniform(size=(3, 4)),
+        rng.normal(size=(3, 4)),
+        rng.normal(size=(3, 4)),
+    )
     found = Blend()({"gate": gate, "old": old, "new": new}).eval()
     assert np.abs(found - (gate * old + (1 - gate) * new)).max() < 1e-15
     with pytest.raises(errors.ShapeError, match="gate, old and new of one shape"):
-        Blend().get_output_shape_for({"gate": (None, 4), "old": (None, 4), "new": (None, 6)})
+        Blend().get_output_shape_for(
+            {"gate": (None, 4), "old": (None, 4), "new": (None, 6)}
+        )
 
 
 def test_switch_chooses_values_or_rows():
     rng = np.random.RandomState(0)
     then, otherwise = rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
     for condition in (rng.normal(size=(3, 4)) > 0, np.array([[True], [False], [True]])):
-        found = Switch()({"condition": condition, "then": then, "otherwise": otherwise}).eval()
+        found = Switch()(
+            {"condition": condition, "then": then, "otherwise": otherwise}
+        ).eval()
         assert (found == np.where(condition, then, otherwise)).all()
 
 
@@ -135,17 +177,38 @@ def choosing(layer, condition):
     rnn = Recurrent(return_sequences=True)
     rnn.add_input("x", dim=IN)
     rnn.add_node(Lambda(condition), "c", input="x")
-    rnn.add_node(layer, "y", input={"condition": "c", "then": "x", "otherwise": "y_tm1"})
+    rnn.add_node(
+        layer, "y", input={"condition": "c", "then": "x", "otherwise": "y_tm1"}
+    )
     return rnn
 
 
-@pytest.mark.parametrize(("layer", "condition", "error", "words"), [
-    (Switch(), lambda x: x, errors.DtypeError, "port 'condition' takes true or false"),
-    (Switch(), lambda x: x[:, :3] > 0, errors.ShapeError, r"takes \(batch, 1\) or \(batch, 4\)"),
-    (Switch(), lambda x: x.sum() > 0, errors.ShapeError, r"got \(\)"),
-    (IfElse(), lambda x: x > 0, errors.ShapeError, "one truth value for the whole batch"),
-    (IfElse(), lambda x: x.sum(), errors.DtypeError, "Compare"),
-], ids=["numbers", "another dim", "one for all", "one a row", "a number"])
+@pytest.mark.parametrize(
+    ("layer", "condition", "error", "words"),
+    [
+        (
+            Switch(),
+            lambda x: x,
+            errors.DtypeError,
+            "port 'condition' takes true or false",
+        ),
+        (
+            Switch(),
+            lambda x: x[:, :3] > 0,
+            errors.ShapeError,
+            r"takes \(batch, 1\) or \(batch, 4\)",
+        ),
+        (Switch(), lambda x: x.sum() > 0, errors.ShapeError, r"got \(\)"),
+        (
+            IfElse(),
+            lambda x: x > 0,
+            errors.ShapeError,
+            "one truth value for the whole batch",
+        ),
+        (IfElse(), lambda x: x.sum(), errors.DtypeError, "Compare"),
+    ],
+    ids=["numbers", "another dim", "one for all", "one a row", "a number"],
+)
 def test_a_condition_that_cannot_be_one_is_told(layer, condition, error, words):
     with pytest.raises(error, match=words):
         choosing(layer, condition).predict(X)
@@ -153,7 +216,9 @@ def test_a_condition_that_cannot_be_one_is_told(layer, condition, error, words):
 
 def test_two_sides_are_of_one_shape():
     with pytest.raises(errors.ShapeError, match="two sides of one shape"):
-        Switch().get_output_shape_for({"condition": (None, 1), "then": (None, 4), "otherwise": (None, 6)})
+        Switch().get_output_shape_for(
+            {"condition": (None, 1), "then": (None, 4), "otherwise": (None, 6)}
+        )
 
 
 def test_cells_and_choices_come_back_from_json():
@@ -165,7 +230,9 @@ def test_cells_and_choices_come_back_from_json():
     rnn.add_node(RecurrentGRU(HIDDEN), "gru", input=["lstm.cell", "start"])
     rnn.add_node(Gate(HIDDEN), "z", input={"input": "x", "prev_hid": "gru_tm1"})
     rnn.add_node(Blend(), "mixed", input={"gate": "z", "old": "gru", "new": "lstm"})
-    rnn.add_node(Switch(), "y", input={"condition": "c", "then": "mixed", "otherwise": "gru"})
+    rnn.add_node(
+        Switch(), "y", input={"condition": "c", "then": "mixed", "otherwise": "gru"}
+    )
     with_random_weights(rnn)
     again = model_from_json(rnn.to_json())
     again.build()
@@ -177,11 +244,19 @@ def test_cells_and_choices_come_back_from_json():
 
 def test_every_recipe_reads_like_its_equations():
     text = recipes.lstm(IN, HIDDEN).explain()
-    for line in ("i = hard_sigmoid(i_before + i_prev_hid)", "c = kept + written", "h = o * shown",
-                 "f_before = x @ f_W + f_b", "i_prev_hid, f_prev_hid, o_prev_hid, candidate_prev_hid = "
-                 "split(h_tm1 @ concat([i_U, f_U, o_U, candidate_U]), [6, 6, 6, 6])"):
+    for line in (
+        "i = hard_sigmoid(i_before + i_prev_hid)",
+        "c = kept + written",
+        "h = o * shown",
+        "f_before = x @ f_W + f_b",
+        "i_prev_hid, f_prev_hid, o_prev_hid, candidate_prev_hid = "
+        "split(h_tm1 @ concat([i_U, f_U, o_U, candidate_U]), [6, 6, 6, 6])",
+    ):
         assert line in text
     assert "h = z * h_tm1 + (1 - z) * candidate" in recipes.gru(IN, HIDDEN).explain()
-    assert recipes.vanilla(IN, HIDDEN, activation="relu").nodes["rec"].activation is Activation("relu").activation
+    assert (
+        recipes.vanilla(IN, HIDDEN, activation="relu").nodes["rec"].activation
+        is Activation("relu").activation
+    )
     with pytest.raises(errors.ConfigError, match="takes 1 layer or more"):
         recipes.gated_feedback(IN, HIDDEN, layers=0)

@@ -20,7 +20,13 @@ from recursive import (
     TimeDistributedDense,
 )
 from recursive.backend import Argument, Program, evaluate, tensor
-from recursive.errors import ConfigError, DataError, ShapeError, UnknownNameError, WeightsError
+from recursive.errors import (
+    ConfigError,
+    DataError,
+    ShapeError,
+    UnknownNameError,
+    WeightsError,
+)
 
 X2 = np.random.RandomState(0).normal(size=(3, 4))
 X3 = np.random.RandomState(0).normal(size=(3, 5, 4))
@@ -70,22 +76,38 @@ def test_whole_numbers_into_a_dense_stay_in_floatx():
         assert Dense(4, 6)(np.ones((3, 4), dtype="int32")).dtype == "float32"
 
 
-@pytest.mark.parametrize(("make", "error", "words"), [
-    (lambda: Dense(0), ShapeError, "whole number"),
-    (lambda: Dense(4, -1), ShapeError, "whole number"),
-    (lambda: Dense(4, 2.5), ShapeError, "whole number"),
-    (lambda: Dense(True), ShapeError, "whole number"),
-    (lambda: Dense("h"), ShapeError, "whole number"),
-    (lambda: Dense(4, 6, init="glorot_unifrom"), UnknownNameError, "Did you mean 'glorot_uniform'"),
-    (lambda: Activation("tahn"), UnknownNameError, "Did you mean 'tanh'"),
-    (lambda: Dropout(1.0), ConfigError, "below 1"),
-    (lambda: Dropout("half"), ConfigError, "below 1"),
-    (lambda: Lambda("x"), ConfigError, "function"),
-    (lambda: Lambda(lambda x: x[:, :3], output_dim=4).get_output_shape_for((None, 4)), ShapeError,
-     r"returns 4 values a row.*got \(any, 3\)"),
-    (lambda: Dense(4, 6, weights=[np.ones((4, 6))]), WeightsError, "2 arrays"),
-    (lambda: Dense(4, 6, weights=[np.ones((6, 4)), np.ones(6)]), WeightsError, r"\(4, 6\)"),
-])
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: Dense(0), ShapeError, "whole number"),
+        (lambda: Dense(4, -1), ShapeError, "whole number"),
+        (lambda: Dense(4, 2.5), ShapeError, "whole number"),
+        (lambda: Dense(True), ShapeError, "whole number"),
+        (lambda: Dense("h"), ShapeError, "whole number"),
+        (
+            lambda: Dense(4, 6, init="glorot_unifrom"),
+            UnknownNameError,
+            "Did you mean 'glorot_uniform'",
+        ),
+        (lambda: Activation("tahn"), UnknownNameError, "Did you mean 'tanh'"),
+        (lambda: Dropout(1.0), ConfigError, "below 1"),
+        (lambda: Dropout("half"), ConfigError, "below 1"),
+        (lambda: Lambda("x"), ConfigError, "function"),
+        (
+            lambda: Lambda(lambda x: x[:, :3], output_dim=4).get_output_shape_for(
+                (None, 4)
+            ),
+            ShapeError,
+            r"returns 4 values a row.*got \(any, 3\)",
+        ),
+        (lambda: Dense(4, 6, weights=[np.ones((4, 6))]), WeightsError, "2 arrays"),
+        (
+            lambda: Dense(4, 6, weights=[np.ones((6, 4)), np.ones(6)]),
+            WeightsError,
+            r"\(4, 6\)",
+        ),
+    ],
+)
 def test_wrong_arguments_are_told_at_once(make, error, words):
     with pytest.raises(error, match=words):
         make()
@@ -103,7 +125,10 @@ def test_weights_that_do_not_fit_change_nothing():
     before = layer.get_weights()
     with pytest.raises(WeightsError, match="parameter 'b'"):
         layer.set_weights([np.ones((4, 6)), np.ones(5)])
-    assert all(np.array_equal(new, old) for new, old in zip(layer.get_weights(), before, strict=True))
+    assert all(
+        np.array_equal(new, old)
+        for new, old in zip(layer.get_weights(), before, strict=True)
+    )
 
 
 def test_dropout_does_nothing_but_while_training():
@@ -126,14 +151,20 @@ def test_dropout_uses_the_draw_it_is_given():
 
 def test_dropout_draws_anew_at_each_call_and_the_same_run_for_the_same_seed():
     def run():
-        program = Program([Argument("x", "float64", (None, 4))], lambda x: ([layer(x[0], train=True)], []), "python")
+        program = Program(
+            [Argument("x", "float64", (None, 4))],
+            lambda x: ([layer(x[0], train=True)], []),
+            "python",
+        )
         return [program(np.ones((50, 4)))[0] for _ in range(2)]
 
     layer = Dropout(0.5, seed=4)
     first, second = run()
     layer = Dropout(0.5, seed=4)
     assert not np.array_equal(first, second)
-    assert all(np.array_equal(a, b) for a, b in zip(run(), (first, second), strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(run(), (first, second), strict=True)
+    )
 
 
 def test_embedding_looks_rows_up():
@@ -155,12 +186,24 @@ def test_simple_rnn_equals_a_numpy_loop():
     assert np.abs(value(layer(X3)) - h).max() < 1e-14
 
 
-@pytest.mark.parametrize(("layer", "x"), [
-    (Dense(4, 6), X2), (Dense(4, 6), X3), (Dense(4, 6, bias=False), X3), (TimeDistributedDense(4, 6), X3),
-    (Activation("softmax"), X3), (Dropout(0.5), X3), (Identity(), X2), (Lambda(lambda x: x[:, :2]), X2),
-    (Lambda(lambda x: x.sum(axis=-1, keepdims=True)), X2), (Embedding(9, 6), np.zeros((3, 5), dtype="int32")),
-    (SimpleRNN(4, 6), X3), (SimpleRNN(4, 6, return_sequences=True), X3),
-], ids=lambda item: type(item).__name__ if isinstance(item, Layer) else "")
+@pytest.mark.parametrize(
+    ("layer", "x"),
+    [
+        (Dense(4, 6), X2),
+        (Dense(4, 6), X3),
+        (Dense(4, 6, bias=False), X3),
+        (TimeDistributedDense(4, 6), X3),
+        (Activation("softmax"), X3),
+        (Dropout(0.5), X3),
+        (Identity(), X2),
+        (Lambda(lambda x: x[:, :2]), X2),
+        (Lambda(lambda x: x.sum(axis=-1, keepdims=True)), X2),
+        (Embedding(9, 6), np.zeros((3, 5), dtype="int32")),
+        (SimpleRNN(4, 6), X3),
+        (SimpleRNN(4, 6, return_sequences=True), X3),
+    ],
+    ids=lambda item: type(item).__name__ if isinstance(item, Layer) else "",
+)
 def test_the_declared_shape_is_the_evaluated_shape(layer, x):
     declared = layer.get_output_shape_for((None, *x.shape[1:]))
     assert (None, *value(layer(x)).shape[1:]) == declared
@@ -198,33 +241,50 @@ def test_a_layer_of_ones_own_needs_a_call_only():
 
 # First values by functions of one's own
 
+
 def test_an_init_of_ones_own_may_take_the_shape_alone_and_return_an_array():
     def thirds(shape):
         return np.full(shape, 1 / 3)
 
-    for layer in (Dense(4, 6, init=thirds), Embedding(4, 6, init=thirds), SimpleRNN(4, 6, init=thirds)):
+    for layer in (
+        Dense(4, 6, init=thirds),
+        Embedding(4, 6, init=thirds),
+        SimpleRNN(4, 6, init=thirds),
+    ):
         assert (layer.W.get_value() == 1 / 3).all() and layer.W.type.shape == (4, 6)
     assert (Dense(4, 6, init=np.ones).W.get_value() == 1).all()
 
 
 def test_an_init_that_takes_rng_draws_from_the_seed():
     def squares(shape, rng=None):
-        return (rng or np.random).uniform(size=shape)**2
+        return (rng or np.random).uniform(size=shape) ** 2
 
-    expected = np.random.RandomState(3).uniform(size=(4, 6))**2
+    expected = np.random.RandomState(3).uniform(size=(4, 6)) ** 2
     assert np.array_equal(Dense(4, 6, init=squares, seed=3).W.get_value(), expected)
 
 
-@pytest.mark.parametrize(("make", "error", "words"), [
-    (lambda: Dense(4, 6, init=lambda shape: np.ones(shape), seed=3), ConfigError, "takes an argument rng"),
-    (lambda: Dense(4, 6, init=lambda shape: np.ones(3)), ShapeError, r"values of shape \(4, 6\)"),
-])
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (
+            lambda: Dense(4, 6, init=lambda shape: np.ones(shape), seed=3),
+            ConfigError,
+            "takes an argument rng",
+        ),
+        (
+            lambda: Dense(4, 6, init=lambda shape: np.ones(3)),
+            ShapeError,
+            r"values of shape \(4, 6\)",
+        ),
+    ],
+)
 def test_an_init_that_cannot_do_is_told(make, error, words):
     with pytest.raises(error, match=words):
         make()
 
 
 # Whole numbers
+
 
 def test_a_lambda_on_whole_numbers_is_probed_with_whole_numbers():
     rows = pytensor.shared(np.ones((9, 6)), shape=(9, 6))
@@ -241,15 +301,30 @@ def containers_of_an_embedding():
     for container, ndim in ((graph, 2), (rnn, 2), (free, 2)):
         container.add_input("words", ndim=ndim, dtype="int")
     graph.add_node(Embedding(9, 6), "vectors", input="words", create_output=True)
-    free.add_node(Sequential([Embedding(9, 6)]), "vectors", input="words", create_output=True)
+    free.add_node(
+        Sequential([Embedding(9, 6)]), "vectors", input="words", create_output=True
+    )
     rnn.add_node(Embedding(9, 6), "vectors", input="words", create_output=True)
-    return [Sequential([Embedding(9, 6)]), Sequential([Merge([Embedding(9, 6), Embedding(12, 6)])]), graph, free, rnn]
+    return [
+        Sequential([Embedding(9, 6)]),
+        Sequential([Merge([Embedding(9, 6), Embedding(12, 6)])]),
+        graph,
+        free,
+        rnn,
+    ]
 
 
-@pytest.mark.parametrize("container", containers_of_an_embedding(), ids=lambda item: type(item).__name__)
+@pytest.mark.parametrize(
+    "container", containers_of_an_embedding(), ids=lambda item: type(item).__name__
+)
 @pytest.mark.parametrize("number", [9, -1])
-def test_numbers_that_an_embedding_has_no_row_for_are_refused_where_they_come_in(container, number):
+def test_numbers_that_an_embedding_has_no_row_for_are_refused_where_they_come_in(
+    container, number
+):
     ids = np.array([[0, 8], [number, 3]])
     given = [ids, ids] if len(container.arguments()) > 1 else ids
-    with pytest.raises(DataError, match=rf"takes whole numbers from 0 to 8, .* got numbers from {min(number, 0)} to"):
+    with pytest.raises(
+        DataError,
+        match=rf"takes whole numbers from 0 to 8, .* got numbers from {min(number, 0)} to",
+    ):
         container.predict(given)

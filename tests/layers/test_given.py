@@ -28,33 +28,55 @@ def dropping(p=0.5, per="step"):
     rnn.add_input("x", dim=IN)
     rnn.add_state("h", dim=HIDDEN, input="rec")
     rnn.add_node(Dropout(p, per=per), "drop", input="h")
-    rnn.add_node(Dense(IN + HIDDEN, HIDDEN, activation="tanh"), "rec", inputs=["x", "drop"], create_output=True)
+    rnn.add_node(
+        Dense(IN + HIDDEN, HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["x", "drop"],
+        create_output=True,
+    )
     return with_random_weights(rnn)
 
 
 # Masks
 
 
-@pytest.mark.parametrize(("mask", "error", "words"), [
-    (np.ones((BATCH, TIME, 1)), errors.ShapeError, r"mask 'Recursive' takes \(batch, time\), .* got 3 axes"),
-    (np.ones(TIME), errors.ShapeError, "got 1 axes"),
-    (np.ones((2, TIME)), errors.ShapeError, "got 2 rows for 3"),
-    (np.ones((1, TIME)), errors.ShapeError, "got 1 rows for 3"),
-    (np.ones((BATCH, 4)), errors.SequenceLengthError, "input: 5, mask: 4"),
-])
+@pytest.mark.parametrize(
+    ("mask", "error", "words"),
+    [
+        (
+            np.ones((BATCH, TIME, 1)),
+            errors.ShapeError,
+            r"mask 'Recursive' takes \(batch, time\), .* got 3 axes",
+        ),
+        (np.ones(TIME), errors.ShapeError, "got 1 axes"),
+        (np.ones((2, TIME)), errors.ShapeError, "got 2 rows for 3"),
+        (np.ones((1, TIME)), errors.ShapeError, "got 1 rows for 3"),
+        (np.ones((BATCH, 4)), errors.SequenceLengthError, "input: 5, mask: 4"),
+    ],
+)
 def test_a_mask_of_another_shape_is_told_of_by_containers_too(mask, error, words):
     with pytest.raises(error, match=words):
         dropping()(X, mask=mask)
 
 
-@pytest.mark.parametrize(("shape", "error", "words"), [
-    ((2, TIME), errors.ShapeError, "got another number of rows"),
-    ((1, TIME), errors.ShapeError, "got another number of rows"),
-    ((BATCH, 4), errors.SequenceLengthError, "input and mask"),
-])
-@pytest.mark.parametrize("make", [dropping, lambda: LSTM(IN, 2)], ids=["container", "layer"])
-def test_numbers_that_are_not_known_before_are_compared_when_it_runs(make, shape, error, words):
-    x, mask = tensor("x", "float64", (None, None, IN)), tensor("mask", "bool", (None, None))
+@pytest.mark.parametrize(
+    ("shape", "error", "words"),
+    [
+        ((2, TIME), errors.ShapeError, "got another number of rows"),
+        ((1, TIME), errors.ShapeError, "got another number of rows"),
+        ((BATCH, 4), errors.SequenceLengthError, "input and mask"),
+    ],
+)
+@pytest.mark.parametrize(
+    "make", [dropping, lambda: LSTM(IN, 2)], ids=["container", "layer"]
+)
+def test_numbers_that_are_not_known_before_are_compared_when_it_runs(
+    make, shape, error, words
+):
+    x, mask = (
+        tensor("x", "float64", (None, None, IN)),
+        tensor("mask", "bool", (None, None)),
+    )
     with pytest.raises(error, match=words):
         evaluate([make()(x, mask=mask)], {x: X, mask: np.ones(shape, dtype=bool)})
 
@@ -62,36 +84,68 @@ def test_numbers_that_are_not_known_before_are_compared_when_it_runs(make, shape
 # Draws
 
 
-@pytest.mark.parametrize("shape", [(BATCH, 4, HIDDEN), (BATCH, TIME, 1), (1, TIME, HIDDEN), (BATCH, HIDDEN)])
+@pytest.mark.parametrize(
+    "shape", [(BATCH, 4, HIDDEN), (BATCH, TIME, 1), (1, TIME, HIDDEN), (BATCH, HIDDEN)]
+)
 def test_a_draw_of_another_shape_is_told_of_by_a_loop(shape):
-    with pytest.raises(errors.ShapeError, match=r"draw 'drop.keep' takes an array of shape \(3, 5, 6\)"):
+    with pytest.raises(
+        errors.ShapeError, match=r"draw 'drop.keep' takes an array of shape \(3, 5, 6\)"
+    ):
         dropping()(X, train=True, **{"drop.keep": np.ones(shape)})
 
 
 def test_a_draw_that_holds_for_all_steps_has_no_axis_of_time():
-    with pytest.raises(errors.ShapeError, match=r"takes an array of shape \(3, 6\), .* got \(3, 5, 6\)"):
-        dropping(per="sequence")(X, train=True, **{"drop.keep": np.ones((BATCH, TIME, HIDDEN))})
+    with pytest.raises(
+        errors.ShapeError, match=r"takes an array of shape \(3, 6\), .* got \(3, 5, 6\)"
+    ):
+        dropping(per="sequence")(
+            X, train=True, **{"drop.keep": np.ones((BATCH, TIME, HIDDEN))}
+        )
 
 
 def test_a_draw_of_unknown_size_is_compared_when_it_runs():
-    x, keep = tensor("x", "float64", (None, None, IN)), tensor("keep", "float64", (None, None, None))
+    x, keep = (
+        tensor("x", "float64", (None, None, IN)),
+        tensor("keep", "float64", (None, None, None)),
+    )
     output = dropping()(x, train=True, **{"drop.keep": keep})
     fits = evaluate([output], {x: X, keep: np.ones((BATCH, TIME, HIDDEN))})[0]
     assert fits.shape == (BATCH, TIME, HIDDEN)
-    with pytest.raises(errors.ShapeError, match=r"draw 'drop\.keep' takes an array of shape"):
+    with pytest.raises(
+        errors.ShapeError, match=r"draw 'drop\.keep' takes an array of shape"
+    ):
         evaluate([output], {x: X, keep: np.ones((BATCH, TIME, 1))})
 
 
 @pytest.mark.parametrize("train", [False, True])
-@pytest.mark.parametrize(("make", "name", "words"), [
-    (dropping, "dorp.keep", r"draw 'dorp\.keep' takes the name of a draw, .* Did you mean 'drop\.keep'"),
-    (lambda: Dropout(0.5), "kep", "Did you mean 'keep'"),
-    (lambda: Dropout(0), "keep", "There are none yet"),
-    (lambda: Sequential([Dropout(0.5)]), "layer_0.kep", "Did you mean 'keep'"),
-    (lambda: Sequential([Dropout(0.5)]), "layer_1.keep", "draw 'layer_1.keep' takes the name of a part"),
-    (lambda: Bidirectional(dropping()), "forward.drop.keep", "There are: 'layer', 'backward_layer'"),
-    (lambda: Bidirectional(dropping()), "layer.dorp.keep", r"Did you mean 'drop\.keep'"),
-])
+@pytest.mark.parametrize(
+    ("make", "name", "words"),
+    [
+        (
+            dropping,
+            "dorp.keep",
+            r"draw 'dorp\.keep' takes the name of a draw, .* Did you mean 'drop\.keep'",
+        ),
+        (lambda: Dropout(0.5), "kep", "Did you mean 'keep'"),
+        (lambda: Dropout(0), "keep", "There are none yet"),
+        (lambda: Sequential([Dropout(0.5)]), "layer_0.kep", "Did you mean 'keep'"),
+        (
+            lambda: Sequential([Dropout(0.5)]),
+            "layer_1.keep",
+            "draw 'layer_1.keep' takes the name of a part",
+        ),
+        (
+            lambda: Bidirectional(dropping()),
+            "forward.drop.keep",
+            "There are: 'layer', 'backward_layer'",
+        ),
+        (
+            lambda: Bidirectional(dropping()),
+            "layer.dorp.keep",
+            r"Did you mean 'drop\.keep'",
+        ),
+    ],
+)
 def test_a_draw_that_nobody_makes_is_told_of(make, name, words, train):
     with pytest.raises(errors.DataError, match=words):
         make()(X, train=train, **{name: np.ones((BATCH, TIME, HIDDEN))})
@@ -99,7 +153,9 @@ def test_a_draw_that_nobody_makes_is_told_of(make, name, words, train):
 
 @pytest.mark.parametrize("layer", [Dropout(0.5), Dropout(0.5, per="sequence")])
 def test_a_layer_by_itself_tells_of_a_draw_of_another_shape(layer):
-    with pytest.raises(errors.ShapeError, match=r"draw 'keep' takes an array of shape \(3, (5, )?4\)"):
+    with pytest.raises(
+        errors.ShapeError, match=r"draw 'keep' takes an array of shape \(3, (5, )?4\)"
+    ):
         layer(X, train=True, keep=np.ones((2, 2)))
     both = {"input": X[:, 0], "prev": X[:, 1]}
     with pytest.raises(errors.ShapeError, match=r"takes an array of shape \(3, 4\)"):
@@ -115,7 +171,10 @@ def test_draws_reach_a_loop_in_a_graph_in_a_chain():
     found = Sequential([graph])(X, train=True, **{"layer_0.rnn.drop.keep": keep})
     [found, expected] = evaluate([found, rnn(X, train=True, **{"drop.keep": keep})], {})
     assert (found == expected).all()
-    with pytest.raises(errors.DataError, match=r"draw 'rn\.drop\.keep' takes the name of a part .* mean 'rnn'"):
+    with pytest.raises(
+        errors.DataError,
+        match=r"draw 'rn\.drop\.keep' takes the name of a part .* mean 'rnn'",
+    ):
         graph(X, train=True, **{"rn.drop.keep": keep})
 
 
@@ -127,8 +186,12 @@ def reading(inner, past):
     outer = Recurrent(return_sequences=True)
     outer.add_input("text", ndim=4, dim=IN)
     outer.add_input("start", dim=HIDDEN)
-    outer.add_node(inner, "read", input={"x": "text", "h0": "rec_tm1" if past else "start"})
-    outer.add_node(Dense(2 * HIDDEN, HIDDEN), "rec", input=["read", "rec_tm1"], create_output=True)
+    outer.add_node(
+        inner, "read", input={"x": "text", "h0": "rec_tm1" if past else "start"}
+    )
+    outer.add_node(
+        Dense(2 * HIDDEN, HIDDEN), "rec", input=["read", "rec_tm1"], create_output=True
+    )
     return outer
 
 
@@ -138,22 +201,38 @@ def inner_loop(**settings):
     inner.add_input("h0", is_sequence=False, dim=HIDDEN)
     inner.add_state("h", dim=HIDDEN, input="rec", **{"initial": "h0", **settings})
     inner.add_node(Dropout(0.5, seed=1), "drop", inputs=["x", "h0"])
-    inner.add_node(Dense(IN + 2 * HIDDEN, HIDDEN, activation="tanh"), "rec", inputs=["drop", "h"], create_output=True)
+    inner.add_node(
+        Dense(IN + 2 * HIDDEN, HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["drop", "h"],
+        create_output=True,
+    )
     return inner
 
 
 def test_noise_in_a_loop_in_a_loop_is_refused_where_a_step_would_have_to_draw():
-    given = {"text": np.ones((BATCH, 4, TIME, IN)), "start": np.ones((BATCH, 4, HIDDEN))}
+    given = {
+        "text": np.ones((BATCH, 4, TIME, IN)),
+        "start": np.ones((BATCH, 4, HIDDEN)),
+    }
     outer = reading(inner_loop(), past=True)
-    assert evaluate([outer(given)], {})[0].shape == (BATCH, 4, HIDDEN), "without training nothing is drawn"
-    with pytest.raises(errors.NodeError, match=r"node 'read' takes a layer that draws what is known .* Recurrent"):
+    assert evaluate([outer(given)], {})[0].shape == (BATCH, 4, HIDDEN), (
+        "without training nothing is drawn"
+    )
+    with pytest.raises(
+        errors.NodeError,
+        match=r"node 'read' takes a layer that draws what is known .* Recurrent",
+    ):
         outer(given, train=True)
 
 
 def test_noise_in_a_loop_that_leaves_the_loop_is_drawn_anew_for_each_of_its_runs():
     outer = reading(inner_loop(), past=False)
     outer.add_output("seen", input="read")
-    given = {"text": np.ones((BATCH, 4, TIME, IN)), "start": np.ones((BATCH, 4, HIDDEN))}
+    given = {
+        "text": np.ones((BATCH, 4, TIME, IN)),
+        "start": np.ones((BATCH, 4, HIDDEN)),
+    }
     [found] = evaluate([outer(given, train=True)["seen"]], {})
     assert len({row.tobytes() for row in found.reshape(-1, HIDDEN)}) == 4 * BATCH
 
@@ -161,11 +240,19 @@ def test_noise_in_a_loop_that_leaves_the_loop_is_drawn_anew_for_each_of_its_runs
 def test_a_chain_that_drops_and_loops_is_a_node_of_a_loop_where_it_reads_no_past():
     outer = Recurrent(return_sequences=True)
     outer.add_input("text", ndim=4, dim=IN)
-    outer.add_node(Sequential([Dropout(0.5, seed=1), LSTM(IN, HIDDEN)]), "read", input="text", create_output=True)
+    outer.add_node(
+        Sequential([Dropout(0.5, seed=1), LSTM(IN, HIDDEN)]),
+        "read",
+        input="text",
+        create_output=True,
+    )
     [found] = evaluate([outer(np.ones((BATCH, 4, TIME, IN)), train=True)], {})
     assert len({row.tobytes() for row in found.reshape(-1, HIDDEN)}) == 4 * BATCH
 
 
 def test_a_symbol_is_no_data():
-    with pytest.raises(errors.DataError, match=r"input 'x' takes numbers, .* got a symbol .*\. Pass an array"):
+    with pytest.raises(
+        errors.DataError,
+        match=r"input 'x' takes numbers, .* got a symbol .*\. Pass an array",
+    ):
         dropping().predict(pt.zeros((BATCH, TIME, IN)))

@@ -46,24 +46,65 @@ LAYERS = {
     "Reshape": (lambda: Reshape(2, 10), X3, lambda w, x: x.reshape(3, 2, 10)),
     "Permute": (lambda: Permute((2, 1)), X3, lambda w, x: x.transpose(0, 2, 1)),
     "Flatten": (Flatten, X3, lambda w, x: x.reshape(3, 20)),
-    "RepeatVector": (lambda: RepeatVector(7), X2, lambda w, x: np.repeat(x[:, np.newaxis], 7, axis=1)),
+    "RepeatVector": (
+        lambda: RepeatVector(7),
+        X2,
+        lambda w, x: np.repeat(x[:, np.newaxis], 7, axis=1),
+    ),
     "ActivityRegularization": (lambda: ActivityRegularization(0.1), X3, lambda w, x: x),
-    "MaxoutDense": (lambda: MaxoutDense(4, 6, nb_feature=3), X2,
-                    lambda w, x: np.max([x @ w[0][k] + w[1][k] for k in range(3)], axis=0)),
+    "MaxoutDense": (
+        lambda: MaxoutDense(4, 6, nb_feature=3),
+        X2,
+        lambda w, x: np.max([x @ w[0][k] + w[1][k] for k in range(3)], axis=0),
+    ),
     "LeakyReLU": (LeakyReLU, KINKS, lambda w, x: np.where(x > 0, x, 0.3 * x)),
-    "PReLU": (lambda: PReLU((4,), init="uniform"), KINKS, lambda w, x: np.where(x > 0, x, w[0] * x)),
-    "ParametricSoftplus": (lambda: ParametricSoftplus((5, 4)), X3, lambda w, x: w[0] * np.log1p(np.exp(w[1] * x))),
-    "ThresholdedLinear": (ThresholdedLinear, KINKS, lambda w, x: np.where(np.abs(x) >= 1, x, 0)),
-    "ThresholdedReLU": (lambda: ThresholdedReLU(0.5), KINKS, lambda w, x: np.where(x > 0.5, x, 0)),
+    "PReLU": (
+        lambda: PReLU((4,), init="uniform"),
+        KINKS,
+        lambda w, x: np.where(x > 0, x, w[0] * x),
+    ),
+    "ParametricSoftplus": (
+        lambda: ParametricSoftplus((5, 4)),
+        X3,
+        lambda w, x: w[0] * np.log1p(np.exp(w[1] * x)),
+    ),
+    "ThresholdedLinear": (
+        ThresholdedLinear,
+        KINKS,
+        lambda w, x: np.where(np.abs(x) >= 1, x, 0),
+    ),
+    "ThresholdedReLU": (
+        lambda: ThresholdedReLU(0.5),
+        KINKS,
+        lambda w, x: np.where(x > 0.5, x, 0),
+    ),
     "GaussianNoise": (lambda: GaussianNoise(0.5, seed=1), X2, lambda w, x: x),
     "GaussianDropout": (lambda: GaussianDropout(0.5, seed=1), X2, lambda w, x: x),
-    "BatchNormalization": (lambda: BatchNormalization((5, 4)), X3,
-                           lambda w, x: w[0] * (x - w[2]) / (w[3] + 1e-6) + w[1]),
-    "BatchNormalization, mode 1": (lambda: BatchNormalization(4, mode=1), X2, lambda w, x: w[0] * (
-        x - x.mean(axis=-1, keepdims=True)) / (x.std(axis=-1, keepdims=True) + 1e-6) + w[1]),
-    "AutoEncoder": (lambda: AutoEncoder(Dense(4, 2), Dense(2, 4)), X2,
-                    lambda w, x: (x @ w[0] + w[1]) @ w[2] + w[3]),
-    "its encoder": (lambda: AutoEncoder(Dense(4, 2), Dense(2, 4), False), X2, lambda w, x: x @ w[0] + w[1]),
+    "BatchNormalization": (
+        lambda: BatchNormalization((5, 4)),
+        X3,
+        lambda w, x: w[0] * (x - w[2]) / (w[3] + 1e-6) + w[1],
+    ),
+    "BatchNormalization, mode 1": (
+        lambda: BatchNormalization(4, mode=1),
+        X2,
+        lambda w, x: (
+            w[0]
+            * (x - x.mean(axis=-1, keepdims=True))
+            / (x.std(axis=-1, keepdims=True) + 1e-6)
+            + w[1]
+        ),
+    ),
+    "AutoEncoder": (
+        lambda: AutoEncoder(Dense(4, 2), Dense(2, 4)),
+        X2,
+        lambda w, x: (x @ w[0] + w[1]) @ w[2] + w[3],
+    ),
+    "its encoder": (
+        lambda: AutoEncoder(Dense(4, 2), Dense(2, 4), False),
+        X2,
+        lambda w, x: x @ w[0] + w[1],
+    ),
 }
 """Layers with an input, and what they make of it when nothing is trained, given their weights."""
 
@@ -72,7 +113,12 @@ def made(name):
     """The layer with random weights, its input, and what it should make of it."""
     make, x, formula = LAYERS[name]
     layer = make()
-    layer.set_weights([np.random.RandomState(5).uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    layer.set_weights(
+        [
+            np.random.RandomState(5).uniform(0.5, 1.5, w.shape)
+            for w in layer.get_weights()
+        ]
+    )
     return layer, x, formula(layer.get_weights(), x)
 
 
@@ -94,7 +140,11 @@ def test_a_chain_with_the_layer_is_read_from_json_again(name):
     model = Sequential([layer])
     again = model_from_json(model.to_json())
     assert type(again.layers[0]) is type(layer)
-    assert again.get_config() == model.get_config() == json.loads(json.dumps(model.get_config()))
+    assert (
+        again.get_config()
+        == model.get_config()
+        == json.loads(json.dumps(model.get_config()))
+    )
     again.set_weights(model.get_weights())
     assert np.abs(value(again(x)) - expected).max() < 1e-14
 
@@ -108,21 +158,41 @@ def test_float32_stays_float32_while_training_too(name):
             assert make()(x.astype("float32"), train=True).dtype == "float32"
 
 
-@pytest.mark.parametrize("layer", [
-    LeakyReLU(), PReLU(4), ParametricSoftplus(4), ThresholdedLinear(), ThresholdedReLU(), GaussianNoise(0.5),
-    GaussianDropout(0.5), Dropout(0.5), *map(Activation, ("softmax", "softplus", "relu", "tanh", "hard_sigmoid")),
-], ids=lambda layer: getattr(layer, "activation", type(layer)).__name__)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        LeakyReLU(),
+        PReLU(4),
+        ParametricSoftplus(4),
+        ThresholdedLinear(),
+        ThresholdedReLU(),
+        GaussianNoise(0.5),
+        GaussianDropout(0.5),
+        Dropout(0.5),
+        *map(Activation, ("softmax", "softplus", "relu", "tanh", "hard_sigmoid")),
+    ],
+    ids=lambda layer: getattr(layer, "activation", type(layer)).__name__,
+)
 @pytest.mark.parametrize("dtype", ["int32", "bool"])
 def test_whole_numbers_become_floats_of_floatx_and_no_wider(layer, dtype):
     with pytensor.config.change_flags(floatX="float32"):
-        layer = type(layer)(**{key: value for key, value in layer.get_config().items() if key != "name"})
+        layer = type(layer)(
+            **{key: value for key, value in layer.get_config().items() if key != "name"}
+        )
         assert layer(np.ones((2, 4), dtype=dtype), train=True).dtype == "float32"
 
 
 def test_activations_pass_masks_on_and_layers_that_move_steps_about_do_not():
     passing = {name for name in LAYERS if made(name)[0].supports_masked_input()}
-    assert passing == {"LeakyReLU", "PReLU", "ParametricSoftplus", "ThresholdedLinear", "ThresholdedReLU",
-                       "GaussianNoise", "GaussianDropout"}
+    assert passing == {
+        "LeakyReLU",
+        "PReLU",
+        "ParametricSoftplus",
+        "ThresholdedLinear",
+        "ThresholdedReLU",
+        "GaussianNoise",
+        "GaussianDropout",
+    }
 
 
 def test_the_name_of_2015_for_the_thresholded_relu_works_too():
@@ -137,9 +207,13 @@ def test_gradients_at_the_kinks_are_halfway_as_those_of_relu():
 
 # Noise
 
+
 def trained(layer, x, runs=1):
-    program = Program([Argument("x", "float64", (None, *x.shape[1:]))],
-                      lambda given: ([layer(given[0], train=True)], []), "python")
+    program = Program(
+        [Argument("x", "float64", (None, *x.shape[1:]))],
+        lambda given: ([layer(given[0], train=True)], []),
+        "python",
+    )
     return [program(x)[0] for _ in range(runs)]
 
 
@@ -156,20 +230,29 @@ def test_gaussian_dropout_multiplies_by_noise_while_training():
     assert abs(found.mean() - 3) < 0.02 and abs(found.std() - 3 * 0.5) < 0.02
 
 
-@pytest.mark.parametrize("layer", [GaussianNoise(0), GaussianDropout(0)], ids=lambda layer: type(layer).__name__)
+@pytest.mark.parametrize(
+    "layer",
+    [GaussianNoise(0), GaussianDropout(0)],
+    ids=lambda layer: type(layer).__name__,
+)
 def test_no_noise_is_no_draw(layer):
     assert layer.draws == ()
     assert np.array_equal(trained(layer, X2)[0], X2)
 
 
-@pytest.mark.parametrize("layer", [GaussianNoise(0.5, seed=2), GaussianDropout(0.5, seed=2)],
-                         ids=lambda layer: type(layer).__name__)
+@pytest.mark.parametrize(
+    "layer",
+    [GaussianNoise(0.5, seed=2), GaussianDropout(0.5, seed=2)],
+    ids=lambda layer: type(layer).__name__,
+)
 def test_noise_in_a_loop_is_another_at_every_step_and_has_a_gradient(layer):
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=4)
     rnn.add_state("h", dim=4)
     rnn.add_node(layer, "noisy", input="x", create_output=True)
-    rnn.add_node(Dense(4, activation="tanh"), "rec", inputs=["noisy", "h"], return_state="h")
+    rnn.add_node(
+        Dense(4, activation="tanh"), "rec", inputs=["noisy", "h"], return_state="h"
+    )
     noisy = value(rnn(np.ones((3, 5, 4)), train=True))
     assert len(np.unique(noisy)) == noisy.size
     rnn.add_output("out", input="rec")
@@ -179,22 +262,31 @@ def test_noise_in_a_loop_is_another_at_every_step_and_has_a_gradient(layer):
 
 # Batch normalization
 
+
 def test_training_normalizes_by_the_batch_and_keeps_running_means(tmp_path):
     layer = BatchNormalization(4, momentum=0.8, epsilon=1e-3)
     model = Sequential([layer])
     model.compile("sgd", "mse")
     gamma, beta, *_ = layer.get_weights()
-    mean, std = X2.mean(axis=0), np.sqrt(((X2 - X2.mean(axis=0))**2 + 1e-3).mean(axis=0))
+    mean, std = (
+        X2.mean(axis=0),
+        np.sqrt(((X2 - X2.mean(axis=0)) ** 2 + 1e-3).mean(axis=0)),
+    )
     loss = model.train_on_batch(X2, np.zeros((3, 4)))
-    assert abs(loss - ((gamma * (X2 - mean) / (std + 1e-3) + beta)**2).mean()) < 1e-15
+    assert abs(loss - ((gamma * (X2 - mean) / (std + 1e-3) + beta) ** 2).mean()) < 1e-15
     found = layer.get_weights()
-    assert np.abs(found[2] - 0.2 * mean).max() < 1e-15 and np.abs(found[3] - (0.8 + 0.2 * std)).max() < 1e-15
+    assert (
+        np.abs(found[2] - 0.2 * mean).max() < 1e-15
+        and np.abs(found[3] - (0.8 + 0.2 * std)).max() < 1e-15
+    )
     model.train_on_batch(X2, np.zeros((3, 4)))
     gamma, beta, running_mean, running_std = layer.get_weights()
     assert np.abs(running_mean - (0.8 * 0.2 + 0.2) * mean).max() < 1e-15
     expected = gamma * (X2 - running_mean) / (running_std + 1e-3) + beta
     assert np.abs(model.predict(X2) - expected).max() < 1e-14
-    assert [w.shape for w in model.get_weights()] == [(4,)] * 4 and model.count_params() == 8
+    assert [w.shape for w in model.get_weights()] == [
+        (4,)
+    ] * 4 and model.count_params() == 8
     model.save_weights(tmp_path / "weights.safetensors")
     again = pickle.loads(pickle.dumps(model))
     assert np.array_equal(again.predict(X2), model.predict(X2))
@@ -209,7 +301,9 @@ def normalized(z):
 
 
 def test_the_gradient_of_batch_normalization_goes_through_the_mean_and_the_deviation():
-    layer = BatchNormalization(4, weights=[np.ones(4), np.zeros(4), np.zeros(4), np.ones(4)])
+    layer = BatchNormalization(
+        4, weights=[np.ones(4), np.zeros(4), np.zeros(4), np.ones(4)]
+    )
     x = pytensor.tensor.constant(X2)
     share = np.random.RandomState(3).normal(size=X2.shape)
     [gradient] = evaluate([pytensor.grad((layer(x, train=True) * share).sum(), x)], {})
@@ -221,7 +315,10 @@ def test_the_gradient_of_batch_normalization_goes_through_the_mean_and_the_devia
 
 
 def test_running_means_in_a_loop_are_refused_and_normalization_of_rows_is_not():
-    for mode, expectation in ((0, pytest.raises(NodeError, match="running means")), (1, contextlib.nullcontext())):
+    for mode, expectation in (
+        (0, pytest.raises(NodeError, match="running means")),
+        (1, contextlib.nullcontext()),
+    ):
         rnn = Recursive()
         rnn.add_input("x", dim=4)
         with expectation:
@@ -230,13 +327,21 @@ def test_running_means_in_a_loop_are_refused_and_normalization_of_rows_is_not():
 
 # Layers made of layers
 
+
 def branches(mode, **kwargs):
-    return Merge([Sequential([Dense(4, 6), Dropout(0.5)]), SimpleRNN(3, 6)], mode=mode, **kwargs)
+    return Merge(
+        [Sequential([Dense(4, 6), Dropout(0.5)]), SimpleRNN(3, 6)], mode=mode, **kwargs
+    )
 
 
-MERGED = {"sum": lambda a, b: a + b, "mul": lambda a, b: a * b, "ave": lambda a, b: (a + b) / 2,
-          "max": np.maximum, "concat": lambda a, b: np.concatenate([a, b], axis=-1),
-          "dot": lambda a, b: (a * b).sum(axis=-1, keepdims=True)}
+MERGED = {
+    "sum": lambda a, b: a + b,
+    "mul": lambda a, b: a * b,
+    "ave": lambda a, b: (a + b) / 2,
+    "max": np.maximum,
+    "concat": lambda a, b: np.concatenate([a, b], axis=-1),
+    "dot": lambda a, b: (a * b).sum(axis=-1, keepdims=True),
+}
 
 
 @pytest.mark.parametrize("mode", MERGED)
@@ -253,7 +358,11 @@ def test_merged_branches_each_read_their_own_input(mode):
 
 
 def test_a_chain_with_two_inputs_learns_and_is_written_and_read(tmp_path):
-    model, given, y = Sequential([branches("concat"), Dense(12, 2)]), [X2, X3[..., :3]], np.ones((3, 2))
+    model, given, y = (
+        Sequential([branches("concat"), Dense(12, 2)]),
+        [X2, X3[..., :3]],
+        np.ones((3, 2)),
+    )
     model.compile("sgd", "mse")
     before = model.test_on_batch(given, y)
     model.fit(given, y, nb_epoch=5, verbose=0)
@@ -262,8 +371,11 @@ def test_a_chain_with_two_inputs_learns_and_is_written_and_read(tmp_path):
     again = model_from_json(model.to_json())
     again.load_weights(tmp_path / "weights.h5")
     assert np.array_equal(again.predict(given), model.predict(given))
-    assert list(model.named_params)[:3] == ["layer_0.layer_0.layer_0.W", "layer_0.layer_0.layer_0.b",
-                                            "layer_0.layer_1.W"]
+    assert list(model.named_params)[:3] == [
+        "layer_0.layer_0.layer_0.W",
+        "layer_0.layer_0.layer_0.b",
+        "layer_0.layer_1.W",
+    ]
 
 
 def test_merges_in_merges_have_names_for_all_their_inputs():
@@ -271,7 +383,10 @@ def test_merges_in_merges_have_names_for_all_their_inputs():
     layer = Merge([inner, Dense(2, 6)])
     assert layer.ports == ("input_0_input_0", "input_0_input_1", "input_1")
     given = [X2, X2[:, :3], X2[:, :2]]
-    expected = sum(value(dense(x)) for dense, x in zip([*inner.layers, layer.layers[1]], given, strict=True))
+    expected = sum(
+        value(dense(x))
+        for dense, x in zip([*inner.layers, layer.layers[1]], given, strict=True)
+    )
     assert np.abs(value(layer(given)) - expected).max() < 1e-14
     assert [x.name for x in layer.input] == ["input"] * 3
     assert layer.count_params() == 30 + 24 + 18
@@ -283,7 +398,13 @@ def test_an_open_dim_of_a_branch_is_found_from_the_data():
 
 
 def test_an_autoencoder_learns_to_make_its_input_and_then_returns_what_is_inside():
-    model = Sequential([AutoEncoder(Sequential([Dense(4, 2, activation="tanh"), Dropout(0.1)]), Dense(2, 4))])
+    model = Sequential(
+        [
+            AutoEncoder(
+                Sequential([Dense(4, 2, activation="tanh"), Dropout(0.1)]), Dense(2, 4)
+            )
+        ]
+    )
     model.compile("adam", "mse")
     before = model.test_on_batch(X2, X2)
     model.fit(X2, X2, nb_epoch=30, verbose=0)
@@ -292,8 +413,12 @@ def test_an_autoencoder_learns_to_make_its_input_and_then_returns_what_is_inside
     model.layers[0].output_reconstruction = False
     encoder = model.layers[0].encoder
     assert np.array_equal(model.predict(X2), value(encoder(X2)))
-    assert list(model.named_params) == ["layer_0.encoder.layer_0.W", "layer_0.encoder.layer_0.b",
-                                        "layer_0.decoder.W", "layer_0.decoder.b"]
+    assert list(model.named_params) == [
+        "layer_0.encoder.layer_0.W",
+        "layer_0.encoder.layer_0.b",
+        "layer_0.decoder.W",
+        "layer_0.decoder.b",
+    ]
 
 
 def test_an_autoencoder_starts_from_the_weights_of_both():
@@ -307,29 +432,54 @@ def test_a_reshape_in_front_leaves_the_number_of_axes_open():
     assert model.predict(X2).shape == (3, 6)
 
 
-@pytest.mark.parametrize(("make", "error", "words"), [
-    (lambda: Reshape(0, 2), ShapeError, "whole number"),
-    (lambda: Reshape(2, 3).get_output_shape_for((None, 5, 4)), ShapeError, "takes 6 values a row"),
-    (lambda: Permute((0, 1)), ShapeError, "the axes .1, 2. in some order"),
-    (lambda: Permute((1, 1)), ShapeError, "got .1, 1."),
-    (lambda: RepeatVector(0), ShapeError, "whole number"),
-    (lambda: MaxoutDense(4, 6, nb_feature=0), ShapeError, "nb_feature"),
-    (lambda: BatchNormalization(4, mode=2), ConfigError, "mode 0 or 1"),
-    (lambda: BatchNormalization(0), ShapeError, "input_shape"),
-    (lambda: PReLU((0,)), ShapeError, "input_shape"),
-    (lambda: GaussianNoise(-1), ConfigError, "sigma of 0 or more"),
-    (lambda: GaussianDropout(1), ConfigError, "below 1"),
-    (lambda: Merge([Dense(4, 6)]), ConfigError, "two layers or more"),
-    (lambda: Merge([Dense(4, 6), "x"]), ConfigError, "two layers or more"),
-    (lambda: Merge([Dense(4, 6), Dense(4, 6)], mode="summ"), MergeError, "Did you mean 'sum'"),
-    (lambda: branches("sum")([X2]), ConfigError, "2 inputs"),
-    (lambda: branches("sum")([X2, X3, X3]), ConfigError, "2 inputs"),
-    (lambda: Merge([Dense(4, 6), Dense(4, 5)]).get_output_shape_for([(None, 4)] * 2), ShapeError, "one shape"),
-    (lambda: Merge([Embedding(5, 4, mask_zero=True), Embedding(5, 4)])([[[1, 0]], [[1, 0]]]), ConfigError,
-     "branches without a mask"),
-    (lambda: AutoEncoder(Dense(4, 2), Dense(2, 4), False)(X2, train=True), ConfigError,
-     "output_reconstruction=True while it is trained"),
-])
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: Reshape(0, 2), ShapeError, "whole number"),
+        (
+            lambda: Reshape(2, 3).get_output_shape_for((None, 5, 4)),
+            ShapeError,
+            "takes 6 values a row",
+        ),
+        (lambda: Permute((0, 1)), ShapeError, "the axes .1, 2. in some order"),
+        (lambda: Permute((1, 1)), ShapeError, "got .1, 1."),
+        (lambda: RepeatVector(0), ShapeError, "whole number"),
+        (lambda: MaxoutDense(4, 6, nb_feature=0), ShapeError, "nb_feature"),
+        (lambda: BatchNormalization(4, mode=2), ConfigError, "mode 0 or 1"),
+        (lambda: BatchNormalization(0), ShapeError, "input_shape"),
+        (lambda: PReLU((0,)), ShapeError, "input_shape"),
+        (lambda: GaussianNoise(-1), ConfigError, "sigma of 0 or more"),
+        (lambda: GaussianDropout(1), ConfigError, "below 1"),
+        (lambda: Merge([Dense(4, 6)]), ConfigError, "two layers or more"),
+        (lambda: Merge([Dense(4, 6), "x"]), ConfigError, "two layers or more"),
+        (
+            lambda: Merge([Dense(4, 6), Dense(4, 6)], mode="summ"),
+            MergeError,
+            "Did you mean 'sum'",
+        ),
+        (lambda: branches("sum")([X2]), ConfigError, "2 inputs"),
+        (lambda: branches("sum")([X2, X3, X3]), ConfigError, "2 inputs"),
+        (
+            lambda: Merge([Dense(4, 6), Dense(4, 5)]).get_output_shape_for(
+                [(None, 4)] * 2
+            ),
+            ShapeError,
+            "one shape",
+        ),
+        (
+            lambda: Merge([Embedding(5, 4, mask_zero=True), Embedding(5, 4)])(
+                [[[1, 0]], [[1, 0]]]
+            ),
+            ConfigError,
+            "branches without a mask",
+        ),
+        (
+            lambda: AutoEncoder(Dense(4, 2), Dense(2, 4), False)(X2, train=True),
+            ConfigError,
+            "output_reconstruction=True while it is trained",
+        ),
+    ],
+)
 def test_what_cannot_be_is_told(make, error, words):
     with pytest.raises(error, match=words):
         make()

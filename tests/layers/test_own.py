@@ -84,23 +84,33 @@ class Unstarted(Layer):
         return x * self.rate
 
 
-@pytest.mark.parametrize("use", [
-    lambda layer: layer(np.ones((3, 4))),
-    lambda layer: Sequential([layer]),
-    lambda layer: with_input(Graph()).add_node(layer, "h", input="x"),
-    lambda layer: Merge([Dense(4, 6), layer]),
-    lambda layer: AutoEncoder(layer, Dense(2, 6)),
-], ids=["called", "in a Sequential", "as a node", "merged", "in an AutoEncoder"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda layer: layer(np.ones((3, 4))),
+        lambda layer: Sequential([layer]),
+        lambda layer: with_input(Graph()).add_node(layer, "h", input="x"),
+        lambda layer: Merge([Dense(4, 6), layer]),
+        lambda layer: AutoEncoder(layer, Dense(2, 6)),
+    ],
+    ids=["called", "in a Sequential", "as a node", "merged", "in an AutoEncoder"],
+)
 def test_a_forgotten_super_is_told(use):
-    with pytest.raises(ConfigError, match=r"layer 'Unstarted' takes super\(\).__init__\(\)"):
+    with pytest.raises(
+        ConfigError, match=r"layer 'Unstarted' takes super\(\).__init__\(\)"
+    ):
         use(Unstarted(2.0))
 
 
-@pytest.mark.parametrize("use", [
-    lambda container: container.add_input("x", dim=4),
-    lambda container: container.add_node(Dense(4, 6), "h", input="x"),
-    lambda container: container.add_state("h", dim=6),
-], ids=["an input", "a node", "a state"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda container: container.add_input("x", dim=4),
+        lambda container: container.add_node(Dense(4, 6), "h", input="x"),
+        lambda container: container.add_state("h", dim=6),
+    ],
+    ids=["an input", "a node", "a state"],
+)
 def test_a_super_that_a_container_forgot_is_told(use):
     class Mine(Recursive):
         def __init__(self):
@@ -170,14 +180,42 @@ class Silent(Layer):
         x * 2
 
 
-@pytest.mark.parametrize("layer, error, words", [
-    (Unlisted(), ConfigError, "parameter 'b' takes a place in self.params of Unlisted"),
-    (InAList(), ConfigError, r"parameter 'both\[0\]' takes a place in self.params of InAList"),
-    (Inside(), ConfigError, "parameter 'inner.W' takes a place in self.params of Inside"),
-    (Elsewhere(4), ShapeError, r"layer 'Elsewhere' takes an output of shape \(3, 4\).*got \(3, 8\)"),
-    (OtherAxes(), ShapeError, r"layer 'OtherAxes' takes an output of shape \(3, 4\).*got \(3\)"),
-    (Silent(), ConfigError, "layer 'Silent' takes a call that returns one tensor.*got NoneType"),
-], ids=lambda value: type(value).__name__ if isinstance(value, Layer) else "")
+@pytest.mark.parametrize(
+    "layer, error, words",
+    [
+        (
+            Unlisted(),
+            ConfigError,
+            "parameter 'b' takes a place in self.params of Unlisted",
+        ),
+        (
+            InAList(),
+            ConfigError,
+            r"parameter 'both\[0\]' takes a place in self.params of InAList",
+        ),
+        (
+            Inside(),
+            ConfigError,
+            "parameter 'inner.W' takes a place in self.params of Inside",
+        ),
+        (
+            Elsewhere(4),
+            ShapeError,
+            r"layer 'Elsewhere' takes an output of shape \(3, 4\).*got \(3, 8\)",
+        ),
+        (
+            OtherAxes(),
+            ShapeError,
+            r"layer 'OtherAxes' takes an output of shape \(3, 4\).*got \(3\)",
+        ),
+        (
+            Silent(),
+            ConfigError,
+            "layer 'Silent' takes a call that returns one tensor.*got NoneType",
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Layer) else "",
+)
 def test_what_a_layer_does_not_keep_to_is_told(layer, error, words):
     with pytest.raises(error, match=words):
         layer(np.ones((3, 4)))
@@ -192,12 +230,19 @@ def test_a_layer_that_lists_some_may_hold_others_that_never_change():
     assert len(Projected()(np.ones((3, 4))).eval()) == 3
 
 
-@pytest.mark.parametrize("use", [
-    lambda layer: layer.complete(),
-    lambda layer: Sequential([layer]).build(),
-], ids=["alone", "in a Sequential"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda layer: layer.complete(),
+        lambda layer: Sequential([layer]).build(),
+    ],
+    ids=["alone", "in a Sequential"],
+)
 def test_a_build_that_needs_a_dim_which_nothing_tells_is_told(use):
-    with pytest.raises(ShapeError, match=r"layer 'Scale' takes an input of known dim.*got \(any, any\).*input_dim"):
+    with pytest.raises(
+        ShapeError,
+        match=r"layer 'Scale' takes an input of known dim.*got \(any, any\).*input_dim",
+    ):
         use(Scale())
 
 
@@ -210,12 +255,22 @@ def test_an_error_of_a_build_that_knows_its_dims_is_its_own():
         Wrong()(np.ones((3, 4)))
 
 
-@pytest.mark.parametrize("use", [
-    lambda layer: layer(pt.tensor("x", dtype="float32", shape=(3, 4))),
-    lambda layer: in_a_step(layer)(pt.tensor("x", dtype="float32", shape=(3, 5, 4)))], ids=["called", "in a loop"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda layer: layer(pt.tensor("x", dtype="float32", shape=(3, 4))),
+        lambda layer: in_a_step(layer)(
+            pt.tensor("x", dtype="float32", shape=(3, 5, 4))
+        ),
+    ],
+    ids=["called", "in a loop"],
+)
 @pytensor.config.change_flags(floatX="float32")
 def test_a_formula_that_makes_float64_of_float32_is_told(use):
-    with pytest.raises(DtypeError, match=r"layer 'Lambda' takes a formula that returns float32.*got float64"):
+    with pytest.raises(
+        DtypeError,
+        match=r"layer 'Lambda' takes a formula that returns float32.*got float64",
+    ):
         use(Lambda(lambda x: x * np.ones(4)))
 
 
@@ -227,7 +282,9 @@ def in_a_step(layer):
 
 
 def test_a_lambda_in_a_loop_that_drops_rows_is_told():
-    with pytest.raises(NodeError, match=r"node 'h' takes a row for each row of the batch.*got 1 of 7"):
+    with pytest.raises(
+        NodeError, match=r"node 'h' takes a row for each row of the batch.*got 1 of 7"
+    ):
         in_a_step(Lambda(lambda x: x[:1])).complete()
 
 
@@ -236,7 +293,10 @@ def test_a_function_in_a_loop_that_reads_a_variable_of_its_own_is_told():
     rnn = Recurrent()
     rnn.add_input("x", dim=4)
     rnn.add_node(Lambda(lambda x: pt.dot(x, W), output_dim=4), "h", input="x")
-    with pytest.raises(NodeError, match=r"node 'h' takes a function of its inputs and parameters.* W of its own"):
+    with pytest.raises(
+        NodeError,
+        match=r"node 'h' takes a function of its inputs and parameters.* W of its own",
+    ):
         rnn(np.ones((3, 5, 4)))
     rnn = Recurrent(n_steps=5, unroll=True)
     rnn.add_input("x", dim=4)
@@ -281,9 +341,13 @@ class FinishedInTheEnd(Finished):
     """A class of such a class."""
 
 
-OWN_FORMULAS = [(Doubled, lambda z, W: 2 * z @ W), (Centred, lambda z, W: (z - z.mean(axis=0)) @ W),
-                (Transformed, lambda z, W: 2 * z @ W), (Finished, lambda z, W: z @ W - (z @ W).mean(axis=0)),
-                (FinishedInTheEnd, lambda z, W: z @ W - (z @ W).mean(axis=0))]
+OWN_FORMULAS = [
+    (Doubled, lambda z, W: 2 * z @ W),
+    (Centred, lambda z, W: (z - z.mean(axis=0)) @ W),
+    (Transformed, lambda z, W: 2 * z @ W),
+    (Finished, lambda z, W: z @ W - (z @ W).mean(axis=0)),
+    (FinishedInTheEnd, lambda z, W: z @ W - (z @ W).mean(axis=0)),
+]
 
 
 @pytest.mark.parametrize(("layer", "formula"), OWN_FORMULAS)
@@ -291,7 +355,9 @@ def test_a_formula_around_that_of_a_layer_is_not_split_in_a_loop(layer, formula)
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=4)
     rnn.add_state("h", dim=6)
-    rnn.add_node(layer(10, 6), "rec", inputs=["x", "h"], return_state="h", create_output=True)
+    rnn.add_node(
+        layer(10, 6), "rec", inputs=["x", "h"], return_state="h", create_output=True
+    )
     x, h = np.random.RandomState(0).normal(size=(3, 5, 4)), np.zeros((3, 6))
     rnn.complete()
     found, W = rnn.predict(x.astype("float32")), rnn.named_params["rec.W"].get_value()
@@ -315,9 +381,18 @@ def test_a_step_of_ones_own_sees_the_rows_of_one_step():
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=4)
     rnn.add_state("h", dim=6)
-    rnn.add_node(Dense(10, 6, activation="tanh"), "d", inputs=["x", "h"], return_state="h")
-    rnn.add_node(RowlessCell(4, 6), "c", input={"input": "x", "prev_hid": "d"}, create_output=True)
-    found = rnn.predict(np.random.RandomState(0).normal(size=(3, 5, 4)).astype("float32"))
+    rnn.add_node(
+        Dense(10, 6, activation="tanh"), "d", inputs=["x", "h"], return_state="h"
+    )
+    rnn.add_node(
+        RowlessCell(4, 6),
+        "c",
+        input={"input": "x", "prev_hid": "d"},
+        create_output=True,
+    )
+    found = rnn.predict(
+        np.random.RandomState(0).normal(size=(3, 5, 4)).astype("float32")
+    )
     assert np.abs(found).max() > 0.1
     np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-6)
 
@@ -334,7 +409,9 @@ def test_a_mixin_that_is_no_layer_may_speak_of_rows():
 
 
 @pytest.mark.parametrize(("layer", "formula"), OWN_FORMULAS)
-def test_a_formula_of_ones_own_that_reads_inputs_only_sees_the_rows_of_one_step(layer, formula):
+def test_a_formula_of_ones_own_that_reads_inputs_only_sees_the_rows_of_one_step(
+    layer, formula
+):
     """A known one would be run for all steps at once."""
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=4)
@@ -342,7 +419,9 @@ def test_a_formula_of_ones_own_that_reads_inputs_only_sees_the_rows_of_one_step(
     x = np.random.RandomState(0).normal(size=(3, 5, 4))
     found, W = rnn.predict(x.astype("float32")), rnn.named_params["y.W"].get_value()
     for t in range(5):
-        np.testing.assert_allclose(found[:, t], formula(x[:, t], W), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            found[:, t], formula(x[:, t], W), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_it_is_told_in_a_loop_too():
@@ -370,15 +449,21 @@ def test_parameters_of_init_and_of_build_are_both_made():
     assert Both()(np.ones((3, 4))).eval().tolist() == np.full((3, 4), 4.0).tolist()
 
 
-@pytest.mark.parametrize("make", [lambda: LSTM(4, 6), lambda: Dense(4, 6), lambda: Embedding(4, 6), Scale])
+@pytest.mark.parametrize(
+    "make", [lambda: LSTM(4, 6), lambda: Dense(4, 6), lambda: Embedding(4, 6), Scale]
+)
 def test_a_frozen_layer_keeps_its_weights(make):
     layer = make()
     layer.ensure_built((None, 4))
-    held = [value for value in vars(layer).values() if isinstance(value, SharedVariable)]
+    held = [
+        value for value in vars(layer).values() if isinstance(value, SharedVariable)
+    ]
     layer.params = []
     layer.ensure_built((None, 4))
     assert held
-    assert held == [value for value in vars(layer).values() if isinstance(value, SharedVariable)]
+    assert held == [
+        value for value in vars(layer).values() if isinstance(value, SharedVariable)
+    ]
 
 
 def test_a_rule_that_needs_sizes_that_are_not_known_says_nothing():
@@ -417,6 +502,8 @@ def test_what_targets_look_like_is_asked_anew_after_compile():
 def test_an_open_dim_of_an_input_is_no_state_of_unknown_dim():
     rnn = Recurrent()
     rnn.add_input("x")
-    rnn.add_node(Identity(), "h", inputs=["x", "h_tm1"], merge_mode="sum", create_output=True)
+    rnn.add_node(
+        Identity(), "h", inputs=["x", "h_tm1"], merge_mode="sum", create_output=True
+    )
     assert "h" in rnn.summary()
     assert rnn.predict(np.ones((3, 5, 4))).shape == (3, 4)

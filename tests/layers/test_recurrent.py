@@ -6,7 +6,17 @@ import numpy as np
 import pytensor
 import pytest
 
-from recursive import GRU, JZS1, JZS2, JZS3, LSTM, Dense, Sequential, SimpleDeepRNN, SimpleRNN
+from recursive import (
+    GRU,
+    JZS1,
+    JZS2,
+    JZS3,
+    LSTM,
+    Dense,
+    Sequential,
+    SimpleDeepRNN,
+    SimpleRNN,
+)
 from recursive.backend import evaluate
 from recursive.errors import ConfigError, ShapeError, UnknownNameError
 from recursive.layers import recurrent
@@ -80,8 +90,15 @@ def jzs3(w, x, h):
     return (update * proposed + (1 - update) * h,)
 
 
-LOOPS = {SimpleRNN: (simple_rnn, 1), SimpleDeepRNN: (simple_deep_rnn, 6), GRU: (gru, 1), LSTM: (lstm, 2),
-         JZS1: (jzs1, 1), JZS2: (jzs2, 1), JZS3: (jzs3, 1)}
+LOOPS = {
+    SimpleRNN: (simple_rnn, 1),
+    SimpleDeepRNN: (simple_deep_rnn, 6),
+    GRU: (gru, 1),
+    LSTM: (lstm, 2),
+    JZS1: (jzs1, 1),
+    JZS2: (jzs2, 1),
+    JZS3: (jzs3, 1),
+}
 """Every recurrent layer with its step and its number of states, for default activations."""
 
 
@@ -89,7 +106,9 @@ def random_weights(layer, seed=7):
     rng = np.random.RandomState(seed)
     layer.set_weights([rng.normal(0, 0.7, w.shape) for w in layer.get_weights()])
     fixed = {"Pmat": layer.Pmat.get_value()} if hasattr(layer, "Pmat") else {}
-    return {name: param.get_value() for name, param in layer.named_params.items()} | fixed
+    return {
+        name: param.get_value() for name, param in layer.named_params.items()
+    } | fixed
 
 
 def value(output):
@@ -97,7 +116,9 @@ def value(output):
 
 
 def test_every_recurrent_layer_has_a_loop_here():
-    named = {thing for name in recurrent.__all__ for thing in [getattr(recurrent, name)]}
+    named = {
+        thing for name in recurrent.__all__ for thing in [getattr(recurrent, name)]
+    }
     assert named - {recurrent.RecurrentLayer} == set(LOOPS)
 
 
@@ -117,7 +138,13 @@ def test_one_row_of_one_value_over_one_step_is_no_special_case(kind):
     weights = random_weights(layer)
     step, states = LOOPS[kind]
     past = [np.zeros((1, 1))] * states
-    assert np.abs(value(layer(np.ones((1, 1, 1))))[:, 0] - step(weights, np.ones((1, 1)), *past)[0]).max() < 1e-14
+    assert (
+        np.abs(
+            value(layer(np.ones((1, 1, 1))))[:, 0]
+            - step(weights, np.ones((1, 1)), *past)[0]
+        ).max()
+        < 1e-14
+    )
 
 
 @pytest.mark.parametrize("kind", LOOPS, ids=lambda kind: kind.__name__)
@@ -133,18 +160,34 @@ def test_a_recurrent_layer_learns(kind):
 @pytest.mark.parametrize("kind", LOOPS, ids=lambda kind: kind.__name__)
 def test_float32_stays_float32(kind):
     with pytensor.config.change_flags(floatX="float32"):
-        assert kind(IN, HIDDEN)(np.ones((BATCH, TIME, IN), dtype="float32")).dtype == "float32"
+        assert (
+            kind(IN, HIDDEN)(np.ones((BATCH, TIME, IN), dtype="float32")).dtype
+            == "float32"
+        )
 
 
 @pytest.mark.parametrize("kind", LOOPS, ids=lambda kind: kind.__name__)
 def test_the_configuration_makes_the_layer_again(kind):
-    layer = kind(IN, HIDDEN, activation="relu", truncate_gradient=3, return_sequences=True, seed=4)
+    layer = kind(
+        IN,
+        HIDDEN,
+        activation="relu",
+        truncate_gradient=3,
+        return_sequences=True,
+        seed=4,
+    )
     config = layer.get_config()
     assert config.pop("name") == kind.__name__
-    assert config.keys() == inspect.signature(kind).parameters.keys() - {"name", "weights"}
+    assert config.keys() == inspect.signature(kind).parameters.keys() - {
+        "name",
+        "weights",
+    }
     again = kind(**config)
     assert again.get_config() == layer.get_config()
-    assert all(np.array_equal(a, b) for a, b in zip(again.get_weights(), layer.get_weights(), strict=True))
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(again.get_weights(), layer.get_weights(), strict=True)
+    )
 
 
 def test_the_fixed_projection_is_the_same_in_every_process_so_that_saved_weights_fit():
@@ -152,7 +195,9 @@ def test_the_fixed_projection_is_the_same_in_every_process_so_that_saved_weights
     assert set(np.round(np.unique(signs), 12)) == {-1.0, 1.0}
     np.random.seed(1)
     assert np.array_equal(JZS2(IN, HIDDEN).Pmat.get_value() * np.sqrt(IN), signs)
-    assert not np.array_equal(JZS1(IN, HIDDEN, seed=3).Pmat.get_value() * np.sqrt(IN), signs)
+    assert not np.array_equal(
+        JZS1(IN, HIDDEN, seed=3).Pmat.get_value() * np.sqrt(IN), signs
+    )
     assert np.array_equal(JZS1(IN, IN).Pmat.get_value(), np.eye(IN))
     assert "Pmat" not in JZS1(IN, HIDDEN).named_params
 
@@ -168,7 +213,9 @@ def test_the_biases_of_forget_gates_start_at_one():
     layer = LSTM(IN, HIDDEN)
     assert (layer.b_f.get_value() == 1).all()
     assert (LSTM(IN, HIDDEN, forget_bias_init="zero").b_f.get_value() == 0).all()
-    assert all((bias.get_value() == 0).all() for bias in (layer.b_i, layer.b_c, layer.b_o))
+    assert all(
+        (bias.get_value() == 0).all() for bias in (layer.b_i, layer.b_c, layer.b_o)
+    )
 
 
 def test_an_lstm_draws_its_gates_in_the_order_of_2015_which_is_not_that_of_its_parameters():
@@ -180,20 +227,42 @@ def test_an_lstm_draws_its_gates_in_the_order_of_2015_which_is_not_that_of_its_p
         np.random.normal(size=(HIDDEN, HIDDEN))
     np.random.seed(3)
     layer = LSTM(IN, HIDDEN)
-    assert all(np.array_equal(getattr(layer, f"W_{gate}").get_value(), drawn[gate]) for gate in drawn)
+    assert all(
+        np.array_equal(getattr(layer, f"W_{gate}").get_value(), drawn[gate])
+        for gate in drawn
+    )
     assert list(layer.named_params)[:6] == ["W_i", "U_i", "b_i", "W_c", "U_c", "b_c"]
 
 
-@pytest.mark.parametrize(("make", "error", "words"), [
-    (lambda: GRU(0, 6), ShapeError, "input_dim"),
-    (lambda: LSTM(4, 2.5), ShapeError, "output_dim"),
-    (lambda: SimpleRNN(4, 6, truncate_gradient=0), ConfigError, "truncate_gradient of -1, or 1 and more"),
-    (lambda: GRU(4, 6, truncate_gradient=-2), ConfigError, "got -2"),
-    (lambda: LSTM(4, 6, truncate_gradient=True), ConfigError, "got True"),
-    (lambda: LSTM(4, 6, inner_activation="hard_sigmid"), UnknownNameError, "Did you mean 'hard_sigmoid'"),
-    (lambda: LSTM(4, 6, forget_bias_init="ones"), UnknownNameError, "Did you mean 'one'"),
-    (lambda: GRU(4, 6)(X[:, 0]), ShapeError, "layer 'GRU' takes .batch, time, dim."),
-])
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: GRU(0, 6), ShapeError, "input_dim"),
+        (lambda: LSTM(4, 2.5), ShapeError, "output_dim"),
+        (
+            lambda: SimpleRNN(4, 6, truncate_gradient=0),
+            ConfigError,
+            "truncate_gradient of -1, or 1 and more",
+        ),
+        (lambda: GRU(4, 6, truncate_gradient=-2), ConfigError, "got -2"),
+        (lambda: LSTM(4, 6, truncate_gradient=True), ConfigError, "got True"),
+        (
+            lambda: LSTM(4, 6, inner_activation="hard_sigmid"),
+            UnknownNameError,
+            "Did you mean 'hard_sigmoid'",
+        ),
+        (
+            lambda: LSTM(4, 6, forget_bias_init="ones"),
+            UnknownNameError,
+            "Did you mean 'one'",
+        ),
+        (
+            lambda: GRU(4, 6)(X[:, 0]),
+            ShapeError,
+            "layer 'GRU' takes .batch, time, dim.",
+        ),
+    ],
+)
 def test_wrong_arguments_are_told_at_once(make, error, words):
     with pytest.raises(error, match=words):
         make()

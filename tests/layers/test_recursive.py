@@ -26,7 +26,16 @@ from recursive import (
 )
 from recursive.backend import Argument, Program, evaluate
 from recursive.spec.graph import GraphSpec
-from tests.cases import CASES, HIDDEN, IN, TIME, vanilla, vanilla_loop, weights_of, with_random_weights
+from tests.cases import (
+    CASES,
+    HIDDEN,
+    IN,
+    TIME,
+    vanilla,
+    vanilla_loop,
+    weights_of,
+    with_random_weights,
+)
 
 X = np.random.RandomState(3).normal(size=(3, TIME, IN))
 
@@ -40,14 +49,30 @@ class Thread:
 
         self.model = Recursive(return_sequences=True)
 
-        self.model.add_input('input', ndim=3)  # Input is 3D tensor
-        self.model.add_state('h', dim=self.state_dim)
-        self.model.add_node(Dense(self.input_dim, self.state_dim, init='one'),
-                            name='i2h', inputs=['input', ])
-        self.model.add_node(Dense(self.state_dim, self.state_dim, init='orthogonal'),
-                            name='h2h', inputs=['h', ])
-        self.model.add_node(Activation('tanh'), name='rec', inputs=['i2h', 'h2h'],
-                            merge_mode='sum', return_state='h', create_output=True)
+        self.model.add_input("input", ndim=3)  # Input is 3D tensor
+        self.model.add_state("h", dim=self.state_dim)
+        self.model.add_node(
+            Dense(self.input_dim, self.state_dim, init="one"),
+            name="i2h",
+            inputs=[
+                "input",
+            ],
+        )
+        self.model.add_node(
+            Dense(self.state_dim, self.state_dim, init="orthogonal"),
+            name="h2h",
+            inputs=[
+                "h",
+            ],
+        )
+        self.model.add_node(
+            Activation("tanh"),
+            name="rec",
+            inputs=["i2h", "h2h"],
+            merge_mode="sum",
+            return_state="h",
+            create_output=True,
+        )
 
 
 def test_the_threads_first_snippet_runs_and_equals_a_numpy_loop():
@@ -65,18 +90,37 @@ def test_the_threads_first_snippet_runs_and_equals_a_numpy_loop():
 def test_the_arguments_of_scan_are_sequences_then_states_then_parameters():
     rnn = with_random_weights(CASES[3].build())
     assert [str(ref) for ref in rnn.declared_plan.arguments] == [
-        "x_tm2", "x", "h_tm3", "h_tm2", "h_tm1", "own_tm1",
-        "now.W", "now.b", "before.W", "before.b", "far.W", "far.b", "own.W", "own.b"]
+        "x_tm2",
+        "x",
+        "h_tm3",
+        "h_tm2",
+        "h_tm1",
+        "own_tm1",
+        "now.W",
+        "now.b",
+        "before.W",
+        "before.b",
+        "far.W",
+        "far.b",
+        "own.W",
+        "own.b",
+    ]
 
 
 def test_states_are_taken_in_the_order_in_which_they_are_declared():
     rnn = with_random_weights(CASES[1].build())
-    assert [str(ref) for ref in rnn.declared_plan.arguments[:3]] == ["x", "hb_tm1", "ha_tm1"]
+    assert [str(ref) for ref in rnn.declared_plan.arguments[:3]] == [
+        "x",
+        "hb_tm1",
+        "ha_tm1",
+    ]
     assert rnn.declared_plan.results == ("rb", "ra")
 
 
 def test_explain_shows_each_argument_the_step_and_what_runs_outside_it():
-    assert vanilla().explain() == """\
+    assert (
+        vanilla().explain()
+        == """\
 The arguments of scan's step, in order:
 
 position  kind       name   tap  shape
@@ -97,12 +141,16 @@ def step(i2h, h_tm1, h2h_W, h2h_b):
 
 The way back: a reverse pass of its own. Each step keeps 0 values for it beside its results; the gradient of weights \
 is one product after the loop."""
+    )
 
 
-@pytest.mark.parametrize(("settings", "words"), [
-    ({"truncate_gradient": 2}, "scan's own gradient, since it is truncated."),
-    ({"unroll": True, "n_steps": 3}, "that of the steps, which are written out."),
-])
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"truncate_gradient": 2}, "scan's own gradient, since it is truncated."),
+        ({"unroll": True, "n_steps": 3}, "that of the steps, which are written out."),
+    ],
+)
 def test_explain_tells_which_gradient_a_loop_has(settings, words):
     rnn = Recurrent(**settings)
     rnn.add_input("x", dim=IN)
@@ -119,8 +167,10 @@ def test_explain_tells_of_a_loop_in_a_step():
     rnn.add_node(Dense(4 + HIDDEN, 4), "both", input=["x", "read_tm1"])
     rnn.add_node(Reshape(2, 2), "words", input="both")
     rnn.add_node(inner, "read", input="words")
-    assert rnn.explain().endswith("The way back: scan's own gradient, since a step has a loop or an IfElse in it, or "
-                                  "cuts or picks values at places that it computes.")
+    assert rnn.explain().endswith(
+        "The way back: scan's own gradient, since a step has a loop or an IfElse in it, or "
+        "cuts or picks values at places that it computes."
+    )
 
 
 def test_what_a_container_shows():
@@ -137,7 +187,9 @@ def test_what_a_container_shows():
 def test_the_step_returns_every_node_in_node_order_with_or_without_the_parameters():
     rnn = with_random_weights(vanilla())
     x, h = np.ones((3, IN)), np.full((3, HIDDEN), 0.5)
-    own = evaluate(rnn._step(pytensor.tensor.constant(x), pytensor.tensor.constant(h)), {})
+    own = evaluate(
+        rnn._step(pytensor.tensor.constant(x), pytensor.tensor.constant(h)), {}
+    )
     w = weights_of(rnn)
     i2h, h2h = x @ w["i2h.W"] + w["i2h.b"], h @ w["h2h.W"] + w["h2h.b"]
     for found, expected in zip(own, (i2h, h2h, np.tanh(i2h + h2h)), strict=True):
@@ -149,7 +201,9 @@ def test_the_step_returns_every_node_in_node_order_with_or_without_the_parameter
 
 
 def test_the_step_refuses_another_number_of_arguments():
-    with pytest.raises(errors.DataError, match=r"takes 2 or 6 tensors \(x, h_tm1, i2h.W"):
+    with pytest.raises(
+        errors.DataError, match=r"takes 2 or 6 tensors \(x, h_tm1, i2h.W"
+    ):
         vanilla()._step(X[:, 0])
 
 
@@ -160,7 +214,12 @@ def test_a_list_of_one_name_equals_the_name_and_a_string_means_one_name():
         rnn.add_node(Dense(2), "y", create_output=True, **read)
         return rnn.spec
 
-    assert declared(input="x") == declared(inputs=["x"]) == declared(inputs="x") == declared(inputs=("x",))
+    assert (
+        declared(input="x")
+        == declared(inputs=["x"])
+        == declared(inputs="x")
+        == declared(inputs=("x",))
+    )
 
 
 def test_the_declaration_survives_a_round_trip_through_plain_data():
@@ -171,7 +230,10 @@ def test_the_declaration_survives_a_round_trip_through_plain_data():
 
 
 def test_a_lambda_says_that_it_cannot_be_written_when_it_is_written():
-    with pytest.raises(errors.ConfigError, match="node 'sumed' takes a layer whose configuration is plain data"):
+    with pytest.raises(
+        errors.ConfigError,
+        match="node 'sumed' takes a layer whose configuration is plain data",
+    ):
         CASES[4].build().spec.to_dict()
 
 
@@ -190,27 +252,45 @@ def test_a_layer_that_two_nodes_use_shares_its_weights():
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_declared_shape_is_the_evaluated_shape(case):
-    rnn, inputs = with_random_weights(case.build()), case.inputs(np.random.RandomState(3))
+    rnn, inputs = (
+        with_random_weights(case.build()),
+        case.inputs(np.random.RandomState(3)),
+    )
     shapes = {name: (None, *array.shape[1:]) for name, array in inputs.items()}
     declared = rnn.get_output_shape_for(shapes)
-    declared = declared if isinstance(declared, dict) else {rnn.output_names[0]: declared}
+    declared = (
+        declared if isinstance(declared, dict) else {rnn.output_names[0]: declared}
+    )
     evaluated = rnn.predict(inputs)
-    assert {name: (None, *array.shape[1:]) for name, array in evaluated.items()} == declared
+    assert {
+        name: (None, *array.shape[1:]) for name, array in evaluated.items()
+    } == declared
 
 
 def test_the_dim_of_an_input_is_found_from_the_first_batch():
     rnn = Recursive()
     rnn.add_input("x")
     rnn.add_state("h", dim=HIDDEN)
-    rnn.add_node(Dense(HIDDEN, activation="tanh"), "rec", inputs=["x", "h"], return_state="h", create_output=True)
-    with pytest.raises(errors.ShapeError, match="node 'rec' takes an input of known dim"):
+    rnn.add_node(
+        Dense(HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["x", "h"],
+        return_state="h",
+        create_output=True,
+    )
+    with pytest.raises(
+        errors.ShapeError, match="node 'rec' takes an input of known dim"
+    ):
         rnn.get_output()
     assert rnn.predict(X).shape == (3, HIDDEN)
     assert rnn.spec.inputs[0].dim == IN
 
 
 def test_the_dim_of_whole_numbers_and_truth_values_is_found_too_but_not_the_length_of_their_sequence():
-    for dtype, x in (("int", np.ones((3, TIME, 2), dtype=int)), ("bool", np.ones((3, TIME, 2), dtype=bool))):
+    for dtype, x in (
+        ("int", np.ones((3, TIME, 2), dtype=int)),
+        ("bool", np.ones((3, TIME, 2), dtype=bool)),
+    ):
         rnn = Recursive()
         rnn.add_input("x", dtype=dtype)
         rnn.add_node(Dense(HIDDEN), "y", input="x", create_output=True)
@@ -218,7 +298,9 @@ def test_the_dim_of_whole_numbers_and_truth_values_is_found_too_but_not_the_leng
     graph = Graph()
     graph.add_input("words", ndim=2, dtype="int")
     graph.add_node(Embedding(9, 2), "vectors", input="words", create_output=True)
-    assert [graph.predict(np.ones((3, time), dtype=int)).shape[1] for time in (5, 4)] == [5, 4]
+    assert [
+        graph.predict(np.ones((3, time), dtype=int)).shape[1] for time in (5, 4)
+    ] == [5, 4]
 
 
 def test_the_input_stays_the_same_variable_whether_taken_or_assigned_before_the_first_build():
@@ -227,7 +309,11 @@ def test_the_input_stays_the_same_variable_whether_taken_or_assigned_before_the_
     assert evaluate([rnn.get_output()["rec"]], {taken: X})[0].shape == (3, TIME, HIDDEN)
     rnn = vanilla()
     rnn.input = pytensor.tensor.dtensor3("mine")
-    assert evaluate([rnn.get_output()["rec"]], {rnn.input: X})[0].shape == (3, TIME, HIDDEN)
+    assert evaluate([rnn.get_output()["rec"]], {rnn.input: X})[0].shape == (
+        3,
+        TIME,
+        HIDDEN,
+    )
 
 
 def test_the_dim_of_an_input_is_found_from_the_layer_before():
@@ -237,7 +323,13 @@ def test_the_dim_of_an_input_is_found_from_the_layer_before():
         rnn.add_node(read, "y", input="x", create_output=True)
     second.set_previous(first)
     found = evaluate([second.get_output()], {first.get_input(): X})[0]
-    assert np.abs(found - X[:, -1] @ first.params[0].get_value() @ second.params[0].get_value()).max() < 1e-12
+    assert (
+        np.abs(
+            found
+            - X[:, -1] @ first.params[0].get_value() @ second.params[0].get_value()
+        ).max()
+        < 1e-12
+    )
 
 
 def test_containers_run_inside_containers():
@@ -245,13 +337,24 @@ def test_containers_run_inside_containers():
     inner, outer = Recursive(), Recursive(return_sequences=True)
     inner.add_input("x", dim=IN)
     inner.add_state("h", dim=HIDDEN)
-    inner.add_node(Dense(IN + HIDDEN, HIDDEN, activation="tanh"), "rec", inputs=["x", "h"], return_state="h",
-                   create_output=True)
+    inner.add_node(
+        Dense(IN + HIDDEN, HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["x", "h"],
+        return_state="h",
+        create_output=True,
+    )
     outer.add_input("x", ndim=4)
     outer.add_state("h", dim=HIDDEN)
     outer.add_node(inner, "inner", input="x")
-    outer.add_node(Activation("tanh"), "rec", inputs=["inner", "h"], merge_mode="sum", return_state="h",
-                   create_output=True)
+    outer.add_node(
+        Activation("tanh"),
+        "rec",
+        inputs=["inner", "h"],
+        merge_mode="sum",
+        return_state="h",
+        create_output=True,
+    )
     x = np.random.normal(size=(3, TIME, 2, IN))
     W, b = inner.get_weights()
     h, expected = np.zeros((3, HIDDEN)), []
@@ -276,7 +379,13 @@ def test_batch_one_and_dim_one_work_and_train():
     rnn = Recursive()
     rnn.add_input("x", dim=1)
     rnn.add_state("h", dim=1)
-    rnn.add_node(Dense(1, activation="tanh"), "rec", inputs=["x", "h"], return_state="h", create_output=True)
+    rnn.add_node(
+        Dense(1, activation="tanh"),
+        "rec",
+        inputs=["x", "h"],
+        return_state="h",
+        create_output=True,
+    )
     rnn.compile("sgd", "mse")
     losses = [rnn.train_on_batch(np.ones((1, TIME, 1)), [0.5]) for _ in range(20)]
     assert losses[-1] < losses[0]
@@ -287,18 +396,39 @@ def test_dropout_in_a_loop_draws_before_it_and_has_a_gradient():
     rnn.add_input("x", dim=IN)
     rnn.add_state("h", dim=HIDDEN)
     rnn.add_node(Dense(IN, HIDDEN), "i2h", input="x")
-    rnn.add_node(Sequential([Dropout(0.5, seed=2), Activation("linear")]), "drop", input="i2h", create_output=True)
-    rnn.add_node(Activation("tanh"), "rec", inputs=["drop", "h"], merge_mode="sum", return_state="h",
-                 create_output=True)
-    program = Program([Argument("x", "float64", (None, None, IN))], lambda x: (
-        [*(outputs := rnn(x[0], train=True)).values(), pytensor.grad(outputs["rec"].sum(), rnn.params[0])], []),
-        "python")
+    rnn.add_node(
+        Sequential([Dropout(0.5, seed=2), Activation("linear")]),
+        "drop",
+        input="i2h",
+        create_output=True,
+    )
+    rnn.add_node(
+        Activation("tanh"),
+        "rec",
+        inputs=["drop", "h"],
+        merge_mode="sum",
+        return_state="h",
+        create_output=True,
+    )
+    program = Program(
+        [Argument("x", "float64", (None, None, IN))],
+        lambda x: (
+            [
+                *(outputs := rnn(x[0], train=True)).values(),
+                pytensor.grad(outputs["rec"].sum(), rnn.params[0]),
+            ],
+            [],
+        ),
+        "python",
+    )
     dropped, _, gradient = program(X)
     plain = X @ rnn.params[0].get_value()
     kept = dropped != 0
     assert 0.2 < kept.mean() < 0.8
     assert np.abs(dropped[kept] - 2 * plain[kept]).max() < 1e-12
-    assert len({tuple(step) for step in kept.reshape(-1, HIDDEN)}) > 10, "every step and row has draws of its own"
+    assert len({tuple(step) for step in kept.reshape(-1, HIDDEN)}) > 10, (
+        "every step and row has draws of its own"
+    )
     assert np.abs(gradient).max() > 0
     assert not np.array_equal(program(X)[0], dropped), "the next call draws anew"
 
@@ -308,9 +438,17 @@ def test_a_state_fed_with_another_dtype_is_refused_before_scan_would_complain(ca
     rnn = Recursive()
     rnn.add_input("x", dim=IN)
     rnn.add_state("h", dim=IN)
-    rnn.add_node(Lambda(lambda x: x.astype(cast)), "rec", inputs=["x", "h"], merge_mode="sum", return_state="h",
-                 create_output=True)
-    with pytest.raises(errors.DtypeError, match=f"node 'rec' takes values of float64, .* got {cast}"):
+    rnn.add_node(
+        Lambda(lambda x: x.astype(cast)),
+        "rec",
+        inputs=["x", "h"],
+        merge_mode="sum",
+        return_state="h",
+        create_output=True,
+    )
+    with pytest.raises(
+        errors.DtypeError, match=f"node 'rec' takes values of float64, .* got {cast}"
+    ):
         rnn.get_output()
 
 
@@ -324,7 +462,10 @@ def test_a_container_survives_pickle_and_deepcopy_with_its_weights_and_optimizer
     expected = [rnn.train_on_batch({"x": X, **targets}) for _ in range(3)]
     for twin in twins:
         assert [twin.train_on_batch({"x": X, **targets}) for _ in range(3)] == expected
-        assert all(np.array_equal(a, b) for a, b in zip(twin.get_weights(), rnn.get_weights(), strict=True))
+        assert all(
+            np.array_equal(a, b)
+            for a, b in zip(twin.get_weights(), rnn.get_weights(), strict=True)
+        )
         assert twin.params[0] is not rnn.params[0]
 
 
@@ -352,7 +493,13 @@ def test_sequences_of_unequal_length_are_refused_even_where_scan_would_shorten_t
     rnn = Recursive()
     rnn.add_input("a", dim=IN)
     rnn.add_input("b", dim=IN)
-    rnn.add_node(Activation("linear"), "sum", inputs=["a", "b"], merge_mode="sum", create_output=True)
+    rnn.add_node(
+        Activation("linear"),
+        "sum",
+        inputs=["a", "b"],
+        merge_mode="sum",
+        create_output=True,
+    )
     with pytest.raises(errors.SequenceLengthError, match=r"got a: 5, b: 4"):
         rnn.predict({"a": X, "b": X[:, :4]})
     symbols = list(rnn.get_input().values())
@@ -371,6 +518,7 @@ def test_sequences_of_no_steps_are_refused():
 
 def declare(*calls):
     """A container with an input x and a state h, and further calls on it."""
+
     def make():
         rnn = Recursive()
         rnn.add_input("x", dim=IN)
@@ -378,12 +526,18 @@ def declare(*calls):
         for method, arguments in calls:
             getattr(rnn, method)(**arguments)
         rnn.build()
+
     return make
 
 
 def node(name="rec", **changes):
-    return "add_node", {"layer": Dense(HIDDEN), "name": name, "inputs": ["x", "h"], "return_state": "h",
-                        "create_output": True} | changes
+    return "add_node", {
+        "layer": Dense(HIDDEN),
+        "name": name,
+        "inputs": ["x", "h"],
+        "return_state": "h",
+        "create_output": True,
+    } | changes
 
 
 def with_node(layer):
@@ -396,43 +550,123 @@ def with_node(layer):
 
 REFUSED = [
     (declare(node(inputs=["x", "hh"])), errors.UnknownNameError, "Did you mean 'h'"),
-    (declare(node(), node("later", return_state="hh")), errors.UnknownNameError, "Did you mean 'h'"),
-    (declare(node(), node(return_state=None)), errors.DuplicateNameError, "existing node"),
+    (
+        declare(node(), node("later", return_state="hh")),
+        errors.UnknownNameError,
+        "Did you mean 'h'",
+    ),
+    (
+        declare(node(), node(return_state=None)),
+        errors.DuplicateNameError,
+        "existing node",
+    ),
     (declare(node("x")), errors.DuplicateNameError, "existing input"),
     (declare(node("rec_tm1")), errors.ReservedNameError, "does not end in _tm"),
-    (declare(("add_input", {"name": "x_tm2"})), errors.ReservedNameError, "does not end in _tm"),
-    (declare(("add_state", {"name": "h", "dim": 2})), errors.DuplicateNameError, "existing state"),
-    (declare(("add_state", {"name": "a b", "dim": 2})), errors.InvalidNameError, "letters, digits"),
-    (declare(("add_state", {"name": "lambda", "dim": 2})), errors.InvalidNameError, "keyword"),
+    (
+        declare(("add_input", {"name": "x_tm2"})),
+        errors.ReservedNameError,
+        "does not end in _tm",
+    ),
+    (
+        declare(("add_state", {"name": "h", "dim": 2})),
+        errors.DuplicateNameError,
+        "existing state",
+    ),
+    (
+        declare(("add_state", {"name": "a b", "dim": 2})),
+        errors.InvalidNameError,
+        "letters, digits",
+    ),
+    (
+        declare(("add_state", {"name": "lambda", "dim": 2})),
+        errors.InvalidNameError,
+        "keyword",
+    ),
     (declare(node(merge_mode="cnocat")), errors.MergeError, "Did you mean 'concat'"),
-    (declare(node(inputs=["x"], merge_mode="cnocat")), errors.MergeError, "Did you mean 'concat'"),
-    (declare(node(inputs=["x", "h"], merge_mode="sum")), errors.MergeError, r"x \(None, 4\), h \(None, 6\)"),
+    (
+        declare(node(inputs=["x"], merge_mode="cnocat")),
+        errors.MergeError,
+        "Did you mean 'concat'",
+    ),
+    (
+        declare(node(inputs=["x", "h"], merge_mode="sum")),
+        errors.MergeError,
+        r"x \(None, 4\), h \(None, 6\)",
+    ),
     (declare(node(inputs=[])), errors.NodeError, "at least one input"),
     (declare(node(inputs=(), input=None)), errors.NodeError, "at least one input"),
     (declare(node(input="x")), errors.NodeError, "input or inputs"),
     (declare(node(layer="Dense")), errors.NodeError, "takes a layer"),
     (declare(node(layer=Dense)), errors.NodeError, "takes a layer"),
     (declare(node(inputs=["x", 3])), errors.InvalidNameError, "takes a name"),
-    (declare(node(return_state=None)), errors.StateError, "that nothing returns|no node that returns it"),
+    (
+        declare(node(return_state=None)),
+        errors.StateError,
+        "that nothing returns|no node that returns it",
+    ),
     (declare(node(), node("again")), errors.StateError, "from one node"),
     (declare(node(layer=Dense(5))), errors.StateError, "6 values a row"),
-    (declare(node(layer=Dense(9, HIDDEN))), errors.ShapeError, "takes 9 values a row.*got 10"),
+    (
+        declare(node(layer=Dense(9, HIDDEN))),
+        errors.ShapeError,
+        "takes 9 values a row.*got 10",
+    ),
     (declare(node(create_output=False)), errors.OutputError, "create_output=True"),
     (declare(node(inputs=["x", "h_tm0"])), errors.TapError, "_tm1 or more"),
-    (declare(node(), ("add_output", {"name": "y", "input": "reck"})), errors.UnknownNameError, "'rec'"),
-    (declare(node(), ("add_output", {"name": "h", "input": "h"})), errors.DuplicateNameError, "existing state"),
-    (declare(node(), ("add_output", {"name": "y"})), errors.OutputError, "at least one node"),
-    (declare(("add_input", {"name": "z", "ndim": 1})), errors.ShapeError, "ndim of 2 or more"),
-    (declare(("add_input", {"name": "z", "ndim": "3"})), errors.ShapeError, "ndim of 2 or more"),
-    (declare(("add_input", {"name": "z", "dtype": "flaot"})), errors.DtypeError, "Did you mean 'float'"),
+    (
+        declare(node(), ("add_output", {"name": "y", "input": "reck"})),
+        errors.UnknownNameError,
+        "'rec'",
+    ),
+    (
+        declare(node(), ("add_output", {"name": "h", "input": "h"})),
+        errors.DuplicateNameError,
+        "existing state",
+    ),
+    (
+        declare(node(), ("add_output", {"name": "y"})),
+        errors.OutputError,
+        "at least one node",
+    ),
+    (
+        declare(("add_input", {"name": "z", "ndim": 1})),
+        errors.ShapeError,
+        "ndim of 2 or more",
+    ),
+    (
+        declare(("add_input", {"name": "z", "ndim": "3"})),
+        errors.ShapeError,
+        "ndim of 2 or more",
+    ),
+    (
+        declare(("add_input", {"name": "z", "dtype": "flaot"})),
+        errors.DtypeError,
+        "Did you mean 'float'",
+    ),
     (declare(("add_input", {"name": "z", "dim": 0})), errors.ShapeError, "1 or more"),
     (declare(("add_state", {"name": "z", "dim": -1})), errors.ShapeError, "1 or more"),
     (lambda: with_node(Embedding(9, 2)), errors.DtypeError, "dtype='int'"),
     (lambda: with_node(SimpleRNN(IN, 2)), errors.ShapeError, "batch, time, dim"),
-    (lambda: (rnn := vanilla()).add_node(rnn, "itself", input="x"), errors.NodeError, "part of itself"),
-    (lambda: (rnn := vanilla()).add_node(Sequential([rnn]), "itself", input="x"), errors.NodeError, "part of itself"),
-    (lambda: Sequential([vanilla(), Dense(2)]).predict(X), errors.ConfigError, "3 outputs"),
-    (lambda: Recursive().build(), errors.NodeError, "at least one sequence, or n_steps"),
+    (
+        lambda: (rnn := vanilla()).add_node(rnn, "itself", input="x"),
+        errors.NodeError,
+        "part of itself",
+    ),
+    (
+        lambda: (rnn := vanilla()).add_node(Sequential([rnn]), "itself", input="x"),
+        errors.NodeError,
+        "part of itself",
+    ),
+    (
+        lambda: Sequential([vanilla(), Dense(2)]).predict(X),
+        errors.ConfigError,
+        "3 outputs",
+    ),
+    (
+        lambda: Recursive().build(),
+        errors.NodeError,
+        "at least one sequence, or n_steps",
+    ),
     (lambda: Graph().build(), errors.NodeError, "at least one input"),
     (lambda: Sequential().predict(X), errors.ConfigError, "at least one layer"),
     (lambda: Sequential([Dense]), errors.ConfigError, "takes a layer"),
@@ -482,7 +716,9 @@ def test_a_graph_runs_the_same_nodes_once():
     graph.add_input("a", dim=3)
     graph.add_input("ids", ndim=2, dtype="int")
     graph.add_node(Embedding(9, 2), "vectors", input="ids")
-    graph.add_node(Dense(3, 4, activation="tanh"), "left", input="a", create_output=True)
+    graph.add_node(
+        Dense(3, 4, activation="tanh"), "left", input="a", create_output=True
+    )
     graph.add_node(Lambda(lambda x: x.sum(axis=1)), "bag", input="vectors")
     graph.add_output("both", inputs=["left", "bag"])
     a, ids = np.random.normal(size=(3, 3)), np.random.randint(9, size=(3, 5))
@@ -504,11 +740,18 @@ def test_a_container_is_a_layer_of_a_sequential():
     single = Recursive()
     single.add_input("x", dim=IN)
     single.add_state("h", dim=HIDDEN)
-    single.add_node(Dense(IN + HIDDEN, HIDDEN, activation="tanh"), "rec", inputs=["x", "h"], return_state="h",
-                    create_output=True)
+    single.add_node(
+        Dense(IN + HIDDEN, HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["x", "h"],
+        return_state="h",
+        create_output=True,
+    )
     model = Sequential([Dense(3, IN), single, Dense(2)])
     x = np.random.normal(size=(3, TIME, 3))
-    (W, b), (V, c), (R, d) = (layer.get_weights() for layer in [*model.layers[:2], Dense(HIDDEN, 2)])
+    (W, b), (V, c), (R, d) = (
+        layer.get_weights() for layer in [*model.layers[:2], Dense(HIDDEN, 2)]
+    )
     model.build((None, None, 3))
     model.layers[2].set_weights([R, d])
     h = np.zeros((3, HIDDEN))
@@ -522,7 +765,9 @@ def test_gradients_are_cut_off_before_the_last_k_steps_of_the_whole_sequence():
     rnn = with_random_weights(vanilla())
     rnn.truncate_gradient = 2
     loss = rnn.get_output()["rec"].sum()
-    gradient = evaluate([pytensor.grad(loss, rnn.nodes["i2h"].W)], {rnn.get_input(): X})[0]
+    gradient = evaluate(
+        [pytensor.grad(loss, rnn.nodes["i2h"].W)], {rnn.get_input(): X}
+    )[0]
     w = weights_of(rnn)
     rec = vanilla_loop(w, {"x": X})["rec"]
     last = 1 - rec[:, 4] ** 2

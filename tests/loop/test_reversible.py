@@ -37,15 +37,31 @@ def gradients(rnn, arrays, monkeypatch, repeat=None, sizes_known=True):
     """
     if repeat is not None:
         monkeypatch.setattr(containers.reversible, "scan", repeat)
-    given = {name: backend.tensor(name, str(array.dtype), array.shape if sizes_known else (
-        None, None, *array.shape[2:])[:array.ndim]) for name, array in arrays.items()}
+    given = {
+        name: backend.tensor(
+            name,
+            str(array.dtype),
+            array.shape
+            if sizes_known
+            else (None, None, *array.shape[2:])[: array.ndim],
+        )
+        for name, array in arrays.items()
+    }
     outputs = rnn(given if len(given) > 1 else next(iter(given.values())))
     outputs = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
     rng = np.random.RandomState(1)
-    loss = sum((value * pt.as_tensor(rng.normal(size=value.type.shape[-1]))).sum() ** 2 for value in outputs)
-    wanted = [*rnn.params, *(value for name, value in given.items() if arrays[name].dtype.kind == "f")]
+    loss = sum(
+        (value * pt.as_tensor(rng.normal(size=value.type.shape[-1]))).sum() ** 2
+        for value in outputs
+    )
+    wanted = [
+        *rnn.params,
+        *(value for name, value in given.items() if arrays[name].dtype.kind == "f"),
+    ]
     monkeypatch.undo()
-    return pt.grad(loss, wanted, disconnected_inputs="ignore"), {given[name]: value for name, value in arrays.items()}
+    return pt.grad(loss, wanted, disconnected_inputs="ignore"), {
+        given[name]: value for name, value in arrays.items()
+    }
 
 
 @pytest.mark.compiled
@@ -56,19 +72,26 @@ def test_it_equals_scans_own_gradient(first, monkeypatch):
     for seed in range(first, first + TOGETHER):
         rnn, arrays = random_network(seed)
         for repeat, group in ((None, found), (backend.scan, right)):
-            ours, given = gradients(rnn, arrays, monkeypatch, repeat, sizes_known=seed % 5 > 0)
+            ours, given = gradients(
+                rnn, arrays, monkeypatch, repeat, sizes_known=seed % 5 > 0
+            )
             group.extend(ours)
             values |= given
     computed = backend.evaluate([*found, *right], values)
-    for ours, scans in zip(computed[:len(found)], computed[len(found):], strict=True):
+    for ours, scans in zip(computed[: len(found)], computed[len(found) :], strict=True):
         assert np.abs(ours - scans).max() <= 1e-10 * max(1, np.abs(scans).max())
 
 
 @pytest.mark.compiled
 def test_most_random_networks_use_it():
-    used = [seed for seed in range(NETWORKS) if any(
-        variable.owner is not None and isinstance(variable.owner.op, Reversible)
-        for variable in ancestors(outputs_of(random_network(seed)[0])))]
+    used = [
+        seed
+        for seed in range(NETWORKS)
+        if any(
+            variable.owner is not None and isinstance(variable.owner.op, Reversible)
+            for variable in ancestors(outputs_of(random_network(seed)[0]))
+        )
+    ]
     assert len(used) > NETWORKS / 2
 
 
@@ -80,7 +103,11 @@ def outputs_of(rnn):
 def loops(outputs):
     """The scans of a compiled gradient by name."""
     function = backend._function([], outputs, [], "python")
-    return {node.op.name: node.op for node in function.maker.fgraph.apply_nodes if isinstance(node.op, Scan)}
+    return {
+        node.op.name: node.op
+        for node in function.maker.fgraph.apply_nodes
+        if isinstance(node.op, Scan)
+    }
 
 
 def test_the_way_back_makes_no_product_of_the_way_there_again():
@@ -88,8 +115,14 @@ def test_the_way_back_makes_no_product_of_the_way_there_again():
     x = pt.as_tensor(np.ones((3, 5, 4)))
     ops = loops(pt.grad(rnn(x).sum(), rnn.params))
     assert set(ops) == {"recursive", "backward"}
-    dots = [node for node in ops["backward"].fgraph.toposort() if isinstance(node.op, Dot | Dot22 | Gemm)]
-    assert len(dots) == 1, "of the gates' gradients with the turned weights, made as one"
+    dots = [
+        node
+        for node in ops["backward"].fgraph.toposort()
+        if isinstance(node.op, Dot | Dot22 | Gemm)
+    ]
+    assert len(dots) == 1, (
+        "of the gates' gradients with the turned weights, made as one"
+    )
     assert [node.outputs[0].type.shape[-1] for node in dots] == [6]
 
 
@@ -100,8 +133,14 @@ def gated(**options):
     rnn.add_state("h", dim=3, initial=0.3)
     rnn.add_node(Dense(2 + 3, 3, activation="sigmoid"), "g", inputs=["x", "h_tm2"])
     rnn.add_node(Dense(2 + 3, 3, activation="tanh"), "new", inputs=["x", "h"])
-    rnn.add_node(Activation("linear"), "rec", inputs=["g", "new"], merge_mode="mul", return_state="h",
-                 create_output=True)
+    rnn.add_node(
+        Activation("linear"),
+        "rec",
+        inputs=["g", "new"],
+        merge_mode="mul",
+        return_state="h",
+        create_output=True,
+    )
     return rnn
 
 
@@ -117,17 +156,33 @@ def differences(function, value):
     return measured
 
 
-@pytest.mark.parametrize("build", [
-    lambda: recipes.vanilla(2, 3), gated, lambda: gated(return_sequences=True),
-    lambda: gated(return_final_states=True), lambda: gated(return_final_states=True, return_sequences=True),
-    lambda: recipes.lstm(2, 3), lambda: Sequential([GRU(2, 3, return_sequences=True)])],
-    ids=["plain", "the last step", "all steps", "last step and states", "all steps and states", "LSTM", "GRU"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: recipes.vanilla(2, 3),
+        gated,
+        lambda: gated(return_sequences=True),
+        lambda: gated(return_final_states=True),
+        lambda: gated(return_final_states=True, return_sequences=True),
+        lambda: recipes.lstm(2, 3),
+        lambda: Sequential([GRU(2, 3, return_sequences=True)]),
+    ],
+    ids=[
+        "plain",
+        "the last step",
+        "all steps",
+        "last step and states",
+        "all steps and states",
+        "LSTM",
+        "GRU",
+    ],
+)
 def test_it_has_a_gradient_itself(build):
     rnn = with_random_weights(build())
     x, value = pt.tensor3("x"), np.random.RandomState(0).normal(size=(2, 4, 2))
     outputs = rnn(x)
     outputs = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
-    loss = (pt.grad(sum((output ** 2).sum() for output in outputs), x) ** 2).sum()
+    loss = (pt.grad(sum((output**2).sum() for output in outputs), x) ** 2).sum()
     function = backend._function([x], [loss, pt.grad(loss, x)], [], "python")
     expected = differences(function, value)
     assert np.abs(function(value)[1] - expected).max() <= 1e-7 * np.abs(expected).max()
@@ -197,37 +252,74 @@ def counted(d):
     return pt.tanh(d + pt.tanh(pt.alloc(d[0, 0], (d > 0).sum())).sum())
 
 
-OWN = [(turned, lambda d: np.roll(np.tanh(d), 1, axis=0)), (picked, lambda d: np.where(d > 0, 0.5, d)),
-       (masked, lambda d: np.tanh(d + d[d > 0].sum())),
-       (counted, lambda d: np.tanh(d + (d > 0).sum() * np.tanh(d[0, 0])))]
+OWN = [
+    (turned, lambda d: np.roll(np.tanh(d), 1, axis=0)),
+    (picked, lambda d: np.where(d > 0, 0.5, d)),
+    (masked, lambda d: np.tanh(d + d[d > 0].sum())),
+    (counted, lambda d: np.tanh(d + (d > 0).sum() * np.tanh(d[0, 0]))),
+]
 
 
 @pytest.mark.parametrize(("function", "formula"), OWN)
-def test_a_loop_that_reads_at_places_which_it_computes_has_values_and_a_gradient(function, formula):
+def test_a_loop_that_reads_at_places_which_it_computes_has_values_and_a_gradient(
+    function, formula
+):
     rnn, x = with_random_weights(of_own(function)), pt.tensor3("x")
     found = rnn(x)
-    compiled = backend._function([x], [(found ** 2).sum(), pt.grad((found ** 2).sum(), x), found], [], "python")
+    compiled = backend._function(
+        [x], [(found**2).sum(), pt.grad((found**2).sum(), x), found], [], "python"
+    )
     W, b = rnn.get_weights()
     for rows in (1, 4):
-        value, h, states = np.random.RandomState(rows).normal(size=(rows, 3, 2)), np.zeros((rows, 3)), []
+        value, h, states = (
+            np.random.RandomState(rows).normal(size=(rows, 3, 2)),
+            np.zeros((rows, 3)),
+            [],
+        )
         for t in range(3):
             h = formula(np.concatenate([value[:, t], h], axis=1) @ W + b)
             states.append(h)
-        np.testing.assert_allclose(compiled(value)[2], np.stack(states, axis=1), rtol=1e-12)
+        np.testing.assert_allclose(
+            compiled(value)[2], np.stack(states, axis=1), rtol=1e-12
+        )
         expected = differences(compiled, value)
-        assert np.abs(compiled(value)[1] - expected).max() <= 1e-7 * np.abs(expected).max()
+        assert (
+            np.abs(compiled(value)[1] - expected).max() <= 1e-7 * np.abs(expected).max()
+        )
 
 
 def test_a_loop_whose_step_has_no_gradient_predicts():
     rnn = of_own(lambda d: d * pt.unique(pt.round(pt.tanh(d) * 0)).sum() + 1)
-    assert rnn.get_output().eval({rnn.get_input(): np.ones((4, 3, 2))}).tolist() == np.ones((4, 3, 3)).tolist()
+    assert (
+        rnn.get_output().eval({rnn.get_input(): np.ones((4, 3, 2))}).tolist()
+        == np.ones((4, 3, 3)).tolist()
+    )
 
 
-@pytest.mark.parametrize(("build", "expected"), [
-    (lambda: recipes.vanilla(2, 3), True), (of_shares, True), (of_features, True), (truncated, False),
-    (of_loops, False), *((lambda function=function: of_own(function), False) for function, _ in OWN)],
-    ids=["plain", "softmax", "maxout", "truncated", "a loop inside", *(function.__name__ for function, _ in OWN)])
-def test_a_loop_that_is_truncated_or_holds_one_or_reads_at_computed_places_has_scans_own_gradient(build, expected):
-    used = any(variable.owner is not None and isinstance(variable.owner.op, Reversible)
-               for variable in ancestors(outputs_of(build())))
+@pytest.mark.parametrize(
+    ("build", "expected"),
+    [
+        (lambda: recipes.vanilla(2, 3), True),
+        (of_shares, True),
+        (of_features, True),
+        (truncated, False),
+        (of_loops, False),
+        *((lambda function=function: of_own(function), False) for function, _ in OWN),
+    ],
+    ids=[
+        "plain",
+        "softmax",
+        "maxout",
+        "truncated",
+        "a loop inside",
+        *(function.__name__ for function, _ in OWN),
+    ],
+)
+def test_a_loop_that_is_truncated_or_holds_one_or_reads_at_computed_places_has_scans_own_gradient(
+    build, expected
+):
+    used = any(
+        variable.owner is not None and isinstance(variable.owner.op, Reversible)
+        for variable in ancestors(outputs_of(build()))
+    )
     assert used is expected

@@ -16,7 +16,11 @@ def random_like(arrays, rng):
 
 
 def floats(arrays):
-    return {name: value for name, value in arrays.items() if np.asarray(value).dtype.kind == "f"}
+    return {
+        name: value
+        for name, value in arrays.items()
+        if np.asarray(value).dtype.kind == "f"
+    }
 
 
 def check_gradients(spec, params, inputs, states=None, draws=None, **how):
@@ -25,24 +29,52 @@ def check_gradients(spec, params, inputs, states=None, draws=None, **how):
     states = states or {}
     outputs = run(spec, params, inputs, states=states, draws=draws, **how).outputs
     cotangents = random_like(outputs, rng)
-    found = gradients(spec, params, inputs, cotangents, states=states, draws=draws, **how)
+    found = gradients(
+        spec, params, inputs, cotangents, states=states, draws=draws, **how
+    )
     given = {"params": params, "inputs": inputs, "states": states}
 
     def loss(changed):
         every = {**given, **changed}
-        shown = run(spec, every["params"], every["inputs"], states=every["states"], draws=draws, **how).outputs
+        shown = run(
+            spec,
+            every["params"],
+            every["inputs"],
+            states=every["states"],
+            draws=draws,
+            **how,
+        ).outputs
         return sum((cotangents[name] * value).sum() for name, value in shown.items())
 
     for kind, arrays in given.items():
         for name, value in floats(arrays).items():
-            direction = rng.normal(size=value.shape) * (value != GAP)     # moved a little, a gap would be data
+            direction = rng.normal(size=value.shape) * (
+                value != GAP
+            )  # moved a little, a gap would be data
             along = (getattr(found, kind)[name] * direction).sum()
 
-            def moved(by, kind=kind, name=name, arrays=arrays, value=value, direction=direction):
+            def moved(
+                by,
+                kind=kind,
+                name=name,
+                arrays=arrays,
+                value=value,
+                direction=direction,
+            ):
                 return loss({kind: {**arrays, name: value + by * direction}})
 
             by_complex_step = moved(1j * STEP).imag / STEP
             by_differences = (moved(NUDGE) - moved(-NUDGE)) / (2 * NUDGE)
             scale = max(1, abs(along))
-            assert abs(along - by_complex_step) <= 1e-12 * scale, (kind, name, along, by_complex_step)
-            assert abs(along - by_differences) <= 1e-6 * scale, (kind, name, along, by_differences)
+            assert abs(along - by_complex_step) <= 1e-12 * scale, (
+                kind,
+                name,
+                along,
+                by_complex_step,
+            )
+            assert abs(along - by_differences) <= 1e-6 * scale, (
+                kind,
+                name,
+                along,
+                by_differences,
+            )

@@ -58,13 +58,26 @@ LAYERS = {
     "Dense": (lambda: Dense(IN, HIDDEN, activation="tanh"), ROWS),
     "Dense without bias": (lambda: Dense(IN, HIDDEN, bias=False), ROWS),
     "Dense over time": (lambda: Dense(IN, HIDDEN, activation="softmax"), SEQUENCE),
-    "TimeDistributedDense": (lambda: TimeDistributedDense(IN, HIDDEN, activation="softplus"), SEQUENCE),
+    "TimeDistributedDense": (
+        lambda: TimeDistributedDense(IN, HIDDEN, activation="softplus"),
+        SEQUENCE,
+    ),
     "MaxoutDense": (lambda: MaxoutDense(IN, HIDDEN, nb_feature=3), ROWS),
     "MaxoutDense over time": (lambda: MaxoutDense(IN, HIDDEN, nb_feature=3), SEQUENCE),
     "Identity": (Identity, ROWS),
     "ActivityRegularization": (lambda: ActivityRegularization(l1=0.1), ROWS),
-    **{f"Activation {name}": (lambda name=name: Activation(name), SEQUENCE)
-       for name in ("linear", "tanh", "sigmoid", "hard_sigmoid", "relu", "softplus", "softmax")},
+    **{
+        f"Activation {name}": (lambda name=name: Activation(name), SEQUENCE)
+        for name in (
+            "linear",
+            "tanh",
+            "sigmoid",
+            "hard_sigmoid",
+            "relu",
+            "softplus",
+            "softmax",
+        )
+    },
     "LeakyReLU": (lambda: LeakyReLU(0.2), ROWS),
     "PReLU": (lambda: PReLU((TIME, IN)), SEQUENCE),
     "ParametricSoftplus": (lambda: ParametricSoftplus(IN), ROWS),
@@ -72,29 +85,65 @@ LAYERS = {
     "ThresholdedReLU": (lambda: ThresholdedReLU(0.3), ROWS),
     "Masking": (lambda: Masking(GAP), SEQUENCE),
     "BatchNormalization": (lambda: BatchNormalization(IN), ROWS),
-    "BatchNormalization of rows": (lambda: BatchNormalization((TIME, IN), mode=1), SEQUENCE),
+    "BatchNormalization of rows": (
+        lambda: BatchNormalization((TIME, IN), mode=1),
+        SEQUENCE,
+    ),
     "Reshape": (lambda: Reshape(2, 2), ROWS),
     "Flatten": (Flatten, SEQUENCE),
     "Permute": (lambda: Permute((2, 1)), SEQUENCE),
     "RepeatVector": (lambda: RepeatVector(7), ROWS),
     "SimpleRNN": (lambda: SimpleRNN(IN, HIDDEN), SEQUENCE),
-    "SimpleRNN backwards": (lambda: SimpleRNN(IN, HIDDEN, activation="tanh", go_backwards=True,
-                                              return_sequences=True), SEQUENCE),
-    "SimpleDeepRNN": (lambda: SimpleDeepRNN(IN, HIDDEN, depth=3, return_sequences=True), SEQUENCE),
-    "GRU": (lambda: GRU(IN, HIDDEN, activation="tanh", return_sequences=True), SEQUENCE),
+    "SimpleRNN backwards": (
+        lambda: SimpleRNN(
+            IN, HIDDEN, activation="tanh", go_backwards=True, return_sequences=True
+        ),
+        SEQUENCE,
+    ),
+    "SimpleDeepRNN": (
+        lambda: SimpleDeepRNN(IN, HIDDEN, depth=3, return_sequences=True),
+        SEQUENCE,
+    ),
+    "GRU": (
+        lambda: GRU(IN, HIDDEN, activation="tanh", return_sequences=True),
+        SEQUENCE,
+    ),
     "LSTM": (lambda: LSTM(IN, HIDDEN), SEQUENCE),
-    **{kind.__name__: (lambda kind=kind: kind(IN, HIDDEN, return_sequences=True), SEQUENCE)
-       for kind in (JZS1, JZS2, JZS3)},
+    **{
+        kind.__name__: (
+            lambda kind=kind: kind(IN, HIDDEN, return_sequences=True),
+            SEQUENCE,
+        )
+        for kind in (JZS1, JZS2, JZS3)
+    },
     "JZS1 of equal dims": (lambda: JZS1(IN, IN), SEQUENCE),
     "JZS2 with a seed": (lambda: JZS2(IN, HIDDEN, seed=5), SEQUENCE),
-    "Sequential": (lambda: Sequential([Dense(IN, HIDDEN, activation="tanh"), Dense(2)]), ROWS),
-    "AutoEncoder": (lambda: AutoEncoder(Dense(IN, 2, activation="sigmoid"), Dense(2, IN)), ROWS),
-    "AutoEncoder of its code": (lambda: AutoEncoder(Dense(IN, 2), Dense(2, IN), output_reconstruction=False), ROWS),
-    **{f"Bidirectional {mode}": (lambda mode=mode: Bidirectional(
-        LSTM(IN, HIDDEN, return_sequences=True), merge_mode=mode), SEQUENCE)
-       for mode in ("concat", "sum", "mul", "ave", "max", None)},
+    "Sequential": (
+        lambda: Sequential([Dense(IN, HIDDEN, activation="tanh"), Dense(2)]),
+        ROWS,
+    ),
+    "AutoEncoder": (
+        lambda: AutoEncoder(Dense(IN, 2, activation="sigmoid"), Dense(2, IN)),
+        ROWS,
+    ),
+    "AutoEncoder of its code": (
+        lambda: AutoEncoder(Dense(IN, 2), Dense(2, IN), output_reconstruction=False),
+        ROWS,
+    ),
+    **{
+        f"Bidirectional {mode}": (
+            lambda mode=mode: Bidirectional(
+                LSTM(IN, HIDDEN, return_sequences=True), merge_mode=mode
+            ),
+            SEQUENCE,
+        )
+        for mode in ("concat", "sum", "mul", "ave", "max", None)
+    },
     "Bidirectional of last steps": (lambda: Bidirectional(GRU(IN, HIDDEN)), SEQUENCE),
-    "Bidirectional of a container": (lambda: Bidirectional(plain(return_sequences=True)), SEQUENCE),
+    "Bidirectional of a container": (
+        lambda: Bidirectional(plain(return_sequences=True)),
+        SEQUENCE,
+    ),
 }
 """Every layer of one input, and the shape of that."""
 
@@ -122,7 +171,9 @@ def on_one_input(layer, shape):
 def plain(**settings):
     rnn = Recursive(**settings)
     rnn.add_input("x", dim=IN)
-    rnn.add_node(Dense(HIDDEN, activation="tanh"), "h", input=["x", "h_tm1"], create_output=True)
+    rnn.add_node(
+        Dense(HIDDEN, activation="tanh"), "h", input=["x", "h_tm1"], create_output=True
+    )
     return rnn
 
 
@@ -131,7 +182,9 @@ def embedded():
     graph.add_input("words", ndim=2, dtype="int")
     graph.add_node(Embedding(9, IN, mask_zero=True), "vectors", input="words")
     graph.add_node(LSTM(IN, HIDDEN, return_sequences=True), "lstm", input="vectors")
-    graph.add_node(GRU(HIDDEN, 2, mask_mode="carry"), "gru", input="lstm", create_output=True)
+    graph.add_node(
+        GRU(HIDDEN, 2, mask_mode="carry"), "gru", input="lstm", create_output=True
+    )
     return graph
 
 
@@ -144,8 +197,12 @@ def merged():
     graph.add_input("a", dim=IN)
     graph.add_input("b", dim=HIDDEN)
     for mode in ("sum", "mul", "ave", "max", "dot", "concat"):
-        graph.add_node(Merge([Dense(IN, 2), Dense(HIDDEN, 2)], mode=mode), mode + "ed",
-                       input={"input_0": "a", "input_1": "b"}, create_output=True)
+        graph.add_node(
+            Merge([Dense(IN, 2), Dense(HIDDEN, 2)], mode=mode),
+            mode + "ed",
+            input={"input_0": "a", "input_1": "b"},
+            create_output=True,
+        )
     return graph
 
 
@@ -180,23 +237,39 @@ def cells():
     rnn.add_node(RecurrentGRU(5), "gru", input=["x", "dense"])
     rnn.add_node(RecurrentLSTM(HIDDEN), "lstm", input="gru", create_output=True)
     rnn.add_node(Gate(HIDDEN), "gate", input={"input": "x", "prev_hid": "blend_tm1"})
-    rnn.add_node(Blend(), "blend", input={"gate": "gate", "old": "blend_tm2", "new": "lstm.cell"}, create_output=True)
+    rnn.add_node(
+        Blend(),
+        "blend",
+        input={"gate": "gate", "old": "blend_tm2", "new": "lstm.cell"},
+        create_output=True,
+    )
     return rnn
 
 
 def looking_back(**settings):
     """Taps of every sort, a state that starts from rows, a context, a mask where it is asked for."""
+
     def build():
         rnn = Recursive(return_sequences=True, **settings)
         rnn.add_input("x", dim=IN)
         rnn.add_input("c", is_sequence=False, dim=2)
-        rnn.add_state("h", dim=HIDDEN, input="rec", initial=[[0.5] * HIDDEN, [1, 2, 3, 4, 5, 6], [0, 1, 0, 1, 0, 1]])
+        rnn.add_state(
+            "h",
+            dim=HIDDEN,
+            input="rec",
+            initial=[[0.5] * HIDDEN, [1, 2, 3, 4, 5, 6], [0, 1, 0, 1, 0, 1]],
+        )
         rnn.add_node(Dense(IN, HIDDEN), "now", input="x")
         rnn.add_node(Dense(IN, HIDDEN), "before", input="x_tm2")
         rnn.add_node(Dense(HIDDEN, HIDDEN), "far", input="h_tm3")
         rnn.add_node(Dense(2 + HIDDEN, HIDDEN), "own", input=["c", "own_tm1"])
-        rnn.add_node(Activation("tanh"), "rec", inputs=["now", "before", "far", "own", "h"], merge_mode="sum",
-                     create_output=True)
+        rnn.add_node(
+            Activation("tanh"),
+            "rec",
+            inputs=["now", "before", "far", "own", "h"],
+            merge_mode="sum",
+            create_output=True,
+        )
         rnn.add_output("past", inputs=["rec_tm2", "own", "x_tm1"])
         return rnn
 
@@ -218,6 +291,7 @@ def x_and_c(rng):
 
 def some_steps(inputs):
     """The same, and a mask: a row with gaps, a row whose first and last steps are no data, and one with no data."""
+
     def given(rng):
         mask = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]])
         return {**inputs(rng), "mask": mask}
@@ -229,15 +303,27 @@ def starts():
     """States that start from a number, from a row, from parameters, from a context, from a context for each tap."""
     rnn = Recursive(return_sequences=True, return_final_states=True)
     rnn.add_input("x", dim=IN)
-    for name, initial in (("number", 0.5), ("row", [1.0, 2.0]), ("learned", "learned"), ("given", 0.0),
-                          ("taps", 0.0)):
+    for name, initial in (
+        ("number", 0.5),
+        ("row", [1.0, 2.0]),
+        ("learned", "learned"),
+        ("given", 0.0),
+        ("taps", 0.0),
+    ):
         rnn.add_state(name, dim=2, input=f"next_{name}", initial=initial)
     rnn.set_state_from("given", "c")
     rnn.add_input("rows", ndim=3, is_sequence=False, dim=2)
     rnn.set_state_from("taps", "rows")
     for name in ("number", "row", "learned", "given", "taps"):
-        read = [name, "x", *(["learned_tm2"] if name == "learned" else []), *(["taps_tm3"] if name == "taps" else [])]
-        rnn.add_node(Dense(2, activation="tanh"), f"next_{name}", input=read, create_output=True)
+        read = [
+            name,
+            "x",
+            *(["learned_tm2"] if name == "learned" else []),
+            *(["taps_tm3"] if name == "taps" else []),
+        ]
+        rnn.add_node(
+            Dense(2, activation="tanh"), f"next_{name}", input=read, create_output=True
+        )
     return rnn
 
 
@@ -250,7 +336,12 @@ def nested():
     inner = Recurrent()
     inner.add_input("word", dim=IN)
     inner.add_input("topic", is_sequence=False, dim=HIDDEN)
-    inner.add_node(RecurrentDense(3, activation="tanh"), "w", input=["word", "topic"], create_output=True)
+    inner.add_node(
+        RecurrentDense(3, activation="tanh"),
+        "w",
+        input=["word", "topic"],
+        create_output=True,
+    )
     inner.add_node(Dense(2), "v", input="w", create_output=True)
     half = Graph()
     half.add_input("a", dim=3)
@@ -261,10 +352,18 @@ def nested():
     outer.add_state("h", dim=HIDDEN)
     outer.add_node(inner, "read", input={"word": "text", "topic": "h"})
     outer.add_node(half, "halved", input={"a": "read.w", "b": "read.v"})
-    outer.add_node(Sequential([Dense(5, HIDDEN), Activation("sigmoid")]), "chain", input="halved")
+    outer.add_node(
+        Sequential([Dense(5, HIDDEN), Activation("sigmoid")]), "chain", input="halved"
+    )
     outer.add_node(LSTM(IN, HIDDEN), "lstm", input="text")
-    outer.add_node(Activation("tanh"), "rec", inputs=["chain", "lstm", "h"], merge_mode="sum", return_state="h",
-                   create_output=True)
+    outer.add_node(
+        Activation("tanh"),
+        "rec",
+        inputs=["chain", "lstm", "h"],
+        merge_mode="sum",
+        return_state="h",
+        create_output=True,
+    )
     return outer
 
 
@@ -276,7 +375,12 @@ def carried_inside():
     """A stateful loop as a node of a loop: its states are states of the outer one."""
     inner = Recursive(stateful=True)
     inner.add_input("word", dim=IN)
-    inner.add_node(Dense(3, activation="tanh"), "w", input=["word", "w_tm1", "w_tm2"], create_output=True)
+    inner.add_node(
+        Dense(3, activation="tanh"),
+        "w",
+        input=["word", "w_tm1", "w_tm2"],
+        create_output=True,
+    )
     outer = Recursive(return_sequences=True)
     outer.add_input("text", ndim=4, dim=IN)
     outer.add_node(inner, "read", input="text")
@@ -290,7 +394,12 @@ def choices():
     rnn.add_input("which", dtype="bool", dim=IN)
     rnn.add_state("h", dim=IN, input="rec")
     rnn.add_node(Dense(IN, IN), "other", input="h")
-    rnn.add_node(Switch(), "rec", input={"condition": "which", "then": "x", "otherwise": "other"}, create_output=True)
+    rnn.add_node(
+        Switch(),
+        "rec",
+        input={"condition": "which", "then": "x", "otherwise": "other"},
+        create_output=True,
+    )
     return rnn
 
 
@@ -304,9 +413,20 @@ def in_a_graph():
     graph.add_input("x", ndim=3, dim=IN)
     graph.add_node(Masking(GAP), "masked", input="x")
     graph.add_node(plain(return_sequences=True), "rnn", input="masked")
-    graph.add_node(Sequential([TimeDistributedDense(HIDDEN, 3), Activation("relu"), LSTM(3, 2, return_sequences=True)]),
-                   "chain", input="rnn")
-    graph.add_node(SimpleDeepRNN(HIDDEN, 2, depth=2, return_sequences=True), "deep", input="rnn")
+    graph.add_node(
+        Sequential(
+            [
+                TimeDistributedDense(HIDDEN, 3),
+                Activation("relu"),
+                LSTM(3, 2, return_sequences=True),
+            ]
+        ),
+        "chain",
+        input="rnn",
+    )
+    graph.add_node(
+        SimpleDeepRNN(HIDDEN, 2, depth=2, return_sequences=True), "deep", input="rnn"
+    )
     graph.add_output("both", input=["chain", "deep"])
     return graph
 
@@ -322,7 +442,11 @@ def going_on(**settings):
     graph = Graph()
     graph.add_input("x", ndim=3, dim=IN)
     graph.add_node(Masking(GAP), "masked", input="x")
-    graph.add_node(LSTM(IN, 3, stateful=True, return_sequences=True, **settings), "lstm", input="masked")
+    graph.add_node(
+        LSTM(IN, 3, stateful=True, return_sequences=True, **settings),
+        "lstm",
+        input="masked",
+    )
     rnn = Recurrent(return_sequences=True, stateful=True)
     rnn.add_input("x", dim=3)
     rnn.add_state("anew", input="k", initial=2.0, stateful=False)
@@ -330,9 +454,18 @@ def going_on(**settings):
     rnn.add_node(Dense(2), "o", input=["cell", "o_tm2", "x_tm1"], create_output=True)
     rnn.add_node(Dense(3), "k", input=["anew", "cell"], create_output=True)
     graph.add_node(rnn, "rnn", input="lstm")
-    deep = SimpleDeepRNN(3, 2, depth=2, stateful=True, return_sequences=True, **settings)
-    graph.add_node(Sequential([TimeDistributedDense(2, 3), deep]), "chain", input="rnn.o")
-    graph.add_node(Bidirectional(GRU(2, 2, stateful=True, **settings)), "both", input="chain", create_output=True)
+    deep = SimpleDeepRNN(
+        3, 2, depth=2, stateful=True, return_sequences=True, **settings
+    )
+    graph.add_node(
+        Sequential([TimeDistributedDense(2, 3), deep]), "chain", input="rnn.o"
+    )
+    graph.add_node(
+        Bidirectional(GRU(2, 2, stateful=True, **settings)),
+        "both",
+        input="chain",
+        create_output=True,
+    )
     return graph
 
 
@@ -341,7 +474,11 @@ def noisy():
     rnn.add_input("x", dim=IN)
     rnn.add_node(Dropout(0.5), "drop", input="x")
     rnn.add_node(Dropout(0.5, per="sequence"), "held", input=["drop", "rec_tm1"])
-    rnn.add_node(Sequential([GaussianNoise(0.3), Dropout(0.2), Dropout(0.3, per="sequence")]), "chain", input="held")
+    rnn.add_node(
+        Sequential([GaussianNoise(0.3), Dropout(0.2), Dropout(0.3, per="sequence")]),
+        "chain",
+        input="held",
+    )
     rnn.add_node(Dense(IN + HIDDEN, HIDDEN, activation="tanh"), "new", input="chain")
     rnn.add_node(Zoneout(0.3), "rec", input="new", create_output=True)
     rnn.add_node(GaussianDropout(0.3), "late", input="rec", create_output=True)
@@ -350,11 +487,15 @@ def noisy():
 
 def draws(rng):
     width = IN + HIDDEN
-    return {"drop.keep": rng.uniform(size=SEQUENCE), "held.keep": rng.uniform(size=(BATCH, width)),
-            "chain.layer_0.noise": normal(rng, BATCH, TIME, width),
-            "chain.layer_1.keep": rng.uniform(size=(BATCH, TIME, width)),
-            "chain.layer_2.keep": rng.uniform(size=(BATCH, width)),
-            "rec.keep": rng.uniform(size=(BATCH, TIME, HIDDEN)), "late.noise": normal(rng, BATCH, TIME, HIDDEN)}
+    return {
+        "drop.keep": rng.uniform(size=SEQUENCE),
+        "held.keep": rng.uniform(size=(BATCH, width)),
+        "chain.layer_0.noise": normal(rng, BATCH, TIME, width),
+        "chain.layer_1.keep": rng.uniform(size=(BATCH, TIME, width)),
+        "chain.layer_2.keep": rng.uniform(size=(BATCH, width)),
+        "rec.keep": rng.uniform(size=(BATCH, TIME, HIDDEN)),
+        "late.noise": normal(rng, BATCH, TIME, HIDDEN),
+    }
 
 
 def noisy_inside():
@@ -363,18 +504,25 @@ def noisy_inside():
     inner.add_input("word", dim=IN)
     inner.add_node(Dropout(0.4), "drop", input="word")
     inner.add_node(Dropout(0.4, per="sequence"), "held", input="drop")
-    inner.add_node(Dense(3, activation="tanh"), "w", input=["held", "w_tm1"], create_output=True)
+    inner.add_node(
+        Dense(3, activation="tanh"), "w", input=["held", "w_tm1"], create_output=True
+    )
     outer = Recursive(return_sequences=True)
     outer.add_input("text", ndim=4, dim=IN)
     outer.add_state("h", dim=2, input="y", initial="drawn")
     outer.add_node(inner, "read", input="text")
-    outer.add_node(Dense(3 + 2, 2, activation="tanh"), "y", input=["read", "h"], create_output=True)
+    outer.add_node(
+        Dense(3 + 2, 2, activation="tanh"), "y", input=["read", "h"], create_output=True
+    )
     return outer
 
 
 def draws_inside(rng):
-    return {"read.drop.keep": rng.uniform(size=(BATCH, TIME, 2, IN)), "read.held.keep": rng.uniform(size=SEQUENCE),
-            "h.initial": normal(rng, BATCH, 2)}
+    return {
+        "read.drop.keep": rng.uniform(size=(BATCH, TIME, 2, IN)),
+        "read.held.keep": rng.uniform(size=SEQUENCE),
+        "h.initial": normal(rng, BATCH, 2),
+    }
 
 
 def counted():
@@ -382,7 +530,9 @@ def counted():
     rnn = Recursive(n_steps=4, return_sequences=True)
     rnn.add_input("c", is_sequence=False, dim=2)
     rnn.add_state("h", dim=3, input="next")
-    rnn.add_node(Dense(3, activation="tanh"), "next", input=["c", "h"], create_output=True)
+    rnn.add_node(
+        Dense(3, activation="tanh"), "next", input=["c", "h"], create_output=True
+    )
     return rnn
 
 
@@ -391,7 +541,9 @@ def reading_its_reader():
     rnn = Recurrent(return_sequences=True)
     rnn.add_input("x", dim=IN)
     rnn.add_state("h", dim=HIDDEN)
-    rnn.add_node(RecurrentGRU(IN + 2, HIDDEN), "cell", input=["x", "out_tm1"], return_state="h")
+    rnn.add_node(
+        RecurrentGRU(IN + 2, HIDDEN), "cell", input=["x", "out_tm1"], return_state="h"
+    )
     rnn.add_node(Dense(HIDDEN, 2), "out", input="cell", create_output=True)
     return rnn
 
@@ -407,7 +559,10 @@ NETWORKS = {
     "looking back, written out": (looking_back(unroll=True, n_steps=TIME), x_and_c),
     "looking back, final states": (looking_back(return_final_states=True), x_and_c),
     "masked": (masked(plain), some_steps(x_only)),
-    "masked, looking back": (masked(looking_back(return_final_states=True)), some_steps(x_and_c)),
+    "masked, looking back": (
+        masked(looking_back(return_final_states=True)),
+        some_steps(x_and_c),
+    ),
     "masked, backwards": (masked(looking_back(go_backwards=True)), some_steps(x_and_c)),
     "starts": (starts, x_c_and_rows),
     "nested": (nested, text),
@@ -424,7 +579,10 @@ def weights_of(container, seed=7):
     """Random values for all weights by name: positive where a layer divides by them."""
     container.complete()
     rng = np.random.RandomState(seed)
-    found = {name: rng.normal(0, 0.5, weight.get_value().shape) for name, weight in container.named_weights.items()}
+    found = {
+        name: rng.normal(0, 0.5, weight.get_value().shape)
+        for name, weight in container.named_weights.items()
+    }
     for name in found:
         if name.endswith("running_std"):
             found[name] = 1 + np.abs(found[name])
@@ -436,6 +594,8 @@ def weights_of(container, seed=7):
 def prepared(container, inputs, seed=3):
     """The declaration, weights and inputs."""
     given = inputs(np.random.RandomState(seed))
-    container.build({name: (None, *np.shape(value)[1:]) for name, value in given.items()})
+    container.build(
+        {name: (None, *np.shape(value)[1:]) for name, value in given.items()}
+    )
     weights = weights_of(container)
     return container.spec, weights, given

@@ -28,7 +28,9 @@ from tests.reference.networks import (
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_pulls_gradients_back_through_its_formula(name):
     build, shape = LAYERS[name]
-    spec, weights, inputs = prepared(on_one_input(build(), shape), lambda rng: {"x": rng.normal(size=shape)})
+    spec, weights, inputs = prepared(
+        on_one_input(build(), shape), lambda rng: {"x": rng.normal(size=shape)}
+    )
     check_gradients(spec, weights, inputs)
 
 
@@ -38,23 +40,37 @@ def test_a_network_pulls_gradients_back_through_time(name):
     check_gradients(spec, weights, inputs)
 
 
-@pytest.mark.parametrize(("build", "arrays", "given"), [
-    (noisy, x_only, draws), (noisy_inside, text, draws_inside)], ids=["noise", "noise in a loop in a loop"])
+@pytest.mark.parametrize(
+    ("build", "arrays", "given"),
+    [(noisy, x_only, draws), (noisy_inside, text, draws_inside)],
+    ids=["noise", "noise in a loop in a loop"],
+)
 def test_noise_that_is_given_has_a_gradient_like_any_input(build, arrays, given):
     spec, weights, inputs = prepared(build(), arrays)
-    check_gradients(spec, weights, inputs, draws=given(np.random.RandomState(1)), train=True)
+    check_gradients(
+        spec, weights, inputs, draws=given(np.random.RandomState(1)), train=True
+    )
 
 
 def test_a_batch_that_is_normalized_has_a_gradient_through_its_mean_and_deviation():
     build, shape = LAYERS["BatchNormalization"]
-    spec, weights, inputs = prepared(on_one_input(build(), shape), lambda rng: {"x": rng.normal(size=shape)})
+    spec, weights, inputs = prepared(
+        on_one_input(build(), shape), lambda rng: {"x": rng.normal(size=shape)}
+    )
     check_gradients(spec, weights, inputs, train=True)
 
 
-@pytest.mark.parametrize(("build", "arrays"), [
-    (cells, x_only), (looking_back(), x_and_c), (carried_inside, text), (going_on, x_with_gaps),
-    (lambda: going_on(mask_mode="carry"), x_with_gaps)],
-    ids=["cells", "looking back", "carried inside", "a graph", "a graph that carries"])
+@pytest.mark.parametrize(
+    ("build", "arrays"),
+    [
+        (cells, x_only),
+        (looking_back(), x_and_c),
+        (carried_inside, text),
+        (going_on, x_with_gaps),
+        (lambda: going_on(mask_mode="carry"), x_with_gaps),
+    ],
+    ids=["cells", "looking back", "carried inside", "a graph", "a graph that carries"],
+)
 def test_states_that_a_run_goes_on_from_have_a_gradient(build, arrays):
     spec, weights, inputs = prepared(build(), arrays)
     states = run(spec, weights, inputs).finals

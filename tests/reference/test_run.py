@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 import recursive.reference
-from recursive import Activation, Dropout, Graph, Identity, Lambda, Recurrent, Recursive, Sequential, merge_mul
+from recursive import (
+    Activation,
+    Dropout,
+    Graph,
+    Identity,
+    Lambda,
+    Recurrent,
+    Recursive,
+    Sequential,
+    merge_mul,
+)
 from recursive.errors import (
     ConfigError,
     CycleError,
@@ -23,7 +33,15 @@ from recursive.layers.core import Dense
 from recursive.reference import gradients, run, train
 from recursive.reference.arrays import Given, Params
 from recursive.reference.table import LAYERS, compute
-from recursive.spec.graph import GraphSpec, InputSpec, LayerSpec, NodeSpec, PortSpec, Ref, StateSpec
+from recursive.spec.graph import (
+    GraphSpec,
+    InputSpec,
+    LayerSpec,
+    NodeSpec,
+    PortSpec,
+    Ref,
+    StateSpec,
+)
 from recursive.utils.layer_utils import CLASSES
 from tests.reference.networks import (
     BATCH,
@@ -42,25 +60,47 @@ from tests.reference.networks import (
     x_only,
 )
 
-BASES = {"AdvancedActivation", "Cell", "Choice", "JZSLayer", "Layer", "MaskedLayer", "NoiseLayer", "RecurrentLayer",
-         "ShapedActivation"}
+BASES = {
+    "AdvancedActivation",
+    "Cell",
+    "Choice",
+    "JZSLayer",
+    "Layer",
+    "MaskedLayer",
+    "NoiseLayer",
+    "RecurrentLayer",
+    "ShapedActivation",
+}
 """Classes that are there to be inherited from."""
 
 
 def test_every_layer_that_a_declaration_can_name_has_a_formula():
     assert set(CLASSES) - BASES - set(LAYERS) == {"Lambda"}
-    assert set(LAYERS) - set(CLASSES) == {"Graph", "Recursive", "Recurrent", "Sequential"}
+    assert set(LAYERS) - set(CLASSES) == {
+        "Graph",
+        "Recursive",
+        "Recurrent",
+        "Sequential",
+    }
 
 
 def test_the_reference_knows_nothing_of_the_library_but_the_declaration_and_its_errors():
     for path in Path(recursive.reference.__file__).parent.glob("*.py"):
         for item in ast.walk(ast.parse(path.read_text())):
-            names = [item.module] if isinstance(item, ast.ImportFrom) else \
-                [alias.name for alias in item.names] if isinstance(item, ast.Import) else []
+            names = (
+                [item.module]
+                if isinstance(item, ast.ImportFrom)
+                else [alias.name for alias in item.names]
+                if isinstance(item, ast.Import)
+                else []
+            )
             for name in names:
                 allowed = name.split(".")[0] in {"numpy", *sys.stdlib_module_names}
-                assert allowed or name in ("recursive.errors", "recursive.spec.graph") or \
-                    name.startswith("recursive.reference"), (path.name, name)
+                assert (
+                    allowed
+                    or name in ("recursive.errors", "recursive.spec.graph")
+                    or name.startswith("recursive.reference")
+                ), (path.name, name)
 
 
 def test_masked_rows_stand_still_and_show_their_last_value():
@@ -71,7 +111,9 @@ def test_masked_rows_stand_still_and_show_their_last_value():
         h = np.zeros(HIDDEN)
         for t in range(TIME):
             if given["mask"][row, t]:
-                h = np.tanh(np.concatenate([given["x"][row, t], h]) @ w["h.W"] + w["h.b"])
+                h = np.tanh(
+                    np.concatenate([given["x"][row, t], h]) @ w["h.W"] + w["h.b"]
+                )
             np.testing.assert_allclose(found.outputs["h"][row, t], h, atol=1e-15)
         np.testing.assert_allclose(found.finals["h"][row], h, atol=1e-15)
 
@@ -82,19 +124,32 @@ def test_a_tap_reaches_over_steps_that_are_no_data():
     found = run(spec, w, given)
     for row in range(2):
         data = given["mask"][row] != 0
-        short = {"x": given["x"][row:row + 1, data], "c": given["c"][row:row + 1],
-                 "mask": np.ones((1, data.sum()))}
+        short = {
+            "x": given["x"][row : row + 1, data],
+            "c": given["c"][row : row + 1],
+            "mask": np.ones((1, data.sum())),
+        }
         expected = run(spec, w, short)
         for name, value in expected.outputs.items():
-            np.testing.assert_allclose(found.outputs[name][row, data], value[0], atol=1e-14)
-        np.testing.assert_allclose(found.finals["h"][:, row], expected.finals["h"][:, 0], atol=1e-14)
+            np.testing.assert_allclose(
+                found.outputs[name][row, data], value[0], atol=1e-14
+            )
+        np.testing.assert_allclose(
+            found.finals["h"][:, row], expected.finals["h"][:, 0], atol=1e-14
+        )
 
 
 @pytest.mark.parametrize("build", [plain, cells, carried_inside])
 def test_a_run_goes_on_from_its_final_states(build):
     rnn = build()
-    spec, w, given = prepared(rnn, lambda rng: {rnn.spec.inputs[0].name: rng.normal(
-        size=(BATCH, TIME, *(2,) * (build is carried_inside), IN))})
+    spec, w, given = prepared(
+        rnn,
+        lambda rng: {
+            rnn.spec.inputs[0].name: rng.normal(
+                size=(BATCH, TIME, *(2,) * (build is carried_inside), IN)
+            )
+        },
+    )
     spec = spec.replace(return_sequences=True)
     whole = run(spec, w, given)
     [(name, x)] = given.items()
@@ -108,10 +163,17 @@ def test_a_run_goes_on_from_its_final_states(build):
 def test_a_truncated_gradient_is_that_of_the_last_steps_from_the_states_as_they_were():
     spec, w, given = prepared(cells(), x_only)
     before = run(spec, w, {"x": given["x"][:, :3]})
-    cotangents = {name: np.random.RandomState(4).normal(size=value.shape)
-                  for name, value in run(spec, w, given).outputs.items()}
-    late = gradients(spec, w, {"x": given["x"][:, 3:]}, {name: d[:, 3:] for name, d in cotangents.items()},
-                     states=before.finals)
+    cotangents = {
+        name: np.random.RandomState(4).normal(size=value.shape)
+        for name, value in run(spec, w, given).outputs.items()
+    }
+    late = gradients(
+        spec,
+        w,
+        {"x": given["x"][:, 3:]},
+        {name: d[:, 3:] for name, d in cotangents.items()},
+        states=before.finals,
+    )
     found = gradients(spec.replace(truncate_gradient=2), w, given, cotangents)
     for name, d in late.params.items():
         np.testing.assert_allclose(found.params[name], d, atol=1e-14)
@@ -119,26 +181,34 @@ def test_a_truncated_gradient_is_that_of_the_last_steps_from_the_states_as_they_
     assert not found.inputs["x"][:, :3].any()
     whole = gradients(spec, w, given, cotangents)
     longer = gradients(spec.replace(truncate_gradient=TIME + 1), w, given, cotangents)
-    assert all(np.array_equal(longer.params[name], d) for name, d in whole.params.items())
+    assert all(
+        np.array_equal(longer.params[name], d) for name, d in whole.params.items()
+    )
 
 
 def test_a_mask_of_ones_changes_no_gradient_of_a_truncated_loop():
     """What the last steps read of earlier slices of an input counts, with a mask as without."""
     spec, w, given = prepared(looking_back()(), x_and_c)
     spec = spec.replace(truncate_gradient=2)
-    cotangents = {name: np.ones_like(value) for name, value in run(spec, w, given).outputs.items()}
+    cotangents = {
+        name: np.ones_like(value) for name, value in run(spec, w, given).outputs.items()
+    }
     found = gradients(spec, w, given, cotangents, mask=np.ones((BATCH, TIME)))
     expected = gradients(spec, w, given, cotangents)
     assert expected.inputs["x"][:, 1:3].any(), "slices from before the last two steps"
     for name in given:
-        np.testing.assert_allclose(found.inputs[name], expected.inputs[name], atol=1e-15)
+        np.testing.assert_allclose(
+            found.inputs[name], expected.inputs[name], atol=1e-15
+        )
 
 
 def test_a_loop_stops_after_the_first_step_at_which_until_is_true_in_every_row():
     rnn = Recurrent(return_sequences=True, until="stop")
     rnn.add_input("x", dim=IN)
     rnn.add_input("enough", dtype="bool", dim=1)
-    rnn.add_node(Dense(3, activation="tanh"), "h", input=["x", "h_tm1"], create_output=True)
+    rnn.add_node(
+        Dense(3, activation="tanh"), "h", input=["x", "h_tm1"], create_output=True
+    )
     rnn.add_node(Identity(), "stop", input="enough")
     enough = np.zeros((BATCH, TIME, 1), bool)
     enough[0, 1] = enough[:, 2] = True
@@ -149,7 +219,10 @@ def test_a_loop_stops_after_the_first_step_at_which_until_is_true_in_every_row()
     plain_spec = spec.replace(until=None)
     assert np.array_equal(found, run(plain_spec, w, short).outputs["h"])
     d = np.random.RandomState(0).normal(size=found.shape)
-    back, expected = (gradients(one, w, arrays, {"h": d}) for one, arrays in ((spec, given), (plain_spec, short)))
+    back, expected = (
+        gradients(one, w, arrays, {"h": d})
+        for one, arrays in ((spec, given), (plain_spec, short))
+    )
     assert np.array_equal(back.inputs["x"][:, :3], expected.inputs["x"])
     assert not back.inputs["x"][:, 3:].any()
     rnn.compile(backend="python")
@@ -157,7 +230,11 @@ def test_a_loop_stops_after_the_first_step_at_which_until_is_true_in_every_row()
 
 
 def test_one_truth_value_chooses_for_the_whole_batch():
-    sides = {"condition": np.array(True), "then": np.ones((2, 1)), "otherwise": np.zeros((2, 1))}
+    sides = {
+        "condition": np.array(True),
+        "then": np.ones((2, 1)),
+        "otherwise": np.zeros((2, 1)),
+    }
     found = compute("IfElse", {}, sides, Given(Params()))
     assert found.value.sum() == 2
     back = found.back(np.ones((2, 1))).x
@@ -167,24 +244,44 @@ def test_one_truth_value_chooses_for_the_whole_batch():
 
 def test_at_kinks_gradients_are_those_of_2015():
     def slope(name, at, **config):
-        return float(compute(name, config, np.array([[at]]), Given(Params())).back(np.ones((1, 1))).x[0, 0])
+        return float(
+            compute(name, config, np.array([[at]]), Given(Params()))
+            .back(np.ones((1, 1)))
+            .x[0, 0]
+        )
 
     assert slope("Activation", 0.0, activation="relu") == 0.5
-    assert slope("Activation", 2.5, activation="hard_sigmoid") == slope("Activation", -2.5,
-                                                                       activation="hard_sigmoid") == 0.2
+    assert (
+        slope("Activation", 2.5, activation="hard_sigmoid")
+        == slope("Activation", -2.5, activation="hard_sigmoid")
+        == 0.2
+    )
     assert slope("LeakyReLU", 0.0, alpha=0.5) == 0.75
-    larger = compute("Merge", {"layers": [{"name": "Identity"}] * 2, "mode": "max"},
-                     {"input_0": np.ones((1, 1)), "input_1": np.ones((1, 1))}, Given(Params()))
-    assert [d.item() for d in larger.back(np.ones((1, 1))).x.values()] == [1, 0], "of two that are equal the first"
+    larger = compute(
+        "Merge",
+        {"layers": [{"name": "Identity"}] * 2, "mode": "max"},
+        {"input_0": np.ones((1, 1)), "input_1": np.ones((1, 1))},
+        Given(Params()),
+    )
+    assert [d.item() for d in larger.back(np.ones((1, 1))).x.values()] == [1, 0], (
+        "of two that are equal the first"
+    )
 
 
 def test_floats_are_as_wide_as_the_parameters():
     spec, w, given = prepared(looking_back()(), x_and_c)
     narrow = {name: value.astype("float32") for name, value in w.items()}
     found = run(spec, narrow, given)
-    back = gradients(spec, narrow, {name: value.astype("float32") for name, value in given.items()}, found.outputs)
+    back = gradients(
+        spec,
+        narrow,
+        {name: value.astype("float32") for name, value in given.items()},
+        found.outputs,
+    )
     every = (found.outputs, found.finals, found.values, back.params, back.inputs)
-    assert {value.dtype for arrays in every for value in arrays.values()} == {np.dtype("float32")}
+    assert {value.dtype for arrays in every for value in arrays.values()} == {
+        np.dtype("float32")
+    }
     for name, value in run(spec, w, given).outputs.items():
         np.testing.assert_allclose(found.outputs[name], value, atol=1e-5)
 
@@ -196,14 +293,20 @@ def test_weights_of_a_layer_that_stands_twice_are_shared():
         rnn.add_input("x", dim=IN)
         rnn.add_node(one, "once", input="h_tm1")
         rnn.add_node(second, "twice", input="once")
-        rnn.add_node(Identity(), "h", input=["twice", "x"], merge_mode="sum", create_output=True)
+        rnn.add_node(
+            Identity(), "h", input=["twice", "x"], merge_mode="sum", create_output=True
+        )
     _, w, given = prepared(apart, x_only)
     for letter in "Wb":
         w[f"twice.{letter}"] = w[f"once.{letter}"]
     expected = gradients(apart.spec, w, given, {"h": np.ones((BATCH, IN))}).params
     alone = {name: value for name, value in w.items() if name.startswith("once")}
-    found = gradients(tied.spec, alone, given, {"h": np.ones((BATCH, IN))}, shared={"twice": "once"}).params
-    np.testing.assert_allclose(found["once.W"], expected["once.W"] + expected["twice.W"], atol=1e-15)
+    found = gradients(
+        tied.spec, alone, given, {"h": np.ones((BATCH, IN))}, shared={"twice": "once"}
+    ).params
+    np.testing.assert_allclose(
+        found["once.W"], expected["once.W"] + expected["twice.W"], atol=1e-15
+    )
     with pytest.raises(WeightsError, match=r"parameter 'W'.*shared="):
         run(tied.spec, alone, given)
 
@@ -212,13 +315,24 @@ def test_dropout_once_a_sequence_is_held_inside_a_graph_too():
     inner = Graph()
     inner.add_input("a", dim=IN)
     inner.add_node(Dropout(0.5, per="sequence"), "drop", input="a", create_output=True)
-    for layer, name in ((inner, "drop"), (Sequential([Dropout(0.5, per="sequence")]), "layer_0")):
+    for layer, name in (
+        (inner, "drop"),
+        (Sequential([Dropout(0.5, per="sequence")]), "layer_0"),
+    ):
         rnn = Recursive(return_sequences=True)
         rnn.add_input("x", dim=IN)
         rnn.add_node(layer, "held", input="x", create_output=True)
         keep = np.random.RandomState(0).uniform(size=(BATCH, IN))
-        found = run(rnn.spec, {}, {"x": np.ones((BATCH, TIME, IN))}, draws={f"held.{name}.keep": keep}, train=True)
-        assert np.array_equal(found.outputs["held"], np.repeat(2.0 * (keep >= 0.5)[:, None], TIME, axis=1))
+        found = run(
+            rnn.spec,
+            {},
+            {"x": np.ones((BATCH, TIME, IN))},
+            draws={f"held.{name}.keep": keep},
+            train=True,
+        )
+        assert np.array_equal(
+            found.outputs["held"], np.repeat(2.0 * (keep >= 0.5)[:, None], TIME, axis=1)
+        )
 
 
 def test_a_state_may_be_fed_by_what_contexts_alone_make():
@@ -240,13 +354,21 @@ def test_a_dim_that_nobody_declared_is_found_from_what_is_known():
     rnn.add_input("x", dim=IN)
     rnn.add_node(Dense(1), "gate", input="kept_tm1")
     rnn.add_node(Identity(), "kept", input=merge_mul(["gate", "h_tm2", "x"]))
-    rnn.add_node(Activation("tanh"), "h", input=["kept", "h_tm1", "x"], merge_mode="sum", create_output=True)
+    rnn.add_node(
+        Activation("tanh"),
+        "h",
+        input=["kept", "h_tm1", "x"],
+        merge_mode="sum",
+        create_output=True,
+    )
     spec, w, given = prepared(rnn, x_only)
     kept, h = np.zeros((BATCH, IN)), [np.zeros((BATCH, IN))] * 2
     for t in range(TIME):
         kept = (kept @ w["gate.W"] + w["gate.b"]) * h[-2] * given["x"][:, t]
         h.append(np.tanh(kept + h[-1] + given["x"][:, t]))
-    np.testing.assert_allclose(run(spec, w, given).outputs["h"][:, -1], h[-1], atol=1e-15)
+    np.testing.assert_allclose(
+        run(spec, w, given).outputs["h"][:, -1], h[-1], atol=1e-15
+    )
 
 
 # What is refused
@@ -259,13 +381,25 @@ def refused(error, words, spec, params, inputs, **how):
 
 def declared(*nodes, **settings):
     """A declaration of an input ``x``, and of nodes that read what is said, each a Dense."""
-    made = tuple(NodeSpec(name, LayerSpec("Dense", {"output_dim": 2}), (PortSpec("input", tuple(refs)),))
-                 for name, *refs in nodes)
-    return GraphSpec(**{"free": True, "inputs": (InputSpec("x", dim=2),), "nodes": made, **settings})
+    made = tuple(
+        NodeSpec(
+            name,
+            LayerSpec("Dense", {"output_dim": 2}),
+            (PortSpec("input", tuple(refs)),),
+        )
+        for name, *refs in nodes
+    )
+    return GraphSpec(
+        **{"free": True, "inputs": (InputSpec("x", dim=2),), "nodes": made, **settings}
+    )
 
 
 X = {"x": np.ones((1, 3, 2))}
-WEIGHTS = {f"{name}.{letter}": value for name in "ab" for letter, value in (("W", np.ones((2, 2))), ("b", np.ones(2)))}
+WEIGHTS = {
+    f"{name}.{letter}": value
+    for name in "ab"
+    for letter, value in (("W", np.ones((2, 2))), ("b", np.ones(2)))
+}
 
 
 def test_what_is_given_wrong_is_named():
@@ -274,23 +408,60 @@ def test_what_is_given_wrong_is_named():
     refused(DataError, "input 'y'.*unknown name", spec, WEIGHTS, {**X, "y": X["x"]})
     refused(DataError, "input 'x'.*got none", spec, WEIGHTS, {})
     refused(ShapeError, "3 axes", spec, WEIGHTS, {"x": np.ones((3, 2))})
-    refused(ShapeError, "input 'x' takes 2 values a row", spec, WEIGHTS, {"x": np.ones((1, 3, 4))})
-    refused(ShapeError, "input 'x and mask' takes one number of rows", spec, WEIGHTS, X, mask=np.ones((2, 3)))
-    refused(ShapeError, "node 'a' takes inputs and weights that fit", spec, {**WEIGHTS, "a.W": np.ones((3, 2))}, X)
+    refused(
+        ShapeError,
+        "input 'x' takes 2 values a row",
+        spec,
+        WEIGHTS,
+        {"x": np.ones((1, 3, 4))},
+    )
+    refused(
+        ShapeError,
+        "input 'x and mask' takes one number of rows",
+        spec,
+        WEIGHTS,
+        X,
+        mask=np.ones((2, 3)),
+    )
+    refused(
+        ShapeError,
+        "node 'a' takes inputs and weights that fit",
+        spec,
+        {**WEIGHTS, "a.W": np.ones((3, 2))},
+        X,
+    )
     refused(SequenceLengthError, "one length", spec.replace(n_steps=4), WEIGHTS, X)
-    refused(UnknownNameError, "state 'h'", spec, WEIGHTS, X, states={"h": np.ones((1, 2))})
+    refused(
+        UnknownNameError, "state 'h'", spec, WEIGHTS, X, states={"h": np.ones((1, 2))}
+    )
     with pytest.raises(DataError, match="cotangent 'a'"):
         gradients(spec, WEIGHTS, X, {"a": np.ones((2, 2))})
 
 
 def test_what_cannot_be_run_is_named():
-    refused(CycleError, "a and b waiting", declared(("a", Ref("b")), ("b", Ref("a"))), WEIGHTS, X)
+    refused(
+        CycleError,
+        "a and b waiting",
+        declared(("a", Ref("b")), ("b", Ref("a"))),
+        WEIGHTS,
+        X,
+    )
     grown = declared(("a", Ref("x")), states=(StateSpec("s", 3, "a"),))
     refused(ShapeError, r"state 's' takes values of \(1, 3\)", grown, WEIGHTS, X)
-    refused(DtypeError, "node 'a' takes true or false", declared(("a", Ref("x")), until="a"), WEIGHTS, X)
-    unknown = NodeSpec("a", LayerSpec("Identity"), (PortSpec("input", (Ref("a", -1),)),))
+    refused(
+        DtypeError,
+        "node 'a' takes true or false",
+        declared(("a", Ref("x")), until="a"),
+        WEIGHTS,
+        X,
+    )
+    unknown = NodeSpec(
+        "a", LayerSpec("Identity"), (PortSpec("input", (Ref("a", -1),)),)
+    )
     refused(ShapeError, "state 'a' takes a dim", declared(nodes=(unknown,)), {}, X)
-    wrong = declared(("a", Ref("x")), states=(StateSpec("a", 2, "a", initial="learned"),))
+    wrong = declared(
+        ("a", Ref("x")), states=(StateSpec("a", 2, "a", initial="learned"),)
+    )
     refused(ShapeError, "takes a start", wrong, {**WEIGHTS, "a.initial": np.ones(3)}, X)
 
 
@@ -298,13 +469,23 @@ def test_code_from_outside_is_not_run():
     rnn = Recursive()
     rnn.add_input("x", dim=2)
     rnn.add_node(Lambda(lambda x: x), "y", input="x", create_output=True)
-    refused(UnknownNameError, "layer 'Lambda'.*runs no code but its own", rnn.spec, {}, X)
+    refused(
+        UnknownNameError, "layer 'Lambda'.*runs no code but its own", rnn.spec, {}, X
+    )
 
 
 def test_noise_is_never_drawn_here():
     spec, w, given = prepared(noisy(), x_only)
     refused(DataError, "draw 'keep'.*draws nothing itself", spec, w, given, train=True)
-    refused(ShapeError, "draw 'keep'", spec, w, given, train=True, draws={"drop.keep": np.ones((BATCH, TIME, 1))})
+    refused(
+        ShapeError,
+        "draw 'keep'",
+        spec,
+        w,
+        given,
+        train=True,
+        draws={"drop.keep": np.ones((BATCH, TIME, 1))},
+    )
 
 
 def test_a_mask_is_refused_where_nobody_would_look_at_it():
@@ -312,12 +493,24 @@ def test_a_mask_is_refused_where_nobody_would_look_at_it():
     graph.add_input("x", ndim=3, dim=IN)
     graph.add_node(Dense(IN, 2), "y", input="x", create_output=True)
     spec, w, given = prepared(graph, x_only)
-    refused(ConfigError, "layer 'Dense' takes an input without a mask", spec, w, given, mask=np.ones((BATCH, TIME)))
+    refused(
+        ConfigError,
+        "layer 'Dense' takes an input without a mask",
+        spec,
+        w,
+        given,
+        mask=np.ones((BATCH, TIME)),
+    )
 
 
 def test_a_penalty_is_not_left_out_in_silence():
     graph = Graph()
     graph.add_input("x", dim=2)
-    graph.add_node(Sequential([Dense(2, 2, W_regularizer="l2")]), "y", input="x", create_output=True)
+    graph.add_node(
+        Sequential([Dense(2, 2, W_regularizer="l2")]),
+        "y",
+        input="x",
+        create_output=True,
+    )
     with pytest.raises(ConfigError, match=r"layer 'y.layer_0'.*W_regularizer"):
         train(graph.spec, {}, {"x": np.ones((1, 2))}, {"y": np.ones((1, 2))})

@@ -15,7 +15,13 @@ def network():
     rnn.add_node(Dense(9, 5), "mixed", inputs=["x", "g"], return_state="g")
     rnn.add_node(Dense(6, 6), "a", input="h")
     rnn.add_node(Dense(6, 6), "b", inputs=["h"])
-    rnn.add_node(Activation("tanh"), "rec", inputs=["i2h", "a", "b"], merge_mode="sum", return_state="h")
+    rnn.add_node(
+        Activation("tanh"),
+        "rec",
+        inputs=["i2h", "a", "b"],
+        merge_mode="sum",
+        return_state="h",
+    )
     rnn.add_node(Dense(6, 2), "y", inputs=["rec"], create_output=True)
     rnn.add_node(Dense(6, 3), "late", inputs=["h_tm2"], create_output=True)
     return rnn
@@ -62,7 +68,16 @@ def test_a_parameter_that_two_nodes_share_is_counted_once():
     rnn.add_state("h", dim=6)
     rnn.add_node(shared, "a", input="x")
     rnn.add_node(shared, "b", input="h")
-    rnn.add_node(Activation("tanh"), "rec", inputs=["a", "b"], merge_mode="sum", return_state="h", create_output=True)
-    counted = {line.split()[0]: line.split()[5] for line in rnn.summary().splitlines()[2:4]}
+    rnn.add_node(
+        Activation("tanh"),
+        "rec",
+        inputs=["a", "b"],
+        merge_mode="sum",
+        return_state="h",
+        create_output=True,
+    )
+    counted = {
+        line.split()[0]: line.split()[5] for line in rnn.summary().splitlines()[2:4]
+    }
     assert counted == {"a": "42", "b": "0"}
     assert "Parameters: 42" in rnn.summary()

@@ -17,8 +17,14 @@ def network(**settings):
     rnn.add_state("h", dim=6, initial=0.5)
     rnn.add_node(Dense(4, 6), "i2h", input="x")
     rnn.add_node(Dense(6, 6), "h2h", input="h")
-    rnn.add_node(Activation("tanh"), "rec", inputs=["i2h", "h2h"], merge_mode="sum", return_state="h",
-                 create_output=True)
+    rnn.add_node(
+        Activation("tanh"),
+        "rec",
+        inputs=["i2h", "h2h"],
+        merge_mode="sum",
+        return_state="h",
+        create_output=True,
+    )
     return rnn
 
 
@@ -27,7 +33,12 @@ def by_hand(rnn, x, mask=None):
     value = {name: param.get_value() for name, param in rnn.named_params.items()}
     h, states = np.full((len(x), 6), 0.5), []
     for t in range(x.shape[1]):
-        new = np.tanh(x[:, t] @ value["i2h.W"] + value["i2h.b"] + h @ value["h2h.W"] + value["h2h.b"])
+        new = np.tanh(
+            x[:, t] @ value["i2h.W"]
+            + value["i2h.b"]
+            + h @ value["h2h.W"]
+            + value["h2h.b"]
+        )
         h = new if mask is None else np.where(mask[:, t, None], new, h)
         states.append(h)
     return np.stack(states, axis=1), value["h2h.W"]
@@ -38,7 +49,9 @@ def test_every_node_and_state_is_there_at_every_step():
     trace, (states, W) = rnn.trace(X), by_hand(rnn, X)
     assert trace.nodes == ("i2h", "h2h", "rec")
     assert trace.states == ("h",)
-    assert {name: value.shape for name, value in trace.items()} == dict.fromkeys(["i2h", "h2h", "rec", "h"], (3, 5, 6))
+    assert {name: value.shape for name, value in trace.items()} == dict.fromkeys(
+        ["i2h", "h2h", "rec", "h"], (3, 5, 6)
+    )
     assert np.abs(trace["h"] - states).max() < 1e-14
     assert np.abs(trace["h2h"][:, 1:] - states[:, :-1] @ W).max() < 1e-14
 
@@ -57,7 +70,10 @@ def test_steps_are_in_the_order_in_which_the_loop_ran():
 
 
 def test_a_mask_is_read_in_that_order_too():
-    rnn, mask = network(go_backwards=True), np.array([[0, 1, 1, 0, 0], [1, 0, 1, 0, 1], [1, 1, 1, 1, 0]])
+    rnn, mask = (
+        network(go_backwards=True),
+        np.array([[0, 1, 1, 0, 0], [1, 0, 1, 0, 1], [1, 1, 1, 1, 0]]),
+    )
     rnn.add_mask("mask")
     found = rnn.trace({"x": X, "mask": mask})["h"]
     assert np.abs(found - by_hand(rnn, X[:, ::-1], mask[:, ::-1] == 1)[0]).max() < 1e-14

@@ -5,8 +5,11 @@ import re
 from recursive.spec.graph import LayerSpec, NodeSpec, OutputSpec, PortSpec
 from recursive.spec.names import parse
 
-SENTENCE = re.compile(r"""(?P<kind>\w+) (?P<quote>['"])(?P<name>.*)(?P=quote) takes (?P<takes>.+), """
-                      r"""because (?P<because>.+); got (?P<got>.+)\. (?P<do>[A-Z].+[.?])""", re.DOTALL)
+SENTENCE = re.compile(
+    r"""(?P<kind>\w+) (?P<quote>['"])(?P<name>.*)(?P=quote) takes (?P<takes>.+), """
+    r"""because (?P<because>.+); got (?P<got>.+)\. (?P<do>[A-Z].+[.?])""",
+    re.DOTALL,
+)
 """``<kind> '<name>' takes <expected>, because <reason>; got <actual>. <what to do>``"""
 
 
@@ -15,7 +18,9 @@ def refs(*texts):
 
 
 def node(name, *reads, mode="concat", layer="Identity", **config):
-    return NodeSpec(name, LayerSpec(layer, config), (PortSpec("input", refs(*reads), mode),))
+    return NodeSpec(
+        name, LayerSpec(layer, config), (PortSpec("input", refs(*reads), mode),)
+    )
 
 
 def output(name, *reads, mode="concat"):

@@ -10,17 +10,42 @@ from tests.spec.building import node, output
 
 PARAMS = {"emb": ("emb.W",), "rec": ("rec.W", "rec.b")}
 SIZES = {"emb.W": (50, 4), "rec.W": (16, 6), "rec.b": (6,)}
-SHAPES = {"x": (None, 4), "word": (None,), "image": (None, None, 2), "h": (None, 6), "emb": (None, 4), "rec": (None, 6)}
+SHAPES = {
+    "x": (None, 4),
+    "word": (None,),
+    "image": (None, None, 2),
+    "h": (None, 6),
+    "emb": (None, 4),
+    "rec": (None, 6),
+}
 SPEC = GraphSpec(
-    inputs=(InputSpec("x", dim=4), InputSpec("word", 2, "int"), InputSpec("image", 4, dim=2)),
+    inputs=(
+        InputSpec("x", dim=4),
+        InputSpec("word", 2, "int"),
+        InputSpec("image", 4, dim=2),
+    ),
     states=(StateSpec("h", 6, "rec"),),
-    nodes=(node("emb", "word", layer="Embedding"),
-           node("rec", "x", "x_tm2", "emb_tm1", "h_tm3", "h", layer="Dense", activation="tanh")),
-    outputs=(output("rec", "rec"),))
+    nodes=(
+        node("emb", "word", layer="Embedding"),
+        node(
+            "rec",
+            "x",
+            "x_tm2",
+            "emb_tm1",
+            "h_tm3",
+            "h",
+            layer="Dense",
+            activation="tanh",
+        ),
+    ),
+    outputs=(output("rec", "rec"),),
+)
 
 
 def test_the_table_says_for_each_argument_what_it_is_and_when_and_how_large():
-    assert explain(declared(SPEC, PARAMS), SHAPES, SIZES, PARAMS) == """\
+    assert (
+        explain(declared(SPEC, PARAMS), SHAPES, SIZES, PARAMS)
+        == """\
 The arguments of scan's step, in order:
 
 position  kind       name   tap  shape
@@ -41,6 +66,7 @@ def step(x_tm2, x, word, image, h_tm3, h_tm1, emb_tm1, emb_W, rec_W, rec_b):
     emb = emb_W[word]
     rec = tanh(concat([x, x_tm2, emb_tm1, h_tm3, h_tm1]) @ rec_W + rec_b)
     return [rec, emb]"""
+    )
 
 
 def test_the_table_has_the_arguments_of_the_plan_and_the_text_its_step():
@@ -48,18 +74,29 @@ def test_the_table_has_the_arguments_of_the_plan_and_the_text_its_step():
     text = explain(made, SHAPES, SIZES, PARAMS)
     rows = re.findall(r"^(\d+) +(\w+) +([\w.]+) +(t(?:-\d+)?)? *\(", text, re.MULTILINE)
     assert [int(position) for position, *_ in rows] == list(range(len(made.arguments)))
-    assert [(name, int(tap[1:] or 0)) for _, _, name, tap in rows] == [(ref.name, ref.tap) for ref in made.arguments]
+    assert [(name, int(tap[1:] or 0)) for _, _, name, tap in rows] == [
+        (ref.name, ref.tap) for ref in made.arguments
+    ]
     assert text.endswith("\n\n" + step_source(made, PARAMS))
 
 
 def test_columns_are_as_wide_as_their_longest_cell_and_no_line_ends_in_spaces():
     long = "a_rather_long_name_for_an_input"
-    spec = GraphSpec(inputs=(InputSpec(long), InputSpec("x")), nodes=(node("a", long, "x_tm12"),),
-                     outputs=(output("a", "a"),))
-    lines = explain(declared(spec, {}), {long: (None, None), "x": (None, 4)}, {}, {}).splitlines()
+    spec = GraphSpec(
+        inputs=(InputSpec(long), InputSpec("x")),
+        nodes=(node("a", long, "x_tm12"),),
+        outputs=(output("a", "a"),),
+    )
+    lines = explain(
+        declared(spec, {}), {long: (None, None), "x": (None, 4)}, {}, {}
+    ).splitlines()
     assert [line for line in lines if line != line.rstrip()] == []
     head, first, second = lines[2:5]
-    for column, one, two in (("name", long, "x"), ("tap", "t ", "t-12"), ("shape", "(batch, any)", "(batch, 4)")):
+    for column, one, two in (
+        ("name", long, "x"),
+        ("tap", "t ", "t-12"),
+        ("shape", "(batch, any)", "(batch, 4)"),
+    ):
         place = head.index(column)
         assert first[place:].startswith(one)
         assert second[place:].startswith(two)
@@ -67,7 +104,9 @@ def test_columns_are_as_wide_as_their_longest_cell_and_no_line_ends_in_spaces():
 
 def test_a_step_without_parameters_or_states_is_explained():
     spec = GraphSpec(inputs=(InputSpec("x"),), outputs=(output("y", "x"),))
-    assert explain(declared(spec, {}), {"x": (None, 4), "y": (None, 4)}, {}, {}) == """\
+    assert (
+        explain(declared(spec, {}), {"x": (None, 4), "y": (None, 4)}, {}, {})
+        == """\
 The arguments of scan's step, in order:
 
 position  kind      name  tap  shape
@@ -78,3 +117,4 @@ The step:
 def step(x):
     y = x
     return [y]"""
+    )

@@ -15,8 +15,11 @@ from tests.spec.building import SENTENCE, node
 def spec_of(reads, states=None):
     """``{"node": ["what", "it", "reads"]}`` as a declaration, beside an input ``x`` and ``{"state": "its node"}``."""
     nodes = tuple(node(name, *read, mode="sum") for name, read in reads.items())
-    return GraphSpec(inputs=(InputSpec("x", dim=4),), nodes=nodes,
-                     states=tuple(StateSpec(name, 4, fed) for name, fed in (states or {}).items()))
+    return GraphSpec(
+        inputs=(InputSpec("x", dim=4),),
+        nodes=nodes,
+        states=tuple(StateSpec(name, 4, fed) for name, fed in (states or {}).items()),
+    )
 
 
 def run_order(reads, states=None):
@@ -41,7 +44,10 @@ def random_reads(source, count, acyclic=True):
     for index, name in enumerate(hidden):
         near = hidden[:index] if acyclic else hidden
         now = source.sample(near, min(len(near), source.randrange(4 if acyclic else 2)))
-        past = [f"{source.choice(hidden)}_tm{source.randrange(1, 4)}" for _ in range(source.randrange(3))]
+        past = [
+            f"{source.choice(hidden)}_tm{source.randrange(1, 4)}"
+            for _ in range(source.randrange(3))
+        ]
         reads[name] = [*now, *past, source.choice(["x", "x_tm1", "h", "h_tm2"])]
         source.shuffle(reads[name])
     declared = list(hidden)
@@ -71,10 +77,14 @@ def test_the_earliest_declared_order_is_found_unless_nodes_need_one_another():
     for _ in range(120):
         reads, states = random_reads(source, source.randrange(2, 6), acyclic=False)
         place = list(reads).index
-        valid = [order for order in itertools.permutations(reads) if is_valid(order, reads)]
+        valid = [
+            order for order in itertools.permutations(reads) if is_valid(order, reads)
+        ]
         if valid:
             found["order"] += 1
-            assert run_order(reads, states) == list(min(valid, key=lambda order: list(map(place, order))))
+            assert run_order(reads, states) == list(
+                min(valid, key=lambda order: list(map(place, order)))
+            )
         else:
             found["cycle"] += 1
             with pytest.raises(CycleError):
@@ -94,7 +104,7 @@ def test_a_cycle_is_named_along_its_reads_and_the_mend_that_is_offered_breaks_it
     order = run_order(reads, states)
     early = source.randrange(len(order))
     late = source.randrange(early, len(order))
-    for reader, read in itertools.pairwise(order[early:late + 1]):
+    for reader, read in itertools.pairwise(order[early : late + 1]):
         reads[read] = [*reads[read], reader]
     reads[order[early]] = [*reads[order[early]], order[late]]
 
@@ -112,7 +122,9 @@ def test_a_cycle_is_named_along_its_reads_and_the_mend_that_is_offered_breaks_it
         offer = re.search(r"Let '(\w+)' read '(\w+)_tm1' in place of '(\w+)'", message)
         assert offer.groups() == (cycle[0], cycle[1], cycle[1])
         reader, read, _ = offer.groups()
-        reads[reader] = [f"{read}_tm1" if text == read else text for text in reads[reader]]
+        reads[reader] = [
+            f"{read}_tm1" if text == read else text for text in reads[reader]
+        ]
     else:
         raise AssertionError("the cycle is still there")
 
@@ -120,19 +132,32 @@ def test_a_cycle_is_named_along_its_reads_and_the_mend_that_is_offered_breaks_it
 def test_a_cycle_of_two_names_both_and_offers_the_step_before():
     with pytest.raises(CycleError) as raised:
         run_order({"front": ["x"], "a": ["front", "b"], "b": ["a"], "behind": ["b"]})
-    assert str(raised.value) == ("node 'a' takes values that are ready when its turn comes, because nodes of one step "
-                                 "run one after another; got a <- b <- a. Let 'a' read 'b_tm1' in place of 'b', "
-                                 "for example.")
+    assert str(raised.value) == (
+        "node 'a' takes values that are ready when its turn comes, because nodes of one step "
+        "run one after another; got a <- b <- a. Let 'a' read 'b_tm1' in place of 'b', "
+        "for example."
+    )
 
 
 def test_a_node_that_reads_itself_now_is_a_cycle_of_one():
-    with pytest.raises(CycleError, match=r"got a <- a\. Let 'a' read 'a_tm1' in place of 'a'"):
+    with pytest.raises(
+        CycleError, match=r"got a <- a\. Let 'a' read 'a_tm1' in place of 'a'"
+    ):
         run_order({"a": ["x", "a"]})
 
 
 def test_what_only_reads_from_a_cycle_is_not_part_of_it():
     with pytest.raises(CycleError) as raised:
-        run_order({"first": ["a"], "second": ["first"], "a": ["c"], "b": ["a"], "c": ["b"], "x2": ["x"]})
+        run_order(
+            {
+                "first": ["a"],
+                "second": ["first"],
+                "a": ["c"],
+                "b": ["a"],
+                "c": ["b"],
+                "x2": ["x"],
+            }
+        )
     assert set(named_cycle(raised.value)) == {"a", "b", "c"}
 
 
@@ -150,7 +175,9 @@ def test_a_value_of_an_earlier_time_does_not_order_nodes():
 
 
 def test_a_node_declared_too_early_waits_and_the_others_keep_their_places():
-    assert run_order({"late": ["c"], "a": ["x"], "b": ["x"], "c": ["a"], "d": ["x"]}) == ["a", "b", "c", "late", "d"]
+    assert run_order(
+        {"late": ["c"], "a": ["x"], "b": ["x"], "c": ["a"], "d": ["x"]}
+    ) == ["a", "b", "c", "late", "d"]
 
 
 def test_a_name_read_twice_counts_once():

@@ -10,7 +10,13 @@ from recursive.errors import CycleError
 from recursive.spec import checks
 from recursive.spec.graph import GraphSpec, InputSpec, StateSpec
 from recursive.spec.names import Ref
-from recursive.spec.plan import Recurrence, Sequence, declared, merged_outputs, source_of
+from recursive.spec.plan import (
+    Recurrence,
+    Sequence,
+    declared,
+    merged_outputs,
+    source_of,
+)
 from tests.spec.building import node, output
 
 
@@ -23,47 +29,104 @@ def results(spec):
 
 
 X, Z = InputSpec("x"), InputSpec("z")
-RNN = GraphSpec(inputs=(X,), states=(StateSpec("h", 6, "rec"),), outputs=(output("rec", "rec"),),
-                nodes=(node("i2h", "x"), node("h2h", "h"), node("rec", "i2h", "h2h", mode="sum")))
+RNN = GraphSpec(
+    inputs=(X,),
+    states=(StateSpec("h", 6, "rec"),),
+    outputs=(output("rec", "rec"),),
+    nodes=(node("i2h", "x"), node("h2h", "h"), node("rec", "i2h", "h2h", mode="sum")),
+)
 
 
 ARGUMENTS = {
     "an input, a state": (RNN, ["x", "h_tm1"]),
     "inputs as declared, not as read": (
-        GraphSpec(inputs=(Z, X), nodes=(node("a", "x"), node("b", "z", "a")), outputs=(output("b", "b"),)), ["z", "x"]),
+        GraphSpec(
+            inputs=(Z, X),
+            nodes=(node("a", "x"), node("b", "z", "a")),
+            outputs=(output("b", "b"),),
+        ),
+        ["z", "x"],
+    ),
     "an input that nothing reads": (RNN.replace(inputs=(Z, X)), ["z", "x", "h_tm1"]),
     "taps of an input, oldest first": (
-        RNN.replace(nodes=(node("rec", "x", "x_tm1", "x_tm10", "x_tm2"),)), ["x_tm10", "x_tm2", "x_tm1", "x", "h_tm1"]),
-    "only the past of an input": (RNN.replace(nodes=(node("rec", "x_tm2", "h"),)), ["x_tm2", "h_tm1"]),
+        RNN.replace(nodes=(node("rec", "x", "x_tm1", "x_tm10", "x_tm2"),)),
+        ["x_tm10", "x_tm2", "x_tm1", "x", "h_tm1"],
+    ),
+    "only the past of an input": (
+        RNN.replace(nodes=(node("rec", "x_tm2", "h"),)),
+        ["x_tm2", "h_tm1"],
+    ),
     "taps of a state, oldest first": (
-        RNN.replace(nodes=(node("rec", "h", "h_tm3", "x", "h_tm2"),)), ["x", "h_tm3", "h_tm2", "h_tm1"]),
+        RNN.replace(nodes=(node("rec", "h", "h_tm3", "x", "h_tm2"),)),
+        ["x", "h_tm3", "h_tm2", "h_tm1"],
+    ),
     "a state and its node share their taps": (
-        RNN.replace(nodes=(node("a", "rec_tm4", "h"), node("rec", "a", "h_tm1", "rec_tm1", "rec_tm2"))),
-        ["x", "h_tm4", "h_tm2", "h_tm1"]),
-    "a state that is read three steps back only": (RNN.replace(nodes=(node("rec", "x", "h_tm3"),)), ["x", "h_tm3"]),
-    "a state that nothing reads": (RNN.replace(nodes=(node("rec", "x"),)), ["x", "h_tm1"]),
+        RNN.replace(
+            nodes=(
+                node("a", "rec_tm4", "h"),
+                node("rec", "a", "h_tm1", "rec_tm1", "rec_tm2"),
+            )
+        ),
+        ["x", "h_tm4", "h_tm2", "h_tm1"],
+    ),
+    "a state that is read three steps back only": (
+        RNN.replace(nodes=(node("rec", "x", "h_tm3"),)),
+        ["x", "h_tm3"],
+    ),
+    "a state that nothing reads": (
+        RNN.replace(nodes=(node("rec", "x"),)),
+        ["x", "h_tm1"],
+    ),
     "states as declared, not as nodes return them": (
-        GraphSpec(inputs=(X,), states=(StateSpec("c", 2, "b"), StateSpec("d", 2, "a"), StateSpec("b0", 2, "b")),
-                  nodes=(node("a", "x", "d"), node("b", "a", "b0", "c_tm2")), outputs=(output("y", "b"),)),
-        ["x", "c_tm2", "d_tm1", "b0_tm1"]),
+        GraphSpec(
+            inputs=(X,),
+            states=(
+                StateSpec("c", 2, "b"),
+                StateSpec("d", 2, "a"),
+                StateSpec("b0", 2, "b"),
+            ),
+            nodes=(node("a", "x", "d"), node("b", "a", "b0", "c_tm2")),
+            outputs=(output("y", "b"),),
+        ),
+        ["x", "c_tm2", "d_tm1", "b0_tm1"],
+    ),
     "a past that no state remembers, behind the states": (
-        RNN.replace(nodes=(node("i2h", "x", "i2h_tm2"), node("rec", "i2h", "h", "i2h_tm1"))),
-        ["x", "h_tm1", "i2h_tm2", "i2h_tm1"]),
+        RNN.replace(
+            nodes=(node("i2h", "x", "i2h_tm2"), node("rec", "i2h", "h", "i2h_tm1"))
+        ),
+        ["x", "h_tm1", "i2h_tm2", "i2h_tm1"],
+    ),
     "taps that only an output reads": (
-        RNN.replace(outputs=(output("y", "rec_tm3", "x_tm1"),)), ["x_tm1", "x", "h_tm3", "h_tm1"]),
+        RNN.replace(outputs=(output("y", "rec_tm3", "x_tm1"),)),
+        ["x_tm1", "x", "h_tm3", "h_tm1"],
+    ),
 }
 
 
 @pytest.mark.parametrize(("spec", "expected"), ARGUMENTS.values(), ids=ARGUMENTS)
-def test_arguments_are_inputs_then_states_each_with_its_taps_oldest_first(spec, expected):
+def test_arguments_are_inputs_then_states_each_with_its_taps_oldest_first(
+    spec, expected
+):
     assert arguments(spec) == expected
 
 
 def test_draws_stand_between_inputs_and_states_and_parameters_behind_all():
-    draws = {"rec": ("rec.keep", "rec.noise"), "i2h": ("i2h.keep",), "absent": ("absent.keep",)}
+    draws = {
+        "rec": ("rec.keep", "rec.noise"),
+        "i2h": ("i2h.keep",),
+        "absent": ("absent.keep",),
+    }
     params = {"rec": ("rec.U",), "i2h": ("i2h.W", "i2h.b"), "absent": ("absent.W",)}
-    assert arguments(RNN, params, draws) == ["x", "i2h.keep", "rec.keep", "rec.noise", "h_tm1", "i2h.W", "i2h.b",
-                                             "rec.U"]
+    assert arguments(RNN, params, draws) == [
+        "x",
+        "i2h.keep",
+        "rec.keep",
+        "rec.noise",
+        "h_tm1",
+        "i2h.W",
+        "i2h.b",
+        "rec.U",
+    ]
 
 
 def test_draws_are_left_out_where_there_are_none():
@@ -74,7 +137,11 @@ def test_parameters_follow_the_nodes_as_they_run():
     turned = RNN.replace(nodes=RNN.nodes[::-1])
     params = {"rec": ("rec.U",), "h2h": ("h2h.W",), "i2h": ("i2h.W",)}
     assert declared(turned, params).constants == ("h2h.W", "i2h.W", "rec.U")
-    assert [item.name for item in declared(turned, params).nodes] == ["h2h", "i2h", "rec"]
+    assert [item.name for item in declared(turned, params).nodes] == [
+        "h2h",
+        "i2h",
+        "rec",
+    ]
 
 
 def test_a_parameter_that_two_nodes_share_is_one_argument():
@@ -84,21 +151,57 @@ def test_a_parameter_that_two_nodes_share_is_one_argument():
 
 COLLECTED = {
     "a node that a state remembers is not collected again": (RNN, ["rec"]),
-    "a node that none remembers": (RNN.replace(outputs=(output("i2h", "i2h"),)), ["rec", "i2h"]),
-    "an output under another name": (RNN.replace(outputs=(output("y", "i2h"),)), ["rec", "i2h"]),
-    "a remembered node under another name": (RNN.replace(outputs=(output("y", "rec"),)), ["rec"]),
-    "a node that is two outputs": (RNN.replace(outputs=(output("i2h", "i2h"), output("y", "i2h"))), ["rec", "i2h"]),
-    "outputs as declared": (RNN.replace(outputs=(output("b", "h2h"), output("a", "i2h"))), ["rec", "h2h", "i2h"]),
-    "an output that merges": (RNN.replace(outputs=(output("y", "rec", "i2h"),)), ["rec", "y"]),
-    "an output that reads a state": (RNN.replace(outputs=(output("y", "h"),)), ["rec", "y"]),
-    "an output that reads a past": (RNN.replace(outputs=(output("y", "rec_tm1"),)), ["rec", "y"]),
-    "an output that reads an input": (RNN.replace(outputs=(output("y", "x"),)), ["rec", "y"]),
+    "a node that none remembers": (
+        RNN.replace(outputs=(output("i2h", "i2h"),)),
+        ["rec", "i2h"],
+    ),
+    "an output under another name": (
+        RNN.replace(outputs=(output("y", "i2h"),)),
+        ["rec", "i2h"],
+    ),
+    "a remembered node under another name": (
+        RNN.replace(outputs=(output("y", "rec"),)),
+        ["rec"],
+    ),
+    "a node that is two outputs": (
+        RNN.replace(outputs=(output("i2h", "i2h"), output("y", "i2h"))),
+        ["rec", "i2h"],
+    ),
+    "outputs as declared": (
+        RNN.replace(outputs=(output("b", "h2h"), output("a", "i2h"))),
+        ["rec", "h2h", "i2h"],
+    ),
+    "an output that merges": (
+        RNN.replace(outputs=(output("y", "rec", "i2h"),)),
+        ["rec", "y"],
+    ),
+    "an output that reads a state": (
+        RNN.replace(outputs=(output("y", "h"),)),
+        ["rec", "y"],
+    ),
+    "an output that reads a past": (
+        RNN.replace(outputs=(output("y", "rec_tm1"),)),
+        ["rec", "y"],
+    ),
+    "an output that reads an input": (
+        RNN.replace(outputs=(output("y", "x"),)),
+        ["rec", "y"],
+    ),
     "a node that feeds two states is returned for each": (
-        RNN.replace(states=(StateSpec("c", 6, "rec"), StateSpec("h", 6, "rec"))), ["rec", "rec"]),
-    "states as declared": (RNN.replace(states=(StateSpec("c", 6, "rec"), StateSpec("h", 6, "i2h"))), ["rec", "i2h"]),
+        RNN.replace(states=(StateSpec("c", 6, "rec"), StateSpec("h", 6, "rec"))),
+        ["rec", "rec"],
+    ),
+    "states as declared": (
+        RNN.replace(states=(StateSpec("c", 6, "rec"), StateSpec("h", 6, "i2h"))),
+        ["rec", "i2h"],
+    ),
     "a past that no state remembers": (
-        RNN.replace(nodes=(*RNN.nodes, node("a", "i2h_tm1")), outputs=(output("a", "a"), output("y", "i2h"))),
-        ["rec", "i2h", "a"]),
+        RNN.replace(
+            nodes=(*RNN.nodes, node("a", "i2h_tm1")),
+            outputs=(output("a", "a"), output("y", "i2h")),
+        ),
+        ["rec", "i2h", "a"],
+    ),
 }
 
 
@@ -108,8 +211,17 @@ def test_results_are_the_new_states_and_then_what_is_collected(spec, expected):
 
 
 SOURCES = [
-    (["rec"], "rec"), (["i2h"], "i2h"), (["h"], "y"), (["h_tm2"], "y"), (["rec_tm1"], "y"), (["i2h_tm1"], "y"),
-    (["x"], "y"), (["x_tm1"], "y"), (["rec", "rec"], "y"), (["rec", "i2h"], "y")]
+    (["rec"], "rec"),
+    (["i2h"], "i2h"),
+    (["h"], "y"),
+    (["h_tm2"], "y"),
+    (["rec_tm1"], "y"),
+    (["i2h_tm1"], "y"),
+    (["x"], "y"),
+    (["x_tm1"], "y"),
+    (["rec", "rec"], "y"),
+    (["rec", "i2h"], "y"),
+]
 
 
 @pytest.mark.parametrize(("reads", "source"), SOURCES)
@@ -118,9 +230,16 @@ def test_an_output_is_the_node_that_it_reads_or_a_node_that_merges(reads, source
     spec = RNN.replace(outputs=(item,))
     assert source_of(spec, item) == source
     merged = merged_outputs(spec)
-    assert [(made.name, made.layer.class_name, made.refs, made.ports[0].merge_mode) for made in merged] == (
-        [("y", "Identity", item.refs, "max")] if source == "y" else [])
-    assert [made.name for made in declared(spec, {}).nodes] == ["i2h", "h2h", "rec", *(made.name for made in merged)]
+    assert [
+        (made.name, made.layer.class_name, made.refs, made.ports[0].merge_mode)
+        for made in merged
+    ] == ([("y", "Identity", item.refs, "max")] if source == "y" else [])
+    assert [made.name for made in declared(spec, {}).nodes] == [
+        "i2h",
+        "h2h",
+        "rec",
+        *(made.name for made in merged),
+    ]
 
 
 def test_an_output_of_the_name_of_its_node_is_that_node():
@@ -129,11 +248,16 @@ def test_an_output_of_the_name_of_its_node_is_that_node():
 
 
 def test_nodes_of_a_plan_read_arguments_or_nodes_before_them():
-    spec = RNN.replace(nodes=(node("rec", "i2h", "h", "rec_tm2"), node("i2h", "x", "i2h_tm1")),
-                       outputs=(output("y", "h", "rec"),))
+    spec = RNN.replace(
+        nodes=(node("rec", "i2h", "h", "rec_tm2"), node("i2h", "x", "i2h_tm1")),
+        outputs=(output("y", "h", "rec"),),
+    )
     made = declared(spec, {})
     assert [[str(ref) for ref in item.refs] for item in made.nodes] == [
-        ["x", "i2h_tm1"], ["i2h", "h_tm1", "h_tm2"], ["h_tm1", "rec"]]
+        ["x", "i2h_tm1"],
+        ["i2h", "h_tm1", "h_tm2"],
+        ["h_tm1", "rec"],
+    ]
     assert [item.name for item in made.nodes] == ["i2h", "rec", "y"]
 
 
@@ -151,10 +275,17 @@ def test_a_state_starts_with_as_many_rows_as_it_looks_back(taps, lag):
     assert Recurrence("h", "rec", taps).lag == lag
 
 
-@pytest.mark.parametrize(("part", "field"), [("plan", "constants"), ("sequence", "taps"), ("recurrence", "node")])
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [("plan", "constants"), ("sequence", "taps"), ("recurrence", "node")],
+)
 def test_a_plan_is_frozen_with_all_its_parts(part, field):
     made = declared(RNN, {})
-    item = {"plan": made, "sequence": made.sequences[0], "recurrence": made.recurrences[0]}[part]
+    item = {
+        "plan": made,
+        "sequence": made.sequences[0],
+        "recurrence": made.recurrences[0],
+    }[part]
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(item, field, ())
 
@@ -167,13 +298,24 @@ def test_there_is_no_plan_of_a_cycle():
 # Run against the declaration: numbers in place of tensors, and no code shared with the plan
 
 STEPS, PRIME = 6, 10007
-MERGES = {"sum": sum, "max": max, "concat": lambda values: sum((index + 2) ** 3 * value
-                                                               for index, value in enumerate(values))}
+MERGES = {
+    "sum": sum,
+    "max": max,
+    "concat": lambda values: sum(
+        (index + 2) ** 3 * value for index, value in enumerate(values)
+    ),
+}
 
 
 def formula(name, merged, params, draws):
     """A node's value: different for each node, and for each parameter and draw that it is given."""
-    return (sum(map(ord, name)) * merged + merged * merged + 17 * sum(params) + 29 * sum(draws) + 5) % PRIME
+    return (
+        sum(map(ord, name)) * merged
+        + merged * merged
+        + 17 * sum(params)
+        + 29 * sum(draws)
+        + 5
+    ) % PRIME
 
 
 def split(text):
@@ -195,32 +337,45 @@ def as_declared(world):
             return at(world["states"][name], step)
         if (name, step) not in known:
             reads, mode = world["nodes"][name]
-            known[name, step] = formula(name, merged(reads, mode, step),
-                                        [world["values"][param] for param in world["params"][name]],
-                                        [world["values"][draw] * step for draw in world["draws"][name]])
+            known[name, step] = formula(
+                name,
+                merged(reads, mode, step),
+                [world["values"][param] for param in world["params"][name]],
+                [world["values"][draw] * step for draw in world["draws"][name]],
+            )
         return known[name, step]
 
     def merged(reads, mode, step):
-        lags = [(name, lag or int(name in world["states"])) for name, lag in map(split, reads)]
+        lags = [
+            (name, lag or int(name in world["states"]))
+            for name, lag in map(split, reads)
+        ]
         values = [at(name, step - lag) for name, lag in lags]
         return values[0] if len(values) == 1 else MERGES[mode](values)
 
-    return {name: [merged(reads, mode, step) for step in range(STEPS)]
-            for name, (reads, mode) in world["outputs"].items()}
+    return {
+        name: [merged(reads, mode, step) for step in range(STEPS)]
+        for name, (reads, mode) in world["outputs"].items()
+    }
 
 
 def as_scanned(world, spec):
     """Every output at every step, by what scan does: arguments by position in, results by position out."""
     made = declared(spec, world["params"], world["draws"])
-    draws = {name: [world["values"][name] * step for step in range(STEPS)]
-             for names in world["draws"].values() for name in names}
+    draws = {
+        name: [world["values"][name] * step for step in range(STEPS)]
+        for names in world["draws"].values()
+        for name in names
+    }
     rows = [[0] * item.lag for item in made.recurrences]
     collected = [[] for _ in made.results]
     for step in range(STEPS):
         values = []
         for item in made.sequences:
             sequence = {**world["inputs"], **draws}[item.name]
-            values += [sequence[step + tap] if step + tap >= 0 else 0 for tap in item.taps]
+            values += [
+                sequence[step + tap] if step + tap >= 0 else 0 for tap in item.taps
+            ]
         for item, past in zip(made.recurrences, rows, strict=True):
             values += [past[tap] for tap in item.taps]
         values += [world["values"][name] for name in made.constants]
@@ -231,8 +386,12 @@ def as_scanned(world, spec):
             read = [env[ref] for ref in port.refs]
             value = read[0] if len(read) == 1 else MERGES[port.merge_mode](read)
             if item.name in world["nodes"]:
-                value = formula(item.name, value, [env[Ref(name)] for name in world["params"][item.name]],
-                                [env[Ref(name)] for name in world["draws"][item.name]])
+                value = formula(
+                    item.name,
+                    value,
+                    [env[Ref(name)] for name in world["params"][item.name]],
+                    [env[Ref(name)] for name in world["draws"][item.name]],
+                )
             env[Ref(item.name)] = value
         for kept, name in zip(collected, made.results, strict=True):
             kept.append(env[Ref(name)])
@@ -244,7 +403,10 @@ def as_scanned(world, spec):
 
 def random_world(source):
     """A declaration as plain lists, with values for everything that it does not compute."""
-    inputs = {f"x{index}": source.choices(range(100), k=STEPS) for index in range(source.randrange(1, 4))}
+    inputs = {
+        f"x{index}": source.choices(range(100), k=STEPS)
+        for index in range(source.randrange(1, 4))
+    }
     states = [f"s{index}" for index in range(source.randrange(4))]
     names = [f"n{index}" for index in range(source.randrange(1, 8))]
     fed = dict.fromkeys(states)
@@ -253,29 +415,66 @@ def random_world(source):
     once = [name for name in names if list(fed.values()).count(name) < 2]
 
     def reads(before, count, itself=()):
-        past = [*inputs, *states, *(name for name in (*before, *itself) if name in once)]
-        return [source.choice([*inputs, *states, *before]) if source.random() < 0.5
-                else f"{source.choice(past)}_tm{source.randrange(1, 5)}" for _ in range(count)]
+        past = [
+            *inputs,
+            *states,
+            *(name for name in (*before, *itself) if name in once),
+        ]
+        return [
+            source.choice([*inputs, *states, *before])
+            if source.random() < 0.5
+            else f"{source.choice(past)}_tm{source.randrange(1, 5)}"
+            for _ in range(count)
+        ]
 
-    nodes = {name: (reads(names[:index], source.randrange(1, 4), [name]), source.choice(list(MERGES)))
-             for index, name in enumerate(names)}
-    outputs = {f"y{index}": (reads(names, source.randrange(1, 4)), source.choice(list(MERGES)))
-               for index in range(source.randrange(3))}
+    nodes = {
+        name: (
+            reads(names[:index], source.randrange(1, 4), [name]),
+            source.choice(list(MERGES)),
+        )
+        for index, name in enumerate(names)
+    }
+    outputs = {
+        f"y{index}": (reads(names, source.randrange(1, 4)), source.choice(list(MERGES)))
+        for index in range(source.randrange(3))
+    }
     outputs[source.choice(names)] = None
-    params = {name: tuple(source.sample(["W", "U", "b", f"{name}.V"], source.randrange(3))) for name in names}
+    params = {
+        name: tuple(source.sample(["W", "U", "b", f"{name}.V"], source.randrange(3)))
+        for name in names
+    }
     draws = {name: (f"{name}.keep",) if source.random() < 0.3 else () for name in names}
-    values = {name: source.randrange(1, 1000) for name in itertools.chain(*params.values(), *draws.values())}
-    return {"inputs": inputs, "states": fed, "nodes": nodes, "params": params, "draws": draws, "values": values,
-            "outputs": {name: read or ([name], "sum") for name, read in outputs.items()}}
+    values = {
+        name: source.randrange(1, 1000)
+        for name in itertools.chain(*params.values(), *draws.values())
+    }
+    return {
+        "inputs": inputs,
+        "states": fed,
+        "nodes": nodes,
+        "params": params,
+        "draws": draws,
+        "values": values,
+        "outputs": {name: read or ([name], "sum") for name, read in outputs.items()},
+    }
 
 
 @pytest.mark.parametrize("seed", range(80))
 def test_a_plan_that_is_scanned_computes_what_was_declared(seed):
     source = random.Random(seed)
     world = random_world(source)
-    items = [*(InputSpec(name) for name in world["inputs"]), *(StateSpec(name, 1) for name in world["states"]),
-             *(node(name, *reads, mode=mode) for name, (reads, mode) in world["nodes"].items()),
-             *(output(name, *reads, mode=mode) for name, (reads, mode) in world["outputs"].items())]
+    items = [
+        *(InputSpec(name) for name in world["inputs"]),
+        *(StateSpec(name, 1) for name in world["states"]),
+        *(
+            node(name, *reads, mode=mode)
+            for name, (reads, mode) in world["nodes"].items()
+        ),
+        *(
+            output(name, *reads, mode=mode)
+            for name, (reads, mode) in world["outputs"].items()
+        ),
+    ]
     spec = GraphSpec()
     for item in items:
         spec = checks.declare(spec, item)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import recursive
 
-MODULES = sorted(path.stem for path in (Path(recursive.__file__).parent / "spec").glob("*.py"))
+MODULES = sorted(
+    path.stem for path in (Path(recursive.__file__).parent / "spec").glob("*.py")
+)
 
 PROGRAM = """
 import importlib, sys
@@ -20,9 +22,28 @@ print(*sorted(new - set(sys.stdlib_module_names)))
 
 
 def test_every_module_of_the_spec_loads_the_standard_library_and_nothing_else():
-    assert {"names", "graph", "checks", "history", "order", "shapes", "plan", "source", "explain"} <= set(MODULES)
-    environment = {**os.environ, "PYTHONPATH": str(Path(recursive.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([sys.executable, "-c", PROGRAM, *MODULES], env=environment, capture_output=True, text=True,
-                          timeout=60)
+    assert {
+        "names",
+        "graph",
+        "checks",
+        "history",
+        "order",
+        "shapes",
+        "plan",
+        "source",
+        "explain",
+    } <= set(MODULES)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(recursive.__file__).parents[1]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *MODULES],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["recursive"]

@@ -17,8 +17,10 @@ def test_row_i_of_each_batch_goes_on_from_row_i_of_the_batch_before(shape):
     found = series.cut(whole, ROWS, STEPS)
     assert found.shape == (30, STEPS, *shape)
     for row in range(ROWS):
-        stretch = np.concatenate([found[batch * ROWS + row] for batch in range(BATCHES)])
-        assert (stretch == whole[row * 20:(row + 1) * 20]).all()
+        stretch = np.concatenate(
+            [found[batch * ROWS + row] for batch in range(BATCHES)]
+        )
+        assert (stretch == whole[row * 20 : (row + 1) * 20]).all()
     assert (series.join(found, ROWS) == whole).all()
 
 
@@ -26,8 +28,13 @@ def test_ten_batches_of_a_stateful_model_equal_one_long_run():
     rnn = Recursive(return_sequences=True, stateful=True)
     rnn.add_input("x", dim=IN)
     rnn.add_state("h", dim=HIDDEN)
-    rnn.add_node(Dense(IN + HIDDEN, HIDDEN, activation="tanh"), "rec", inputs=["x", "h"], return_state="h",
-                 create_output=True)
+    rnn.add_node(
+        Dense(IN + HIDDEN, HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["x", "h"],
+        return_state="h",
+        create_output=True,
+    )
     with_random_weights(rnn)
     w, expected = weights_of(rnn), []
     for stretch in SERIES.reshape(ROWS, -1, IN):
@@ -42,18 +49,49 @@ def test_ten_batches_of_a_stateful_model_equal_one_long_run():
     assert np.abs(series.join(found, ROWS) - long.reshape(-1, HIDDEN)).max() < 1e-12
 
 
-@pytest.mark.parametrize(("call", "error", "words"), [
-    (lambda: series.cut(SERIES[:-1], 3, 2), errors.DataError, r"a multiple of 6 steps, .* got 59\. Pass series\[:54\]"),
-    (lambda: series.cut(SERIES[:4], 3, 2), errors.DataError, r"got 4\. Choose smaller ones"),
-    (lambda: series.cut([], 3, 2), errors.DataError, "got 0"),
-    (lambda: series.cut(3.0, 3, 2), errors.DataError, "got 0"),
-    (lambda: series.cut(SERIES, 0, 2), errors.ConfigError, "'batch_size' takes a whole number of 1 or more"),
-    (lambda: series.cut(SERIES, 3, True), errors.ConfigError, "'steps' takes a whole number of 1 or more"),
-    (lambda: series.join(SERIES, 2.0), errors.ConfigError, "'batch_size' takes a whole number"),
-    (lambda: series.join(SERIES[:, 0], 2), errors.DataError, r"takes \(batches \* 2, steps, ...\)"),
-    (lambda: series.join(SERIES[:3], 2), errors.DataError, r"got \(3, 4\)\. Say return_sequences=True"),
-    (lambda: series.join(SERIES[:0], 2), errors.DataError, r"got \(0, 4\)"),
-])
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (
+            lambda: series.cut(SERIES[:-1], 3, 2),
+            errors.DataError,
+            r"a multiple of 6 steps, .* got 59\. Pass series\[:54\]",
+        ),
+        (
+            lambda: series.cut(SERIES[:4], 3, 2),
+            errors.DataError,
+            r"got 4\. Choose smaller ones",
+        ),
+        (lambda: series.cut([], 3, 2), errors.DataError, "got 0"),
+        (lambda: series.cut(3.0, 3, 2), errors.DataError, "got 0"),
+        (
+            lambda: series.cut(SERIES, 0, 2),
+            errors.ConfigError,
+            "'batch_size' takes a whole number of 1 or more",
+        ),
+        (
+            lambda: series.cut(SERIES, 3, True),
+            errors.ConfigError,
+            "'steps' takes a whole number of 1 or more",
+        ),
+        (
+            lambda: series.join(SERIES, 2.0),
+            errors.ConfigError,
+            "'batch_size' takes a whole number",
+        ),
+        (
+            lambda: series.join(SERIES[:, 0], 2),
+            errors.DataError,
+            r"takes \(batches \* 2, steps, ...\)",
+        ),
+        (
+            lambda: series.join(SERIES[:3], 2),
+            errors.DataError,
+            r"got \(3, 4\)\. Say return_sequences=True",
+        ),
+        (lambda: series.join(SERIES[:0], 2), errors.DataError, r"got \(0, 4\)"),
+    ],
+)
 def test_what_cannot_be_cut_or_joined_is_told(call, error, words):
     with pytest.raises(error, match=words):
         call()

@@ -19,7 +19,13 @@ class Contender:
         backend: of PyTensor; None for peers that have none.
     """
 
-    def __init__(self, network: str, sizes: Sizes, weights: Mapping[str, np.ndarray], backend: str | None = None):
+    def __init__(
+        self,
+        network: str,
+        sizes: Sizes,
+        weights: Mapping[str, np.ndarray],
+        backend: str | None = None,
+    ):
         raise NotImplementedError
 
     def forward(self, x: np.ndarray) -> np.ndarray:

@@ -15,7 +15,13 @@ from recursive.optimizers import SGD
 class Runner(Contender):
     """The network, as said above."""
 
-    def __init__(self, network: str, sizes: Sizes, weights: Mapping[str, np.ndarray], backend: str):
+    def __init__(
+        self,
+        network: str,
+        sizes: Sizes,
+        weights: Mapping[str, np.ndarray],
+        backend: str,
+    ):
         self.model = networks.build(network, sizes)
         for name, param in self.model.named_params.items():
             param.set_value(weights[name])
@@ -35,4 +41,7 @@ class Runner(Contender):
             return float(np.asarray(function(x, y)[0]))
 
     def weights(self) -> dict[str, np.ndarray]:
-        return {name: np.array(param.get_value()) for name, param in self.model.named_params.items()}
+        return {
+            name: np.array(param.get_value())
+            for name, param in self.model.named_params.items()
+        }

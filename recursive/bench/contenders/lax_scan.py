@@ -12,16 +12,27 @@ from recursive.bench import equations
 from recursive.bench.contenders import Contender
 from recursive.bench.field import RATE, Sizes
 
-OPS = equations.Ops(jnp.tanh, jax.nn.sigmoid, lambda values: jnp.concatenate(values, axis=-1))
+OPS = equations.Ops(
+    jnp.tanh, jax.nn.sigmoid, lambda values: jnp.concatenate(values, axis=-1)
+)
 
 
 class Runner(Contender):
     """The network, as said above."""
 
-    def __init__(self, network: str, sizes: Sizes, weights: Mapping[str, np.ndarray], backend: None = None):
+    def __init__(
+        self,
+        network: str,
+        sizes: Sizes,
+        weights: Mapping[str, np.ndarray],
+        backend: None = None,
+    ):
         self.network, self.dim = network, sizes.dim
         self.equations = equations.of(network, sizes)
-        self.params = {name: jnp.asarray(value) for name, value in equations.packed(network, weights).items()}
+        self.params = {
+            name: jnp.asarray(value)
+            for name, value in equations.packed(network, weights).items()
+        }
         self._forward, self._train = jax.jit(self.last), jax.jit(self.descent)
 
     def last(self, params: dict, x: jax.Array) -> jax.Array:
@@ -29,15 +40,23 @@ class Runner(Contender):
         start = (jnp.zeros((x.shape[0], self.dim), x.dtype),) * self.equations.states
 
         def step(states: tuple, x: jax.Array) -> tuple:
-            return self.equations.step(OPS, params, self.equations.given(params, x), states), None
+            return self.equations.step(
+                OPS, params, self.equations.given(params, x), states
+            ), None
 
         states, _ = jax.lax.scan(step, start, jnp.swapaxes(x, 0, 1))
         return states[self.equations.output]
 
-    def descent(self, params: dict, x: jax.Array, y: jax.Array) -> tuple[jax.Array, dict]:
+    def descent(
+        self, params: dict, x: jax.Array, y: jax.Array
+    ) -> tuple[jax.Array, dict]:
         """The loss, and the new parameters."""
-        loss, gradients = jax.value_and_grad(lambda params: jnp.mean((self.last(params, x) - y) ** 2))(params)
-        return loss, jax.tree.map(lambda param, gradient: param - RATE * gradient, params, gradients)
+        loss, gradients = jax.value_and_grad(
+            lambda params: jnp.mean((self.last(params, x) - y) ** 2)
+        )(params)
+        return loss, jax.tree.map(
+            lambda param, gradient: param - RATE * gradient, params, gradients
+        )
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         return np.asarray(self._forward(self.params, x))
@@ -48,4 +67,7 @@ class Runner(Contender):
         return float(loss)
 
     def weights(self) -> dict[str, np.ndarray]:
-        return equations.unpacked(self.network, {name: np.asarray(value) for name, value in self.params.items()})
+        return equations.unpacked(
+            self.network,
+            {name: np.asarray(value) for name, value in self.params.items()},
+        )

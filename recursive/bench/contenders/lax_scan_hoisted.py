@@ -15,6 +15,9 @@ class Runner(lax_scan.Runner):
     def last(self, params: dict, x: jax.Array) -> jax.Array:
         start = (jnp.zeros((x.shape[0], self.dim), x.dtype),) * self.equations.states
         given = self.equations.given(params, jnp.swapaxes(x, 0, 1))
-        states, _ = jax.lax.scan(lambda states, now: (self.equations.step(OPS, params, now, states), None), start,
-                                 given)
+        states, _ = jax.lax.scan(
+            lambda states, now: (self.equations.step(OPS, params, now, states), None),
+            start,
+            given,
+        )
         return states[self.equations.output]

@@ -23,10 +23,19 @@ OPS = equations.Ops(pt.tanh, pt.sigmoid, lambda values: pt.concatenate(values, a
 class Runner(Contender):
     """The network, as said above."""
 
-    def __init__(self, network: str, sizes: Sizes, weights: Mapping[str, np.ndarray], backend: str):
+    def __init__(
+        self,
+        network: str,
+        sizes: Sizes,
+        weights: Mapping[str, np.ndarray],
+        backend: str,
+    ):
         self.network, self.dim = network, sizes.dim
         self.equations = equations.of(network, sizes)
-        self.params = {name: shared(value, name) for name, value in equations.packed(network, weights).items()}
+        self.params = {
+            name: shared(value, name)
+            for name, value in equations.packed(network, weights).items()
+        }
         dtype = pytensor.config.floatX
         x = Argument("x", dtype, (None, None, sizes.input_dim))
         y = Argument("y", dtype, (None, sizes.dim))
@@ -39,13 +48,28 @@ class Runner(Contender):
         start = pt.zeros((x.shape[0], self.dim))
 
         def step(*arguments: TensorVariable) -> list[TensorVariable]:
-            now, past = arguments[:len(given)], arguments[len(given):len(given) + self.equations.states]
-            p = dict(zip(self.params, arguments[len(given) + self.equations.states:], strict=True))
+            now, past = (
+                arguments[: len(given)],
+                arguments[len(given) : len(given) + self.equations.states],
+            )
+            p = dict(
+                zip(
+                    self.params,
+                    arguments[len(given) + self.equations.states :],
+                    strict=True,
+                )
+            )
             return list(self.equations.step(OPS, p, now, past))
 
-        states = pytensor.scan(step, sequences=[value.swapaxes(0, 1) for value in given],
-                               outputs_info=[start] * self.equations.states, non_sequences=list(self.params.values()),
-                               strict=True, return_list=True, return_updates=False)
+        states = pytensor.scan(
+            step,
+            sequences=[value.swapaxes(0, 1) for value in given],
+            outputs_info=[start] * self.equations.states,
+            non_sequences=list(self.params.values()),
+            strict=True,
+            return_list=True,
+            return_updates=False,
+        )
         return states[self.equations.output][-1]
 
     def descent(self, x: TensorVariable, y: TensorVariable) -> tuple[list, list]:
@@ -53,8 +77,10 @@ class Runner(Contender):
         loss = ((self.last(x) - y) ** 2).mean()
         params = list(self.params.values())
         gradients = pytensor.grad(loss, params, disconnected_inputs="ignore")
-        return [loss], [(param, param - np.asarray(RATE, param.dtype) * gradient)
-                        for param, gradient in zip(params, gradients, strict=True)]
+        return [loss], [
+            (param, param - np.asarray(RATE, param.dtype) * gradient)
+            for param, gradient in zip(params, gradients, strict=True)
+        ]
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         return self._forward(x)[0]
@@ -63,5 +89,7 @@ class Runner(Contender):
         return float(self._train(x, y)[0])
 
     def weights(self) -> dict[str, np.ndarray]:
-        return equations.unpacked(self.network, {name: np.array(value.get_value())
-                                                 for name, value in self.params.items()})
+        return equations.unpacked(
+            self.network,
+            {name: np.array(value.get_value()) for name, value in self.params.items()},
+        )

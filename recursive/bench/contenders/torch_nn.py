@@ -23,13 +23,21 @@ GATES = {"vanilla": [0], "lstm": [0, 1, 2, 3], "gru-after": [1, 0, 2]}
 class Runner(TorchContender):
     """The network, as said above."""
 
-    def __init__(self, network: str, sizes: Sizes, weights: Mapping[str, np.ndarray], backend: None = None):
+    def __init__(
+        self,
+        network: str,
+        sizes: Sizes,
+        weights: Mapping[str, np.ndarray],
+        backend: None = None,
+    ):
         self.network, self.dim = network, sizes.dim
         params = equations.packed(network, weights)
-        self.module = MODULES[network](sizes.input_dim, sizes.dim, batch_first=True, dtype=_dtype(params["W"]))
+        self.module = MODULES[network](
+            sizes.input_dim, sizes.dim, batch_first=True, dtype=_dtype(params["W"])
+        )
         inner = np.zeros_like(params["b"])
         if "b_inner" in params:
-            inner[2 * sizes.dim:] = params["b_inner"]
+            inner[2 * sizes.dim :] = params["b_inner"]
         own = (params["W"], params["U"], params["b"], inner)
         with torch.no_grad():
             for param, value in zip(self.module.parameters(), own, strict=True):
@@ -45,10 +53,13 @@ class Runner(TorchContender):
         return self.module(x)[0][:, -1]
 
     def weights(self) -> dict[str, np.ndarray]:
-        W, U, b, inner = (self._reordered(value.detach().numpy().T) for value in self.module.parameters())
+        W, U, b, inner = (
+            self._reordered(value.detach().numpy().T)
+            for value in self.module.parameters()
+        )
         params = {"W": W, "U": U, "b": b}
         if self.network == "gru-after":
-            params["b_inner"] = inner[2 * self.dim:]
+            params["b_inner"] = inner[2 * self.dim :]
         return equations.unpacked(self.network, params)
 
 

@@ -24,19 +24,38 @@ class Adapter:
     def run(self, model: dict, inputs: Mapping, **given: object) -> dict:
         """Outputs, final states and every node."""
         states = {**model["states"], **(given.pop("states") or {})}
-        found = reference.run(model["spec"], model["params"], inputs, states=states or None, **given)
-        model["states"] = {name: value for name, value in found.finals.items() if goes_on(model["spec"], name)}
+        found = reference.run(
+            model["spec"], model["params"], inputs, states=states or None, **given
+        )
+        model["states"] = {
+            name: value
+            for name, value in found.finals.items()
+            if goes_on(model["spec"], name)
+        }
         return {"outputs": found.outputs, "finals": found.finals, "nodes": found.values}
 
-    def grads(self, model: dict, inputs: Mapping, cotangents: Mapping, **given: object) -> dict:
+    def grads(
+        self, model: dict, inputs: Mapping, cotangents: Mapping, **given: object
+    ) -> dict:
         """By hand-written reverse mode, from the start of the states."""
-        found = reference.gradients(model["spec"], model["params"], inputs, cotangents, **given)
+        found = reference.gradients(
+            model["spec"], model["params"], inputs, cotangents, **given
+        )
         return {"params": found.params, "inputs": found.inputs}
 
-    def train(self, model: dict, inputs: Mapping, targets: Mapping, training: Mapping) -> dict:
+    def train(
+        self, model: dict, inputs: Mapping, targets: Mapping, training: Mapping
+    ) -> dict:
         """Steps of an optimizer by its NumPy formula."""
-        found = reference.train(model["spec"], model["params"], inputs, targets, training["optimizer"],
-                                training["steps"], loss=training["loss"])
+        found = reference.train(
+            model["spec"],
+            model["params"],
+            inputs,
+            targets,
+            training["optimizer"],
+            training["steps"],
+            loss=training["loss"],
+        )
         return {"losses": found.losses, "params": found.params}
 
     def refuses(self, spec: Mapping[str, object]) -> str | None:

@@ -36,20 +36,36 @@ class Adapter:
     def run(self, model: Model, inputs: Arrays, **given: object) -> dict[str, Arrays]:
         """Outputs, and the states that go on."""
         outputs, _ = model(inputs, {}, **given)
-        return {"outputs": outputs, "finals": model.container.get_states() if model.carries else {}}
+        return {
+            "outputs": outputs,
+            "finals": model.container.get_states() if model.carries else {},
+        }
 
-    def grads(self, model: Model, inputs: Arrays, cotangents: Arrays, **given: object) -> dict[str, Arrays]:
+    def grads(
+        self, model: Model, inputs: Arrays, cotangents: Arrays, **given: object
+    ) -> dict[str, Arrays]:
         """By ``pytensor.grad`` of the container's outputs."""
         _, found = model(inputs, cotangents, **given)
-        return {kind: {name.partition("/")[2]: value for name, value in found.items() if name.startswith(kind)}
-                for kind in ("params", "inputs")}
+        return {
+            kind: {
+                name.partition("/")[2]: value
+                for name, value in found.items()
+                if name.startswith(kind)
+            }
+            for kind in ("params", "inputs")
+        }
 
-    def train(self, model: Model, inputs: Arrays, targets: Arrays, training: Mapping) -> dict[str, object]:
+    def train(
+        self, model: Model, inputs: Arrays, targets: Arrays, training: Mapping
+    ) -> dict[str, object]:
         """By ``compile`` and ``train_on_batch``."""
         container, settings = model.container, dict(training["optimizer"])
         optimizer = models.optimizers.get(settings.pop("name"), settings)
         container.compile(optimizer, training["loss"], backend=self.target)
-        losses = [float(container.train_on_batch({**inputs}, y={**targets})) for _ in range(training["steps"])]
+        losses = [
+            float(container.train_on_batch({**inputs}, y={**targets}))
+            for _ in range(training["steps"])
+        ]
         return {"losses": losses, "params": model.weights()}
 
     def refuses(self, spec: Mapping[str, object]) -> str | None:
@@ -85,7 +101,13 @@ Python = Adapter
 
 def container_of(spec: Mapping[str, object]) -> models.Graph:
     """The container of a declaration."""
-    kind = "Graph" if spec.get("loop") is False else "Recurrent" if spec.get("free") else "Recursive"
+    kind = (
+        "Graph"
+        if spec.get("loop") is False
+        else "Recurrent"
+        if spec.get("free")
+        else "Recursive"
+    )
     GraphSpec.from_dict(spec)
     return layer_from_config({"name": kind, "spec": spec}, models.CLASSES)
 
@@ -93,7 +115,9 @@ def container_of(spec: Mapping[str, object]) -> models.Graph:
 class Model:
     """A container, and the programs that run it: one without gradients, one with them."""
 
-    def __init__(self, container: models.Graph, params: Arrays, target: str, floats: str):
+    def __init__(
+        self, container: models.Graph, params: Arrays, target: str, floats: str
+    ):
         self.container, self.target, self.floats = container, target, floats
         container.complete()
         self.set_weights(params)
@@ -107,10 +131,21 @@ class Model:
 
     def weights(self) -> dict[str, np.ndarray]:
         """Each weight by its name."""
-        return {name: np.array(weight.get_value()) for name, weight in self.container.named_weights.items()}
+        return {
+            name: np.array(weight.get_value())
+            for name, weight in self.container.named_weights.items()
+        }
 
-    def __call__(self, inputs: Arrays, cotangents: Arrays, *, mask: np.ndarray | None, states: Arrays | None,
-                 draws: Arrays | None, train: bool) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def __call__(
+        self,
+        inputs: Arrays,
+        cotangents: Arrays,
+        *,
+        mask: np.ndarray | None,
+        states: Arrays | None,
+        draws: Arrays | None,
+        train: bool,
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Outputs, and gradients where there are cotangents, by name."""
         inputs = {item.name: inputs[item.name] for item in self.container.spec.inputs}
         if states:
@@ -120,40 +155,82 @@ class Model:
         beside = {**({} if mask is None else {"mask": mask}), **(draws or {})}
         with pytensor.config.change_flags(floatX=self.floats):
             names = list(self.container.output_names)
-            wrt = [*self.container.named_params, *(f"/{name}" for name, value in inputs.items()
-                                                   if value.dtype.kind == "f")] if cotangents else []
+            wrt = (
+                [
+                    *self.container.named_params,
+                    *(
+                        f"/{name}"
+                        for name, value in inputs.items()
+                        if value.dtype.kind == "f"
+                    ),
+                ]
+                if cotangents
+                else []
+            )
             program = self._program(beside, cotangents, train)
             found = program(*self._cast(inputs), *beside.values(), *cotangents.values())
-        kinds = [f"inputs{name}" if name.startswith("/") else f"params/{name}" for name in wrt]
-        return dict(zip(names, found, strict=False)), dict(zip(kinds, found[len(names):], strict=True))
+        kinds = [
+            f"inputs{name}" if name.startswith("/") else f"params/{name}"
+            for name in wrt
+        ]
+        return dict(zip(names, found, strict=False)), dict(
+            zip(kinds, found[len(names) :], strict=True)
+        )
 
     def _cast(self, inputs: Arrays) -> list[np.ndarray]:
-        return [np.asarray(inputs[item.name], backend.dtype_of(item.dtype)) for item in self.container.spec.inputs]
+        return [
+            np.asarray(inputs[item.name], backend.dtype_of(item.dtype))
+            for item in self.container.spec.inputs
+        ]
 
-    def _program(self, beside: Arrays, cotangents: Arrays, train: bool) -> backend.Program:
+    def _program(
+        self, beside: Arrays, cotangents: Arrays, train: bool
+    ) -> backend.Program:
         key = (bool(cotangents), train, *beside)
         if key not in self.programs:
             own = self.container.arguments()
-            rest = [backend.Argument(name, str(value.dtype), (None,) * value.ndim)
-                    for name, value in [*beside.items(), *((f"d_{name}", value) for name, value in cotangents.items())]]
-            self.programs[key] = backend.Program([*own, *rest], self._built(list(beside), list(cotangents), train),
-                                                 self.target)
+            rest = [
+                backend.Argument(name, str(value.dtype), (None,) * value.ndim)
+                for name, value in [
+                    *beside.items(),
+                    *((f"d_{name}", value) for name, value in cotangents.items()),
+                ]
+            ]
+            self.programs[key] = backend.Program(
+                [*own, *rest],
+                self._built(list(beside), list(cotangents), train),
+                self.target,
+            )
         return self.programs[key]
 
-    def _built(self, beside: list[str], cotangents: list[str], train: bool) -> backend.Build:
+    def _built(
+        self, beside: list[str], cotangents: list[str], train: bool
+    ) -> backend.Build:
         """From inputs, what is given beside them, and cotangents, to outputs and gradients."""
         container = self.container
 
         def build(given: list) -> tuple[list, list]:
-            inputs = dict(zip([item.name for item in container.spec.inputs], given, strict=False))
-            extra = dict(zip(beside, given[len(inputs):], strict=False))
+            inputs = dict(
+                zip([item.name for item in container.spec.inputs], given, strict=False)
+            )
+            extra = dict(zip(beside, given[len(inputs) :], strict=False))
             shown = container(inputs, train=train, **extra)
             shown = list(shown.values()) if isinstance(shown, dict) else [shown]
             if not cotangents:
                 return shown, []
-            d = dict(zip(cotangents, given[len(inputs) + len(extra):], strict=True))
-            loss = sum((value * d[name]).sum() for name, value in zip(container.output_names, shown, strict=True))
-            wrt = [*container.params, *(value for value in inputs.values() if value.dtype.startswith("float"))]
+            d = dict(zip(cotangents, given[len(inputs) + len(extra) :], strict=True))
+            loss = sum(
+                (value * d[name]).sum()
+                for name, value in zip(container.output_names, shown, strict=True)
+            )
+            wrt = [
+                *container.params,
+                *(
+                    value
+                    for value in inputs.values()
+                    if value.dtype.startswith("float")
+                ),
+            ]
             return [*shown, *pytensor.grad(loss, wrt, disconnected_inputs="ignore")], []
 
         return build

@@ -32,7 +32,9 @@ def gru(p: Arrays, f: Callable, inner: Callable, x: Array, h: Array) -> list[Arr
     return [z * h + (1 - z) * gate(p, "_h", f, x, r * h)]
 
 
-def lstm(p: Arrays, f: Callable, inner: Callable, x: Array, h: Array, c: Array) -> list[Array]:
+def lstm(
+    p: Arrays, f: Callable, inner: Callable, x: Array, h: Array, c: Array
+) -> list[Array]:
     """The LSTM, which hands out its cell too."""
     i, forget, o = (gate(p, name, inner, x, h) for name in ("_i", "_f", "_o"))
     c = forget * c + i * gate(p, "_c", f, x, h)
@@ -51,24 +53,43 @@ LAYERS = {
 }
 PORTS = ("input", "prev_hid", "prev_cell", "gate", "old", "new")
 """The order in which a layer takes what its ports read."""
-ACTIVATIONS = {"RecurrentDense": "sigmoid", "Gate": "hard_sigmoid", "RecurrentGRU": "sigmoid", "RecurrentLSTM": "tanh"}
+ACTIVATIONS = {
+    "RecurrentDense": "sigmoid",
+    "Gate": "hard_sigmoid",
+    "RecurrentGRU": "sigmoid",
+    "RecurrentLSTM": "tanh",
+}
 """Those of cells where none is said."""
-MERGES = {"concat": lambda xp, v: xp.concatenate(v, axis=-1), "sum": lambda xp, v: sum(v),
-          "mul": lambda xp, v: reduce(mul, v), "ave": lambda xp, v: sum(v) / len(v),
-          "max": lambda xp, v: reduce(lambda a, b: xp.where(b > a, b, a), v),
-          "dot": lambda xp, v: (v[0] * v[1]).sum(-1, keepdims=True)}
+MERGES = {
+    "concat": lambda xp, v: xp.concatenate(v, axis=-1),
+    "sum": lambda xp, v: sum(v),
+    "mul": lambda xp, v: reduce(mul, v),
+    "ave": lambda xp, v: sum(v) / len(v),
+    "max": lambda xp, v: reduce(lambda a, b: xp.where(b > a, b, a), v),
+    "dot": lambda xp, v: (v[0] * v[1]).sum(-1, keepdims=True),
+}
 """Every merge; of two that are equal the first has the gradient of ``max``."""
 
 
 def functions(xp: ModuleType) -> dict[str, Callable]:
     """The activations that are alike in every library: all but sigmoid and softmax."""
+
     def hard_sigmoid(z: Array) -> Array:
         """Its slope is 0.2 at both ends too, as in 2015."""
         line = 0.2 * z + 0.5
-        return xp.where((line >= 0) & (line <= 1), line, xp.where(line > 1, xp.ones_like(z), xp.zeros_like(z)))
+        return xp.where(
+            (line >= 0) & (line <= 1),
+            line,
+            xp.where(line > 1, xp.ones_like(z), xp.zeros_like(z)),
+        )
 
-    return {"linear": lambda z: z, "tanh": xp.tanh, "relu": lambda z: (z + abs(z)) / 2, "hard_sigmoid": hard_sigmoid,
-            "softplus": lambda z: xp.logaddexp(z, xp.zeros_like(z))}
+    return {
+        "linear": lambda z: z,
+        "tanh": xp.tanh,
+        "relu": lambda z: (z + abs(z)) / 2,
+        "hard_sigmoid": hard_sigmoid,
+        "softplus": lambda z: xp.logaddexp(z, xp.zeros_like(z)),
+    }
 
 
 # What names mean
@@ -80,8 +101,14 @@ def values_of(node: Spec) -> list[str]:
     >>> values_of({"name": "lstm", "outputs": ["output", "cell"]})
     ['lstm', 'lstm.cell']
     """
-    return [node["name"] if name == "output" else name if "." in name else f"{node['name']}.{name}"
-            for name in node["outputs"] or ["output"]]
+    return [
+        node["name"]
+        if name == "output"
+        else name
+        if "." in name
+        else f"{node['name']}.{name}"
+        for name in node["outputs"] or ["output"]
+    ]
 
 
 class Names:
@@ -89,15 +116,27 @@ class Names:
 
     def __init__(self, spec: Spec):
         self.spec = spec
-        self.sequences = [item["name"] for item in spec["inputs"] if item["is_sequence"]]
-        self.node_of = {value: node for node in spec["nodes"] for value in values_of(node)}
+        self.sequences = [
+            item["name"] for item in spec["inputs"] if item["is_sequence"]
+        ]
+        self.node_of = {
+            value: node for node in spec["nodes"] for value in values_of(node)
+        }
         self.states = {state["name"]: state for state in spec["states"]}
         last = spec["nodes"][-1]
-        self.outputs = spec["outputs"] or [{"name": last["name"], "read": values_of(last)[:1], "merge_mode": "sum"}]
+        self.outputs = spec["outputs"] or [
+            {"name": last["name"], "read": values_of(last)[:1], "merge_mode": "sum"}
+        ]
         ports = [port for node in spec["nodes"] for port in node["ports"].values()]
-        reads = [self.meaning(text) for port in (*ports, *self.outputs) for text in port["read"]]
+        reads = [
+            self.meaning(text)
+            for port in (*ports, *self.outputs)
+            for text in port["read"]
+        ]
         for name, back in reads:
-            if back and name in self.node_of and name not in self.states:      # a past that no state remembers
+            if (
+                back and name in self.node_of and name not in self.states
+            ):  # a past that no state remembers
                 self.states[name] = {"name": name, "input": name, "initial": 0.0}
         self.lag = dict.fromkeys(self.states, 1)
         for name, back in reads:
@@ -105,22 +144,37 @@ class Names:
                 self.lag[name] = max(back, self.lag.get(name, 1))
         self.ordered: list[Spec] = []
         while len(self.ordered) < len(spec["nodes"]):
-            self.ordered.append(next(node for node in spec["nodes"] if self._is_ready(node)))
+            self.ordered.append(
+                next(node for node in spec["nodes"] if self._is_ready(node))
+            )
 
     def meaning(self, text: str) -> tuple[str, int]:
         """A name, and how many steps back: a state bare is one, and the past of a node is that of its state."""
         name, back = re.fullmatch(r"(.+?)(?:_tm(\d+))?", text).groups(default=0)
         if name in self.states and (back or name not in self.node_of):
             return name, int(back or 1)
-        remembers = next((state["name"] for state in self.states.values() if state["input"] == name), name)
+        remembers = next(
+            (state["name"] for state in self.states.values() if state["input"] == name),
+            name,
+        )
         return (remembers if back else name), int(back)
 
     def _is_ready(self, node: Spec) -> bool:
-        reads = [self.meaning(text) for port in node["ports"].values() for text in port["read"]]
-        waits = [name for name, back in reads if not back and self.node_of.get(name) not in (None, *self.ordered)]
+        reads = [
+            self.meaning(text)
+            for port in node["ports"].values()
+            for text in port["read"]
+        ]
+        waits = [
+            name
+            for name, back in reads
+            if not back and self.node_of.get(name) not in (None, *self.ordered)
+        ]
         return node not in self.ordered and not waits
 
-    def width(self, name: str, known: Mapping[str, int], seen: tuple[str, ...] = ()) -> int:
+    def width(
+        self, name: str, known: Mapping[str, int], seen: tuple[str, ...] = ()
+    ) -> int:
         """Values a row; 0 where it is not known, in a circle."""
         if name in known or name in seen:
             return known.get(name, 0)
@@ -128,8 +182,13 @@ class Names:
             return self.width(self.states[name]["input"], known, (*seen, name))
         node, found = self.node_of[name], []
         for port in node["ports"].values():
-            widths = [self.width(self.meaning(text)[0], known, (*seen, name)) for text in port["read"]]
-            found.append({"concat": sum(widths), "dot": 1}.get(port["merge_mode"], max(widths)))
+            widths = [
+                self.width(self.meaning(text)[0], known, (*seen, name))
+                for text in port["read"]
+            ]
+            found.append(
+                {"concat": sum(widths), "dot": 1}.get(port["merge_mode"], max(widths))
+            )
         return node["layer"]["config"].get("output_dim") or max(found)
 
     def goes_on(self, name: str) -> bool:
@@ -168,81 +227,167 @@ class Walk(Names):
 
     def valid(self, inputs: Arrays, mask: Array | None) -> Array | None:
         """Which steps are data, ``(batch, time)``; None where all are."""
-        masks = [value != 0 for value in (mask, inputs.get(self.spec["mask"])) if value is not None]
+        masks = [
+            value != 0
+            for value in (mask, inputs.get(self.spec["mask"]))
+            if value is not None
+        ]
         return reduce(and_, masks) if masks else None
 
     def length(self, inputs: Arrays) -> int:
         """How many steps there are."""
         return self.spec["n_steps"] or inputs[self.sequences[0]].shape[1]
 
-    def first_past(self, params: Arrays, inputs: Arrays, states: Arrays) -> dict[str, Array]:
+    def first_past(
+        self, params: Arrays, inputs: Arrays, states: Arrays
+    ) -> dict[str, Array]:
         """What every state starts from, and the zeros before every input that is looked back to."""
-        starts = {name: self._start(state, params, inputs, states) for name, state in self.states.items()}
-        known = {name: value.shape[-1] for name, value in {**inputs, **starts}.items() if value.ndim}
-        known |= {name: state["dim"] for name, state in self.states.items() if state.get("dim")}
+        starts = {
+            name: self._start(state, params, inputs, states)
+            for name, state in self.states.items()
+        }
+        known = {
+            name: value.shape[-1]
+            for name, value in {**inputs, **starts}.items()
+            if value.ndim
+        }
+        known |= {
+            name: state["dim"]
+            for name, state in self.states.items()
+            if state.get("dim")
+        }
         rows = len(next(iter(inputs.values()))) if inputs else 1
-        past = {name: self.xp.broadcast_to(value, (self.lag[name], rows, self.width(name, known)))
-                for name, value in starts.items()}
-        return past | {name: self.xp.stack([self.xp.zeros_like(inputs[name][:, 0])] * self.lag[name])
-                       for name in self.sequences if name in self.lag}
+        past = {
+            name: self.xp.broadcast_to(
+                value, (self.lag[name], rows, self.width(name, known))
+            )
+            for name, value in starts.items()
+        }
+        return past | {
+            name: self.xp.stack(
+                [self.xp.zeros_like(inputs[name][:, 0])] * self.lag[name]
+            )
+            for name in self.sequences
+            if name in self.lag
+        }
 
-    def _start(self, state: Spec, params: Arrays, inputs: Arrays, states: Arrays) -> Array:
+    def _start(
+        self, state: Spec, params: Arrays, inputs: Arrays, states: Arrays
+    ) -> Array:
         """What stretches to ``(lag, batch, dim)``. A drawn start that is not given is zeros, as it is at rest."""
         name, initial = state["name"], state["initial"]
         if name in states or initial == "learned":
             return states[name] if name in states else params[f"{name}.initial"]
         if isinstance(initial, str) and initial != "drawn":
-            return inputs[initial].swapaxes(0, 1) if inputs[initial].ndim == 3 else inputs[initial]
+            return (
+                inputs[initial].swapaxes(0, 1)
+                if inputs[initial].ndim == 3
+                else inputs[initial]
+            )
         floats = next((value.dtype for value in params.values()), self.xp.float64)
         numbers = self.xp.asarray(0.0 if initial == "drawn" else initial, dtype=floats)
         return numbers[:, None] if numbers.ndim == 2 else numbers
 
-    def step(self, params: Arrays, past: Arrays, now: Arrays) -> dict[tuple[str, str], Array]:
+    def step(
+        self, params: Arrays, past: Arrays, now: Arrays
+    ) -> dict[tuple[str, str], Array]:
         """Every node and output, of the inputs as they are now."""
         now, found = dict(now), {}
 
         def read(port: Spec) -> Array:
-            values = [past[name][-back] if back else now[name] for name, back in map(self.meaning, port["read"])]
-            return values[0] if len(values) == 1 else MERGES[port["merge_mode"]](self.xp, values)
+            values = [
+                past[name][-back] if back else now[name]
+                for name, back in map(self.meaning, port["read"])
+            ]
+            return (
+                values[0]
+                if len(values) == 1
+                else MERGES[port["merge_mode"]](self.xp, values)
+            )
 
         for node in self.ordered:
-            values = self.layer(node, params, {name: read(port) for name, port in node["ports"].items()})
+            values = self.layer(
+                node, params, {name: read(port) for name, port in node["ports"].items()}
+            )
             now |= zip(values_of(node), values, strict=True)
             found |= {("node", name): now[name] for name in values_of(node)}
-        return found | {("output", output["name"]): read(output) for output in self.outputs}
+        return found | {
+            ("output", output["name"]): read(output) for output in self.outputs
+        }
 
     def layer(self, node: Spec, params: Arrays, ports: Arrays) -> list[Array]:
         """The values of one node."""
-        kind, config, prefix = node["layer"]["class_name"], node["layer"]["config"], f"{node['name']}."
-        own = {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
+        kind, config, prefix = (
+            node["layer"]["class_name"],
+            node["layer"]["config"],
+            f"{node['name']}.",
+        )
+        own = {
+            name.removeprefix(prefix): value
+            for name, value in params.items()
+            if name.startswith(prefix)
+        }
         f = self.functions[config.get("activation", ACTIVATIONS.get(kind, "linear"))]
         inner = self.functions[config.get("inner_activation", "hard_sigmoid")]
-        return LAYERS[kind](own, f, inner, *(ports[name] for name in PORTS if name in ports))
+        return LAYERS[kind](
+            own, f, inner, *(ports[name] for name in PORTS if name in ports)
+        )
 
-    def advance(self, params: Arrays, past: Arrays, held: Arrays, now: Arrays, valid: Array | None = None,
-                with_gradient: bool = True) -> tuple[dict, dict]:
+    def advance(
+        self,
+        params: Arrays,
+        past: Arrays,
+        held: Arrays,
+        now: Arrays,
+        valid: Array | None = None,
+        with_gradient: bool = True,
+    ) -> tuple[dict, dict]:
         """The past, and what is found, after one more step. In rows that are masked no time passes: both stay."""
         found = self.step(params, past, now)
         if not with_gradient:
             found = {key: self.stop(value) for key, value in found.items()}
-        news = {**now, **{name: found["node", state["input"]] for name, state in self.states.items()}}
-        moved = {name: self.xp.concatenate([old[1:], news[name][None]]) for name, old in past.items()}
+        news = {
+            **now,
+            **{
+                name: found["node", state["input"]]
+                for name, state in self.states.items()
+            },
+        }
+        moved = {
+            name: self.xp.concatenate([old[1:], news[name][None]])
+            for name, old in past.items()
+        }
         return self._kept(valid, moved, past, 1), self._kept(valid, found, held, 0)
 
     def _kept(self, valid: Array | None, new: Arrays, old: Arrays, axis: int) -> Arrays:
         if valid is None:
             return new
-        return {key: self.xp.where(valid.reshape(*[1] * axis, -1, *[1] * (value.ndim - axis - 1)), value, old[key])
-                for key, value in new.items()}
+        return {
+            key: self.xp.where(
+                valid.reshape(*[1] * axis, -1, *[1] * (value.ndim - axis - 1)),
+                value,
+                old[key],
+            )
+            for key, value in new.items()
+        }
 
     def told(self, over_time: Arrays, past: Arrays) -> tuple[dict, dict, dict]:
         """Outputs as they are asked for, final states and nodes, of ``(batch, time, ...)`` and the last past."""
-        nodes, outputs = ({name: value for (kind, name), value in over_time.items() if kind == wanted}
-                          for wanted in ("node", "output"))
+        nodes, outputs = (
+            {name: value for (kind, name), value in over_time.items() if kind == wanted}
+            for wanted in ("node", "output")
+        )
         if not self.spec["return_sequences"]:
             outputs = {name: value[:, -1] for name, value in outputs.items()}
-        finals = {name: past[name][0] if self.lag[name] == 1 else past[name] for name in self.states}
+        finals = {
+            name: past[name][0] if self.lag[name] == 1 else past[name]
+            for name in self.states
+        }
         if self.spec["return_final_states"]:
-            outputs |= {f"{name.replace('.', '_')}_final": value if value.ndim == 2 else value.swapaxes(0, 1)
-                        for name, value in finals.items()}
+            outputs |= {
+                f"{name.replace('.', '_')}_final": value
+                if value.ndim == 2
+                else value.swapaxes(0, 1)
+                for name, value in finals.items()
+            }
         return outputs, finals, nodes
