@@ -1,0 +1,1 @@
+"""How fast the library starts and trains, compared between two checkouts."""
