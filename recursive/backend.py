@@ -34,7 +34,6 @@ from recursive.errors import (
     BackendError,
     RecursiveError,
     ShapesChangeWarning,
-    StateError,
 )
 from recursive.quiet import quiet
 from recursive.sizes import Size
@@ -47,43 +46,6 @@ except ImportError:  # PyTensor 3.0
     from pytensor.ifelse import ifelse as lazy_ifelse
 
 _target: ContextVar[str | None] = ContextVar("target", default=None)
-_carried: ContextVar[list | None] = ContextVar("carried", default=None)
-
-
-@contextmanager
-def carrying_over() -> Iterator[list[tuple[SharedVariable, TensorVariable]]]:
-    """Collect the updates of states that go on to the next batch, of all that is built meanwhile."""
-    updates: list[tuple[SharedVariable, TensorVariable]] = []
-    token = _carried.set(updates)
-    try:
-        yield updates
-    finally:
-        _carried.reset(token)
-
-
-def carry_over(variable: SharedVariable, value: TensorVariable) -> None:
-    """Say what a carried state becomes: every Program updates it, be it for predicting, testing or training.
-
-    Raises:
-        StateError: where it was said before: one state cannot go on in two ways.
-    """
-    updates = _carried.get()
-    if updates is None:
-        return
-    if any(variable is other for other, _ in updates):
-        raise StateError.about(
-            "state",
-            str(variable.name),
-            takes="one layer call",
-            got="two",
-            because="a state that is carried over can go on in one way only",
-            do="Use copy.deepcopy for a second layer like it, with states of its own.",
-        )
-    if not variable.type.in_same_class(
-        value.type
-    ):  # one row, known on JAX: PyTensor takes that for another class
-        value = pt.set_subtensor(variable[:], value)
-    updates.append((variable, value))
 
 
 def target() -> str | None:
@@ -332,11 +294,10 @@ class Program:
         ]
         token = _target.set(self.backend)
         try:
-            with carrying_over() as carried:
-                outputs, updates = self.build(inputs)
+            outputs, updates = self.build(inputs)
         finally:
             _target.reset(token)
-        return _function(inputs, outputs, [*updates, *carried], self.backend)
+        return _function(inputs, outputs, updates, self.backend)
 
 
 def _back_from_jax(variables: Sequence[SharedVariable]) -> None:

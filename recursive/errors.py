@@ -117,6 +117,10 @@ class DivergenceError(RecursiveError):
     """A loss that is no longer a finite number."""
 
 
+class TrainableChangedWarning(UserWarning):
+    """A layer was frozen or freed after ``compile``, which reads what is learned."""
+
+
 class ShapesChangeWarning(UserWarning):
     """Shapes that change from call to call, on a backend that compiles for each."""
 

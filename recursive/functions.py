@@ -11,12 +11,12 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import registry
 from recursive.backend import Build, floatX
 from recursive.errors import ConfigError
-from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer
+from recursive.layers.learned import Frozen, collect
 from recursive.layers.own import check_width
+from recursive.loop.call import Call, Value
 from recursive.objectives import weighted_objective
 from recursive.optimizers import Optimizer
-from recursive.regularizers import watching
 
 Objective = Callable[[TensorVariable, TensorVariable], TensorVariable]
 
@@ -33,8 +33,9 @@ def predictor(container: Layer) -> Build:
     """From inputs to outputs."""
 
     def build(inputs: list[TensorVariable]):
-        predicted, _ = _outputs(container, inputs, train=False)
-        return list(predicted.values()), []
+        call = Call()
+        predicted = _outputs(container, inputs, call)
+        return [value.tensor for value in predicted.values()], call.updates
 
     return build
 
@@ -43,7 +44,8 @@ def tester(container: Layer, losses: Mapping[str, Objective], class_mode: str) -
     """From inputs and targets, and weights where they are given, to the loss and the accuracy."""
 
     def build(inputs: list[TensorVariable]):
-        return _scores(container, inputs, losses, class_mode, train=False), []
+        call = Call()
+        return _scores(container, inputs, losses, class_mode, call), call.updates
 
     return build
 
@@ -53,37 +55,38 @@ def trainer(
     losses: Mapping[str, Objective],
     class_mode: str,
     optimizer: Optimizer,
+    frozen: Mapping[Layer, Frozen] | None = None,
 ) -> Build:
-    """As :func:`tester`, with one step of the optimizer as updates."""
+    """As :func:`tester`, with one step of the optimizer as updates; what is ``frozen`` is not learned."""
 
     def build(inputs: list[TensorVariable]):
-        with watching():
-            scores = _scores(container, inputs, losses, class_mode, train=True)
-            params, regularizers, constraints, updates = container.get_params()
-            loss = scores[0]
-            for regularizer in regularizers:
+        call = Call(train=True)
+        scores = _scores(container, inputs, losses, class_mode, call)
+        learned = collect(container, frozen)
+        loss = scores[0]
+        for regularizer in learned.regularizers:
+            if not hasattr(
+                regularizer, "layer"
+            ):  # one of a layer's output is a penalty of the call
                 loss = regularizer(loss)
-        return scores, [*optimizer.get_updates(params, constraints, loss), *updates]
+        for term in call.penalties:
+            loss = loss + term
+        steps = optimizer.get_updates(learned.params, learned.constraints, loss)
+        return scores, [*steps, *call.updates, *learned.updates]
 
     return build
 
 
 def _outputs(
-    container: Layer, inputs: list[TensorVariable], train: bool
-) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
-    """Every output by name, and the masks of those that have one.
+    container: Layer, inputs: list[TensorVariable], call: Call
+) -> dict[str, Value]:
+    """Every output by name.
 
     Inputs that follow those of the container are targets and weights, and left alone.
     """
-    own = inputs[: len(container.arguments())]
-    x = own[0] if len(own) == 1 else own
-    if isinstance(container, Graph):
-        return container.with_masks(x, train)
-    found, mask = container.with_mask(x, train)
-    found = found if isinstance(found, Mapping) else {container.output_names[0]: found}
-    return found, {} if mask is None else {
-        name: mask for name, value in found.items() if value.ndim > mask.ndim
-    }
+    names = [argument.name for argument in container.arguments()]
+    tensors = dict(zip(names, inputs, strict=False))
+    return container.apply(container.as_inputs(tensors), call)
 
 
 def _scores(
@@ -91,26 +94,20 @@ def _scores(
     inputs: list[TensorVariable],
     losses: Mapping[str, Objective],
     class_mode: str,
-    train: bool,
+    call: Call,
 ) -> list[TensorVariable]:
     """The sum of the mean losses of all outputs, and the mean accuracy over them, in which weights do not count."""
-    predicted, masks = _outputs(container, inputs, train)
+    predicted = _outputs(container, inputs, call)
     rest = inputs[len(container.arguments()) :]
     targets = dict(zip(predicted, rest, strict=False))
     weights = dict(zip(predicted, rest[len(predicted) :], strict=False))
-    loss = sum(
-        _mean(
-            losses[name],
-            targets[name],
-            predicted[name],
-            masked_weights(weights.get(name), masks.get(name)),
-        )
-        for name in predicted
-    )
-    accuracies = [
-        ACCURACIES[class_mode](targets[name], predicted[name]) for name in predicted
-    ]
-    return [loss, sum(accuracies) / len(accuracies)]
+    losses_of_outputs, accuracies = [], []
+    for name, value in predicted.items():
+        counts = masked_weights(weights.get(name), value.mask)
+        y_true, y_pred = targets[name], value.tensor
+        losses_of_outputs.append(_mean(losses[name], y_true, y_pred, counts))
+        accuracies.append(ACCURACIES[class_mode](y_true, y_pred))
+    return [sum(losses_of_outputs), sum(accuracies) / len(accuracies)]
 
 
 def masked_weights(

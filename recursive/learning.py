@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -24,7 +25,14 @@ from recursive.backend import Argument, Program, floatX
 from recursive.callbacks import Callback, History
 from recursive.carried import Carried
 from recursive.data import Arrays
-from recursive.errors import ConfigError, DtypeError, NotCompiledError, nearest
+from recursive.errors import (
+    ConfigError,
+    DtypeError,
+    NotCompiledError,
+    TrainableChangedWarning,
+    nearest,
+)
+from recursive.layers.learned import frozen_now, marks
 from recursive.progress import Bar
 from recursive.spec.shapes import Shape
 from recursive.stored import Stored
@@ -100,6 +108,8 @@ class Model(Stored):
         self.loss, self.class_mode, self.backend = loss, class_mode, chosen
         self._programs: dict[tuple[str, bool], Program] = {}
         self._targets = Model._targets
+        self._frozen = frozen_now(self)
+        self._frozen_marks = marks(self._frozen)
 
     def _beyond_jax(self) -> str | None:
         """Why JAX cannot train the model, if it cannot."""
@@ -432,6 +442,8 @@ class Model(Stored):
     # Compiled functions
 
     def _run(self, kind: str, arrays: Arrays) -> dict[str, float]:
+        if kind == "train":
+            self._warn_of_freezing()
         weighted = len(arrays) > len(self.arguments()) + len(self.output_names)
         loss, accuracy = self._call(kind, arrays, weighted)
         return {"loss": float(loss), "acc": float(accuracy)}
@@ -482,7 +494,18 @@ class Model(Stored):
         losses = self._losses(self.loss)
         if kind == "test":
             return functions.tester(self, losses, self.class_mode)
-        return functions.trainer(self, losses, self.class_mode, self.optimizer)
+        frozen = frozen_now(self) | self._frozen
+        return functions.trainer(self, losses, self.class_mode, self.optimizer, frozen)
+
+    def _warn_of_freezing(self) -> None:
+        """Warn where a layer was frozen or freed since ``compile``: what was compiled does not change."""
+        if marks(self._frozen) != self._frozen_marks:
+            warnings.warn(
+                "A layer was frozen or freed since compile(): this model learns what was learned then. "
+                "Call compile() again.",
+                TrainableChangedWarning,
+                stacklevel=4,
+            )
 
     def _check_compiled(self, kind: str) -> None:
         if self.loss is None:

@@ -6,9 +6,7 @@ A regularizer is a function from a loss to a loss, bound to a parameter or a lay
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
@@ -69,46 +67,15 @@ class ActivityRegularizer(Regularizer):
     def __init__(self, l1: float = 0.0, l2: float = 0.0):
         self.l1, self.l2 = l1, l2
 
+    def penalty(self, y: TensorVariable) -> TensorVariable:
+        """What the output ``y`` of a layer adds to the loss."""
+        return self.l1 * abs(y).mean(axis=0).sum() + self.l2 * (y**2).mean(axis=0).sum()
+
     def __call__(self, loss: TensorVariable) -> TensorVariable:
-        for y in watched(self.layer) or [self.layer.get_output(True)]:
-            loss = (
-                loss
-                + self.l1 * abs(y).mean(axis=0).sum()
-                + self.l2 * (y**2).mean(axis=0).sum()
-            )
-        return loss
+        return loss + self.penalty(self.layer.get_output(True))
 
     def get_config(self) -> dict[str, object]:
         return super().get_config() | {"l1": self.l1, "l2": self.l2}
-
-
-# What layers return while a training function is made
-
-_seen: ContextVar[list[tuple[object, TensorVariable]] | None] = ContextVar(
-    "_seen", default=None
-)
-
-
-@contextmanager
-def watching() -> Iterator[None]:
-    """While this lasts, what layers report to :func:`watch` is kept for their regularizers."""
-    token = _seen.set([])
-    try:
-        yield
-    finally:
-        _seen.reset(token)
-
-
-def watch(layer: object, output: TensorVariable) -> None:
-    """Keep what ``layer`` returned, if anyone is :func:`watching`."""
-    seen = _seen.get()
-    if seen is not None:
-        seen.append((layer, output))
-
-
-def watched(layer: object) -> list[TensorVariable]:
-    """What ``layer`` returned since :func:`watching` began."""
-    return [output for reporter, output in _seen.get() or [] if reporter is layer]
 
 
 # By name

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from recursive import extras, objectives, optimizers
 from recursive.errors import ConfigError, nearest
-from recursive.layers.layer import Layer
+from recursive.layers.layer import Layer, config_of
 from recursive.optimizers import Optimizer
 from recursive.spec.graph import VERSION
 from recursive.utils.layer_utils import (
@@ -38,7 +38,7 @@ def to_config(
     again = shared_layers(container)
     config = {
         "version": VERSION,
-        **container.get_config(),
+        **config_of(container),
         **({"shared": again} if again else {}),
     }
     if optimizer is not None:

@@ -22,6 +22,7 @@ from recursive import (
     BatchNormalization,
     Bidirectional,
     Dense,
+    DropMask,
     Dropout,
     Embedding,
     Flatten,
@@ -37,6 +38,7 @@ from recursive import (
     ParametricSoftplus,
     Permute,
     PReLU,
+    ReadMask,
     Recurrent,
     Recursive,
     RepeatVector,
@@ -98,6 +100,7 @@ EXAMPLES = {
         lambda: Dense(4, 6, init="uniform", activation="tanh", bias=False, seed=3),
         ROWS,
     ),
+    "DropMask": (DropMask, ROWS),
     "Dropout": (lambda: Dropout(0.25, seed=1, per="sequence"), ROWS),
     "Embedding": (
         lambda: Embedding(9, 6, init="normal", mask_zero=True, seed=2),
@@ -119,6 +122,7 @@ EXAMPLES = {
     "JZS3": (lambda: JZS3(4, 6, inner_activation="hard_sigmoid"), SEQUENCES),
     "LSTM": (lambda: LSTM(4, 6, forget_bias_init="zero", mask_mode="carry"), SEQUENCES),
     "LeakyReLU": (lambda: LeakyReLU(0.1), ROWS),
+    "ReadMask": (lambda: Sequential([Masking(), ReadMask()]), SEQUENCES),
     "Masking": (lambda: Masking(0.5), SEQUENCES),
     "MaxoutDense": (
         lambda: MaxoutDense(4, 6, 3, W_regularizer="l2", b_constraint="nonneg"),

@@ -10,9 +10,11 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Argument
 from recursive.errors import ConfigError, MergeError, ShapeError, nearest
-from recursive.layers.layer import Layer, Tensors
+from recursive.layers import chain
+from recursive.layers.layer import Layer
 from recursive.layers.own import check_started
-from recursive.layers.parts import Composite, inside, one_or_all, shared_out
+from recursive.layers.parts import Composite, one_or_all
+from recursive.loop.call import Call, Value, Values, joined_with
 from recursive.merges import MERGES, merge
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
@@ -69,7 +71,7 @@ class Merge(Composite):
         self.layers, self.mode = list(layers), mode
 
     @property
-    def parts(self) -> dict[str, Layer]:
+    def children(self) -> dict[str, Layer]:
         """The branches as ``layer_0``, ``layer_1``, ..."""
         return {f"layer_{index}": layer for index, layer in enumerate(self.layers)}
 
@@ -162,34 +164,32 @@ class Merge(Composite):
         dims = [shape[-1] for shape in shapes]
         return (*first[:-1], None if None in dims else sum(dims))
 
-    def __call__(
+    def as_inputs(
         self,
-        x: Tensors | Sequence[TensorVariable],
-        train: bool = False,
-        **draws: TensorVariable,
-    ) -> TensorVariable:
-        """The merged outputs, for a dict by name or a list in the order of the inputs."""
-        outputs, given = [], shared_out(draws, self.parts)
-        for (name, layer), value in zip(
-            self.parts.items(), self._split(x), strict=True
+        x: object,
+        mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
+    ) -> dict[str, Value]:
+        """A dict by name, or a list in the order of the inputs, as values."""
+        self._split(x)
+        return super().as_inputs(x, mask)
+
+    def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
+        """The merged outputs of all branches, data where all of them are."""
+        self.check_draws(call.draws, {})
+        outputs = []
+        for (name, layer), given in zip(
+            self.children.items(), self._split(inputs), strict=True
         ):
-            output, mask = layer.with_mask(value, train, **given[name])
-            if mask is not None:
-                raise ConfigError.about(
-                    "layer",
-                    "Merge",
-                    takes="branches without a mask",
-                    because="one mask does not fit several",
-                    got=f"a mask from {name}",
-                    do="Let the branch end in a recurrent layer with return_sequences=False.",
-                )
+            values = given if isinstance(given, Mapping) else {layer.ports[0]: given}
+            [output] = layer.apply(values, call.inside(name)).values()
             outputs.append(output)
-        return merge(outputs, self.mode)
+        merged = merge([value.tensor for value in outputs], self.mode)
+        return {"output": joined_with(merged, outputs)}
 
     def draw_shape(self, name: str, input_shape: Mapping[str, Shape]) -> Shape:
         part, inner = split(name)
-        shapes = dict(zip(self.parts, self._split(input_shape), strict=True))
-        return self.parts[part].draw_shape(inner, shapes[part])
+        shapes = dict(zip(self.children, self._split(input_shape), strict=True))
+        return self.children[part].draw_shape(inner, shapes[part])
 
     def _symbolic_input(self) -> list[TensorVariable]:
         inputs = [layer.input for layer in self.layers]
@@ -261,7 +261,7 @@ class AutoEncoder(Composite):
             self.set_weights(weights)
 
     @property
-    def parts(self) -> dict[str, Layer]:
+    def children(self) -> dict[str, Layer]:
         """The encoder and the decoder."""
         return {"encoder": self.encoder, "decoder": self.decoder}
 
@@ -296,10 +296,9 @@ class AutoEncoder(Composite):
             else hidden
         )
 
-    def call(
-        self, x: TensorVariable, train: bool = False, **draws: TensorVariable
-    ) -> TensorVariable:
-        if train and not self.output_reconstruction:
+    def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
+        """What the decoder makes of what the encoder returns, or that alone."""
+        if call.train and not self.output_reconstruction:
             raise ConfigError.about(
                 "layer",
                 "AutoEncoder",
@@ -308,12 +307,36 @@ class AutoEncoder(Composite):
                 got="False",
                 do="Train it first, then assign output_reconstruction = False.",
             )
-        hidden = self.encoder(x, train=train, **inside(draws, "encoder"))
-        return (
-            self.decoder(hidden, train=train, **inside(draws, "decoder"))
-            if self.output_reconstruction
-            else hidden
-        )
+        self.check_draws(call.draws, {})
+        hidden = self.encoder.apply(inputs, call.inside("encoder"))
+        if not self.output_reconstruction:
+            return hidden
+        pairs = chain.paired(self.decoder.ports, hidden)
+        values = {port: hidden[output] for port, output in pairs.items()}
+        return self.decoder.apply(values, call.inside("decoder"))
+
+    def as_inputs(
+        self,
+        x: object,
+        mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
+    ) -> dict[str, Value]:
+        """What the encoder makes of ``x``."""
+        return self.encoder.as_inputs(x, mask)
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The names of the encoder's inputs."""
+        return self.encoder.ports
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the outputs of the decoder, or of the encoder alone."""
+        last = self.decoder if self.output_reconstruction else self.encoder
+        return last.output_names
+
+    def supports_masked_input(self) -> bool:
+        """True if the encoder does."""
+        return self.encoder.supports_masked_input()
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
         part, inner = split(name)
@@ -322,4 +345,4 @@ class AutoEncoder(Composite):
             if part == "encoder"
             else self.encoder.get_output_shape_for(input_shape)
         )
-        return self.parts[part].draw_shape(inner, shape)
+        return self.children[part].draw_shape(inner, shape)

@@ -13,6 +13,7 @@ from recursive.draws import uniform
 from recursive.errors import ConfigError, ShapeError, WeightsError, nearest
 from recursive.layers.composed import AutoEncoder, Merge
 from recursive.layers.layer import Layer, MaskedLayer, Rule, check_dim
+from recursive.layers.masking import DropMask, Masking, ReadMask
 from recursive.layers.maxout import ActivityRegularization, MaxoutDense
 from recursive.layers.noise import check_share, seeds_of
 from recursive.layers.products import as_floats
@@ -26,6 +27,7 @@ __all__ = [
     "ActivityRegularization",
     "AutoEncoder",
     "Dense",
+    "DropMask",
     "Dropout",
     "Flatten",
     "Identity",
@@ -36,6 +38,7 @@ __all__ = [
     "MaxoutDense",
     "Merge",
     "Permute",
+    "ReadMask",
     "RepeatVector",
     "Reshape",
     "TimeDistributedDense",
@@ -189,33 +192,6 @@ class Activation(MaskedLayer):
             if self.activation is activations.linear
             else self.activation(as_floats(x))
         )
-
-
-class Masking(MaskedLayer):
-    """Masks the steps of ``(batch, time, dim)`` where every value is ``mask_value``, and sets them to 0.
-
-    Source: ``keras.layers.core.Masking`` of Keras 0.1.
-
-    >>> x = pt.constant([[[1.0, 7.0], [7.0, 7.0]]])
-    >>> Masking(mask_value=7.0)(x).eval().tolist()
-    [[[1.0, 7.0], [0.0, 0.0]]]
-    >>> Masking(mask_value=7.0).get_output_mask_for(x).eval().tolist()
-    [[True, False]]
-    """
-
-    input_ndim = 3
-
-    def __init__(self, mask_value: float = 0.0, name: str | None = None):
-        super().__init__(name)
-        self.mask_value = mask_value
-
-    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        return x * self.get_output_mask_for(x).dimshuffle(0, 1, "x").astype(x.dtype)
-
-    def get_output_mask_for(
-        self, x: TensorVariable, mask: TensorVariable | None = None
-    ) -> TensorVariable:
-        return pt.any(pt.neq(x, np.asarray(self.mask_value, dtype=x.dtype)), axis=-1)
 
 
 class Dropout(MaskedLayer):

@@ -11,6 +11,8 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import initializations
 from recursive.errors import DtypeError
 from recursive.layers.layer import Layer, Rule, check_dim
+from recursive.layers.masks import PASS
+from recursive.loop.call import joined
 from recursive.spec.shapes import Shape
 
 
@@ -34,6 +36,7 @@ class Embedding(Layer):
     (1, 3, 4)
     """
 
+    masks = PASS
     input_ndim = 2
     input_dtype = "int"
     rowwise = True
@@ -83,7 +86,7 @@ class Embedding(Layer):
     def get_output_mask_for(
         self, x: TensorVariable, mask: TensorVariable | None = None
     ) -> TensorVariable | None:
-        return pt.neq(x, 0) if self.mask_zero else None
+        return joined([mask, pt.neq(x, 0) if self.mask_zero else None])
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)

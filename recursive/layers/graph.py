@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
-from functools import reduce
 
-import pytensor.tensor as pt
-from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.backend import Argument
+from recursive.drawing import Picture, sketch
+from recursive.drawing import unrolled as steps_of
 from recursive.errors import DataError, NodeError, ShapeError, nearest
 from recursive.layers.core import Identity
-from recursive.layers.drawn import Drawn
 from recursive.layers.inner import StatesOfTheLoop
-from recursive.layers.layer import Layer, Tensors
+from recursive.layers.layer import Layer, Tensors, config_of
+from recursive.layers.masks import check_fits
 from recursive.layers.own import check_started
-from recursive.layers.parts import (
-    collect_params,
-    layers_of,
-    one_or_all,
-    refuse_params,
-    shared_out,
-    unique_params,
-    unique_weights,
-)
-from recursive.loop.step import Env, given_to, keep
+from recursive.layers.parts import Composite, layers_of, one_or_all
+from recursive.loop.call import Call, Value, Values
+from recursive.loop.step import run
 from recursive.spec import checks
 from recursive.spec.graph import (
     GraphSpec,
@@ -38,7 +31,7 @@ from recursive.spec.graph import (
     whole,
 )
 from recursive.spec.names import Ref, split
-from recursive.spec.plan import merged_outputs, source_of
+from recursive.spec.plan import StepPlan, merged_outputs, source_of
 from recursive.spec.reads import Merged, one_read, read_ports, read_refs
 from recursive.spec.shapes import (
     Shape,
@@ -53,7 +46,7 @@ Read = str | Sequence[str] | Merged | Mapping[str, object] | None
 """What a node reads, in every way in which it may be said."""
 
 
-class Graph(Drawn, Layer):
+class Graph(Composite):
     """Named inputs, nodes and outputs, joined by name; every node is a layer, and runs once.
 
     Source: ``keras.layers.containers.Graph`` of Keras 0.1.
@@ -275,34 +268,16 @@ class Graph(Drawn, Layer):
         return self.spec.inputs[0].dim if self.nb_input == 1 else None
 
     @property
-    def params(self) -> list[SharedVariable]:
-        """The parameters of all nodes, in the order in which the nodes were added, each once."""
-        return list(self.named_params.values())
-
-    @params.setter
-    def params(self, value: list[SharedVariable]) -> None:
-        refuse_params(self, value)
-
-    @property
-    def named_params(self) -> dict[str, SharedVariable]:
-        """The parameters as ``node.W``, ``node.b``, ..."""
-        return unique_params(self.nodes)
-
-    @property
-    def named_weights(self) -> dict[str, SharedVariable]:
-        """The weights likewise: parameters, and what nodes keep beside them."""
-        return unique_weights(self.nodes)
-
-    def get_params(self) -> tuple[list, list, list, list]:
-        """Params, regularizers, constraints and updates of all nodes."""
-        return collect_params(self.params, self.nodes.values())
+    def children(self) -> dict[str, Layer]:
+        """The layer of each node."""
+        return dict(self.nodes)
 
     @property
     def param_names(self) -> dict[str, tuple[str, ...]]:
         """The names of each node's parameters; a layer that two nodes use has one set of names."""
         found = {id(param): name for name, param in self.named_params.items()}
         return {
-            node: tuple(found[id(param)] for param in layer.params)
+            node: tuple(found[id(param)] for param in layer.named_params.values())
             for node, layer in self.nodes.items()
         }
 
@@ -470,157 +445,85 @@ class Graph(Drawn, Layer):
             }
         )
 
-    def get_input(self, train: bool = False) -> Tensors:
-        """The symbolic input, by name where there are several, or the output of the layer before."""
+    @property
+    def input(self) -> Tensors:
+        """The symbolic input, by name where there are several; what was left open is found first. May be assigned."""
         if self.previous is None:
             self.complete()
-        return super().get_input(train)
+        return Composite.input.fget(self)
 
-    def __call__(
+    @input.setter
+    def input(self, value: Tensors) -> None:
+        Composite.input.fset(self, value)
+
+    def as_inputs(
         self,
         x: object,
-        train: bool = False,
-        mask: TensorVariable | None = None,
-        **draws: TensorVariable,
-    ) -> Tensors:
-        """The output for a tensor, a list of tensors in the order of the inputs, or a dict by name.
+        mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
+    ) -> dict[str, Value]:
+        """A tensor, a list of tensors in the order of the inputs, or a dict by name, as values."""
+        return super().as_inputs(self._by_name(x), mask)
 
-        Args:
-            x: the inputs, batch first.
-            train: turns dropout on.
-            mask: ``(batch, time)``, 0 at steps that are no data; it holds for every input that has steps.
-            draws: random draws of the nodes, by name; those that are not given are made here.
-        """
-        inputs = self._checked(x)
-        if mask is None:
-            return one_or_all(self.call(inputs, train=train, **draws))
-        return one_or_all(
-            self.call_masked(inputs, pt.as_tensor_variable(mask), train=train, **draws)
-        )
-
-    def _checked(self, x: object) -> dict[str, TensorVariable]:
-        """The inputs by name, once the container is built for them."""
-        inputs = {
-            name: pt.as_tensor_variable(value)
-            for name, value in self._by_name(x).items()
-        }
-        self.complete({name: value.type.shape for name, value in inputs.items()})
-        for item in self.spec.inputs:
-            _check_input(item, inputs[item.name])
-        return inputs
-
-    def call(
-        self,
-        inputs: dict[str, TensorVariable],
-        train: bool = False,
-        **draws: TensorVariable,
-    ) -> dict[str, TensorVariable]:
-        """Every output by name."""
-        return self._through(inputs, None, train, draws)[0]
-
-    def call_masked(
-        self,
-        inputs: dict[str, TensorVariable],
-        mask: TensorVariable,
-        train: bool = False,
-        **draws: TensorVariable,
-    ) -> dict[str, TensorVariable]:
-        """The same for inputs of which some steps are masked, ``(batch, time)``: nodes hand the mask on."""
-        return self._through(inputs, mask, train, draws)[0]
-
-    def supports_masked_input(self) -> bool:
-        """True: whether a node takes a mask is asked when it gets one."""
-        return True
-
-    def with_mask(
-        self,
-        x: object,
-        train: bool = False,
-        mask: TensorVariable | None = None,
-        **draws: TensorVariable,
-    ) -> tuple[Tensors, TensorVariable | None]:
-        """The output and its mask, where there is one output."""
-        found, masks = self.with_masks(x, train, mask, **draws)
-        return one_or_all(found), masks.get(next(iter(found))) if len(
-            found
-        ) == 1 else None
-
-    def with_masks(
-        self,
-        x: object,
-        train: bool = False,
-        mask: TensorVariable | None = None,
-        **draws: TensorVariable,
-    ) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
-        """Every output by name, and the masks of those that have one."""
-        found, masks = self._through(self._checked(x), mask, train, draws)
-        sources = {
-            output.name: Ref(source_of(self.spec, output))
-            for output in self.spec.outputs
-        }
-        return found, {
-            name: masks[source] for name, source in sources.items() if source in masks
-        }
-
-    def get_output_mask_for(
-        self, x: Tensors, mask: TensorVariable | None = None
-    ) -> TensorVariable | None:
-        return self.with_mask(x, mask=mask)[1]
-
-    def _through(
-        self,
-        inputs: dict[str, TensorVariable],
-        mask: TensorVariable | None,
-        train: bool,
-        draws: Mapping[str, TensorVariable],
-    ) -> tuple[dict[str, TensorVariable], Env]:
-        """Every output by name, and the masks of all values that have one."""
+    def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
+        """Every output by name: each node in turn is applied to what it reads."""
+        inputs = self._checked(inputs)
+        self.check_draws(call.draws, {})
         env = {Ref(name): value for name, value in inputs.items()}
-        own = shared_out(draws, self.nodes) | {
-            node.name: {} for node in merged_outputs(self.spec)
-        }
-        masks: Env = {}
-        if mask is not None:
-            masks = {
-                Ref(item.name): mask
-                for item in self.spec.inputs
-                if item.ndim > 1 + (item.dtype == "float")
-            }
-        layers = self._layers()
-        for node in (*self.spec.nodes, *merged_outputs(self.spec)):
-            given, _ = given_to(node, layers[node.name], env)
-            found, found_mask = layers[node.name].with_mask(
-                given, train, _joined(node, masks), **own[node.name]
-            )
-            keep(node, found, env)
-            if found_mask is not None:
-                masks.update(dict.fromkeys(map(Ref, node.values), found_mask))
+        run((*self.spec.nodes, *merged_outputs(self.spec)), self._layers(), env, call)
         return {
             output.name: env[Ref(source_of(self.spec, output))]
             for output in self.spec.outputs
-        }, masks
+        }
 
-    @property
-    def draws(self) -> tuple[str, ...]:
-        """The draws of all nodes, as ``node.keep``, ..."""
-        return tuple(
-            f"{node}.{name}"
-            for node, layer in self.nodes.items()
-            for name in layer.draws
-        )
+    def _checked(self, values: Values) -> dict[str, Value]:
+        """The inputs in the order declared, once the container is built for them."""
+        inputs = self._by_name(values)
+        self.complete({name: value.tensor.type.shape for name, value in inputs.items()})
+        for item in self.spec.inputs:
+            _check_input(item, inputs[item.name].tensor)
+            check_fits(self, item.name, inputs[item.name])
+        return inputs
 
-    @property
-    def steady_draws(self) -> tuple[str, ...]:
-        """Those of the draws that are the same at every step of a loop around the graph."""
-        return tuple(
-            f"{node}.{name}"
-            for node, layer in self.nodes.items()
-            for name in layer.steady_draws
-        )
+    def supports_masked_input(self) -> bool:
+        """True: a node that takes no mask says so when it gets one."""
+        return True
 
-    def sample(self, name: str, size: Sequence) -> TensorVariable:
-        node, inner = split(name)
-        return self.nodes[node].sample(inner, size)
+    def draw(
+        self, path: str | os.PathLike[str] | None = None, unrolled: int | None = None
+    ) -> Picture:
+        """A picture of the graph. Of a loop: its step, states as feedback with their taps, and what runs outside.
+
+        A notebook shows what is returned; it has ``svg``, ``dot`` and ``mermaid``. What is not complete is drawn as far
+        as it goes, and what is missing in it is marked.
+
+        Args:
+            path: a file to write as well: .svg, .png, .dot or .mmd (Mermaid).
+            unrolled: so many steps, one after the other, with the states going from step to step.
+
+        Raises:
+            ConfigError: for another ending, fewer steps than one, or steps of a graph without a loop.
+            MissingPackageError: for .svg or .png without matplotlib.
+
+        >>> from recursive.layers.cells import RecurrentDense
+        >>> from recursive.models import Recurrent
+        >>> rnn = Recurrent()
+        >>> rnn.add_input("x", dim=4)
+        >>> rnn.add_node(RecurrentDense(6), "h", input="x")
+        >>> links = rnn.draw(unrolled=2).drawn.links
+        >>> [f"{link.source.name} to {link.target.name}" for link in links if link.kind == "carried"]
+        ['h[0] to h[1]', 'h[1] to h[2]']
+        """
+        if unrolled is None:
+            picture = Picture(sketch(self.spec, self._drawn_plan()))
+        else:
+            picture = Picture(steps_of(self.spec, unrolled))
+        if path is not None:
+            picture.save(path)
+        return picture
+
+    def _drawn_plan(self) -> StepPlan | None:
+        """The plan that says which nodes run outside the loop, where there is a loop and it is complete."""
+        return None
 
     def draw_shape(self, name: str, input_shape: Shape | Mapping[str, Shape]) -> Shape:
         self.build(input_shape)
@@ -726,25 +629,13 @@ def _in_loop(name: str, layer: Layer) -> Layer:
     )
 
 
-def _joined(node: NodeSpec, masks: Env) -> TensorVariable | None:
-    """Where all that a node reads is data; None where none of it has a mask."""
-    read = [masks[ref] for ref in dict.fromkeys(node.refs) if ref in masks]
-    return (
-        read[0]
-        if len(read) == 1
-        else reduce(pt.and_, [pt.neq(mask, 0) for mask in read])
-        if read
-        else None
-    )
-
-
 def _outputs_of(layer: Layer) -> tuple[str, ...]:
     """The names of a layer's outputs, where there are several."""
     return layer.output_names if len(layer.output_names) > 1 else ()
 
 
 def _layer_spec(layer: Layer) -> LayerSpec:
-    config = layer.get_config()
+    config = config_of(layer)
     return LayerSpec(config.pop("name", type(layer).__name__), config)
 
 
@@ -754,22 +645,16 @@ def _last(item: InputSpec, shape: Shape | None) -> int | None:
     return shape[-1] if shape and has_dim and len(shape) == item.ndim else None
 
 
-def _parts(layer: Layer) -> list[Layer]:
-    """The layers that a layer is made of."""
-    return [
-        *getattr(layer, "nodes", {}).values(),
-        *getattr(layer, "parts", {}).values(),
-    ]
-
-
 def _holds(layer: Layer, container: Layer) -> bool:
     """Whether ``container`` is ``layer``, or somewhere inside it."""
-    return layer is container or any(_holds(part, container) for part in _parts(layer))
+    return layer is container or any(
+        _holds(part, container) for part in layer.children.values()
+    )
 
 
 def _gathers(layer: Layer) -> bool:
     """Whether ``layer``, or one inside it, gives training more than its output."""
-    return layer.gathers or any(_gathers(part) for part in _parts(layer))
+    return layer.gathers or any(_gathers(part) for part in layer.children.values())
 
 
 def _check_input(item: InputSpec, value: TensorVariable) -> None:

@@ -6,7 +6,7 @@ times before the loop, and :meth:`RecurrentLayer.step`, which reads as the equat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytensor.tensor as pt
@@ -18,11 +18,13 @@ from recursive.arguments import flag
 from recursive.errors import ConfigError, ShapeError, nearest
 from recursive.layers.given import checked_mask
 from recursive.layers.layer import MaskedLayer, check_dim
+from recursive.layers.masks import USE
 from recursive.layers.products import linear_map
 from recursive.layers.states import KeepsStates, States
 from recursive.lengths import common_length
 from recursive.loop import reversible
 from recursive.loop.axes import swap_time
+from recursive.loop.call import Call
 from recursive.sizes import Size, size
 from recursive.spec.shapes import Shape
 
@@ -186,16 +188,27 @@ class RecurrentLayer(KeepsStates, MaskedLayer):
 
     # The loop
 
-    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        return self._unroll(x, None)
+    masks = USE
 
-    def call_masked(
-        self, x: TensorVariable, mask: TensorVariable, train: bool = False
+    def call(
+        self,
+        x: TensorVariable,
+        train: bool = False,
+        mask: TensorVariable | None = None,
+        carry: Callable | None = None,
     ) -> TensorVariable:
-        """The same over the steps that are data: see ``mask_mode``."""
-        return self._unroll(x, mask)
+        """The output over the steps that are data: see ``mask_mode``; ``carry`` takes what states become."""
+        return self._unroll(x, mask, carry)
 
-    def _unroll(self, x: TensorVariable, mask: TensorVariable | None) -> TensorVariable:
+    def beside_input(self, call: Call) -> dict[str, object]:
+        return {"carry": call.carry} if self.stateful else {}
+
+    def _unroll(
+        self,
+        x: TensorVariable,
+        mask: TensorVariable | None,
+        carry: Callable | None,
+    ) -> TensorVariable:
         kind = type(self).__name__
         if x.ndim != 3:
             raise ShapeError.about(
@@ -219,7 +232,10 @@ class RecurrentLayer(KeepsStates, MaskedLayer):
             self.truncate_gradient,
             name=kind,
         )
-        self._carry_over([reversible.last_step(state) for state in found], mask)
+        if carry is not None:
+            self._carry_over(
+                [reversible.last_step(state) for state in found], mask, carry
+            )
         return (
             swap_time(found[0])
             if self.return_sequences
@@ -279,7 +295,10 @@ class RecurrentLayer(KeepsStates, MaskedLayer):
         ]
 
     def _carry_over(
-        self, last: Sequence[TensorVariable], mask: TensorVariable | None
+        self,
+        last: Sequence[TensorVariable],
+        mask: TensorVariable | None,
+        carry: Callable,
     ) -> None:
         """Let the next batch begin as the step after the ``last`` would."""
         if mask is not None and self.mask_mode == "zero":
@@ -287,7 +306,7 @@ class RecurrentLayer(KeepsStates, MaskedLayer):
                 last, self._directed(mask)[:, -1, None].astype(backend.floatX())
             )
         for name, value in zip(self.states.variables, last, strict=False):
-            self.states.carry(name, value[None])
+            carry(self.states.variables[name], self.states.fitting(name, value[None]))
 
     # The formula
 

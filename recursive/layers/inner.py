@@ -9,8 +9,10 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import NodeError
-from recursive.layers.layer import Layer
-from recursive.spec.graph import MAIN
+from recursive.layers.layer import Layer, config_of
+from recursive.layers.masks import USE
+from recursive.loop.call import Call, Value, Values
+from recursive.spec.graph import MAIN, GraphSpec
 from recursive.spec.shapes import Shape
 
 
@@ -60,20 +62,15 @@ class StatesOfTheLoop(Layer):
         names = self._inner.output_names
         return (*((MAIN,) if len(names) == 1 else names), *self.own_past.values())
 
-    def call(
-        self,
-        x: Mapping[str, TensorVariable],
-        train: bool = False,
-        **draws: TensorVariable,
-    ) -> dict[str, TensorVariable]:
+    masks = USE
+
+    def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
         """The outputs and the states after the inner loop."""
-        starts = {state.name: x[state.name] for state in self.states}
-        found, lasts = self._inner.from_states(
-            {port: x[port] for port in self._inner.ports}, starts, train, draws
-        )
-        return dict(
-            zip(self.output_names, [*found.values(), *lasts.values()], strict=True)
-        )
+        starts = {state.name: inputs[state.name].tensor for state in self.states}
+        sequences = {port: inputs[port] for port in self._inner.ports}
+        found, lasts = self._inner.from_states(sequences, starts, call)
+        values = [*found.values(), *map(Value, lasts.values())]
+        return dict(zip(self.output_names, values, strict=True))
 
     def get_output_shape_for(
         self, input_shape: Mapping[str, Shape]
@@ -90,21 +87,61 @@ class StatesOfTheLoop(Layer):
 
     # What it holds is the container's
 
-    built = property(lambda self: self._inner.built, doc="Whether the container is.")
-    draws = property(lambda self: self._inner.draws, doc="The draws of the container.")
-    steady_draws = property(
-        lambda self: self._inner.steady_draws,
-        doc="Those that are the same at every step.",
-    )
-    revision = property(
-        lambda self: self._inner.revision, doc="The revision of the container."
-    )
-    named_params = property(
-        lambda self: self._inner.named_params, doc="The parameters of the container."
-    )
-    named_weights = property(
-        lambda self: self._inner.named_weights, doc="The weights of the container."
-    )
+    @property
+    def children(self) -> dict[str, Layer]:
+        """The layers of the container."""
+        return self._inner.children
+
+    @property
+    def spec(self) -> GraphSpec:
+        """The declaration of the container."""
+        return self._inner.spec
+
+    @property
+    def built(self) -> bool:
+        """True once the container is built."""
+        return self._inner.built
+
+    @property
+    def draws(self) -> tuple[str, ...]:
+        """The draws of the container."""
+        return self._inner.draws
+
+    @property
+    def steady_draws(self) -> tuple[str, ...]:
+        """Those that are the same at every step."""
+        return self._inner.steady_draws
+
+    @property
+    def revision(self) -> tuple:
+        """The revision of the container."""
+        return self._inner.revision
+
+    @property
+    def trainable(self) -> bool:
+        """That of the container."""
+        return self._inner.trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._inner.trainable = value
+
+    @property
+    def named_params(self) -> dict[str, SharedVariable]:
+        """The parameters of the container."""
+        return self._inner.named_params
+
+    @property
+    def named_weights(self) -> dict[str, SharedVariable]:
+        """The weights of the container."""
+        return self._inner.named_weights
+
+    def own_params(self) -> list[SharedVariable]:
+        """The parameters of the container itself."""
+        return self._inner.own_params()
+
+    def ensure_built(self, input_shape: Mapping[str, Shape]) -> None:
+        self.build(input_shape)
 
     @property
     def params(self) -> list[SharedVariable]:
@@ -118,12 +155,9 @@ class StatesOfTheLoop(Layer):
     def build(self, input_shape: Mapping[str, Shape]) -> None:
         self._inner.build({port: input_shape[port] for port in self._inner.ports})
 
-    def get_params(self) -> tuple[list, list, list, list]:
-        return self._inner.get_params()
-
     def sample(self, name: str, size: Sequence) -> TensorVariable:
         return self._inner.sample(name, size)
 
     def get_config(self, verbose: int = 0) -> dict[str, object]:
         """That of the container."""
-        return self._inner.get_config()
+        return config_of(self._inner)

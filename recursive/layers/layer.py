@@ -26,21 +26,23 @@ from recursive import (
 )
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
-from recursive.layers.given import check_draws, check_mask
+from recursive.layers import chain
+from recursive.layers.chain import Tensors
+from recursive.layers.given import check_draws
+from recursive.layers.masks import PASS, REFUSE, USE, accepted_masks, check_fits, policy
 from recursive.layers.own import (
     check_output,
     check_params,
     check_started,
+    check_takes,
     check_width,
     noting,
     told_of_dims,
 )
 from recursive.layers.products import affine_map, side_by_side
+from recursive.loop.call import Call, Value, Values, joined, with_mask
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
-
-Tensors = TensorVariable | dict[str, TensorVariable]
-"""One tensor, or several by name."""
 
 Rule = str | Mapping | Callable | None
 """A regularizer or a constraint: its name, its configuration, the thing itself, or none."""
@@ -96,27 +98,34 @@ class Layer:
     """The names of the outputs; where there are several, :meth:`Layer.call` returns a dict by these, in this order."""
     revision: tuple = ()
     """Another one whenever the declaration inside changes, or a layer of it."""
-    previous: Layer | None = None
+    masks: str | Mapping[str, str] = REFUSE
+    """What happens to the mask of each input: ``pass``, ``use``, ``drop`` or ``refuse``; a dict says it by port."""
     connection_map: Mapping[str, str] = MappingProxyType({})
     """Which output of the layer before each input is, by name, where there are several."""
     activity_regularizer: regularizers.Regularizer | None = None
     """The penalty on what the layer returns."""
+    _trainable: bool = True
 
     def __init_subclass__(cls) -> None:
-        """What was known of the formula is not known of another one: a class that changes it says it anew.
-
-        A ``build`` that has returned is noted, whoever called it.
-        """
+        """Forget what the base class says of a formula that this class changes; note when ``build`` has returned."""
         super().__init_subclass__()
         if "build" in vars(cls):
             cls.build = noting(cls.build)
-        if not cls._computes_as_said("rowwise", "call", "finish", "transform_input"):
+        written_as_in_2015 = "get_output" in vars(cls) or "get_input" in vars(cls)
+        if written_as_in_2015 and "get_output_shape_for" not in vars(cls):
+            cls.get_output_shape_for = chain.probed_shape
+        applied = ("apply", "compute", *chain.METHODS)
+        if not cls._computes_as_said(
+            "rowwise", "call", "finish", "transform_input", *applied
+        ):
             cls.rowwise = False
-        cls.splits = cls._computes_as_said("products", "call", "transform_input")
+        cls.splits = cls._computes_as_said(
+            "products", "call", "transform_input", *applied
+        )
 
     @classmethod
     def _computes_as_said(cls, what: str, *methods: str) -> bool:
-        """Whether ``methods`` are still those of the class that said ``what`` of them."""
+        """True if ``methods`` are still those of the class that said ``what`` of them."""
         said_by = next(base for base in cls.__mro__ if what in vars(base))
         return all(
             getattr(cls, method) is getattr(said_by, method, None) for method in methods
@@ -132,53 +141,158 @@ class Layer:
 
     # The layer as a function
 
+    def apply(self, inputs: Values, call: Call) -> dict[str, Value]:
+        """The outputs by name, each with its mask: how every container, wrapper and loop runs a layer.
+
+        Args:
+            inputs: what each port reads, with its mask.
+            call: says whether the network is training, and takes what leaves the layer beside its outputs.
+
+        Raises:
+            ConfigError: for a mask at a port that takes none, or a formula that returns something else than tensors.
+            DataError: for a draw that the layer does not make.
+            ShapeError: for a draw, a mask or an output of another shape than the layer says.
+        """
+        check_started(self)
+        if chain.bound(self) is not None:
+            return self.compute(inputs, call)
+        if chain.overrides(self, Layer):
+            outputs = chain.apply_bound(self, inputs, call, Layer)
+        else:
+            outputs = self.compute(inputs, call)
+        if call.train:
+            self._penalize(inputs, outputs, call)
+        return outputs
+
+    def _penalize(self, inputs: Values, outputs: Values, call: Call) -> None:
+        """Add the penalties on the output to the loss."""
+        bound_rules = [
+            rule for rule in self.regularizers if getattr(rule, "layer", None) is self
+        ]
+        if self.activity_regularizer is not None:
+            bound_rules.append(self.activity_regularizer)
+        for rule in {id(rule): rule for rule in bound_rules}.values():
+            if hasattr(rule, "penalty"):
+                for value in outputs.values():
+                    call.penalty(rule.penalty(value.tensor))
+            else:  # one of the user's own, which asks its layer for the output
+                with chain.binding(self, inputs, call):
+                    call.penalty(
+                        rule.on_activity_of(self)(pt.zeros((), dtype=backend.floatX()))
+                    )
+
+    def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
+        """The outputs as the formula gives them: a layer by its :meth:`call`, a container by its layers."""
+        shapes = chain.shapes_of(inputs, self)
+        self.ensure_built(shapes)
+        for port, value in inputs.items():
+            check_fits(self, port, value)
+        self.check_draws(call.draws, shapes)
+        accepted = accepted_masks(self, inputs)
+        x = inputs_of_formula(
+            self, {port: value.tensor for port, value in inputs.items()}
+        )
+        output = self._formula(x, accepted, call)
+        self.check_output(output, shapes)
+        tensors = [value.tensor for value in inputs.values()]
+        check_width(
+            "layer",
+            type(self).__name__,
+            [*tensors, *self.named_params.values()],
+            output,
+        )
+        mask = self.get_output_mask_for(
+            x, inputs_of_formula(self, accepted, default=None)
+        )
+        return {
+            name: with_mask(tensor, mask)
+            for name, tensor in chain.by_name(self.output_names, output).items()
+        }
+
+    def _formula(
+        self, x: Tensors, accepted: Mapping[str, TensorVariable], call: Call
+    ) -> Tensors:
+        """What :meth:`call` returns, given the mask too where the layer uses it."""
+        given = {**self.beside_input(call), **call.draws}
+        used = {
+            port: mask for port, mask in accepted.items() if policy(self, port) == USE
+        }
+        if used:
+            given["mask"] = inputs_of_formula(self, used)
+        elif accepted and hasattr(
+            self, "call_masked"
+        ):  # how layers of earlier versions read a mask
+            mask = inputs_of_formula(self, accepted)
+            return self.call_masked(x, mask, train=call.train, **given)
+        check_takes(self, given)
+        return self.call(x, train=call.train, **given)
+
+    def beside_input(self, call: Call) -> dict[str, object]:
+        """What :meth:`call` is given by name beside its input, its mask and its draws."""
+        return {}
+
     def __call__(
         self,
         x: Tensors,
         train: bool = False,
-        mask: TensorVariable | None = None,
+        mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
         **draws: TensorVariable,
     ) -> Tensors:
         """The output for input ``x``; draws that are not given are made here.
 
         Args:
-            x: the input, batch first; a dict of these by port where there are several.
+            x: the input, batch first; where there are several, a dict of these by port, or a list in their order.
             train: turns dropout on.
-            mask: ``(batch, time)``, 0 at steps that are no data.
+            mask: ``(batch, time)``, 0 at steps that are no data; it holds for every input that has steps, or only for
+                those that a dict by port names.
             draws: the random draws of this layer, by name.
 
         Raises:
-            ConfigError: for a mask where the layer does not support one.
-            DataError: for a draw that the layer does not make.
-            ShapeError: for a draw of another shape.
+            RecursiveError: as :meth:`apply`.
         """
+        return self.with_mask(x, train, mask, **draws)[0]
+
+    def with_mask(
+        self,
+        x: Tensors,
+        train: bool = False,
+        mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
+        **draws: TensorVariable,
+    ) -> tuple[Tensors, TensorVariable | None]:
+        """The output as ``layer(x)`` gives it, and its mask; None for the mask where there are several outputs."""
         check_started(self)
-        if isinstance(x, Mapping):
-            x = {name: pt.as_tensor_variable(value) for name, value in x.items()}
-            shapes = {name: value.type.shape for name, value in x.items()}
-        else:
-            x = pt.as_tensor_variable(x)
-            shapes = x.type.shape
-        self.ensure_built(shapes)
-        check_mask(self, mask)
-        self.check_draws(draws, shapes)
-        output = (
-            self.call(x, train=train, **draws)
-            if mask is None
-            else self.call_masked(x, pt.as_tensor_variable(mask), train=train, **draws)
-        )
-        self.check_output(output, shapes)
-        given = list(x.values()) if isinstance(x, Mapping) else [x]
-        check_width("layer", type(self).__name__, [*given, *self.params], output)
-        if train and self.activity_regularizer is not None:
-            regularizers.watch(self, output)
-        return output
+        outputs = self.apply(self.as_inputs(x, mask), Call(train, draws))
+        only = next(iter(outputs.values())) if len(outputs) == 1 else None
+        return chain.tensors_of(outputs), None if only is None else only.mask
+
+    def as_inputs(
+        self,
+        x: Tensors | Sequence[TensorVariable],
+        mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
+    ) -> dict[str, Value]:
+        """Tensors or arrays as the values that :meth:`apply` takes."""
+        tensors = {
+            name: pt.as_tensor_variable(value)
+            for name, value in chain.by_name(self.ports, x).items()
+        }
+        if mask is None:
+            return {name: Value(tensor) for name, tensor in tensors.items()}
+        if isinstance(mask, Mapping):
+            given = {
+                name: None if value is None else pt.as_tensor_variable(value)
+                for name, value in mask.items()
+            }
+            return {
+                name: Value(tensor, given.get(name)) for name, tensor in tensors.items()
+            }
+        mask = pt.as_tensor_variable(mask)
+        if len(tensors) == 1:
+            return {name: Value(tensor, mask) for name, tensor in tensors.items()}
+        return {name: with_mask(tensor, mask) for name, tensor in tensors.items()}
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        """The formula of the layer."""
-        raise NotImplementedError(
-            f"{type(self).__name__} has no formula: give it a method call(self, x, train)"
-        )
+        """The formula of the layer; that of a plain Layer passes its input on, as in 2015."""
+        return x
 
     def factors(self, product: Product) -> tuple[TensorVariable, TensorVariable | None]:
         """What the layer multiplies by in one of its products, ``(dim of the port, product.dim)``, and adds, if so."""
@@ -204,37 +318,21 @@ class Layer:
     # Masks: which steps of the input are data, and which only fill it up
 
     def supports_masked_input(self) -> bool:
-        """Whether the layer takes a mask."""
-        return False
-
-    def call_masked(
-        self,
-        x: TensorVariable,
-        mask: TensorVariable,
-        train: bool = False,
-        **draws: TensorVariable,
-    ) -> TensorVariable:
-        """The formula for an input of which some steps are masked: the same, unless a layer differs."""
-        return self.call(x, train=train, **draws)
+        """True if the layer takes a mask at its first port."""
+        return policy(self, self.ports[0]) != REFUSE
 
     def get_output_mask_for(
-        self, x: TensorVariable, mask: TensorVariable | None = None
-    ) -> TensorVariable | None:
-        """The mask of the output for input ``x`` and its mask; None where all of it is data."""
-        return None
-
-    def with_mask(
         self,
-        x: TensorVariable,
-        train: bool = False,
-        mask: TensorVariable | None = None,
-        **draws: TensorVariable,
-    ) -> tuple[TensorVariable, TensorVariable | None]:
-        """The output, and its mask."""
-        masked = {} if mask is None else {"mask": mask}
-        check_mask(self, mask)
-        return self(x, train=train, **masked, **draws), self.get_output_mask_for(
-            x, mask
+        x: Tensors,
+        mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
+    ) -> TensorVariable | None:
+        """The mask of the output for input ``x`` and its mask, by port where there are several inputs.
+
+        The masks that the layer passes on are joined with AND; a layer that uses masks says what it returns.
+        """
+        found = chain.by_name(self.ports, mask) if mask is not None else {}
+        return joined(
+            value for port, value in found.items() if policy(self, port) == PASS
         )
 
     @property
@@ -300,19 +398,92 @@ class Layer:
         """Raise an error unless ``output`` is what the layer says that it returns for ``input_shape``."""
         check_output(self, output, input_shape)
 
-    # Parameters
+    # Layers inside, parameters
+
+    @property
+    def children(self) -> dict[str, Layer]:
+        """The layers inside by name: those that the layer holds as attributes."""
+        found: dict[str, Layer] = {}
+        for name, value in vars(self).items():
+            if name.startswith("_"):
+                continue
+            if isinstance(value, Layer):
+                found[name] = value
+            elif isinstance(value, list | tuple):
+                for index, item in enumerate(value):
+                    if isinstance(item, Layer):
+                        found[f"{name}_{index}"] = item
+        return found
+
+    @property
+    def trainable(self) -> bool:
+        """False keeps the parameters of the layer, and of all layers inside, as they are; ``compile`` reads it."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = arguments.flag(type(self).__name__, "trainable", value)
+
+    @property
+    def params(self) -> list[SharedVariable]:
+        """The parameters that are learned; ``params = []`` freezes them, as in 2015."""
+        self._every_param()  # what is taken out of the list stays a weight
+        return self._params
+
+    @params.setter
+    def params(self, value: list[SharedVariable]) -> None:
+        self._every_param()
+        self._params = value
+
+    @property
+    def left_out(self) -> list[SharedVariable]:
+        """The parameters that were taken out of ``params``: they are kept and saved, and not learned."""
+        learned = self.params
+        return [
+            param
+            for param in self.own_params()
+            if all(param is not other for other in learned)
+        ]
+
+    def _every_param(self) -> list[SharedVariable]:
+        """The parameters, learned or frozen: also those that were once in ``params`` and that the layer still holds."""
+        learned = vars(self).get("_params", [])
+        known = vars(self).get("_known_params", [])
+        new = [param for param in learned if not any(param is other for other in known)]
+        if new:
+            held = [
+                value
+                for value in vars(self).values()
+                if isinstance(value, SharedVariable)
+            ]
+            kept = [
+                param
+                for param in known
+                if any(param is other for other in (*held, *learned))
+            ]
+            known = [*kept, *new] if kept else list(learned)
+            self._known_params = known
+        return known
 
     @property
     def named_params(self) -> dict[str, SharedVariable]:
-        """The parameters by the names of the attributes that hold them, in the order of ``params``."""
+        """The parameters, learned or frozen, by the names of their attributes; those of layers inside too."""
         names = {
             id(value): name
             for name, value in vars(self).items()
             if isinstance(value, SharedVariable)
         }
-        return {
+        own = {
             names.get(id(param), f"param_{index}"): param
-            for index, param in enumerate(self.params)
+            for index, param in enumerate(self._every_param())
+        }
+        inner = {}
+        for child, layer in self.children.items():
+            for name, param in layer.named_params.items():
+                inner[f"{child}.{name}"] = param
+        known = {id(param) for param in own.values()}
+        return own | {
+            name: param for name, param in inner.items() if id(param) not in known
         }
 
     @property
@@ -336,26 +507,32 @@ class Layer:
             )
         self.gathers = self.activity_regularizer is not None
 
-    def get_params(self) -> tuple[list, list, list, list]:
-        """Params, regularizers, constraints (one a parameter) and updates, as Keras 0.1's layers gave them."""
-        named = self.named_params.items()
-        penalties = [
-            rule.on(param)
-            for name, param in named
-            if (rule := getattr(self, f"{name}_regularizer", None))
-        ]
+    def own_params(self) -> list[SharedVariable]:
+        """The parameters of this layer, learned or frozen, without those of layers inside."""
+        return list(self._every_param())
+
+    def rules_for(
+        self, params: Sequence[SharedVariable]
+    ) -> tuple[list, list, list, list]:
+        """``params`` with the penalties, constraints and updates that the layer has for them."""
+        names = {id(param): name for name, param in self.named_params.items()}
+        penalties, rules = [], []
+        for param in self.own_params():
+            penalty = getattr(self, f"{names[id(param)]}_regularizer", None)
+            if penalty is not None:
+                penalties.append(penalty.on(param))
+        for place, param in enumerate(params):
+            rule = getattr(self, f"{names[id(param)]}_constraint", None)
+            if place < len(self.constraints):
+                rule = self.constraints[place]
+            rules.append(rule or activations.linear)
         if self.activity_regularizer is not None:
             penalties.append(self.activity_regularizer.on_activity_of(self))
-        rules = [
-            getattr(self, f"{name}_constraint", None) or activations.linear
-            for name, _ in named
-        ]
-        return (
-            self.params,
-            [*self.regularizers, *penalties],
-            [*self.constraints, *rules[len(self.constraints) :]],
-            self.updates,
-        )
+        return list(params), [*self.regularizers, *penalties], rules, self.updates
+
+    def get_params(self) -> tuple[list, list, list, list]:
+        """Params, regularizers, constraints (one a parameter) and updates, as Keras 0.1's layers gave them."""
+        return self.rules_for(self.params if self.trainable else [])
 
     def get_weights(self) -> list[np.ndarray]:
         """Copies of the values of the parameters, in their order, and of what is kept beside them."""
@@ -463,12 +640,19 @@ class Layer:
             )
         self.previous, self.connection_map = layer, pairs
 
-    def _of_previous(self, outputs: Tensors) -> Tensors:
-        """What this layer is given of the outputs of the layer before."""
-        if not isinstance(outputs, Mapping):
-            return outputs
-        found = {name: outputs[output] for name, output in self.connection_map.items()}
-        return found if self.nb_input > 1 else next(iter(found.values()))
+    @property
+    def previous(self) -> Layer | None:
+        """The layer before: as said by :meth:`set_previous`, else as a container has linked it."""
+        return vars(self).get("_previous") or vars(self).get("_link")
+
+    @previous.setter
+    def previous(self, layer: Layer | None) -> None:
+        self._previous = layer
+
+    def link(self, layer: Layer) -> None:
+        """Take the output of ``layer`` as input, unless there is a layer before; a copy of this one has no link."""
+        if self.previous is None:
+            self._link = layer
 
     def arguments(self) -> list[Argument]:
         """What a program that runs this layer is given."""
@@ -515,33 +699,48 @@ class Layer:
         [argument] = self.arguments()
         return backend.tensor(argument.name, argument.dtype, argument.shape)
 
-    def get_input(self, train: bool = False) -> TensorVariable:
+    def get_input(self, train: bool = False) -> Tensors:
         """The output of the layer before, or the symbolic input where there is none."""
-        return (
-            self.input
-            if self.previous is None
-            else self._of_previous(self.previous.get_output(train))
+        now = chain.bound(self)
+        return chain.tensors_of(
+            chain.linked_inputs(self, train) if now is None else now.inputs
         )
 
-    def get_output(self, train: bool = False) -> TensorVariable:
+    def get_input_mask(self, train: bool = False) -> TensorVariable | None:
+        """The mask of what the first port reads; None where all of it is data."""
+        now = chain.bound(self)
+        if now is None and self.previous is None:
+            return None
+        inputs = chain.linked_inputs(self, train) if now is None else now.inputs
+        return next(iter(inputs.values())).mask
+
+    def get_output(self, train: bool = False) -> Tensors:
         """The output as a tensor; ``train`` turns dropout on."""
-        return self._along_the_chain(train)[0]
+        return chain.tensors_of(self._linked(train))
 
     def get_output_mask(self, train: bool = False) -> TensorVariable | None:
         """The mask of the output, ``(batch, time)``; None where all of it is data."""
-        return self._along_the_chain(train)[1]
+        return next(iter(self._linked(train).values())).mask
 
-    def _along_the_chain(
-        self, train: bool
-    ) -> tuple[TensorVariable, TensorVariable | None]:
-        if self.previous is None:
-            return self.with_mask(self.get_input(train), train)
-        x, mask = self.previous._along_the_chain(train)
-        return self.with_mask(self._of_previous(x), train, mask)
+    def _linked(self, train: bool) -> dict[str, Value]:
+        """The outputs for what the layer reads in its chain, or for what is bound to it."""
+        now = chain.bound(self)
+        if now is not None:
+            return self.apply(
+                chain.override_inputs(self, train), now.call.training(train)
+            )
+        inputs = chain.linked_inputs(self, train)
+        call = Call(train)
+        with chain.binding(self, inputs, call):
+            return self.apply(chain.override_inputs(self, train), call)
 
     def __getstate__(self) -> dict[str, object]:
-        """Everything but the symbolic input, which is made anew."""
-        return {key: value for key, value in vars(self).items() if key != "_input"}
+        """Everything but the symbolic input, which is made again, and the link that a container made."""
+        return {
+            key: value
+            for key, value in vars(self).items()
+            if key not in ("_input", "_link", "_bound")
+        }
 
 
 class MaskedLayer(Layer):
@@ -550,18 +749,20 @@ class MaskedLayer(Layer):
     Source: ``keras.layers.core.MaskedLayer`` of Keras 0.1.
     """
 
-    def supports_masked_input(self) -> bool:
-        """True."""
-        return True
+    masks = PASS
 
-    def get_output_mask_for(
-        self, x: TensorVariable, mask: TensorVariable | None = None
-    ) -> TensorVariable | None:
-        return mask
 
-    def get_input_mask(self, train: bool = False) -> TensorVariable | None:
-        """The mask of the output of the layer before; None where all of it is data, or there is none."""
-        return None if self.previous is None else self.previous.get_output_mask(train)
+def inputs_of_formula(
+    layer: Layer, values: Mapping[str, object], default: object = None
+) -> object:
+    """What a formula takes: the value of its one port, or all by name; ``default`` where there is none."""
+    if not values:
+        return default
+    return (
+        values[layer.ports[0]]
+        if tuple(values) == tuple(layer.ports) and len(layer.ports) == 1
+        else dict(values)
+    )
 
 
 def check_dim(
@@ -582,8 +783,19 @@ def check_dim(
     return int(value)
 
 
+def config_of(layer: Layer) -> dict[str, object]:
+    """The configuration of ``layer``, and whether it is frozen, which no layer's own ``get_config`` has to say."""
+    config = layer.get_config()
+    frozen_as_in_2015 = bool(layer.own_params()) and not layer.params
+    if not layer.trainable or frozen_as_in_2015:
+        config["trainable"] = False
+    return config
+
+
 def plain(value: object) -> object:
     """``value`` as a configuration holds it: a function by its name, where it is found again by it."""
+    if isinstance(value, Layer):
+        return config_of(value)
     if hasattr(value, "get_config"):
         return value.get_config()
     if isinstance(value, list | tuple):

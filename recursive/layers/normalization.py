@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytensor.tensor as pt
@@ -13,6 +13,7 @@ from recursive import initializations
 from recursive.backend import shared
 from recursive.errors import ConfigError
 from recursive.layers.layer import Layer, check_dim
+from recursive.loop.call import Call
 
 
 class BatchNormalization(Layer):
@@ -94,15 +95,36 @@ class BatchNormalization(Layer):
             "running_std": self.running_std,
         }
 
-    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        mean, std = (
-            self._of_each_row(x)
-            if self.mode == 1
-            else self._of_the_batch(x)
-            if train
-            else (self.running_mean, self.running_std)
-        )
+    def call(
+        self, x: TensorVariable, train: bool = False, update: Callable | None = None
+    ) -> TensorVariable:
+        mean, std = self._mean_and_std(x, train)
+        if update is not None:
+            update(mean, std)
         return self.gamma * (x - mean) / (std + self.epsilon) + self.beta
+
+    def beside_input(self, call: Call) -> dict[str, object]:
+        """While training, mode 0 moves the running means towards those of the batch."""
+        if self.mode == 1 or not call.train:
+            return {}
+
+        def update(mean: TensorVariable, std: TensorVariable) -> None:
+            for running, now in ((self.running_mean, mean), (self.running_std, std)):
+                before = call.pending(running)
+                value = self.momentum * before + (1 - self.momentum) * now
+                call.update(running, value, training_only=True)
+
+        return {"update": update}
+
+    def _mean_and_std(
+        self, x: TensorVariable, train: bool
+    ) -> tuple[TensorVariable, TensorVariable]:
+        """What the values are normalized by."""
+        if self.mode == 1:
+            return self._of_each_row(x)
+        if train:
+            return self._of_the_batch(x)
+        return self.running_mean, self.running_std
 
     def _of_each_row(self, x: TensorVariable) -> tuple[TensorVariable, TensorVariable]:
         return x.mean(axis=-1, keepdims=True), x.std(axis=-1, keepdims=True)
@@ -110,12 +132,4 @@ class BatchNormalization(Layer):
     def _of_the_batch(self, x: TensorVariable) -> tuple[TensorVariable, TensorVariable]:
         mean = pt.specify_shape(x.mean(axis=0), self.input_shape)
         std = pt.sqrt((pt.sqr(x - mean) + self.epsilon).mean(axis=0))
-        self.updates = [
-            (running, self.momentum * running + (1 - self.momentum) * now)
-            for running, now in ((self.running_mean, mean), (self.running_std, std))
-        ]
         return mean, std
-
-    def __getstate__(self) -> dict[str, object]:
-        """Everything but the updates, which every training function makes anew."""
-        return super().__getstate__() | {"updates": []}

@@ -6,6 +6,7 @@ Nothing here is of use to a layer that is right; to one that is not, PyTensor's 
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -130,6 +131,26 @@ def check_width(
                 got=value.dtype,
                 do="Say np.float32(...) of arrays and numbers of NumPy in it, or "
                 "value.astype(x.dtype).",
+            )
+
+
+def check_takes(layer: object, given: Iterable[str]) -> None:
+    """Raise a ConfigError where the ``call`` of a layer does not take what it is given by name."""
+    if not given:
+        return
+    parameters = inspect.signature(layer.call).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    taken = {parameter.name for parameter in parameters}
+    for name in given:
+        if name not in taken:
+            raise ConfigError.about(
+                "layer",
+                type(layer).__name__,
+                takes=f"a call with an argument {name!r}",
+                because=f"its base class computes with the {name}",
+                got=f"call({', '.join(taken)})",
+                do=f"Say call(self, x, train=False, {name}=None), and hand {name} on to super().call.",
             )
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.activations import linear
 from recursive.errors import ConfigError, DataError, nearest
+from recursive.layers import learned
 from recursive.layers.layer import Layer
+from recursive.layers.masks import USE
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
@@ -19,27 +20,8 @@ def one_or_all(values: dict[str, object]) -> object:
     return next(iter(values.values())) if len(values) == 1 else values
 
 
-def inside(
-    values: Mapping[str, TensorVariable], part: str
-) -> dict[str, TensorVariable]:
-    """The values that are called ``part.<name>``, by ``name``."""
-    return {
-        inner: value
-        for outer, inner, value in (
-            (*split(name), value) for name, value in values.items()
-        )
-        if outer == part
-    }
-
-
-def shared_out(
-    draws: Mapping[str, TensorVariable], parts: Iterable[str]
-) -> dict[str, dict[str, TensorVariable]]:
-    """The draws that are given to each of ``parts``, by its name.
-
-    Raises:
-        DataError: for a draw of a part that there is not.
-    """
+def check_draws_of_parts(draws: Mapping[str, object], parts: Iterable[str]) -> None:
+    """Raise a DataError for a draw of a part that there is not."""
     parts = list(parts)
     for name in draws:
         if split(name)[0] not in parts:
@@ -51,7 +33,6 @@ def shared_out(
                 got="an unknown part",
                 do=nearest(split(name)[0], parts),
             )
-    return {part: inside(draws, part) for part in parts}
 
 
 def unique_params(layers: Mapping[str, Layer]) -> dict[str, SharedVariable]:
@@ -86,11 +67,10 @@ def _unique(named: Mapping[str, SharedVariable]) -> dict[str, SharedVariable]:
 
 
 def layers_of(layer: Layer) -> Iterator[Layer]:
-    """``layer``, and every layer inside it."""
+    """``layer``, and every layer inside it, as often as it stands there."""
     yield layer
-    parts = layer.parts if isinstance(layer, Composite) else getattr(layer, "nodes", {})
-    for part in parts.values():
-        yield from layers_of(part)
+    for child in layer.children.values():
+        yield from layers_of(child)
 
 
 def refuse_params(container: Layer, value: list[SharedVariable]) -> None:
@@ -106,44 +86,25 @@ def refuse_params(container: Layer, value: list[SharedVariable]) -> None:
         )
 
 
-def collect_params(
-    params: list[SharedVariable], layers: Iterable[Layer]
-) -> tuple[list, list, list, list]:
-    """``params``, and the regularizers, constraints (one a parameter) and updates that ``layers`` have for them."""
-    regularizers, updates, constrained = [], [], {}
-    for layer in {id(layer): layer for layer in layers}.values():
-        own_params, own_regularizers, own_constraints, own_updates = layer.get_params()
-        regularizers += own_regularizers
-        updates += own_updates
-        constrained |= {
-            id(param): rule
-            for param, rule in zip(own_params, own_constraints, strict=True)
-        }
-    return (
-        params,
-        regularizers,
-        [constrained.get(id(param), linear) for param in params],
-        updates,
-    )
-
-
 class Composite(Layer):
     """A layer made of other layers: its parameters and draws are theirs, as ``part.name``."""
 
+    masks = USE
+
     @property
-    def parts(self) -> dict[str, Layer]:
+    def children(self) -> dict[str, Layer]:
         """The layers by name, in their order."""
         raise NotImplementedError
 
     @property
     def revision(self) -> tuple:
         """Another one whenever a layer is added or replaced, here or inside."""
-        return tuple((layer, layer.revision) for layer in self.parts.values())
+        return tuple((layer, layer.revision) for layer in self.children.values())
 
     @property
     def built(self) -> bool:
-        """Whether every layer has its parameters."""
-        return all(layer.built for layer in self.parts.values())
+        """True once every layer has its parameters."""
+        return all(layer.built for layer in self.children.values())
 
     def ensure_built(self, input_shape: Shape | Mapping[str, Shape]) -> None:
         """Build: each layer does what it has left to do."""
@@ -151,33 +112,41 @@ class Composite(Layer):
 
     @property
     def params(self) -> list[SharedVariable]:
-        """The parameters of all layers, each once."""
-        return list(self.named_params.values())
+        """The parameters of all layers, each once, but for those that ``params = []`` has frozen."""
+        found: dict[SharedVariable, None] = {}
+        for layer in self.children.values():
+            found |= dict.fromkeys(layer.params)
+        return list(found)
 
     @params.setter
     def params(self, value: list[SharedVariable]) -> None:
         refuse_params(self, value)
 
+    def own_params(self) -> list[SharedVariable]:
+        """None: they belong to the layers."""
+        return []
+
     @property
     def named_params(self) -> dict[str, SharedVariable]:
         """The parameters by the names of the layer and in it."""
-        return unique_params(self.parts)
+        return unique_params(self.children)
 
     @property
     def named_weights(self) -> dict[str, SharedVariable]:
         """The weights likewise."""
-        return unique_weights(self.parts)
+        return unique_weights(self.children)
 
     def get_params(self) -> tuple[list, list, list, list]:
-        """Params, regularizers, constraints and updates of all layers."""
-        return collect_params(self.params, self.parts.values())
+        """Params, regularizers, constraints and updates of all layers, each layer asked once."""
+        found = learned.collect(self)
+        return found.params, found.regularizers, found.constraints, found.updates
 
     @property
     def draws(self) -> tuple[str, ...]:
         """The draws of all layers, as ``part.keep``, ..."""
         return tuple(
             f"{part}.{name}"
-            for part, layer in self.parts.items()
+            for part, layer in self.children.items()
             for name in layer.draws
         )
 
@@ -186,15 +155,18 @@ class Composite(Layer):
         """Those of the draws that are the same at every step of a loop."""
         return tuple(
             f"{part}.{name}"
-            for part, layer in self.parts.items()
+            for part, layer in self.children.items()
             for name in layer.steady_draws
         )
 
     def check_draws(
         self, draws: Mapping[str, object], input_shape: Shape | Mapping[str, Shape]
     ) -> None:
-        shared_out(draws, self.parts)
+        check_draws_of_parts(draws, self.children)
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:
         part, inner = split(name)
-        return self.parts[part].sample(inner, size)
+        return self.children[part].sample(inner, size)
+
+
+learned.LIBRARY.add(Composite.get_params)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from functools import reduce
-from itertools import chain
 
 import numpy as np
 import pytensor.tensor as pt
@@ -18,27 +16,30 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.arguments import flag
-from recursive.errors import ConfigError, DataError, UnknownNameError, nearest
-from recursive.layers.carrying import Carrying
-from recursive.layers.given import check_draw_names, checked_mask
+from recursive.errors import (
+    ConfigError,
+    DataError,
+    RecursiveError,
+    UnknownNameError,
+    nearest,
+)
+from recursive.layers import chain
 from recursive.layers.graph import Graph, Read
-from recursive.layers.layer import Layer, Tensors
+from recursive.layers.layer import Layer
+from recursive.layers.loop_run import LoopRun, states_from_start
 from recursive.layers.settings import setting
-from recursive.layers.shown import Shown
-from recursive.layers.split import runners
-from recursive.layers.step_draws import StepDraws
-from recursive.lengths import common_length
+from recursive.layers.states import States
 from recursive.loop import reversible
-from recursive.loop.axes import swap_time
-from recursive.loop.masked import filled, last_valid
-from recursive.loop.state import all_rows, check_dim_is_known, first_rows, started
-from recursive.loop.step import run, with_params
-from recursive.loop.unroll import Loop
-from recursive.loop.unrolled import written_out
-from recursive.loop.until import check_until_gradient
-from recursive.sizes import Size, size
+from recursive.loop.axes import swap_time, taps_first
+from recursive.loop.call import Call, Value, Values
+from recursive.loop.state import check_dim_is_known, start_numbers, started
+from recursive.loop.step import as_values, run, with_params
+from recursive.shown.gradients import gradient_norms
+from recursive.shown.source import source
+from recursive.shown.summary import summary
+from recursive.shown.trace import Series, Trace, trace
+from recursive.spec.explain import explain
 from recursive.spec.graph import (
-    DRAWN,
     LEARNED,
     GraphSpec,
     InputSpec,
@@ -49,12 +50,12 @@ from recursive.spec.graph import (
 )
 from recursive.spec.history import final_name, with_implicit_states
 from recursive.spec.names import Ref
-from recursive.spec.plan import Recurrence, StepPlan, declared, plan, source_of
+from recursive.spec.plan import Recurrence, StepPlan, declared
 from recursive.spec.reads import one_read
 from recursive.spec.shapes import Shape, infer
 
 
-class Recursive(Shown, Carrying, StepDraws, Graph):
+class Recursive(Graph):
     """A recurrent network as a graph. A bare state name reads t-1, a node name reads t, ``name_tm2`` reads t-2.
 
     Args:
@@ -315,19 +316,7 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
     def plan(self) -> StepPlan:
         """The plan that runs: what need not be in the loop is hoisted before it or deferred after it."""
         self.complete()
-        return self._plan(self.spec, train=False)
-
-    def _plan(self, spec: GraphSpec, train: bool, masked: bool = False) -> StepPlan:
-        """The plan; while training, with the draws of the nodes among the sequences.
-
-        PyTensor cannot truncate a gradient on JAX where sequences are computed, so there nothing is moved.
-        """
-        draws, held = self._draw_names(train)
-        if self.truncate_gradient != -1 and backend.target() == "jax":
-            return declared(spec, self.param_names, draws, held)
-        return plan(
-            spec, self.param_names, draws, self._layers(), self.shapes, masked, held
-        )
+        return self.loop_run().plan(train=False)
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -360,6 +349,10 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
             for item in declared(spec, {}).recurrences
         }
         return outputs | finals
+
+    def own_params(self) -> list[SharedVariable]:
+        """The learned starts of states."""
+        return list(self._learned.values())
 
     @property
     def named_params(self) -> dict[str, SharedVariable]:
@@ -420,97 +413,65 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
 
     # The container as a function
 
-    def call(
-        self,
-        inputs: dict[str, TensorVariable],
-        train: bool = False,
-        **draws: TensorVariable,
-    ) -> dict[str, TensorVariable]:
-        """Every output by name: ``(batch, time, dim)``, or the last step of it.
+    draws = steady_draws = ()
+    """A loop makes the draws of its nodes itself."""
 
-        Draws that are given, as ``{'drop.keep': (batch, time, dim)}``, take the place of random ones.
+    def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
+        """Every output by name, ``(batch, time, dim)`` or the last step of it, then the final states.
+
+        At a masked step the states stay as they are, and outputs repeat the last step that was data. Draws that are
+        given, as ``{'drop.keep': (batch, time, dim)}``, take the place of random ones.
         """
-        return self._values(self.spec, inputs, train, draws=draws)
+        ran = self.loop_run().execute(self._checked(inputs), call)
+        for item in ran.plan.recurrences:
+            if item.carried:
+                value = self.states.fitting(item.name, ran.lasts[item.name])
+                call.carry(self.states.variables[item.name], value)
+        return ran.outputs | (ran.finals() if self.spec.return_final_states else {})
 
-    def supports_masked_input(self) -> bool:
-        """True: at a masked step the states stay as they are, and outputs repeat the last step that was data."""
-        return True
-
-    def call_masked(
-        self,
-        inputs: dict[str, TensorVariable],
-        mask: TensorVariable,
-        train: bool = False,
-        **draws: TensorVariable,
-    ) -> dict[str, TensorVariable]:
-        """The same for inputs of which some steps are masked, ``(batch, time)``."""
-        return self._values(self.spec, inputs, train, mask, draws)
-
-    def with_mask(
-        self,
-        x: object,
-        train: bool = False,
-        mask: TensorVariable | None = None,
-        **draws: TensorVariable,
-    ) -> tuple[Tensors, TensorVariable | None]:
-        """The output and its mask."""
-        return Layer.with_mask(self, x, train, mask, **draws)
-
-    def with_masks(
-        self,
-        x: object,
-        train: bool = False,
-        mask: TensorVariable | None = None,
-        **draws: TensorVariable,
-    ) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
-        """Every output by name, and the masks of those that are sequences."""
-        found, mask = self.with_mask(x, train, mask, **draws)
-        found = dict(
-            zip(
-                self.output_names,
-                found.values() if isinstance(found, Mapping) else [found],
-                strict=True,
-            )
+    def loop_run(self, **changed: object) -> LoopRun:
+        """The loop as declared, or with other settings: frozen, and ready to run."""
+        self.complete()
+        overridden = type(self)._step is not Recursive._step
+        spec = self.spec.replace(**changed)
+        kept = any(item.carried for item in declared(spec, {}).recurrences)
+        return LoopRun(
+            type(self).__name__,
+            spec,
+            self._layers(),
+            self.shapes,
+            self.named_params,
+            self.param_names,
+            self.states.variables if kept else {},
+            self._own_step if overridden else None,
         )
-        return found, {} if mask is None else dict.fromkeys(super().output_names, mask)
 
-    def get_output_mask_for(
-        self, x: Tensors, mask: TensorVariable | None = None
-    ) -> TensorVariable | None:
-        if not self.return_sequences:
-            return None
-        over_time = (
-            {}
-            if self.spec.mask is None
-            else {
-                self.spec.mask: self._directed(
-                    swap_time(self._by_name(x)[self.spec.mask])
-                )
-            }
-        )
-        found = self._mask(over_time, mask)
-        return None if found is None else swap_time(found)
+    def _own_step(self, *args: TensorVariable) -> dict[str, TensorVariable]:
+        """What an overridden ``_step`` returns, by the names of the nodes."""
+        names = [name for node in self.spec.nodes for name in node.values]
+        return dict(zip(names, self._step(*args), strict=True))
+
+    def check_draws(self, draws: Mapping[str, object], input_shape: object) -> None:
+        """Nothing: the run looks at the names and shapes of draws once it knows the number of steps."""
 
     def all_outputs(self, train: bool = False) -> dict[str, TensorVariable]:
         """The sequence of every node by its name, ``(batch, time, dim)``, in the order in which the nodes were added.
 
         Source: ``_get_output`` of the 2015 container, which made every node an output of scan.
         """
-        inputs = self._by_name(self.get_input(train))
-        values = (name for node in self.spec.nodes for name in node.values)
-        outputs = tuple(OutputSpec(name, (Ref(name),)) for name in values)
-        return self._values(
-            self.spec.replace(outputs=outputs, return_sequences=True), inputs, train
-        )
+        inputs = self._checked(chain.linked_inputs(self, train))
+        names = [name for node in self.spec.nodes for name in node.values]
+        outputs = tuple(OutputSpec(name, (Ref(name),)) for name in names)
+        run = self.loop_run(outputs=outputs, return_sequences=True)
+        found = run.execute(inputs, Call(train)).outputs
+        return {name: value.tensor for name, value in found.items()}
 
     def _get_output(self, train: bool = False) -> list[TensorVariable]:
         """Every node's value in the order in which the nodes were added: sequences, or the last step of each."""
         values = self.all_outputs(train).values()
-        return (
-            list(values)
-            if self.return_sequences
-            else [value[:, -1] for value in values]
-        )
+        if self.return_sequences:
+            return list(values)
+        return [value[:, -1] for value in values]
 
     @property
     def state(self) -> dict[str, TensorVariable]:
@@ -518,16 +479,14 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
 
         Source: ``Recursive.state`` of 2015.
         """
-        inputs = self._by_name(self.get_input())
-        _, batch = self._rows(
-            {name: swap_time(inputs[name]) for name in self.sequence_names}, inputs
-        )
-        return {
-            item.name: started(item, self._start(item, inputs, batch, False, {}))[
-                "initial"
-            ]
-            for item in self.declared_plan.recurrences
-        }
+        run, inputs = self.loop_run(), self._by_name(self.get_input())
+        sequences = {name: swap_time(inputs[name]) for name in self.sequence_names}
+        _, batch = run.rows(sequences, inputs)
+        found = {}
+        for item in self.declared_plan.recurrences:
+            rows = run.start(item, inputs, batch, Call())
+            found[item.name] = started(item, rows)["initial"]
+        return found
 
     def get_constants(self) -> list[TensorVariable]:
         """What every step is given beside the parameters, and sees whole: the contexts, in their order.
@@ -537,149 +496,82 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         inputs = self._by_name(self.get_input())
         return [inputs[item.name] for item in self.spec.inputs if not item.is_sequence]
 
-    def _values(
-        self,
-        spec: GraphSpec,
-        inputs: Mapping[str, TensorVariable],
-        train: bool,
-        mask: TensorVariable | None = None,
-        draws: Mapping[str, TensorVariable] | None = None,
-    ) -> dict[str, TensorVariable]:
-        """The outputs of ``spec``, by name, then its final states where they are asked for."""
-        plan, found, lasts = self._unrolled(spec, inputs, train, mask, draws or {}, {})
-        self._carry_over(plan, lasts)
-        return found | (self._final(plan, lasts) if spec.return_final_states else {})
+    # States that are kept from batch to batch
 
-    def _unrolled(
-        self,
-        spec: GraphSpec,
-        inputs: Mapping[str, TensorVariable],
-        train: bool,
-        mask: TensorVariable | None,
-        draws: Mapping[str, TensorVariable],
-        given: Mapping[str, TensorVariable],
-    ) -> tuple[StepPlan, dict[str, TensorVariable], dict[str, TensorVariable]]:
-        """What ran, the outputs of ``spec`` by name, and the last rows of each state; ``given`` states start so."""
-        if train and spec.until is not None:
-            check_until_gradient()
-        check_draw_names(
-            draws,
-            [
-                *chain(*self._draw_names(True)[0].values()),
-                *self._drawn_starts().values(),
-            ],
+    _states: States | None = None
+
+    @property
+    def carries(self) -> bool:
+        """True if some state is kept from batch to batch."""
+        return any(
+            self.spec.stateful if state.stateful is None else state.stateful
+            for state in with_implicit_states(self.spec)
         )
-        over_time = {
-            item.name: self._directed(swap_time(inputs[item.name]))
-            for item in spec.inputs
-            if item.is_sequence
-        }
-        rows = self._rows(over_time, inputs)
-        if mask is not None:
-            mask = checked_mask(type(self).__name__, mask, rows[1], rows[0])
-        if not isinstance(rows[0], int):
-            over_time = {name: value[: rows[0]] for name, value in over_time.items()}
-        mask = self._mask(over_time, mask)
-        drawn = self._draws_over_time(rows, draws) if train else {}
-        plan = self._plan(spec, train, masked=mask is not None)
-        self._check_drawn_before(plan, drawn if train else None)
-        layers = runners((*plan.hoisted, *plan.nodes, *plan.deferred), self._layers())
-        loop = Loop(
-            plan,
-            layers,
-            self.named_params,
-            self.shapes,
-            train,
-            spec.truncate_gradient,
-            only_last=not spec.return_sequences and mask is None,
-            until=spec.until,
-            repeat=written_out
-            if spec.unroll
-            else backend.scan
-            if spec.until
-            else reversible.scan,
+
+    @property
+    def starting_anew(self) -> tuple[str, ...]:
+        """The states that start again with each batch, but for those that were declared to."""
+        return states_from_start(self.spec)
+
+    def carried_states(self) -> tuple[Recurrence, ...]:
+        """The states that are kept from batch to batch."""
+        return tuple(
+            item for item in declared(self.spec, {}).recurrences if item.carried
         )
-        starts = {item.name: given.get(item.name) for item in plan.recurrences}
-        starts |= {
-            item.name: self._start(item, inputs, rows[1], train, draws)
-            for item in plan.recurrences
-            if item.name not in given
+
+    @property
+    def states(self) -> States:
+        """What holds the states that are kept from batch to batch."""
+        self.complete()
+        starts = {
+            item.name: start_numbers(item, self.shapes[item.name][-1])
+            for item in self.carried_states()
         }
-        every, lasts = loop.unroll({**inputs, **over_time, **drawn}, rows, starts, mask)
-        found = {output.name: every[source_of(spec, output)] for output in spec.outputs}
-        if mask is not None:
-            last = last_valid(mask, rows[0])
-            found = {name: filled(value, last) for name, value in found.items()}
-        outputs = {
-            name: swap_time(value) if spec.return_sequences else value[-1]
-            for name, value in found.items()
+        shapes = {name: start.shape for name, start in starts.items()}
+        if self._states is None or self._states.shapes != shapes:
+            self._states = States(starts)
+        return self._states
+
+    def reset_states(self, batch_size: int | None = None) -> None:
+        """Put the states back to their starts; the next batch has ``batch_size`` rows, or sets their number."""
+        self.states.reset(batch_size)
+
+    def get_states(self) -> dict[str, np.ndarray]:
+        """Copies of the kept states by name, ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first."""
+        return self.states.get()
+
+    def set_states(self, states: Mapping[str, np.ndarray]) -> None:
+        """Give kept states other values; raises as ``States.set``."""
+        self.states.set(states)
+
+    def from_states(
+        self, inputs: Values, starts: Mapping[str, TensorVariable], call: Call
+    ) -> tuple[dict[str, Value], dict[str, TensorVariable]]:
+        """The outputs by name, and the kept states after the last step: from ``starts``, not from those kept.
+
+        Each state is ``(batch, lag * dim)``, oldest first.
+        """
+        checked = self._checked(inputs)
+        carried = {item.name: item for item in self.carried_states()}
+        given = {}
+        for name, value in starts.items():
+            given[name] = taps_first(value, carried[name].lag, self.shapes[name][-1])
+        ran = self.loop_run().execute(checked, call, given)
+        lasts = {
+            name: ran.lasts[name].dimshuffle(1, 0, 2).flatten(2) for name in carried
         }
-        return plan, outputs, lasts
+        return ran.outputs, lasts
 
-    def _directed(self, sequence: TensorVariable) -> TensorVariable:
-        """A sequence in the order in which the loop runs through it."""
-        return sequence[::-1] if self.spec.go_backwards else sequence
-
-    def _mask(
-        self, over_time: Mapping[str, TensorVariable], given: TensorVariable | None
-    ) -> TensorVariable | None:
-        """Which steps are data, ``(time, batch)``: as the declared mask and the one from the layer before say."""
-        declared_mask = (
-            [over_time[self.spec.mask]] if self.spec.mask is not None else []
-        )
-        masks = [
-            *declared_mask,
-            *([] if given is None else [self._directed(given.dimshuffle(1, 0))]),
-        ]
-        masks = [pt.neq(mask, 0) for mask in masks]
-        return reduce(pt.and_, masks) if masks else None
-
-    def _start(
-        self,
-        item: Recurrence,
-        inputs: Mapping[str, TensorVariable],
-        batch: Size,
-        train: bool,
-        draws: Mapping[str, TensorVariable],
-    ) -> TensorVariable:
-        """The rows of a state before the first step, ``(lag, batch, dim)``."""
-        dim = self.shapes[item.name][-1]
-        if item.carried:
-            return backend.with_rows(self.states.variables[item.name], batch)
-        if item.initial == LEARNED:
-            return all_rows(item, self._learned[item.name], batch, dim)
-        if item.initial == DRAWN:
-            return (
-                self._drawn(item, (item.lag, batch, dim), draws)
-                if train
-                else pt.zeros((item.lag, batch, dim), dtype=backend.floatX())
-            )
-        if isinstance(item.initial, str):
-            return all_rows(item, inputs[item.initial], batch, dim)
-        return first_rows(item, batch, dim)
-
-    def _final(
-        self, plan: StepPlan, lasts: Mapping[str, TensorVariable]
-    ) -> dict[str, TensorVariable]:
-        """The states after the last step: ``(batch, dim)``, or ``(batch, taps, dim)``, oldest first."""
-        return {
-            final_name(item.name): lasts[item.name][0]
-            if item.lag == 1
-            else lasts[item.name].dimshuffle(1, 0, 2)
-            for item in plan.recurrences
-        }
-
-    def _rows(
-        self,
-        sequences: Mapping[str, TensorVariable],
-        inputs: Mapping[str, TensorVariable],
-    ) -> tuple[Size, Size]:
-        """How many steps and rows there are: as many as the inputs have; one row where there are none."""
-        lengths = {name: size(value, 0) for name, value in sequences.items()}
-        length = common_length(
-            lengths | ({} if self.n_steps is None else {"n_steps": self.n_steps})
-        )
-        return length, size(next(iter(inputs.values())), 0) if inputs else 1
+    def sizes_of_states(
+        self, input_shapes: Mapping[str, Shape]
+    ) -> dict[str, int | None]:
+        """Values a row of each kept state, all that it looks back to."""
+        shapes = infer(self._with_dims(input_shapes), self.nodes)
+        found = {}
+        for item in self.carried_states():
+            dim = shapes[item.name][-1]
+            found[item.name] = None if dim is None else item.lag * dim
+        return found
 
     def _step(self, *args: TensorVariable) -> list[TensorVariable]:
         """One time step: the value of every node, in the order in which the nodes were added.
@@ -702,13 +594,105 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
                 got=f"{len(args)}",
                 do="See declared_plan.arguments for their order.",
             )
-        env = dict(zip(plan.arguments, map(pt.as_tensor_variable, args), strict=False))
-        run(plan.nodes, self._layers(), env, train=False)
-        return with_params(
-            [env[Ref(name)] for node in self.spec.nodes for name in node.values],
-            self.named_params,
-            env,
+        given = dict(
+            zip(plan.arguments, map(pt.as_tensor_variable, args), strict=False)
         )
+        env = as_values(given)
+        run(plan.nodes, self._layers(), env, Call().in_step())
+        names = [name for node in self.spec.nodes for name in node.values]
+        results = [env[Ref(name)].tensor for name in names]
+        return with_params(results, self.named_params, given)
+
+    # What it shows of itself
+
+    def _drawn_plan(self) -> StepPlan | None:
+        try:
+            return self.plan
+        except RecursiveError:  # it is not complete: the picture tells what is missing
+            return None
+
+    def explain(self) -> str:
+        """The arguments of scan, position by position, the generated step, what runs outside it, and the way back."""
+        self.complete()
+        sizes = {
+            name: param.get_value(borrow=True).shape
+            for name, param in self.named_params.items()
+        }
+        text = explain(self.plan, self.shapes, sizes, self.param_names)
+        return f"{text}\n\nThe way back: {self._way_back()}"
+
+    def _way_back(self) -> str:
+        """Which gradient the loop has."""
+        if self.spec.unroll:
+            return "that of the steps, which are written out."
+        if self.spec.until is not None:
+            return "scan's own gradient, since the loop may stop at any step."
+        if self.truncate_gradient != -1:
+            return "scan's own gradient, since it is truncated."
+        if not self.plan.results:
+            return "no loop is left."
+        return (
+            reversible.told(self.get_output())
+            if self.built
+            else "told when all dims are known."
+        )
+
+    def summary(self) -> str:
+        """A table of the nodes, their shapes and parameters and where each runs, then of the states.
+
+        Raises:
+            RecursiveError: a child of it, for a container that is not complete.
+        """
+        plan = self.plan
+        sizes = {
+            name: param.get_value(borrow=True).size
+            for name, param in self.named_params.items()
+        }
+        return summary(self.spec.nodes, plan, self.shapes, self.param_names, sizes)
+
+    def source(self, library: str) -> str:
+        """A script that stands alone, without this library, and computes what the container does outside of training.
+
+        Its ``run(weights, inputs)`` takes arrays by name, weights as ``named_params`` are called, and returns the
+        outputs by name. What it cannot say is a stub, marked ``GAP``, that raises NotImplementedError: layers but
+        for Dense, Activation, Identity, Embedding, Gate, RecurrentDense and Blend, activations of one's own, masks,
+        and states that are carried over.
+
+        Args:
+            library: ``numpy`` for a plain loop, ``pytensor`` for scan.
+
+        Raises:
+            UnknownNameError: for another library.
+            RecursiveError: a child of it, for a container that is not complete.
+        """
+        return source(self, library)
+
+    def trace(self, x: object) -> Trace:
+        """Every node and state at every step by name, ``(batch, time, dim)``, for data as ``predict`` takes it.
+
+        States start as they are kept, and none is carried over. A name that is not there offers the nearest one.
+
+        Raises:
+            RecursiveError: a child of it, for a container that is not complete or data that does not match it.
+
+        >>> import numpy as np
+        >>> from recursive.layers.cells import RecurrentDense
+        >>> from recursive.models import Recurrent
+        >>> rnn = Recurrent()
+        >>> rnn.add_input("x", dim=4)
+        >>> rnn.add_node(RecurrentDense(6), "h", input="x")
+        >>> rnn.trace(np.ones((3, 5, 4)))
+        Trace(h (3, 5, 6))
+        """
+        return trace(self, x)
+
+    def gradient_norms(self, x: object) -> Series:
+        """By state, ``(batch, time)``: the norm of the gradient of the last output's sum with respect to each step's.
+
+        Raises:
+            RecursiveError: as :meth:`trace`, and for a loop that may stop early where its gradient cannot be had.
+        """
+        return gradient_norms(self, x)
 
 
 class Recurrent(Recursive):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from types import MappingProxyType
 
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError
+from recursive.layers import chain
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer, Tensors
 from recursive.layers.own import check_started
-from recursive.layers.parts import Composite, one_or_all, shared_out
+from recursive.layers.parts import Composite, one_or_all
+from recursive.loop.call import Call, Value, Values
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
@@ -50,10 +54,33 @@ class Sequential(Composite):
             )
         check_started(self)
         check_started(layer)
+        before = self.layers[-1] if self.layers else self.previous
+        if before is not None:
+            layer.link(before)
         self.layers.append(layer)
 
+    def set_previous(
+        self, layer: Layer, connection_map: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Take the output of ``layer`` as input, as the first layer of the chain does too."""
+        super().set_previous(layer, connection_map)
+        if self.layers:
+            self.layers[0].link(layer)
+
+    def link(self, layer: Layer) -> None:
+        """Take the output of ``layer`` as input, as the first layer of the chain does too."""
+        super().link(layer)
+        if self.layers:
+            self.layers[0].link(layer)
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Link the layers again: copies of layers have no links."""
+        vars(self).update(state)
+        for before, layer in pairwise(self.layers):
+            layer.link(before)
+
     @property
-    def parts(self) -> dict[str, Layer]:
+    def children(self) -> dict[str, Layer]:
         """The layers as ``layer_0``, ``layer_1``, ..."""
         return {f"layer_{index}": layer for index, layer in enumerate(self.layers)}
 
@@ -143,38 +170,30 @@ class Sequential(Composite):
             input_shape = layer.get_output_shape_for(input_shape)
         return input_shape
 
-    def __call__(
-        self,
-        x: Tensors,
-        train: bool = False,
-        mask: TensorVariable | None = None,
-        **draws: TensorVariable,
-    ) -> Tensors:
-        return self.with_mask(x, train, mask, **draws)[0]
-
-    def with_mask(
-        self,
-        x: Tensors,
-        train: bool = False,
-        mask: TensorVariable | None = None,
-        **draws: TensorVariable,
-    ) -> tuple[Tensors, TensorVariable | None]:
-        """The output and its mask: each layer is given what the one before it made of both."""
+    def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
+        """The outputs of the last layer: each layer is applied to what the one before it returned."""
         self._check_layers()
-        given = shared_out(draws, self.parts)
-        for name, layer in self.parts.items():
-            x, mask = layer.with_mask(x, train, mask, **given[name])
-        return x, mask
+        self.check_draws(call.draws, {})
+        values = dict(inputs)
+        for name, layer in self.children.items():
+            pairs = chain.paired(layer.ports, values)
+            values = {port: values[output] for port, output in pairs.items()}
+            values = layer.apply(values, call.inside(name))
+        return values
+
+    def as_inputs(
+        self,
+        x: object,
+        mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
+    ) -> dict[str, Value]:
+        """What the first layer makes of ``x``."""
+        self._check_layers()
+        return self.layers[0].as_inputs(x, mask)
 
     def supports_masked_input(self) -> bool:
-        """Whether the first layer does."""
+        """True if the first layer does."""
         self._check_layers()
         return self.layers[0].supports_masked_input()
-
-    def get_output_mask_for(
-        self, x: Tensors, mask: TensorVariable | None = None
-    ) -> TensorVariable | None:
-        return self.with_mask(x, mask=mask)[1]
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
         label, inner = split(name)

@@ -8,8 +8,11 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.layers.chain import by_name
 from recursive.layers.layer import Layer
+from recursive.layers.masks import accepted_masks
 from recursive.layers.products import affine_map, linear_map, select_rows, side_by_side
+from recursive.loop.call import Call, Value, Values, joined_with
 from recursive.spec.graph import NodeSpec
 from recursive.spec.joined import TOGETHER
 from recursive.spec.moves import BEFORE, PART, REST, Share
@@ -88,11 +91,52 @@ class Rest:
         return self.layer.finish(total, others)
 
 
+class Applied:
+    """A part of one or several layers, applied as a layer is."""
+
+    draws = ()
+
+    def __init__(self, part: Callable, names: Sequence[str], layers: Sequence[Layer]):
+        self.part, self.names, self.layers = part, names, layers
+
+    def apply(self, inputs: Values, call: Call) -> dict[str, Value]:
+        """The outputs by name; the masks are treated as the layers treat them."""
+        tensors = {port: value.tensor for port, value in inputs.items()}
+        x = next(iter(tensors.values())) if len(tensors) == 1 else tensors
+        found = self.part(x, train=call.train)
+        masked = self._masked(inputs)
+        return {
+            name: joined_with(tensor, masked)
+            for name, tensor in by_name(tuple(self.names), found).items()
+        }
+
+    def _masked(self, inputs: Values) -> list[Value]:
+        """The inputs whose masks are passed on."""
+        kept = []
+        for port, value in inputs.items():
+            own = port if port in self.layers[0].ports else self.layers[0].ports[0]
+            if accepted_masks(self.layers[0], {own: value}):
+                kept.append(value)
+        return kept
+
+
 def runners(
     nodes: tuple[NodeSpec, ...], layers: Mapping[str, Layer]
-) -> dict[str, Callable]:
-    """What each of ``nodes`` calls: its layer, or a part of one or several."""
-    return {node.name: _runner(node, layers) for node in nodes}
+) -> dict[str, Applied | Layer]:
+    """What runs each of ``nodes``: its layer, or a part of one or several."""
+    found: dict[str, Applied | Layer] = {}
+    for node in nodes:
+        part = _runner(node, layers)
+        if isinstance(part, Layer):
+            found[node.name] = part
+            continue
+        whole = (
+            [part.layer]
+            if hasattr(part, "layer")
+            else [each.layer for each in part.parts]
+        )
+        found[node.name] = Applied(part, node.outputs or ("output",), whole)
+    return found
 
 
 def _runner(node: NodeSpec, layers: Mapping[str, Layer]) -> Callable:

@@ -15,7 +15,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import data
 from recursive.arguments import count
-from recursive.backend import carry_over, floatX
+from recursive.backend import floatX
 from recursive.errors import (
     BatchSizeError,
     DataError,
@@ -43,6 +43,11 @@ class States:
         self.variables = {
             name: _variable(name, start) for name, start in self.starts.items()
         }
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The lag and the dim of each state."""
+        return {name: start.shape for name, start in self.starts.items()}
 
     @property
     def batch_size(self) -> int | None:
@@ -137,13 +142,10 @@ class States:
                     np.repeat(self.starts[name][:, np.newaxis], *rows, axis=1)
                 )
 
-    def carry(self, name: str, value: TensorVariable) -> None:
-        """Let the state called ``name`` go on with ``value``, ``(lag, batch, dim)``, after each call of a Program."""
+    def fitting(self, name: str, value: TensorVariable) -> TensorVariable:
+        """``value``, ``(lag, batch, dim)``, in the type of the state called ``name``, which may have any rows."""
         variable = self.variables[name]
-        carry_over(
-            variable,
-            _with_any_rows(value, variable) if value.type.shape[1] == 1 else value,
-        )
+        return _with_any_rows(value, variable) if value.type.shape[1] == 1 else value
 
     def _fitted(self, name: str, value: object) -> np.ndarray:
         lag, dim = self.starts[name].shape

@@ -9,10 +9,11 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Argument
 from recursive.errors import ConfigError, MergeError, nearest
-from recursive.layers.layer import Layer, Tensors
+from recursive.layers.layer import Layer
 from recursive.layers.noise import seeds_of
 from recursive.layers.own import check_started
-from recursive.layers.parts import Composite, layers_of, shared_out
+from recursive.layers.parts import Composite, layers_of
+from recursive.loop.call import Call, Value, Values, joined_with
 from recursive.merges import merge
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
@@ -93,7 +94,7 @@ class Bidirectional(Composite):
         )
 
     @property
-    def parts(self) -> dict[str, Layer]:
+    def children(self) -> dict[str, Layer]:
         """The layers of both directions."""
         return {"layer": self.layer, "backward_layer": self.backward_layer}
 
@@ -127,11 +128,11 @@ class Bidirectional(Composite):
         return self.layer.arguments()
 
     def build(self, input_shape: Shape) -> None:
-        for part in self.parts.values():
+        for part in self.children.values():
             part.ensure_built(input_shape)
 
     def complete(self) -> None:
-        for part in self.parts.values():
+        for part in self.children.values():
             part.complete()
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape | dict[str, Shape]:
@@ -140,52 +141,28 @@ class Bidirectional(Composite):
             return dict.fromkeys(DIRECTIONS, shape)
         return (*shape[:-1], 2 * shape[-1]) if self.merge_mode == "concat" else shape
 
-    def call(
-        self, x: TensorVariable, train: bool = False, **draws: TensorVariable
-    ) -> Tensors:
-        return self._both(x, train, {}, draws)
+    def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
+        """Both directions of the same input, in the order of its steps, merged or by name."""
+        self.check_draws(call.draws, {})
+        directions = []
+        for name, layer in self.children.items():
+            pairs = dict(zip(layer.ports, inputs.values(), strict=True))
+            [value] = layer.apply(pairs, call.inside(name)).values()
+            tensor = _in_order(layer, value.tensor)
+            mask = None if value.mask is None else _in_order(layer, value.mask)
+            directions.append(Value(tensor, mask))
+        if self.merge_mode is None:
+            return dict(zip(DIRECTIONS, directions, strict=True))
+        merged = merge([value.tensor for value in directions], self.merge_mode)
+        return {"output": joined_with(merged, directions)}
 
     def supports_masked_input(self) -> bool:
-        """Whether the layer does."""
+        """True if the layer does."""
         return self.layer.supports_masked_input()
-
-    def call_masked(
-        self,
-        x: TensorVariable,
-        mask: TensorVariable,
-        train: bool = False,
-        **draws: TensorVariable,
-    ) -> Tensors:
-        """The same, each direction with the mask: what a masked step does is up to the layer."""
-        return self._both(x, train, {"mask": mask}, draws)
-
-    def get_output_mask_for(
-        self, x: TensorVariable, mask: TensorVariable | None = None
-    ) -> TensorVariable | None:
-        found = self.layer.get_output_mask_for(x, mask)
-        return None if found is None else _in_order(self.layer, found)
-
-    def _both(
-        self,
-        x: TensorVariable,
-        train: bool,
-        masked: dict[str, TensorVariable],
-        draws: dict[str, TensorVariable],
-    ) -> Tensors:
-        given = shared_out(draws, self.parts)
-        found = [
-            _in_order(part, part(x, train=train, **masked, **given[name]))
-            for name, part in self.parts.items()
-        ]
-        return (
-            dict(zip(DIRECTIONS, found, strict=True))
-            if self.merge_mode is None
-            else merge(found, self.merge_mode)
-        )
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
         part, inner = split(name)
-        return self.parts[part].draw_shape(inner, input_shape)
+        return self.children[part].draw_shape(inner, input_shape)
 
 
 def _turned(layer: Layer) -> Layer:

@@ -8,7 +8,8 @@ import pytensor.tensor as pt
 from pytensor.gradient import disconnected_grad
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.loop.step import Env, run
+from recursive.loop.call import Call, Value
+from recursive.loop.step import Appliable, Env, run
 from recursive.sizes import Size, size
 from recursive.spec.graph import NodeSpec
 from recursive.spec.names import Ref
@@ -16,36 +17,55 @@ from recursive.spec.names import Ref
 
 def run_over_time(
     nodes: tuple[NodeSpec, ...],
-    layers: Mapping[str, Callable],
+    layers: Mapping[str, Appliable],
     env: Env,
     steady: Collection[str],
     rows: tuple[Size, Size],
-    train: bool,
+    call: Call,
 ) -> None:
     """Add the value of each node at all steps, ``(time, batch, ...)``, to ``env``.
 
     Args:
         nodes: in the order in which they run.
-        layers: what each of them calls.
+        layers: what runs each of them.
         env: what they read: ``(time, batch, ...)``, and ``(batch, ...)`` where it is steady.
         steady: the names of the values that are the same at every step; nodes among them run once.
         rows: how many steps and rows there are.
-        train: turns dropout on.
+        call: says whether the network is training.
     """
+    call = call.in_step()
     for node in nodes:
         if set(node.values) <= set(steady):
-            run((node,), layers, env, train)
+            run((node,), layers, env, call)
             continue
-        draws = (Ref(f"{node.name}.{name}") for name in layers[node.name].draws)
-        read = {ref: env[ref] for ref in (*node.refs, *draws) if ref in env}
-        flat = {
-            ref: _flat(
-                repeated(value, rows[0]) if is_steady(ref, steady) else value, rows
-            )
-            for ref, value in read.items()
-        }
-        run((node,), layers, flat, train)
-        env.update({Ref(name): _in_time(flat[Ref(name)], rows) for name in node.values})
+        draws = [Ref(f"{node.name}.{name}") for name in layers[node.name].draws]
+        flat: Env = {}
+        for ref in (*node.refs, *draws):
+            if ref in env:
+                flat[ref] = _flattened(env[ref], is_steady(ref, steady), rows)
+        run((node,), layers, flat, call)
+        for name in node.values:
+            env[Ref(name)] = on_tensors(flat[Ref(name)], lambda x: _in_time(x, rows))
+
+
+def _flattened(value: Value, steady: bool, rows: tuple[Size, Size]) -> Value:
+    """A value over time, every step of every row being a row; a steady one stands at each step."""
+    if steady:
+        value = over_time(value, rows[0])
+    return on_tensors(value, lambda x: _flat(x, rows))
+
+
+def over_time(value: Value, length: Size) -> Value:
+    """A steady value as ``(time, batch, ...)``."""
+    return on_tensors(value, lambda x: repeated(x, length))
+
+
+def on_tensors(
+    value: Value, change: Callable[[TensorVariable], TensorVariable]
+) -> Value:
+    """``value`` with the same ``change`` made to its tensor and to its mask."""
+    mask = None if value.mask is None else change(value.mask)
+    return Value(change(value.tensor), mask, value.is_context)
 
 
 def is_steady(ref: Ref, steady: Collection[str]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
 
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.replace import clone_replace
@@ -10,38 +11,103 @@ from pytensor.graph.traversal import graph_inputs
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import NodeError
+from recursive.loop.call import Call, Value, Values, joined_with
 from recursive.merges import merge
 from recursive.spec.graph import NodeSpec, PortSpec
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
 
-Tensors = TensorVariable | dict[str, TensorVariable]
-Env = dict[Ref, TensorVariable]
+Env = dict[Ref, Value]
 """Every value that is known during a step, by name and tap."""
+
+
+class Appliable(Protocol):
+    """What runs a node: its layer, or a part of one or several."""
+
+    draws: tuple[str, ...]
+
+    def apply(self, inputs: Values, call: Call) -> Values:
+        """The outputs by name, in their order."""
+
+
+def mask_name(name: str) -> str:
+    """The name by which the mask of a value enters a step and leaves it; no node can have it.
+
+    >>> mask_name("words")
+    'mask of words'
+    """
+    return f"mask of {name}"
 
 
 def make_step(
     plan: StepPlan,
-    layers: Mapping[str, Callable],
+    layers: Mapping[str, Appliable],
     params: Mapping[str, TensorVariable],
-    train: bool = False,
+    call: Call,
     strict: bool = True,
+    contexts: Collection[str] = (),
 ) -> Callable:
     """The function that scan repeats: tensors in the order of ``plan.arguments`` to tensors by ``plan.results``.
 
-    ``layers`` are the nodes' layers by name; ``params`` the variables that those layers hold, by the names that the
-    plan gives them. One that is ``strict`` may read nothing else.
+    Args:
+        plan: the order of arguments and results.
+        layers: what runs each node, by the node's name.
+        params: the variables that the layers hold, by the names that the plan gives them.
+        call: says whether the network is training.
+        strict: True refuses a step that reads anything else.
+        contexts: the inputs that each step sees whole.
     """
 
     def step(*args: TensorVariable) -> list[TensorVariable]:
-        env: Env = dict(zip(plan.arguments, args, strict=True))
-        run(plan.nodes, layers, env, train)
-        results = [env[Ref(name)] for name in plan.results]
+        given = dict(zip(plan.arguments, args, strict=True))
+        env = as_values(given, contexts)
+        run(plan.nodes, layers, env, call.in_step())
+        results = [_result(name, env) for name in plan.results]
         if strict:
             _check_alone(plan.nodes, results, {*args, *params.values()}, env)
-        return with_params(results, params, env)
+        return with_params(results, params, given)
 
     return step
+
+
+def named_step(
+    plan: StepPlan,
+    layers: Mapping[str, Appliable],
+    values_of: Callable,
+    call: Call,
+) -> Callable:
+    """As :func:`make_step`, of a function of the user's own that returns the values of all declared nodes by name.
+
+    What outputs merge is not among these, and is added.
+    """
+
+    def step(*args: TensorVariable) -> list[TensorVariable]:
+        env = as_values(dict(zip(plan.arguments, args, strict=True)))
+        for name, tensor in values_of(*args).items():
+            env[Ref(name)] = Value(tensor)
+        missing = tuple(node for node in plan.nodes if Ref(node.values[0]) not in env)
+        run(missing, layers, env, call.in_step())
+        return [_result(name, env) for name in plan.results]
+
+    return step
+
+
+def as_values(
+    given: Mapping[Ref, TensorVariable], contexts: Collection[str] = ()
+) -> Env:
+    """What a step is given, each value with the mask that came with it; ``contexts`` are the inputs that are ones."""
+    env: Env = {}
+    for ref, tensor in given.items():
+        mask = given.get(Ref(mask_name(ref.name), ref.tap))
+        env[ref] = Value(tensor, mask, ref.name in contexts)
+    return env
+
+
+def _result(name: str, env: Env) -> TensorVariable:
+    """What a step returns under ``name``: a value, or the mask of one."""
+    if Ref(name) in env:
+        return env[Ref(name)].tensor
+    return env[Ref(name.removeprefix(mask_name("")))].mask
 
 
 def _check_alone(
@@ -55,7 +121,8 @@ def _check_alone(
         node = next(
             node
             for node in nodes
-            if stranger in _beside(given, [env[Ref(name)] for name in node.values])
+            if stranger
+            in _beside(given, [env[Ref(name)].tensor for name in node.values])
         )
         raise NodeError.about(
             "node",
@@ -78,52 +145,61 @@ def _beside(given: set[TensorVariable], values: list[TensorVariable]) -> list[Va
 
 
 def run(
-    nodes: tuple[NodeSpec, ...], layers: Mapping[str, Callable], env: Env, train: bool
+    nodes: tuple[NodeSpec, ...],
+    layers: Mapping[str, Appliable],
+    env: Env,
+    call: Call,
 ) -> None:
-    """Compute each node in turn and add its value to ``env``."""
+    """Apply each node's layer in turn and add its values to ``env``."""
     for node in nodes:
-        inputs, draws = given_to(node, layers[node.name], env)
-        keep(node, layers[node.name](inputs, train=train, **draws), env)
+        layer = layers[node.name]
+        draws = draws_in(node, layer, env)
+        outputs = layer.apply(inputs_of(node, env), call.inside(node.name, draws))
+        env.update(zip(map(Ref, node.values), outputs.values(), strict=True))
 
 
-def given_to(
-    node: NodeSpec, layer: Callable, env: Env
-) -> tuple[Tensors, dict[str, TensorVariable]]:
-    """What a node's layer is called with: its input, or its inputs by port, and its draws by name."""
-    inputs = {port.name: read(port, env) for port in node.ports}
-    draws = {
-        name: env[ref]
-        for name in layer.draws
-        if (ref := Ref(f"{node.name}.{name}")) in env
-    }
-    return next(iter(inputs.values())) if node.has_one_port else inputs, draws
+def draws_in(node: NodeSpec, layer: Appliable, env: Env) -> dict[str, TensorVariable]:
+    """The draws of a node that were made before the loop, by the names that its layer has for them."""
+    found = {}
+    for name in layer.draws:
+        ref = Ref(f"{node.name}.{name}")
+        if ref in env:
+            found[name] = env[ref].tensor
+    return found
 
 
-def keep(node: NodeSpec, found: Tensors, env: Env) -> None:
-    """Add what a node's layer returned to ``env``, by the names of its values."""
-    values = found.values() if isinstance(found, Mapping) else [found]
-    env.update(zip(map(Ref, node.values), values, strict=True))
+def inputs_of(node: NodeSpec, env: Env) -> dict[str, Value]:
+    """What a node's layer is applied to, by port; by name where one port is joined from several values."""
+    inputs: dict[str, Value] = {}
+    for port in node.ports:
+        if port.merge_mode == "join":
+            names = port.names or tuple(map(str, port.refs))
+            inputs |= {
+                name: env[ref] for name, ref in zip(names, port.refs, strict=True)
+            }
+        else:
+            inputs[port.name] = read(port, env)
+    return inputs
 
 
-def read(port: PortSpec, env: Env) -> TensorVariable | dict[str, TensorVariable]:
-    """What a port is given: one value, or several merged or joined by name."""
-    if port.merge_mode == "join":
-        return {
-            name: env[ref]
-            for name, ref in zip(
-                port.names or map(str, port.refs), port.refs, strict=True
-            )
-        }
-    return merge([env[ref] for ref in port.refs], port.merge_mode)
+def read(port: PortSpec, env: Env) -> Value:
+    """What a port is given: one value, or several merged, data where all of them are."""
+    values = [env[ref] for ref in port.refs]
+    if len(values) == 1:
+        return values[0]
+    merged = merge([value.tensor for value in values], port.merge_mode)
+    return joined_with(merged, values)
 
 
 def with_params(
-    results: list[TensorVariable], params: Mapping[str, TensorVariable], env: Env
+    results: list[TensorVariable],
+    params: Mapping[str, TensorVariable],
+    given: Mapping[Ref, TensorVariable],
 ) -> list[TensorVariable]:
-    """``results`` with each layer's own parameter replaced by the one in ``env``, where that is another."""
-    given = {
-        own: env[Ref(name)]
+    """``results`` with each layer's own parameter replaced by the one that is given, where that is another."""
+    replaced = {
+        own: given[Ref(name)]
         for name, own in params.items()
-        if env.get(Ref(name), own) is not own
+        if given.get(Ref(name), own) is not own
     }
-    return clone_replace(results, given) if given else results
+    return clone_replace(results, replaced) if replaced else results

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytensor
 import pytensor.tensor as pt
@@ -11,31 +11,44 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.layers.graph import Graph
-from recursive.layers.layer import Layer, Tensors
+from recursive.layers.layer import Layer
+from recursive.layers.loop_run import LoopRun
+from recursive.loop.call import Call, Value, Values
 from recursive.loop.until import check_until_gradient
 from recursive.shown.trace import Series, as_tensors
-from recursive.spec.plan import declared
+from recursive.spec.graph import MAIN, value_name
+from recursive.spec.shapes import Shape, Shapes
 
 
-class Nudged:
-    """A layer whose values that feed states have a nudge of zeros added: it is what the gradient is asked for."""
+class Perturbed(Layer):
+    """A layer with zeros added to its outputs: they are what the gradient is asked for.
 
-    def __init__(self, layer: Layer, places: dict[int, str]):
-        self.layer, self.places = layer, places
-        self.draws = tuple(places.values())
+    The zeros enter the loop as random draws do, one for each output.
+    """
 
-    def __call__(
-        self, x: Tensors, train: bool = False, **nudges: TensorVariable
-    ) -> Tensors:
-        found = self.layer(x, train=train)
-        values = list(found.values()) if isinstance(found, Mapping) else [found]
-        for place, name in self.places.items():
-            values[place] = values[place] + nudges[name]
-        return (
-            dict(zip(found, values, strict=True))
-            if isinstance(found, Mapping)
-            else values[0]
-        )
+    def __init__(self, layer: Layer):
+        super().__init__()
+        self.draws = tuple(f"nudge_{name}" for name in layer.output_names)
+        self._layer = layer
+        self.ports, self.output_names = layer.ports, layer.output_names
+        self.input_dim = layer.input_dim
+
+    def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
+        """The outputs of the layer outside of training, each with its zeros added."""
+        outputs = self._layer.apply(inputs, call.inside("layer").training(False))
+        return {
+            name: value.with_tensor(value.tensor + call.draws[draw])
+            for draw, (name, value) in zip(self.draws, outputs.items(), strict=True)
+        }
+
+    def get_output_shape_for(self, input_shape: Shapes) -> Shapes:
+        return self._layer.get_output_shape_for(input_shape)
+
+    def draw_shape(self, name: str, input_shape: Shapes) -> Shape:
+        found = self.get_output_shape_for(input_shape)
+        if isinstance(found, Mapping):
+            return found[name.removeprefix("nudge_")]
+        return found
 
 
 def gradient_norms(rnn: Graph, x: object) -> Series:
@@ -51,79 +64,64 @@ def gradient_norms(rnn: Graph, x: object) -> Series:
     if rnn.spec.until is not None:
         check_until_gradient()
     arrays, inputs = as_tensors(rnn, x)
-    inputs = rnn._checked(inputs)
-    remembered = {item.name: item.node for item in rnn.declared_plan.recurrences}
-    places = _places(rnn, set(remembered.values()))
-    nudges = _nudges(rnn, inputs, places)
-    found = _nudged(rnn, places)._unrolled(
-        rnn.spec.replace(return_sequences=False),
-        {**inputs, **nudges},
-        False,
-        None,
-        {},
-        {},
-    )[1]
-    last = found[rnn.spec.outputs[0].name].sum()
-    gradients = pytensor.grad(last, list(nudges.values()), disconnected_inputs="ignore")
-    norms = [pt.sqrt((gradient**2).sum(axis=-1)).T for gradient in gradients]
-    values = backend.evaluate(
-        norms, {inputs[name]: array for name, array in arrays.items()}
-    )
-    by_value = dict(
-        zip((value for held in places.values() for value in held), values, strict=True)
-    )
-    return Series({name: by_value[value] for name, value in remembered.items()})
+    rnn.complete({name: value.type.shape for name, value in inputs.items()})
+    run = _perturbed(rnn.loop_run(return_sequences=False, return_final_states=False))
+    nudges = _nudges(run, rnn, inputs)
+    call = Call(train=True, draws={**nudges, **_zero_starts(run, rnn, inputs)})
+    outputs = run.execute(rnn.as_inputs(inputs), call).outputs
+    last = outputs[rnn.spec.outputs[0].name].tensor.sum()
+    states = {item.name: item.node for item in rnn.declared_plan.recurrences}
+    asked = [nudges[_nudge_of(run, value)] for value in states.values()]
+    gradients = pytensor.grad(last, asked, disconnected_inputs="ignore")
+    norms = [pt.sqrt((gradient**2).sum(axis=-1)) for gradient in gradients]
+    if rnn.go_backwards:
+        norms = [norm[:, ::-1] for norm in norms]
+    given = {inputs[name]: array for name, array in arrays.items()}
+    values = backend.evaluate(norms, given)
+    return Series(dict(zip(states, values, strict=True)))
 
 
-Places = dict[str, dict[str, int]]
-"""The values that feed states, by node, and which of its values each is."""
-
-
-def _places(rnn: Graph, remembered: set[str]) -> Places:
-    places = {
-        node.name: {
-            value: place
-            for place, value in enumerate(node.values)
-            if value in remembered
-        }
-        for node in rnn.spec.nodes
-    }
-    return {node: held for node, held in places.items() if held}
-
-
-def _draw(place: int) -> str:
-    return f"nudge_{place}"
+def _perturbed(run: LoopRun) -> LoopRun:
+    """The same loop as declared, nothing moved out of it, with zeros added to every node's outputs."""
+    layers = {name: Perturbed(layer) for name, layer in run.layers.items()}
+    return replace(run, layers=layers, moves=False)
 
 
 def _nudges(
-    rnn: Graph, inputs: Mapping[str, TensorVariable], places: Places
+    run: LoopRun, rnn: Graph, inputs: Mapping[str, TensorVariable]
 ) -> dict[str, TensorVariable]:
-    """Zeros, ``(time, batch, dim)``, for each value that feeds a state."""
-    length, batch = rnn._rows(
-        {name: inputs[name].swapaxes(0, 1) for name in rnn.sequence_names}, inputs
-    )
+    """Zeros for each output of each node, ``(batch, time, ...)``."""
+    length, batch = _rows(run, rnn, inputs)
     return {
-        f"{node}.{_draw(place)}": pt.zeros(
-            (length, batch, rnn.shapes[value][-1]), dtype=backend.floatX()
+        name: pt.zeros(
+            (batch, length, *run.draw_shape(name)[1:]), dtype=backend.floatX()
         )
-        for node, held in places.items()
-        for value, place in held.items()
+        for name in run.draw_names()
     }
 
 
-def _nudged(rnn: Graph, places: Places) -> Graph:
-    """A view of ``rnn`` that runs as declared, with a nudge in each value that feeds a state."""
-    layers = {
-        node: Nudged(rnn.nodes[node], {place: _draw(place) for place in held.values()})
-        for node, held in places.items()
+def _zero_starts(
+    run: LoopRun, rnn: Graph, inputs: Mapping[str, TensorVariable]
+) -> dict[str, TensorVariable]:
+    """Zeros for the starts that training draws at random."""
+    _, batch = _rows(run, rnn, inputs)
+    return {
+        draw: pt.zeros((batch, rnn.shapes[state][-1]), dtype=backend.floatX())
+        for state, draw in run.drawn_starts().items()
     }
-    draws = {
-        node: tuple(f"{node}.{name}" for name in layer.draws)
-        for node, layer in layers.items()
-    }
-    view = copy.copy(rnn)
-    view._layers = lambda: {**rnn._layers(), **layers}
-    view._plan = lambda spec, train, masked=False: declared(
-        spec, rnn.param_names, draws
-    )
-    return view
+
+
+def _rows(run: LoopRun, rnn: Graph, inputs: Mapping[str, TensorVariable]) -> tuple:
+    sequences = {name: inputs[name].swapaxes(0, 1) for name in rnn.sequence_names}
+    return run.rows(sequences, inputs)
+
+
+def _nudge_of(run: LoopRun, value: str) -> str:
+    """The draw that is added to ``value``: that of an output of a node."""
+    for node in run.spec.nodes:
+        for output in node.outputs or (MAIN,):
+            if value_name(node.name, output) == value:
+                names = run.layers[node.name].output_names
+                own = names[0] if len(names) == 1 else output
+                return f"{node.name}.nudge_{own}"
+    raise KeyError(value)

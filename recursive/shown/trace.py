@@ -12,8 +12,9 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend, extras, feed
 from recursive.errors import UnknownNameError, nearest
 from recursive.layers.graph import Graph
+from recursive.loop.call import Call
 from recursive.shown.heat import heat_maps
-from recursive.spec.graph import GraphSpec, OutputSpec
+from recursive.spec.graph import OutputSpec
 from recursive.spec.names import Ref
 
 
@@ -97,11 +98,16 @@ def trace(rnn: Graph, x: object) -> Trace:
     arrays, inputs = as_tensors(rnn, x)
     names = [name for node in rnn.spec.nodes for name in node.values]
     recurrences = rnn.declared_plan.recurrences
-    found = rnn._values(_every(rnn.spec, names), rnn._checked(inputs), train=False)
+    run = rnn.loop_run(
+        outputs=tuple(OutputSpec(name, (Ref(name),)) for name in names),
+        return_sequences=True,
+        return_final_states=False,
+    )
+    found = run.execute(rnn.as_inputs(inputs), Call()).outputs
     batch = len(next(iter(arrays.values()))) if arrays else 1
-    starts = [rnn._start(item, inputs, batch, False, {})[-1] for item in recurrences]
+    starts = [run.start(item, inputs, batch, Call())[-1] for item in recurrences]
     values = backend.evaluate(
-        [*found.values(), *starts],
+        [*(value.tensor for value in found.values()), *starts],
         {inputs[name]: array for name, array in arrays.items()},
     )
     nodes, began = dict(zip(names, values, strict=False)), values[len(names) :]
@@ -124,14 +130,6 @@ def as_tensors(
         name: backend.tensor(name, str(value.dtype), value.shape)
         for name, value in arrays.items()
     }
-
-
-def _every(spec: GraphSpec, names: list[str]) -> GraphSpec:
-    """The declaration with every value as an output, over time."""
-    outputs = tuple(OutputSpec(name, (Ref(name),)) for name in names)
-    return spec.replace(
-        outputs=outputs, return_sequences=True, return_final_states=False
-    )
 
 
 def _after_each_step(

@@ -20,6 +20,7 @@ from recursive.layers import (
     core,
     embeddings,
     jzs,
+    masking,
     maxout,
     noise,
     normalization,
@@ -42,6 +43,7 @@ ROOMS = (
     core,
     embeddings,
     jzs,
+    masking,
     maxout,
     noise,
     normalization,
@@ -130,13 +132,16 @@ class _Reader:
                 f"Pass a class of your own as custom_layers={{{name!r}: {name}}}.",
             )
         cls, arguments = self.classes[name], _in_words_of_today(name, config)
+        trainable = arguments.pop("trainable", True)
         if not issubclass(cls, Graph):
-            return self._called(cls, arguments, path)
-        return (
-            self._graph(cls, arguments, path)
-            if "spec" in arguments
-            else self._graph_of_2015(cls, arguments, path)
-        )
+            layer = self._called(cls, arguments, path)
+        elif "spec" in arguments:
+            layer = self._graph(cls, arguments, path)
+        else:
+            layer = self._graph_of_2015(cls, arguments, path)
+        if trainable is not True:
+            layer.trainable = trainable
+        return layer
 
     def _called(
         self, cls: type[Layer], arguments: Mapping[str, object], path: str
@@ -332,7 +337,7 @@ def _worded(name: str, arguments: Mapping[str, object]) -> Iterator[None]:
 
 def walk(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
     """Every layer inside, after its container, with its path: ``layer_0``, ``layer_0.node``, ..."""
-    for name, part in _parts(layer).items():
+    for name, part in layer.children.items():
         yield _join(path, name), part
         yield from walk(part, _join(path, name))
 
@@ -352,23 +357,6 @@ def loops(layer: Layer) -> dict[str, Layer]:
     return found
 
 
-def _parts(layer: Layer) -> dict[str, Layer]:
-    """The layers directly inside: by the names of nodes, by their place in a list, or by the argument's name."""
-    if isinstance(layer, Graph):
-        return dict(layer.nodes)
-    arguments = {
-        name: getattr(layer, name, None)
-        for name in inspect.signature(type(layer)).parameters
-    }
-    listed = {
-        f"layer_{index}": part
-        for index, part in enumerate(arguments.get("layers") or ())
-    }
-    return listed | {
-        name: value for name, value in arguments.items() if isinstance(value, Layer)
-    }
-
-
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
@@ -376,7 +364,7 @@ def _join(path: str, name: str) -> str:
 def check_plain(container: Layer) -> None:
     """Raise a ConfigError where a layer inside cannot be written, as a Lambda cannot."""
     for path, layer in walk(container):
-        if _parts(layer):
+        if layer.children:
             continue
         try:
             config = layer.get_config()

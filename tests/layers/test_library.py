@@ -467,13 +467,6 @@ def test_a_reshape_in_front_leaves_the_number_of_axes_open():
             "one shape",
         ),
         (
-            lambda: Merge([Embedding(5, 4, mask_zero=True), Embedding(5, 4)])(
-                [[[1, 0]], [[1, 0]]]
-            ),
-            ConfigError,
-            "branches without a mask",
-        ),
-        (
             lambda: AutoEncoder(Dense(4, 2), Dense(2, 4), False)(X2, train=True),
             ConfigError,
             "output_reconstruction=True while it is trained",
@@ -483,3 +476,12 @@ def test_a_reshape_in_front_leaves_the_number_of_axes_open():
 def test_what_cannot_be_is_told(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def test_a_merge_is_data_where_all_of_its_branches_are():
+    left, right = (Embedding(5, 4, mask_zero=True) for _ in range(2))
+    words = [np.array([[1, 0, 2]]), np.array([[3, 4, 0]])]
+    merged, mask = Merge([left, right]).with_mask(words)
+    assert mask.eval().tolist() == [[True, False, False]]
+    expected = left.W.get_value()[words[0]] + right.W.get_value()[words[1]]
+    assert np.array_equal(merged.eval(), expected)

@@ -194,11 +194,6 @@ class Silent(Layer):
             r"parameter 'both\[0\]' takes a place in self.params of InAList",
         ),
         (
-            Inside(),
-            ConfigError,
-            "parameter 'inner.W' takes a place in self.params of Inside",
-        ),
-        (
             Elsewhere(4),
             ShapeError,
             r"layer 'Elsewhere' takes an output of shape \(3, 4\).*got \(3, 8\)",
@@ -507,3 +502,23 @@ def test_an_open_dim_of_an_input_is_no_state_of_unknown_dim():
     )
     assert "h" in rnn.summary()
     assert rnn.predict(np.ones((3, 5, 4))).shape == (3, 4)
+
+
+def test_the_parameters_of_a_layer_that_is_held_as_an_attribute_are_learned_and_saved():
+    inside = Inside()
+    model = Sequential([Dense(4, 3), inside])
+    model.compile("sgd", "mse", backend="python")
+    model.predict(np.ones((2, 4)))
+    before = model.get_weights()
+    assert list(model.named_params) == [
+        "layer_0.W",
+        "layer_0.b",
+        "layer_1.inner.W",
+        "layer_1.inner.b",
+    ]
+    model.train_on_batch(np.ones((2, 4)), np.zeros((2, 3)))
+    changed = [
+        not np.array_equal(old, new)
+        for old, new in zip(before, model.get_weights(), strict=True)
+    ]
+    assert all(changed)

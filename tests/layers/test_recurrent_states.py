@@ -26,6 +26,7 @@ from recursive.errors import (
     ShapeError,
     UnknownNameError,
 )
+from recursive.loop.call import Call, Value
 from tests.layers.test_masks import MASK, kinds
 from tests.layers.test_recurrent import (
     BATCH,
@@ -57,7 +58,14 @@ def masked_program(layer, outputs=lambda layer, x, mask: [layer(x, mask=mask)]):
         Argument("x", "float64", (None, None, IN)),
         Argument("mask", "bool", (None, None)),
     ]
-    return Program(arguments, lambda inputs: (outputs(layer, *inputs), []), "python")
+    return Program(arguments, lambda inputs: kept(layer, outputs, *inputs), "python")
+
+
+def kept(layer, outputs, x, mask):
+    """The outputs, and what the states of the layer become."""
+    call = Call()
+    layer.apply({"input": Value(x, mask)}, call)
+    return outputs(layer, x, mask), call.updates
 
 
 @pytest.mark.parametrize("mode", ["zero", "carry"])

@@ -16,6 +16,7 @@ from recursive import (
     errors,
     model_from_json,
 )
+from recursive.loop.call import Call, Value
 from tests.agreement.test_cases import COMPILER, JAX
 from tests.cases import BATCH, HIDDEN, IN, weights_of, with_random_weights
 
@@ -204,12 +205,10 @@ def test_a_stateful_container_is_one_node_and_no_step_of_a_loop():
     outer.add_input("x", ndim=4, dim=IN)
     with pytest.raises(errors.NodeError, match="takes a stateful container by itself"):
         outer.add_node(Sequential([rnn]), "inner", input="x")
-    x = pt.tensor3("x")
-    with (
-        pytest.raises(errors.StateError, match="takes one layer call"),
-        backend.carrying_over(),
-    ):
-        rnn(x), rnn(x)
+    call, inputs = Call(), {"x": Value(pt.tensor3("x"))}
+    rnn.apply(inputs, call)
+    with pytest.raises(errors.StateError, match="takes one layer call"):
+        rnn.apply(inputs, call)
 
 
 @pytest.mark.parametrize("outer_goes_on", [False, True])

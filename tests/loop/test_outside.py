@@ -7,6 +7,7 @@ import pytest
 
 from recursive import Dense, Dropout, Identity, Lambda
 from recursive.backend import evaluate
+from recursive.loop.call import Call, Value
 from recursive.loop.outside import (
     is_steady,
     look_back,
@@ -83,9 +84,10 @@ def test_the_past_of_what_is_the_same_at_every_step_is_not(text, steady):
 
 
 def over_time(nodes, layers, given, steady=(), train=False):
-    env = {ref: pt.constant(value) for ref, value in given.items()}
-    run_over_time(tuple(nodes), layers, env, steady, (TIME, BATCH), train)
-    return {str(ref): value.eval() for ref, value in env.items()}
+    env = {ref: Value(pt.constant(value)) for ref, value in given.items()}
+    call = Call(train)
+    run_over_time(tuple(nodes), layers, env, steady, (TIME, BATCH), call)
+    return {str(ref): value.tensor.eval() for ref, value in env.items()}
 
 
 def test_every_step_of_every_row_is_a_row_of_one_call():
