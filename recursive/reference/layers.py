@@ -178,7 +178,8 @@ def thresholded_relu(config: Config, x: Array, given: Given) -> Computed:
 @layer("Masking", mask=PASS)
 def masking(config: Config, x: Array, given: Given) -> Computed:
     """Steps of which every value is ``mask_value`` are no data, and set to 0; with NaN, those of NaN alone."""
-    gap = x.dtype.type(config.get("mask_value", 0.0))
+    gap = config.get("mask_value", 0.0)
+    gap = x.dtype.type(gap) if is_float(x) else float(gap)
     is_gap = np.isnan(x) if np.isnan(gap) else x == gap
     mask = ~is_gap.all(axis=-1)
     kept = mask[..., None]
