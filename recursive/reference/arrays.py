@@ -18,6 +18,39 @@ Values = Array | dict[str, Array]
 FLOAT = np.dtype("float64")
 
 
+@dataclass(frozen=True)
+class Value:
+    """An array with its mask.
+
+    Args:
+        array: the numbers, batch first.
+        mask: which entries along the leading axes are data, as :mod:`masks` says; None where all are.
+        is_context: True for what a loop hands to every step whole.
+    """
+
+    array: Array
+    mask: Array | None = None
+    is_context: bool = False
+
+
+Read = Value | dict[str, Value]
+"""What a layer reads: one value, or several by port."""
+
+
+def values_of(x: Values | Read) -> Read:
+    """``x``, where bare arrays become values without a mask."""
+    if isinstance(x, Mapping):
+        return {port: values_of(value) for port, value in x.items()}
+    return x if isinstance(x, Value) else Value(np.asarray(x))
+
+
+def arrays_of(x: Read) -> Values:
+    """The arrays alone."""
+    if isinstance(x, Mapping):
+        return {port: value.array for port, value in x.items()}
+    return x.array
+
+
 class Pulled(NamedTuple):
     """What the gradient of a layer's output becomes: that of its input, its parameters, and the states it began with.
 
@@ -36,25 +69,39 @@ class Computed:
     Args:
         value: the output, batch first; a dict by name where there are several.
         back: from the gradient of a loss with respect to ``value`` to that with respect to all that it was made of.
-        mask: which steps of the output are data, ``(batch, time)``; None where all are.
+        mask: the mask of the output; where there are several, a dict by name of those that have one.
         finals: the states after the last step, by name.
         updates: what the layer keeps beside its parameters, as it is after this batch.
     """
 
     value: Values
     back: Callable[[Values], Pulled]
-    mask: Array | None = None
+    mask: Array | Mapping[str, Array] | None = None
     finals: Mapping[str, Array] = field(default_factory=dict)
     updates: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def masks(self) -> Mapping[str, Array]:
+        """The masks of several outputs by name, those that have one."""
+        return {} if self.mask is None else self.mask
+
+    @property
+    def output(self) -> Read:
+        """The output with its mask, as the next layer reads it."""
+        if isinstance(self.value, Mapping):
+            return {
+                name: Value(array, self.masks.get(name))
+                for name, array in self.value.items()
+            }
+        return Value(self.value, self.mask)
 
 
 @dataclass(frozen=True)
 class Whole:
-    """What a container makes: its outputs by name and the way back, every value of every node, masks of outputs."""
+    """What a container makes: its outputs and their masks by name, the way back, and every value of every node."""
 
     computed: Computed
     values: Mapping[str, Array]
-    masks: Mapping[str, Array]
 
 
 class Params(dict):
@@ -79,10 +126,11 @@ class Given:
         params: the weights.
         draws: the random numbers of this run, which come from outside.
         states: what states start from where they do not start anew.
-        mask: which steps of the input are data, ``(batch, time)``; None where all are.
+        mask: which steps of a loop are data, ``(batch, time)``, beside the masks of its inputs; None where all are.
         train: turns noise on.
         dtype: the type of floats.
-        in_loop: whether the layer is a node of a loop, to which a stateful container hands its states.
+        in_loop: True for a node of a loop, to which a stateful container hands its states.
+        place: the node, as errors name it: ``outer.inner.layer_0``; empty for the whole.
     """
 
     params: Params
@@ -92,9 +140,10 @@ class Given:
     train: bool = False
     dtype: np.dtype = FLOAT
     in_loop: bool = False
+    place: str = ""
 
     def inside(self, part: str) -> Given:
-        """What the part called ``part`` is given, without a mask."""
+        """What the part called ``part`` is given."""
         return replace(
             self,
             params=Params(inside(self.params, part)),
@@ -102,6 +151,7 @@ class Given:
             states=inside(self.states, part),
             mask=None,
             in_loop=False,
+            place=f"{self.place}.{part}" if self.place else part,
         )
 
     def replace(self, **changes: object) -> Given:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from recursive.errors import ConfigError
 from recursive.reference.arrays import (
     Array,
     Computed,
     Given,
     Pulled,
+    Read,
+    Value,
     Values,
     outside,
     summed,
 )
+from recursive.reference.masks import joined
 from recursive.reference.merges import merge
-from recursive.reference.table import compute_part, layer
+from recursive.reference.table import USE, compute_part, layer
 
 Config = Mapping[str, object]
 
 
-@layer("Sequential", mask="make")
-def sequential(config: Config, x: Values, given: Given) -> Computed:
+@layer("Sequential", mask=USE)
+def sequential(config: Config, x: Read, given: Given) -> Computed:
     """Each layer given the output of the one before, and its mask."""
     return _chain(
         {f"layer_{index}": part for index, part in enumerate(config["layers"])},
@@ -30,8 +32,8 @@ def sequential(config: Config, x: Values, given: Given) -> Computed:
     )
 
 
-@layer("AutoEncoder")
-def auto_encoder(config: Config, x: Values, given: Given) -> Computed:
+@layer("AutoEncoder", mask=USE)
+def auto_encoder(config: Config, x: Read, given: Given) -> Computed:
     """An encoder, and the decoder given what it returns; the encoder alone where nothing is to be made again."""
     names = (
         ("encoder", "decoder")
@@ -41,11 +43,12 @@ def auto_encoder(config: Config, x: Values, given: Given) -> Computed:
     return _chain({name: config[name] for name in names}, x, given)
 
 
-def _chain(parts: Mapping[str, Config], x: Values, given: Given) -> Computed:
-    mask, done = given.mask, {}
+def _chain(parts: Mapping[str, Config], x: Read, given: Given) -> Computed:
+    """Each part given the output of the one before, with its mask."""
+    done = {}
     for name, part in parts.items():
-        done[name] = compute_part(part, x, given.inside(name).replace(mask=mask))
-        x, mask = done[name].value, done[name].mask
+        done[name] = compute_part(part, x, given.inside(name))
+        x = done[name].output
 
     def back(d: Values) -> Pulled:
         pulled = {}
@@ -54,14 +57,16 @@ def _chain(parts: Mapping[str, Config], x: Values, given: Given) -> Computed:
             d = pulled[name].x
         return _together(d, pulled)
 
-    return _whole(x, back, done, mask)
+    last = list(done.values())[-1]
+    return _whole(last.value, back, done, last.mask)
 
 
-@layer("Merge")
-def merged(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
+@layer("Merge", mask=USE)
+def merged(config: Config, x: Mapping[str, Value], given: Given) -> Computed:
     """Branches with inputs of their own, made one by a merge mode.
 
-    A branch with one input reads ``input_<number>``; one with several puts that in front of their names.
+    A branch with one input reads ``input_<number>``; one with several puts that in front of their names. What is merged
+    is data where every branch is.
     """
     done = {}
     for index, part in enumerate(config["layers"]):
@@ -80,15 +85,6 @@ def merged(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
         )
         done[f"layer_{index}"] = compute_part(
             part, inputs, given.inside(f"layer_{index}")
-        )
-    if any(found.mask is not None for found in done.values()):
-        raise ConfigError.about(
-            "layer",
-            "Merge",
-            takes="branches without a mask",
-            because="one mask does not fit several",
-            got="a mask from one of them",
-            do="Let the branch end in a recurrent layer that returns its last step.",
         )
     value, merge_back = merge(
         [found.value for found in done.values()], config.get("mode", "sum"), given.dtype
@@ -109,16 +105,16 @@ def merged(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
             )
         return _together(d_x, pulled)
 
-    return _whole(value, back, done, None)
+    mask = joined(found.mask for found in done.values())
+    return _whole(value, back, done, mask)
 
 
-@layer("Bidirectional", mask="make")
-def bidirectional(config: Config, x: Array, given: Given) -> Computed:
+@layer("Bidirectional", mask=USE)
+def bidirectional(config: Config, x: Value, given: Given) -> Computed:
     """A layer, and one that runs the other way, merged, or as ``forward`` and ``backward``; steps in their order."""
     parts = {name: config[name] for name in ("layer", "backward_layer")}
     done = {
-        name: compute_part(part, x, given.inside(name).replace(mask=given.mask))
-        for name, part in parts.items()
+        name: compute_part(part, x, given.inside(name)) for name, part in parts.items()
     }
     turned = {
         name: _setting(part, "go_backwards") and _setting(part, "return_sequences")
@@ -142,10 +138,14 @@ def bidirectional(config: Config, x: Array, given: Given) -> Computed:
         }
         return _together(sum(branch.x for branch in pulled.values()), pulled)
 
-    mask = done["layer"].mask
-    return _whole(
-        value, back, done, None if mask is None else _in_order(mask, turned["layer"])
-    )
+    masks = [
+        None if found.mask is None else _in_order(found.mask, turned[name])
+        for name, found in done.items()
+    ]
+    if mode:
+        return _whole(value, back, done, joined(masks))
+    by_name = dict(zip(value, masks, strict=True))
+    return _whole(value, back, done, by_name)
 
 
 def _setting(part: Config, name: str) -> bool:
@@ -170,7 +170,7 @@ def _whole(
     value: Values,
     back: Callable[[Values], Pulled],
     done: Mapping[str, Computed],
-    mask: Array | None,
+    mask: Array | Mapping[str, Array] | None,
 ) -> Computed:
     return Computed(
         value, back, mask, _of_parts(done, "finals"), _of_parts(done, "updates")

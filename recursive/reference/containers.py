@@ -11,6 +11,8 @@ from recursive.reference.arrays import (
     Computed,
     Given,
     Pulled,
+    Read,
+    Value,
     Values,
     Whole,
     one_or_all,
@@ -18,17 +20,17 @@ from recursive.reference.arrays import (
 from recursive.reference.graph import run_once
 from recursive.reference.loop import run_over_time
 from recursive.reference.order import Names, carries
-from recursive.reference.table import layer
+from recursive.reference.table import USE, layer
 from recursive.spec.graph import GraphSpec
 
 
-def run_container(spec: GraphSpec, inputs: Mapping[str, Array], given: Given) -> Whole:
+def run_container(spec: GraphSpec, inputs: Mapping[str, Value], given: Given) -> Whole:
     """Run a declaration: as a loop over time, or once."""
     return (run_over_time if spec.loop else run_once)(spec, inputs, given)
 
 
-@layer("Graph", "Recursive", "Recurrent", mask="make")
-def container(config: Mapping[str, object], x: Values, given: Given) -> Computed:
+@layer("Graph", "Recursive", "Recurrent", mask=USE)
+def container(config: Mapping[str, object], x: Read, given: Given) -> Computed:
     """The outputs of a container, for its one input or a dict by name.
 
     A stateful one in a loop has its states as further ports, ``(batch, lag * dim)``, oldest first, and hands them back
@@ -47,7 +49,9 @@ def container(config: Mapping[str, object], x: Values, given: Given) -> Computed
             run_container(spec, ports, given), spec, lags, isinstance(x, Mapping)
         )
     states = {
-        name: _as_rows(ports[name], lag) for name, lag in lags.items() if name in ports
+        name: _as_rows(ports[name].array, lag)
+        for name, lag in lags.items()
+        if name in ports
     }
     found = run_container(
         spec.replace(return_final_states=True),
@@ -71,7 +75,9 @@ def container(config: Mapping[str, object], x: Values, given: Given) -> Computed
         return Pulled({**pulled.x, **d_states}, pulled.params)
 
     return Computed(
-        {**shown, **{f"{name}_final": last for name, last in lasts.items()}}, back
+        {**shown, **{f"{name}_final": last for name, last in lasts.items()}},
+        back,
+        found.mask,
     )
 
 
@@ -95,9 +101,8 @@ def _as_layer(
         for name, value in found.finals.items()
         if not spec.loop or name in carried
     }
-    return Computed(
-        one_or_all(dict(found.value)), back, found.mask, finals, found.updates
-    )
+    mask = found.masks if several else found.masks.get(next(iter(found.value)))
+    return Computed(one_or_all(dict(found.value)), back, mask, finals, found.updates)
 
 
 def _as_rows(flat: Array, lag: int) -> Array:

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import reduce
-
-import numpy as np
 
 from recursive.reference.arrays import (
     Array,
     Computed,
     Given,
     Pulled,
+    Value,
     Whole,
     outside,
     summed,
 )
 from recursive.reference.order import Names
 from recursive.reference.step import Ran, has_gradient, read
-from recursive.spec.graph import GraphSpec, NodeSpec, OutputSpec, Ref
+from recursive.spec.graph import GraphSpec, Ref
 
 
-def run_once(spec: GraphSpec, inputs: Mapping[str, Array], given: Given) -> Whole:
-    """Every output by name. Nodes hand masks on: what several masked values make is data where all of them are."""
-    names, values, masks, ran = Names(spec), dict(inputs), _masks(spec, given.mask), []
+def run_once(spec: GraphSpec, inputs: Mapping[str, Value], given: Given) -> Whole:
+    """Every output by name. Nodes hand values on with their masks."""
+    names, values, ran = Names(spec), dict(inputs), []
 
-    def reader(ref: Ref) -> Array:
+    def reader(ref: Ref) -> Value:
         return values[ref.name]
 
     for node in names.ordered:
-        own = given.inside(node.name).replace(mask=_joined(node, masks))
-        ran.append(Ran(node, reader, own))
-        values.update(ran[-1].values)
-        if ran[-1].found.mask is not None:
-            masks |= dict.fromkeys(node.values, ran[-1].found.mask)
+        ran.append(Ran(node, reader, given.inside(node.name)))
+        values.update(ran[-1].outputs)
     shown = {
         output.name: read(output.refs, output.merge_mode, reader, given.dtype)
         for output in names.outputs
@@ -57,42 +52,21 @@ def run_once(spec: GraphSpec, inputs: Mapping[str, Array], given: Given) -> Whol
                 states = summed(states, outside(pulled.states, node.node.name))
         return Pulled({name: d_values.get(name) for name in inputs}, params, states)
 
-    found_masks = {
-        output.name: masks.get(output.refs[0].name)
-        if len(output.refs) == 1
-        else _joined(output, masks)
-        for output in names.outputs
-    }
     found = Computed(
-        {name: value for name, (value, _) in shown.items()},
+        {name: value.array for name, (value, _) in shown.items()},
         back,
-        next(iter(found_masks.values())) if len(found_masks) == 1 else None,
+        {
+            name: value.mask
+            for name, (value, _) in shown.items()
+            if value.mask is not None
+        },
         _of_nodes(ran, "finals"),
         _of_nodes(ran, "updates"),
     )
     return Whole(
         found,
         {name: value for node in ran for name, value in node.values.items()},
-        {name: mask for name, mask in found_masks.items() if mask is not None},
     )
-
-
-def _masks(spec: GraphSpec, mask: Array | None) -> dict[str, Array]:
-    """The mask of each input that has steps, where the whole has one."""
-    with_steps = [
-        item.name for item in spec.inputs if item.ndim > 1 + (item.dtype == "float")
-    ]
-    return {} if mask is None else dict.fromkeys(with_steps, mask)
-
-
-def _joined(node: NodeSpec | OutputSpec, masks: Mapping[str, Array]) -> Array | None:
-    """Where all that ``node`` reads is data; None where none of it has a mask."""
-    found = [
-        masks[name] != 0
-        for name in dict.fromkeys(ref.name for ref in node.refs)
-        if name in masks
-    ]
-    return reduce(np.logical_and, found) if found else None
 
 
 def _of_nodes(ran: list[Ran], field: str) -> dict[str, Array]:

@@ -9,8 +9,17 @@ import numpy as np
 
 from recursive.errors import DtypeError
 from recursive.reference.activations import activate, sigmoid
-from recursive.reference.arrays import Array, Computed, Given, Pulled, is_float, like
-from recursive.reference.table import layer
+from recursive.reference.arrays import (
+    Array,
+    Computed,
+    Given,
+    Pulled,
+    Value,
+    is_float,
+    like,
+)
+from recursive.reference.masks import as_value, made
+from recursive.reference.table import DROP, PASS, USE, layer
 
 Config = Mapping[str, object]
 
@@ -35,6 +44,7 @@ def affine(
 # Products
 
 
+@layer("Dense", "TimeDistributedDense", mask=PASS)
 def dense(config: Config, x: Array, given: Given) -> Computed:
     """``activation(x @ W + b)``."""
     z, product_back = affine(
@@ -46,11 +56,7 @@ def dense(config: Config, x: Array, given: Given) -> Computed:
     return Computed(y, lambda d: product_back(back(d)))
 
 
-layer("Dense")(dense)
-layer("TimeDistributedDense", mask="pass")(dense)
-
-
-@layer("MaxoutDense")
+@layer("MaxoutDense", mask=PASS)
 def maxout(config: Config, x: Array, given: Given) -> Computed:
     """``max over k of x @ W[k] + b[k]``; maps that are equal all have the whole gradient."""
     x, W, b = given.floats(x), given.params["W"], given.params["b"]
@@ -68,7 +74,7 @@ def maxout(config: Config, x: Array, given: Given) -> Computed:
     return Computed(y, back)
 
 
-@layer("Embedding", mask="make")
+@layer("Embedding", mask=PASS)
 def embedding(config: Config, x: Array, given: Given) -> Computed:
     """``W[x]``: row ``i`` for the number ``i``. With ``mask_zero``, the number 0 is no data."""
     if is_float(x):
@@ -87,13 +93,14 @@ def embedding(config: Config, x: Array, given: Given) -> Computed:
         np.add.at(dW, x, d)
         return Pulled(None, {"W": dW})
 
-    return Computed(W[x], back, x != 0 if config.get("mask_zero") else None)
+    mask = made(x != 0) if config.get("mask_zero") else None
+    return Computed(W[x], back, mask)
 
 
 # Element by element
 
 
-@layer("Identity", mask="pass")
+@layer("Identity", mask=PASS)
 def identity(config: Config, x: Array, given: Given) -> Computed:
     """``x``."""
     return Computed(x, Pulled)
@@ -102,7 +109,7 @@ def identity(config: Config, x: Array, given: Given) -> Computed:
 layer("ActivityRegularization")(identity)
 
 
-@layer("Activation", mask="pass")
+@layer("Activation", mask=PASS)
 def activation(config: Config, x: Array, given: Given) -> Computed:
     """A function of every value by itself, or of every row."""
     y, back = activate(
@@ -111,7 +118,7 @@ def activation(config: Config, x: Array, given: Given) -> Computed:
     return Computed(y, lambda d: Pulled(back(d)))
 
 
-@layer("LeakyReLU", mask="pass")
+@layer("LeakyReLU", mask=PASS)
 def leaky_relu(config: Config, x: Array, given: Given) -> Computed:
     """``relu(x) - alpha relu(-x)``."""
     alpha = config.get("alpha", 0.3)
@@ -124,7 +131,7 @@ def leaky_relu(config: Config, x: Array, given: Given) -> Computed:
     )
 
 
-@layer("PReLU", mask="pass")
+@layer("PReLU", mask=PASS)
 def p_relu(config: Config, x: Array, given: Given) -> Computed:
     """``relu(x) - alphas relu(-x)``, the alphas learned."""
     alphas = given.params["alphas"]
@@ -140,7 +147,7 @@ def p_relu(config: Config, x: Array, given: Given) -> Computed:
     )
 
 
-@layer("ParametricSoftplus", mask="pass")
+@layer("ParametricSoftplus", mask=PASS)
 def parametric_softplus(config: Config, x: Array, given: Given) -> Computed:
     """``alphas log(1 + exp(betas x))``, both learned."""
     x, alphas, betas = given.floats(x), given.params["alphas"], given.params["betas"]
@@ -156,24 +163,44 @@ def parametric_softplus(config: Config, x: Array, given: Given) -> Computed:
     return Computed(alphas * y, back)
 
 
-@layer("ThresholdedLinear", mask="pass")
+@layer("ThresholdedLinear", mask=PASS)
 def thresholded_linear(config: Config, x: Array, given: Given) -> Computed:
     """``x`` where ``|x|`` is theta or more, else 0."""
     return _where(np.abs(given.floats(x)) >= config.get("theta", 1.0), given.floats(x))
 
 
-@layer("ThresholdedReLU", "ThresholdedReLu", mask="pass")
+@layer("ThresholdedReLU", "ThresholdedReLu", mask=PASS)
 def thresholded_relu(config: Config, x: Array, given: Given) -> Computed:
     """``x`` above theta, else 0."""
     return _where(given.floats(x).real > config.get("theta", 1.0), given.floats(x))
 
 
-@layer("Masking", mask="make")
+@layer("Masking", mask=PASS)
 def masking(config: Config, x: Array, given: Given) -> Computed:
-    """Steps of which every value is ``mask_value`` are no data, and set to 0."""
-    mask = (x != np.asarray(config.get("mask_value", 0.0), x.dtype)).any(axis=-1)
-    found = _where(mask[..., None], x)
-    return Computed(found.value, found.back, mask)
+    """Steps of which every value is ``mask_value`` are no data, and set to 0; with NaN, those of NaN alone."""
+    gap = config.get("mask_value", 0.0)
+    gap = x.dtype.type(gap) if is_float(x) else float(gap)
+    is_gap = np.isnan(x) if np.isnan(gap) else x == gap
+    mask = ~is_gap.all(axis=-1)
+    kept = mask[..., None]
+
+    # A product would leave NaN where the gap is inf or NaN, so that both ways choose.
+    def back(d: Array) -> Pulled:
+        return Pulled(np.where(kept, d, np.zeros((), d.dtype)))
+
+    return Computed(np.where(kept, x, np.zeros((), x.dtype)), back, made(mask))
+
+
+@layer("ReadMask", mask=USE)
+def read_mask(config: Config, x: Value, given: Given) -> Computed:
+    """The mask of ``x`` as truth values over its leading axes, all true where it has none."""
+    return Computed(as_value(x.array, x.mask), lambda d: Pulled(None))
+
+
+@layer("DropMask", mask=DROP)
+def drop_mask(config: Config, x: Array, given: Given) -> Computed:
+    """``x``, whose mask ends here."""
+    return Computed(x, Pulled)
 
 
 def _where(kept: Array, x: Array) -> Computed:
@@ -284,7 +311,7 @@ def repeat_vector(config: Config, x: Array, given: Given) -> Computed:
 # Of several inputs
 
 
-@layer("Blend")
+@layer("Blend", mask=PASS)
 def blend(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
     """``gate old + (1 - gate) new``."""
     gate, old, new = x["gate"], x["old"], x["new"]
@@ -300,7 +327,7 @@ def blend(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
     )
 
 
-@layer("Switch")
+@layer("Switch", mask=PASS)
 def switch(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
     """``then`` where the condition holds, ``otherwise`` where not."""
     holds = _truth(x["condition"])
@@ -316,7 +343,7 @@ def switch(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
     )
 
 
-@layer("IfElse")
+@layer("IfElse", mask=PASS)
 def if_else(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
     """``then`` if the one truth value for the whole batch holds, else ``otherwise``."""
     taken, other = (

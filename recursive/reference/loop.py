@@ -8,6 +8,7 @@ same shapes, and every step adds to the places that it had read.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,12 +18,14 @@ from recursive.reference.arrays import (
     Computed,
     Given,
     Pulled,
+    Value,
     Whole,
     is_float,
     outside,
     summed,
 )
 from recursive.reference.clock import Clock, filled, unfilled
+from recursive.reference.masks import joined
 from recursive.reference.noise import held_draws
 from recursive.reference.order import Names
 from recursive.reference.shapes import find_dims
@@ -30,17 +33,20 @@ from recursive.reference.starts import start_of
 from recursive.reference.step import Ran, has_gradient, read
 from recursive.spec.graph import GraphSpec, NodeSpec, Ref, StateSpec
 
+Place = tuple[Array | int, Array]
+"""Where each row of a batch looks."""
+
 
 class Loop:
     """One run of a declaration over a batch: :meth:`forward`, then :meth:`back`.
 
     Args:
         spec: the declaration.
-        inputs: by name, batch first.
-        given: parameters, draws, states to go on from, and the mask of the layer before.
+        inputs: by name, batch first, with their masks.
+        given: parameters, draws, states to go on from, and a mask beside those of the inputs.
     """
 
-    def __init__(self, spec: GraphSpec, inputs: Mapping[str, Array], given: Given):
+    def __init__(self, spec: GraphSpec, inputs: Mapping[str, Value], given: Given):
         self.spec, self.inputs, self.given, self.names = (
             spec,
             inputs,
@@ -48,14 +54,16 @@ class Loop:
             Names(spec),
         )
         self.sequences = {
-            item.name: self.directed(inputs[item.name])
+            item.name: self.directed(inputs[item.name].array)
             for item in spec.inputs
             if item.is_sequence
         }
         self.contexts = {
-            item.name: inputs[item.name] for item in spec.inputs if not item.is_sequence
+            item.name: inputs[item.name].array
+            for item in spec.inputs
+            if not item.is_sequence
         }
-        self.batch = len(next(iter(inputs.values()))) if inputs else 1
+        self.batch = len(next(iter(inputs.values())).array) if inputs else 1
         self.length = self._length()
         self.mask = self._mask()
         self.lag = max([1, *(-ref.tap for ref in self.names.read)])
@@ -65,6 +73,7 @@ class Loop:
             for state in self.names.histories
         }
         self.rows = {**self._rows_of_sequences(), **self._rows_of_states()}
+        self.rows_of_masks = self._rows_of_masks()
         self.draws = {node.name: self._draws(node) for node in spec.nodes}
 
     # Forwards
@@ -76,34 +85,32 @@ class Loop:
         for t in range(self.length):
             values = self._step(t)
             if self.spec.until is not None and _truth(
-                self.spec.until, values[self.spec.until]
+                self.spec.until, values[self.spec.until].array
             ):
                 break
         self.length = len(self.ran)
         return self
 
-    def _step(self, t: int) -> dict[str, Array]:
+    def _step(self, t: int) -> dict[str, Value]:
         """Run the nodes at ``t``, one after another, and keep what later steps will look back to."""
-        values: dict[str, Array] = {}
+        values: dict[str, Value] = {}
 
-        def reader(ref: Ref) -> Array:
+        def reader(ref: Ref) -> Value:
             ref = self.names.meaning(ref)
             if ref.name in self.contexts:
-                return self.contexts[ref.name]
-            is_now = not ref.tap and ref.name in values
-            return (
-                values[ref.name]
-                if is_now
-                else self.rows[ref.name][self.clock.place(t, ref.tap)]
-            )
+                return replace(self.inputs[ref.name], is_context=True)
+            if not ref.tap and ref.name in values:
+                return values[ref.name]
+            return self._past(ref.name, self.clock.place(t, ref.tap))
 
         self.ran.append([])
         for node in self.names.ordered:
             self.ran[t].append(Ran(node, reader, self._given(node, t)))
-            values |= self.ran[t][-1].values
+            values |= self.ran[t][-1].outputs
         for state in self.names.histories:
-            _check(state, values[state.input], self.rows[state.name][0])
-            self.rows[state.name][self.lag + t] = values[state.input]
+            value = values[state.input].array
+            _check(state, value, self.rows[state.name][0])
+            self.rows[state.name][self.lag + t] = value
         self.shown.append(
             {
                 output.name: read(
@@ -113,6 +120,11 @@ class Loop:
             }
         )
         return values
+
+    def _past(self, name: str, place: Place) -> Value:
+        """The slice of an input or of a history that each row finds at its place."""
+        mask = self.rows_of_masks.get(name)
+        return Value(self.rows[name][place], None if mask is None else mask[place])
 
     # Backwards
 
@@ -205,7 +217,7 @@ class Loop:
             share = start.back(
                 self.d_rows[name][self.lag - self.names.lag(name) : self.lag]
             )
-            if start.source == "inputs" and self.inputs[start.name].ndim == 3:
+            if start.source == "inputs" and self.contexts[start.name].ndim == 3:
                 share = np.moveaxis(share, 0, 1)
             found[start.source] = summed(found[start.source], {start.name: share})
         return Pulled(
@@ -219,7 +231,7 @@ class Loop:
     def outputs(self) -> dict[str, Array]:
         """Every output by name, ``(batch, time, ...)`` or the last step; then the final states where asked for."""
         steps = {
-            name: self._seen([shown[name][0] for shown in self.shown])
+            name: self._seen([shown[name][0].array for shown in self.shown])
             for name in self.shown[-1]
         }
         found = (
@@ -235,6 +247,25 @@ class Loop:
                 else np.moveaxis(finals[state.name], 0, 1)
                 for state in self.names.histories
             }
+        return found
+
+    def masks(self) -> dict[str, Array]:
+        """The masks of outputs. Over time, the mask of the loop, joined with the one that the value has in each step;
+        of the last step, the latter alone. Final states have none."""
+        over_time = self.spec.return_sequences
+        of_loop = None
+        if over_time and self.mask is not None:
+            of_loop = np.moveaxis(self.mask[: self.length], 0, 1)
+        found = {}
+        for name in self.shown[-1]:
+            steps = [shown[name][0].mask for shown in self.shown]
+            of_value = None
+            if steps[0] is not None:
+                of_value = self._seen(steps)
+                of_value = of_value if over_time else of_value[:, -1]
+            mask = joined([of_loop, of_value])
+            if mask is not None:
+                found[name] = mask
         return found
 
     def finals(self) -> dict[str, Array]:
@@ -296,12 +327,16 @@ class Loop:
         return next(iter(lengths.values()))
 
     def _mask(self) -> Array | None:
-        """Which steps are data, ``(time, batch)``, as the declared mask and the one from the layer before say."""
-        masks = [] if self.spec.mask is None else [self.sequences[self.spec.mask] != 0]
-        masks += (
-            [] if self.given.mask is None else [self.directed(self.given.mask) != 0]
-        )
-        return np.logical_and.reduce(masks) if masks else None
+        """Which steps are data, ``(time, batch)``: the masks ``(batch, time)`` of sequences, joined with the declared
+        one and the one beside. A deeper mask, and that of a context, tell nothing of steps."""
+        own = (self.inputs[name].mask for name in self.sequences)
+        masks = [mask for mask in own if mask is not None and mask.ndim == 2]
+        if self.spec.mask is not None:
+            masks.append(self.inputs[self.spec.mask].array)
+        if self.given.mask is not None:
+            masks.append(self.given.mask)
+        mask = joined(masks)
+        return None if mask is None else self.directed(mask)
 
     def _rows_of_sequences(self) -> dict[str, Array]:
         """Zeros in front of each sequence."""
@@ -311,6 +346,18 @@ class Loop:
             )
             for name, steps in self.sequences.items()
         }
+
+    def _rows_of_masks(self) -> dict[str, Array]:
+        """The masks of slices, ``(batch, word)`` at each step of a sequence of sentences; before the first, nothing is
+        data."""
+        found = {}
+        for name in self.sequences:
+            mask = self.inputs[name].mask
+            if mask is not None and mask.ndim > 2:
+                steps = self.directed(mask)
+                before = np.zeros((self.lag, *steps.shape[1:]), bool)
+                found[name] = np.concatenate([before, steps])
+        return found
 
     def _rows_of_states(self) -> dict[str, Array]:
         """The start of each state, then room for every step."""
@@ -364,23 +411,11 @@ class Loop:
         )
 
 
-def run_over_time(spec: GraphSpec, inputs: Mapping[str, Array], given: Given) -> Whole:
+def run_over_time(spec: GraphSpec, inputs: Mapping[str, Value], given: Given) -> Whole:
     """Every output of a loop by name, and the way back."""
     loop = Loop(spec, inputs, given).forward()
-    outputs = loop.outputs()
-    mask = (
-        np.moveaxis(loop.mask, 0, 1)
-        if loop.mask is not None and spec.return_sequences
-        else None
-    )
-    masks = (
-        {}
-        if mask is None
-        else dict.fromkeys((output.name for output in loop.names.outputs), mask)
-    )
-    return Whole(
-        Computed(outputs, loop.back, mask, loop.finals()), loop.values(), masks
-    )
+    computed = Computed(loop.outputs(), loop.back, loop.masks(), loop.finals())
+    return Whole(computed, loop.values())
 
 
 def final_name(state: StateSpec) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from recursive.errors import UnknownNameError, nearest
 from recursive.reference.arrays import Array
+from recursive.reference.masks import as_value
 
 Back = Callable[[Array], Array]
 Found = tuple[Array, Back]
@@ -140,7 +141,7 @@ def mean_loss(
             got=repr(name),
             do=nearest(str(name), LOSSES),
         )
-    counts = np.ones(y.shape[:-1], bool) if mask is None else mask != 0
+    counts = as_value(y, mask)
     here = counts[..., None]
     values, back = LOSSES[name](
         np.where(here, true, y.dtype.type(HARMLESS)),

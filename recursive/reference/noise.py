@@ -9,7 +9,7 @@ import numpy as np
 from recursive.errors import DataError, ShapeError, nearest
 from recursive.reference.arrays import Array, Computed, Given, Pulled
 from recursive.reference.parts import LOOPS, parts_of
-from recursive.reference.table import layer
+from recursive.reference.table import PASS, layer
 
 Config = Mapping[str, object]
 
@@ -58,7 +58,7 @@ def held_draws(class_name: str, config: Config) -> set[str]:
     }
 
 
-@layer("Dropout", mask="pass")
+@layer("Dropout", mask=PASS)
 def dropout(config: Config, x: Array, given: Given) -> Computed:
     """``x (keep >= p) / (1 - p)``, ``keep`` uniform; once a sequence, ``keep`` has no axis of time."""
     p = config["p"]
@@ -74,7 +74,7 @@ def dropout(config: Config, x: Array, given: Given) -> Computed:
     return Computed(x * scale, lambda d: Pulled(d * scale))
 
 
-@layer("GaussianNoise", mask="pass")
+@layer("GaussianNoise", mask=PASS)
 def gaussian_noise(config: Config, x: Array, given: Given) -> Computed:
     """``x + sigma noise``, ``noise`` standard normal."""
     if not given.train or not config["sigma"]:
@@ -83,7 +83,7 @@ def gaussian_noise(config: Config, x: Array, given: Given) -> Computed:
     return Computed(given.floats(x) + config["sigma"] * noise, Pulled)
 
 
-@layer("GaussianDropout", mask="pass")
+@layer("GaussianDropout", mask=PASS)
 def gaussian_dropout(config: Config, x: Array, given: Given) -> Computed:
     """``x (1 + sqrt(p / (1 - p)) noise)``, ``noise`` standard normal."""
     p = config["p"]
@@ -94,7 +94,7 @@ def gaussian_dropout(config: Config, x: Array, given: Given) -> Computed:
     return Computed(given.floats(x) * factor, lambda d: Pulled(d * factor))
 
 
-@layer("Zoneout", mask="pass")
+@layer("Zoneout", mask=PASS)
 def zoneout(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
     """``prev`` where ``keep < p``, ``keep`` uniform, else ``input``; but while training ``p prev + (1 - p) input``."""
     p, new, old = config["p"], given.floats(x["input"]), given.floats(x["prev"])

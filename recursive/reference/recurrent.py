@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from recursive.reference import cells
-from recursive.reference.arrays import Array, Computed, Given, Pulled, summed
-from recursive.reference.table import layer
+from recursive.reference.arrays import Array, Computed, Given, Pulled, Value, summed
+from recursive.reference.table import USE, layer
 
 Config = Mapping[str, object]
 States = tuple[Array, ...]
@@ -34,7 +34,7 @@ class Layer:
         """The states that a step reads in mode ``zero``, after a step that was ``valid``, ``(batch, 1)``, or not."""
         return tuple(state * valid for state in states)
 
-    def __call__(self, config: Config, x: Array, given: Given) -> Computed:
+    def __call__(self, config: Config, x: Value, given: Given) -> Computed:
         return Run(self, {**self.defaults, **config}, x, given).computed()
 
 
@@ -56,16 +56,14 @@ class Deep(Layer):
 class Run:
     """One run of a layer over a batch: the steps forwards, then backwards."""
 
-    def __init__(self, kind: Layer, config: Config, x: Array, given: Given):
+    def __init__(self, kind: Layer, config: Config, x: Value, given: Given):
         self.kind, self.config = kind, config
         self.turned = bool(config.get("go_backwards"))
-        self.x = self.directed(given.floats(x))
-        self.mask = (
-            None if given.mask is None else self.directed(np.asarray(given.mask) != 0)
-        )
+        self.x = self.directed(given.floats(x.array))
+        self.mask = None if x.mask is None else self.directed(x.mask)
         self.dims, self.params = kind.dims(config), given.params
         zeros = {
-            name: np.zeros((len(x), dim), self.x.dtype)
+            name: np.zeros((len(self.x), dim), self.x.dtype)
             for name, dim in self.dims.items()
         }
         self.starts = tuple({**zeros, **given.states}[name] for name in self.dims)
@@ -163,12 +161,12 @@ class Run:
 GATED = {"activation": "sigmoid", "inner_activation": "hard_sigmoid"}
 SEARCHED = {"activation": "tanh", "inner_activation": "sigmoid"}
 
-layer("SimpleRNN", mask="make")(Layer(cells.simple, activation="sigmoid"))
-layer("SimpleDeepRNN", mask="make")(Deep(cells.deep, depth=3, **GATED))
-layer("GRU", mask="make")(Layer(cells.gru, output_dim=128, **GATED))
-layer("LSTM", mask="make")(
+layer("SimpleRNN", mask=USE)(Layer(cells.simple, activation="sigmoid"))
+layer("SimpleDeepRNN", mask=USE)(Deep(cells.deep, depth=3, **GATED))
+layer("GRU", mask=USE)(Layer(cells.gru, output_dim=128, **GATED))
+layer("LSTM", mask=USE)(
     Layer(cells.lstm, ("h", "c"), output_dim=128, **{**GATED, "activation": "tanh"})
 )
-layer("JZS1", mask="make")(Layer(cells.jzs1, output_dim=128, **SEARCHED))
-layer("JZS2", mask="make")(Layer(cells.jzs2, output_dim=128, **SEARCHED))
-layer("JZS3", mask="make")(Layer(cells.jzs3, output_dim=128, **SEARCHED))
+layer("JZS1", mask=USE)(Layer(cells.jzs1, output_dim=128, **SEARCHED))
+layer("JZS2", mask=USE)(Layer(cells.jzs2, output_dim=128, **SEARCHED))
+layer("JZS3", mask=USE)(Layer(cells.jzs3, output_dim=128, **SEARCHED))

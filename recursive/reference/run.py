@@ -9,8 +9,9 @@ import numpy as np
 
 from recursive.errors import DataError, ShapeError, UnknownNameError, nearest
 from recursive.reference import cells, composed, layers, noise, recurrent  # noqa: F401 (they fill the table of layers)
-from recursive.reference.arrays import Array, Given, Params, Whole
+from recursive.reference.arrays import Array, Given, Params, Value, Whole, is_float
 from recursive.reference.containers import run_container
+from recursive.reference.masks import joined
 from recursive.reference.order import Names
 from recursive.spec.graph import GraphSpec, InputSpec
 
@@ -26,7 +27,7 @@ class Result:
         finals: each state after the last step, ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first.
         values: every value of every node by name, ``(batch, time, dim)``; of a Graph, as it is.
         updates: what layers keep beside their parameters, as it is after this batch; of training only.
-        masks: of the outputs that have one, which steps are data, ``(batch, time)``.
+        masks: of the outputs that have one, which entries are data: ``(batch, time)``, or deeper.
     """
 
     outputs: Arrays
@@ -56,7 +57,7 @@ def run(
     params: Arrays,
     inputs: Arrays,
     *,
-    mask: Array | None = None,
+    mask: Array | Arrays | None = None,
     states: Arrays | None = None,
     draws: Arrays | None = None,
     train: bool = False,
@@ -69,7 +70,8 @@ def run(
         params: the weights, as ``node.W``; the learned start of a state as ``state.initial``; of a layer inside
             another as ``node.layer_0.W`` or ``outer.inner.W``.
         inputs: by name: sequences ``(batch, time, dim)``, whole numbers ``(batch, time)``, contexts ``(batch, dim)``.
-        mask: which steps are data, ``(batch, time)``, beside a mask that is declared.
+        mask: which steps are data, ``(batch, time)``, beside a mask that is declared: of all inputs that have steps; or
+            a dict with the masks of inputs by name, which may be deeper, ``(batch, sentence, word)``.
         states: what stateful states go on from, ``(batch, dim)`` or ``(lag, batch, dim)``, oldest first.
         draws: the random numbers of nodes, as ``node.keep``: ``(batch, time, ...)``, or ``(batch, ...)`` where one
             holds for all steps.
@@ -93,7 +95,7 @@ def run(
         found.computed.finals,
         found.values,
         found.computed.updates,
-        found.masks,
+        found.computed.masks,
     )
 
 
@@ -103,7 +105,7 @@ def gradients(
     inputs: Arrays,
     cotangents: Arrays,
     *,
-    mask: Array | None = None,
+    mask: Array | Arrays | None = None,
     states: Arrays | None = None,
     draws: Arrays | None = None,
     train: bool = False,
@@ -170,7 +172,7 @@ def run_whole(
     spec: GraphSpec,
     params: Arrays,
     inputs: Arrays,
-    mask: Array | None,
+    mask: Array | Arrays | None,
     states: Arrays | None,
     draws: Arrays | None,
     train: bool,
@@ -188,12 +190,56 @@ def run_whole(
     }
     _check_names("input", inputs, [item.name for item in spec.inputs])
     _check_states(spec, states)
-    mask = None if mask is None else np.asarray(mask)
     states = {name: np.asarray(value, dtype) for name, value in states.items()}
-    given = Given(Params(own | everywhere), draws or {}, states, mask, train, dtype)
     arrays = {item.name: _cast(item, inputs[item.name], dtype) for item in spec.inputs}
-    _check_rows({**arrays, **({} if mask is None else {"mask": mask})})
-    return run_container(spec, arrays, given)
+    by_input, beside = _masks(spec, mask)
+    for name, own_mask in by_input.items():
+        _check_mask(name, own_mask, arrays[name])
+    _check_rows({**arrays, **({} if beside is None else {"mask": beside})})
+    values = {name: Value(array, by_input.get(name)) for name, array in arrays.items()}
+    given = Given(Params(own | everywhere), draws or {}, states, beside, train, dtype)
+    return run_container(spec, values, given)
+
+
+def _masks(
+    spec: GraphSpec, mask: Array | Arrays | None
+) -> tuple[dict[str, Array], Array | None]:
+    """The masks of inputs by name, and the one beside the inputs of a loop, which need not have sequences."""
+    if mask is None:
+        return {}, None
+    if isinstance(mask, Mapping):
+        _check_known("mask", mask, [item.name for item in spec.inputs])
+        return {name: joined([value]) for name, value in mask.items()}, None
+    mask = joined([mask])
+    if spec.loop and mask.ndim != 2:
+        raise ShapeError.about(
+            "mask",
+            "mask",
+            takes="(batch, time)",
+            because="it says which steps are data",
+            got=mask.shape,
+            do="Give a deeper one by the name of its input: mask={'x': mask}.",
+        )
+    if spec.loop:
+        return {}, mask
+    with_steps = [
+        item.name for item in spec.inputs if item.ndim > 1 + (item.dtype == "float")
+    ]
+    return dict.fromkeys(with_steps, mask), None
+
+
+def _check_mask(name: str, mask: Array, value: Array) -> None:
+    """Raise a ShapeError unless the mask has two axes or more, and the leading ones of its input."""
+    deepest = value.ndim - is_float(value)
+    if not 2 <= mask.ndim <= deepest or mask.shape != value.shape[: mask.ndim]:
+        raise ShapeError.about(
+            "mask",
+            name,
+            takes="the leading axes of its input, two at least",
+            because="it says which of its entries are data",
+            got=f"{mask.shape} for an input of {value.shape}",
+            do="Give (batch, time), or (batch, sentence, word) for documents.",
+        )
 
 
 def _float_type(params: Arrays, *others: Arrays) -> np.dtype:
@@ -238,15 +284,25 @@ def _cast(item: InputSpec, value: Array, dtype: np.dtype) -> Array:
 
 
 def _check_names(kind: str, given: Arrays, names: list[str]) -> None:
-    for name in set(given) ^ set(names):
-        raise DataError.about(
-            kind,
-            name,
-            takes=f"the names {', '.join(map(repr, names))}",
-            because="these were declared",
-            got="none" if name in names else "an unknown name",
-            do=nearest(name, names),
-        )
+    for name in set(names) - set(given):
+        raise _wrong_name(kind, name, names, "none")
+    _check_known(kind, given, names)
+
+
+def _check_known(kind: str, given: Arrays, names: list[str]) -> None:
+    for name in set(given) - set(names):
+        raise _wrong_name(kind, name, names, "an unknown name")
+
+
+def _wrong_name(kind: str, name: str, names: list[str], got: str) -> DataError:
+    return DataError.about(
+        kind,
+        name,
+        takes=f"the names {', '.join(map(repr, names))}",
+        because="these were declared",
+        got=got,
+        do=nearest(name, names),
+    )
 
 
 def _check_rows(arrays: Arrays) -> None:

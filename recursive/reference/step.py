@@ -8,21 +8,36 @@ from contextlib import contextmanager
 import numpy as np
 
 from recursive.errors import RecursiveError, ShapeError
-from recursive.reference.arrays import Array, Computed, Given, Pulled, Values, is_float
+from recursive.reference.arrays import (
+    Array,
+    Computed,
+    Given,
+    Pulled,
+    Value,
+    Values,
+    is_float,
+)
+from recursive.reference.masks import joined
 from recursive.reference.merges import merge
 from recursive.reference.table import compute
 from recursive.spec.graph import NodeSpec, Ref
 
-Reader = Callable[[Ref], Array]
+Reader = Callable[[Ref], Value]
 Giver = Callable[[Ref, Array], None]
 """Where the gradient of what was read goes."""
 
 
 def read(
     refs: Sequence[Ref], mode: str, reader: Reader, dtype: np.dtype
-) -> tuple[Array, Callable[[Array, Giver], None]]:
-    """What ``refs`` mean, merged by ``mode``; the way back gives each its share."""
-    value, merge_back = merge([reader(ref) for ref in refs], mode, dtype)
+) -> tuple[Value, Callable[[Array, Giver], None]]:
+    """What ``refs`` mean, merged by ``mode``; the way back gives each its share.
+
+    The merged value is data where all of its parts are, and a context if all of them are contexts.
+    """
+    parts = [reader(ref) for ref in refs]
+    array, merge_back = merge([part.array for part in parts], mode, dtype)
+    mask = joined(part.mask for part in parts)
+    value = Value(array, mask, all(part.is_context for part in parts))
 
     def back(d: Array | None, giver: Giver) -> None:
         for ref, share in zip(
@@ -49,6 +64,8 @@ class Ran:
             x = values if len(values) > 1 else next(iter(values.values()))
             self.found = compute(node.layer.class_name, node.layer.config, x, given)
             self.values = named(node, self.found)
+            self.outputs = with_masks(node, self.found)
+            """The values with their masks."""
 
     def back(self, d: Mapping[str, Array], giver: Giver) -> Pulled:
         """Give everything that the node read its share of the gradient ``d`` of its values; those of its weights."""
@@ -95,6 +112,13 @@ def named(node: NodeSpec, found: Computed) -> dict[str, Array]:
             strict=True,
         )
     )
+
+
+def with_masks(node: NodeSpec, found: Computed) -> dict[str, Value]:
+    """The same with their masks."""
+    output = found.output
+    values = output.values() if isinstance(output, Mapping) else [output]
+    return dict(zip(node.values, values, strict=True))
 
 
 def has_gradient(ran: Ran, d: Mapping[str, Array]) -> bool:

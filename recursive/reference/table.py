@@ -6,15 +6,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from recursive.errors import ConfigError, UnknownNameError, nearest
-from recursive.reference.arrays import Computed, Given, Values
+from recursive.reference.arrays import (
+    Computed,
+    Given,
+    Read,
+    Values,
+    arrays_of,
+    values_of,
+)
+from recursive.reference.masks import joined
 
-Formula = Callable[[Mapping[str, object], Values, Given], Computed]
+Formula = Callable[[Mapping[str, object], Values | Read, Given], Computed]
 """From a layer's configuration, its input and what else it is given."""
+
+PASS, USE, DROP, REFUSE = "pass", "use", "drop", "refuse"
+"""What becomes of the masks that a layer reads. The output has them, joined with one that the layer makes; the formula
+reads them, and says which mask its output has; they end here; or they are an error."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A layer's formula, and what it does to a mask: ``refuse``, ``pass`` it on, or ``make`` one of its own."""
+    """A layer's formula, and what becomes of the masks that it reads.
+
+    A formula that uses masks is given values with their masks, every other one bare arrays.
+    """
 
     formula: Formula
     mask: str
@@ -24,7 +39,7 @@ LAYERS: dict[str, Rule] = {}
 """Every layer by its class name."""
 
 
-def layer(*names: str, mask: str = "refuse") -> Callable[[Formula], Formula]:
+def layer(*names: str, mask: str = REFUSE) -> Callable[[Formula], Formula]:
     """Put a formula into the table."""
 
     def put(formula: Formula) -> Formula:
@@ -35,9 +50,9 @@ def layer(*names: str, mask: str = "refuse") -> Callable[[Formula], Formula]:
 
 
 def compute(
-    class_name: str, config: Mapping[str, object], x: Values, given: Given
+    class_name: str, config: Mapping[str, object], x: Values | Read, given: Given
 ) -> Computed:
-    """What a layer makes of ``x``.
+    """What a layer makes of ``x``, values with their masks or bare arrays.
 
     Raises:
         UnknownNameError: for a layer that the table has not: a Lambda, or one of the user's own.
@@ -49,23 +64,63 @@ def compute(
             class_name,
             takes="the name of a layer with a formula",
             because="the reference runs no code but its own: no Lambda, no layer of yours",
-            got=repr(class_name),
-            do=nearest(class_name, LAYERS),
+            got=repr(class_name) + _at(given),
+            do=_advice(class_name),
         )
-    rule = LAYERS[class_name]
-    if rule.mask == "refuse" and given.mask is not None:
-        raise ConfigError.about(
-            "layer",
-            class_name,
-            takes="an input without a mask",
-            because="it does not look at one, so that masked steps would count as data",
-            got="a mask from the layer before",
-            do="Put a recurrent layer between them.",
+    rule, x = LAYERS[class_name], values_of(x)
+    if rule.mask == USE:
+        return rule.formula(config, x, given)
+    if rule.mask == REFUSE:
+        _check_unmasked(class_name, x, given)
+    found = rule.formula(config, arrays_of(x), given)
+    if rule.mask == PASS:
+        values = x.values() if isinstance(x, Mapping) else [x]
+        found = replace(
+            found, mask=joined([found.mask, *(value.mask for value in values)])
         )
-    found = rule.formula(config, x, given)
-    return replace(found, mask=given.mask) if rule.mask == "pass" else found
+    return found
 
 
-def compute_part(part: Mapping[str, object], x: Values, given: Given) -> Computed:
+def compute_part(
+    part: Mapping[str, object], x: Values | Read, given: Given
+) -> Computed:
     """The same for a layer inside another, whose configuration has the class as its ``name``."""
     return compute(str(part["name"]), part, x, given)
+
+
+def _check_unmasked(class_name: str, x: Read, given: Given) -> None:
+    """Raise a ConfigError for a mask at any port.
+
+    A context is read without its mask: its entries are no steps, so none of them is lost.
+    """
+    ports = x if isinstance(x, Mapping) else {"input": x}
+    for port, value in ports.items():
+        if value.mask is not None and not value.is_context:
+            raise ConfigError.about(
+                "layer",
+                class_name,
+                takes=f"an input without a mask at its port {port!r}",
+                because="masked steps would count as data in what it returns",
+                got="a mask" + _at(given),
+                do="Put DropMask() in front of it if the mask may end there, or a recurrent layer "
+                "that returns its last step.",
+            )
+
+
+def _at(given: Given) -> str:
+    """The node of a layer, for an error."""
+    return f" at node {given.place!r}" if given.place else ""
+
+
+def _advice(class_name: str) -> str:
+    """What to do about a layer without a formula."""
+    module, _, own_name = class_name.rpartition(".")
+    if module:
+        return (
+            f"It is the class {own_name} of the module {module}, not the library's: run the network with the "
+            "library, or build this node of the library's layers."
+        )
+    return (
+        nearest(class_name, LAYERS)
+        + " For a layer of your own, run the network with the library."
+    )

@@ -49,6 +49,9 @@ def train(
 ) -> Trained:
     """Make some training steps on one batch.
 
+    The parameters of a layer whose configuration says ``trainable: false``, and those of all layers inside it, stay as
+    they are.
+
     Args:
         targets: by output, each of its shape.
         optimizer: a name, or a dict with ``name`` and settings, as ``Optimizer.get_config()`` of the library gives.
@@ -73,15 +76,22 @@ def train(
     _check_free(spec)
     step, losses, states = Optimizer(optimizer), [], dict(states or {})
     params = {name: np.asarray(value) for name, value in params.items()}
+    learned = _learned(spec, params, shared or {})
     every = (
         repeat(draws) if draws is None or isinstance(draws, Mapping) else iter(draws)
     )
     for _ in range(steps):
         found = run_whole(spec, params, inputs, mask, states, next(every), True, shared)
-        value, cotangents = _loss(found.computed.value, found.masks, targets, loss)
+        value, cotangents = _loss(
+            found.computed.value, found.computed.masks, targets, loss
+        )
         back = pulled_back(found, cotangents, params, inputs, states, shared or {})
         losses.append(float(value))
-        params = step(params, back.params) | found.computed.updates
+        moved = step(
+            {name: params[name] for name in learned},
+            {name: back.params[name] for name in learned},
+        )
+        params = params | moved | found.computed.updates
         states |= _carried(spec, found.computed.finals)
     return Trained(losses, params, states)
 
@@ -124,6 +134,31 @@ def _carried(spec: GraphSpec, finals: Arrays) -> Arrays:
         for name, value in finals.items()
         if not spec.loop or name in going_on
     }
+
+
+def _learned(spec: GraphSpec, params: Arrays, shared: Mapping[str, str]) -> list[str]:
+    """The names of the parameters that are learned. A layer that stands twice is learned if it is at both places."""
+    fixed = tuple(
+        f"{path}."
+        for node in spec.nodes
+        for path, _, config in walk(node.layer.class_name, node.layer.config, node.name)
+        if not config.get("trainable", True)
+    )
+    return [
+        name
+        for name in params
+        if not any(place.startswith(fixed) for place in _places(name, shared))
+    ]
+
+
+def _places(name: str, shared: Mapping[str, str]) -> list[str]:
+    """The names of a parameter at every place of its layer."""
+    others = [
+        second + name.removeprefix(first)
+        for second, first in shared.items()
+        if name.startswith(first + ".")
+    ]
+    return [name, *others]
 
 
 def _check_free(spec: GraphSpec) -> None:
