@@ -42,6 +42,7 @@ FLOORS = (
         "layers.given",
         "layers.own",
         "layers.drawn",
+        "layers.identity",
         "loop.axes",
         "loop.until",
         "loop.anatomy",

@@ -24,6 +24,7 @@ from recursive.spec.names import Ref
 from recursive.spec.order import ordered
 from recursive.spec.places import AFTER, BEFORE, INSIDE, places
 from recursive.spec.plan import StepPlan
+from recursive.spec.source import function_name
 
 TITLE = "one step of scan"
 ZONES = {BEFORE: 1, INSIDE: 2, AFTER: 3}
@@ -262,11 +263,7 @@ def layer_text(layer: LayerSpec) -> str:
     """
     sizes = _sizes(layer.config)
     function = layer.config.get("activation")
-    words = (
-        [str(getattr(function, "__name__", function))]
-        if function not in (None, "linear")
-        else []
-    )
+    words = [function_name(function)] if function not in (None, "linear") else []
     words += [str(layer.config["p"])] if "p" in layer.config else []
     words += (
         [f"{len(layer.config['layers'])} layers"]

@@ -15,6 +15,7 @@ from recursive.backend import Argument
 from recursive.errors import DataError, NodeError, ShapeError, nearest
 from recursive.layers.core import Identity
 from recursive.layers.drawn import Drawn
+from recursive.layers.identity import changes, class_name, config_of
 from recursive.layers.inner import StatesOfTheLoop
 from recursive.layers.layer import Layer, Tensors
 from recursive.layers.own import check_started
@@ -77,6 +78,7 @@ class Graph(Drawn, Layer):
         super().__init__()
         self._spec = GraphSpec(loop=self.loop)
         self._revision = 0
+        self._changes_seen = changes()
         self._built_at: tuple | None = None
 
     # Declaration
@@ -252,6 +254,10 @@ class Graph(Drawn, Layer):
     @property
     def spec(self) -> GraphSpec:
         """The declaration as frozen plain data."""
+        if self._changes_seen != changes():
+            # Some layer has another formula than when it was declared.
+            self._changes_seen = changes()
+            self._spec = self._with_layers(self._spec)
         return self._spec
 
     @property
@@ -694,7 +700,7 @@ class Graph(Drawn, Layer):
 
     def get_config(self) -> dict[str, object]:
         return {
-            "name": type(self).__name__,
+            "name": class_name(type(self)),
             "spec": self._with_layers(self._spec).as_dict(),
         }
 
@@ -744,8 +750,8 @@ def _outputs_of(layer: Layer) -> tuple[str, ...]:
 
 
 def _layer_spec(layer: Layer) -> LayerSpec:
-    config = layer.get_config()
-    return LayerSpec(config.pop("name", type(layer).__name__), config)
+    config = config_of(layer)
+    return LayerSpec(config.pop("name"), config)
 
 
 def _last(item: InputSpec, shape: Shape | None) -> int | None:

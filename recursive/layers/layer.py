@@ -26,6 +26,7 @@ from recursive import (
 )
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
+from recursive.layers import identity
 from recursive.layers.given import check_draws, check_mask
 from recursive.layers.own import (
     check_output,
@@ -108,19 +109,38 @@ class Layer:
         A ``build`` that has returned is noted, whoever called it.
         """
         super().__init_subclass__()
+        identity.register(cls)
         if "build" in vars(cls):
             cls.build = noting(cls.build)
-        if not cls._computes_as_said("rowwise", "call", "finish", "transform_input"):
+        same_formula = cls._computes_as_said("rowwise", identity.FORMULA)
+        if not same_formula or identity.changes_formula(cls, cls._said_by("rowwise")):
             cls.rowwise = False
-        cls.splits = cls._computes_as_said("products", "call", "transform_input")
+        # What makes the products apart calls the layer's own ``finish``.
+        whole = [method for method in identity.FORMULA if method != "finish"]
+        cls.splits = cls._computes_as_said("products", whole)
 
     @classmethod
-    def _computes_as_said(cls, what: str, *methods: str) -> bool:
+    def _said_by(cls, what: str) -> type:
+        """The class that says ``what`` of its formula."""
+        return next(base for base in cls.__mro__ if what in vars(base))
+
+    @classmethod
+    def _computes_as_said(cls, what: str, methods: Sequence[str]) -> bool:
         """Whether ``methods`` are still those of the class that said ``what`` of them."""
-        said_by = next(base for base in cls.__mro__ if what in vars(base))
+        said_by = cls._said_by(what)
         return all(
-            getattr(cls, method) is getattr(said_by, method, None) for method in methods
+            getattr(cls, method, None) is getattr(said_by, method, None)
+            for method in methods
         )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Assign; a formula that is assigned to the instance is no longer that of its class."""
+        is_new = name not in vars(self)
+        super().__setattr__(name, value)
+        if name in identity.FORMULA:
+            identity.note_assignment(self, name)
+        elif name.endswith("activation") and not is_new:
+            identity.note_change()
 
     def __init__(self, name: str | None = None, seed: int | None = None):
         self.name = name
@@ -419,7 +439,7 @@ class Layer:
             for name in arguments
             if hasattr(self, name)
         }
-        return {"name": type(self).__name__, **kept}
+        return {"name": identity.class_name(type(self)), **kept}
 
     # The chain of Keras 0.1
 
@@ -584,8 +604,13 @@ def check_dim(
 
 def plain(value: object) -> object:
     """``value`` as a configuration holds it: a function by its name, where it is found again by it."""
+    if isinstance(value, Layer):
+        return identity.config_of(value)
     if hasattr(value, "get_config"):
-        return value.get_config()
+        config = value.get_config()
+        known = NAMED_RULES.get(config.get("name"), type(value))
+        # A rule of the user's own with the name of one of the library's stays what it is: no file can hold it.
+        return config if known is type(value) else value
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     name = registry.name_of(value) if callable(value) else None
@@ -594,3 +619,5 @@ def plain(value: object) -> object:
 
 NAMED_FUNCTIONS = activations.ACTIVATIONS | initializations.INITIALIZATIONS
 """Functions that a configuration names."""
+NAMED_RULES = {**constraints.CONSTRAINTS, **regularizers.REGULARIZERS}
+"""Constraints and regularizers that a configuration names."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from recursive.errors import RecursiveError
 from recursive.layers.drawn import Drawn
+from recursive.layers.identity import own_methods
 from recursive.loop import reversible
 from recursive.shown.gradients import gradient_norms
 from recursive.shown.source import source
@@ -30,6 +31,8 @@ class Shown(Drawn):
             for name, param in self.named_params.items()
         }
         text = explain(self.plan, self.shapes, sizes, self.param_names)
+        for method in own_methods(type(self)):
+            text += f"\n\nNot shown: {method}, which may make something else of it."
         return f"{text}\n\nThe way back: {self._way_back()}"
 
     def _way_back(self) -> str:
