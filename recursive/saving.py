@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 
 from recursive import extras, objectives, optimizers
 from recursive.errors import ConfigError, nearest
-from recursive.layers.layer import Layer, config_of
+from recursive.layers.identity import config_of
+from recursive.layers.layer import Layer
 from recursive.optimizers import Optimizer
 from recursive.spec.graph import VERSION
 from recursive.utils.layer_utils import (
     Classes,
+    advice_for_own,
     check_keys,
     check_plain,
     layer_from_config,
@@ -70,14 +72,15 @@ def from_config(config: object, classes: Classes) -> Layer:
     if not isinstance(config.get("name"), str) or not hasattr(
         classes.get(config["name"]), "compile"
     ):
-        models = [name for name, cls in classes.items() if hasattr(cls, "compile")]
+        name = str(config.get("name"))
+        models = [known for known, cls in classes.items() if hasattr(cls, "compile")]
         raise ConfigError.about(
             "model",
-            str(config.get("name")),
+            name,
             takes="the name of a model's class",
             because="it is made from its class",
             got=repr(config.get("name")),
-            do=nearest(str(config.get("name")), models),
+            do=f"{nearest(name, models)} {advice_for_own(name)}",
         )
     layers = {
         key: value

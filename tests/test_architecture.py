@@ -41,6 +41,7 @@ FLOORS = (
         "layers.products",
         "layers.given",
         "layers.own",
+        "layers.identity",
         "loop.axes",
         "loop.call",
         "loop.until",

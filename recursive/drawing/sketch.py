@@ -24,6 +24,7 @@ from recursive.spec.names import Ref
 from recursive.spec.order import ordered
 from recursive.spec.places import AFTER, BEFORE, INSIDE, places
 from recursive.spec.plan import StepPlan
+from recursive.spec.source import ACTIVATIONS, function_name
 
 TITLE = "one step of scan"
 ZONES = {BEFORE: 1, INSIDE: 2, AFTER: 3}
@@ -262,11 +263,7 @@ def layer_text(layer: LayerSpec) -> str:
     """
     sizes = _sizes(layer.config)
     function = layer.config.get("activation")
-    words = (
-        [str(getattr(function, "__name__", function))]
-        if function not in (None, "linear")
-        else []
-    )
+    words = [_words_for(function)] if function not in (None, "linear") else []
     words += [str(layer.config["p"])] if "p" in layer.config else []
     words += (
         [f"{len(layer.config['layers'])} layers"]
@@ -276,6 +273,12 @@ def layer_text(layer: LayerSpec) -> str:
     return ", ".join(
         [" ".join([layer.class_name, *sizes, *words[: not sizes]]), *words[not sizes :]]
     )
+
+
+def _words_for(function: object) -> str:
+    """The name of an activation; a function of the user's own with a library's name is called by its module too."""
+    name = str(getattr(function, "__name__", function))
+    return function_name(function) if name in ACTIVATIONS else name
 
 
 def _sizes(config: Mapping[str, object]) -> list[str]:

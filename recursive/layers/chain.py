@@ -64,7 +64,16 @@ def apply_bound(
     """The outputs of a layer that overrides a method of 2015."""
     layer.ensure_built(shapes_of(inputs, layer))
     with binding(layer, inputs, call):
-        found = layer.get_output(call.train)
+        if layer.has_own_call and not overrides(layer, base):
+            x = {name: value.tensor for name, value in inputs.items()}
+            found = layer.call(
+                x
+                if layer.nb_input > 1 or hasattr(layer, "spec")
+                else tensors_of(inputs),
+                call.train,
+            )
+        else:
+            found = layer.get_output(call.train)
         outputs = by_name(layer.output_names, found)
         masks_are_its_own = overrides(layer, base, ("get_output_mask",))
         if masks_are_its_own:

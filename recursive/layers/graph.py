@@ -13,9 +13,11 @@ from recursive.backend import Argument
 from recursive.drawing import Picture, sketch
 from recursive.drawing import unrolled as steps_of
 from recursive.errors import DataError, NodeError, ShapeError, nearest
+from recursive.layers import chain
 from recursive.layers.core import Identity
+from recursive.layers.identity import changes, class_name, config_of
 from recursive.layers.inner import StatesOfTheLoop
-from recursive.layers.layer import Layer, Tensors, config_of
+from recursive.layers.layer import Layer, Tensors
 from recursive.layers.masks import check_fits
 from recursive.layers.own import check_started
 from recursive.layers.parts import Composite, layers_of, one_or_all
@@ -70,6 +72,7 @@ class Graph(Composite):
         super().__init__()
         self._spec = GraphSpec(loop=self.loop)
         self._revision = 0
+        self._changes_seen = changes()
         self._built_at: tuple | None = None
 
     # Declaration
@@ -245,6 +248,10 @@ class Graph(Composite):
     @property
     def spec(self) -> GraphSpec:
         """The declaration as frozen plain data."""
+        if self._changes_seen != changes():
+            # Some layer has another formula than when it was declared.
+            self._changes_seen = changes()
+            self._spec = self._with_layers(self._spec)
         return self._spec
 
     @property
@@ -475,6 +482,16 @@ class Graph(Composite):
             for output in self.spec.outputs
         }
 
+    def call(
+        self,
+        inputs: dict[str, TensorVariable],
+        train: bool = False,
+        **draws: TensorVariable,
+    ) -> dict[str, TensorVariable]:
+        """Every output by name. A class of the user's own may change it, and call this one."""
+        found = super().call(inputs, train, **draws)
+        return chain.by_name(self.output_names, found)
+
     def _checked(self, values: Values) -> dict[str, Value]:
         """The inputs in the order declared, once the container is built for them."""
         inputs = self._by_name(values)
@@ -597,7 +614,7 @@ class Graph(Composite):
 
     def get_config(self) -> dict[str, object]:
         return {
-            "name": type(self).__name__,
+            "name": class_name(type(self)),
             "spec": self._with_layers(self._spec).as_dict(),
         }
 
@@ -636,7 +653,7 @@ def _outputs_of(layer: Layer) -> tuple[str, ...]:
 
 def _layer_spec(layer: Layer) -> LayerSpec:
     config = config_of(layer)
-    return LayerSpec(config.pop("name", type(layer).__name__), config)
+    return LayerSpec(config.pop("name"), config)
 
 
 def _last(item: InputSpec, shape: Shape | None) -> int | None:

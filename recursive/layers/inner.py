@@ -9,7 +9,8 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import NodeError
-from recursive.layers.layer import Layer, config_of
+from recursive.layers.identity import config_of
+from recursive.layers.layer import Layer
 from recursive.layers.masks import USE
 from recursive.loop.call import Call, Value, Values
 from recursive.spec.graph import MAIN, GraphSpec

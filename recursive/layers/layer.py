@@ -26,11 +26,12 @@ from recursive import (
 )
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError, WeightsError
-from recursive.layers import chain
+from recursive.layers import chain, identity
 from recursive.layers.chain import Tensors
 from recursive.layers.given import check_draws
 from recursive.layers.masks import PASS, REFUSE, USE, accepted_masks, check_fits, policy
 from recursive.layers.own import (
+    check_methods,
     check_output,
     check_params,
     check_started,
@@ -109,27 +110,53 @@ class Layer:
     def __init_subclass__(cls) -> None:
         """Forget what the base class says of a formula that this class changes; note when ``build`` has returned."""
         super().__init_subclass__()
+        identity.register(cls)
+        check_methods(cls)
         if "build" in vars(cls):
             cls.build = noting(cls.build)
         written_as_in_2015 = "get_output" in vars(cls) or "get_input" in vars(cls)
         if written_as_in_2015 and "get_output_shape_for" not in vars(cls):
             cls.get_output_shape_for = chain.probed_shape
-        applied = ("apply", "compute", *chain.METHODS)
-        if not cls._computes_as_said(
-            "rowwise", "call", "finish", "transform_input", *applied
-        ):
+        same_formula = cls._computes_as_said("rowwise", identity.FORMULA)
+        if not same_formula or identity.changes_formula(cls, cls._said_by("rowwise")):
             cls.rowwise = False
-        cls.splits = cls._computes_as_said(
-            "products", "call", "transform_input", *applied
-        )
+        # What makes the products apart calls the layer's own ``finish``.
+        whole = [method for method in identity.FORMULA if method != "finish"]
+        cls.splits = cls._computes_as_said("products", whole)
 
     @classmethod
-    def _computes_as_said(cls, what: str, *methods: str) -> bool:
+    def _said_by(cls, what: str) -> type:
+        """The class that says ``what`` of its formula."""
+        return next(base for base in cls.__mro__ if what in vars(base))
+
+    @classmethod
+    def _computes_as_said(cls, what: str, methods: Sequence[str]) -> bool:
         """True if ``methods`` are still those of the class that said ``what`` of them."""
-        said_by = next(base for base in cls.__mro__ if what in vars(base))
+        said_by = cls._said_by(what)
         return all(
-            getattr(cls, method) is getattr(said_by, method, None) for method in methods
+            getattr(cls, method, None) is getattr(said_by, method, None)
+            for method in methods
         )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Assign an attribute.
+
+        Raises:
+            ConfigError: for a method of the formula: what goes by the class of a layer would not see it.
+        """
+        if name in identity.FORMULA:
+            raise ConfigError.about(
+                "layer",
+                type(self).__name__,
+                takes="its formula from its class",
+                because="the loop, source and files go by the class of a layer",
+                got=f"a {name} that is assigned to one instance",
+                do=f"Write a subclass with a method {name}.",
+            )
+        is_new = name not in vars(self)
+        super().__setattr__(name, value)
+        if name.endswith("activation") and not is_new:
+            identity.note_change()
 
     def __init__(self, name: str | None = None, seed: int | None = None):
         self.name = name
@@ -156,7 +183,7 @@ class Layer:
         check_started(self)
         if chain.bound(self) is not None:
             return self.compute(inputs, call)
-        if chain.overrides(self, Layer):
+        if chain.overrides(self, Layer) or self.has_own_call:
             outputs = chain.apply_bound(self, inputs, call, Layer)
         else:
             outputs = self.compute(inputs, call)
@@ -289,6 +316,9 @@ class Layer:
         if len(tensors) == 1:
             return {name: Value(tensor, mask) for name, tensor in tensors.items()}
         return {name: with_mask(tensor, mask) for name, tensor in tensors.items()}
+
+    has_own_call: bool = False
+    """True for a container of the user's own that overrides ``call``: no layer's formula, but what wraps its layers."""
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         """The formula of the layer; that of a plain Layer passes its input on, as in 2015."""
@@ -596,7 +626,7 @@ class Layer:
             for name in arguments
             if hasattr(self, name)
         }
-        return {"name": type(self).__name__, **kept}
+        return {"name": identity.class_name(type(self)), **kept}
 
     # The chain of Keras 0.1
 
@@ -783,21 +813,15 @@ def check_dim(
     return int(value)
 
 
-def config_of(layer: Layer) -> dict[str, object]:
-    """The configuration of ``layer``, and whether it is frozen, which no layer's own ``get_config`` has to say."""
-    config = layer.get_config()
-    frozen_as_in_2015 = bool(layer.own_params()) and not layer.params
-    if not layer.trainable or frozen_as_in_2015:
-        config["trainable"] = False
-    return config
-
-
 def plain(value: object) -> object:
     """``value`` as a configuration holds it: a function by its name, where it is found again by it."""
     if isinstance(value, Layer):
-        return config_of(value)
+        return identity.config_of(value)
     if hasattr(value, "get_config"):
-        return value.get_config()
+        config = value.get_config()
+        known = NAMED_RULES.get(config.get("name"), type(value))
+        # A rule of the user's own with the name of one of the library's stays what it is: no file can hold it.
+        return config if known is type(value) else value
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     name = registry.name_of(value) if callable(value) else None
@@ -806,3 +830,5 @@ def plain(value: object) -> object:
 
 NAMED_FUNCTIONS = activations.ACTIVATIONS | initializations.INITIALIZATIONS
 """Functions that a configuration names."""
+NAMED_RULES = {**constraints.CONSTRAINTS, **regularizers.REGULARIZERS}
+"""Constraints and regularizers that a configuration names."""

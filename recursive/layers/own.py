@@ -30,6 +30,20 @@ def check_started(layer: object) -> None:
         )
 
 
+def check_methods(cls: type) -> None:
+    """Raise a ConfigError where a class overrides what only calls its formula: no container would see that."""
+    for method in ("__call__", "with_mask"):
+        if method in vars(cls):
+            raise ConfigError.about(
+                "layer",
+                cls.__name__,
+                takes="a method call(self, x, train=False)",
+                because="containers apply a layer by its formula",
+                got=f"one called {method}",
+                do=f"Rename it to call, or override get_output(self, train=False) as in 2015, in place of {method}.",
+            )
+
+
 def noting(build: Callable) -> Callable:
     """``build``, after which the layer counts as built."""
 

@@ -8,9 +8,11 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import ConfigError, DataError, nearest
-from recursive.layers import learned
+from recursive.layers import chain, identity, learned
+from recursive.layers.chain import Tensors
 from recursive.layers.layer import Layer
 from recursive.layers.masks import USE
+from recursive.loop.call import Call
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
@@ -95,6 +97,20 @@ class Composite(Layer):
     def children(self) -> dict[str, Layer]:
         """The layers by name, in their order."""
         raise NotImplementedError
+
+    @property
+    def has_own_call(self) -> bool:
+        """True where a class of the user's own overrides ``call``."""
+        defined_by = next(cls for cls in type(self).__mro__ if "call" in vars(cls))
+        return not identity.is_of_library(defined_by)
+
+    def call(self, x: object, train: bool = False, **draws: TensorVariable) -> Tensors:
+        """What the layers make of ``x``. A class of the user's own may change it, and call this one."""
+        now = chain.bound(self)
+        if now is None:
+            return chain.tensors_of(self.compute(self.as_inputs(x), Call(train, draws)))
+        masks = {name: value.mask for name, value in now.inputs.items()}
+        return chain.tensors_of(self.compute(self.as_inputs(x, masks), now.call))
 
     @property
     def revision(self) -> tuple:

@@ -25,6 +25,7 @@ from recursive.errors import (
 )
 from recursive.layers import chain
 from recursive.layers.graph import Graph, Read
+from recursive.layers.identity import own_methods
 from recursive.layers.layer import Layer
 from recursive.layers.loop_run import LoopRun, states_from_start
 from recursive.layers.settings import setting
@@ -619,6 +620,8 @@ class Recursive(Graph):
             for name, param in self.named_params.items()
         }
         text = explain(self.plan, self.shapes, sizes, self.param_names)
+        for method in own_methods(type(self)):
+            text += f"\n\nNot shown: {method}, which may make something else of it."
         return f"{text}\n\nThe way back: {self._way_back()}"
 
     def _way_back(self) -> str:

@@ -11,6 +11,7 @@ from recursive.errors import DataError, ShapeError, UnknownNameError, nearest
 from recursive.reference import cells, composed, layers, noise, recurrent  # noqa: F401 (they fill the table of layers)
 from recursive.reference.arrays import Array, Given, Params, Value, Whole, is_float
 from recursive.reference.containers import run_container
+from recursive.reference.formulas import check_formulas
 from recursive.reference.masks import joined
 from recursive.reference.order import Names
 from recursive.spec.graph import GraphSpec, InputSpec
@@ -179,6 +180,7 @@ def run_whole(
     shared: Mapping[str, str] | None,
 ) -> Whole:
     """What :func:`run` runs, with the way back."""
+    check_formulas(spec)
     states = states or {}
     dtype = _float_type(params, inputs, states)
     own = {name: np.asarray(value, dtype) for name, value in params.items()}

@@ -59,14 +59,7 @@ def compute(
         ConfigError: for a mask where the layer takes none.
     """
     if class_name not in LAYERS:
-        raise UnknownNameError.about(
-            "layer",
-            class_name,
-            takes="the name of a layer with a formula",
-            because="the reference runs no code but its own: no Lambda, no layer of yours",
-            got=repr(class_name) + _at(given),
-            do=_advice(class_name),
-        )
+        raise unknown_layer(class_name, given.place)
     rule, x = LAYERS[class_name], values_of(x)
     if rule.mask == USE:
         return rule.formula(config, x, given)
@@ -105,6 +98,19 @@ def _check_unmasked(class_name: str, x: Read, given: Given) -> None:
                 do="Put DropMask() in front of it if the mask may end there, or a recurrent layer "
                 "that returns its last step.",
             )
+
+
+def unknown_layer(class_name: str, place: str) -> UnknownNameError:
+    """The error of a layer that the table does not have, at the node called ``place``."""
+    where = f" at node {place!r}" if place else ""
+    return UnknownNameError.about(
+        "layer",
+        class_name,
+        takes="the name of a layer with a formula",
+        because="the reference runs no code but its own: no Lambda, no layer of yours",
+        got=repr(class_name) + where,
+        do=_advice(class_name),
+    )
 
 
 def _at(given: Given) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, LayerSpec, NodeSpec
@@ -12,17 +12,13 @@ from recursive.spec.history import final_name
 from recursive.spec.names import Ref
 from recursive.spec.plan import Recurrence, StepPlan, source_of
 from recursive.spec.shapes import Shape
-from recursive.spec.source import PRODUCTS, step_source
-
-ACTIVATIONS = (
-    "hard_sigmoid",
-    "linear",
-    "relu",
-    "sigmoid",
-    "softmax",
-    "softplus",
-    "tanh",
+from recursive.spec.source import (
+    ACTIVATIONS,
+    PRODUCTS,
+    callable_name,
+    step_source,
 )
+
 WRITTEN = {*PRODUCTS, "Activation", "Blend", "Embedding", "Identity"}
 """The layers that a script can write; any other is a gap in it."""
 
@@ -59,6 +55,7 @@ class Script:
         shapes: the shape of every value at one step.
         inputs: the dtype and shape of each input.
         floats: the dtype of parameters and states.
+        own: the methods of the formula that the container's class defines itself, as ``Mine.call``.
     """
 
     spec: GraphSpec
@@ -67,6 +64,7 @@ class Script:
     shapes: Mapping[str, Shape]
     inputs: Mapping[str, Input]
     floats: str
+    own: Sequence[str] = ()
 
     @property
     def sequences(self) -> list[str]:
@@ -116,6 +114,7 @@ class Script:
             for name in carried
         ]
         return [
+            *(f"Write here what {method} makes of this loop." for method in self.own),
             *found,
             *(
                 ["Leave the states as they are where the mask is 0."]
@@ -153,8 +152,9 @@ def _with_gap(node: NodeSpec) -> NodeSpec:
     """``node``, or where no script can write it, one that calls a stub of its own."""
     if is_written(node):
         return node
+    kind = callable_name(node.layer.class_name).replace(".", "_")
     return dataclasses.replace(
-        node, layer=LayerSpec(f"{node.layer.class_name}_{node.name}", node.layer.config)
+        node, layer=LayerSpec(f"{kind}_{node.name}", node.layer.config)
     )
 
 

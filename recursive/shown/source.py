@@ -5,6 +5,7 @@ from __future__ import annotations
 from recursive import backend
 from recursive.errors import UnknownNameError, nearest
 from recursive.layers.graph import Graph
+from recursive.layers.identity import own_methods
 from recursive.shown.numpy_script import numpy_script
 from recursive.shown.pytensor_script import pytensor_script
 from recursive.shown.script import Script
@@ -32,5 +33,13 @@ def source(rnn: Graph, library: str) -> str:
     plan = rnn.declared_plan
     inputs = {item.name: (item.dtype, item.shape) for item in rnn.arguments()}
     return WRITERS[library](
-        Script(rnn.spec, plan, rnn.param_names, rnn.shapes, inputs, backend.floatX())
+        Script(
+            rnn.spec,
+            plan,
+            rnn.param_names,
+            rnn.shapes,
+            inputs,
+            backend.floatX(),
+            own_methods(type(rnn)),
+        )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from recursive.spec.graph import Initial, NodeSpec
-from recursive.spec.joined import TOGETHER
+from recursive.spec.moves import FusedProducts
 from recursive.spec.names import Ref
 from recursive.spec.places import places
 from recursive.spec.plan import Recurrence, StepPlan
@@ -88,15 +88,13 @@ def _where(node: NodeSpec, plan: StepPlan) -> str:
 
 def _joined(plan: StepPlan) -> list[str]:
     """Which products are made as one."""
-    groups = [
-        (node, [share.node for share in node.layer.config["shares"]])
-        for node in plan.nodes
-        if node.layer.class_name == TOGETHER
-    ]
-    return [
-        f"One product with {', '.join(map(str, node.refs))} for {', '.join(names)}"
-        for node, names in groups
-    ]
+    lines = []
+    for node in plan.nodes:
+        if isinstance(node, FusedProducts):
+            read = ", ".join(map(str, node.refs))
+            layers = ", ".join(share.node for share in node.shares)
+            lines.append(f"One product with {read} for {layers}")
+    return lines
 
 
 def _states(plan: StepPlan, shapes: Mapping[str, Shape]) -> list[tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from recursive.spec.moves import PART
+from recursive.spec.moves import ProductSlice
 from recursive.spec.plan import StepPlan
 from recursive.spec.shapes import Shape
 from recursive.spec.source import step_source
@@ -19,7 +19,7 @@ def explain(
     params: Mapping[str, tuple[str, ...]],
 ) -> str:
     """The arguments of scan, position by position, and the step that it repeats."""
-    shapes = {**shapes, **_shapes_of_parts(plan)}
+    shapes = {**shapes, **_shapes_of_slices(plan)}
     rows = [
         HEAD,
         *(
@@ -47,14 +47,12 @@ def explain(
     )
 
 
-def _shapes_of_parts(plan: StepPlan) -> dict[str, Shape]:
-    parts = (node for node in plan.hoisted if node.layer.class_name == PART)
+def _shapes_of_slices(plan: StepPlan) -> dict[str, Shape]:
+    """The shapes of the values that the plan adds to those of the declaration."""
     return {
-        node.name: (
-            None,
-            sum(share.product.dim for share in node.layer.config["shares"]),
-        )
-        for node in parts
+        node.name: (None, node.share.product.dim)
+        for node in plan.hoisted
+        if isinstance(node, ProductSlice)
     }
 
 

@@ -4,6 +4,9 @@ A node that no past value reaches goes before the loop (it is hoisted), one that
 deferred), where its layer works on each row by itself: all steps are then rows of one call. A layer that first
 multiplies what it reads by weights is split: what the inputs give to the product is hoisted, the rest stays.
 After elanmart's ``transform_input`` (keras issue 620, 2015).
+
+What the plan makes of a node has a type of its own, below. Nothing here looks at the name of a layer's class, so a
+user's class may have any name.
 """
 
 from __future__ import annotations
@@ -12,16 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from recursive.spec.graph import LayerSpec, NodeSpec, PortSpec
+from recursive.spec.graph import NodeSpec, PortSpec
 from recursive.spec.names import Ref, split
 from recursive.spec.shapes import Shape
 
-PART = "Product"
-"""The class name of a part of a product."""
-REST = "Rest"
-"""The class name of what stays in the loop of a layer whose product was split."""
 BEFORE = "before"
-"""The port by which the rest reads the part that was computed before."""
+"""The word for a product that is known before the layer runs, in names of values and of ports."""
 
 
 Span = tuple[int, int]
@@ -40,13 +39,13 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What some rows of a layer's weights have to do with one of its products: all of them for None.
+    """Some rows of the weights of one product of a layer, and its biases or not.
 
     Args:
-        node: whose layer it is.
-        product: which product.
-        rows: of the weights.
-        bias: whether the biases are added to it.
+        node: the node of the layer.
+        product: the product.
+        rows: of the weights; None for all of them.
+        bias: whether the biases are added.
     """
 
     node: str
@@ -60,49 +59,77 @@ class Share:
         return self.product.weights + (self.product.biases if self.bias else ())
 
     def named(self, word: str) -> str:
-        """The name of a value that comes of it."""
-        return (
-            f"{self.node}.{word}"
-            if self.product.port == "input"
-            else f"{self.node}.{self.product.port}_{word}"
-        )
+        """The name of a value that is made from it."""
+        if self.product.port == "input":
+            return f"{self.node}.{word}"
+        return f"{self.node}.{self.product.port}_{word}"
 
     @property
     def value(self) -> str:
-        """The name of what it gives in the loop, where it is made with others."""
-        return (
-            f"{self.node}.late"
-            if self.product.port == "input"
-            else f"{self.node}.{self.product.port}"
-        )
+        """The name of its product in the loop, where it is fused with others."""
+        if self.product.port == "input":
+            return f"{self.node}.late"
+        return f"{self.node}.{self.product.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
-    """What a layer goes on with, some of its products being given.
+    """The rest of a layer's computation once some of its products are known.
 
     Args:
-        node: whose layer it is.
-        layer: what was declared.
-        products: all that it begins with.
+        products: all products that the layer begins with.
         shares: those that it still makes itself.
     """
 
-    node: str
-    layer: LayerSpec
     products: tuple[Product, ...]
     shares: tuple[Share, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductSlice(NodeSpec):
+    """A product of one layer, made apart from it; ``layer`` is that layer."""
+
+    share: Share
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """The one share, as the fused products have several."""
+        return (self.share,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FusedProducts(NodeSpec):
+    """Products of several layers that read the same, made as one; ``layer`` is that of the first."""
+
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitLayer(NodeSpec):
+    """A layer whose first port reads products that are known; ``layer`` is the layer that was declared."""
+
+    remainder: Remainder
+
+    @property
+    def known(self) -> PortSpec:
+        """The port that reads the known products."""
+        return self.ports[0]
+
+    @property
+    def others(self) -> tuple[PortSpec, ...]:
+        """The ports of the layer that it still reads."""
+        return self.ports[1:]
+
+
 class Movable(Protocol):
-    """What a layer tells about being moved."""
+    """What a layer says of itself, to be moved or split."""
 
     rowwise: bool
     """Whether each row of the output follows from the same row of the input."""
     products: tuple[Product, ...]
-    """What it begins with: products, which are added."""
+    """The products that it begins with, which are added."""
     splits: bool
-    """Whether what it computes is these products and a rest, which may be made apart."""
+    """Whether its formula is these products and a rest, which may be made apart."""
     draws: tuple[str, ...]
 
 
@@ -129,7 +156,7 @@ def moved(
         nodes: every node of a step.
         inputs: the names of the inputs.
         remembered: the values that feed states.
-        layers: what each node's layer tells.
+        layers: the layer of each node.
         shapes: the shape of every value at one step.
         masked: True keeps what looks back in the loop, which alone knows the last step that was no padding.
     """
@@ -155,8 +182,8 @@ def moved(
         if node.name not in needed:
             moves.deferred.append(node)
             continue
-        parts, rest = _split(node, layers[node.name], outside, shapes)
-        moves.hoisted.extend(parts)
+        slices, rest = _split(node, layers[node.name], outside, shapes)
+        moves.hoisted.extend(slices)
         moves.inside.append(rest)
     return moves
 
@@ -186,90 +213,93 @@ def _needed(
 
 def product_ports(node: NodeSpec, layer: Movable) -> list[tuple[Product, PortSpec]]:
     """The products of a node that may be made apart from it, and what each multiplies."""
+    if not layer.splits or layer.draws:
+        return []
     ports = {port.name: port for port in node.ports}
-    return (
-        [(product, ports[product.port]) for product in layer.products]
-        if layer.splits and not layer.draws
-        else []
-    )
+    return [(product, ports[product.port]) for product in layer.products]
 
 
 def _split(
     node: NodeSpec, layer: Movable, outside: set[Ref], shapes: Mapping[str, Shape]
 ) -> tuple[list[NodeSpec], NodeSpec]:
-    """The parts of a node's products that are hoisted, and the rest of the node, which adds to them."""
-    parts, shares, ports = [], [], {port.name: port for port in node.ports}
+    """The slices of a node's products that are hoisted, and the rest of the node, which adds to them."""
+    slices, shares = [], []
+    ports = {port.name: port for port in node.ports}
     for product, port in product_ports(node, layer):
-        early, late = _halves(port, outside, shapes)
+        early, late = _early_and_late(port, outside, shapes)
         if early.refs:
             ports.pop(port.name)
             share = Share(node.name, product, early.rows if late.refs else None)
-            read = PortSpec("input", early.refs, port.merge_mode)
-            parts.append(
-                NodeSpec(
-                    share.named(BEFORE), LayerSpec(PART, {"shares": (share,)}), (read,)
-                )
-            )
+            slices.append(_product_slice(node, share, early.refs, port.merge_mode))
         if late.refs:
             ports[port.name] = replace(port, refs=late.refs)
-            shares.append(
-                Share(
-                    node.name,
-                    product,
-                    late.rows if early.refs else None,
-                    bias=not early.refs,
-                )
-            )
-    if not parts:
+            rows = late.rows if early.refs else None
+            shares.append(Share(node.name, product, rows, bias=not early.refs))
+    if not slices:
         return [], node
-    remainder = Remainder(node.name, node.layer, tuple(layer.products), tuple(shares))
-    return parts, rest_of(
-        remainder, [Ref(part.name) for part in parts], ports.values(), node.outputs
-    )
+    remainder = Remainder(tuple(layer.products), tuple(shares))
+    known = [Ref(part.name) for part in slices]
+    return slices, split_layer(node, remainder, known, ports.values())
+
+
+def _product_slice(
+    node: NodeSpec, share: Share, refs: tuple[Ref, ...], merge_mode: str
+) -> ProductSlice:
+    """A product of ``node`` with ``refs``, as a node."""
+    read = PortSpec("input", refs, merge_mode)
+    return ProductSlice(share.named(BEFORE), node.layer, (read,), share=share)
 
 
 @dataclass(frozen=True, slots=True)
-class Half:
+class PortSlice:
     """Some of what a port reads, and the rows of the weights that it meets."""
 
     refs: tuple[Ref, ...] = ()
     rows: tuple[Span, ...] = ()
 
 
-def _halves(
+def _early_and_late(
     port: PortSpec, outside: set[Ref], shapes: Mapping[str, Shape]
-) -> tuple[Half, Half]:
+) -> tuple[PortSlice, PortSlice]:
     """What a port reads that is known before the loop, and what is not; all of it, where values merge to one."""
     if outside.isdisjoint(port.refs):
-        return Half(), Half(port.refs)
+        return PortSlice(), PortSlice(port.refs)
     if outside.issuperset(port.refs):
-        return Half(port.refs), Half()
+        return PortSlice(port.refs), PortSlice()
     if port.merge_mode != "concat":
-        return Half(), Half(port.refs)
-    spans = list(zip(port.refs, _rows(port, shapes), strict=True))
-    early, late = (
-        [(ref, rows) for ref, rows in spans if (ref in outside) is known]
-        for known in (True, False)
-    )
-    return tuple(
-        Half(tuple(ref for ref, _ in half), _joined(half)) for half in (early, late)
-    )
+        return PortSlice(), PortSlice(port.refs)
+    early, late = [], []
+    for ref, rows in zip(port.refs, _rows(port, shapes), strict=True):
+        (early if ref in outside else late).append((ref, rows))
+    return _port_slice(early), _port_slice(late)
 
 
-def rest_of(
+def _port_slice(spans: list[tuple[Ref, Span]]) -> PortSlice:
+    return PortSlice(tuple(ref for ref, _ in spans), _joined(spans))
+
+
+def split_layer(
+    node: NodeSpec,
     remainder: Remainder,
-    given: Iterable[Ref],
+    known: Iterable[Ref],
     ports: Iterable[PortSpec],
-    outputs: tuple[str, ...],
-) -> NodeSpec:
-    """A node that adds what is ``given`` to the products that it still makes, and goes on."""
-    before = PortSpec(BEFORE, tuple(given), "sum")
-    return NodeSpec(
-        remainder.node,
-        LayerSpec(REST, {"remainder": remainder}),
-        (before, *ports),
-        outputs,
+) -> SplitLayer:
+    """A node that adds the products that are ``known`` to those that it still makes, and does the rest of ``node``."""
+    ports = tuple(ports)
+    before = PortSpec(_unused_port(node, ports), tuple(known), "sum")
+    return SplitLayer(
+        node.name, node.layer, (before, *ports), node.outputs, remainder=remainder
     )
+
+
+def _unused_port(node: NodeSpec, ports: tuple[PortSpec, ...]) -> str:
+    """A name for the port of known products. The layer itself may have a port called ``before``."""
+    if isinstance(node, SplitLayer):
+        return node.known.name
+    name, taken = BEFORE, {port.name for port in (*node.ports, *ports)}
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _joined(spans: list[tuple[Ref, Span]]) -> tuple[Span, ...]:
@@ -286,31 +316,32 @@ def _joined(spans: list[tuple[Ref, Span]]) -> tuple[Span, ...]:
 def params_of(node: NodeSpec, params: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """The names of the parameters that a node needs; ``params`` names those of each node that was declared.
 
-    A part of a product needs weights, and biases where it adds them; the rest of the layer needs weights where it
+    A slice of a product needs weights, and biases where it adds them; the rest of a layer needs weights where it
     multiplies, and whatever else the layer has.
     """
-    config = node.layer.config
-    if "shares" in config:
+    if isinstance(node, ProductSlice | FusedProducts):
         return tuple(
             name
-            for share in config["shares"]
+            for share in node.shares
             for name, inner in _own(share.node, params).items()
             if inner in share.names
         )
-    if node.layer.class_name == REST:
-        remainder = config["remainder"]
-        needed = {name for share in remainder.shares for name in share.names}
-        gone = {
-            name
-            for product in remainder.products
-            for name in product.weights + product.biases
-        } - needed
+    if isinstance(node, SplitLayer):
+        gone = _no_longer_needed(node.remainder)
         return tuple(
-            name
-            for name, inner in _own(remainder.node, params).items()
-            if inner not in gone
+            name for name, inner in _own(node.name, params).items() if inner not in gone
         )
     return params.get(node.name, ())
+
+
+def _no_longer_needed(remainder: Remainder) -> set[str]:
+    """The parameters of products that are made elsewhere."""
+    of_products = {
+        name
+        for product in remainder.products
+        for name in product.weights + product.biases
+    }
+    return of_products - {name for share in remainder.shares for name in share.names}
 
 
 def _own(node: str, params: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

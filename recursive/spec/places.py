@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from recursive.spec.graph import NodeSpec
-from recursive.spec.joined import TOGETHER
-from recursive.spec.moves import PART
+from recursive.spec.moves import FusedProducts, ProductSlice
 from recursive.spec.plan import StepPlan
 
 BEFORE, INSIDE, AFTER = "before the loop", "in the loop", "after the loop"
@@ -27,6 +26,6 @@ def places(node: NodeSpec, plan: StepPlan) -> tuple[str, ...]:
 
 
 def _is_of(part: NodeSpec, node: NodeSpec) -> bool:
-    if part.layer.class_name in (PART, TOGETHER):
-        return any(share.node == node.name for share in part.layer.config["shares"])
+    if isinstance(part, ProductSlice | FusedProducts):
+        return any(share.node == node.name for share in part.shares)
     return part.name == node.name

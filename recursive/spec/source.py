@@ -10,8 +10,14 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from recursive.spec.graph import LayerSpec, NodeSpec, PortSpec
-from recursive.spec.joined import TOGETHER
-from recursive.spec.moves import BEFORE, PART, REST, Share, Span, params_of
+from recursive.spec.moves import (
+    FusedProducts,
+    ProductSlice,
+    Share,
+    Span,
+    SplitLayer,
+    params_of,
+)
 from recursive.spec.names import split
 from recursive.spec.plan import StepPlan
 
@@ -107,27 +113,38 @@ def expression(
 ) -> str:
     """What a node computes, as the text of an expression; ``params`` are the variables of its parameters by name."""
     reads = {port.name: merged(port, variables or {}) for port in node.ports}
-    if node.layer.class_name == PART:
-        return _part(node, params, **reads)
-    if node.layer.class_name == TOGETHER:
-        sizes = [share.product.dim for share in node.layer.config["shares"]]
-        return f"split({_part(node, params, **reads)}, {sizes})"
-    layer = node.layer
-    if layer.class_name == REST:
-        remainder = layer.config["remainder"]
-        layer, params = remainder.layer, params | _met(remainder.shares, params)
+    if isinstance(node, ProductSlice):
+        return _slices(node.shares, params, **reads)
+    if isinstance(node, FusedProducts):
+        dims = [share.product.dim for share in node.shares]
+        return f"split({_slices(node.shares, params, **reads)}, {dims})"
+    layer, known = node.layer, ""
+    if isinstance(node, SplitLayer):
+        params = params | _met(node.remainder.shares, params)
+        known = reads[node.known.name]
     held = {name.rpartition(".")[2]: text for name, text in params.items()}
     if layer.class_name in PRODUCTS:
-        return _product(layer, reads, held)
+        return _product(layer, reads, held, known)
     if layer.class_name in FORMULAS:
         return FORMULAS[layer.class_name](layer, held, **reads)
+    function = callable_name(layer.class_name)
     if node.has_one_port:
-        return f"{layer.class_name}({', '.join([*reads.values(), *params.values()])})"
+        return f"{function}({', '.join([*reads.values(), *params.values()])})"
     named = {split(name)[1].replace(".", "_"): text for name, text in params.items()}
     named = (
         named if len(named) == len(params) else {text: text for text in params.values()}
     )
-    return f"{layer.class_name}({', '.join(f'{name}={text}' for name, text in (reads | named).items())})"
+    return f"{function}({', '.join(f'{name}={text}' for name, text in (reads | named).items())})"
+
+
+def callable_name(class_name: str) -> str:
+    """The name of a class as Python can call it: a class of a function has ``<locals>`` in its name.
+
+    >>> callable_name("__main__.Dense"), callable_name("net.make.<locals>.Dense")
+    ('__main__.Dense', 'net.make.Dense')
+    """
+    path = class_name.replace("<locals>.", "").split(".")
+    return ".".join(re.sub(r"\W+", "_", part) for part in path)
 
 
 def merged(port: PortSpec, variables: Mapping[str, str] | None = None) -> str:
@@ -141,10 +158,10 @@ def merged(port: PortSpec, variables: Mapping[str, str] | None = None) -> str:
 
 
 def _product(
-    layer: LayerSpec, reads: Mapping[str, str], params: Mapping[str, str]
+    layer: LayerSpec, reads: Mapping[str, str], params: Mapping[str, str], known: str
 ) -> str:
-    """A sum of products and an activation, of which a part may be known."""
-    terms = [reads[BEFORE]] if BEFORE in reads else []
+    """A sum of products and an activation; ``known`` is the text of the products that are made elsewhere."""
+    terms = [known] if known else []
     terms += (
         [f"{_in_brackets(reads['input'])} @ {params.get('W', 'W')}"]
         if "input" in reads
@@ -159,9 +176,9 @@ def _product(
     return _activated(layer, {}, " + ".join(terms))
 
 
-def _part(node: NodeSpec, params: Mapping[str, str], input: str) -> str:
+def _slices(shares: Sequence[Share], params: Mapping[str, str], input: str) -> str:
     """The product of some rows of weights, of one layer or of several side by side."""
-    weights = _met(node.layer.config["shares"], params)
+    weights = _met(shares, params)
     biases = [text for name, text in params.items() if name not in weights]
     product = f"{_in_brackets(input)} @ {_beside([*weights.values()])}"
     return f"{product} + {_beside(biases)}" if biases else product
@@ -194,9 +211,24 @@ def _rows(W: str, rows: tuple[Span, ...] | None) -> str:
 
 def _activated(layer: LayerSpec, params: Mapping[str, str], input: str) -> str:
     activation = layer.config.get("activation", "linear")
-    name = getattr(activation, "__name__", activation)
-    name = name if str(name).isidentifier() else "activation"
-    return input if name == "linear" else f"{name}({input})"
+    if activation == "linear":
+        return input
+    return f"{function_name(activation)}({input})"
+
+
+def function_name(function: object) -> str:
+    """The name of an activation as Python can call it, one that no other activation has.
+
+    A configuration holds an activation of the library by its name, and a function of the user's own as it is. Such a
+    function with a library's name is called by its module as well.
+    """
+    if isinstance(function, str):
+        return function
+    name = getattr(function, "__name__", "activation")
+    if name in WORDS:
+        name = f"{getattr(function, '__module__', 'own')}.{name}"
+    parts = name.split(".")
+    return name if all(part.isidentifier() for part in parts) else "activation"
 
 
 def _embedding(layer: LayerSpec, params: Mapping[str, str], input: str) -> str:
@@ -233,6 +265,21 @@ def _if_else(
 ) -> str:
     return f"{then} if {condition} else {otherwise}"
 
+
+ACTIVATIONS = (
+    "hard_sigmoid",
+    "linear",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "softplus",
+    "tanh",
+)
+"""The activations of the library, which a configuration names."""
+WORDS = frozenset(
+    {*ACTIVATIONS, "ave", "concat", "dot", "join", "max", "split", "where"}
+)
+"""The functions of the text. A function or class of the user's own must not be shown by one of these names."""
 
 PRODUCTS = ("Dense", "TimeDistributedDense", "RecurrentDense", "Gate")
 """Layers that are an activation of ``input @ W + b``, and of ``prev_hid @ U`` where they have that port."""

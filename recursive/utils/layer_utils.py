@@ -29,6 +29,7 @@ from recursive.layers import (
     wrappers,
 )
 from recursive.layers.graph import Graph
+from recursive.layers.identity import class_name, config_of, is_of_library
 from recursive.layers.layer import Layer
 from recursive.spec.graph import GraphSpec
 
@@ -128,8 +129,7 @@ class _Reader:
                 takes="a known class",
                 because="it is made from its class",
                 got="an unknown name",
-                do=f"{nearest(name, self.classes)} "
-                f"Pass a class of your own as custom_layers={{{name!r}: {name}}}.",
+                do=f"{nearest(name, self.classes)} {advice_for_own(name)}",
             )
         cls, arguments = self.classes[name], _in_words_of_today(name, config)
         trainable = arguments.pop("trainable", True)
@@ -164,11 +164,12 @@ class _Reader:
                 self.layer(item, _join(path, f"layer_{index}"))
                 for index, item in enumerate(value)
             ]
-        is_layer = (
-            isinstance(value, Mapping)
-            and isinstance(value.get("name"), str)
-            and value["name"] in self.classes
+        name = value.get("name") if isinstance(value, Mapping) else None
+        # Rules have configurations with names too. The name of a user's class may have a dot.
+        may_be_own = key in LAYER_ARGUMENTS or (
+            isinstance(name, str) and "." in name and not key.endswith(RULES)
         )
+        is_layer = isinstance(name, str) and (name in self.classes or may_be_own)
         return self.layer(value, _join(path, key)) if is_layer else value
 
     def _graph(
@@ -240,6 +241,20 @@ class _Reader:
             with _worded("output_config", item):
                 graph.add_output(**item)
         return graph
+
+
+LAYER_ARGUMENTS = ("layer", "backward_layer", "encoder", "decoder")
+"""The arguments of the library's layers that are layers."""
+RULES = ("_regularizer", "_constraint")
+"""How the names of arguments end that are regularizers or constraints."""
+
+
+def advice_for_own(name: str) -> str:
+    """What to pass for a class of the user's own that a configuration calls ``name``."""
+    return (
+        f"Pass a class of your own as custom_layers={{{name!r}: "
+        f"{name.rpartition('.')[2]}}}."
+    )
 
 
 def _in_words_of_today(name: str, config: Mapping[str, object]) -> dict[str, object]:
@@ -363,11 +378,14 @@ def _join(path: str, name: str) -> str:
 
 def check_plain(container: Layer) -> None:
     """Raise a ConfigError where a layer inside cannot be written, as a Lambda cannot."""
+    named: dict[str, type] = {}
+    for path, layer in [("", container), *walk(container)]:
+        _check_class(path, layer, named)
     for path, layer in walk(container):
         if layer.children:
             continue
         try:
-            config = layer.get_config()
+            config = config_of(layer)
             json.dumps(config, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ConfigError.about(
@@ -381,6 +399,42 @@ def check_plain(container: Layer) -> None:
         _check_kept(path, layer, config)
 
 
+def _check_class(path: str, layer: Layer, named: dict[str, type]) -> None:
+    """Raise a ConfigError where a name in the configuration would stand for another formula.
+
+    Args:
+        path: of the layer.
+        layer: to be written.
+        named: the class of each name so far.
+    """
+    cls = type(layer)
+    method = getattr(cls, "formula_of_instance", None)
+    if method is not None:
+        raise ConfigError.about(
+            "layer",
+            path or "the model",
+            takes="methods of its class, to be written",
+            because="it is made again from its class",
+            got=f"{cls.__name__}, which was assigned to the instance",
+            do=f"Write a class of your own that defines {method}.",
+        )
+    other = named.setdefault(class_name(cls), cls)
+    if other is not cls and not (is_of_library(cls) and is_of_library(other)):
+        raise ConfigError.about(
+            "layer",
+            path or "the model",
+            takes="a class whose name no other class in the model has, to be written",
+            because="a file names the classes",
+            got=f"{class_name(cls)!r} for both {_where_defined(cls)} "
+            f"and {_where_defined(other)}",
+            do="Rename one of the classes.",
+        )
+
+
+def _where_defined(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
 def _check_kept(path: str, layer: Layer, config: Mapping[str, object]) -> None:
     """Raise a ConfigError where an argument is not in the configuration: it would come back as its default."""
     takes = inspect.signature(type(layer)).parameters.values()
@@ -390,8 +444,8 @@ def _check_kept(path: str, layer: Layer, config: Mapping[str, object]) -> None:
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     }
     lost -= {"name", "weights", *config}
-    if (
-        lost and config.get("name") == type(layer).__name__
+    if lost and config.get("name") == class_name(
+        type(layer)
     ):  # another name is of a layer that it stands for
         name = min(lost)
         raise ConfigError.about(

@@ -115,7 +115,7 @@ def test_the_products_with_the_input_are_one_before_the_loop(cell):
     gates = len([name for name in cell.rule.param_names if name.startswith("W")])
     plan = rnn.plan
     assert [item.name for item in plan.hoisted] == ["h.before"]
-    assert plan.hoisted[0].layer.config["shares"][0].product.dim == gates * HIDDEN
+    assert plan.hoisted[0].share.product.dim == gates * HIDDEN
     assert all(name.startswith("h.U") for name in plan.constants)
 
 

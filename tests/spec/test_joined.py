@@ -3,8 +3,7 @@
 import dataclasses
 
 from recursive.spec.graph import LayerSpec, PortSpec
-from recursive.spec.joined import TOGETHER
-from recursive.spec.moves import Product
+from recursive.spec.moves import FusedProducts, Product
 from recursive.spec.names import Ref
 from recursive.spec.source import step_source
 from tests.spec.building import node
@@ -24,7 +23,7 @@ def together(plan):
     return {
         item.values: tuple(map(str, item.refs))
         for item in plan.nodes
-        if item.layer.class_name == TOGETHER
+        if isinstance(item, FusedProducts)
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from recursive.spec.graph import GraphSpec, InputSpec, StateSpec
-from recursive.spec.moves import PART, REST, Product, params_of
+from recursive.spec.moves import Product, ProductSlice, SplitLayer, params_of
 from recursive.spec.plan import plan
 from tests.spec.building import node, output
 
@@ -131,16 +131,12 @@ def test_a_product_is_split_by_the_rows_that_meet_what_is_known_before(
 ):
     made = planned(node("rec", *reads), told={"rec": Told(True, (PRODUCT,))})
     [part], [rest] = made.hoisted, made.nodes
-    assert (part.name, part.layer.class_name, rest.name, rest.layer.class_name) == (
-        "rec.before",
-        PART,
-        "rec",
-        REST,
-    )
-    assert (tuple(map(str, part.refs)), part.layer.config["shares"][0].rows) == early
+    assert (part.name, type(part)) == ("rec.before", ProductSlice)
+    assert (rest.name, type(rest)) == ("rec", SplitLayer)
+    assert (tuple(map(str, part.refs)), part.share.rows) == early
     assert (
         tuple(map(str, rest.ports[1].refs)),
-        rest.layer.config["remainder"].shares[0].rows,
+        rest.remainder.shares[0].rows,
     ) == late
     assert [port.name for port in rest.ports] == ["before", "input"]
     assert made.constants == ("rec.W", "rec.U")
@@ -156,7 +152,7 @@ def test_a_product_of_inputs_only_leaves_its_weights_outside():
         node("rec", "x").__class__("rec", node("rec", "x").layer, ports), told=told
     )
     [part], [rest] = made.hoisted, made.nodes
-    assert part.layer.config["shares"][0].rows is None, "all of them"
+    assert part.share.rows is None, "all of them"
     assert [port.name for port in rest.ports] == ["before", "prev_hid"]
     assert made.constants == ("rec.U",)
 
