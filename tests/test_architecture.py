@@ -69,8 +69,8 @@ FLOORS = (
         "layers.normalization",
         "layers.shaping",
     ),
-    ("layers.core", "layers.hand_loop", "layers.wrappers"),
-    ("layers.jzs",),
+    ("layers.core", "layers.wrappers", "layers.cells"),
+    ("layers.jzs", "layers.rnn"),
     (
         "loop.unroll",
         "layers.inner",
@@ -79,7 +79,6 @@ FLOORS = (
         "layers.split",
         "layers.choice",
     ),
-    ("layers.cells",),
     ("layers.graph",),
     ("feed",),
     ("shown",),

@@ -24,6 +24,7 @@ from recursive.layers import (
     noise,
     normalization,
     recurrent,
+    rnn,
     shaping,
     wrappers,
 )
@@ -46,6 +47,7 @@ ROOMS = (
     noise,
     normalization,
     recurrent,
+    rnn,
     shaping,
     wrappers,
 )
