@@ -451,6 +451,7 @@ def _check_cell(layer: str, cell: object) -> None:
             "layer",
             layer,
             takes="a cell",
+            because="it repeats one step",
             got=type(cell).__name__,
             do="Say RNN(RecurrentGRU(4, 6)), for example. Other layers are nodes of a Recurrent.",
         )
