@@ -73,8 +73,8 @@ FLOORS = (
         "layers.normalization",
         "layers.shaping",
     ),
-    ("layers.core", "layers.hand_loop", "layers.wrappers"),
-    ("layers.jzs",),
+    ("layers.core", "layers.wrappers", "layers.cells"),
+    ("layers.jzs", "layers.rnn"),
     (
         "loop.unroll",
         "layers.inner",
@@ -83,7 +83,6 @@ FLOORS = (
         "layers.split",
         "layers.choice",
     ),
-    ("layers.cells",),
     ("layers.graph",),
     ("feed",),
     ("layers.loop_run",),

@@ -63,12 +63,15 @@ from recursive.layers.cells import (
     Blend,
     Cell,
     Gate,
+    RecurrentDeep,
     RecurrentDense,
     RecurrentGRU,
     RecurrentLSTM,
 )
 from recursive.layers.choice import IfElse, Switch
 from recursive.layers.core import Identity
+from recursive.layers.jzs import RecurrentJZS1, RecurrentJZS2, RecurrentJZS3
+from recursive.layers.rnn import RNN
 from recursive.utils.layer_utils import CLASSES, layer_from_config, shared_layers, walk
 from tests.cases import CASES, with_random_weights
 
@@ -135,8 +138,16 @@ EXAMPLES = {
     "PReLU": (lambda: PReLU((4,), "uniform", seed=3), ROWS),
     "ParametricSoftplus": (lambda: ParametricSoftplus((4,), 0.3, 2.0), ROWS),
     "Permute": (lambda: Permute((2, 1)), SEQUENCES),
+    "RNN": (
+        lambda: RNN(RecurrentJZS1(4, 6, seed=3), mask_mode="carry", go_backwards=True),
+        SEQUENCES,
+    ),
+    "RecurrentDeep": (lambda: RecurrentDeep(4, 6, depth=2), SEQUENCES),
     "RecurrentDense": (lambda: RecurrentDense(4, 6, activation="tanh"), SEQUENCES),
     "RecurrentGRU": (lambda: RecurrentGRU(6, init="uniform"), SEQUENCES),
+    "RecurrentJZS1": (lambda: RecurrentJZS1(4, 6, seed=4), SEQUENCES),
+    "RecurrentJZS2": (lambda: RecurrentJZS2(4, 6, "normal", seed=4), SEQUENCES),
+    "RecurrentJZS3": (lambda: RecurrentJZS3(6, activation="sigmoid"), SEQUENCES),
     "RecurrentLSTM": (lambda: RecurrentLSTM(4, 6, forget_bias_init="zero"), SEQUENCES),
     "RepeatVector": (lambda: RepeatVector(3), ROWS),
     "Reshape": (lambda: Reshape(2, 2), ROWS),
@@ -167,6 +178,9 @@ BASES = {
     "AdvancedActivation",
     "Cell",
     "Choice",
+    "GatedCell",
+    "JZSCell",
+    "ProjectingCell",
     "JZSLayer",
     "Lambda",
     "Layer",

@@ -1,109 +1,233 @@
-"""One step of a recurrent layer as a node: what the container repeats, with the state that it reads as a port.
+"""Cells: one step of a recurrent layer, with its equations and parameters.
 
-elanmart's ``RecurrentDense`` and ``RecurrentGRU`` (keras issue 620, 2015). Each computes what the layer of the same
-formula computes at one step; the product with the input is made before the loop where it can be (``transform_input``).
+:class:`~recursive.layers.rnn.RNN` loops a cell over time. In a recurrent container a cell is a node, and the states
+that it reads are its ports. ``RecurrentDense`` and ``RecurrentGRU`` are elanmart's (keras issue 620, 2015).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+import numpy as np
 import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, initializations
 from recursive.errors import ShapeError
-from recursive.layers.hand_loop import RecurrentLayer
 from recursive.layers.layer import Layer, Tensors, check_dim
 from recursive.layers.products import affine_map
-from recursive.layers.recurrent import GRU, LSTM, SimpleRNN
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape, common_shape
 
 
-class Cell(Layer):
-    """The base of layers that are one step of a recurrent layer, the ``rule``: it holds its parameters.
+def is_ours(function: Callable) -> bool:
+    """Whether a function or method is the library's, not a user's override."""
+    return function.__module__.partition(".")[0] == __name__.partition(".")[0]
 
-    Its ports are ``input``, ``(batch, input_dim)``, and a state of the step before, ``(batch, output_dim)``, which a
-    recurrent container reads from the node itself where it is left open.
+
+class Cell(Layer):
+    """One step of a recurrent layer, and the base of all cells.
+
+    A cell of your own gives :meth:`step` and the names of its parameters. The rest follows from these names, and may be
+    overridden: the states (:attr:`state_names`, :attr:`state_dims`), what is computed for all steps before the loop
+    (:meth:`project`), and what a masked step leaves behind (:meth:`forget`). A cell may give ``call`` instead of
+    ``step``; it is then computed whole at every step.
+
+    As a node it has the ports ``input``, ``(batch, input_dim)``, and one for each state of the step before,
+    ``(batch, output_dim)``. A recurrent container reads those from the node itself where they are left open.
+
+    Args:
+        input_dim: values in a row of the input. A single dim is the output's, and the input's is found in the data.
+        output_dim: values in a row of the output.
+        init: the initialization of the ``W``.
+        inner_init: the initialization of the ``U``.
+        activation: a name or a function of a tensor.
+        name: a name for the user's own use.
+        seed: seeds the first values.
+
+    >>> class Leaky(Cell):
+    ...     param_names = ("W", "U", "b")
+    ...
+    ...     def step(self, x, h_tm1, U):
+    ...         return (0.9 * h_tm1 + 0.1 * self.activation(x + h_tm1.dot(U)),)
+    >>> from recursive.layers.rnn import RNN
+    >>> RNN(Leaky(4, 6))(np.ones((3, 5, 4))).eval().shape
+    (3, 6)
     """
 
-    rule: type[RecurrentLayer] = SimpleRNN
-    ports = ("input", "prev_hid")
-    own_past: Mapping[str, str] = MappingProxyType({"prev_hid": "output"})
+    param_names: tuple[str, ...] = ()
+    """The parameters in order. The first letter says what each is: ``W`` multiplies the input, ``U`` a state, ``b`` is
+    a bias."""
+    state_names: tuple[str, ...] = ("h",)
+    """What a step passes to the next. States start at zero; the first is the output."""
 
     def __init__(
         self,
-        input_dim: int | None,
-        output_dim: int | None,
-        name: str | None,
-        seed: int | None,
-        **settings: object,
+        input_dim: int | None = None,
+        output_dim: int | None = None,
+        init: str = "glorot_uniform",
+        inner_init: str = "orthogonal",
+        activation: str = "sigmoid",
+        name: str | None = None,
+        seed: int | None = None,
     ):
         super().__init__(name, seed)
         kind = type(self).__name__
         if output_dim is None:
             input_dim, output_dim = None, input_dim
+        self.init = initializations.get(init)
+        self.inner_init = initializations.get(inner_init)
+        self.activation = activations.get(activation)
         self.output_dim = check_dim(kind, "output_dim", output_dim)
-        self.settings = settings
         self.input_dim = check_dim(kind, "input_dim", input_dim, optional=True)
         if self.input_dim is not None:
             self.build({"input": (None, self.input_dim)})
 
-    def build(self, input_shape: dict[str, Shape]) -> None:
+    # Parameters
+
+    @property
+    def drawing_order(self) -> tuple[str, ...]:
+        """The parameters in the order in which their first values are drawn."""
+        return self.param_names
+
+    def first_value(
+        self, name: str, rng: np.random.RandomState | None
+    ) -> SharedVariable:
+        """The parameter called ``name``, with its first value."""
+        if name.startswith("b"):
+            return initializations.zero((self.output_dim,))
+        if name.startswith("U"):
+            return initializations.first_values(
+                self.inner_init, (self.output_dim, self.output_dim), rng
+            )
+        return initializations.first_values(
+            self.init, (self.input_dim, self.output_dim), rng
+        )
+
+    def build(self, input_shape: Mapping[str, Shape]) -> None:
         if self.built:
             return
         self.input_dim = check_dim(
             type(self).__name__, "input_dim", input_shape["input"][-1]
         )
-        self.step_of = self.rule(
-            self.input_dim, self.output_dim, seed=self.seed, **self.settings
-        )
-        for name, param in self.step_of.named_params.items():
-            setattr(self, name, param)
-        self.params = self.step_of.params
+        rng = self.rng
+        for name in self.drawing_order:
+            setattr(self, name, self.first_value(name, rng))
+        self.params = [getattr(self, name) for name in self.param_names]
 
     def _named(self, letter: str) -> tuple[str, ...]:
-        """The parameters whose names begin with ``letter``, in their order: one for each gate."""
-        return tuple(name for name in self.rule.param_names if name.startswith(letter))
+        """The parameters whose names begin with ``letter``, in order."""
+        return tuple(name for name in self.param_names if name.startswith(letter))
 
     @property
-    def rowwise(self) -> bool:
-        """With known activations; a function of one's own may be anything."""
-        used = [
-            value
-            for name, value in self.settings.items()
-            if name.endswith("activation")
-        ]
-        return self.rule.has_known_step() and all(
-            value in activations.ACTIVATIONS.values() for value in used
-        )
+    def inner_names(self) -> tuple[str, ...]:
+        """The parameters that :meth:`step` takes as arguments."""
+        return self._named("U")
+
+    # The equations
+
+    @property
+    def state_dims(self) -> tuple[int, ...]:
+        """The number of values in a row of each state."""
+        return (self.output_dim,) * len(self.state_names)
 
     @property
     def products(self) -> tuple[Product, ...]:
-        """The input's part of every gate, side by side."""
+        """The product of the input with the weights of all gates; none where the cell has a ``project`` of its own."""
         weights, biases = self._named("W"), self._named("b")
+        if not weights or not is_ours(type(self).project):
+            return ()
         return (Product("input", self.output_dim * len(weights), weights, biases),)
+
+    def _gates(self, total: TensorVariable) -> list[TensorVariable]:
+        """The input's part of each gate, from the product with the weights of all gates."""
+        count = self.products[0].dim // self.output_dim
+        if count == 1:
+            return [total]
+        return pt.split(total, [self.output_dim] * count, axis=total.ndim - 1)
+
+    def project(self, x: TensorVariable) -> list[TensorVariable]:
+        """What a step reads of ``x``, ``(..., input_dim)``: one ``(..., output_dim)`` for each gate, or ``x`` itself.
+
+        A loop makes it for all steps at once, from ``(time, batch, input_dim)``.
+        """
+        return self._gates(self.transform_input(x)) if self.products else [x]
+
+    def step(self, *args: TensorVariable) -> tuple[TensorVariable, ...]:
+        """The states at t, from the projections at t, the states at t-1 and the ``U``, each in their order."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no formula: give it a method step(self, x, h_tm1, U)"
+        )
+
+    def forget(
+        self, past: Sequence[TensorVariable], valid: TensorVariable
+    ) -> list[TensorVariable]:
+        """The states that a step of mask mode ``zero`` reads: zeros where the step before was masked."""
+        return [valid * state for state in past]
+
+    @classmethod
+    def has_known_step(cls) -> bool:
+        """Whether the formula of a step is the library's."""
+        return all(map(is_ours, (cls.step, cls.project)))
+
+    @classmethod
+    def has_own_call(cls) -> bool:
+        """Whether a user's class computes by ``call``, ``finish`` or ``transform_input``, not by ``step``."""
+        return not all(map(is_ours, (cls.call, cls.finish, cls.transform_input)))
+
+    # A cell as a node
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The input, then the states of the step before."""
+        return (
+            "input",
+            "prev_hid",
+            *(f"prev_{state}" for state in self.state_names[1:]),
+        )
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The states, the first of which is the output."""
+        return ("output", *self.state_names[1:])
+
+    @property
+    def own_past(self) -> Mapping[str, str]:
+        """Which output of the step before each state port reads, where it is left open."""
+        return dict(zip(self.ports[1:], self.output_names, strict=True))
+
+    @property
+    def rowwise(self) -> bool:
+        """Whether step and activations are known: a user's function may mix rows."""
+        used = [
+            value for name, value in vars(self).items() if name.endswith("activation")
+        ]
+        return self.has_known_step() and all(
+            value in activations.ACTIVATIONS.values() for value in used
+        )
 
     def finish(
         self, total: TensorVariable, others: Mapping[str, TensorVariable]
     ) -> Tensors:
-        """The states of this step, from the input's part of every gate and the states of the step before."""
-        gates = pt.split(
-            total, [self.output_dim] * len(self._named("W")), axis=total.ndim - 1
-        )
-        inner = [getattr(self, name) for name in self._named("U")]
-        states = self.step_of.step(
-            *gates, *(others[port] for port in self.ports[1:]), *inner
-        )
-        return (
-            states[0]
-            if len(states) == 1
-            else dict(zip(self.output_names, states, strict=True))
-        )
+        """The states of this step, from the product with the input and the states of the step before."""
+        return self._states(self._gates(total), others)
+
+    def _states(
+        self, projected: Sequence[TensorVariable], x: Mapping[str, TensorVariable]
+    ) -> Tensors:
+        """The output of a step, a dict where there are several states."""
+        inner = [getattr(self, name) for name in self.inner_names]
+        past = [x[port] for port in self.ports[1:]]
+        states = self.step(*projected, *past, *inner)
+        if len(states) == 1:
+            return states[0]
+        return dict(zip(self.output_names, states, strict=True))
 
     def call(self, x: Mapping[str, TensorVariable], train: bool = False) -> Tensors:
+        if not self.products:
+            return self._states(self.project(x["input"]), x)
         return self.finish(
             sum(
                 affine_map(x[product.port], *self.factors(product))
@@ -115,9 +239,7 @@ class Cell(Layer):
     def get_output_shape_for(
         self, input_shape: Mapping[str, Shape]
     ) -> Shape | dict[str, Shape]:
-        dims = {
-            port: None if port == "input" else self.output_dim for port in self.ports
-        }
+        dims = dict(zip(self.ports, (None, *self.state_dims), strict=True))
         for port, dim in dims.items():
             if common_shape([input_shape[port], (None, dim)]) is None:
                 raise ShapeError.about(
@@ -128,20 +250,19 @@ class Cell(Layer):
                     got=input_shape[port],
                     do="Bring it to that shape with a Dense, for example.",
                 )
-        shape = (input_shape["input"][0], self.output_dim)
-        return (
-            shape
-            if len(self.output_names) == 1
-            else dict.fromkeys(self.output_names, shape)
-        )
+        rows = input_shape["input"][0]
+        shapes = [(rows, dim) for dim in self.state_dims]
+        if len(shapes) == 1:
+            return shapes[0]
+        return dict(zip(self.output_names, shapes, strict=True))
 
 
 class RecurrentDense(Cell):
     """``activation(input @ W + b + prev_hid @ U)``: one step of SimpleRNN, with its arguments and defaults.
 
     Args:
-        input_dim: values a row of the input; where one dim is given alone it is the output's.
-        output_dim: values a row of the output.
+        input_dim: values in a row of the input. A single dim is the output's.
+        output_dim: values in a row of the output.
         init: the initialization of ``W``.
         inner_init: the initialization of ``U``.
         activation: a name or a function of a tensor.
@@ -157,43 +278,100 @@ class RecurrentDense(Cell):
     ['x', 'h_tm1', 'h.W', 'h.U', 'h.b']
     """
 
-    def __init__(
-        self,
-        input_dim: int | None = None,
-        output_dim: int | None = None,
-        init: str = "glorot_uniform",
-        inner_init: str = "orthogonal",
-        activation: str = "sigmoid",
-        name: str | None = None,
-        seed: int | None = None,
-    ):
-        self.init, self.inner_init = (
-            initializations.get(init),
-            initializations.get(inner_init),
-        )
-        self.activation = activations.get(activation)
-        super().__init__(
-            input_dim,
-            output_dim,
-            name,
-            seed,
-            init=self.init,
-            inner_init=self.inner_init,
-            activation=self.activation,
-        )
-
+    param_names = ("W", "U", "b")
     rowwise = Cell.rowwise
-    """So it is, with another way to finish too."""
+    """Stated again, because this class has a ``finish`` of its own."""
 
     @property
     def products(self) -> tuple[Product, ...]:
-        """With the input and with the state: all of it is their sum and an activation."""
+        """With the input and with the state: all that is left is their sum and an activation."""
         return (*super().products, Product("prev_hid", self.output_dim, ("U",)))
+
+    def step(
+        self, x: TensorVariable, h_tm1: TensorVariable, U: TensorVariable
+    ) -> tuple[TensorVariable]:
+        return (self.activation(x + h_tm1.dot(U)),)
 
     def finish(
         self, total: TensorVariable, others: Mapping[str, TensorVariable]
     ) -> TensorVariable:
+        """The activation of the sum; :meth:`step`, with the product with the state already made."""
         return self.activation(total)
+
+
+class RecurrentDeep(Cell):
+    """One step of SimpleDeepRNN, with its arguments and defaults: it reads the last ``depth`` values of its output.
+
+    ``activation(input @ W + b + sum of there<k> * inner(h<k> @ U<k>))`` for k from 1 to ``depth``.
+
+    Args:
+        depth: how many steps it looks back. The states are ``h1``, ``h2``, ..., the values one, two, ... steps back,
+            and ``there1``, ``there2``, ..., 1 where there was such a step.
+        inner_activation: of what each of them adds.
+
+    Source: ``keras.layers.recurrent.SimpleDeepRNN`` of Keras 0.1.
+
+    >>> RecurrentDeep(4, 6, depth=2).ports
+    ('input', 'prev_hid', 'prev_h2', 'prev_there1', 'prev_there2')
+    """
+
+    def __init__(
+        self,
+        input_dim: int | None = None,
+        output_dim: int | None = None,
+        depth: int = 3,
+        init: str = "glorot_uniform",
+        inner_init: str = "orthogonal",
+        activation: str = "sigmoid",
+        inner_activation: str = "hard_sigmoid",
+        name: str | None = None,
+        seed: int | None = None,
+    ):
+        self.depth = check_dim(type(self).__name__, "depth", depth)
+        self.inner_activation = activations.get(inner_activation)
+        super().__init__(
+            input_dim, output_dim, init, inner_init, activation, name, seed
+        )
+
+    @property
+    def param_names(self) -> tuple[str, ...]:
+        """One ``U`` for each step that it looks back."""
+        return ("W", *(f"U{k}" for k in range(1, self.depth + 1)), "b")
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The values of the last ``depth`` steps, latest first, then for each whether there was such a step."""
+        back = range(1, self.depth + 1)
+        return (*(f"h{k}" for k in back), *(f"there{k}" for k in back))
+
+    @property
+    def state_dims(self) -> tuple[int, ...]:
+        """Whether there was a step is one value a row."""
+        return (self.output_dim,) * self.depth + (1,) * self.depth
+
+    def step(
+        self, x: TensorVariable, *args: TensorVariable
+    ) -> tuple[TensorVariable, ...]:
+        past, there, U = (
+            args[self.depth * part : self.depth * (part + 1)] for part in range(3)
+        )
+        added = [
+            is_there * self.inner_activation(h.dot(U_k))
+            for h, is_there, U_k in zip(past, there, U, strict=True)
+        ]
+        return (
+            self.activation(x + sum(added)),
+            *past[:-1],
+            pt.ones_like(there[0]),
+            *there[:-1],
+        )
+
+    def forget(
+        self, past: Sequence[TensorVariable], valid: TensorVariable
+    ) -> list[TensorVariable]:
+        """The values stay, but a step that was masked counts as none."""
+        values, (latest, *there) = past[: self.depth], past[self.depth :]
+        return [*values, valid * latest, *there]
 
 
 class Gate(RecurrentDense):
@@ -249,16 +427,12 @@ class Blend(Layer):
         return shape
 
 
-class RecurrentGRU(Cell):
-    """One step of GRU, with its arguments and defaults: ports ``input`` and ``prev_hid``.
+class GatedCell(Cell):
+    """The base of cells with gates: their arguments.
 
-    Source: elanmart, keras issue 620, 2015; formulas of Keras 0.1's GRU.
-
-    >>> RecurrentGRU(4, 6).products[0].dim
-    18
+    Args:
+        inner_activation: of the gates.
     """
-
-    rule = GRU
 
     def __init__(
         self,
@@ -271,30 +445,55 @@ class RecurrentGRU(Cell):
         name: str | None = None,
         seed: int | None = None,
     ):
-        self.init, self.inner_init = (
-            initializations.get(init),
-            initializations.get(inner_init),
-        )
-        self.activation, self.inner_activation = (
-            activations.get(activation),
-            activations.get(inner_activation),
-        )
+        self.inner_activation = activations.get(inner_activation)
         super().__init__(
-            input_dim,
-            output_dim,
-            name,
-            seed,
-            init=self.init,
-            inner_init=self.inner_init,
-            activation=self.activation,
-            inner_activation=self.inner_activation,
+            input_dim, output_dim, init, inner_init, activation, name, seed
         )
+
+
+class RecurrentGRU(GatedCell):
+    """One step of GRU, with its arguments and defaults: ports ``input`` and ``prev_hid``.
+
+    ``z = inner(input @ W_z + b_z + prev_hid @ U_z)``,
+    ``r = inner(input @ W_r + b_r + prev_hid @ U_r)``,
+    ``new = activation(input @ W_h + b_h + (r * prev_hid) @ U_h)``,
+    ``output = z * prev_hid + (1 - z) * new``.
+
+    Source: elanmart, keras issue 620, 2015; formulas of Keras 0.1's GRU.
+
+    >>> RecurrentGRU(4, 6).products[0].dim
+    18
+    """
+
+    param_names = ("W_z", "U_z", "b_z", "W_r", "U_r", "b_r", "W_h", "U_h", "b_h")
+
+    def step(
+        self,
+        x_z: TensorVariable,
+        x_r: TensorVariable,
+        x_h: TensorVariable,
+        h_tm1: TensorVariable,
+        U_z: TensorVariable,
+        U_r: TensorVariable,
+        U_h: TensorVariable,
+    ) -> tuple[TensorVariable]:
+        z = self.inner_activation(x_z + h_tm1.dot(U_z))
+        r = self.inner_activation(x_r + h_tm1.dot(U_r))
+        new = self.activation(x_h + (r * h_tm1).dot(U_h))
+        return (z * h_tm1 + (1 - z) * new,)
 
 
 class RecurrentLSTM(Cell):
     """One step of LSTM, with its arguments and defaults: ports ``input``, ``prev_hid`` and ``prev_cell``.
 
+    ``i, f, o = inner(input @ W_g + b_g + prev_hid @ U_g)`` for each gate g,
+    ``cell = f * prev_cell + i * activation(input @ W_c + b_c + prev_hid @ U_c)``,
+    ``output = o * activation(cell)``.
+
     It has two outputs: the hidden state, read by the node's name, and the cell, read as ``name.cell``.
+
+    Args:
+        forget_bias_init: the initialization of ``b_f``; the other biases start at zero.
 
     Source: elanmart, keras issue 620, 2015; formulas of Keras 0.1's LSTM.
 
@@ -302,7 +501,20 @@ class RecurrentLSTM(Cell):
     ('output', 'cell')
     """
 
-    rule = LSTM
+    param_names = (
+        *("W_i", "U_i", "b_i"),
+        *("W_c", "U_c", "b_c"),
+        *("W_f", "U_f", "b_f"),
+        *("W_o", "U_o", "b_o"),
+    )
+    drawing_order = (
+        *("W_i", "U_i", "b_i"),
+        *("W_f", "U_f", "b_f"),
+        *("W_c", "U_c", "b_c"),
+        *("W_o", "U_o", "b_o"),
+    )
+    """As in Keras 0.1.3, which listed its parameters in another order."""
+    state_names = ("h", "c")
     ports = ("input", "prev_hid", "prev_cell")
     own_past: Mapping[str, str] = MappingProxyType(
         {"prev_hid": "output", "prev_cell": "cell"}
@@ -321,23 +533,36 @@ class RecurrentLSTM(Cell):
         name: str | None = None,
         seed: int | None = None,
     ):
-        self.init, self.inner_init = (
-            initializations.get(init),
-            initializations.get(inner_init),
-        )
         self.forget_bias_init = initializations.get(forget_bias_init)
-        self.activation, self.inner_activation = (
-            activations.get(activation),
-            activations.get(inner_activation),
-        )
+        self.inner_activation = activations.get(inner_activation)
         super().__init__(
-            input_dim,
-            output_dim,
-            name,
-            seed,
-            init=self.init,
-            inner_init=self.inner_init,
-            forget_bias_init=self.forget_bias_init,
-            activation=self.activation,
-            inner_activation=self.inner_activation,
+            input_dim, output_dim, init, inner_init, activation, name, seed
         )
+
+    def first_value(
+        self, name: str, rng: np.random.RandomState | None
+    ) -> SharedVariable:
+        if name == "b_f":
+            return initializations.first_values(
+                self.forget_bias_init, (self.output_dim,), rng
+            )
+        return super().first_value(name, rng)
+
+    def step(
+        self,
+        x_i: TensorVariable,
+        x_c: TensorVariable,
+        x_f: TensorVariable,
+        x_o: TensorVariable,
+        h_tm1: TensorVariable,
+        c_tm1: TensorVariable,
+        U_i: TensorVariable,
+        U_c: TensorVariable,
+        U_f: TensorVariable,
+        U_o: TensorVariable,
+    ) -> tuple[TensorVariable, TensorVariable]:
+        i = self.inner_activation(x_i + h_tm1.dot(U_i))
+        f = self.inner_activation(x_f + h_tm1.dot(U_f))
+        o = self.inner_activation(x_o + h_tm1.dot(U_o))
+        c = f * c_tm1 + i * self.activation(x_c + h_tm1.dot(U_c))
+        return o * self.activation(c), c

@@ -29,7 +29,7 @@ from recursive.layers.identity import own_methods
 from recursive.layers.layer import Layer
 from recursive.layers.loop_run import LoopRun, states_from_start
 from recursive.layers.settings import setting
-from recursive.layers.states import States
+from recursive.layers.states import KeepsStates, States
 from recursive.loop import reversible
 from recursive.loop.axes import swap_time, taps_first
 from recursive.loop.call import Call, Value, Values
@@ -56,7 +56,7 @@ from recursive.spec.reads import one_read
 from recursive.spec.shapes import Shape, infer
 
 
-class Recursive(Graph):
+class Recursive(KeepsStates, Graph):
     """A recurrent network as a graph. A bare state name reads t-1, a node name reads t, ``name_tm2`` reads t-2.
 
     Args:
@@ -532,18 +532,6 @@ class Recursive(Graph):
         if self._states is None or self._states.shapes != shapes:
             self._states = States(starts)
         return self._states
-
-    def reset_states(self, batch_size: int | None = None) -> None:
-        """Put the states back to their starts; the next batch has ``batch_size`` rows, or sets their number."""
-        self.states.reset(batch_size)
-
-    def get_states(self) -> dict[str, np.ndarray]:
-        """Copies of the kept states by name, ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first."""
-        return self.states.get()
-
-    def set_states(self, states: Mapping[str, np.ndarray]) -> None:
-        """Give kept states other values; raises as ``States.set``."""
-        self.states.set(states)
 
     def from_states(
         self, inputs: Values, starts: Mapping[str, TensorVariable], call: Call

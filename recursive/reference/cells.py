@@ -5,7 +5,7 @@ A gradient is a dict by name: ``x`` of the input, ``h`` or ``c`` of a state of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -246,49 +246,72 @@ def fixed_projection(p: Params, config: Config) -> Array:
 def cell(
     step: Step, defaults: Config, ports: Mapping[str, str]
 ) -> Callable[[Config, Mapping, Given], Computed]:
-    """The layer that is one ``step``; ``ports`` tells which state each port after the input is."""
+    """The layer that is one ``step``; ``ports`` says which state each port after the input is."""
 
     def formula(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
-        states, back = step(
-            given.params,
-            {**defaults, **config},
-            given.floats(x["input"]),
-            tuple(x[port] for port in ports),
-        )
-
-        def ports_back(d: Array | dict[str, Array]) -> Pulled:
-            found = back(*(d.values() if isinstance(d, Mapping) else [d]))
-            return Pulled(
-                {
-                    "input": found.pop("x"),
-                    **{port: found.pop(state) for port, state in ports.items()},
-                },
-                found,
-            )
-
-        return Computed(
-            states[0]
-            if len(states) == 1
-            else dict(zip(("output", "cell"), states, strict=True)),
-            ports_back,
+        return as_node(
+            step, {**defaults, **config}, ports, ("output", "cell"), x, given
         )
 
     return formula
 
 
-layer("RecurrentDense")(cell(simple, {"activation": "sigmoid"}, {"prev_hid": "h"}))
-layer("Gate")(cell(simple, {"activation": "hard_sigmoid"}, {"prev_hid": "h"}))
-layer("RecurrentGRU")(
-    cell(
-        gru,
-        {"activation": "sigmoid", "inner_activation": "hard_sigmoid"},
-        {"prev_hid": "h"},
+def as_node(
+    step: Step,
+    config: Config,
+    ports: Mapping[str, str],
+    outputs: Sequence[str],
+    x: Mapping[str, Array],
+    given: Given,
+) -> Computed:
+    """One ``step`` of what the ports read, and its way back; ``outputs`` names the states."""
+    states, back = step(
+        given.params,
+        config,
+        given.floats(x["input"]),
+        tuple(x[port] for port in ports),
     )
-)
+
+    def ports_back(d: Array | dict[str, Array]) -> Pulled:
+        found = back(*(d.values() if isinstance(d, Mapping) else [d]))
+        return Pulled(
+            {
+                "input": found.pop("x"),
+                **{port: found.pop(state) for port, state in ports.items()},
+            },
+            found,
+        )
+
+    return Computed(
+        states[0] if len(states) == 1 else dict(zip(outputs, states, strict=True)),
+        ports_back,
+    )
+
+
+GATED = {"activation": "sigmoid", "inner_activation": "hard_sigmoid"}
+SEARCHED = {"activation": "tanh", "inner_activation": "sigmoid"}
+ONE = {"prev_hid": "h"}
+
+layer("RecurrentDense")(cell(simple, {"activation": "sigmoid"}, ONE))
+layer("Gate")(cell(simple, {"activation": "hard_sigmoid"}, ONE))
+layer("RecurrentGRU")(cell(gru, GATED, ONE))
 layer("RecurrentLSTM")(
     cell(
         lstm,
-        {"activation": "tanh", "inner_activation": "hard_sigmoid"},
+        {**GATED, "activation": "tanh"},
         {"prev_hid": "h", "prev_cell": "c"},
     )
 )
+layer("RecurrentJZS1")(cell(jzs1, SEARCHED, ONE))
+layer("RecurrentJZS2")(cell(jzs2, SEARCHED, ONE))
+layer("RecurrentJZS3")(cell(jzs3, SEARCHED, ONE))
+
+
+@layer("RecurrentDeep")
+def deep_node(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
+    """Its ports and outputs follow from its depth: the states, the first of which is the output."""
+    config = {"depth": 3, **GATED, **config}
+    back = range(1, config["depth"] + 1)
+    states = [*(f"h{k}" for k in back), *(f"there{k}" for k in back)]
+    ports = {"prev_hid": "h1", **{f"prev_{name}": name for name in states[1:]}}
+    return as_node(deep, config, ports, ("output", *states[1:]), x, given)

@@ -24,7 +24,7 @@ def parts_of(config: Config) -> dict[str, tuple[str, Config]]:
     }
     named |= {
         name: config[name]
-        for name in ("layer", "backward_layer", "encoder", "decoder")
+        for name in ("layer", "backward_layer", "encoder", "decoder", "cell")
         if name in config
     }
     return {name: (part["name"], part) for name, part in named.items()}

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from recursive.errors import UnknownNameError, nearest
 from recursive.reference import cells
 from recursive.reference.arrays import Array, Computed, Given, Pulled, Value, summed
 from recursive.reference.table import USE, layer
@@ -158,15 +159,54 @@ class Run:
         return found.pop("x"), summed(before, kept), found
 
 
-GATED = {"activation": "sigmoid", "inner_activation": "hard_sigmoid"}
-SEARCHED = {"activation": "tanh", "inner_activation": "sigmoid"}
+GATED, SEARCHED = cells.GATED, cells.SEARCHED
 
-layer("SimpleRNN", mask=USE)(Layer(cells.simple, activation="sigmoid"))
-layer("SimpleDeepRNN", mask=USE)(Deep(cells.deep, depth=3, **GATED))
-layer("GRU", mask=USE)(Layer(cells.gru, output_dim=128, **GATED))
-layer("LSTM", mask=USE)(
-    Layer(cells.lstm, ("h", "c"), output_dim=128, **{**GATED, "activation": "tanh"})
-)
-layer("JZS1", mask=USE)(Layer(cells.jzs1, output_dim=128, **SEARCHED))
-layer("JZS2", mask=USE)(Layer(cells.jzs2, output_dim=128, **SEARCHED))
-layer("JZS3", mask=USE)(Layer(cells.jzs3, output_dim=128, **SEARCHED))
+SIMPLE = Layer(cells.simple, activation="sigmoid")
+DEEP = Deep(cells.deep, depth=3, **GATED)
+GRU = Layer(cells.gru, **GATED)
+LSTM = Layer(cells.lstm, ("h", "c"), **{**GATED, "activation": "tanh"})
+JZS1 = Layer(cells.jzs1, **SEARCHED)
+JZS2 = Layer(cells.jzs2, **SEARCHED)
+JZS3 = Layer(cells.jzs3, **SEARCHED)
+
+CELLS = {
+    "RecurrentDense": SIMPLE,
+    "Gate": Layer(cells.simple, activation="hard_sigmoid"),
+    "RecurrentDeep": DEEP,
+    "RecurrentGRU": GRU,
+    "RecurrentLSTM": LSTM,
+    "RecurrentJZS1": JZS1,
+    "RecurrentJZS2": JZS2,
+    "RecurrentJZS3": JZS3,
+}
+"""What RNN repeats for each cell."""
+
+
+@layer("RNN", mask=USE)
+def rnn(config: Config, x: Array, given: Given) -> Computed:
+    """A cell over time: the parameters are the cell's, under its names."""
+    cell = config["cell"]
+    if cell["name"] not in CELLS:
+        raise UnknownNameError.about(
+            "cell",
+            str(cell["name"]),
+            takes="the name of a cell with a formula",
+            because="the reference runs no code but its own, no cell of yours",
+            got=repr(cell["name"]),
+            do=nearest(str(cell["name"]), CELLS),
+        )
+    return CELLS[cell["name"]]({**cell, **config}, x, given)
+
+
+layer("SimpleRNN", mask=USE)(SIMPLE)
+layer("SimpleDeepRNN", mask=USE)(DEEP)
+for name, repeated in {
+    "GRU": GRU,
+    "LSTM": LSTM,
+    "JZS1": JZS1,
+    "JZS2": JZS2,
+    "JZS3": JZS3,
+}.items():
+    layer(name, mask=USE)(
+        Layer(repeated.step, repeated.states, output_dim=128, **repeated.defaults)
+    )

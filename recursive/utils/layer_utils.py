@@ -25,6 +25,7 @@ from recursive.layers import (
     noise,
     normalization,
     recurrent,
+    rnn,
     shaping,
     wrappers,
 )
@@ -49,6 +50,7 @@ ROOMS = (
     noise,
     normalization,
     recurrent,
+    rnn,
     shaping,
     wrappers,
 )

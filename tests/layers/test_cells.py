@@ -7,17 +7,28 @@ import pytest
 
 from recursive import (
     GRU,
+    JZS1,
+    JZS2,
+    JZS3,
     LSTM,
+    RNN,
     Activation,
     Blend,
+    Cell,
     Dense,
     Gate,
     IfElse,
     Lambda,
     Recurrent,
+    RecurrentDeep,
     RecurrentDense,
     RecurrentGRU,
+    RecurrentJZS1,
+    RecurrentJZS2,
+    RecurrentJZS3,
     RecurrentLSTM,
+    Sequential,
+    SimpleDeepRNN,
     SimpleRNN,
     Switch,
     backend,
@@ -57,6 +68,19 @@ PAIRS = {
         lambda: as_node(RecurrentDense(HIDDEN)),
         lambda layer: {name: f"h.{name}" for name in layer.named_params},
     ),
+    **{
+        cell.__name__: (
+            lambda layer=layer: layer(IN, HIDDEN, return_sequences=True),
+            lambda cell=cell: as_node(cell(HIDDEN)),
+            lambda layer: {name: f"h.{name}" for name in layer.named_params},
+        )
+        for layer, cell in (
+            (SimpleDeepRNN, RecurrentDeep),
+            (JZS1, RecurrentJZS1),
+            (JZS2, RecurrentJZS2),
+            (JZS3, RecurrentJZS3),
+        )
+    },
     "RecurrentGRU": (
         lambda: GRU(IN, HIDDEN, return_sequences=True),
         lambda: as_node(RecurrentGRU(HIDDEN)),
@@ -112,7 +136,7 @@ def test_a_graph_equals_the_layer_from_the_same_weights(make_layer, make_graph, 
 )
 def test_the_products_with_the_input_are_one_before_the_loop(cell):
     rnn = as_node(cell)
-    gates = len([name for name in cell.rule.param_names if name.startswith("W")])
+    gates = len([name for name in cell.param_names if name.startswith("W")])
     plan = rnn.plan
     assert [item.name for item in plan.hoisted] == ["h.before"]
     assert plan.hoisted[0].share.product.dim == gates * HIDDEN
@@ -260,3 +284,149 @@ def test_every_recipe_reads_like_its_equations():
     )
     with pytest.raises(errors.ConfigError, match="takes 1 layer or more"):
         recipes.gated_feedback(IN, HIDDEN, layers=0)
+
+
+# RNN, which loops a cell
+
+MASK = np.ones((BATCH, TIME))
+MASK[1, 1] = MASK[2, -2:] = 0
+
+
+def run(layer, mask=None):
+    masked = {} if mask is None else {"mask": pt.as_tensor_variable(mask)}
+    return backend.evaluate([layer(X, **masked)], {})[0]
+
+
+@pytest.mark.parametrize("mode", ["zero", "carry"])
+@pytest.mark.parametrize(
+    ("layer", "cell"),
+    [(SimpleDeepRNN, RecurrentDeep), (LSTM, RecurrentLSTM), (JZS2, RecurrentJZS2)],
+)
+def test_a_recurrent_layer_is_an_rnn_of_its_cell(layer, cell, mode):
+    same = {"return_sequences": True, "mask_mode": mode}
+    one, other = (
+        layer(IN, HIDDEN, seed=5, **same),
+        RNN(cell(IN, HIDDEN, seed=5), **same),
+    )
+    assert isinstance(one, RNN)
+    assert type(one.cell) is cell
+    assert list(one.named_params) == list(other.named_params)
+    for mask in (None, MASK):
+        assert np.array_equal(run(one, mask), run(other, mask))
+
+
+def test_an_rnn_finds_the_dim_of_its_input_in_the_data():
+    rnn = RNN(RecurrentGRU(HIDDEN))
+    assert not rnn.built
+    assert rnn.input_dim is None
+    assert rnn(np.ones((2, TIME, IN))).type.shape[-1] == HIDDEN
+    assert rnn.built
+    assert rnn.input_dim == IN
+    assert list(rnn.named_params)[:3] == ["W_z", "U_z", "b_z"]
+
+
+def test_what_is_assigned_to_a_layer_is_read_by_its_cell():
+    layer = SimpleRNN(IN, HIDDEN, seed=1)
+    layer.activation = Activation("tanh").activation
+    layer.W = backend.shared(np.zeros((IN, HIDDEN)))
+    layer.b = backend.shared(np.full(HIDDEN, 0.5))
+    h = np.zeros((1, HIDDEN))
+    for _ in range(TIME):
+        h = np.tanh(0.5 + h @ layer.U.get_value())
+    assert np.abs(run(layer) - h).max() < 1e-14
+    layer.params = []
+    assert layer.cell.params == layer.get_weights() == []
+
+
+class Leaky(Cell):
+    """A cell of one's own: a step, and the names of its parameters."""
+
+    param_names = ("W", "U", "b")
+
+    def step(self, x, h_tm1, U):
+        return (0.9 * h_tm1 + 0.1 * self.activation(x + h_tm1.dot(U)),)
+
+
+class Called(Cell):
+    """The same, as a call that reads its parameters by itself."""
+
+    param_names = ("W", "U", "b")
+
+    def call(self, x, train=False):
+        h = x["prev_hid"]
+        z = x["input"].dot(self.W) + self.b + h.dot(self.U)
+        return 0.9 * h + 0.1 * self.activation(z)
+
+
+class Summed(Cell):
+    """Two states and no product before the loop: a running sum, and how many steps there were."""
+
+    state_names = ("h", "count")
+
+    @property
+    def state_dims(self):
+        return (self.output_dim, 1)
+
+    def step(self, x, h_tm1, count):
+        return h_tm1 + x, count + 1
+
+
+def leaky(w, x, mask):
+    h, found = np.zeros((BATCH, HIDDEN)), []
+    for t in range(TIME):
+        h = h if t == 0 else h * mask[:, t - 1, None]
+        z = x[:, t] @ w["W"] + h @ w["U"] + w["b"]
+        h = 0.9 * h + 0.1 / (1 + np.exp(-z))
+        found.append(h)
+    return np.stack(found, axis=1)
+
+
+@pytest.mark.parametrize("cell", [Leaky, Called])
+def test_a_cell_of_ones_own_is_looped_learned_and_comes_back(cell):
+    rnn = RNN(cell(HIDDEN, seed=2), return_sequences=True)
+    model = Sequential([rnn])
+    model.compile("sgd", "mse")
+    model.predict(X)
+    w = {name: param.get_value() for name, param in rnn.named_params.items()}
+    for mask in (np.ones((BATCH, TIME)), MASK):
+        assert np.abs(run(rnn, mask) - leaky(w, X, mask)).max() < 1e-13
+    assert (
+        np.abs(as_node(rnn.cell).predict(X) - leaky(w, X, 1 + 0 * MASK)).max() < 1e-12
+    )
+    loss = [model.train_on_batch(X, 0.3 * np.ones((BATCH, TIME, HIDDEN)))]
+    loss += [model.train_on_batch(X, 0.3 * np.ones((BATCH, TIME, HIDDEN)))]
+    assert loss[1] < loss[0]
+    assert all(
+        np.abs(param.get_value() - w[name]).max() > 0
+        for name, param in rnn.named_params.items()
+    )
+    again = model_from_json(model.to_json(), custom_layers={cell.__name__: cell})
+    again.complete()
+    again.set_weights(model.get_weights())
+    assert np.array_equal(again.predict(X), model.predict(X))
+    assert not rnn.rowwise
+
+
+def test_a_cell_may_have_several_states_and_no_parameters():
+    rnn = RNN(Summed(IN, IN), return_sequences=True)
+    assert np.abs(run(rnn) - np.cumsum(X, axis=1)).max() < 1e-13
+    node = as_node(Summed(IN))
+    node.add_output("sum", input="h")
+    node.add_output("count", input="h.count")
+    found = node.predict(X)
+    assert np.abs(found["sum"] - np.cumsum(X, axis=1)).max() < 1e-13
+    assert (found["count"][0, :, 0] == 1 + np.arange(TIME)).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: RNN(Dense(4, 6)), "layer 'RNN' takes a cell, .*got Dense"),
+        (lambda: RNN(RecurrentGRU), "layer 'RNN' takes a cell, .*got type"),
+        (lambda: RNN(RecurrentGRU(6), mask_mode="keep"), "mask_mode of zero or carry"),
+        (lambda: RNN(RecurrentGRU(6), truncate_gradient=0), "truncate_gradient of -1"),
+    ],
+)
+def test_what_an_rnn_cannot_loop_is_told(make, words):
+    with pytest.raises(errors.ConfigError, match=words):
+        make()

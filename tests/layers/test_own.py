@@ -7,7 +7,6 @@ import pytest
 from pytensor.compile.sharedvalue import SharedVariable
 
 from recursive import (
-    GRU,
     LSTM,
     AutoEncoder,
     Dense,
@@ -361,15 +360,11 @@ def test_a_formula_around_that_of_a_layer_is_not_split_in_a_loop(layer, formula)
         np.testing.assert_allclose(found[:, t], h, rtol=1e-4, atol=1e-5)
 
 
-class Rowless(GRU):
+class RowlessCell(RecurrentGRU):
     """A step of one's own: values less their mean over the rows."""
 
     def step(self, *args):
         return [value - value.mean(axis=0) for value in super().step(*args)]
-
-
-class RowlessCell(RecurrentGRU):
-    rule = Rowless
 
 
 def test_a_step_of_ones_own_sees_the_rows_of_one_step():

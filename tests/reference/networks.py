@@ -8,6 +8,7 @@ from recursive import (
     JZS2,
     JZS3,
     LSTM,
+    RNN,
     Activation,
     ActivityRegularization,
     AutoEncoder,
@@ -31,8 +32,12 @@ from recursive import (
     Permute,
     PReLU,
     Recurrent,
+    RecurrentDeep,
     RecurrentDense,
     RecurrentGRU,
+    RecurrentJZS1,
+    RecurrentJZS2,
+    RecurrentJZS3,
     RecurrentLSTM,
     Recursive,
     RepeatVector,
@@ -118,6 +123,26 @@ LAYERS = {
     },
     "JZS1 of equal dims": (lambda: JZS1(IN, IN), SEQUENCE),
     "JZS2 with a seed": (lambda: JZS2(IN, HIDDEN, seed=5), SEQUENCE),
+    **{
+        f"RNN of {kind.__name__}": (
+            lambda kind=kind: RNN(kind(IN, HIDDEN), return_sequences=True),
+            SEQUENCE,
+        )
+        for kind in (
+            Gate,
+            RecurrentDeep,
+            RecurrentDense,
+            RecurrentGRU,
+            RecurrentJZS1,
+            RecurrentJZS2,
+            RecurrentJZS3,
+            RecurrentLSTM,
+        )
+    },
+    "RNN backwards": (
+        lambda: RNN(RecurrentLSTM(IN, HIDDEN, seed=3), go_backwards=True),
+        SEQUENCE,
+    ),
     "Sequential": (
         lambda: Sequential([Dense(IN, HIDDEN, activation="tanh"), Dense(2)]),
         ROWS,
@@ -243,6 +268,18 @@ def cells():
         input={"gate": "gate", "old": "blend_tm2", "new": "lstm.cell"},
         create_output=True,
     )
+    return rnn
+
+
+def searched_cells():
+    """The cells of Jozefowicz and the one that looks back, each fed by what the one before made of the step."""
+    rnn = Recurrent(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_node(RecurrentJZS1(5), "one", input=["x", "three_tm1"])
+    rnn.add_node(RecurrentJZS2(5), "two", input="one")
+    rnn.add_node(RecurrentJZS3(3), "three", input="two", create_output=True)
+    rnn.add_node(RecurrentDeep(HIDDEN, depth=2), "deep", input="three")
+    rnn.add_output("back", input=["deep", "deep.h2"])
     return rnn
 
 
@@ -554,6 +591,7 @@ NETWORKS = {
     "merged": (merged, two_rows),
     "modes": (modes, x_and_u),
     "cells": (cells, x_only),
+    "cells of a search": (searched_cells, x_only),
     "looking back": (looking_back(), x_and_c),
     "looking back, backwards": (looking_back(go_backwards=True), x_and_c),
     "looking back, written out": (looking_back(unroll=True, n_steps=TIME), x_and_c),
