@@ -27,6 +27,7 @@ from recursive.layers.parts import (
     unique_params,
     unique_weights,
 )
+from recursive.locked import locked
 from recursive.loop.step import Env, given_to, keep
 from recursive.spec import checks
 from recursive.spec.graph import (
@@ -313,6 +314,7 @@ class Graph(Drawn, Layer):
         """Whether the whole was checked and every node has its parameters."""
         return self._built_at == self.revision
 
+    @locked
     def build(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         """Check the whole, find every shape, and draw the parameters that are still to be drawn.
 
@@ -470,12 +472,14 @@ class Graph(Drawn, Layer):
             }
         )
 
+    @locked
     def get_input(self, train: bool = False) -> Tensors:
         """The symbolic input, by name where there are several, or the output of the layer before."""
         if self.previous is None:
             self.complete()
         return super().get_input(train)
 
+    @locked
     def __call__(
         self,
         x: object,
@@ -545,6 +549,7 @@ class Graph(Drawn, Layer):
             found
         ) == 1 else None
 
+    @locked
     def with_masks(
         self,
         x: object,

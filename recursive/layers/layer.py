@@ -36,6 +36,7 @@ from recursive.layers.own import (
     told_of_dims,
 )
 from recursive.layers.products import affine_map, side_by_side
+from recursive.locked import locked
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
 
@@ -132,6 +133,7 @@ class Layer:
 
     # The layer as a function
 
+    @locked
     def __call__(
         self,
         x: Tensors,
@@ -223,6 +225,7 @@ class Layer:
         """The mask of the output for input ``x`` and its mask; None where all of it is data."""
         return None
 
+    @locked
     def with_mask(
         self,
         x: TensorVariable,
@@ -252,6 +255,7 @@ class Layer:
     def build(self, input_shape: Shape) -> None:
         """Draw the parameters that depend on the input's shape, and list them in ``self.params``."""
 
+    @locked
     def ensure_built(self, input_shape: Shape | Mapping[str, Shape]) -> None:
         """Build, unless that is done.
 
@@ -357,10 +361,12 @@ class Layer:
             self.updates,
         )
 
+    @locked
     def get_weights(self) -> list[np.ndarray]:
         """Copies of the values of the parameters, in their order, and of what is kept beside them."""
         return [np.array(weight.get_value()) for weight in self.named_weights.values()]
 
+    @locked
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Give the parameters new values; nothing is changed unless all of them fit.
 
@@ -515,6 +521,7 @@ class Layer:
         [argument] = self.arguments()
         return backend.tensor(argument.name, argument.dtype, argument.shape)
 
+    @locked
     def get_input(self, train: bool = False) -> TensorVariable:
         """The output of the layer before, or the symbolic input where there is none."""
         return (
@@ -523,10 +530,12 @@ class Layer:
             else self._of_previous(self.previous.get_output(train))
         )
 
+    @locked
     def get_output(self, train: bool = False) -> TensorVariable:
         """The output as a tensor; ``train`` turns dropout on."""
         return self._along_the_chain(train)[0]
 
+    @locked
     def get_output_mask(self, train: bool = False) -> TensorVariable | None:
         """The mask of the output, ``(batch, time)``; None where all of it is data."""
         return self._along_the_chain(train)[1]
@@ -541,7 +550,9 @@ class Layer:
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the symbolic input, which is made anew."""
-        return {key: value for key, value in vars(self).items() if key != "_input"}
+        state = backend.copied_state(self)
+        state.pop("_input", None)
+        return state
 
 
 class MaskedLayer(Layer):

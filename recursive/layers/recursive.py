@@ -28,6 +28,7 @@ from recursive.layers.shown import Shown
 from recursive.layers.split import runners
 from recursive.layers.step_draws import StepDraws
 from recursive.lengths import common_length
+from recursive.locked import locked
 from recursive.loop import reversible
 from recursive.loop.axes import swap_time
 from recursive.loop.masked import filled, last_valid
@@ -377,6 +378,7 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
             **{f"{name}.initial": value for name, value in self._learned.items()},
         }
 
+    @locked
     def build(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         super().build(input_shape)
         for state in self.spec.states:
@@ -491,6 +493,7 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         found = self._mask(over_time, mask)
         return None if found is None else swap_time(found)
 
+    @locked
     def all_outputs(self, train: bool = False) -> dict[str, TensorVariable]:
         """The sequence of every node by its name, ``(batch, time, dim)``, in the order in which the nodes were added.
 
@@ -513,6 +516,7 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         )
 
     @property
+    @locked
     def state(self) -> dict[str, TensorVariable]:
         """What each state is before the first step, by name: ``(batch, dim)``, or oldest first ``(taps, batch, dim)``.
 

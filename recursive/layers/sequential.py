@@ -12,6 +12,7 @@ from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer, Tensors
 from recursive.layers.own import check_started
 from recursive.layers.parts import Composite, one_or_all, shared_out
+from recursive.locked import locked
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
@@ -110,6 +111,7 @@ class Sequential(Composite):
             else super()._symbolic_input()
         )
 
+    @locked
     def build(self, input_shape: Shape | dict[str, Shape] | None = None) -> None:
         """Draw the parameters that depend on the input's shape; None is the shape that the first layer declares."""
         if input_shape is None:
@@ -152,6 +154,7 @@ class Sequential(Composite):
     ) -> Tensors:
         return self.with_mask(x, train, mask, **draws)[0]
 
+    @locked
     def with_mask(
         self,
         x: Tensors,

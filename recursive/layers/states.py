@@ -15,7 +15,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import data
 from recursive.arguments import count
-from recursive.backend import carry_over, floatX
+from recursive.backend import carry_over, copied_state, floatX
 from recursive.errors import (
     BatchSizeError,
     DataError,
@@ -23,6 +23,7 @@ from recursive.errors import (
     UnknownNameError,
     nearest,
 )
+from recursive.locked import locked
 
 
 class States:
@@ -53,6 +54,7 @@ class States:
         ]
         return sizes[0] if sizes and sizes[0] else None
 
+    @locked
     def prepare(self, rows: int) -> None:
         """Make the states ready for a batch of ``rows``.
 
@@ -71,6 +73,7 @@ class States:
                 do="Call reset_states() first, or leave the rest out so that all batches are equal.",
             )
 
+    @locked
     def reset(self, batch_size: int | None = None) -> None:
         """Put every state back to its start, for ``batch_size`` rows; None lets the next batch say how many.
 
@@ -83,6 +86,7 @@ class States:
                 np.repeat(self.starts[name][:, np.newaxis], rows, axis=1)
             )
 
+    @locked
     def get(self) -> dict[str, np.ndarray]:
         """Copies of the states: ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first, where several are kept."""
         values = {
@@ -94,6 +98,7 @@ class States:
             for name, value in values.items()
         }
 
+    @locked
     def set(self, given: Mapping[str, object]) -> None:
         """Give states new values, of one number of rows; those that are not named stay as they are.
 
@@ -144,6 +149,10 @@ class States:
             variable,
             _with_any_rows(value, variable) if value.type.shape[1] == 1 else value,
         )
+
+    def __getstate__(self) -> dict[str, object]:
+        """The states as NumPy arrays, whatever backend ran last."""
+        return copied_state(self)
 
     def _fitted(self, name: str, value: object) -> np.ndarray:
         lag, dim = self.starts[name].shape

@@ -12,6 +12,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer, Tensors
+from recursive.locked import locked
 from recursive.loop.until import check_until_gradient
 from recursive.shown.trace import Series, as_tensors
 from recursive.spec.plan import declared
@@ -38,6 +39,7 @@ class Nudged:
         )
 
 
+@locked
 def gradient_norms(rnn: Graph, x: object) -> Series:
     """By state, ``(batch, time)``: the norm of the gradient of the sum of the last output with respect to it.
 

@@ -12,6 +12,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend, extras, feed
 from recursive.errors import UnknownNameError, nearest
 from recursive.layers.graph import Graph
+from recursive.locked import locked
 from recursive.shown.heat import heat_maps
 from recursive.spec.graph import GraphSpec, OutputSpec
 from recursive.spec.names import Ref
@@ -88,6 +89,7 @@ class Trace(Series):
         return heat_maps(self, row, path)
 
 
+@locked
 def trace(rnn: Graph, x: object) -> Trace:
     """Every node and state of ``rnn`` at every step, for data as ``predict`` takes it; nothing is carried over.
 
