@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import reduce
 
 import pytensor.tensor as pt
@@ -19,6 +20,7 @@ from recursive.layers.inner import StatesOfTheLoop
 from recursive.layers.layer import Layer, Tensors
 from recursive.layers.own import check_started
 from recursive.layers.parts import (
+    Composite,
     collect_params,
     layers_of,
     one_or_all,
@@ -333,6 +335,12 @@ class Graph(Drawn, Layer):
         self._check_parts()
         spec = find_input_dims(spec, self.nodes)
         waiting = self._draw_params(spec)
+        if waiting and input_shape is not None:
+            # The last axis of whole numbers is one of steps, unless weights depend on its size.
+            spec = find_input_dims(
+                self._with_dims(input_shape, numbers=True), self.nodes
+            )
+            waiting = self._draw_params(spec)
         self.shapes = infer(spec, self.nodes)
         check_rows(spec, self.nodes, self.shapes)
         self._spec = self._with_layers(spec.replace(outputs=self._spec.outputs))
@@ -374,8 +382,14 @@ class Graph(Drawn, Layer):
                 shape[-1:] != (None,)
                 for shape in (found.values() if isinstance(found, dict) else [found])
             )
-            if (known or isinstance(layer, Graph)) and not layer.built:
+            if layer.built:
+                continue
+            if known or isinstance(layer, Graph):
                 layer.ensure_built(found)
+            elif isinstance(layer, Composite):
+                # Its first layer may not ask for the dim, as an Embedding does not; one that asks waits.
+                with suppress(ShapeError):
+                    layer.ensure_built(found)
         return not all(layer.built for layer in self.nodes.values())
 
     def _check_parts(self) -> None:
@@ -396,8 +410,12 @@ class Graph(Drawn, Layer):
                     do="Declare everything inside it first, then call add_node.",
                 )
 
-    def _with_dims(self, input_shape: Shape | Mapping[str, Shape] | None) -> GraphSpec:
-        """The declaration with open dims filled in from ``input_shape``."""
+    def _with_dims(
+        self,
+        input_shape: Shape | Mapping[str, Shape] | None,
+        numbers: bool = False,
+    ) -> GraphSpec:
+        """The declaration with open dims filled in from ``input_shape``, those of whole ``numbers`` only if asked."""
         if input_shape is None:
             return self.spec
         shapes = (
@@ -409,7 +427,7 @@ class Graph(Drawn, Layer):
         return self.spec.replace(
             inputs=tuple(
                 dataclasses.replace(
-                    item, dim=item.dim or _last(item, shapes.get(item.name))
+                    item, dim=item.dim or _last(item, shapes.get(item.name), numbers)
                 )
                 for item in self.spec.inputs
             )
@@ -753,9 +771,9 @@ def _layer_spec(layer: Layer) -> LayerSpec:
     return LayerSpec(config.pop("name", type(layer).__name__), config)
 
 
-def _last(item: InputSpec, shape: Shape | None) -> int | None:
+def _last(item: InputSpec, shape: Shape | None, numbers: bool) -> int | None:
     """The last size of a shape, for an input whose last axis is a dim: that of ``(batch, time)`` of words is not."""
-    has_dim = item.ndim > 2 or (item.ndim == 2 and item.dtype == "float")
+    has_dim = item.ndim > 1 and (item.dtype == "float" or numbers)
     return shape[-1] if shape and has_dim and len(shape) == item.ndim else None
 
 

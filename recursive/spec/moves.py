@@ -244,7 +244,10 @@ def _halves(
         return Half(), Half(port.refs)
     if outside.issuperset(port.refs):
         return Half(port.refs), Half()
-    if port.merge_mode != "concat":
+    # Values that merge to one, or meet rows of the weights that are not known, are not taken apart.
+    if port.merge_mode != "concat" or any(
+        shapes[ref.name][-1] is None for ref in port.refs
+    ):
         return Half(), Half(port.refs)
     spans = list(zip(port.refs, _rows(port, shapes), strict=True))
     early, late = (
