@@ -18,7 +18,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.arguments import flag
-from recursive.errors import ConfigError, DataError, UnknownNameError, nearest
+from recursive.errors import ConfigError, DataError, UnknownNameError
 from recursive.layers.carrying import Carrying
 from recursive.layers.given import check_draw_names, checked_mask
 from recursive.layers.graph import Graph, Read
@@ -38,6 +38,7 @@ from recursive.loop.unroll import Loop
 from recursive.loop.unrolled import written_out
 from recursive.loop.until import check_until_gradient
 from recursive.sizes import Size, size
+from recursive.spec import checks
 from recursive.spec.graph import (
     DRAWN,
     LEARNED,
@@ -181,8 +182,10 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
                 str(state),
                 takes="a name given to add_state",
                 because="it starts from another value",
-                got="an unknown name",
-                do=nearest(str(state), states),
+                got="an unknown name"
+                if self._spec.names.get(state) != "node"
+                else "a node whose past is its state without being declared",
+                do=checks.how_to_declare(self._spec, state, states),
             )
         kind = self._spec.names.get(name, "input")
         if kind != "input":
@@ -298,8 +301,16 @@ class Recursive(Shown, Carrying, StepDraws, Graph):
         lambda _, __, steps: whole(steps),
         "How many of the last steps the backward loop runs over; -1 for all.",
     )
-    n_steps = setting("n_steps", None, "How many steps a loop without sequences runs.")
-    until = setting("until", None, "The node that stops the loop when it is true.")
+    n_steps = setting(
+        "n_steps",
+        lambda _, __, steps: checks.number_of_steps(whole(steps)),
+        "How many steps a loop without sequences runs.",
+    )
+    until = setting(
+        "until",
+        lambda _, __, node: node,
+        "The node that stops the loop when it is true.",
+    )
 
     @property
     def sequence_names(self) -> tuple[str, ...]:
