@@ -11,7 +11,7 @@ import functools
 import traceback
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -35,6 +35,7 @@ from recursive.errors import (
     RecursiveError,
     ShapesChangeWarning,
 )
+from recursive.locked import locked
 from recursive.quiet import quiet
 from recursive.sizes import Size
 
@@ -126,6 +127,7 @@ def _compiling(backend: str, floats: str) -> Iterator[Mode]:
         "c": _openblas_flags(),
     }
     with (
+        quiet(),
         _running(backend, floats),
         pytensor.config.change_flags(**flags.get(backend, {})),
     ):
@@ -133,15 +135,9 @@ def _compiling(backend: str, floats: str) -> Iterator[Mode]:
         yield rewrites.for_backend(mode, backend)
 
 
-@contextmanager
-def _running(backend: str, floats: str) -> Iterator[None]:
+def _running(backend: str, floats: str) -> AbstractContextManager:
     """What holds while a function is made and while it runs: JAX has a switch of its own for float64."""
-    if backend == "jax":
-        with _jax().enable_x64(floats == "float64"), quiet():
-            yield
-    else:
-        with quiet():
-            yield
+    return _jax().enable_x64(floats == "float64") if backend == "jax" else nullcontext()
 
 
 LACKING = (
@@ -228,7 +224,7 @@ KEPT_SHAPES, MANY_SHAPES = 32, 16
 class Program:
     """A compiled function of NumPy arrays, made from ``build`` when it is first called.
 
-    Calls return a list of NumPy arrays, in the order of the outputs.
+    Calls return a list of NumPy arrays, in the order of the outputs. One thread calls at a time, whichever Program.
 
     >>> double = Program([Argument("x", "float64", (None,))], lambda inputs: ([2 * inputs[0]], []), "python")
     >>> double(np.array([1.0, 2.0]))[0].tolist()
@@ -244,13 +240,24 @@ class Program:
         self._compiled = 0
         self._pools: ThreadpoolController | None = None
 
+    @locked
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        function = self._made_for(
-            tuple(array.shape for array in arrays) if self.backend == "jax" else None
-        )
+        shapes = None
+        if self.backend == "jax":
+            shapes = tuple(array.shape for array in arrays)
+        is_new = shapes not in self._functions
+        function = self._made_for(shapes)
         if self.backend != "jax":
-            _back_from_jax(function.get_shared())
-        with _running(self.backend, self._floats), _gaps_told(), self._one_thread():
+            to_numpy(function.get_shared())
+        # Compilers warn when a function first runs. Numba may compile again later, for arrays of another layout.
+        # Elsewhere the filters are left alone: they belong to all threads.
+        may_compile = is_new or self.backend == "numba"
+        with (
+            quiet() if may_compile else nullcontext(),
+            _running(self.backend, self._floats),
+            _gaps_told(),
+            self._one_thread(),
+        ):
             return [np.asarray(value) for value in function(*arrays)]
 
     def _made_for(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:
@@ -300,14 +307,40 @@ class Program:
         return _function(inputs, outputs, updates, self.backend)
 
 
-def _back_from_jax(variables: Sequence[SharedVariable]) -> None:
-    """Turn values that a program on JAX has left as its own arrays, which others cannot write to, into NumPy's."""
+def to_numpy(variables: Iterable[SharedVariable]) -> None:
+    """Make each variable hold a NumPy array: a program on JAX leaves arrays of its own, which nothing else takes.
+
+    They cannot be written to, other backends refuse them, and ``copy.deepcopy`` of such a variable fails.
+    """
     for variable in variables:
-        value = variable.get_value(borrow=True, return_internal_type=True)
+        # The storage itself: get_value and set_value take longer than the copy of a small array.
+        storage = variable.container.storage
+        value = storage[0]
         if hasattr(value, "__array__") and not isinstance(value, np.ndarray):
-            variable.set_value(np.array(value))
+            storage[0] = np.array(value)
 
 
+@locked
+def copied_state(holder: object) -> dict[str, object]:
+    """The attributes of ``holder``, to be copied or pickled: its shared variables hold NumPy arrays."""
+    attributes = dict(vars(holder))
+    to_numpy(_variables_in(attributes))
+    return attributes
+
+
+def _variables_in(value: object) -> Iterator[SharedVariable]:
+    """The shared variables in ``value``, and in the lists, tuples and dicts of it, keys too."""
+    if isinstance(value, SharedVariable):
+        yield value
+    elif isinstance(value, Mapping):
+        for pair in value.items():
+            yield from _variables_in(pair)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _variables_in(item)
+
+
+@locked
 def _function(
     inputs: list[TensorVariable],
     outputs: list[TensorVariable],
@@ -326,6 +359,7 @@ def _function(
         )
 
 
+@locked
 def evaluate(
     outputs: Sequence[TensorVariable],
     values: dict[TensorVariable, np.ndarray],
@@ -333,7 +367,9 @@ def evaluate(
 ) -> list[np.ndarray]:
     """The values of ``outputs`` for ``values`` of the inputs, compiled for this one call."""
     function = _function(list(values), list(outputs), [], backend)
-    with _running(backend, floatX()):
+    if backend != "jax":
+        to_numpy(function.get_shared())
+    with quiet(), _running(backend, floatX()):
         return [np.asarray(value) for value in function(*values.values())]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
@@ -17,6 +17,7 @@ from recursive.errors import (
     nearest,
 )
 from recursive.layers.states import States, check_named
+from recursive.locked import LOCK, locked
 
 RESETS = ("epoch", "batch")
 """Before what ``fit`` may put states back to their starts."""
@@ -43,6 +44,7 @@ class Carried:
             for variable in states.variables.values()
         ]
 
+    @locked
     def prepare(self, rows: int) -> None:
         """Make all states ready for a batch of ``rows``.
 
@@ -52,11 +54,13 @@ class Carried:
         for states in self.layers.values():
             states.prepare(rows)
 
+    @locked
     def reset(self, batch_size: int | None = None) -> None:
         """Put all states back to their starts, for ``batch_size`` rows; None lets the next batch say how many."""
         for states in self.layers.values():
             states.reset(batch_size)
 
+    @locked
     def get(self) -> dict[str, np.ndarray]:
         """Copies of all states: ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first, where several are kept."""
         return {
@@ -65,6 +69,7 @@ class Carried:
             for name, value in states.get().items()
         }
 
+    @locked
     def set(self, given: Mapping[str, object]) -> None:
         """Give states new values; those that are not named stay as they are.
 
@@ -121,13 +126,17 @@ class Carried:
 
     @contextmanager
     def set_aside(self) -> Iterator[None]:
-        """Let all states start anew meanwhile, and bring them back afterwards."""
-        before = self._copies()
-        self.reset()
-        try:
-            yield
-        finally:
-            self._restore(before)
+        """Reset all states inside the block and restore them on exit.
+
+        Other threads wait where there are any: they would run with the states of another run.
+        """
+        with LOCK if self.layers else nullcontext():
+            before = self._copies()
+            self.reset()
+            try:
+                yield
+            finally:
+                self._restore(before)
 
     def _copies(self) -> list[np.ndarray]:
         return [np.array(variable.get_value()) for variable in self.variables]

@@ -9,6 +9,7 @@ import numpy as np
 from recursive import backend, data
 from recursive.backend import Argument
 from recursive.data import Arrays
+from recursive.errors import SequenceLengthError
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer
 from recursive.lengths import check_lengths
@@ -35,6 +36,7 @@ def _arrays(container: Layer, X: object) -> Arrays:
         name: data.as_array("input", name, value, arguments[name].dtype)
         for name, value in given.items()
     }
+    _check_steps(container, arguments, arrays)
     for name, array in arrays.items():
         data.check_shape("input", arguments[name], array)
         data.check_limit("input", arguments[name], array)
@@ -42,6 +44,29 @@ def _arrays(container: Layer, X: object) -> Arrays:
     if sequences := getattr(container, "sequence_names", ()):
         check_lengths({name: arrays[name].shape[1] for name in sequences})
     return arrays
+
+
+def _check_steps(
+    container: Layer, arguments: Mapping[str, Argument], arrays: Arrays
+) -> None:
+    """Raise a SequenceLengthError where a loop was declared with another number of steps than a sequence has."""
+    first = container
+    while getattr(first, "layers", None):  # a Sequential's first layer takes its input
+        first = first.layers[0]
+    steps = getattr(first, "n_steps", None)
+    for name in getattr(first, "sequence_names", ()) if steps is not None else ():
+        array, shape = arrays.get(name), arguments[name].shape
+        # An array of other axes is told of by its shape.
+        if array is None or array.ndim != len(shape) or array.shape[1] == steps:
+            continue
+        raise SequenceLengthError.about(
+            "input",
+            name,
+            takes=f"{steps} steps",
+            because=f"the loop has n_steps={steps}",
+            got=str(array.shape[1]),
+            do=f"Set n_steps={array.shape[1]} for the loop, or pass sequences of {steps} steps.",
+        )
 
 
 def sequences(container: Layer) -> list[str]:

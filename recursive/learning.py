@@ -21,7 +21,7 @@ from recursive import (
 )
 from recursive.arguments import count
 from recursive.available import BACKENDS, resolve_backend
-from recursive.backend import Argument, Program, floatX
+from recursive.backend import Argument, Program, floatX, to_numpy
 from recursive.callbacks import Callback, History
 from recursive.carried import Carried
 from recursive.data import Arrays
@@ -52,6 +52,7 @@ class Model(Stored):
     _targets: tuple[tuple | None, list[Argument]] = (None, [])
     """Of which shapes it was asked last what targets look like, and the answer."""
 
+    @locked
     def compile(
         self,
         optimizer: str | optimizers.Optimizer | None = None,
@@ -176,6 +177,7 @@ class Model(Stored):
         """The outputs for one batch, as ``predict`` returns them."""
         return self.predict(X, batch_size=None)
 
+    @locked
     def _on_batch(
         self,
         kind: str,
@@ -191,8 +193,10 @@ class Model(Stored):
             kind,
             arrays | row_weights.of_classes(class_weight, arrays, self.output_names),
         )
+        self._leave_jax()
         return (logs["loss"], logs["acc"]) if accuracy else logs["loss"]
 
+    @locked
     def _weighted_pairs(self, X: object, y: object, sample_weight: object) -> Arrays:
         arrays = feed.pairs(self, X, y, self._targets_for)
         return arrays | row_weights.of_samples(sample_weight, arrays, self.output_names)
@@ -292,8 +296,12 @@ class Model(Stored):
             carried,
             reset_states,
         )
-        return fit.run(arrays, held_out, verbose, callbacks)
+        try:
+            return fit.run(arrays, held_out, verbose, callbacks)
+        finally:
+            self._leave_jax()
 
+    @locked
     def _whole(self, arrays: Arrays, steps: int) -> list[str]:
         """The inputs that are no sequences, once it is clear that all others can be cut into chunks."""
         sequences = feed.sequences(self)
@@ -308,6 +316,7 @@ class Model(Stored):
             if argument.name not in sequences
         ]
 
+    @locked
     def _validation_pairs(self, given: object) -> Arrays:
         if isinstance(given, Mapping):
             return feed.pairs(self, given, None, self._targets_for)
@@ -325,6 +334,7 @@ class Model(Stored):
         X, y, *sample_weight = given
         return self._weighted_pairs(X, y, sample_weight[0] if sample_weight else None)
 
+    @locked
     def evaluate(
         self,
         X: object,
@@ -350,8 +360,10 @@ class Model(Stored):
                 bar.advance,
             )
             bar.end(scores)
+        self._leave_jax()
         return tuple(scores.values()) if show_accuracy else scores["loss"]
 
+    @locked
     def predict(
         self, X: object = None, batch_size: int | None = 128, verbose: int = 0
     ) -> np.ndarray | Arrays:
@@ -372,6 +384,7 @@ class Model(Stored):
             for batch in data.batches(np.arange(rows), batch_size):
                 parts.append(self._call("predict", data.take(arrays, batch)))
                 bar.advance(len(batch), {})
+        self._leave_jax()
         outputs = dict(
             zip(
                 self.output_names,
@@ -387,6 +400,7 @@ class Model(Stored):
 
     # States
 
+    @locked
     def reset_states(self, batch_size: int | None = None) -> None:
         """Put all states that are carried over back to their starts.
 
@@ -403,6 +417,7 @@ class Model(Stored):
             None if batch_size is None else count("batch_size", batch_size)
         )
 
+    @locked
     def get_states(self) -> dict[str, np.ndarray]:
         """Copies of all states that are carried over: ``(batch, dim)``, before the first batch ``(0, dim)``.
 
@@ -413,6 +428,7 @@ class Model(Stored):
         self.build()
         return self._carried().get()
 
+    @locked
     def set_states(self, states: Mapping[str, np.ndarray]) -> None:
         """Give states that are carried over other values; those that are not named stay as they are.
 
@@ -448,6 +464,7 @@ class Model(Stored):
         loss, accuracy = self._call(kind, arrays, weighted)
         return {"loss": float(loss), "acc": float(accuracy)}
 
+    @locked
     def _call(
         self, kind: str, arrays: Arrays, weighted: bool = False
     ) -> list[np.ndarray]:
@@ -456,15 +473,30 @@ class Model(Stored):
         self._states_of_programs.prepare(data.check_rows(arrays))
         return program(*arrays.values())
 
+    @locked
+    def _leave_jax(self) -> None:
+        """Make weights and carried states hold NumPy arrays, which functions of the user's own can read.
+
+        The slots of the optimizer stay on JAX until they are copied: nothing else reads them, and there are more
+        of them than of weights. ``fit`` calls this at the end of an epoch, since it takes time.
+        """
+        if self.backend == "jax":
+            to_numpy(self._shared_of_programs)
+
     def _program(self, kind: str, weighted: bool = False) -> Program:
         """The program that trains, tests or predicts: a new one where more was declared since the last.
 
         Only a program that is given weights multiplies by them.
         """
-        self._check_floats()
-        if vars(self).get("_programs_of") != self.revision:
+        made_of = (self.revision, floatX())
+        if vars(self).get("_programs_of") != made_of:
+            self._check_floats()
             self._programs, self._states_of_programs = {}, self._carried()
-            self._programs_of = self.revision
+            self._shared_of_programs = [
+                *self.named_weights.values(),
+                *self._states_of_programs.variables,
+            ]
+            self._programs_of = made_of
         if (kind, weighted) not in self._programs:
             targets = [] if kind == "predict" else feed.target_arguments(self)
             weights = [row_weights.argument(target) for target in targets if weighted]
@@ -524,9 +556,16 @@ class Model(Stored):
             key: value
             for key, value in super().__getstate__().items()
             if key
-            not in ("_programs", "_states_of_programs", "_programs_of", "_targets")
+            not in (
+                "_programs",
+                "_states_of_programs",
+                "_shared_of_programs",
+                "_programs_of",
+                "_targets",
+            )
         }
 
+    @locked
     def _changing(self) -> list[SharedVariable]:
         """What training changes: a copy of it is a copy of the whole run."""
         return [

@@ -51,6 +51,7 @@ def length_message(names: str, got: str) -> str:
             takes="sequences of one length, of 1 step or more",
             because="every step reads one slice of each",
             got=got,
-            do="Cut or pad them to one length.",
+            do="Cut or pad them to one length"
+            + (", or change n_steps." if "n_steps" in names.split(" and ") else "."),
         )
     )

@@ -15,6 +15,7 @@ from recursive.layers import containers
 from recursive.layers import recursive as loops
 from recursive.layers.layer import Layer
 from recursive.learning import Model
+from recursive.locked import locked
 from recursive.objectives import weighted_objective  # noqa: F401 (where Keras 0.1 had it)
 from recursive.utils import layer_utils
 
@@ -53,6 +54,7 @@ class Sequential(Model, containers.Sequential):
             else (found > 0.5).astype("int32")
         )
 
+    @locked
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
         groups: dict[str, dict[str, np.ndarray]] = {
             f"layer_{index}": {} for index in range(len(self.layers))

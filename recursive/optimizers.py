@@ -18,8 +18,9 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import registry
-from recursive.backend import shared
+from recursive.backend import copied_state, shared
 from recursive.errors import ConfigError, WeightsError, nearest
+from recursive.locked import locked
 
 Update = tuple[SharedVariable, TensorVariable]
 
@@ -98,6 +99,7 @@ class Optimizer:
             )
         return self.slots[param, name]
 
+    @locked
     def named_state(
         self, params: Mapping[str, SharedVariable]
     ) -> dict[str, SharedVariable]:
@@ -112,10 +114,12 @@ class Optimizer:
         }
         return {"iterations": self.iterations, **slots}
 
+    @locked
     def get_state(self) -> list[np.ndarray]:
         """Copies of the values of ``state``. Keras 0.1 gave the parameters among them."""
         return [np.array(value.get_value()) for value in self.state]
 
+    @locked
     def set_state(self, values: Sequence[np.ndarray]) -> None:
         """Give ``state`` the values that ``get_state`` gave; nothing is changed unless all of them fit.
 
@@ -134,6 +138,10 @@ class Optimizer:
             )
         for variable, value in zip(self.state, values, strict=True):
             variable.set_value(np.asarray(value, dtype=variable.dtype))
+
+    def __getstate__(self) -> dict[str, object]:
+        """The slots, and the parameters that they belong to, as NumPy arrays, whatever backend ran last."""
+        return copied_state(self)
 
     def _number(self, name: str, value: object) -> float:
         """A setting as a float."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
+from recursive.locked import locked
+
 Values = Mapping[SharedVariable, np.ndarray]
 
 
@@ -31,6 +33,7 @@ class Rollback:
             (f"those of the end of epoch {epoch + 1}", self._copy()),
         ]
 
+    @locked
     def restore(self, at_first_batch: bool) -> str:
         """Go back to the last copy that is known to be good, and say which; what is new since then becomes zero."""
         which, values = self._copies[0 if at_first_batch else -1]
@@ -41,6 +44,7 @@ class Rollback:
             )
         return which
 
+    @locked
     def _copy(self) -> Values:
         return {
             variable: np.array(variable.get_value()) for variable in self._variables()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from recursive import saving, serialization
+from recursive.locked import locked
 
 
 class Stored:
@@ -30,6 +31,7 @@ class Stored:
         self.complete()
         serialization.save_weights(filepath, self._weight_groups(), overwrite)
 
+    @locked
     def load_weights(self, filepath: str | Path) -> None:
         """Read all weights from a file that ``save_weights`` wrote; nothing is changed unless all of them fit.
 
@@ -52,6 +54,7 @@ class Stored:
         """
         serialization.save_weights(filepath, self._optimizer_groups(), overwrite)
 
+    @locked
     def load_optimizer(self, filepath: str | Path) -> None:
         """Read what ``save_optimizer`` wrote; nothing is changed unless all of it fits.
 
@@ -66,6 +69,7 @@ class Stored:
         ):
             variable.set_value(value.astype(variable.dtype))
 
+    @locked
     def _optimizer_groups(self) -> dict[str, dict[str, np.ndarray]]:
         self._check_compiled("optimizer")
         self.complete()
@@ -76,6 +80,7 @@ class Stored:
             }
         }
 
+    @locked
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
         return {
             "graph": {

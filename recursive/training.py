@@ -86,6 +86,7 @@ class Fit:
                 told.on_epoch_begin(epoch)
                 mean = self._epoch(arrays, told, check_interrupt)
                 self._check_finite(epoch, mean, rollback)
+                self.model._leave_jax()
                 logs = mean.values()
                 if held_out:
                     found = self._validate(held_out, check_interrupt)

@@ -19,6 +19,7 @@ FLOORS = (
         "extras",
         "files",
         "interrupt",
+        "locked",
         "utils.np_utils",
         "utils.series",
         "utils.test_utils",

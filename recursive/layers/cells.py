@@ -402,6 +402,8 @@ class Gate(RecurrentDense):
 class Blend(Layer):
     """``gate * old + (1 - gate) * new``, element by element: a gate that decides how much of the old is kept.
 
+    The gate is ``(batch, dim)``, or ``(batch, 1)`` for whole rows.
+
     Source: Cho et al., 2014, as Keras 0.1's GRU has it.
     """
 
@@ -414,12 +416,17 @@ class Blend(Layer):
         return x["gate"] * x["old"] + (1 - x["gate"]) * x["new"]
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
-        shape = common_shape(input_shape.values())
+        gate = input_shape["gate"]
+        shapes = [input_shape["old"], input_shape["new"]]
+        # A gate of one value a row is repeated along the row, as merge_mul does.
+        for_whole_rows = len(gate) > 1 and gate[-1] == 1
+        shapes.append((*gate[:-1], None) if for_whole_rows else gate)
+        shape = common_shape(shapes)
         if shape is None:
             raise ShapeError.about(
                 "layer",
                 "Blend",
-                takes="gate, old and new of one shape",
+                takes="old and new of one shape, and a gate of that shape or of (batch, 1)",
                 because="they are joined element by element",
                 got=", ".join(f"{port} {shape}" for port, shape in input_shape.items()),
                 do="Bring them to one dim with a Dense first.",

@@ -295,6 +295,7 @@ class Graph(Composite):
         """Whether the whole was checked and every node has its parameters."""
         return self._built_at == self.revision
 
+    @locked
     def build(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         """Check the whole, find every shape, and draw the parameters that are still to be drawn.
 
@@ -313,6 +314,12 @@ class Graph(Composite):
         self._check_parts()
         spec = find_input_dims(spec, self.nodes)
         waiting = self._draw_params(spec)
+        if waiting and input_shape is not None:
+            # The last axis of whole numbers is one of steps, unless weights depend on its size.
+            spec = find_input_dims(
+                self._with_dims(input_shape, numbers=True), self.nodes
+            )
+            waiting = self._draw_params(spec)
         self.shapes = infer(spec, self.nodes)
         check_rows(spec, self.nodes, self.shapes)
         self._spec = self._with_layers(spec.replace(outputs=self._spec.outputs))
@@ -354,8 +361,14 @@ class Graph(Composite):
                 shape[-1:] != (None,)
                 for shape in (found.values() if isinstance(found, dict) else [found])
             )
-            if (known or isinstance(layer, Graph)) and not layer.built:
+            if layer.built:
+                continue
+            if known or isinstance(layer, Graph):
                 layer.ensure_built(found)
+            elif isinstance(layer, Composite):
+                # Its first layer may not ask for the dim, as an Embedding does not; one that asks waits.
+                with suppress(ShapeError):
+                    layer.ensure_built(found)
         return not all(layer.built for layer in self.nodes.values())
 
     def _check_parts(self) -> None:
@@ -376,8 +389,12 @@ class Graph(Composite):
                     do="Declare everything inside it first, then call add_node.",
                 )
 
-    def _with_dims(self, input_shape: Shape | Mapping[str, Shape] | None) -> GraphSpec:
-        """The declaration with open dims filled in from ``input_shape``."""
+    def _with_dims(
+        self,
+        input_shape: Shape | Mapping[str, Shape] | None,
+        numbers: bool = False,
+    ) -> GraphSpec:
+        """The declaration with open dims filled in from ``input_shape``, those of whole ``numbers`` only if asked."""
         if input_shape is None:
             return self.spec
         shapes = (
@@ -389,7 +406,7 @@ class Graph(Composite):
         return self.spec.replace(
             inputs=tuple(
                 dataclasses.replace(
-                    item, dim=item.dim or _last(item, shapes.get(item.name))
+                    item, dim=item.dim or _last(item, shapes.get(item.name), numbers)
                 )
                 for item in self.spec.inputs
             )
@@ -656,9 +673,9 @@ def _layer_spec(layer: Layer) -> LayerSpec:
     return LayerSpec(config.pop("name"), config)
 
 
-def _last(item: InputSpec, shape: Shape | None) -> int | None:
+def _last(item: InputSpec, shape: Shape | None, numbers: bool) -> int | None:
     """The last size of a shape, for an input whose last axis is a dim: that of ``(batch, time)`` of words is not."""
-    has_dim = item.ndim > 2 or (item.ndim == 2 and item.dtype == "float")
+    has_dim = item.ndim > 1 and (item.dtype == "float" or numbers)
     return shape[-1] if shape and has_dim and len(shape) == item.ndim else None
 
 

@@ -380,6 +380,7 @@ class Layer:
     def build(self, input_shape: Shape) -> None:
         """Draw the parameters that depend on the input's shape, and list them in ``self.params``."""
 
+    @locked
     def ensure_built(self, input_shape: Shape | Mapping[str, Shape]) -> None:
         """Build, unless that is done.
 
@@ -564,10 +565,12 @@ class Layer:
         """Params, regularizers, constraints (one a parameter) and updates, as Keras 0.1's layers gave them."""
         return self.rules_for(self.params if self.trainable else [])
 
+    @locked
     def get_weights(self) -> list[np.ndarray]:
         """Copies of the values of the parameters, in their order, and of what is kept beside them."""
         return [np.array(weight.get_value()) for weight in self.named_weights.values()]
 
+    @locked
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Give the parameters new values; nothing is changed unless all of them fit.
 
@@ -748,6 +751,7 @@ class Layer:
         """The output as a tensor; ``train`` turns dropout on."""
         return chain.tensors_of(self._linked(train))
 
+    @locked
     def get_output_mask(self, train: bool = False) -> TensorVariable | None:
         """The mask of the output, ``(batch, time)``; None where all of it is data."""
         return next(iter(self._linked(train).values())).mask

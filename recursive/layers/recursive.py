@@ -182,8 +182,10 @@ class Recursive(KeepsStates, Graph):
                 str(state),
                 takes="a name given to add_state",
                 because="it starts from another value",
-                got="an unknown name",
-                do=nearest(str(state), states),
+                got="an unknown name"
+                if self._spec.names.get(state) != "node"
+                else "a node whose past is its state without being declared",
+                do=checks.how_to_declare(self._spec, state, states),
             )
         kind = self._spec.names.get(name, "input")
         if kind != "input":
@@ -299,8 +301,16 @@ class Recursive(KeepsStates, Graph):
         lambda _, __, steps: whole(steps),
         "How many of the last steps the backward loop runs over; -1 for all.",
     )
-    n_steps = setting("n_steps", None, "How many steps a loop without sequences runs.")
-    until = setting("until", None, "The node that stops the loop when it is true.")
+    n_steps = setting(
+        "n_steps",
+        lambda _, __, steps: checks.number_of_steps(whole(steps)),
+        "How many steps a loop without sequences runs.",
+    )
+    until = setting(
+        "until",
+        lambda _, __, node: node,
+        "The node that stops the loop when it is true.",
+    )
 
     @property
     def sequence_names(self) -> tuple[str, ...]:
@@ -371,6 +381,7 @@ class Recursive(KeepsStates, Graph):
             **{f"{name}.initial": value for name, value in self._learned.items()},
         }
 
+    @locked
     def build(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         super().build(input_shape)
         for state in self.spec.states:
@@ -455,6 +466,7 @@ class Recursive(KeepsStates, Graph):
     def check_draws(self, draws: Mapping[str, object], input_shape: object) -> None:
         """Nothing: the run looks at the names and shapes of draws once it knows the number of steps."""
 
+    @locked
     def all_outputs(self, train: bool = False) -> dict[str, TensorVariable]:
         """The sequence of every node by its name, ``(batch, time, dim)``, in the order in which the nodes were added.
 
@@ -475,6 +487,7 @@ class Recursive(KeepsStates, Graph):
         return [value[:, -1] for value in values]
 
     @property
+    @locked
     def state(self) -> dict[str, TensorVariable]:
         """What each state is before the first step, by name: ``(batch, dim)``, or oldest first ``(taps, batch, dim)``.
 

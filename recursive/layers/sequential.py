@@ -137,6 +137,7 @@ class Sequential(Composite):
             else super()._symbolic_input()
         )
 
+    @locked
     def build(self, input_shape: Shape | dict[str, Shape] | None = None) -> None:
         """Draw the parameters that depend on the input's shape; None is the shape that the first layer declares."""
         if input_shape is None:

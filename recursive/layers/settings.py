@@ -20,5 +20,7 @@ def setting(
         self._change(
             self._spec.replace(**{name: checked(type(self).__name__, name, value)})
         )
+        # The symbolic input may have a known number of steps.
+        vars(self).pop("_input", None)
 
     return property(read, write if checked else None, doc=doc)

@@ -23,6 +23,7 @@ from recursive.errors import (
     UnknownNameError,
     nearest,
 )
+from recursive.locked import locked
 
 
 class States:
@@ -58,6 +59,7 @@ class States:
         ]
         return sizes[0] if sizes and sizes[0] else None
 
+    @locked
     def prepare(self, rows: int) -> None:
         """Make the states ready for a batch of ``rows``.
 
@@ -76,6 +78,7 @@ class States:
                 do="Call reset_states() first, or leave the rest out so that all batches are equal.",
             )
 
+    @locked
     def reset(self, batch_size: int | None = None) -> None:
         """Put every state back to its start, for ``batch_size`` rows; None lets the next batch say how many.
 
@@ -88,6 +91,7 @@ class States:
                 np.repeat(self.starts[name][:, np.newaxis], rows, axis=1)
             )
 
+    @locked
     def get(self) -> dict[str, np.ndarray]:
         """Copies of the states: ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first, where several are kept."""
         values = {
@@ -99,6 +103,7 @@ class States:
             for name, value in values.items()
         }
 
+    @locked
     def set(self, given: Mapping[str, object]) -> None:
         """Give states new values, of one number of rows; those that are not named stay as they are.
 
@@ -146,6 +151,10 @@ class States:
         """``value``, ``(lag, batch, dim)``, in the type of the state called ``name``, which may have any rows."""
         variable = self.variables[name]
         return _with_any_rows(value, variable) if value.type.shape[1] == 1 else value
+
+    def __getstate__(self) -> dict[str, object]:
+        """The states as NumPy arrays, whatever backend ran last."""
+        return copied_state(self)
 
     def _fitted(self, name: str, value: object) -> np.ndarray:
         lag, dim = self.starts[name].shape

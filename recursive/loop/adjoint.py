@@ -14,7 +14,7 @@ from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
-from pytensor.graph.traversal import ancestors
+from pytensor.graph.traversal import ancestors, toposort
 from pytensor.scalar.basic import (
     EQ,
     GE,
@@ -175,11 +175,14 @@ def _is_of_one_size(graph: FunctionGraph, fixed: set[Variable]) -> bool:
     """Whether the size of every value follows from those of the inputs, or from what is ``fixed`` at every step."""
     follows: dict[Variable, bool] = {}
 
+    feature = graph.shape_feature
+
     def shape_of(value: Variable) -> list[Variable]:
-        return [
-            graph.shape_feature.get_shape(value, axis)
-            for axis in range(value.type.ndim)
-        ]
+        if value not in feature.shape_of:
+            # A rewrite has taken the value out of the graph, but sizes of others are still told by it.
+            for node in toposort([value], blockers=set(feature.shape_of)):
+                feature.on_import(graph, node, "sizes")
+        return [feature.get_shape(value, axis) for axis in range(value.type.ndim)]
 
     def of_sizes(number: Variable) -> bool:
         if number not in follows:

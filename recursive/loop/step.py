@@ -8,6 +8,7 @@ from typing import Protocol
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import graph_inputs
+from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import NodeError
@@ -112,9 +113,11 @@ def _result(name: str, env: Env) -> TensorVariable:
 
 def _check_alone(
     nodes: tuple[NodeSpec, ...],
+    layers: Mapping[str, Callable],
     results: list[TensorVariable],
     given: set[TensorVariable],
     env: Env,
+    train: bool,
 ) -> None:
     """Raise a NodeError where a step reads what it is not given, as a function of the user's own may."""
     for stranger in _beside(given, results):
@@ -124,6 +127,15 @@ def _check_alone(
             if stranger
             in _beside(given, [env[Ref(name)].tensor for name in node.values])
         )
+        if isinstance(stranger.type, RandomType):
+            raise NodeError.about(
+                "node",
+                node.name,
+                takes="draws that are made before the loop",
+                because="a step is a function of what it is given",
+                got="draws inside a step",
+                do=_advice_on_draws(layers[node.name], train),
+            )
         raise NodeError.about(
             "node",
             node.name,
@@ -133,6 +145,16 @@ def _check_alone(
             do="Hold an array of NumPy in its place, or say unroll=True; what is learned belongs in "
             "self.params of a layer of your own, what is drawn into its draws.",
         )
+
+
+def _advice_on_draws(layer: Callable, train: bool) -> str:
+    """What to do about a layer that draws inside a step."""
+    if train or not layer.draws:
+        return "Name them in the draws of a layer of your own, which makes them in sample, or say unroll=True."
+    return (
+        "The draws of a layer are made before the loop only while training: return a value without them "
+        "unless train is true, pass the input of noise in as a sequence, or say unroll=True."
+    )
 
 
 def _beside(given: set[TensorVariable], values: list[TensorVariable]) -> list[Variable]:

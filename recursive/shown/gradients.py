@@ -51,6 +51,7 @@ class Perturbed(Layer):
         return found
 
 
+@locked
 def gradient_norms(rnn: Graph, x: object) -> Series:
     """By state, ``(batch, time)``: the norm of the gradient of the sum of the last output with respect to it.
 

@@ -89,6 +89,7 @@ class Trace(Series):
         return heat_maps(self, row, path)
 
 
+@locked
 def trace(rnn: Graph, x: object) -> Trace:
     """Every node and state of ``rnn`` at every step, for data as ``predict`` takes it; nothing is carried over.
 

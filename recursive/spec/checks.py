@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from recursive.errors import (
     ConfigError,
@@ -56,7 +57,21 @@ def declare(spec: GraphSpec, item: Item) -> GraphSpec:
     """
     for rule in DECLARATION_RULES:
         rule(spec, item)
+    item, spec = _joined_by_name(spec, item)
     return spec.with_item(item)
+
+
+def _joined_by_name(spec: GraphSpec, item: Item) -> tuple[Item, GraphSpec]:
+    """``item`` and ``spec``, in which a node feeds the state that has its name, where names are free."""
+    if not spec.free:
+        return item, spec
+    if isinstance(item, StateSpec) and spec.names.get(item.name) == "node":
+        return replace(item, input=item.name), spec
+    if isinstance(item, NodeSpec):
+        for place, state in enumerate(spec.states):
+            if state.name == item.name and state.input is None:
+                return item, spec.with_fed_state(place, item.name)
+    return item, spec
 
 
 def feed(spec: GraphSpec, state: str, node: str) -> GraphSpec:
@@ -303,8 +318,12 @@ def something_comes_in(spec: GraphSpec) -> None:
         )
 
 
-def the_number_of_steps_is_known_once(spec: GraphSpec) -> None:
-    steps = spec.n_steps
+def number_of_steps(steps: object) -> int | None:
+    """``steps`` where it is a whole number of 1 or more, or None.
+
+    Raises:
+        ConfigError: for anything else.
+    """
     if steps is not None and (
         isinstance(steps, bool) or not isinstance(steps, int) or steps < 1
     ):
@@ -316,6 +335,20 @@ def the_number_of_steps_is_known_once(spec: GraphSpec) -> None:
             got=repr(steps),
             do="Say n_steps=10, for example.",
         )
+    return steps
+
+
+def how_to_declare(spec: GraphSpec, state: str, states: Iterable[str]) -> str:
+    """What to do about a state that was not declared: the past of a node is one only after ``add_state``."""
+    if spec.names.get(state) != "node":
+        return nearest(str(state), states)
+    name = state.replace(".", "_") if spec.free else f"{state.replace('.', '_')}_state"
+    call = f"add_state({name!r}, input={state!r})"
+    return f"Say {call} first, then set_state_from({name!r}, ...)."
+
+
+def the_number_of_steps_is_known_once(spec: GraphSpec) -> None:
+    steps = number_of_steps(spec.n_steps)
     sequences = [item.name for item in spec.inputs if item.is_sequence]
     if steps is not None and sequences and not spec.unroll:
         raise ConfigError.about(
@@ -494,7 +527,7 @@ def states_are_fed_by_nodes(spec: GraphSpec) -> None:
                 takes="its next value from a node",
                 because="a state that nothing returns would stay at its start",
                 got="no node that returns it",
-                do=f"Say return_state={state.name!r} in the add_node that computes it.",
+                do=_how_to_feed(spec, state.name),
             )
         if state.input not in nodes:
             raise UnknownNameError.about(
@@ -505,6 +538,16 @@ def states_are_fed_by_nodes(spec: GraphSpec) -> None:
                 got=repr(state.input),
                 do=nearest(state.input, nodes),
             )
+
+
+def _how_to_feed(spec: GraphSpec, state: str) -> str:
+    """What to say so that ``state`` gets its value: ``return_state`` means the first output of a node only."""
+    for node in spec.nodes:
+        first, *others = node.values
+        open_ones = [value for value in others if value not in spec.feeds]
+        if first in spec.feeds and open_ones:
+            return f"Say add_state({state!r}, input={open_ones[0]!r})."
+    return f"Say return_state={state!r} in the add_node that computes it."
 
 
 def a_node_read_in_the_past_feeds_one_state(spec: GraphSpec) -> None:
@@ -568,11 +611,20 @@ def _names_its_node(spec: GraphSpec, item: Item) -> bool:
 
 
 def _names_its_state(spec: GraphSpec, item: Item) -> bool:
-    """Whether a node bears the name of the state that it feeds, as it may where names are free."""
+    """Whether a node and the state that it feeds have one name, as they may where names are free."""
+    if not spec.free:
+        return False
+    if isinstance(item, StateSpec):
+        is_alone = all(state.name != item.name for state in spec.states)
+        is_node = spec.names.get(item.name) == "node"
+        return is_alone and is_node and item.input in (None, item.name)
     return (
-        spec.free
-        and isinstance(item, NodeSpec)
-        and item.name in spec.feeds.get(item.name, ())
+        isinstance(item, NodeSpec)
+        and any(
+            state.name == item.name and state.input in (None, item.name)
+            for state in spec.states
+        )
+        and all(node.name != item.name for node in spec.nodes)
     )
 
 

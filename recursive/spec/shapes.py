@@ -105,7 +105,9 @@ def _values(node: NodeSpec, given: Shapes, rule: ShapeRule) -> dict[str, Shape]:
         and node.ports[0].merge_mode == "join"
     )
     if len(shapes) != len(node.values) or (handed_on and len(shapes) == 1):
-        _raise_joined(node)
+        if node.has_one_port:
+            _raise_joined(node)
+        _raise_without_rule(node, found)
     return dict(zip(node.values, shapes, strict=True))
 
 
@@ -154,6 +156,18 @@ def _raise_joined(node: NodeSpec) -> None:
         because=f"its {node.layer.class_name} is a function of one value",
         got="merge_mode 'join'",
         do="Say merge_mode='concat', for example, or use a layer with several inputs.",
+    )
+
+
+def _raise_without_rule(node: NodeSpec, found: Shapes) -> None:
+    names = "one shape" if len(node.values) == 1 else f"{len(node.values)} shapes"
+    raise NodeError.about(
+        "node",
+        node.name,
+        takes=f"a layer whose get_output_shape_for returns {names}",
+        because="other nodes read its output",
+        got=f"{found} from its {node.layer.class_name}",
+        do="Give the layer a get_output_shape_for(self, input_shape), which is given the shapes by port.",
     )
 
 
@@ -216,7 +230,9 @@ def merged_shape(
     if read.merge_mode == "dot":
         _check_two(item, read)
         return (*certain[0][:-1], 1)
-    axes = list(zip(*certain, strict=True))
+    # A value of unknown shape may have any size along each axis, so it counts as unknown along all of them.
+    unknown = (None,) * len(certain[0])
+    axes = list(zip(*(shape or unknown for shape in shapes), strict=True))
     rows = [None if None in sizes else max(sizes) for sizes in axes[:1]]
     return (*rows, *(_merged_size(sizes, read.merge_mode) for sizes in axes[1:]))
 
@@ -283,9 +299,18 @@ def _check_alike(
             because="they are merged "
             + ("along the last axis" if axes.stop else "element by element"),
             got=listed,
-            do="Bring them to one shape with a Dense first"
-            + ("." if axes.stop else ", or use concat."),
+            do=_how_to_merge(len(ranks) > 1, along_last=axes.stop is not None),
         )
+
+
+def _how_to_merge(axes_differ: bool, along_last: bool) -> str:
+    """What to do about values of shapes that do not merge."""
+    if axes_differ:
+        return (
+            "Give them the same number of axes first: RepeatVector(n) adds one to (batch, dim), "
+            "Flatten() or a Lambda that takes one step or a mean removes one."
+        )
+    return f"Bring them to one shape with a Dense first{'.' if along_last else ', or use concat.'}"
 
 
 def _check_state(state: StateSpec, shape: Shape, open_rows: bool) -> None:
@@ -405,13 +430,27 @@ def find_input_dims(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> GraphSpe
         for node in spec.nodes
         if missing and (wanted := rules[node.name].input_dim)
     ]
-    while told := [
-        pair
-        for port, wanted in ports
-        for pair in _dims_from(port, wanted, dims, missing)
-    ]:
+    filled = spec
+    while missing:
+        known = dims
+        if any(_waits(port, dims, missing) for port, _ in ports):
+            known = _dims_of_values(filled, rules) | {
+                name: dim for name, dim in dims.items() if dim
+            }
+        told = [
+            pair
+            for port, wanted in ports
+            for pair in _dims_from(spec, port, wanted, known, missing)
+        ]
+        if not told:
+            break
         dims |= dict(reversed(told))
         missing -= {name for name, _ in told}
+        filled = _with_input_dims(spec, dims)
+    return filled
+
+
+def _with_input_dims(spec: GraphSpec, dims: Mapping[str, int | None]) -> GraphSpec:
     return spec.replace(
         inputs=tuple(
             dataclasses.replace(item, dim=dims[item.name]) for item in spec.inputs
@@ -419,14 +458,44 @@ def find_input_dims(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> GraphSpe
     )
 
 
+def _waits(port: PortSpec, dims: Mapping[str, int | None], missing: set[str]) -> bool:
+    """Whether a concat has one missing input, and other parts whose dims have to be inferred."""
+    names = [ref.name for ref in port.refs]
+    others = [name for name in names if name not in missing]
+    return (
+        port.merge_mode == "concat"
+        and len(names) - len(others) == 1
+        and any(dims.get(name) is None for name in others)
+    )
+
+
+def _dims_of_values(
+    spec: GraphSpec, rules: Mapping[str, ShapeRule]
+) -> dict[str, int | None]:
+    """The dims of all values, as far as they follow from the dims of inputs that are known by now."""
+    try:
+        shapes = infer(spec, rules)
+    except Exception:  # what does not fit is told of when all dims are known; a rule of a user's layer may need them
+        return {}
+    return {name: shape[-1] for name, shape in shapes.items() if len(shape) > 1}
+
+
 def _dims_from(
-    port: PortSpec, wanted: int, dims: Mapping[str, int | None], missing: set[str]
+    spec: GraphSpec,
+    port: PortSpec,
+    wanted: int,
+    dims: Mapping[str, int | None],
+    missing: set[str],
 ) -> Iterator[tuple[str, int]]:
     """The dims of missing inputs that follow from ``wanted`` values a row at ``port``."""
     unknown = [ref.name for ref in port.refs if ref.name in missing]
     if port.merge_mode in ("sum", "mul", "ave", "max") or len(port.refs) == 1:
         yield from ((name, wanted) for name in unknown)
     elif port.merge_mode == "concat" and len(unknown) == 1:
-        others = [dims.get(ref.name) for ref in port.refs if ref.name != unknown[0]]
+        others = [
+            dims.get(resolve(spec, ref).name)
+            for ref in port.refs
+            if ref.name != unknown[0]
+        ]
         if None not in others and wanted > sum(others):
             yield unknown[0], wanted - sum(others)

@@ -181,10 +181,50 @@ def test_blend_keeps_of_the_old_what_the_gate_says():
     )
     found = Blend()({"gate": gate, "old": old, "new": new}).eval()
     assert np.abs(found - (gate * old + (1 - gate) * new)).max() < 1e-15
-    with pytest.raises(errors.ShapeError, match="gate, old and new of one shape"):
+    with pytest.raises(errors.ShapeError, match="old and new of one shape"):
         Blend().get_output_shape_for(
             {"gate": (None, 4), "old": (None, 4), "new": (None, 6)}
         )
+
+
+def test_blend_takes_a_gate_of_one_value_for_whole_rows():
+    rng = np.random.RandomState(0)
+    gate, old, new = (
+        rng.uniform(size=(3, 1)),
+        rng.normal(size=(3, 4)),
+        rng.normal(size=(3, 4)),
+    )
+    found = Blend()({"gate": gate, "old": old, "new": new}).eval()
+    np.testing.assert_allclose(found, gate * old + (1 - gate) * new)
+
+
+def test_a_gate_of_one_value_says_nothing_of_the_dim_of_a_blend():
+    def shape(gate, old, new):
+        return Blend().get_output_shape_for({"gate": gate, "old": old, "new": new})
+
+    assert shape((None, 1), (None, None), (None, 4)) == (None, 4)
+    assert shape((None, 1), (None, None), (None, None)) == (None, None)
+    assert shape((None, 4), (None, None), (None, None)) == (None, 4)
+    assert shape((None, 1), (None, 1), (None, 1)) == (None, 1)
+    with pytest.raises(errors.ShapeError, match=r"or of \(batch, 1\)"):
+        shape((None, 4), (None, 1), (None, 4))
+
+
+def test_a_blend_in_a_loop_takes_a_gate_of_one_value():
+    rnn = Recurrent()
+    rnn.add_input("x", dim=IN)
+    rnn.add_node(Dense(1, activation="sigmoid"), "g", input="x")
+    rnn.add_node(Dense(HIDDEN), "n", input="x")
+    rnn.add_node(Blend(), "h", input={"gate": "g", "old": "h_tm1", "new": "n"})
+    x = np.random.RandomState(0).normal(size=(2, 3, IN))
+    found = rnn(x).eval()
+
+    G, g, W, b = rnn.get_weights()
+    h = np.zeros((2, HIDDEN))
+    for step in x.swapaxes(0, 1):
+        gate = 1 / (1 + np.exp(-(step @ G + g)))
+        h = gate * h + (1 - gate) * (step @ W + b)
+    np.testing.assert_allclose(found, h)
 
 
 def test_switch_chooses_values_or_rows():

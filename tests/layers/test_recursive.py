@@ -774,3 +774,21 @@ def test_gradients_are_cut_off_before_the_last_k_steps_of_the_whole_sequence():
     before = (last @ w["h2h.W"].T + 1) * (1 - rec[:, 3] ** 2)
     expected = X[:, 4].T @ last + X[:, 3].T @ before
     assert np.abs(gradient - expected).max() < 1e-12
+
+
+def test_the_past_of_a_node_is_declared_before_it_starts_from_a_context():
+    rnn = Recurrent()
+    rnn.add_input("x", dim=2)
+    rnn.add_node(Dense(5, 3), "h", input=["x", "h_tm1"])
+    with pytest.raises(
+        errors.UnknownNameError, match=r"Say add_state\('h', input='h'\) first"
+    ):
+        rnn.set_state_from("h", "start")
+
+    rnn.add_state("h", input="h")
+    rnn.set_state_from("h", "start")
+    x, start = np.ones((2, 1, 2)), np.full((2, 3), 0.5)
+    W, b = (rnn.complete(), rnn.get_weights())[1]
+    expected = np.concatenate([x[:, 0], start], axis=1) @ W + b
+    found = rnn({"x": x, "start": start}).eval()
+    np.testing.assert_allclose(found, expected)

@@ -323,3 +323,110 @@ def test_a_loop_that_is_truncated_or_holds_one_or_reads_at_computed_places_has_s
         for variable in ancestors(outputs_of(build()))
     )
     assert used is expected
+
+
+# Operations over several axes inside a step
+
+
+def over_middle_axis(function):
+    return lambda v: function(v, axis=1, keepdims=True)
+
+
+def pairwise(v):
+    return (v[:, :, None, :] * v[:, None, :, :]).sum(axis=2)
+
+
+def attention(v):
+    scores = pt.matmul(v, v.dimshuffle(0, 2, 1))
+    return pt.matmul(pt.special.softmax(scores, axis=-1), v)
+
+
+THREE_AXES = {
+    "softmax over the last axis": lambda v: pt.special.softmax(v, axis=-1),
+    "softmax over the middle axis": lambda v: pt.special.softmax(v, axis=1),
+    "logarithm of softmax": lambda v: pt.special.log_softmax(v, axis=1),
+    "softmax of softmax": lambda v: pt.special.softmax(
+        pt.special.softmax(v, axis=-1) * 3, axis=1
+    ),
+    "attention": attention,
+    "a difference from the maximum": lambda v: v - over_middle_axis(pt.max)(v),
+    "a product with the mean": lambda v: v * over_middle_axis(pt.mean)(v),
+    "a cumulated sum": lambda v: pt.cumsum(v, axis=1),
+    "sorted values": lambda v: pt.sort(v, axis=1),
+    "places in order": lambda v: v * pt.argsort(v, axis=1),
+    "the place of the maximum": lambda v: v * pt.argmax(v, axis=1)[:, None],
+    "turned axes": lambda v: v.dimshuffle(0, 2, 1).reshape((v.shape[0], 3, 2)),
+    "broadcast values": lambda v: v * v[:, :1],
+    "four axes": pairwise,
+    "rolled values": lambda v: pt.roll(v, 1, axis=1),
+}
+
+
+def with_three_axes(function, **settings):
+    """A loop whose state is fed by ``function`` of ``(batch, 3, 2)``."""
+    rnn = Recursive(return_sequences=True, **settings)
+    rnn.add_input("x", dim=2)
+    rnn.add_state("h", dim=3)
+    rnn.add_node(Dense(5, 6, seed=1), "a", inputs=["x", "h"])
+    rnn.add_node(Reshape(3, 2), "rows", input="a")
+    rnn.add_node(Lambda(function), "b", input="rows")
+    rnn.add_node(Reshape(6), "flat", input="b")
+    rnn.add_node(
+        Dense(6, 3, activation="tanh", seed=2),
+        "c",
+        input="flat",
+        return_state="h",
+        create_output=True,
+    )
+    return rnn
+
+
+def loss_and_gradients(rnn, x, weighed, shape):
+    given = pt.TensorType("float64", shape=shape)("x")
+    loss = (rnn(given) * weighed).sum()
+    return backend.evaluate(
+        [loss, *pt.grad(loss, [given, *rnn.params])], {given: x}, "python"
+    )
+
+
+@pytest.mark.parametrize("function", THREE_AXES.values(), ids=THREE_AXES)
+def test_its_gradient_through_values_of_three_axes_is_right(function):
+    rng = np.random.default_rng(3)
+    x, weighed = rng.normal(size=(2, 3, 2)), rng.normal(size=(2, 3, 3))
+    rnn = with_three_axes(function)
+
+    found = loss_and_gradients(rnn, x, weighed, (None, None, 2))
+
+    unrolled = with_three_axes(function, n_steps=3, unroll=True)
+    right = loss_and_gradients(unrolled, x, weighed, (None, 3, 2))
+    for ours, other in zip(found, right, strict=True):
+        np.testing.assert_allclose(ours, other, atol=1e-10)
+
+    # Central differences, along one direction in the data.
+    given = pt.TensorType("float64", shape=(None, None, 2))("x")
+    loss = (rnn(given) * weighed).sum()
+    direction, step = rng.normal(size=x.shape), 1e-6
+    [after] = backend.evaluate([loss], {given: x + step * direction}, "python")
+    [before] = backend.evaluate([loss], {given: x - step * direction}, "python")
+    np.testing.assert_allclose(
+        (found[1] * direction).sum(),
+        (after - before) / (2 * step),
+        rtol=1e-5,
+        atol=1e-8,
+    )
+
+
+def test_a_dense_with_softmax_over_rows_of_a_state_learns():
+    rnn = Recursive()
+    rnn.add_input("x", dim=2)
+    rnn.add_state("h", dim=4)
+    rnn.add_node(Dense(6, 6), "a", inputs=["x", "h"])
+    rnn.add_node(Reshape(3, 2), "rows", input="a")
+    rnn.add_node(Dense(2, 2, activation="softmax"), "scores", input="rows")
+    rnn.add_node(Reshape(6), "flat", input="scores")
+    rnn.add_node(Dense(6, 4), "c", input="flat", return_state="h", create_output=True)
+    model = Sequential([rnn])
+    model.compile("sgd", "mse", backend="python")
+    x, y = np.ones((2, 3, 2)), np.zeros((2, 4))
+    first = model.train_on_batch(x, y)
+    assert model.train_on_batch(x, y) < first

@@ -1063,3 +1063,72 @@ OPEN = {
 def test_what_could_never_run_is_refused(declaration):
     with pytest.raises(RecursiveError):
         declaration()
+
+
+# Names that a node and a state share, and what to say of them
+
+
+def free(*items):
+    spec = GraphSpec(loop=True, free=True)
+    for item in (InputSpec("x", dim=4), *items):
+        spec = checks.declare(spec, item)
+    return spec
+
+
+@pytest.mark.parametrize("state", [StateSpec("h", 6), StateSpec("h", 6, "h")])
+@pytest.mark.parametrize("first", ["node", "state"])
+def test_a_node_feeds_the_state_of_its_name_in_whatever_order_they_come(first, state):
+    items = [node("h", "x", "h_tm1"), state]
+    spec = free(*(items if first == "node" else reversed(items)))
+    assert spec.states == (StateSpec("h", 6, "h"),)
+    assert spec.names["h"] == "node"
+    checks.check(spec)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [node("h", "x"), StateSpec("h", 6, "other")],
+        [StateSpec("h", 6, "other"), node("h", "x")],
+        [node("h", "x"), StateSpec("h"), StateSpec("h")],
+        [StateSpec("h"), node("h", "x"), node("h", "x")],
+        [StateSpec("x")],
+    ],
+)
+def test_other_names_are_still_taken_once(items):
+    with pytest.raises(DuplicateNameError):
+        free(*items)
+
+
+def test_a_node_and_a_state_have_names_of_their_own_where_names_are_not_free():
+    spec = checks.declare(GraphSpec(loop=True), InputSpec("x", dim=4))
+    spec = checks.declare(spec, node("h", "x"))
+    with pytest.raises(DuplicateNameError):
+        checks.declare(spec, StateSpec("h", 6))
+
+
+def with_cell(*states):
+    """A node of two outputs, the first of which feeds a state."""
+    lstm = NodeSpec(
+        "a", LayerSpec("RecurrentLSTM", {}), (port("input", "x"),), ("output", "cell")
+    )
+    return GraphSpec(
+        loop=True,
+        inputs=(InputSpec("x", dim=4),),
+        states=(StateSpec("h", 6, "a"), *states),
+        nodes=(lstm,),
+        outputs=(output("y", "a"),),
+    )
+
+
+def test_a_state_is_to_be_fed_by_the_output_that_feeds_none():
+    with pytest.raises(StateError) as told:
+        checks.check(with_cell(StateSpec("c", 6)))
+    assert str(told.value).endswith("Say add_state('c', input='a.cell').")
+    checks.check(with_cell(StateSpec("c", 6, "a.cell")))
+
+
+def test_a_state_is_to_be_returned_where_no_output_is_left():
+    spec = with_cell(StateSpec("c", 6, "a.cell"), StateSpec("d", 6))
+    with pytest.raises(StateError, match="Say return_state='d'"):
+        checks.check(spec)

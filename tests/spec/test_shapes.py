@@ -12,7 +12,15 @@ from recursive.errors import (
     ShapeError,
     StateError,
 )
-from recursive.spec.graph import GraphSpec, InputSpec, StateSpec
+from recursive.spec.graph import (
+    GraphSpec,
+    InputSpec,
+    LayerSpec,
+    NodeSpec,
+    PortSpec,
+    StateSpec,
+)
+from recursive.spec.names import Ref
 from recursive.spec.shapes import check_rows, find_input_dims, infer, input_shape
 from tests.spec.building import SENTENCE, node, output
 
@@ -489,8 +497,40 @@ FOUND = {
         [(node("a", "open", "h"), dense(6, 2))],
         None,
     ),
-    "not a concat with a node of unknown dim": (
+    "what a concat with a node leaves over": (
         [OPEN, X4],
+        [(node("b", "x"), dense(3)), (node("a", "b", "open"), dense(6, 9))],
+        6,
+    ),
+    "what a concat with a node and a state leaves over": (
+        [OPEN, X4],
+        [(node("b", "x"), dense(3)), (node("a", "b", "open", "h"), dense(6, 14))],
+        5,
+    ),
+    "what a concat with the past of a node leaves over": (
+        [OPEN, X4],
+        [(node("b", "x"), dense(3)), (node("a", "b_tm1", "open"), dense(6, 9))],
+        6,
+    ),
+    "what a concat with a node behind a node leaves over": (
+        [OPEN, X4],
+        [
+            (node("b", "x"), dense(3)),
+            (node("d", "b", "x"), same()),
+            (node("a", "d", "open"), dense(6, 9)),
+        ],
+        2,
+    ),
+    "a concat with a node of a dim that is found first": (
+        [OPEN, InputSpec("x")],
+        [
+            (node("b", "x"), same(4)),
+            (node("a", "open", "b"), dense(6, 9)),
+        ],
+        5,
+    ),
+    "not a concat with a node of unknown dim": (
+        [OPEN, InputSpec("x")],
         [(node("b", "x"), same()), (node("a", "open", "b"), dense(6, 9))],
         None,
     ),
@@ -696,3 +736,87 @@ def test_a_state_of_one_row_for_the_whole_batch_is_refused():
         match=r"takes values of \(batch, dim\).*got \(1, 4\) from node 'rec'",
     ):
         shapes_of([X4], [StateSpec("h", 4, "rec")], [(node("rec", "x"), one)])
+
+
+# What is not known is not taken for the part that is
+
+
+@pytest.mark.parametrize("reads", [("g", "m_tm1"), ("m_tm1", "g"), ("g", "g", "h_tm1")])
+def test_one_value_a_row_tells_nothing_of_a_past_that_it_multiplies(reads):
+    found = shapes_of(
+        [X4],
+        [],
+        [
+            (node("g", "x"), dense(1)),
+            (node("m", *reads, mode="mul"), same()),
+            (node("i", "x"), dense(6)),
+            (node("h", "i", "m", mode="sum"), same()),
+        ],
+    )
+    assert found["h"] == (None, 6)
+
+
+def test_a_layer_may_read_a_past_that_one_value_a_row_multiplies():
+    found = shapes_of(
+        [X4],
+        [],
+        [
+            (node("g", "x"), dense(1)),
+            (node("h", "g", "h_tm1", mode="mul"), dense(6, 6)),
+        ],
+    )
+    assert found["h"] == (None, 6)
+
+
+def test_several_values_a_row_tell_the_dim_of_a_past_that_they_multiply():
+    found = shapes_of(
+        [X4],
+        [],
+        [
+            (node("g", "x"), dense(6)),
+            (node("m", "g", "m_tm1", mode="mul"), same()),
+        ],
+    )
+    assert found["m"] == (None, 6)
+
+
+def test_a_rule_that_cannot_do_without_a_dim_leaves_the_others_to_be_found():
+    def doubled(shape):
+        return (*shape[:-1], 2 * shape[-1])
+
+    rule = types.SimpleNamespace(input_dim=None, get_output_shape_for=doubled)
+    nodes = [
+        (node("b", "x"), same()),
+        (node("c", "b"), rule),
+        (node("a", "open", "b"), dense(6, 9)),
+    ]
+    assert dims_of([OPEN, InputSpec("x")], nodes) == {"open": None, "x": None}
+
+
+# Words
+
+
+def test_values_of_other_axes_get_advice_that_changes_the_axes():
+    steps = InputSpec("steps", 3, dim=4)
+    row = InputSpec("row", 2, dim=4)
+    with pytest.raises(MergeError, match=r"RepeatVector\(n\).*Flatten\(\)"):
+        shapes_of(
+            [steps, row],
+            [],
+            [(node("a", "steps", "row", mode="sum"), same())],
+            (),
+            False,
+        )
+
+
+def test_a_layer_of_two_ports_without_a_rule_is_told_to_give_one():
+    two = NodeSpec(
+        "a",
+        LayerSpec("Mine", {}),
+        (PortSpec("p", (Ref("x"),)), PortSpec("q", (Ref("x"),))),
+    )
+    with pytest.raises(
+        NodeError, match="Give the layer a get_output_shape_for"
+    ) as told:
+        shapes_of([X4], [], [(two, same())])
+    assert SENTENCE.fullmatch(str(told.value))
