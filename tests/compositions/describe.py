@@ -121,6 +121,7 @@ class Rules:
     share: bool = False
     penalties: bool = True
     masks: bool = True
+    cells: tuple[str, ...] = CELLS
     depth: int = 2
 
 
@@ -247,7 +248,7 @@ class _Drawing:
     def add_cell_over_seq(self):
         """A recurrent layer with a scan of its own."""
         name = self.pick(*self.names("seq"))
-        self.add_recurrent(name, self.pick(*CELLS))
+        self.add_recurrent(name, self.pick(*self.rules.cells))
 
     def add_recurrent(self, name, cell, every=None):
         value, dim = self.values[name], self.pick(*DIMS)
@@ -272,7 +273,7 @@ class _Drawing:
         found = self.over_time(
             self.values[name], 2 * dim if merge == "concat" else dim, every
         )
-        cell = self.pick(*CELLS)
+        cell = self.pick(*self.rules.cells)
         self.add("both", [name], found, merge, cell=cell, dim=dim, every=every)
 
     def add_mean(self):
@@ -326,7 +327,11 @@ class _Drawing:
         name = self.pick(*self.names("vec"))
         dim = self.pick(*DIMS)
         added = self.add(
-            "cell", [name], Value("vec", dim), cell=self.pick(*CELLS), dim=dim
+            "cell",
+            [name],
+            Value("vec", dim),
+            cell=self.pick(*self.rules.cells),
+            dim=dim,
         )
         self.apart.add(added)
 
@@ -538,9 +543,9 @@ INPUTS = {
 
 
 @st.composite
-def networks(draw, **rules):
-    """A network of one or two inputs."""
-    first = draw(st.sampled_from(["x", "w", "x", "w", "d"]))
+def networks(draw, first=("x", "w", "x", "w", "d"), **rules):
+    """A network of one or two inputs, of which ``first`` offers the first."""
+    first = draw(st.sampled_from(first))
     rules.setdefault("depth", draw(st.sampled_from([1, 1, 1, 2])))
     names = [first, *(["y"] if draw(st.booleans()) else [])]
     if "padded" not in rules:

@@ -16,6 +16,8 @@ from tests.compositions.describe import networks
 DEEP = int(os.environ.get("RECURSIVE_COMPOSITIONS", 0))
 USUAL = 100
 """Two to four minutes on one core, in plain Python mode."""
+LIGHT = {"first": ("x", "w"), "cells": ("rnn", "gru"), "depth": 1}
+"""For training steps: the gradient of a loop in a loop takes ten times as long."""
 PHASES = [Phase.explicit, Phase.generate, *([Phase.shrink] if DEEP else [])]
 
 
@@ -37,20 +39,20 @@ def examples(share):
     )
 
 
-@examples(0.2)
+@examples(0.25)
 @given(networks())
 def test_what_is_nested_computes_what_is_flat(network):
     relations.nested_is_flat(network)
 
 
-@examples(0.15)
-@given(networks())
+@examples(0.1)
+@given(networks(**LIGHT))
 def test_what_is_nested_learns_as_what_is_flat(network):
     relations.nested_learns_as_flat(network)
 
 
 @examples(0.1)
-@given(networks(share=True).filter(lambda network: network.shares))
+@given(networks(share=True, **LIGHT).filter(lambda network: network.shares))
 def test_a_shared_layer_is_two_layers_that_are_kept_equal(network):
     relations.shared_is_kept_equal(network)
 
