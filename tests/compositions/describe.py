@@ -72,7 +72,7 @@ class Group:
         return not (apart or self.holds(other) or other.holds(self))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Network:
     """Inputs by name, nodes, which of their values are outputs, and groups."""
 
@@ -82,6 +82,18 @@ class Network:
     groups: tuple[Group, ...] = ()
     padded: bool = False
     values: tuple[tuple[str, Value], ...] = field(default=(), repr=False)
+
+    def __repr__(self):
+        groups = [f"{g.how} of nodes {g.start} to {g.stop - 1}" for g in self.groups]
+        lines = [f"{name}: {value}" for name, value in self.inputs]
+        lines += [repr(node) for node in self.nodes]
+        lines += [f"outputs: {', '.join(self.outputs)}", *groups]
+        text = "\n".join(lines).replace("\n", "\n    ")
+        return f"Network(padded={self.padded}):\n    {text}"
+
+    def _repr_pretty_(self, printer, cycle):
+        """What Hypothesis shows of an example that fails."""
+        printer.text(repr(self))
 
     def every_node(self):
         """The nodes here and in the bodies of loops."""
