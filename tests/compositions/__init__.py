@@ -1,0 +1,1 @@
+"""Random compositions of layers, held to relations such as nested = flat."""

@@ -1,0 +1,1 @@
+"""Faults that users of similar libraries reported, replayed here with their siblings."""
