@@ -33,6 +33,7 @@ from recursive.errors import (
     nearest,
 )
 from recursive.layers.learned import frozen_now, marks
+from recursive.locked import locked
 from recursive.progress import Bar
 from recursive.spec.shapes import Shape
 from recursive.stored import Stored

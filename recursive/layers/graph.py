@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from pytensor.tensor.variable import TensorVariable
 
@@ -21,6 +22,7 @@ from recursive.layers.layer import Layer, Tensors
 from recursive.layers.masks import check_fits
 from recursive.layers.own import check_started
 from recursive.layers.parts import Composite, layers_of, one_or_all
+from recursive.locked import locked
 from recursive.loop.call import Call, Value, Values
 from recursive.loop.step import run
 from recursive.spec import checks

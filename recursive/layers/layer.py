@@ -41,6 +41,7 @@ from recursive.layers.own import (
     told_of_dims,
 )
 from recursive.layers.products import affine_map, side_by_side
+from recursive.locked import locked
 from recursive.loop.call import Call, Value, Values, joined, with_mask
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape
@@ -168,6 +169,7 @@ class Layer:
 
     # The layer as a function
 
+    @locked
     def apply(self, inputs: Values, call: Call) -> dict[str, Value]:
         """The outputs by name, each with its mask: how every container, wrapper and loop runs a layer.
 
@@ -279,6 +281,7 @@ class Layer:
         """
         return self.with_mask(x, train, mask, **draws)[0]
 
+    @locked
     def with_mask(
         self,
         x: Tensors,
@@ -393,6 +396,7 @@ class Layer:
                 self.build(input_shape)
             check_params(self)
 
+    @locked
     def complete(self) -> None:
         """Build from the declaration alone, without any data.
 
@@ -565,12 +569,10 @@ class Layer:
         """Params, regularizers, constraints (one a parameter) and updates, as Keras 0.1's layers gave them."""
         return self.rules_for(self.params if self.trainable else [])
 
-    @locked
     def get_weights(self) -> list[np.ndarray]:
         """Copies of the values of the parameters, in their order, and of what is kept beside them."""
         return [np.array(weight.get_value()) for weight in self.named_weights.values()]
 
-    @locked
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Give the parameters new values; nothing is changed unless all of them fit.
 
@@ -732,6 +734,7 @@ class Layer:
         [argument] = self.arguments()
         return backend.tensor(argument.name, argument.dtype, argument.shape)
 
+    @locked
     def get_input(self, train: bool = False) -> Tensors:
         """The output of the layer before, or the symbolic input where there is none."""
         now = chain.bound(self)
@@ -747,6 +750,7 @@ class Layer:
         inputs = chain.linked_inputs(self, train) if now is None else now.inputs
         return next(iter(inputs.values())).mask
 
+    @locked
     def get_output(self, train: bool = False) -> Tensors:
         """The output as a tensor; ``train`` turns dropout on."""
         return chain.tensors_of(self._linked(train))
@@ -770,11 +774,10 @@ class Layer:
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the symbolic input, which is made again, and the link that a container made."""
-        return {
-            key: value
-            for key, value in vars(self).items()
-            if key not in ("_input", "_link", "_bound")
-        }
+        state = backend.copied_state(self)
+        for name in ("_input", "_link", "_bound"):
+            state.pop(name, None)
+        return state
 
 
 class MaskedLayer(Layer):

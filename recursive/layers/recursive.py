@@ -21,7 +21,6 @@ from recursive.errors import (
     DataError,
     RecursiveError,
     UnknownNameError,
-    nearest,
 )
 from recursive.layers import chain
 from recursive.layers.graph import Graph, Read
@@ -30,6 +29,7 @@ from recursive.layers.layer import Layer
 from recursive.layers.loop_run import LoopRun, states_from_start
 from recursive.layers.settings import setting
 from recursive.layers.states import KeepsStates, States
+from recursive.locked import locked
 from recursive.loop import reversible
 from recursive.loop.axes import swap_time, taps_first
 from recursive.loop.call import Call, Value, Values
@@ -39,6 +39,7 @@ from recursive.shown.gradients import gradient_norms
 from recursive.shown.source import source
 from recursive.shown.summary import summary
 from recursive.shown.trace import Series, Trace, trace
+from recursive.spec import checks
 from recursive.spec.explain import explain
 from recursive.spec.graph import (
     LEARNED,

@@ -15,6 +15,7 @@ from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer, Tensors
 from recursive.layers.own import check_started
 from recursive.layers.parts import Composite, one_or_all
+from recursive.locked import locked
 from recursive.loop.call import Call, Value, Values
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape

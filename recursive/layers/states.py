@@ -15,7 +15,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import data
 from recursive.arguments import count
-from recursive.backend import floatX
+from recursive.backend import copied_state, floatX
 from recursive.errors import (
     BatchSizeError,
     DataError,

@@ -65,7 +65,8 @@ def make_step(
         run(plan.nodes, layers, env, call.in_step())
         results = [_result(name, env) for name in plan.results]
         if strict:
-            _check_alone(plan.nodes, results, {*args, *params.values()}, env)
+            given_and_held = {*args, *params.values()}
+            _check_alone(plan.nodes, layers, results, given_and_held, env, call.train)
         return with_params(results, params, given)
 
     return step

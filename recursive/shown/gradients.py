@@ -13,6 +13,7 @@ from recursive import backend
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer
 from recursive.layers.loop_run import LoopRun
+from recursive.locked import locked
 from recursive.loop.call import Call, Value, Values
 from recursive.loop.until import check_until_gradient
 from recursive.shown.trace import Series, as_tensors

@@ -12,6 +12,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend, extras, feed
 from recursive.errors import UnknownNameError, nearest
 from recursive.layers.graph import Graph
+from recursive.locked import locked
 from recursive.loop.call import Call
 from recursive.shown.heat import heat_maps
 from recursive.spec.graph import OutputSpec

@@ -266,7 +266,8 @@ def _early_and_late(
         return PortSlice(), PortSlice(port.refs)
     if outside.issuperset(port.refs):
         return PortSlice(port.refs), PortSlice()
-    if port.merge_mode != "concat":
+    meets_unknown_rows = any(shapes[ref.name][-1] is None for ref in port.refs)
+    if port.merge_mode != "concat" or meets_unknown_rows:
         return PortSlice(), PortSlice(port.refs)
     early, late = [], []
     for ref, rows in zip(port.refs, _rows(port, shapes), strict=True):
