@@ -17,6 +17,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import activations, initializations
 from recursive.errors import ShapeError
 from recursive.layers.layer import Layer, Tensors, check_dim
+from recursive.layers.masks import PASS
 from recursive.layers.products import affine_map
 from recursive.spec.moves import Product
 from recursive.spec.shapes import Shape, common_shape
@@ -407,6 +408,7 @@ class Blend(Layer):
     Source: Cho et al., 2014, as Keras 0.1's GRU has it.
     """
 
+    masks = PASS
     ports = ("gate", "old", "new")
     rowwise = True
 

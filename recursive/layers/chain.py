@@ -79,8 +79,8 @@ def apply_bound(
         if masks_are_its_own:
             mask = layer.get_output_mask(call.train)
             return {name: with_mask(value, mask) for name, value in outputs.items()}
-        masked = layer.compute(override_inputs(layer, call.train), Call(call.train))
-    return {name: masked[name].with_tensor(value) for name, value in outputs.items()}
+        masks = layer.output_masks(override_inputs(layer, call.train), call.train)
+    return {name: with_mask(value, masks[name]) for name, value in outputs.items()}
 
 
 def override_inputs(layer: object, train: bool) -> dict[str, Value]:
@@ -109,7 +109,9 @@ def linked_inputs(layer: object, train: bool) -> dict[str, Value]:
 
 
 def linked_outputs(layer: object, train: bool) -> Values:
-    """What a layer returns at its place in the chain."""
+    """What a layer returns at its place in the chain, or what stands at a place of a graph."""
+    if hasattr(layer, "linked_values"):
+        return layer.linked_values(train)
     return layer.apply(linked_inputs(layer, train), Call(train))
 
 
@@ -155,3 +157,8 @@ def probed_shape(layer: object, input_shape: Shapes) -> Shapes:
     outputs = layer.apply(inputs, Call())
     found = {name: value.tensor.type.shape for name, value in outputs.items()}
     return next(iter(found.values())) if len(found) == 1 else found
+
+
+probed_shape.applies_the_layer = (
+    True  # so it says nothing that could be compared with the output
+)

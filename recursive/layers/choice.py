@@ -14,12 +14,14 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.errors import DtypeError, ShapeError
 from recursive.layers.layer import Layer
+from recursive.layers.masks import PASS
 from recursive.spec.shapes import Shape, common_shape
 
 
 class Choice(Layer):
     """The base of layers that choose: ports ``condition``, ``then`` and ``otherwise``."""
 
+    masks = PASS
     ports = ("condition", "then", "otherwise")
 
     def check_condition(self, condition: TensorVariable) -> None:

@@ -286,7 +286,17 @@ class AutoEncoder(Composite):
 
     def build(self, input_shape: Shape) -> None:
         self.encoder.ensure_built(input_shape)
-        self.decoder.ensure_built(self.encoder.get_output_shape_for(input_shape))
+        hidden = self.encoder.get_output_shape_for(input_shape)
+        if isinstance(hidden, dict) and self.decoder.nb_input == 1:
+            raise ConfigError.about(
+                "layer",
+                "AutoEncoder",
+                takes="an encoder with one output",
+                because=f"its decoder, a {type(self.decoder).__name__}, is a function of one value",
+                got=f"{len(hidden)} outputs ({', '.join(hidden)})",
+                do="Merge them in the encoder, or give a decoder with inputs of these names.",
+            )
+        self.decoder.ensure_built(hidden)
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         hidden = self.encoder.get_output_shape_for(input_shape)
@@ -295,6 +305,10 @@ class AutoEncoder(Composite):
             if self.output_reconstruction
             else hidden
         )
+
+    def limit_at(self, port: str) -> int | None:
+        """What the numbers that the encoder takes are below."""
+        return self.encoder.limit_at(port)
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
         """What the decoder makes of what the encoder returns, or that alone."""

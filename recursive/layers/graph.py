@@ -14,7 +14,7 @@ from recursive.backend import Argument
 from recursive.drawing import Picture, sketch
 from recursive.drawing import unrolled as steps_of
 from recursive.errors import DataError, NodeError, ShapeError, nearest
-from recursive.layers import chain
+from recursive.layers import chain, surface
 from recursive.layers.core import Identity
 from recursive.layers.identity import changes, class_name, config_of
 from recursive.layers.inner import StatesOfTheLoop
@@ -22,9 +22,10 @@ from recursive.layers.layer import Layer, Tensors
 from recursive.layers.masks import check_fits
 from recursive.layers.own import check_started
 from recursive.layers.parts import Composite, layers_of, one_or_all
+from recursive.layers.surface import Place
 from recursive.locked import locked
 from recursive.loop.call import Call, Value, Values
-from recursive.loop.step import run
+from recursive.loop.step import Env, inputs_of, run
 from recursive.spec import checks
 from recursive.spec.graph import (
     GraphSpec,
@@ -184,6 +185,7 @@ class Graph(Composite):
             spec = checks.declare(spec, OutputSpec(name, (Ref(name),)))
         self.nodes[name] = layer
         self._change(spec)
+        self._link(name)
 
     def _check_carried(self, name: str, layer: Layer) -> None:
         """Raise a NodeError where states that go on from batch to batch could not: in a loop, or in two nodes."""
@@ -289,6 +291,78 @@ class Graph(Composite):
             node: tuple(found[id(param)] for param in layer.named_params.values())
             for node, layer in self.nodes.items()
         }
+
+    # What containers of 2015 showed
+
+    @property
+    def input_order(self) -> list[str]:
+        """The names of the inputs, as declared."""
+        return [item.name for item in self.spec.inputs]
+
+    @property
+    def output_order(self) -> list[str]:
+        """The names of the outputs, as declared."""
+        return [output.name for output in self.spec.outputs]
+
+    @property
+    def namespace(self) -> set[str]:
+        """Every name that is declared."""
+        return set(self.spec.names)
+
+    @property
+    def inputs(self) -> dict[str, Place]:
+        """A place for each input, whose ``input`` is the symbolic one."""
+        return {name: self._input_place(name) for name in self.input_order}
+
+    def _input_place(self, name: str) -> Place:
+        def source() -> TensorVariable:
+            return chain.by_name(self.ports, self.input)[name]
+
+        return Place(lambda train: {name: Value(source())}, source)
+
+    @property
+    def outputs(self) -> dict[str, Place]:
+        """A place for each output, whose ``get_output(train)`` is its value."""
+        return {name: self._output_place(name) for name in self.output_order}
+
+    def _output_place(self, name: str) -> Place:
+        def values(train: bool) -> Values:
+            return {name: chain.linked_outputs(self, train)[name]}
+
+        return Place(values, lambda: self.input)
+
+    def _link(self, node: str) -> None:
+        """Link the layer of a node to what the node reads, so that its own ``get_output`` can be asked."""
+        if self.loop:
+            return  # inside a step there is nothing to ask
+
+        def values(train: bool) -> Values:
+            env = self._values(chain.linked_inputs(self, train), Call(train))
+            [declared] = (item for item in self.spec.nodes if item.name == node)
+            return inputs_of(declared, env)
+
+        self.nodes[node].link(Place(values, lambda: self.input))
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Link the layers again: copies of layers have no links."""
+        vars(self).update(state)
+        for name in self.nodes:
+            self._link(name)
+
+    @property
+    def input_config(self) -> list[dict[str, object]]:
+        """The arguments of each ``add_input``."""
+        return surface.input_config(self.spec)
+
+    @property
+    def node_config(self) -> list[dict[str, object]]:
+        """The arguments of each ``add_node`` but the layer."""
+        return surface.node_config(self.spec)
+
+    @property
+    def output_config(self) -> list[dict[str, object]]:
+        """The arguments of each ``add_output``."""
+        return surface.output_config(self.spec)
 
     # Shapes
 
@@ -442,21 +516,19 @@ class Graph(Composite):
                 item.name,
                 backend.dtype_of(item.dtype),
                 self._input_shape(item),
-                self._limit(item.name),
+                self.limit_at(item.name),
             )
             for item in find_input_dims(self.spec, self.nodes).inputs
         ]
 
-    def _limit(self, name: str) -> int | None:
+    def limit_at(self, port: str) -> int | None:
         """What the numbers of an input are below: the least of the limits of the nodes that read it alone."""
-        readers = (
-            self.nodes[node.name]
-            for node in self.spec.nodes
-            if [ref.name for ref in node.refs] == [name]
-        )
-        return min(
-            (layer.limit for layer in readers if layer.limit is not None), default=None
-        )
+        limits = []
+        for node in self.spec.nodes:
+            for read in node.ports:
+                if [ref.name for ref in read.refs] == [port]:
+                    limits.append(self.nodes[node.name].limit_at(read.name))
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def _input_shape(self, item: InputSpec) -> Shape:
         return input_shape(self.spec, item)
@@ -492,14 +564,18 @@ class Graph(Composite):
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
         """Every output by name: each node in turn is applied to what it reads."""
-        inputs = self._checked(inputs)
-        self.check_draws(call.draws, {})
-        env = {Ref(name): value for name, value in inputs.items()}
-        run((*self.spec.nodes, *merged_outputs(self.spec)), self._layers(), env, call)
+        env = self._values(inputs, call)
         return {
             output.name: env[Ref(source_of(self.spec, output))]
             for output in self.spec.outputs
         }
+
+    def _values(self, inputs: Values, call: Call) -> Env:
+        """The values of all inputs, nodes and outputs that merge."""
+        env = {Ref(name): value for name, value in self._checked(inputs).items()}
+        self.check_draws(call.draws, {})
+        run((*self.spec.nodes, *merged_outputs(self.spec)), self._layers(), env, call)
+        return env
 
     def call(
         self,

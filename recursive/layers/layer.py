@@ -368,6 +368,16 @@ class Layer:
             value for port, value in found.items() if policy(self, port) == PASS
         )
 
+    def output_masks(
+        self, inputs: Values, train: bool
+    ) -> dict[str, TensorVariable | None]:
+        """The mask of each output by the rule of the layer, without its formula."""
+        accepted = accepted_masks(self, inputs)
+        tensors = {port: value.tensor for port, value in inputs.items()}
+        x = inputs_of_formula(self, tensors)
+        mask = self.get_output_mask_for(x, inputs_of_formula(self, accepted))
+        return dict.fromkeys(self.output_names, mask)
+
     @property
     def built(self) -> bool:
         """Whether the parameters have their first values: whether ``build`` has run, where the class gives one.
@@ -689,6 +699,10 @@ class Layer:
         if self.previous is None:
             self._link = layer
 
+    def limit_at(self, port: str) -> int | None:
+        """What the whole numbers at ``port`` are below, where they number something."""
+        return self.limit if port == self.ports[0] else None
+
     def arguments(self) -> list[Argument]:
         """What a program that runs this layer is given."""
         ndim = 2 if self.input_ndim is None else self.input_ndim
@@ -758,7 +772,10 @@ class Layer:
     @locked
     def get_output_mask(self, train: bool = False) -> TensorVariable | None:
         """The mask of the output, ``(batch, time)``; None where all of it is data."""
-        return next(iter(self._linked(train).values())).mask
+        if chain.bound(self) is None:
+            return next(iter(self._linked(train).values())).mask
+        masks = self.output_masks(chain.override_inputs(self, train), train)
+        return next(iter(masks.values()))
 
     def _linked(self, train: bool) -> dict[str, Value]:
         """The outputs for what the layer reads in its chain, or for what is bound to it."""

@@ -102,7 +102,18 @@ class LoopRun:
             {name: value.tensor for name, value in over_time.items()}, tensors
         )
         over_time = self._of_length(over_time, rows[0])
+        if spec.n_steps is not None:
+            rows = (spec.n_steps, rows[1])  # known, once the sequences are checked
         mask = self._mask(inputs, rows, over_time)
+        if mask is not None and spec.until is not None:
+            raise ConfigError.about(
+                "container",
+                self.kind,
+                takes="no mask beside until",
+                because="the loop stops for all rows together, where rows end at different steps",
+                got=f"masked steps, and until={spec.until!r}",
+                do="Leave until out, or put DropMask() before the loop.",
+            )
         drawn = self._draws_over_time(rows, call.draws) if call.train else {}
         planned = self.plan(call.train, masked=mask is not None)
         if call.train:
@@ -177,10 +188,12 @@ class LoopRun:
         """The sequences, cut to a length that is known only when they run: so it is checked before they are read."""
         if isinstance(length, int):
             return over_time
-        return {
-            name: on_tensors(value, lambda x: x[:length])
-            for name, value in over_time.items()
-        }
+        known = self.spec.n_steps
+
+        def cut(x: TensorVariable) -> TensorVariable:
+            return pt.specify_shape(x[:length], (known, *[None] * (x.ndim - 1)))
+
+        return {name: on_tensors(value, cut) for name, value in over_time.items()}
 
     def _contexts(self, inputs: Values) -> dict[str, Value]:
         found = {}

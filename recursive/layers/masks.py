@@ -66,8 +66,9 @@ def refused(layer: object, port: str) -> ConfigError:
         takes=f"an input without a mask{where}",
         because="it does not look at one, so that masked steps would count as data",
         got="a masked value",
-        do="Put a recurrent layer with return_sequences=False before it, or DropMask() "
-        "where masked steps may count as data.",
+        do="Put a recurrent layer with return_sequences=False before it, use a layer that supports "
+        "masks (TimeDistributedDense for a Dense), or put DropMask() before it where masked steps "
+        "may count as data.",
     )
 
 

@@ -211,6 +211,8 @@ def check_output(
 
 def _said(layer: object, input_shape: Shape | Mapping[str, Shape]) -> Shape | None:
     """The shape that the layer says; None where its rule cannot say it of sizes that are not known, or says several."""
+    if getattr(layer.get_output_shape_for, "applies_the_layer", False):
+        return None
     try:
         said = layer.get_output_shape_for(input_shape)
     except (TypeError, NotImplementedError):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
+import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.errors import ConfigError, DataError, nearest
+from recursive.errors import ConfigError, DataError, ShapeError, nearest
 from recursive.layers import chain, identity, learned
 from recursive.layers.chain import Tensors
 from recursive.layers.layer import Layer
 from recursive.layers.masks import USE
-from recursive.loop.call import Call
+from recursive.loop.call import Call, Values
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
@@ -113,9 +115,32 @@ class Composite(Layer):
         return chain.tensors_of(self.compute(self.as_inputs(x, masks), now.call))
 
     @property
+    def limit(self) -> int | None:
+        """What the numbers of the first input are below."""
+        return self.limit_at(self.ports[0]) if self.ports else None
+
+    def limit_at(self, port: str) -> int | None:
+        """What the numbers at ``port`` are below; None for a container of vectors."""
+        return None
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Give the parameters new values, once those that can be drawn are there; raises as ``Layer.set_weights``."""
+        if not self.built:
+            with suppress(ShapeError):  # data will tell the rest
+                self.complete()
+        super().set_weights(weights)
+
+    @property
     def revision(self) -> tuple:
         """Another one whenever a layer is added or replaced, here or inside."""
         return tuple((layer, layer.revision) for layer in self.children.values())
+
+    def output_masks(
+        self, inputs: Values, train: bool
+    ) -> dict[str, TensorVariable | None]:
+        """The mask of each output: that which the layers make of the inputs."""
+        outputs = self.compute(inputs, Call(train))
+        return {name: value.mask for name, value in outputs.items()}
 
     @property
     def built(self) -> bool:

@@ -95,10 +95,9 @@ class Sequential(Composite):
         )
         return next((layer.input_ndim for layer in telling), None)
 
-    @property
-    def limit(self) -> int | None:
+    def limit_at(self, port: str) -> int | None:
         """What the numbers that the first layer takes are below."""
-        return self.layers[0].limit if self.layers else None
+        return self.layers[0].limit_at(port) if self.layers else None
 
     @property
     def ports(self) -> tuple[str, ...]:

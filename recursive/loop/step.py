@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from pytensor.graph.basic import Constant, Variable
-from pytensor.graph.replace import clone_replace
+from pytensor.graph.replace import clone_replace, graph_replace
 from pytensor.graph.traversal import graph_inputs
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.variable import TensorVariable
@@ -60,16 +60,30 @@ def make_step(
     """
 
     def step(*args: TensorVariable) -> list[TensorVariable]:
-        given = dict(zip(plan.arguments, args, strict=True))
+        alone = [_on_its_own(arg) for arg in args] if strict else args
+        given = dict(zip(plan.arguments, alone, strict=True))
         env = as_values(given, contexts)
         run(plan.nodes, layers, env, call.in_step())
         results = [_result(name, env) for name in plan.results]
         if strict:
-            given_and_held = {*args, *params.values()}
-            _check_alone(plan.nodes, layers, results, given_and_held, env, call.train)
-        return with_params(results, params, given)
+            known = {*alone, *params.values()}
+            _check_alone(plan.nodes, layers, results, known, env, call.train)
+        results = with_params(results, params, given)
+        stand_ins = {
+            own: arg for own, arg in zip(alone, args, strict=True) if own is not arg
+        }
+        return graph_replace(results, stand_ins, strict=False) if stand_ins else results
 
     return step
+
+
+def _on_its_own(arg: TensorVariable) -> TensorVariable:
+    """A stand-in for an argument that is computed from others.
+
+    A loop inside the step copies what it is given together with all that it is computed from. Of a context that would
+    be the graph outside of this loop, which a step may not read.
+    """
+    return arg if arg.owner is None else arg.type()
 
 
 def named_step(

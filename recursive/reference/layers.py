@@ -44,7 +44,8 @@ def affine(
 # Products
 
 
-@layer("Dense", "TimeDistributedDense", mask=PASS)
+@layer("Dense")
+@layer("TimeDistributedDense", mask=PASS)
 def dense(config: Config, x: Array, given: Given) -> Computed:
     """``activation(x @ W + b)``."""
     z, product_back = affine(

@@ -124,6 +124,7 @@ class _Reader:
                 got=repr(config),
                 do="Compare with what get_config() gives.",
             )
+        name = self._known(name)
         if name not in self.classes:
             raise ConfigError.about(
                 "layer",
@@ -144,6 +145,13 @@ class _Reader:
         if trainable is not True:
             layer.trainable = trainable
         return layer
+
+    def _known(self, name: str) -> str:
+        """``name``, or the short name of a class of the user's own that was given by it."""
+        short = name.rpartition(".")[2]
+        given = self.classes.get(short)
+        by_its_short_name = name not in self.classes and given is not None
+        return short if by_its_short_name and not is_of_library(given) else name
 
     def _called(
         self, cls: type[Layer], arguments: Mapping[str, object], path: str

@@ -223,6 +223,8 @@ class Builder:
         return layer
 
     def make_dense(self, node, value, values, path, again, kind=Dense):
+        if kind is Dense and value.kind == "seq":
+            kind = TimeDistributedDense  # a Dense takes no mask
         penalty = "l2" if dict(node.options).get("penalty") and not again else None
         made = kind(value.dim, node["dim"], activation="tanh", W_regularizer=penalty)
         return self.leaf(made, path)

@@ -22,14 +22,18 @@ class Passing(MaskedLayer):
 
 
 class Of2015(Layer):
-    """Nothing but ``get_output``, as in Keras 0.1."""
+    """Nothing but ``get_output``, as in Keras 0.1, which passes a mask on."""
+
+    masks = "pass"
 
     def get_output(self, train=False):
         return 0.5 * self.get_input(train) + 0.25
 
 
 class DenseOf2015(Dense):
-    """A layer of the library with its output overridden."""
+    """A layer of the library with its output overridden, which passes a mask on."""
+
+    masks = "pass"
 
     def get_output(self, train=False):
         return 2 * super().get_output(train)

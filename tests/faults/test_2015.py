@@ -350,6 +350,8 @@ def test_a_mask_that_a_layer_of_2015_makes_reaches_the_next_layer(container):
 class MeanOf2015(MaskedLayer):
     """The mean over the steps that are data: a mask read by get_input_mask."""
 
+    input_ndim = 3
+
     def get_output(self, train=False):
         X, mask = self.get_input(train), self.get_input_mask(train)
         if mask is None:

@@ -33,6 +33,7 @@ from recursive import (
     TimeDistributedDense,
     model_from_json,
 )
+from recursive.errors import ConfigError
 from tests.faults.loops import close, gru, lstm, randomized, rng_of, rnn, sigmoid
 
 BATCH, SENTENCES, WORDS, NUMBERS, VECTOR, HIDDEN = 3, 4, 5, 7, 2, 6
@@ -154,11 +155,11 @@ def test_a_node_between_the_one_that_masks_and_the_one_that_skips_passes_the_mas
     assert close(loop.predict(TEXT), words_by_numpy([table, *rest], gru, function))
 
 
-def test_dense_passes_the_mask_of_a_step_on_as_well():
+def test_a_time_distributed_dense_passes_the_mask_of_a_step_on_as_well():
     loop = randomized(
         words_loop(
             Embedding(NUMBERS, VECTOR, mask_zero=True),
-            Dense(VECTOR, VECTOR),
+            TimeDistributedDense(VECTOR, VECTOR),
             GRU(VECTOR, 3, mask_mode="carry"),
         )
     )
@@ -401,22 +402,41 @@ def graph_of(*layers):
 
 
 @pytest.mark.parametrize("container", [chain_of, graph_of])
-def test_dense_takes_the_mask_of_a_sequence_and_passes_it_on(container):
+def test_a_time_distributed_dense_takes_the_mask_and_passes_it_on(container):
     x, mask = padded()
-    model = container(Masking(), Dense(4, 3), GRU(3, HIDDEN, mask_mode="carry"))
+    model = container(
+        Masking(), TimeDistributedDense(4, 3), GRU(3, HIDDEN, mask_mode="carry")
+    )
     W, b, *weights = randomized(model).get_weights()
     assert close(model.predict(x), gru(weights, x @ W + b, mask)[:, -1])
 
 
 @pytest.mark.parametrize("container", [chain_of, graph_of])
-def test_the_loss_of_a_dense_over_masked_steps_counts_data_only(container):
+def test_the_loss_over_masked_steps_counts_data_only(container):
     x, mask = padded()
-    model = randomized(container(Masking(), Dense(4, 3)))
+    model = randomized(container(Masking(), TimeDistributedDense(4, 3)))
     model.compile("sgd", "mse", backend="python")
     target = rng_of(9).normal(size=(3, 5, 3))
     W, b = model.get_weights()
     errors = ((x @ W + b - target) ** 2).mean(axis=-1)
     assert np.isclose(model.test_on_batch(x, target), errors[mask].mean())
+
+
+def test_a_dense_takes_no_mask_wherever_it_stands():
+    """As in Keras 0.1: the error names the layer that does, in a chain, a graph and a loop alike."""
+    words = words_loop(
+        Embedding(NUMBERS, VECTOR, mask_zero=True), Dense(VECTOR, 2), GRU(2, 3)
+    )
+    for model, data in (
+        (chain_of(Masking(), Dense(4, 3)), padded()[0]),
+        (graph_of(Masking(), Dense(4, 3)), padded()[0]),
+        (words, TEXT),
+    ):
+        with pytest.raises(
+            ConfigError,
+            match="'Dense' takes an input without a mask.*TimeDistributedDense",
+        ):
+            model.predict(data)
 
 
 # A mask belongs to one value, not to all that a node reads
