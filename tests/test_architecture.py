@@ -63,7 +63,13 @@ FLOORS = (
         "chunks",
         "training",
     ),
-    ("loop.outside", "loop.unrolled", "loop.inner_masks", "layers.layer"),
+    (
+        "loop.outside",
+        "loop.unrolled",
+        "loop.inner_masks",
+        "layers.surface",
+        "layers.layer",
+    ),
     ("layers.learned", "layers.masking"),
     ("layers.parts",),
     (

@@ -48,7 +48,7 @@ def test_the_code_of_a_page_runs_from_top_to_bottom_and_prints_what_stands_below
 def test_the_tour_has_a_network_of_two_states_and_tells_the_order_of_scans_arguments():
     tour = (DOCS / "tour.md").read_text()
     assert DOCS / "tour.md" in PAGES
-    assert len(tour.split("add_state('")) >= 4
+    assert len(tour.split('add_state("')) >= 4
     listed = [
         tour.index(f"**{kind}**")
         for kind in ("sequences", "states", "contexts", "parameters")

@@ -434,7 +434,7 @@ def test_a_dense_takes_no_mask_wherever_it_stands():
     ):
         with pytest.raises(
             ConfigError,
-            match="'Dense' takes an input without a mask.*TimeDistributedDense",
+            match=r"'Dense' takes an input without a mask.*TimeDistributedDense",
         ):
             model.predict(data)
 

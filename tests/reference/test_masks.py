@@ -11,15 +11,23 @@ from recursive.conformance.declare import (
     activation,
     cell,
     chain,
-    dense,
     embedding,
     identity,
     recurrent,
 )
+from recursive.conformance.declare import dense as plain_dense
 from recursive.errors import ConfigError, DataError, ShapeError, UnknownNameError
 from recursive.reference import gradients, run, train
 from tests.reference.differences import check_gradients
 from tests.reference.networks import GAP
+
+
+def dense(read, dim, activation="linear"):
+    """The same product at every step, which passes a mask on."""
+    return dataclasses.replace(
+        plain_dense(read, dim, activation), class_name="TimeDistributedDense"
+    )
+
 
 ROWS, STEPS, WORDS, IN, DIM, OUT = 3, 4, 5, 2, 3, 6
 MASK = np.array([[1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]], bool)
@@ -797,3 +805,16 @@ def test_a_class_of_another_module_is_refused_by_its_whole_name(deep):
     words = rf"layer '__main__.Dense'.*node '{place}'.*module __main__.*run the network"
     with pytest.raises(UnknownNameError, match=words):
         run(net.spec, {}, {"x": normal(ROWS, IN)})
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["a node", "inside a chain"])
+def test_a_dense_takes_no_mask(deep):
+    layer = chain(identity(), plain_dense(IN, DIM)) if deep else plain_dense(IN, DIM)
+    net = (
+        graph()
+        .input("x", IN, ndim=3)
+        .node("m", Part("Masking", {"mask_value": 0.0}), "x")
+    )
+    net.node("n", layer, "m", out=True)
+    with pytest.raises(ConfigError, match=r"'Dense'.*port 'input'.*node 'n"):
+        run(net.spec, weights(net), {"x": normal(ROWS, STEPS, IN)})
