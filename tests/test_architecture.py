@@ -63,6 +63,7 @@ FLOORS = (
         "chunks",
         "training",
     ),
+    ("layers.linked", "layers.parameters"),
     (
         "loop.outside",
         "loop.unrolled",

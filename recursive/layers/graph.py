@@ -14,7 +14,7 @@ from recursive.backend import Argument
 from recursive.drawing import Picture, sketch
 from recursive.drawing import unrolled as steps_of
 from recursive.errors import DataError, NodeError, ShapeError, nearest
-from recursive.layers import chain, surface
+from recursive.layers import chain
 from recursive.layers.core import Identity
 from recursive.layers.identity import changes, class_name, config_of
 from recursive.layers.inner import StatesOfTheLoop
@@ -22,7 +22,7 @@ from recursive.layers.layer import Layer, Tensors
 from recursive.layers.masks import check_fits
 from recursive.layers.own import check_started
 from recursive.layers.parts import Composite, layers_of, one_or_all
-from recursive.layers.surface import Place
+from recursive.layers.surface import DeclaredAsIn2015, Place
 from recursive.locked import locked
 from recursive.loop.call import Call, Value, Values
 from recursive.loop.step import Env, inputs_of, run
@@ -51,7 +51,7 @@ Read = str | Sequence[str] | Merged | Mapping[str, object] | None
 """What a node reads, in every way in which it may be said."""
 
 
-class Graph(Composite):
+class Graph(DeclaredAsIn2015, Composite):
     """Named inputs, nodes and outputs, joined by name; every node is a layer, and runs once.
 
     Source: ``keras.layers.containers.Graph`` of Keras 0.1.
@@ -292,45 +292,6 @@ class Graph(Composite):
             for node, layer in self.nodes.items()
         }
 
-    # What containers of 2015 showed
-
-    @property
-    def input_order(self) -> list[str]:
-        """The names of the inputs, as declared."""
-        return [item.name for item in self.spec.inputs]
-
-    @property
-    def output_order(self) -> list[str]:
-        """The names of the outputs, as declared."""
-        return [output.name for output in self.spec.outputs]
-
-    @property
-    def namespace(self) -> set[str]:
-        """Every name that is declared."""
-        return set(self.spec.names)
-
-    @property
-    def inputs(self) -> dict[str, Place]:
-        """A place for each input, whose ``input`` is the symbolic one."""
-        return {name: self._input_place(name) for name in self.input_order}
-
-    def _input_place(self, name: str) -> Place:
-        def source() -> TensorVariable:
-            return chain.by_name(self.ports, self.input)[name]
-
-        return Place(lambda train: {name: Value(source())}, source)
-
-    @property
-    def outputs(self) -> dict[str, Place]:
-        """A place for each output, whose ``get_output(train)`` is its value."""
-        return {name: self._output_place(name) for name in self.output_order}
-
-    def _output_place(self, name: str) -> Place:
-        def values(train: bool) -> Values:
-            return {name: chain.linked_outputs(self, train)[name]}
-
-        return Place(values, lambda: self.input)
-
     def _link(self, node: str) -> None:
         """Link the layer of a node to what the node reads, so that its own ``get_output`` can be asked."""
         if self.loop:
@@ -348,21 +309,6 @@ class Graph(Composite):
         vars(self).update(state)
         for name in self.nodes:
             self._link(name)
-
-    @property
-    def input_config(self) -> list[dict[str, object]]:
-        """The arguments of each ``add_input``."""
-        return surface.input_config(self.spec)
-
-    @property
-    def node_config(self) -> list[dict[str, object]]:
-        """The arguments of each ``add_node`` but the layer."""
-        return surface.node_config(self.spec)
-
-    @property
-    def output_config(self) -> list[dict[str, object]]:
-        """The arguments of each ``add_output``."""
-        return surface.output_config(self.spec)
 
     # Shapes
 

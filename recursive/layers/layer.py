@@ -12,7 +12,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import (
@@ -25,10 +24,11 @@ from recursive import (
     regularizers,
 )
 from recursive.backend import Argument
-from recursive.errors import ConfigError, ShapeError, WeightsError
+from recursive.errors import ConfigError, ShapeError
 from recursive.layers import chain, identity
 from recursive.layers.chain import Tensors
 from recursive.layers.given import check_draws
+from recursive.layers.linked import Linked
 from recursive.layers.masks import PASS, REFUSE, USE, accepted_masks, check_fits, policy
 from recursive.layers.own import (
     check_methods,
@@ -40,6 +40,7 @@ from recursive.layers.own import (
     noting,
     told_of_dims,
 )
+from recursive.layers.parameters import HoldsParameters
 from recursive.layers.products import affine_map, side_by_side
 from recursive.locked import locked
 from recursive.loop.call import Call, Value, Values, joined, with_mask
@@ -50,7 +51,7 @@ Rule = str | Mapping | Callable | None
 """A regularizer or a constraint: its name, its configuration, the thing itself, or none."""
 
 
-class Layer:
+class Layer(HoldsParameters, Linked):
     """The base of all layers.
 
     A layer of your own gives :meth:`call`, says the shape of its output in :meth:`get_output_shape_for` where that
@@ -91,9 +92,6 @@ class Layer:
     """Names of the random draws that :meth:`call` takes while training; :meth:`sample` makes them."""
     steady_draws: tuple[str, ...] = ()
     """Those of the draws that are the same at every step of a loop."""
-    gathers: bool = False
-    """Whether training takes something from inside the layer (a penalty on its output, a running mean): a loop, which
-    hands out nothing but its results, refuses such a layer."""
     carries: bool = False
     """Whether states go on from batch to batch; they are then in ``self.states``."""
     output_names: tuple[str, ...] = ("output",)
@@ -102,11 +100,6 @@ class Layer:
     """Another one whenever the declaration inside changes, or a layer of it."""
     masks: str | Mapping[str, str] = REFUSE
     """What happens to the mask of each input: ``pass``, ``use``, ``drop`` or ``refuse``; a dict says it by port."""
-    connection_map: Mapping[str, str] = MappingProxyType({})
-    """Which output of the layer before each input is, by name, where there are several."""
-    activity_regularizer: regularizers.Regularizer | None = None
-    """The penalty on what the layer returns."""
-    _trainable: bool = True
 
     def __init_subclass__(cls) -> None:
         """Forget what the base class says of a formula that this class changes; note when ``build`` has returned."""
@@ -160,12 +153,9 @@ class Layer:
             identity.note_change()
 
     def __init__(self, name: str | None = None, seed: int | None = None):
+        super().__init__()
         self.name = name
         self.seed = arguments.seed(type(self).__name__, seed)
-        self.params: list[SharedVariable] = []
-        self.regularizers: list[Callable] = []
-        self.constraints: list[Callable] = []
-        self.updates: list[tuple[SharedVariable, TensorVariable]] = []
 
     # The layer as a function
 
@@ -443,183 +433,6 @@ class Layer:
         """Raise an error unless ``output`` is what the layer says that it returns for ``input_shape``."""
         check_output(self, output, input_shape)
 
-    # Layers inside, parameters
-
-    @property
-    def children(self) -> dict[str, Layer]:
-        """The layers inside by name: those that the layer holds as attributes."""
-        found: dict[str, Layer] = {}
-        for name, value in vars(self).items():
-            if name.startswith("_"):
-                continue
-            if isinstance(value, Layer):
-                found[name] = value
-            elif isinstance(value, list | tuple):
-                for index, item in enumerate(value):
-                    if isinstance(item, Layer):
-                        found[f"{name}_{index}"] = item
-        return found
-
-    @property
-    def trainable(self) -> bool:
-        """False keeps the parameters of the layer, and of all layers inside, as they are; ``compile`` reads it."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = arguments.flag(type(self).__name__, "trainable", value)
-
-    @property
-    def params(self) -> list[SharedVariable]:
-        """The parameters that are learned; ``params = []`` freezes them, as in 2015."""
-        self._every_param()  # what is taken out of the list stays a weight
-        return self._params
-
-    @params.setter
-    def params(self, value: list[SharedVariable]) -> None:
-        self._every_param()
-        self._params = value
-
-    @property
-    def left_out(self) -> list[SharedVariable]:
-        """The parameters that were taken out of ``params``: they are kept and saved, and not learned."""
-        learned = self.params
-        return [
-            param
-            for param in self.own_params()
-            if all(param is not other for other in learned)
-        ]
-
-    def _every_param(self) -> list[SharedVariable]:
-        """The parameters, learned or frozen: also those that were once in ``params`` and that the layer still holds."""
-        learned = vars(self).get("_params", [])
-        known = vars(self).get("_known_params", [])
-        new = [param for param in learned if not any(param is other for other in known)]
-        if new:
-            held = [
-                value
-                for value in vars(self).values()
-                if isinstance(value, SharedVariable)
-            ]
-            kept = [
-                param
-                for param in known
-                if any(param is other for other in (*held, *learned))
-            ]
-            known = [*kept, *new] if kept else list(learned)
-            self._known_params = known
-        return known
-
-    @property
-    def named_params(self) -> dict[str, SharedVariable]:
-        """The parameters, learned or frozen, by the names of their attributes; those of layers inside too."""
-        names = {
-            id(value): name
-            for name, value in vars(self).items()
-            if isinstance(value, SharedVariable)
-        }
-        own = {
-            names.get(id(param), f"param_{index}"): param
-            for index, param in enumerate(self._every_param())
-        }
-        inner = {}
-        for child, layer in self.children.items():
-            for name, param in layer.named_params.items():
-                inner[f"{child}.{name}"] = param
-        known = {id(param) for param in own.values()}
-        return own | {
-            name: param for name, param in inner.items() if id(param) not in known
-        }
-
-    @property
-    def named_weights(self) -> dict[str, SharedVariable]:
-        """What a file of weights holds: the parameters, and what a layer keeps beside them that is not learned."""
-        return self.named_params
-
-    def govern(self, **rules: object) -> None:
-        """Keep regularizers and constraints under the names where :meth:`get_params` looks for them.
-
-        Args:
-            rules: ``W_regularizer``, ``W_constraint`` for a parameter ``W``, and so on; ``activity_regularizer``.
-        """
-        for name, rule in rules.items():
-            setattr(
-                self,
-                name,
-                (regularizers if name.endswith("_regularizer") else constraints).get(
-                    rule
-                ),
-            )
-        self.gathers = self.activity_regularizer is not None
-
-    def own_params(self) -> list[SharedVariable]:
-        """The parameters of this layer, learned or frozen, without those of layers inside."""
-        return list(self._every_param())
-
-    def rules_for(
-        self, params: Sequence[SharedVariable]
-    ) -> tuple[list, list, list, list]:
-        """``params`` with the penalties, constraints and updates that the layer has for them."""
-        names = {id(param): name for name, param in self.named_params.items()}
-        penalties, rules = [], []
-        for param in self.own_params():
-            penalty = getattr(self, f"{names[id(param)]}_regularizer", None)
-            if penalty is not None:
-                penalties.append(penalty.on(param))
-        for place, param in enumerate(params):
-            rule = getattr(self, f"{names[id(param)]}_constraint", None)
-            if place < len(self.constraints):
-                rule = self.constraints[place]
-            rules.append(rule or activations.linear)
-        if self.activity_regularizer is not None:
-            penalties.append(self.activity_regularizer.on_activity_of(self))
-        return list(params), [*self.regularizers, *penalties], rules, self.updates
-
-    def get_params(self) -> tuple[list, list, list, list]:
-        """Params, regularizers, constraints (one a parameter) and updates, as Keras 0.1's layers gave them."""
-        return self.rules_for(self.params if self.trainable else [])
-
-    def get_weights(self) -> list[np.ndarray]:
-        """Copies of the values of the parameters, in their order, and of what is kept beside them."""
-        return [np.array(weight.get_value()) for weight in self.named_weights.values()]
-
-    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Give the parameters new values; nothing is changed unless all of them fit.
-
-        Raises:
-            WeightsError: for another number of arrays, or another shape.
-        """
-        named = self.named_weights
-        if len(weights) != len(named):
-            raise WeightsError.about(
-                "layer",
-                type(self).__name__,
-                takes=f"{len(named)} arrays",
-                because=f"it has the parameters {list(named)}",
-                got=f"{len(weights)}",
-                do="Compare with get_weights().",
-            )
-        values = [
-            np.asarray(value, dtype=param.dtype)
-            for param, value in zip(named.values(), weights, strict=True)
-        ]
-        for (name, param), value in zip(named.items(), values, strict=True):
-            if value.shape != param.get_value(borrow=True).shape:
-                raise WeightsError.about(
-                    "parameter",
-                    name,
-                    takes=f"an array of shape {param.get_value(borrow=True).shape}",
-                    because=f"{type(self).__name__} was made with it",
-                    got=value.shape,
-                    do="Compare with get_weights().",
-                )
-        for param, value in zip(named.values(), values, strict=True):
-            param.set_value(value)
-
-    def count_params(self) -> int:
-        """How many numbers the parameters hold."""
-        return sum(param.get_value(borrow=True).size for param in self.params)
-
     @property
     def rng(self) -> np.random.RandomState | None:
         """Where first values are drawn from: a generator of its own where there is a ``seed``, else numpy's."""
@@ -643,61 +456,7 @@ class Layer:
         }
         return {"name": identity.class_name(type(self)), **kept}
 
-    # The chain of Keras 0.1
-
-    @property
-    def nb_input(self) -> int:
-        """How many inputs there are."""
-        return len(self.ports)
-
-    @property
-    def nb_output(self) -> int:
-        """How many outputs there are."""
-        return len(self.output_names)
-
-    def set_previous(
-        self, layer: Layer, connection_map: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
-        """Take the output of ``layer`` as input.
-
-        Args:
-            layer: the layer before.
-            connection_map: which of its outputs each input is, ``{"input": "output"}``; where there are several, and
-                outputs are not called as the inputs are.
-
-        Raises:
-            ConfigError: where inputs and outputs do not pair.
-        """
-        pairs = dict(connection_map)
-        if not pairs and self.nb_input == layer.nb_output == 1:
-            pairs = {self.ports[0]: layer.output_names[0]}
-        pairs = pairs or {name: name for name in self.ports}
-        if set(pairs) != set(self.ports) or not set(pairs.values()) <= set(
-            layer.output_names
-        ):
-            raise ConfigError.about(
-                "layer",
-                type(self).__name__,
-                takes=f"an output for each of the inputs {', '.join(self.ports)}",
-                because="each reads one",
-                got=f"{pairs} of the outputs {', '.join(layer.output_names)}",
-                do="Say set_previous(layer, connection_map={'input': 'output'}), by the names of both.",
-            )
-        self.previous, self.connection_map = layer, pairs
-
-    @property
-    def previous(self) -> Layer | None:
-        """The layer before: as said by :meth:`set_previous`, else as a container has linked it."""
-        return vars(self).get("_previous") or vars(self).get("_link")
-
-    @previous.setter
-    def previous(self, layer: Layer | None) -> None:
-        self._previous = layer
-
-    def link(self, layer: Layer) -> None:
-        """Take the output of ``layer`` as input, unless there is a layer before; a copy of this one has no link."""
-        if self.previous is None:
-            self._link = layer
+    # What a program is given
 
     def limit_at(self, port: str) -> int | None:
         """What the whole numbers at ``port`` are below, where they number something."""
@@ -712,23 +471,6 @@ class Layer:
         return [
             Argument("input", backend.dtype_of(self.input_dtype), shape, self.limit)
         ]
-
-    @property
-    def input(self) -> TensorVariable:
-        """The symbolic input at the start of the chain; may be assigned.
-
-        Raises:
-            AttributeError: for a layer that takes an input of any shape, until one is assigned.
-        """
-        if self.previous is not None:
-            return self.previous.input
-        if "_input" not in vars(self):
-            self._input = self._symbolic_input()
-        return self._input
-
-    @input.setter
-    def input(self, value: TensorVariable) -> None:
-        self._input = value
 
     @property
     def tells_its_input(self) -> bool:
@@ -747,54 +489,6 @@ class Layer:
             )
         [argument] = self.arguments()
         return backend.tensor(argument.name, argument.dtype, argument.shape)
-
-    @locked
-    def get_input(self, train: bool = False) -> Tensors:
-        """The output of the layer before, or the symbolic input where there is none."""
-        now = chain.bound(self)
-        return chain.tensors_of(
-            chain.linked_inputs(self, train) if now is None else now.inputs
-        )
-
-    def get_input_mask(self, train: bool = False) -> TensorVariable | None:
-        """The mask of what the first port reads; None where all of it is data."""
-        now = chain.bound(self)
-        if now is None and self.previous is None:
-            return None
-        inputs = chain.linked_inputs(self, train) if now is None else now.inputs
-        return next(iter(inputs.values())).mask
-
-    @locked
-    def get_output(self, train: bool = False) -> Tensors:
-        """The output as a tensor; ``train`` turns dropout on."""
-        return chain.tensors_of(self._linked(train))
-
-    @locked
-    def get_output_mask(self, train: bool = False) -> TensorVariable | None:
-        """The mask of the output, ``(batch, time)``; None where all of it is data."""
-        if chain.bound(self) is None:
-            return next(iter(self._linked(train).values())).mask
-        masks = self.output_masks(chain.override_inputs(self, train), train)
-        return next(iter(masks.values()))
-
-    def _linked(self, train: bool) -> dict[str, Value]:
-        """The outputs for what the layer reads in its chain, or for what is bound to it."""
-        now = chain.bound(self)
-        if now is not None:
-            return self.apply(
-                chain.override_inputs(self, train), now.call.training(train)
-            )
-        inputs = chain.linked_inputs(self, train)
-        call = Call(train)
-        with chain.binding(self, inputs, call):
-            return self.apply(chain.override_inputs(self, train), call)
-
-    def __getstate__(self) -> dict[str, object]:
-        """Everything but the symbolic input, which is made again, and the link that a container made."""
-        state = backend.copied_state(self)
-        for name in ("_input", "_link", "_bound"):
-            state.pop(name, None)
-        return state
 
 
 class MaskedLayer(Layer):

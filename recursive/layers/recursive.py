@@ -22,7 +22,7 @@ from recursive.errors import (
     RecursiveError,
     UnknownNameError,
 )
-from recursive.layers import chain, surface
+from recursive.layers import chain
 from recursive.layers.graph import Graph, Read
 from recursive.layers.identity import own_methods
 from recursive.layers.layer import Layer
@@ -502,21 +502,6 @@ class Recursive(KeepsStates, Graph):
             rows = run.start(item, inputs, batch, Call())
             found[item.name] = started(item, rows)["initial"]
         return found
-
-    @property
-    def state_order(self) -> list[str]:
-        """The names of the states, as declared."""
-        return [state.name for state in self.spec.states]
-
-    @property
-    def state_map(self) -> dict[str, str]:
-        """The node that feeds each state."""
-        return surface.state_map(self.spec)
-
-    @property
-    def state_config(self) -> list[dict[str, object]]:
-        """The arguments of each ``add_state``."""
-        return surface.state_config(self.spec)
 
     @property
     def initial_states(self) -> list[TensorVariable]:

@@ -9,7 +9,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.layers import chain
 from recursive.layers.chain import Tensors
-from recursive.loop.call import Values
+from recursive.loop.call import Value, Values
 from recursive.spec.graph import GraphSpec, NodeSpec, OutputSpec
 from recursive.spec.history import with_implicit_states
 
@@ -42,6 +42,79 @@ class Place:
     def get_output_mask(self, train: bool = False) -> TensorVariable | None:
         """The mask of the first value; None where all of it is data."""
         return next(iter(self.values(train).values())).mask
+
+
+class DeclaredAsIn2015:
+    """The attributes by which containers of 2015 showed what was declared, read off the declaration."""
+
+    spec: GraphSpec
+
+    @property
+    def input_order(self) -> list[str]:
+        """The names of the inputs, as declared."""
+        return [item.name for item in self.spec.inputs]
+
+    @property
+    def output_order(self) -> list[str]:
+        """The names of the outputs, as declared."""
+        return [output.name for output in self.spec.outputs]
+
+    @property
+    def namespace(self) -> set[str]:
+        """Every name that is declared."""
+        return set(self.spec.names)
+
+    @property
+    def inputs(self) -> dict[str, Place]:
+        """A place for each input, whose ``input`` is the symbolic one."""
+        return {name: self._input_place(name) for name in self.input_order}
+
+    def _input_place(self, name: str) -> Place:
+        def source() -> TensorVariable:
+            return chain.by_name(self.ports, self.input)[name]
+
+        return Place(lambda train: {name: Value(source())}, source)
+
+    @property
+    def outputs(self) -> dict[str, Place]:
+        """A place for each output, whose ``get_output(train)`` is its value."""
+        return {name: self._output_place(name) for name in self.output_order}
+
+    def _output_place(self, name: str) -> Place:
+        def values(train: bool) -> Values:
+            return {name: chain.linked_outputs(self, train)[name]}
+
+        return Place(values, lambda: self.input)
+
+    @property
+    def state_order(self) -> list[str]:
+        """The names of the states, as declared."""
+        return [state.name for state in self.spec.states]
+
+    @property
+    def state_map(self) -> dict[str, str]:
+        """The node that feeds each state."""
+        return state_map(self.spec)
+
+    @property
+    def state_config(self) -> list[dict[str, object]]:
+        """The arguments of each ``add_state``."""
+        return state_config(self.spec)
+
+    @property
+    def input_config(self) -> list[dict[str, object]]:
+        """The arguments of each ``add_input``."""
+        return input_config(self.spec)
+
+    @property
+    def node_config(self) -> list[dict[str, object]]:
+        """The arguments of each ``add_node`` but the layer."""
+        return node_config(self.spec)
+
+    @property
+    def output_config(self) -> list[dict[str, object]]:
+        """The arguments of each ``add_output``."""
+        return output_config(self.spec)
 
 
 def input_config(spec: GraphSpec) -> list[dict[str, object]]:
