@@ -157,7 +157,7 @@ class Composite(Layer):
         found: dict[SharedVariable, None] = {}
         for layer in self.children.values():
             found |= dict.fromkeys(layer.params)
-        return list(found)
+        return [*found, *self.own_params()]
 
     @params.setter
     def params(self, value: list[SharedVariable]) -> None:

@@ -72,14 +72,19 @@ def _shown(node: NodeSpec, names: Names, known: Known, given: Given) -> Known:
     elif several and there and node.layer.class_name in ALIKE:
         ports = dict.fromkeys(ports, next(iter(there.values()))) | there
     if any(value is None for value in ports.values()):
-        return (
-            {name: np.zeros((_rows(known), dim), given.dtype) for name in node.values}
-            if dim
-            else {}
-        )
+        return _zeros_of(node, dim, _rows(known), given) if dim else {}
     with np.errstate(all="ignore"), fitting(node):
         x = ports if several else next(iter(ports.values()))
         return named(node, compute(node.layer.class_name, config, x, given))
+
+
+def _zeros_of(node: NodeSpec, dim: int, rows: int, given: Given) -> Known:
+    """Zeros for each output: of ``dim`` values a row, but for the flags of a RecurrentDeep, which are one value."""
+    found = {}
+    for name in node.values:
+        is_flag = node.layer.class_name == "RecurrentDeep" and ".there" in name
+        found[name] = np.zeros((rows, 1 if is_flag else dim), given.dtype)
+    return found
 
 
 def _port(port: PortSpec, names: Names, known: Known, given: Given) -> Array | None:

@@ -17,7 +17,7 @@ from recursive import (
     Sequential,
     backend,
 )
-from recursive.layers import recursive as loops
+from recursive.layers.loop_run import LoopRun
 from recursive.spec.plan import declared
 from tests.agreement.test_cases import CASES, JAX, prepared
 from tests.cases import HIDDEN, IN, TIME, vanilla, with_random_weights
@@ -28,9 +28,9 @@ BY_NAME = {case.name: case for case in CASES}
 def stay_in_the_loop(monkeypatch):
     """Run every loop as it was declared."""
     monkeypatch.setattr(
-        loops.Recursive,
-        "_plan",
-        lambda self, spec, *_, **__: declared(spec, self.param_names),
+        LoopRun,
+        "plan",
+        lambda self, *_, **__: declared(self.spec, self.param_names),
     )
 
 
@@ -248,7 +248,7 @@ def test_dropout_is_drawn_for_each_step_wherever_it_runs():
     rnn.add_node(Dropout(0.5, seed=4), "late", input="rec", create_output=True)
     x, c = np.ones((3, TIME, IN)), np.ones((3, IN))
     given = rnn.get_input()
-    plan = rnn._plan(rnn.spec, train=True)
+    plan = rnn.loop_run().plan(train=True)
     assert (names(plan.hoisted), names(plan.nodes), names(plan.deferred)) == (
         ["early", "steady"],
         ["inside", "rec"],

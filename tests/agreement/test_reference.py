@@ -5,6 +5,7 @@ import pytensor
 import pytest
 
 from recursive import activations, backend, optimizers, recipes
+from recursive.loop.call import Call
 from recursive.reference import gradients, run, train
 from recursive.spec.graph import OutputSpec
 from recursive.spec.names import Ref
@@ -115,11 +116,12 @@ def _every_value(container, inputs, training, names, mask, given_draws):
     outputs = tuple(
         OutputSpec(f"value_{place}", (Ref(name),)) for place, name in enumerate(names)
     )
-    spec = container.spec.replace(
+    run = container.loop_run(
         outputs=outputs, return_sequences=True, return_final_states=False
     )
-    mask = None if mask is None else pytensor.tensor.as_tensor_variable(mask)
-    return container._values(spec, inputs, training, mask, given_draws).values()
+    call = Call(training, given_draws)
+    found = run.execute(container.as_inputs(inputs, mask), call).outputs
+    return [value.tensor for value in found.values()]
 
 
 def _compare(kind, found, expected):

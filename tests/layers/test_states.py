@@ -780,7 +780,7 @@ def test_draws_of_a_sequence_are_the_same_at_every_step_and_others_are_not():
     rnn = dropping()
     assert [
         str(ref)
-        for ref in rnn._plan(rnn.spec, train=True).per_step
+        for ref in rnn.loop_run().plan(train=True).per_step
         if "keep" in str(ref)
     ] == ["stepwise.keep", "held.keep"], "one a sequence of draws, one a context"
 
