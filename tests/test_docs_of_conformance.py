@@ -47,13 +47,13 @@ def my_port(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_adapter_on_the_page_passes_what_it_covers_in_under_sixty_lines():
+def test_the_adapter_on_the_page_passes_what_it_covers_in_under_a_hundred_lines():
     room = {}
     exec(compile(CODE, "my_port.py", "exec"), room)
     outcomes = list(runner.run(room["Adapter"](), SUITE, SUITE.ids()))
     assert runner.good(outcomes)
     assert sum(outcome.status == "passed" for outcome in outcomes) >= 60
-    assert len(CODE.splitlines()) < 60
+    assert len(CODE.splitlines()) < 100
 
 
 def test_the_page_explains_every_capability():

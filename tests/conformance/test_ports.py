@@ -146,7 +146,7 @@ def claimed(name):
         re.findall(
             r'"(.+?)"',
             re.search(
-                r"(?:capabilities = frozenset\(\{|CAPABILITIES = \[)(.*?)[}\]]",
+                r"(?:capabilities = frozenset\(\s*\{|CAPABILITIES = \[)(.*?)[}\]]",
                 text,
                 re.S,
             )[1],
