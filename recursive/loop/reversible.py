@@ -76,14 +76,24 @@ def scan(
     found = Reversible(both_ways, layout, name or "loop", given)(
         *given, return_list=True
     )
-    for place, last in zip(places, found[len(found) - len(places) :], strict=True):
-        found[place].tag.last_step = last
     return found[: len(anatomy.results)]
 
 
 def last_step(values: TensorVariable) -> TensorVariable:
-    """``values[-1]``; where a loop gives it apart, so that its gradient is no long sequence of zeros, that."""
-    return getattr(values.tag, "last_step", values[-1])
+    """``values[-1]``.
+
+    A loop with a reverse pass gives the last step of each state as an output of its own: its gradient is then no
+    sequence of zeros with one step at the end.
+    """
+    node = values.owner
+    if node is None or not isinstance(node.op, Reversible):
+        return values[-1]
+    places = node.op.layout.places
+    lasts = node.outputs[len(node.outputs) - len(places) :]
+    for place, last in zip(places, lasts, strict=True):
+        if node.outputs[place] is values:
+            return last
+    return values[-1]
 
 
 def told(outputs: object) -> str:
