@@ -31,6 +31,7 @@ from recursive.layers.given import check_draws
 from recursive.layers.linked import Linked
 from recursive.layers.masks import PASS, REFUSE, USE, accepted_masks, check_fits, policy
 from recursive.layers.own import (
+    check_held_layers,
     check_methods,
     check_output,
     check_params,
@@ -173,6 +174,8 @@ class Layer(HoldsParameters, Linked):
             ShapeError: for a draw, a mask or an output of another shape than the layer says.
         """
         check_started(self)
+        if type(self).compute is Layer.compute:
+            check_held_layers(self)
         if chain.bound(self) is not None:
             return self.compute(inputs, call)
         if chain.overrides(self, Layer) or self.has_own_call:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytensor.tensor as pt
@@ -13,7 +13,7 @@ from recursive import initializations
 from recursive.backend import shared
 from recursive.errors import ConfigError
 from recursive.layers.layer import Layer, check_dim
-from recursive.loop.call import Call
+from recursive.loop.call import Call, Value, Values
 
 
 class BatchNormalization(Layer):
@@ -95,26 +95,25 @@ class BatchNormalization(Layer):
             "running_std": self.running_std,
         }
 
-    def call(
-        self, x: TensorVariable, train: bool = False, update: Callable | None = None
-    ) -> TensorVariable:
-        mean, std = self._mean_and_std(x, train)
-        if update is not None:
-            update(mean, std)
-        return self.gamma * (x - mean) / (std + self.epsilon) + self.beta
-
-    def beside_input(self, call: Call) -> dict[str, object]:
-        """While training, mode 0 moves the running means towards those of the batch."""
-        if self.mode == 1 or not call.train:
-            return {}
-
-        def update(mean: TensorVariable, std: TensorVariable) -> None:
-            for running, now in ((self.running_mean, mean), (self.running_std, std)):
+    def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
+        """The outputs; while training, mode 0 moves the running means towards those of the batch too."""
+        outputs = super().compute(inputs, call)
+        if self.mode == 0 and call.train:
+            [value] = inputs.values()
+            means = zip(
+                (self.running_mean, self.running_std),
+                self._of_the_batch(value.tensor),
+                strict=True,
+            )
+            for running, now in means:
                 before = call.pending(running)
-                value = self.momentum * before + (1 - self.momentum) * now
-                call.update(running, value, training_only=True)
+                moved = self.momentum * before + (1 - self.momentum) * now
+                call.update(running, moved, training_only=True)
+        return outputs
 
-        return {"update": update}
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        mean, std = self._mean_and_std(x, train)
+        return self.gamma * (x - mean) / (std + self.epsilon) + self.beta
 
     def _mean_and_std(
         self, x: TensorVariable, train: bool

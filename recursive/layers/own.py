@@ -44,6 +44,24 @@ def check_methods(cls: type) -> None:
             )
 
 
+def check_held_layers(layer: object) -> None:
+    """Raise a ConfigError where a layer with a ``call`` holds one that returns more than its output.
+
+    The formula calls such a layer as a function: what it hands to training, or keeps for the next batch, would be lost.
+    """
+    for name, child in layer.children.items():
+        if child.gathers or child.carries:
+            raise ConfigError.about(
+                "layer",
+                type(layer).__name__,
+                takes="layers inside that return their output and no more",
+                because="its call runs them as functions",
+                got=f"a {type(child).__name__} as {name!r}, with a penalty on its output, running means or kept states",
+                do="Override apply(self, inputs, call), and run it by child.apply(inputs, call.inside(name)).",
+            )
+        check_held_layers(child)
+
+
 def noting(build: Callable) -> Callable:
     """``build``, after which the layer counts as built."""
 

@@ -9,6 +9,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from recursive import (
     LSTM,
     AutoEncoder,
+    BatchNormalization,
     Dense,
     Embedding,
     Graph,
@@ -517,3 +518,39 @@ def test_the_parameters_of_a_layer_that_is_held_as_an_attribute_are_learned_and_
         for old, new in zip(before, model.get_weights(), strict=True)
     ]
     assert all(changed)
+
+
+def test_a_held_layer_that_hands_something_to_training_is_refused_where_it_would_be_lost():
+    class Around(Layer):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def call(self, x, train=False):
+            return self.inner(x, train=train)
+
+    for inner in (
+        Dense(4, 4, activity_regularizer="activity_l2"),
+        BatchNormalization((4,)),
+    ):
+        with pytest.raises(
+            ConfigError, match=r"layer 'Around'.*'inner'.*Override apply"
+        ):
+            Sequential([Around(inner)]).predict(np.ones((2, 4)))
+
+
+def test_a_layer_may_apply_what_it_holds_by_itself():
+    class Around(Layer):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def apply(self, inputs, call):
+            return self.inner.apply(inputs, call.inside("inner"))
+
+    x = np.random.RandomState(1).normal(size=(5, 4))
+    inner = BatchNormalization((4,))
+    model = Sequential([Around(inner)])
+    model.compile("sgd", "mse", backend="python")
+    model.train_on_batch(x, np.zeros((5, 4)))
+    assert np.allclose(inner.running_mean.get_value(), 0.1 * x.mean(axis=0))
