@@ -16,6 +16,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, initializations
 from recursive.errors import ShapeError
+from recursive.layers.identity import own_methods
 from recursive.layers.layer import Layer, Tensors, check_dim
 from recursive.layers.masks import PASS
 from recursive.layers.products import affine_map
@@ -174,9 +175,9 @@ class Cell(Layer):
         return all(map(is_ours, (cls.step, cls.project)))
 
     @classmethod
-    def has_own_call(cls) -> bool:
-        """Whether a user's class computes by ``call``, ``finish`` or ``transform_input``, not by ``step``."""
-        return not all(map(is_ours, (cls.call, cls.finish, cls.transform_input)))
+    def computes_by_step(cls) -> bool:
+        """False for a class of the user's own that overrides how a layer is applied, such as ``call``."""
+        return not own_methods(cls)
 
     # A cell as a node
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytensor.tensor.variable import TensorVariable
 
@@ -27,15 +27,36 @@ METHODS = ("get_output", "get_input", "get_output_mask", "get_input_mask")
 
 @dataclass(frozen=True)
 class Bound:
-    """The inputs of a layer for the duration of one call."""
+    """The inputs of a layer for the duration of one call, and what it made of them, once ``super`` was asked."""
 
     inputs: Values
     call: Call
+    outputs: dict[str, Value] = field(default_factory=dict)
 
 
 def bound(layer: object) -> Bound | None:
     """What is bound to ``layer`` now."""
     return vars(layer).get("_bound")
+
+
+@dataclass(frozen=True)
+class BoundPrevious:
+    """The layer before, for the duration of a call: what a method of 2015 asks as ``self.previous``."""
+
+    bound: Bound
+
+    @property
+    def input(self) -> Tensors:
+        """What it returned: its own input is out of reach here."""
+        return tensors_of(self.bound.inputs)
+
+    def get_output(self, train: bool = False) -> Tensors:
+        """What it returned."""
+        return tensors_of(self.bound.inputs)
+
+    def get_output_mask(self, train: bool = False) -> TensorVariable | None:
+        """The mask of what it returned."""
+        return next(iter(self.bound.inputs.values())).mask
 
 
 @contextmanager

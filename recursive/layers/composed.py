@@ -257,8 +257,19 @@ class AutoEncoder(Composite):
             decoder,
             output_reconstruction,
         )
+        self._link_parts()
         if weights is not None:
             self.set_weights(weights)
+
+    def _link_parts(self) -> None:
+        """Link the decoder to the encoder, and that to what is before."""
+        self.encoder.place_first(self)
+        self.decoder.link(self.encoder)
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Link the parts again: copies of layers have no links."""
+        vars(self).update(state)
+        self._link_parts()
 
     @property
     def children(self) -> dict[str, Layer]:

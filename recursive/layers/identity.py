@@ -103,8 +103,7 @@ def config_of(layer: object) -> dict[str, object]:
         and (is_of_library(cls) or not is_library_name(name))
     )
     config["name"] = name if stands_for_another else class_name(cls)
-    frozen_as_in_2015 = bool(layer.own_params()) and not layer.params
-    if not layer.trainable or frozen_as_in_2015:
+    if not layer.trainable or layer.is_frozen_as_in_2015:
         config["trainable"] = False
     return config
 

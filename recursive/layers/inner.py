@@ -9,7 +9,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import NodeError
-from recursive.layers.identity import config_of
+from recursive.layers.identity import config_of, own_methods
 from recursive.layers.layer import Layer
 from recursive.layers.masks import USE
 from recursive.loop.call import Call, Value, Values
@@ -37,6 +37,15 @@ class StatesOfTheLoop(Layer):
                     got=f"initial={state.initial!r} of {state.name!r}",
                     do="Leave initial out.",
                 )
+        for method in own_methods(type(inner)):
+            raise NodeError.about(
+                "node",
+                str(name),
+                takes="a stateful container with the formula of its class",
+                because="in a loop its states are read and returned at every step",
+                got=f"one with {method}",
+                do="Leave stateful out, or put what the method does into a node.",
+            )
         for final in {*self.own_past.values()} & {*inner.output_names}:
             raise NodeError.about(
                 "node",

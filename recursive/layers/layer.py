@@ -176,8 +176,11 @@ class Layer(HoldsParameters, Linked):
         check_started(self)
         if type(self).compute is Layer.compute:
             check_held_layers(self)
-        if chain.bound(self) is not None:
-            return self.compute(inputs, call)
+        now = chain.bound(self)
+        if now is not None:
+            outputs = self.compute(inputs, call)
+            now.outputs.update(outputs)
+            return outputs
         if chain.overrides(self, Layer) or self.has_own_call:
             outputs = chain.apply_bound(self, inputs, call, Layer)
         else:
@@ -346,6 +349,8 @@ class Layer(HoldsParameters, Linked):
     def supports_masked_input(self) -> bool:
         """True if the layer takes a mask at its first port."""
         return policy(self, self.ports[0]) != REFUSE
+
+    supports_masked_input.follows_policy = True
 
     def get_output_mask_for(
         self,

@@ -70,7 +70,8 @@ def marks(layers: Iterable[Layer]) -> list[tuple[bool, int]]:
 
 def _reached(layer: Layer, seen: dict[Layer, None]) -> dict[Layer, None]:
     """``layer`` and all layers inside that are reached without passing a frozen one."""
-    if layer.trainable and layer not in seen:
+    is_frozen = not layer.trainable or layer.is_frozen_as_in_2015
+    if not is_frozen and layer not in seen:
         seen[layer] = None
         for child in layer.children.values():
             _reached(child, seen)

@@ -10,6 +10,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.errors import ConfigError
 from recursive.layers.chain import (
+    BoundPrevious,
     Tensors,
     binding,
     bound,
@@ -73,17 +74,35 @@ class Linked:
 
     @property
     def previous(self) -> Linked | None:
-        """The layer before: as said by :meth:`set_previous`, else as a container has linked it."""
-        return vars(self).get("_previous") or vars(self).get("_link")
+        """The layer before: as said by :meth:`set_previous`, else as a container has linked it.
+
+        Before the first layer of a container is what is before the container.
+        """
+        now = bound(self)
+        if now is not None:
+            return BoundPrevious(now)
+        given = vars(self).get("_previous") or vars(self).get("_link")
+        container = vars(self).get("_first_of")
+        return given if given is not None or container is None else container.previous
 
     @previous.setter
     def previous(self, layer: Linked | None) -> None:
         self._previous = layer
 
+    @property
+    def has_place(self) -> bool:
+        """True once the layer stands somewhere: it keeps its first place when it is added again."""
+        return any(name in vars(self) for name in ("_previous", "_link", "_first_of"))
+
     def link(self, layer: Linked) -> None:
-        """Take the output of ``layer`` as input, unless there is a layer before; a copy of this one has no link."""
-        if self.previous is None:
+        """Take the output of ``layer`` as input, unless the layer has a place; a copy of it has none."""
+        if not self.has_place:
             self._link = layer
+
+    def place_first(self, container: Linked) -> None:
+        """Stand first in ``container``, unless the layer has a place."""
+        if not self.has_place:
+            self._first_of = container
 
     @property
     def input(self) -> TensorVariable:
@@ -92,6 +111,9 @@ class Linked:
         Raises:
             AttributeError: for a layer that takes an input of any shape, until one is assigned.
         """
+        now = bound(self)
+        if now is not None:
+            return tensors_of(now.inputs)
         if self.previous is not None:
             return self.previous.input
         if "_input" not in vars(self):
@@ -142,6 +164,6 @@ class Linked:
     def __getstate__(self) -> dict[str, object]:
         """Everything but the symbolic input, which is made again, and the link that a container made."""
         state = backend.copied_state(self)
-        for name in ("_input", "_link", "_bound"):
+        for name in ("_input", "_link", "_first_of", "_bound"):
             state.pop(name, None)
         return state

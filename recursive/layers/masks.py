@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.errors import ConfigError, ShapeError
-from recursive.lengths import check_lengths
+from recursive.errors import ConfigError, SequenceLengthError, ShapeError
 from recursive.loop.call import Value, Values, leading_axes
 
 PASS = "pass"
@@ -24,6 +23,9 @@ POLICIES = (PASS, USE, DROP, REFUSE)
 def policy(layer: object, port: str) -> str:
     """The policy of ``layer`` at ``port``."""
     stated = layer.masks
+    supports = layer.supports_masked_input
+    if not getattr(supports, "follows_policy", False):  # overridden, as in Keras 0.1
+        return PASS if supports() else REFUSE
     if isinstance(stated, Mapping):
         stated = stated.get(port, REFUSE)
     if stated not in POLICIES:
@@ -68,7 +70,7 @@ def refused(layer: object, port: str) -> ConfigError:
         got="a masked value",
         do="Put a recurrent layer with return_sequences=False before it, use a layer that supports "
         "masks (TimeDistributedDense for a Dense), or put DropMask() before it where masked steps "
-        "may count as data.",
+        "may count as data. A class of your own states masks = 'pass', or masks = 'use' to read it.",
     )
 
 
@@ -105,4 +107,17 @@ def check_fits(layer: object, port: str, value: Value) -> None:
         )
     for found, wanted in sizes:
         if None not in (found, wanted):
-            check_lengths({"input": wanted, "mask": found})
+            check_length(kind, port, wanted, found)
+
+
+def check_length(kind: str, port: str, steps: int, entries: int) -> None:
+    """Raise a SequenceLengthError unless a mask has an entry for each step."""
+    if steps != entries:
+        raise SequenceLengthError.about(
+            "mask",
+            kind,
+            takes=f"an entry for each step of what port {port!r} reads",
+            because="it says of every step whether it is data",
+            got=f"input: {steps}, mask: {entries}",
+            do="Cut or pad one of them.",
+        )

@@ -9,7 +9,6 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import initializations, regularizers
 from recursive.layers.layer import Layer, Rule, check_dim
-from recursive.layers.masks import PASS
 from recursive.layers.products import linear_map
 from recursive.sizes import sizes
 from recursive.spec.shapes import Shape
@@ -41,8 +40,6 @@ class MaxoutDense(Layer):
     """
 
     rowwise = True
-
-    masks = PASS
 
     def __init__(
         self,

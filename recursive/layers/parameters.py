@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
@@ -39,12 +39,9 @@ class HoldsParameters:
         for name, value in vars(self).items():
             if name.startswith("_"):
                 continue
-            if isinstance(value, HoldsParameters):
-                found[name] = value
-            elif isinstance(value, list | tuple):
-                for index, item in enumerate(value):
-                    if isinstance(item, HoldsParameters):
-                        found[f"{name}_{index}"] = item
+            for place, item in _items(value):
+                if isinstance(item, HoldsParameters):
+                    found[f"{name}{place}"] = item
         return found
 
     @property
@@ -66,6 +63,11 @@ class HoldsParameters:
     def params(self, value: list[SharedVariable]) -> None:
         self._every_param()
         self._params = value
+
+    @property
+    def is_frozen_as_in_2015(self) -> bool:
+        """True for a layer whose parameters were all taken out of ``params``."""
+        return bool(self.own_params()) and not self.params
 
     @property
     def left_out(self) -> list[SharedVariable]:
@@ -120,8 +122,14 @@ class HoldsParameters:
 
     @property
     def named_weights(self) -> dict[str, SharedVariable]:
-        """What a file of weights holds: the parameters, and what a layer keeps beside them that is not learned."""
-        return self.named_params
+        """What a file of weights holds: the parameters, and what layers keep that is not learned."""
+        found = self.named_params
+        known = {id(variable) for variable in found.values()}
+        for child, layer in self.children.items():
+            for name, variable in layer.named_weights.items():
+                if id(variable) not in known:
+                    found[f"{child}.{name}"] = variable
+        return found
 
     def govern(self, **rules: object) -> None:
         """Keep regularizers and constraints under the names where :meth:`get_params` looks for them.
@@ -206,3 +214,15 @@ class HoldsParameters:
     def count_params(self) -> int:
         """How many numbers the parameters hold."""
         return sum(param.get_value(borrow=True).size for param in self.params)
+
+
+def _items(value: object) -> Iterator[tuple[str, object]]:
+    """What an attribute holds, each with what is added to its name: itself, or the items of a list or dict."""
+    if isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield f"_{index}", item
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield f"_{key}", item
+    else:
+        yield "", value

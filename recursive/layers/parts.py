@@ -9,7 +9,7 @@ import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.errors import ConfigError, DataError, ShapeError, nearest
+from recursive.errors import ConfigError, DataError, RecursiveError, nearest
 from recursive.layers import chain, identity, learned
 from recursive.layers.chain import Tensors
 from recursive.layers.layer import Layer
@@ -123,12 +123,22 @@ class Composite(Layer):
         """What the numbers at ``port`` are below; None for a container of vectors."""
         return None
 
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of the values of all weights, once those that can be drawn are there."""
+        self._draw_what_is_known()
+        return super().get_weights()
+
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Give the parameters new values, once those that can be drawn are there; raises as ``Layer.set_weights``."""
-        if not self.built:
-            with suppress(ShapeError):  # data will tell the rest
-                self.complete()
+        """Give the weights new values, once those that can be drawn are there; raises as ``Layer.set_weights``."""
+        self._draw_what_is_known()
         super().set_weights(weights)
+
+    def _draw_what_is_known(self) -> None:
+        if not self.built:
+            with suppress(
+                RecursiveError
+            ):  # what waits for data, or is not complete, has no weights yet
+                self.complete()
 
     @property
     def revision(self) -> tuple:
@@ -138,7 +148,10 @@ class Composite(Layer):
     def output_masks(
         self, inputs: Values, train: bool
     ) -> dict[str, TensorVariable | None]:
-        """The mask of each output: that which the layers make of the inputs."""
+        """The mask of each output: that which the layers made of the inputs, if they were asked for the output."""
+        now = chain.bound(self)
+        if now is not None and now.outputs:
+            return {name: value.mask for name, value in now.outputs.items()}
         outputs = self.compute(inputs, Call(train))
         return {name: value.mask for name, value in outputs.items()}
 
@@ -162,6 +175,8 @@ class Composite(Layer):
     @params.setter
     def params(self, value: list[SharedVariable]) -> None:
         refuse_params(self, value)
+        if "constraints" in vars(self):  # assigned by the user, not by the constructor
+            self.trainable = False
 
     def own_params(self) -> list[SharedVariable]:
         """None: they belong to the layers."""

@@ -26,7 +26,7 @@ from recursive.layers.states import KeepsStates, States
 from recursive.lengths import common_length
 from recursive.loop import reversible
 from recursive.loop.axes import swap_time
-from recursive.loop.call import Call
+from recursive.loop.call import Call, Value
 from recursive.sizes import Size, size
 from recursive.spec.shapes import Shape
 
@@ -375,7 +375,7 @@ class _Loop:
 
     def __init__(self, rnn: RNN, masked: bool, train: bool, rows: Size):
         self.rnn, self.masked, self.train = rnn, masked, train
-        self.by_call = rnn.cell.has_own_call() and is_ours(type(rnn).step)
+        self.by_call = not rnn.cell.computes_by_step() and is_ours(type(rnn).step)
         own = (
             {}
             if self.by_call
@@ -446,15 +446,13 @@ class _Loop:
     def _called(
         self, x: TensorVariable, past: Tensors, valid_tm1: TensorVariable | None
     ) -> Tensors:
-        """The states at t of a cell that computes by a ``call`` or ``finish`` of the user's."""
+        """The states at t of a cell that overrides how it is applied."""
         cell = self.rnn.cell
         if valid_tm1 is not None:
             past = self.rnn.forget(past, valid_tm1)
-        states = dict(zip(cell.ports[1:], past, strict=True))
-        found = cell.call({"input": x, **states}, train=self.train)
-        if len(cell.output_names) == 1:
-            return [found]
-        return [found[name] for name in cell.output_names]
+        inputs = dict(zip(cell.ports, map(Value, [x, *past]), strict=True))
+        outputs = cell.apply(inputs, Call(self.train).in_step())
+        return [value.tensor for value in outputs.values()]
 
 
 def _cut(args: Tensors, count: int) -> tuple[Tensors, Tensors]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from types import MappingProxyType
 
 from pytensor.tensor.variable import TensorVariable
 
@@ -55,28 +54,17 @@ class Sequential(Composite):
             )
         check_started(self)
         check_started(layer)
-        before = self.layers[-1] if self.layers else self.previous
-        if before is not None:
-            layer.link(before)
+        if self.layers:
+            layer.link(self.layers[-1])
+        else:
+            layer.place_first(self)
         self.layers.append(layer)
-
-    def set_previous(
-        self, layer: Layer, connection_map: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
-        """Take the output of ``layer`` as input, as the first layer of the chain does too."""
-        super().set_previous(layer, connection_map)
-        if self.layers:
-            self.layers[0].link(layer)
-
-    def link(self, layer: Layer) -> None:
-        """Take the output of ``layer`` as input, as the first layer of the chain does too."""
-        super().link(layer)
-        if self.layers:
-            self.layers[0].link(layer)
 
     def __setstate__(self, state: dict[str, object]) -> None:
         """Link the layers again: copies of layers have no links."""
         vars(self).update(state)
+        for layer in self.layers[:1]:
+            layer.place_first(self)
         for before, layer in pairwise(self.layers):
             layer.link(before)
 

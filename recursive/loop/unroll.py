@@ -9,7 +9,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.errors import DtypeError
+from recursive.errors import ConfigError, DtypeError
 from recursive.loop.call import Call, Value, Values
 from recursive.loop.inner_masks import (
     as_results,
@@ -119,6 +119,19 @@ class Loop:
             contexts = contexts_in(env)
             step = make_step(
                 plan, self.layers, self.params, self.call, strict, contexts
+            )
+        elif len(plan.arguments) > len(self.plan.arguments):
+            raise ConfigError.about(
+                "container",
+                "recursive",
+                takes="values without masks inside a step, beside a _step of its own",
+                because="_step has no argument for a mask",
+                got=", ".join(
+                    sorted(
+                        {*map(str, plan.arguments)} - {*map(str, self.plan.arguments)}
+                    )
+                ),
+                do="Put DropMask() before the loop, or what makes the mask into the step.",
             )
         else:
             step = named_step(plan, self.layers, self.step, self.call)

@@ -57,7 +57,7 @@ def dense(config: Config, x: Array, given: Given) -> Computed:
     return Computed(y, lambda d: product_back(back(d)))
 
 
-@layer("MaxoutDense", mask=PASS)
+@layer("MaxoutDense")
 def maxout(config: Config, x: Array, given: Given) -> Computed:
     """``max over k of x @ W[k] + b[k]``; maps that are equal all have the whole gradient."""
     x, W, b = given.floats(x), given.params["W"], given.params["b"]
