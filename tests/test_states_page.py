@@ -31,7 +31,7 @@ def page():
 
 def test_every_block_of_the_page_runs_in_order():
     names, after = page()
-    assert len(after) == 6
+    assert len(after) == 7
     assert names["X"].shape == (12, 5, 4)
     assert names["decoded"].shape == (3, 5, 6)
     assert {name: value.shape for name, value in names["kept"].items()} == {
@@ -51,6 +51,11 @@ def test_what_was_predicted_in_pieces_is_in_the_order_of_the_series():
             h = np.tanh(np.concatenate([x, h]) @ W + b)
             expected.append(h @ V + c)
     assert np.abs(names["predicted"] - expected).max() < 1e-12
+
+
+def test_a_mask_is_read_as_a_value():
+    names = page()[0]
+    assert np.array_equal(names["is_data"], names["mask"] == 1)
 
 
 def test_a_masked_output_repeats_the_last_step_that_was_data():

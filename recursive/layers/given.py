@@ -9,7 +9,6 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.errors import (
-    ConfigError,
     DataError,
     SequenceLengthError,
     ShapeError,
@@ -18,20 +17,6 @@ from recursive.errors import (
 from recursive.lengths import check_lengths, length_message
 from recursive.sizes import Size, size, sizes
 from recursive.spec.shapes import Shape, in_words
-
-
-def check_mask(layer: object, mask: TensorVariable | None) -> None:
-    """Raise a ConfigError where there is a mask and ``layer`` takes none."""
-    if mask is not None and not layer.supports_masked_input():
-        raise ConfigError.about(
-            "layer",
-            type(layer).__name__,
-            takes="an input without a mask",
-            because="it does not look at one, so that masked steps would count as data",
-            got="a mask from the layer before",
-            do="Put a recurrent layer with return_sequences=False between them, or use a layer "
-            "that supports masks (TimeDistributedDense for a Dense).",
-        )
 
 
 def checked_mask(

@@ -145,6 +145,12 @@ class Composite(Layer):
         """Another one whenever a layer is added or replaced, here or inside."""
         return tuple((layer, layer.revision) for layer in self.children.values())
 
+    def get_output_mask_for(
+        self, x: object, mask: TensorVariable | None = None
+    ) -> TensorVariable | None:
+        """The mask of the output for input ``x`` and its mask; None where there are several outputs."""
+        return self.with_mask(x, mask=mask)[1]
+
     def output_masks(
         self, inputs: Values, train: bool
     ) -> dict[str, TensorVariable | None]:

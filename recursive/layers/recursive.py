@@ -435,7 +435,8 @@ class Recursive(KeepsStates, Graph):
         At a masked step the states stay as they are, and outputs repeat the last step that was data. Draws that are
         given, as ``{'drop.keep': (batch, time, dim)}``, take the place of random ones.
         """
-        ran = self.loop_run().execute(self._checked(inputs), call)
+        checked = self._checked(inputs)  # tells dims that were left open
+        ran = self.loop_run().execute(checked, call)
         for item in ran.plan.recurrences:
             if item.carried:
                 value = self.states.fitting(item.name, ran.lasts[item.name])
