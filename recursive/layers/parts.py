@@ -14,7 +14,7 @@ from recursive.layers import chain, identity, learned
 from recursive.layers.chain import Tensors
 from recursive.layers.layer import Layer
 from recursive.layers.masks import USE
-from recursive.loop.call import Call, Values
+from recursive.loop.call import Call, Values, joined
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
@@ -148,8 +148,9 @@ class Composite(Layer):
     def get_output_mask_for(
         self, x: object, mask: TensorVariable | None = None
     ) -> TensorVariable | None:
-        """The mask of the output for input ``x`` and its mask; None where there are several outputs."""
-        return self.with_mask(x, mask=mask)[1]
+        """The mask of the output for input ``x`` and its mask: data where all outputs are."""
+        outputs = self.apply(self.as_inputs(x, mask), Call())
+        return joined(value.mask for value in outputs.values())
 
     def output_masks(
         self, inputs: Values, train: bool
