@@ -84,7 +84,7 @@ FLOORS = (
     ("layers.core", "layers.wrappers", "layers.cells"),
     ("layers.jzs", "layers.rnn"),
     (
-        "loop.unroll",
+        "loop.run",
         "layers.inner",
         "layers.embeddings",
         "layers.recurrent",

@@ -23,8 +23,8 @@ from recursive.loop.axes import swap_time
 from recursive.loop.call import Call, Value, Values, joined, with_mask
 from recursive.loop.masked import filled, last_valid
 from recursive.loop.outside import on_tensors
+from recursive.loop.run import Loop
 from recursive.loop.state import all_rows, first_rows
-from recursive.loop.unroll import Loop
 from recursive.loop.unrolled import written_out
 from recursive.loop.until import check_until_gradient
 from recursive.sizes import Size, size
@@ -105,20 +105,12 @@ class LoopRun:
         if spec.n_steps is not None:
             rows = (spec.n_steps, rows[1])  # known, once the sequences are checked
         mask = self._mask(inputs, rows, over_time)
-        if mask is not None and spec.until is not None:
-            raise ConfigError.about(
-                "container",
-                self.kind,
-                takes="no mask beside until",
-                because="the loop stops for all rows together, where rows end at different steps",
-                got=f"masked steps, and until={spec.until!r}",
-                do="Leave until out, or put DropMask() before the loop.",
-            )
+        self._check_until(mask)
         drawn = self._draws_over_time(rows, call.draws) if call.train else {}
         planned = self.plan(call.train, masked=mask is not None)
         if call.train:
             self._check_drawn_before(planned, drawn)
-        every, lasts = self._loop(planned, call, mask).unroll(
+        every, lasts = self._loop(planned, call, mask).run(
             {**self._contexts(inputs), **over_time, **_as_values(drawn)},
             rows,
             self._starts(planned, tensors, rows[1], call, starts or {}),
@@ -127,6 +119,18 @@ class LoopRun:
         found = {output.name: every[source_of(spec, output)] for output in spec.outputs}
         outputs = self._seen(found, mask, rows[0])
         return Ran(planned, outputs, lasts)
+
+    def _check_until(self, mask: TensorVariable | None) -> None:
+        """Raise a ConfigError where a loop that stops for all rows together has a mask."""
+        if mask is not None and self.spec.until is not None:
+            raise ConfigError.about(
+                "container",
+                self.kind,
+                takes="no mask beside until",
+                because="the loop stops for all rows together, where rows end at different steps",
+                got=f"masked steps, and until={self.spec.until!r}",
+                do="Leave until out, or put DropMask() before the loop.",
+            )
 
     # What runs where
 

@@ -253,12 +253,12 @@ class RNN(KeepsStates, MaskedLayer):
         carry: Callable | None = None,
     ) -> TensorVariable:
         """The output over the steps that are data: see ``mask_mode``; ``carry`` takes what states become."""
-        return self._unroll(x, mask, train, carry)
+        return self._run(x, mask, train, carry)
 
     def beside_input(self, call: Call) -> dict[str, object]:
         return {"carry": call.carry} if self.stateful else {}
 
-    def _unroll(
+    def _run(
         self,
         x: TensorVariable,
         mask: TensorVariable | None,

@@ -67,7 +67,7 @@ class Loop:
     repeat: Callable = backend.scan
     step: Callable | None = None
 
-    def unroll(
+    def run(
         self,
         inputs: Values,
         rows: tuple[Size, Size],
