@@ -176,11 +176,13 @@ def _is_of_one_size(graph: FunctionGraph, fixed: set[Variable]) -> bool:
     follows: dict[Variable, bool] = {}
 
     feature = graph.shape_feature
+    # PyTensor 3.0 keeps the shapes that it knows in a dict; later ones find a shape when they are asked for it.
+    known = vars(feature).get("shape_of")
 
     def shape_of(value: Variable) -> list[Variable]:
-        if value not in feature.shape_of:
+        if known is not None and value not in known:
             # A rewrite has taken the value out of the graph, but sizes of others are still told by it.
-            for node in toposort([value], blockers=set(feature.shape_of)):
+            for node in toposort([value], blockers=set(known)):
                 feature.on_import(graph, node, "sizes")
         return [feature.get_shape(value, axis) for axis in range(value.type.ndim)]
 
