@@ -194,7 +194,6 @@ class Model(Stored):
             kind,
             arrays | row_weights.of_classes(class_weight, arrays, self.output_names),
         )
-        self._leave_jax()
         return (logs["loss"], logs["acc"]) if accuracy else logs["loss"]
 
     @locked
