@@ -136,6 +136,12 @@ def linked_outputs(layer: object, train: bool) -> Values:
     return layer.apply(linked_inputs(layer, train), Call(train))
 
 
+def handed_on(outputs: Values, layer: object) -> dict[str, Value]:
+    """What ``layer`` reads of the ``outputs`` of the layer before it, by its ports."""
+    pairs = paired(layer.ports, outputs)
+    return {port: outputs[output] for port, output in pairs.items()}
+
+
 def paired(ports: tuple[str, ...], outputs: Mapping[str, object]) -> dict[str, str]:
     """The output that each port reads: the only one, or the one of its own name."""
     if len(ports) == len(outputs) == 1:

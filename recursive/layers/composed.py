@@ -336,8 +336,7 @@ class AutoEncoder(Composite):
         hidden = self.encoder.apply(inputs, call.inside("encoder"))
         if not self.output_reconstruction:
             return hidden
-        pairs = chain.paired(self.decoder.ports, hidden)
-        values = {port: hidden[output] for port, output in pairs.items()}
+        values = chain.handed_on(hidden, self.decoder)
         return self.decoder.apply(values, call.inside("decoder"))
 
     def as_inputs(

@@ -165,9 +165,7 @@ class Sequential(Composite):
         self.check_draws(call.draws, {})
         values = dict(inputs)
         for name, layer in self.children.items():
-            pairs = chain.paired(layer.ports, values)
-            values = {port: values[output] for port, output in pairs.items()}
-            values = layer.apply(values, call.inside(name))
+            values = layer.apply(chain.handed_on(values, layer), call.inside(name))
         return values
 
     def as_inputs(

@@ -94,7 +94,7 @@ def _check_unmasked(class_name: str, x: Read, given: Given) -> None:
                 class_name,
                 takes=f"an input without a mask at its port {port!r}",
                 because="masked steps would count as data in what it returns",
-                got="a mask" + _at(given),
+                got="a mask" + _at(given.place),
                 do="Put DropMask() in front of it if the mask may end there, or a recurrent layer "
                 "that returns its last step.",
             )
@@ -102,20 +102,19 @@ def _check_unmasked(class_name: str, x: Read, given: Given) -> None:
 
 def unknown_layer(class_name: str, place: str) -> UnknownNameError:
     """The error of a layer that the table does not have, at the node called ``place``."""
-    where = f" at node {place!r}" if place else ""
     return UnknownNameError.about(
         "layer",
         class_name,
         takes="the name of a layer with a formula",
         because="the reference runs no code but its own: no Lambda, no layer of yours",
-        got=repr(class_name) + where,
+        got=repr(class_name) + _at(place),
         do=_advice(class_name),
     )
 
 
-def _at(given: Given) -> str:
+def _at(place: str) -> str:
     """The node of a layer, for an error."""
-    return f" at node {given.place!r}" if given.place else ""
+    return f" at node {place!r}" if place else ""
 
 
 def _advice(class_name: str) -> str:
