@@ -60,6 +60,7 @@ class Remote:
         self._command, self._time_limit = list(command), time_limit
         self._scratch = tempfile.TemporaryDirectory(prefix="conformance-")
         self._process: subprocess.Popen | None = None
+        self._reader: threading.Thread | None = None
         self._number = 0
         try:
             self.name, capabilities, methods = _introduced(self._ask("hello"))
@@ -265,7 +266,11 @@ class Remote:
         self._process.wait()
         with suppress(OSError):
             self._process.stdin.close()
-        self._reader.join(PATIENCE)
+        if self._reader is not None and self._reader.is_alive():
+            self._reader.join(PATIENCE)
+        else:
+            # The reader closes what it reads; after a Ctrl-C before it started, nobody does.
+            self._process.stdout.close()
         self._process = None
 
 

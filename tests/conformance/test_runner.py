@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from xml.etree import ElementTree
 
@@ -591,6 +593,19 @@ def test_a_run_that_is_told_to_end_removes_what_it_wrote_for_the_port(tmp_path):
         assert run.wait(60) == 130
     finally:
         run.kill()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_interrupted_while_it_starts_the_port_removes_what_it_wrote(
+    tmp_path, monkeypatch
+):
+    def interrupted(_thread):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Remote([sys.executable, "-c", "input()"])
     assert list(tmp_path.iterdir()) == []
 
 
