@@ -84,7 +84,7 @@ _HOMES = {
     "merge_sum": "spec.reads",
     "model_from_json": "models",
     "model_from_yaml": "models",
-    "set_backend": "available",
+    "set_backend": "backend.choose",
 }
 
 __version__ = "0.1.0"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import registry
+from recursive.utils import registry
 
 
 def softmax(x: TensorVariable) -> TensorVariable:

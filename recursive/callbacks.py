@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from recursive.errors import ConfigError, nearest
-from recursive.progress import Bar, Mean
-from recursive.serialization import check_target
+from recursive.utils.progress import Bar, Mean
+from recursive.utils.weight_files import check_target
 
 Logs = dict[str, float]
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
-from recursive import registry
 from recursive.backend import shared
 from recursive.errors import ConfigError, ShapeError
+from recursive.utils import registry
 
 Shape = Sequence[int]
 Rng = np.random.RandomState | None

@@ -7,17 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from recursive import optimizers, saving
+from recursive import optimizers
 from recursive.callbacks import Callback, History
-from recursive.data import Arrays
 from recursive.errors import ConfigError
 from recursive.layers import containers
 from recursive.layers import recursive as loops
+from recursive.layers.config import CLASSES as LAYERS
 from recursive.layers.layer import Layer
-from recursive.learning import Model
 from recursive.locked import locked
 from recursive.objectives import weighted_objective  # noqa: F401 (where Keras 0.1 had it)
-from recursive.utils import layer_utils
+from recursive.training.config import from_config, parse_json, parse_yaml
+from recursive.training.data import Arrays
+from recursive.training.model import Model
 
 
 class Sequential(Model, containers.Sequential):
@@ -191,7 +192,7 @@ class Recurrent(Model, loops.Recurrent):
     """
 
 
-CLASSES = layer_utils.CLASSES | {
+CLASSES = LAYERS | {
     cls.__name__: cls for cls in (Sequential, Graph, Recursive, Recurrent)
 }
 """Every class that a configuration may name."""
@@ -214,8 +215,8 @@ def model_from_json(
     >>> model_from_json(Sequential([Dense(4, 6), Dense(2)]).to_json()).predict(np.ones((3, 4))).shape
     (3, 2)
     """
-    return saving.from_config(
-        saving.parse_json(json_string), CLASSES | _checked_classes(custom_layers)
+    return from_config(
+        parse_json(json_string), CLASSES | _checked_classes(custom_layers)
     )
 
 
@@ -228,8 +229,8 @@ def model_from_yaml(
         MissingPackageError: without the extra ``yaml``.
         RecursiveError: as ``model_from_json``.
     """
-    return saving.from_config(
-        saving.parse_yaml(yaml_string), CLASSES | _checked_classes(custom_layers)
+    return from_config(
+        parse_yaml(yaml_string), CLASSES | _checked_classes(custom_layers)
     )
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import registry
 from recursive.backend import floatX
 from recursive.errors import ShapeError
+from recursive.utils import registry
 
 
 def epsilon() -> float:

@@ -17,10 +17,10 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import registry
 from recursive.backend import copied_state, shared
 from recursive.errors import ConfigError, WeightsError, nearest
 from recursive.locked import locked
+from recursive.utils import registry
 
 Update = tuple[SharedVariable, TensorVariable]
 

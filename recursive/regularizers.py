@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import registry
+from recursive.utils import registry
 
 
 class Regularizer:

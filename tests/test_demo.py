@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import recursive
-from recursive import cli, extras
+from recursive import cli
 from recursive.errors import MissingPackageError
 from recursive.spec.graph import GraphSpec
+from recursive.utils import extras
 from tests.agreement.test_cases import JAX
 
 ROOT = Path(__file__).parent.parent

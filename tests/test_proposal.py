@@ -20,8 +20,8 @@ from recursive import (
     errors,
     merge_sum,
     model_from_json,
-    rewrites,
 )
+from recursive.backend import rewrites
 from tests.agreement.test_cases import COMPILER, JAX
 from tests.cases import (
     BATCH,

@@ -16,6 +16,7 @@ import pytest
 
 from recursive.backend import evaluate
 from recursive.errors import ConfigError
+from recursive.layers.config import layer_from_config
 from recursive.layers.containers import Graph as Container
 from recursive.layers.containers import Sequential
 from recursive.layers.core import (
@@ -29,7 +30,6 @@ from recursive.layers.core import (
 from recursive.layers.recurrent import SimpleRNN
 from recursive.models import CLASSES, Recursive
 from recursive.models import Sequential as Model
-from recursive.utils.layer_utils import layer_from_config
 
 PAGE = Path(__file__).parents[1] / "docs" / "fidelity.md"
 

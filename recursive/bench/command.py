@@ -92,7 +92,7 @@ def run(chosen: argparse.Namespace) -> None:
         MissingPackageError: for a picture without matplotlib.
     """
     from recursive.bench import page, plots, results, table
-    from recursive.files import place_of, write_text
+    from recursive.utils.files import place_of, write_text
 
     if chosen.json:
         place_of(chosen.json)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from recursive.errors import ConfigError
-from recursive.files import write_text
+from recursive.utils.files import write_text
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 

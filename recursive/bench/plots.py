@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recursive import extras
 from recursive.bench import scaling, table
 from recursive.bench.results import Report, Row
 from recursive.errors import ConfigError
-from recursive.files import place_of, write_atomically
+from recursive.utils import extras
+from recursive.utils.files import place_of, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from recursive.errors import ConfigError
-from recursive.files import place_of, write_text
-from recursive.interrupt import closing
+from recursive.utils.files import place_of, write_text
+from recursive.utils.interrupt import closing
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:

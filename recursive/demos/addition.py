@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytensor
 
-from recursive import extras
 from recursive.callbacks import Callback, History, LearningRateScheduler
 from recursive.demos import choices
 from recursive.layers.cells import RecurrentGRU
 from recursive.layers.core import Dense
 from recursive.models import Graph, Recursive
 from recursive.optimizers import Adam
+from recursive.utils import extras
 
 SAID, WRITTEN = "0123456789+ ", "0123456789 "
 """The characters of a question and those of an answer; a blank fills up."""

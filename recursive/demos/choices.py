@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from recursive import drawing
-from recursive.available import resolve_backend
+from recursive.backend.choose import resolve_backend
 from recursive.errors import ConfigError
-from recursive.files import write_text
 from recursive.layers.recursive import Recursive
-from recursive.learning import Model
+from recursive.training.model import Model
+from recursive.utils.files import write_text
 
 
 def check(out: Path, seed: int) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytensor
 
-from recursive import extras
 from recursive.callbacks import History
 from recursive.demos import choices
 from recursive.layers.core import Activation, Dense
 from recursive.layers.recurrent import SimpleRNN
 from recursive.models import Recursive, Sequential
 from recursive.optimizers import Adam
+from recursive.utils import extras
 
 PIXELS, CLASSES, TEST_ROWS = 8, 10, 360
 

@@ -20,16 +20,15 @@ from pydoc_data.topics import topics
 import numpy as np
 import pytensor
 
-from recursive import extras
 from recursive.callbacks import History
 from recursive.demos import choices
-from recursive.files import write_text
 from recursive.layers.cells import RecurrentGRU
 from recursive.layers.core import TimeDistributedDense
 from recursive.layers.embeddings import Embedding
 from recursive.models import Recursive, Sequential
 from recursive.optimizers import Adam
-from recursive.utils import series
+from recursive.utils import extras, series
+from recursive.utils.files import write_text
 
 TOPICS = ("types", "execmodel", "naming", "objects", "compound")
 """Prose of the language reference, some 110,000 characters."""

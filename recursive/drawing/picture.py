@@ -10,7 +10,7 @@ from recursive.drawing.render import as_png, as_svg
 from recursive.drawing.sketch import Sketch
 from recursive.drawing.text import as_dot, as_mermaid
 from recursive.errors import ConfigError
-from recursive.files import write_atomically
+from recursive.utils.files import write_atomically
 
 ENDINGS = ".svg, .png, .dot or .mmd"
 

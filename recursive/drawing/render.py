@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from recursive import extras
 from recursive.drawing.grid import (
     LINE,
     LINE_SIZE,
@@ -19,6 +18,7 @@ from recursive.drawing.grid import (
     Point,
 )
 from recursive.drawing.layout import Arrow, Box, Layout
+from recursive.utils import extras
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

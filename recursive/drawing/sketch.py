@@ -24,7 +24,7 @@ from recursive.spec.names import Ref
 from recursive.spec.order import ordered
 from recursive.spec.places import AFTER, BEFORE, INSIDE, places
 from recursive.spec.plan import StepPlan
-from recursive.spec.source import ACTIVATIONS, function_name
+from recursive.spec.text import ACTIVATIONS, function_name
 
 TITLE = "one step of scan"
 ZONES = {BEFORE: 1, INSIDE: 2, AFTER: 3}

@@ -20,7 +20,7 @@ from recursive.layers.identity import own_methods
 from recursive.layers.layer import Layer, Tensors, check_dim
 from recursive.layers.masks import PASS
 from recursive.layers.products import affine_map
-from recursive.spec.moves import Product
+from recursive.spec.hoist import Product
 from recursive.spec.shapes import Shape, common_shape
 
 

@@ -11,11 +11,11 @@ from pytensor.tensor.variable import TensorVariable
 from recursive.backend import Argument
 from recursive.errors import ConfigError, MergeError, ShapeError, nearest
 from recursive.layers import chain
+from recursive.layers.checks import check_started
+from recursive.layers.composite import Composite, one_or_all
 from recursive.layers.layer import Layer
-from recursive.layers.own import check_started
-from recursive.layers.parts import Composite, one_or_all
 from recursive.loop.call import Call, Value, Values, joined_with
-from recursive.merges import MERGES, merge
+from recursive.loop.merges import MERGES, merge
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 

@@ -9,6 +9,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, backend, initializations
+from recursive.backend.sizes import sizes
 from recursive.draws import uniform
 from recursive.errors import ConfigError, ShapeError, WeightsError, nearest
 from recursive.layers.composed import AutoEncoder, Merge
@@ -18,8 +19,7 @@ from recursive.layers.maxout import ActivityRegularization, MaxoutDense
 from recursive.layers.noise import check_share, seeds_of
 from recursive.layers.products import as_floats
 from recursive.layers.shaping import Flatten, Permute, RepeatVector, Reshape
-from recursive.sizes import sizes
-from recursive.spec.moves import Product
+from recursive.spec.hoist import Product
 from recursive.spec.shapes import Shape, in_words
 
 __all__ = [

@@ -8,14 +8,14 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.backend.sizes import Size, size, sizes
 from recursive.errors import (
     DataError,
     SequenceLengthError,
     ShapeError,
     nearest,
 )
-from recursive.lengths import check_lengths, length_message
-from recursive.sizes import Size, size, sizes
+from recursive.loop.lengths import check_lengths, length_message
 from recursive.spec.shapes import Shape, in_words
 
 

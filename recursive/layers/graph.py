@@ -15,13 +15,13 @@ from recursive.drawing import Picture, sketch
 from recursive.drawing import unrolled as steps_of
 from recursive.errors import DataError, NodeError, ShapeError, nearest
 from recursive.layers import chain
+from recursive.layers.checks import check_started
+from recursive.layers.composite import Composite, layers_of, one_or_all
 from recursive.layers.core import Identity
 from recursive.layers.identity import changes, class_name, config_of
-from recursive.layers.inner import StatesOfTheLoop
 from recursive.layers.layer import Layer, Tensors
 from recursive.layers.masks import check_fits
-from recursive.layers.own import check_started
-from recursive.layers.parts import Composite, layers_of, one_or_all
+from recursive.layers.nested import StatesOfTheLoop
 from recursive.layers.surface import DeclaredAsIn2015, Place
 from recursive.locked import locked
 from recursive.loop.call import Call, Value, Values

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from recursive.spec.source import WORDS
+from recursive.spec.text import WORDS
 
 PACKAGE = __name__.partition(".")[0]
 

@@ -14,23 +14,12 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import (
-    activations,
-    arguments,
-    backend,
-    constraints,
-    initializations,
-    registry,
-    regularizers,
-)
+from recursive import activations, backend, constraints, initializations, regularizers
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError
 from recursive.layers import chain, identity
 from recursive.layers.chain import Tensors
-from recursive.layers.given import check_draws
-from recursive.layers.linked import Linked
-from recursive.layers.masks import PASS, REFUSE, USE, accepted_masks, check_fits, policy
-from recursive.layers.own import (
+from recursive.layers.checks import (
     check_held_layers,
     check_methods,
     check_output,
@@ -41,12 +30,16 @@ from recursive.layers.own import (
     noting,
     told_of_dims,
 )
+from recursive.layers.given import check_draws
+from recursive.layers.linked import Linked
+from recursive.layers.masks import PASS, REFUSE, USE, accepted_masks, check_fits, policy
 from recursive.layers.parameters import HoldsParameters
 from recursive.layers.products import affine_map, side_by_side
 from recursive.locked import locked
 from recursive.loop.call import Call, Value, Values, joined, with_mask
-from recursive.spec.moves import Product
+from recursive.spec.hoist import Product
 from recursive.spec.shapes import Shape
+from recursive.utils import arguments, registry
 
 Rule = str | Mapping | Callable | None
 """A regularizer or a constraint: its name, its configuration, the thing itself, or none."""

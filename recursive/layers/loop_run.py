@@ -11,23 +11,23 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.backend.sizes import Size, size
 from recursive.draws import normal
 from recursive.errors import ConfigError, NodeError
+from recursive.layers.composite import layers_of
 from recursive.layers.given import check_draw_names, checked_draw, checked_mask
 from recursive.layers.layer import Layer
-from recursive.layers.parts import layers_of
 from recursive.layers.split import runners
-from recursive.lengths import common_length
-from recursive.loop import reversible
 from recursive.loop.axes import swap_time
 from recursive.loop.call import Call, Value, Values, joined, with_mask
+from recursive.loop.lengths import common_length
 from recursive.loop.masked import filled, last_valid
 from recursive.loop.outside import on_tensors
 from recursive.loop.run import Loop
 from recursive.loop.state import all_rows, first_rows
 from recursive.loop.unrolled import written_out
 from recursive.loop.until import check_until_gradient
-from recursive.sizes import Size, size
+from recursive.scan import op
 from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, NodeSpec
 from recursive.spec.history import final_name, with_implicit_states
 from recursive.spec.names import split
@@ -152,7 +152,7 @@ class LoopRun:
 
     def _loop(self, planned: StepPlan, call: Call, mask: TensorVariable | None) -> Loop:
         nodes = (*planned.hoisted, *planned.nodes, *planned.deferred)
-        repeat = reversible.scan
+        repeat = op.scan
         if self.spec.until:
             repeat = backend.scan
         if self.spec.unroll:

@@ -6,11 +6,11 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
+from recursive.backend.sizes import size
 from recursive.errors import ShapeError
 from recursive.layers.layer import Layer, MaskedLayer
 from recursive.layers.masks import DROP, USE
 from recursive.loop.call import joined, leading_axes
-from recursive.sizes import size
 from recursive.spec.shapes import Shape
 
 

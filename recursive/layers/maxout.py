@@ -8,9 +8,9 @@ import numpy as np
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import initializations, regularizers
+from recursive.backend.sizes import sizes
 from recursive.layers.layer import Layer, Rule, check_dim
 from recursive.layers.products import linear_map
-from recursive.sizes import sizes
 from recursive.spec.shapes import Shape
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
+from recursive.backend.sizes import sizes
 from recursive.draws import normal, uniform
 from recursive.errors import ConfigError, ShapeError
 from recursive.layers.layer import MaskedLayer
 from recursive.layers.products import as_floats
-from recursive.sizes import sizes
 from recursive.spec.shapes import Shape
 
 

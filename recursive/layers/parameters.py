@@ -8,8 +8,9 @@ import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import activations, arguments, constraints, regularizers
+from recursive import activations, constraints, regularizers
 from recursive.errors import WeightsError
+from recursive.utils import arguments
 
 
 class HoldsParameters:

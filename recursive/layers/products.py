@@ -9,7 +9,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.sizes import size, sizes
+from recursive.backend.sizes import size, sizes
 
 Rows = tuple[tuple[int, int], ...]
 """Rows of weights, from the first to before the second, one span after another."""

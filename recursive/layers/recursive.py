@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor.tensor as pt
@@ -15,7 +16,6 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.arguments import flag
 from recursive.errors import (
     ConfigError,
     DataError,
@@ -30,15 +30,11 @@ from recursive.layers.loop_run import LoopRun, states_from_start
 from recursive.layers.settings import setting
 from recursive.layers.states import KeepsStates, States
 from recursive.locked import locked
-from recursive.loop import reversible
 from recursive.loop.axes import swap_time, taps_first
 from recursive.loop.call import Call, Value, Values
 from recursive.loop.state import check_dim_is_known, start_numbers, started
 from recursive.loop.step import as_values, run, with_params
-from recursive.shown.gradients import gradient_norms
-from recursive.shown.source import source
-from recursive.shown.summary import summary
-from recursive.shown.trace import Series, Trace, trace
+from recursive.scan import op
 from recursive.spec import checks
 from recursive.spec.explain import explain
 from recursive.spec.graph import (
@@ -55,6 +51,10 @@ from recursive.spec.names import Ref
 from recursive.spec.plan import Recurrence, StepPlan, declared
 from recursive.spec.reads import one_read
 from recursive.spec.shapes import Shape, infer
+from recursive.utils.arguments import flag
+
+if TYPE_CHECKING:
+    from recursive.shown.trace import Series, Trace
 
 
 class Recursive(KeepsStates, Graph):
@@ -612,7 +612,7 @@ class Recursive(KeepsStates, Graph):
         results = [env[Ref(name)].tensor for name in names]
         return with_params(results, self.named_params, given)
 
-    # What it shows of itself
+    # What it shows of itself: the modules that show are above this one, and are loaded when they are asked.
 
     def _drawn_plan(self) -> StepPlan | None:
         try:
@@ -643,7 +643,7 @@ class Recursive(KeepsStates, Graph):
         if not self.plan.results:
             return "no loop is left."
         return (
-            reversible.told(self.get_output())
+            op.told(self.get_output())
             if self.built
             else "told when all dims are known."
         )
@@ -659,6 +659,8 @@ class Recursive(KeepsStates, Graph):
             name: param.get_value(borrow=True).size
             for name, param in self.named_params.items()
         }
+        from recursive.shown.summary import summary
+
         return summary(self.spec.nodes, plan, self.shapes, self.param_names, sizes)
 
     def source(self, library: str) -> str:
@@ -676,6 +678,8 @@ class Recursive(KeepsStates, Graph):
             UnknownNameError: for another library.
             RecursiveError: a child of it, for a container that is not complete.
         """
+        from recursive.shown.source import source
+
         return source(self, library)
 
     def trace(self, x: object) -> Trace:
@@ -695,6 +699,8 @@ class Recursive(KeepsStates, Graph):
         >>> rnn.trace(np.ones((3, 5, 4)))
         Trace(h (3, 5, 6))
         """
+        from recursive.shown.trace import trace
+
         return trace(self, x)
 
     def gradient_norms(self, x: object) -> Series:
@@ -703,6 +709,8 @@ class Recursive(KeepsStates, Graph):
         Raises:
             RecursiveError: as :meth:`trace`, and for a loop that may stop early where its gradient cannot be had.
         """
+        from recursive.shown.gradients import gradient_norms
+
         return gradient_norms(self, x)
 
 

@@ -15,7 +15,7 @@ from pytensor.graph.replace import graph_replace
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.arguments import flag
+from recursive.backend.sizes import Size, size
 from recursive.errors import ConfigError, ShapeError, nearest
 from recursive.layers import learned
 from recursive.layers.cells import Cell, is_ours
@@ -23,12 +23,12 @@ from recursive.layers.given import checked_mask
 from recursive.layers.layer import Layer, MaskedLayer
 from recursive.layers.masks import USE
 from recursive.layers.states import KeepsStates, States
-from recursive.lengths import common_length
-from recursive.loop import reversible
 from recursive.loop.axes import swap_time
 from recursive.loop.call import Call, Value
-from recursive.sizes import Size, size
+from recursive.loop.lengths import common_length
+from recursive.scan import op
 from recursive.spec.shapes import Shape
+from recursive.utils.arguments import flag
 
 MASK_MODES = ("zero", "carry")
 """What a masked step can do to the states."""
@@ -282,7 +282,7 @@ class RNN(KeepsStates, MaskedLayer):
             mask = pt.ones((size(x, 0), length), dtype="bool")
         loop = _Loop(self, mask is not None, train, size(x, 0))
         valid = [] if mask is None else [self._valid(swap_time(self._directed(mask)))]
-        found = reversible.scan(
+        found = op.scan(
             loop,
             [*valid, *loop.project(swap_time(self._directed(x)))],
             self._starts(size(x, 0)),
@@ -292,14 +292,8 @@ class RNN(KeepsStates, MaskedLayer):
             name=kind,
         )
         if carry is not None:
-            self._carry_over(
-                [reversible.last_step(state) for state in found], mask, carry
-            )
-        return (
-            swap_time(found[0])
-            if self.return_sequences
-            else reversible.last_step(found[0])
-        )
+            self._carry_over([op.last_step(state) for state in found], mask, carry)
+        return swap_time(found[0]) if self.return_sequences else op.last_step(found[0])
 
     def _directed(self, over_time: TensorVariable) -> TensorVariable:
         """``(batch, time, ...)`` in the order in which the loop runs through it."""

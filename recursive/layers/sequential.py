@@ -10,10 +10,10 @@ from pytensor.tensor.variable import TensorVariable
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError
 from recursive.layers import chain
+from recursive.layers.checks import check_started
+from recursive.layers.composite import Composite, one_or_all
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer, Tensors
-from recursive.layers.own import check_started
-from recursive.layers.parts import Composite, one_or_all
 from recursive.locked import locked
 from recursive.loop.call import Call, Value, Values
 from recursive.spec.names import split

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
+from recursive.backend.sizes import size
 from recursive.errors import ShapeError
 from recursive.layers.layer import Layer, check_dim
-from recursive.sizes import size
 from recursive.spec.shapes import Shape
 
 

@@ -13,7 +13,7 @@ from recursive.layers.masks import accepted_masks
 from recursive.layers.products import affine_map, linear_map, select_rows, side_by_side
 from recursive.loop.call import Call, Value, Values, joined, with_mask
 from recursive.spec.graph import MAIN, NodeSpec
-from recursive.spec.moves import FusedProducts, ProductSlice, Share, SplitLayer
+from recursive.spec.hoist import FusedProducts, ProductSlice, Share, SplitLayer
 
 
 class SliceRunner:

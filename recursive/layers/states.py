@@ -13,9 +13,8 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import data
-from recursive.arguments import count
 from recursive.backend import copied_state, floatX
+from recursive.backend.arrays import as_array
 from recursive.errors import (
     BatchSizeError,
     DataError,
@@ -24,6 +23,7 @@ from recursive.errors import (
     nearest,
 )
 from recursive.locked import locked
+from recursive.utils.arguments import count
 
 
 class States:
@@ -158,7 +158,7 @@ class States:
 
     def _fitted(self, name: str, value: object) -> np.ndarray:
         lag, dim = self.starts[name].shape
-        array = data.as_array("state", name, value, floatX())
+        array = as_array("state", name, value, floatX())
         array = array[np.newaxis] if array.ndim == 2 and lag == 1 else array
         if array.ndim != 3 or array.shape[0] != lag or array.shape[2] != dim:
             wanted = (

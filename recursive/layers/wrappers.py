@@ -9,12 +9,12 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Argument
 from recursive.errors import ConfigError, MergeError, nearest
+from recursive.layers.checks import check_started
+from recursive.layers.composite import Composite, layers_of
 from recursive.layers.layer import Layer
 from recursive.layers.noise import seeds_of
-from recursive.layers.own import check_started
-from recursive.layers.parts import Composite, layers_of
 from recursive.loop.call import Call, Value, Values, joined_with
-from recursive.merges import merge
+from recursive.loop.merges import merge
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 

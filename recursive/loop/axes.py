@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.sizes import size
+from recursive.backend.sizes import size
 
 
 def swap_time(x: TensorVariable) -> TensorVariable:

@@ -11,8 +11,8 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.loop.reversible import last_step
-from recursive.sizes import Size, size
+from recursive.backend.sizes import Size, size
+from recursive.scan.op import last_step
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
 

@@ -8,9 +8,9 @@ import pytensor.tensor as pt
 from pytensor.gradient import disconnected_grad
 from pytensor.tensor.variable import TensorVariable
 
+from recursive.backend.sizes import Size, size
 from recursive.loop.call import Call, Value
 from recursive.loop.step import Appliable, Env, run
-from recursive.sizes import Size, size
 from recursive.spec.graph import NodeSpec
 from recursive.spec.names import Ref
 

@@ -9,6 +9,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.backend.sizes import Size
 from recursive.errors import ConfigError, DtypeError
 from recursive.loop.call import Call, Value, Values
 from recursive.loop.inner_masks import (
@@ -26,12 +27,11 @@ from recursive.loop.outside import (
     run_over_time,
     without_early_gradient,
 )
-from recursive.loop.reversible import last_step
 from recursive.loop.state import last_rows, padded, started
 from recursive.loop.step import Appliable, Env, make_step, named_step
 from recursive.loop.unrolled import written_out
 from recursive.loop.until import until, without_wrong_gradient
-from recursive.sizes import Size
+from recursive.scan.op import last_step
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
 from recursive.spec.shapes import Shape

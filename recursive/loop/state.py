@@ -7,9 +7,9 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import checked, floatX
+from recursive.backend.sizes import Size, size
 from recursive.errors import ShapeError, StateError
-from recursive.loop.reversible import last_step
-from recursive.sizes import Size, size
+from recursive.scan.op import last_step
 from recursive.spec.plan import Recurrence, Sequence
 
 

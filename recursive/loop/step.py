@@ -13,7 +13,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import NodeError
 from recursive.loop.call import Call, Value, Values, joined_with
-from recursive.merges import merge
+from recursive.loop.merges import merge
 from recursive.spec.graph import NodeSpec, PortSpec
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan

@@ -7,8 +7,7 @@ from pytensor.gradient import undefined_grad
 from pytensor.scan.utils import until as scan_until
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import rewrites
-from recursive.backend import target
+from recursive.backend import rewrites, target
 from recursive.errors import BackendError
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from recursive import extras
 from recursive.errors import ShapeError
+from recursive.utils import extras
 
 WIDTH, HEIGHT = 8.0, 1.3
 """The width of a notebook, and the height of one map, in inches."""

@@ -12,12 +12,7 @@ from recursive.spec.history import final_name
 from recursive.spec.names import Ref
 from recursive.spec.plan import Recurrence, StepPlan, source_of
 from recursive.spec.shapes import Shape
-from recursive.spec.source import (
-    ACTIVATIONS,
-    PRODUCTS,
-    callable_name,
-    step_source,
-)
+from recursive.spec.text import ACTIVATIONS, PRODUCTS, callable_name, step_source
 
 WRITTEN = {*PRODUCTS, "Activation", "Blend", "Embedding", "Identity"}
 """The layers that a script can write; any other is a gap in it."""

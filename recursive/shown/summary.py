@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from recursive.spec.graph import Initial, NodeSpec
-from recursive.spec.moves import FusedProducts
+from recursive.spec.hoist import FusedProducts
 from recursive.spec.names import Ref
 from recursive.spec.places import places
 from recursive.spec.plan import Recurrence, StepPlan

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import backend, extras, feed
+from recursive import backend
 from recursive.errors import UnknownNameError, nearest
 from recursive.layers.graph import Graph
 from recursive.locked import locked
@@ -17,6 +17,8 @@ from recursive.loop.call import Call
 from recursive.shown.heat import heat_maps
 from recursive.spec.graph import OutputSpec
 from recursive.spec.names import Ref
+from recursive.training import feed
+from recursive.utils import extras
 
 
 class Series(Mapping):

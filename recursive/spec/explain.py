@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from recursive.spec.moves import ProductSlice
+from recursive.spec.hoist import ProductSlice
 from recursive.spec.plan import StepPlan
 from recursive.spec.shapes import Shape
-from recursive.spec.source import step_source
+from recursive.spec.text import step_source
 
 HEAD = ("position", "kind", "name", "tap", "shape")
 

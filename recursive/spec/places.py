@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recursive.spec.graph import NodeSpec
-from recursive.spec.moves import FusedProducts, ProductSlice
+from recursive.spec.hoist import FusedProducts, ProductSlice
 from recursive.spec.plan import StepPlan
 
 BEFORE, INSIDE, AFTER = "before the loop", "in the loop", "after the loop"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from recursive.spec.fused import joined
 from recursive.spec.graph import (
     GraphSpec,
     Initial,
@@ -19,8 +20,7 @@ from recursive.spec.graph import (
     PortSpec,
 )
 from recursive.spec.history import resolve, with_implicit_states
-from recursive.spec.joined import joined
-from recursive.spec.moves import Movable, Moves, moved, params_of
+from recursive.spec.hoist import Movable, Moves, moved, params_of
 from recursive.spec.names import Ref
 from recursive.spec.order import ordered
 from recursive.spec.shapes import Shape

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 
-from recursive import registry
+from recursive.utils import registry
 
 
 def get_from_module(

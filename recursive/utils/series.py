@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from recursive.arguments import count
 from recursive.errors import DataError
+from recursive.utils.arguments import count
 
 
 def cut(series: object, batch_size: int, steps: int) -> np.ndarray:

@@ -15,10 +15,9 @@ from recursive import (
     Recursive,
     Sequential,
     SimpleRNN,
-    available,
     backend,
-    rewrites,
 )
+from recursive.backend import choose, rewrites
 from recursive.errors import BackendError
 from tests.cases import CASES, HIDDEN, IN, TIME, with_random_weights
 
@@ -185,7 +184,7 @@ def _nudged(program, rnn, inputs, variable, index, by):
 
 def installed(name):
     try:
-        return available.resolve_backend(name) == name
+        return choose.resolve_backend(name) == name
     except BackendError:
         return False
 

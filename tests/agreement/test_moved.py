@@ -16,7 +16,9 @@ from recursive import (
     Recursive,
     Sequential,
     backend,
+    errors,
 )
+from recursive.backend.compiling import compiled
 from recursive.layers.loop_run import LoopRun
 from recursive.spec.plan import declared
 from tests.agreement.test_cases import CASES, JAX, prepared
@@ -89,7 +91,7 @@ def test_a_truncated_loop_stays_as_it_is_on_jax():
     """PyTensor cannot truncate there what a sequence was computed from; weights inside the loop are no matter."""
     rnn, inputs = prepared(BY_NAME["moved"])
     rnn.truncate_gradient = 2
-    with pytest.raises(backend.BackendError, match="truncated gradient"):
+    with pytest.raises(errors.BackendError, match="truncated gradient"):
         losses_and_gradients(rnn, inputs, "jax")
     rnn.compile("sgd", dict.fromkeys(rnn.output_names, "mse"), backend="jax")
     targets = {
@@ -134,7 +136,7 @@ def scans_in(outputs):
 def compiled(rnn):
     """What a program of the container's outputs runs."""
     outputs = list(backend_outputs(rnn).values())
-    return backend._function([rnn.get_input()], outputs, [], "python").maker.fgraph
+    return compiled([rnn.get_input()], outputs, [], "python").maker.fgraph
 
 
 def backend_outputs(rnn):

@@ -7,7 +7,8 @@ import numpy as np
 import pytensor
 import pytest
 
-from recursive import Activation, Dense, Graph, Recurrent, available, recipes
+from recursive import Activation, Dense, Graph, Recurrent, recipes
+from recursive.backend import choose
 from recursive.layers.cells import RecurrentGRU, RecurrentLSTM
 from recursive.optimizers import SGD, Adam
 from recursive.reference import run, train
@@ -18,7 +19,7 @@ TARGETS = [
     pytest.param(
         "jax",
         marks=pytest.mark.skipif(
-            not available.is_installed("jax"), reason="JAX is an extra"
+            not choose.is_installed("jax"), reason="JAX is an extra"
         ),
     ),
     pytest.param("numba", marks=pytest.mark.compiled),

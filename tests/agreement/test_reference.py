@@ -5,11 +5,11 @@ import pytensor
 import pytest
 
 from recursive import activations, backend, optimizers, recipes
+from recursive.layers.config import shared_layers
 from recursive.loop.call import Call
 from recursive.reference import gradients, run, train
 from recursive.spec.graph import OutputSpec
 from recursive.spec.names import Ref
-from recursive.utils.layer_utils import shared_layers
 from tests.cases import BATCH, CASES, IN, TIME, with_random_weights
 from tests.reference.networks import (
     LAYERS,

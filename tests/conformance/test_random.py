@@ -10,12 +10,12 @@ import zlib
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from recursive.backend.rewrites import VERSION
 from recursive.conformance.adapters import pytensor as ports
 from recursive.conformance.drafts import Draft
 from recursive.conformance.generate import case_of
 from recursive.conformance.judge import judge
 from recursive.errors import RecursiveError
-from recursive.rewrites import VERSION
 from tests.agreement.test_cases import COMPILER, JAX
 from tests.conformance.graphs import nets, spoilt
 

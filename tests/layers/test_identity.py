@@ -16,7 +16,7 @@ from recursive.layers.layer import Layer
 from recursive.layers.recurrent import GRU
 from recursive.models import model_from_json
 from recursive.regularizers import WeightRegularizer
-from recursive.spec.moves import Product
+from recursive.spec.hoist import Product
 
 RANDOM = np.random.RandomState(3)
 X = RANDOM.normal(size=(3, 5, 4))

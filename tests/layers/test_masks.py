@@ -18,10 +18,9 @@ from recursive import (
     SimpleDeepRNN,
     SimpleRNN,
     TimeDistributedDense,
-    available,
     backend,
 )
-from recursive.backend import evaluate, tensor
+from recursive.backend import choose, evaluate, tensor
 from recursive.errors import BackendError, ConfigError, SequenceLengthError, ShapeError
 from tests.layers.test_recurrent import (
     HIDDEN,
@@ -291,7 +290,7 @@ def test_masked_steps_have_no_share_in_the_loss_and_none_in_what_is_learned():
 
 def installed(name):
     try:
-        return available.resolve_backend(name) == name
+        return choose.resolve_backend(name) == name
     except BackendError:
         return False
 

@@ -30,6 +30,7 @@ from recursive.errors import (
     UnknownNameError,
     WeightsError,
 )
+from recursive.layers.config import CLASSES
 from recursive.layers.core import Dense
 from recursive.reference import gradients, run, train
 from recursive.reference.arrays import Given, Params
@@ -43,7 +44,6 @@ from recursive.spec.graph import (
     Ref,
     StateSpec,
 )
-from recursive.utils.layer_utils import CLASSES
 from tests.reference.networks import (
     BATCH,
     HIDDEN,

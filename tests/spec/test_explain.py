@@ -5,7 +5,7 @@ import re
 from recursive.spec.explain import explain
 from recursive.spec.graph import GraphSpec, InputSpec, StateSpec
 from recursive.spec.plan import declared
-from recursive.spec.source import step_source
+from recursive.spec.text import step_source
 from tests.spec.building import node, output
 
 PARAMS = {"emb": ("emb.W",), "rec": ("rec.W", "rec.b")}

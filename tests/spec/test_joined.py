@@ -3,9 +3,9 @@
 import dataclasses
 
 from recursive.spec.graph import LayerSpec, PortSpec
-from recursive.spec.moves import FusedProducts, Product
+from recursive.spec.hoist import FusedProducts, Product
 from recursive.spec.names import Ref
-from recursive.spec.source import step_source
+from recursive.spec.text import step_source
 from tests.spec.building import node
 from tests.spec.test_moves import Told, planned
 

@@ -10,8 +10,8 @@ import pytensor
 from recursive import backend, models
 from recursive.conformance.needs import CAPABILITIES
 from recursive.errors import RecursiveError
+from recursive.layers.config import layer_from_config
 from recursive.spec.graph import GraphSpec
-from recursive.utils.layer_utils import layer_from_config
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -1,0 +1,79 @@
+"""Tensors as this library makes them: their floats, their shapes, and checks that run with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.op import Op
+from pytensor.raise_op import CheckAndRaise
+from pytensor.tensor.variable import TensorVariable
+
+from recursive.backend.sizes import Size
+from recursive.errors import RecursiveError
+
+try:
+    from pytensor.conditional.op import IfElse
+    from pytensor.conditional.op import ifelse as lazy_ifelse
+except ImportError:  # PyTensor 3.0
+    from pytensor.ifelse import IfElse
+    from pytensor.ifelse import ifelse as lazy_ifelse
+
+
+def floatX() -> str:  # noqa: N802 (PyTensor's own name for it)
+    """The dtype of floats: PyTensor's ``config.floatX``."""
+    return pytensor.config.floatX
+
+
+def dtype_of(declared: str) -> str:
+    """The dtype of an input that was declared ``float``, ``int`` or ``bool``."""
+    return {"float": floatX(), "int": "int32", "bool": "bool"}[declared]
+
+
+def shared(value: object, name: str | None = None) -> SharedVariable:
+    """``value`` as a shared variable of floatX whose shape is part of its type.
+
+    The static shape is what lets a state of dim 1 through scan, and what JAX compiles from.
+
+    >>> shared([[1.0, 2.0, 3.0]]).type.shape
+    (1, 3)
+    """
+    value = np.asarray(value, dtype=floatX())
+    return pytensor.shared(value, name=name, shape=value.shape)
+
+
+def tensor(name: str, dtype: str, shape: Sequence[int | None]) -> TensorVariable:
+    """A symbolic input; None is an axis whose size is known only when it runs."""
+    return pt.TensorType(dtype, shape=tuple(shape))(name)
+
+
+def if_else(
+    condition: TensorVariable, then: TensorVariable, otherwise: TensorVariable
+) -> TensorVariable:
+    """``then`` or ``otherwise``, of which the one that is not taken need not be computed."""
+    return lazy_ifelse(condition, then, otherwise)
+
+
+def is_lazy(op: Op) -> bool:
+    """Whether an operation computes one of its branches only."""
+    return isinstance(op, IfElse)
+
+
+def checked(
+    value: TensorVariable, condition: bool | TensorVariable, error: RecursiveError
+) -> TensorVariable:
+    """``value``; else the ``error``, at once where the condition is known, or when it runs."""
+    if isinstance(condition, bool):
+        if not condition:
+            raise error
+        return value
+    return CheckAndRaise(type(error), str(error))(value, condition)
+
+
+def with_rows(variable: SharedVariable, rows: Size) -> TensorVariable:
+    """A carried state, ``(lag, batch, dim)``, for a batch whose number of rows may be known."""
+    known = rows if isinstance(rows, int) else None
+    return pt.specify_shape(variable, (None, known, None))
