@@ -1,0 +1,1 @@
+"""Readability figures of the package, old beside new: ``python -m tests.house``."""
