@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recursive.errors import ConfigError, nearest
+from recursive.errors import ConfigError, suggest
 from recursive.utils.progress import Bar, Mean
 from recursive.utils.weight_files import check_target
 
@@ -270,7 +270,7 @@ class ModelCheckpoint(Monitor):
                 takes="a filepath whose braces can be filled in",
                 because="they hold the epoch and its numbers",
                 got=f"{self.filepath} ({error})",
-                do=nearest(str(error).strip("'"), ["epoch", *logs]),
+                do=suggest(str(error).strip("'"), ["epoch", *logs]),
             ) from error
 
 

@@ -125,12 +125,12 @@ class ShapesChangeWarning(UserWarning):
     """Shapes that change from call to call, on a backend that compiles for each."""
 
 
-def nearest(name: str, candidates: Iterable[str]) -> str:
+def suggest(name: str, candidates: Iterable[str]) -> str:
     """A sentence that offers the candidate nearest to ``name``, or lists them all when none is near.
 
-    >>> nearest("inptu", ["input", "h"])
+    >>> suggest("inptu", ["input", "h"])
     "Did you mean 'input'?"
-    >>> nearest("zzz", ["input", "h"])
+    >>> suggest("zzz", ["input", "h"])
     "There are: 'input', 'h'."
     """
     candidates = list(dict.fromkeys(candidates))

@@ -18,7 +18,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import copied_state, shared
-from recursive.errors import ConfigError, WeightsError, nearest
+from recursive.errors import ConfigError, WeightsError, suggest
 from recursive.locked import locked
 from recursive.utils import registry
 
@@ -345,7 +345,7 @@ def get(
             takes="a name or an Optimizer, and settings for a name",
             because="it keeps numbers beside the parameters",
             got=repr(identifier),
-            do=nearest("", OPTIMIZERS),
+            do=suggest("", OPTIMIZERS),
         )
     cls = registry.lookup("optimizer", identifier.lower(), OPTIMIZERS)
     known = list(inspect.signature(cls).parameters)
@@ -357,7 +357,7 @@ def get(
                 takes=f"the settings {', '.join(known)}",
                 because="its rule has these",
                 got=repr(name),
-                do=nearest(str(name), known),
+                do=suggest(str(name), known),
             )
     return cls(**(kwargs or {}))
 

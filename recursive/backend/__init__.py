@@ -12,7 +12,7 @@ from recursive.backend.program import (
     evaluate,
     to_numpy,
 )
-from recursive.backend.scanning import in_rows, multiplies_apart, scan, target
+from recursive.backend.scanning import in_rows, prefers_separate_products, scan, target
 from recursive.backend.tensors import (
     checked,
     dtype_of,
@@ -36,7 +36,7 @@ __all__ = [
     "if_else",
     "in_rows",
     "is_lazy",
-    "multiplies_apart",
+    "prefers_separate_products",
     "scan",
     "shared",
     "target",

@@ -11,7 +11,7 @@ import sys
 import pytensor
 
 from recursive.backend.quiet import quiet
-from recursive.errors import BackendError, nearest
+from recursive.errors import BackendError, suggest
 
 BACKENDS = ("auto", "jax", "numba", "c", "python")
 """What ``compile(backend=...)`` takes. ``auto`` is JAX where it is installed, since it compiles fastest, else Numba."""
@@ -34,12 +34,12 @@ def set_backend(name: str | None) -> None:
     _chosen[:] = [] if name is None else [name]
 
 
-def resolve_backend(name: str | None = None, beyond_jax: str | None = None) -> str:
+def resolve_backend(name: str | None = None, why_not_jax: str | None = None) -> str:
     """The backend that ``name`` means: itself, or the one chosen, with ``auto`` decided, and told once on stderr.
 
     Args:
         name: one of BACKENDS; None for the one chosen by ``set_backend`` or ``RECURSIVE_BACKEND``.
-        beyond_jax: why JAX cannot run the model, if it cannot.
+        why_not_jax: why JAX cannot run the model, if it cannot.
 
     Raises:
         BackendError: for an unknown backend, or one that is not installed.
@@ -55,10 +55,10 @@ def resolve_backend(name: str | None = None, beyond_jax: str | None = None) -> s
             takes=f"one of {', '.join(BACKENDS)}",
             because="these can run a scan and its gradient",
             got=repr(name) + place,
-            do=nearest(str(name), BACKENDS),
+            do=suggest(str(name), BACKENDS),
         )
     if name == "auto":
-        return _chosen_by_auto(beyond_jax)
+        return _chosen_by_auto(why_not_jax)
     for package in PACKAGES.get(name, ()):
         if not is_installed(package):
             raise BackendError.about(
@@ -91,7 +91,7 @@ def _check_compiler(place: str) -> None:
             do="Install g++, or choose another backend.",
         )
     if not _has_blas():
-        _tell(
+        notify_once(
             "recursive: backend c makes its products without a BLAS, many times slower, because none is installed: "
             "pip install 'recursive-rnn[c]'."
         )
@@ -103,9 +103,9 @@ def _has_blas() -> bool:
         return is_installed("scipy_openblas32") or bool(pytensor.config.blas__ldflags)
 
 
-def _chosen_by_auto(beyond_jax: str | None) -> str:
-    if beyond_jax:
-        name, why = "numba", beyond_jax
+def _chosen_by_auto(why_not_jax: str | None) -> str:
+    if why_not_jax:
+        name, why = "numba", why_not_jax
     elif all(map(is_installed, PACKAGES["jax"])):
         name, why = "jax", "it is installed, and compiles fastest"
     else:
@@ -113,12 +113,12 @@ def _chosen_by_auto(beyond_jax: str | None) -> str:
             "numba",
             "JAX, which compiles faster, is not installed: pip install 'recursive-rnn[jax]'",
         )
-    _tell(f"recursive: backend auto is {name}, because {why}.")
+    notify_once(f"recursive: backend auto is {name}, because {why}.")
     return name
 
 
 @functools.cache
-def _tell(sentence: str) -> None:
+def notify_once(sentence: str) -> None:
     """Say it once."""
     print(sentence, file=sys.stderr)
 

@@ -127,7 +127,7 @@ def _jax() -> ModuleType:
 
 
 @locked
-def compiled(
+def compile_function(
     inputs: list[TensorVariable],
     outputs: list[TensorVariable],
     updates: list[tuple[SharedVariable, TensorVariable]],

@@ -22,7 +22,7 @@ FAILS = "FAILS"
 """Stands where an operation on values would leave with an error, as whole numbers do divided by zero."""
 
 
-class ElementsInOnePiece(Elemwise):
+class ContiguousElemwise(Elemwise):
     """An operation on the elements of arrays of one shape, with a loop of its own where each lies in one piece.
 
     The loop is a function that is told to be hot: behind all the checks gcc would take it for rare, and make it small.
@@ -104,7 +104,7 @@ def in_one_piece(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | No
     patterns = {value.type.broadcastable for value in (*node.inputs, *node.outputs)}
     if type(node.op) is not Elemwise or len(patterns) > 1 or node.outputs[0].ndim == 0:
         return None
-    op = ElementsInOnePiece(node.op.scalar_op, node.op.inplace_pattern)
+    op = ContiguousElemwise(node.op.scalar_op, node.op.inplace_pattern)
     return op(*node.inputs, return_list=True)
 
 
@@ -113,7 +113,7 @@ def rewriter() -> GraphRewriter:
     return dfs_rewriter(in_one_piece)
 
 
-class InRows(Op):
+class ContiguousCopy(Op):
     """A copy that lies row after row in memory."""
 
     __props__ = ()
@@ -134,16 +134,16 @@ class InRows(Op):
 
 def in_rows(x: TensorVariable) -> TensorVariable:
     """``x`` row after row, for Numba."""
-    _teach_numba()
-    return InRows()(x)
+    register_numba()
+    return ContiguousCopy()(x)
 
 
 @functools.cache
-def _teach_numba() -> None:
+def register_numba() -> None:
     """Tell PyTensor's way to Numba how it makes the copy."""
     from pytensor.link.numba.dispatch import basic
 
-    @basic.register_funcify_and_cache_key(InRows)
+    @basic.register_funcify_and_cache_key(ContiguousCopy)
     def funcify(op, node=None, **kwargs):
         @basic.numba_njit
         def in_rows(x):

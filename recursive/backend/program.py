@@ -13,7 +13,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 from threadpoolctl import ThreadpoolController
 
-from recursive.backend.compiling import compiled, running, translate_jax_errors
+from recursive.backend.compiling import compile_function, running, translate_jax_errors
 from recursive.backend.quiet import quiet
 from recursive.backend.scanning import building_for
 from recursive.backend.tensors import floatX, tensor
@@ -124,7 +124,7 @@ class Program:
         ]
         with building_for(self.backend):
             outputs, updates = self.build(inputs)
-        return compiled(inputs, outputs, updates, self.backend)
+        return compile_function(inputs, outputs, updates, self.backend)
 
 
 def to_numpy(variables: Iterable[SharedVariable]) -> None:
@@ -167,7 +167,7 @@ def evaluate(
     backend: str = "python",
 ) -> list[np.ndarray]:
     """The values of ``outputs`` for ``values`` of the inputs, compiled for this one call."""
-    function = compiled(list(values), list(outputs), [], backend)
+    function = compile_function(list(values), list(outputs), [], backend)
     if backend != "jax":
         to_numpy(function.get_shared())
     with quiet(), running(backend, floatX()):

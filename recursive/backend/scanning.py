@@ -29,7 +29,7 @@ def building_for(backend: str) -> Iterator[None]:
         _target.reset(token)
 
 
-def multiplies_apart() -> bool:
+def prefers_separate_products() -> bool:
     """Whether the backend makes products with the same input faster one by one than as a large one.
 
     C and Numba compute with the pieces of a large one value by value, since they do not lie in one piece.

@@ -106,7 +106,7 @@ class Apart:
         return False
 
 
-class TanhApart(Apart, Float32Tanh):
+class UnfusedTanh(Apart, Float32Tanh):
     """tanh of a float32, by Numba."""
 
 
@@ -120,7 +120,7 @@ FUNCTIONS = {
         Sigmoid: Elemwise(Float32Sigmoid(same_out, name="sigmoid32")),
     },
     "numba": {
-        Tanh: Elemwise(TanhApart(same_out, name="tanh32")),
+        Tanh: Elemwise(UnfusedTanh(same_out, name="tanh32")),
         Sigmoid: Elemwise(SigmoidApart(same_out, name="sigmoid32")),
     },
 }
@@ -131,7 +131,7 @@ def rewriter(target: str) -> GraphRewriter:
     """What puts arithmetic in the place of the functions in a graph that ``target`` compiles."""
     used = FUNCTIONS[target]
     if target == "numba":
-        _teach_numba()
+        register_numba()
 
     @node_rewriter([Elemwise])
     def as_arithmetic(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
@@ -193,7 +193,7 @@ static inline __attribute__((always_inline)) float recursive_sigmoid(float x) {{
 
 
 @functools.cache
-def _teach_numba() -> None:
+def register_numba() -> None:
     """Tell PyTensor's way to Numba how it computes them."""
     from llvmlite import ir
     from numba.core import types

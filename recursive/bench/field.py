@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import asdict, dataclass, replace
 
-from recursive.errors import ConfigError, UnknownNameError, nearest
+from recursive.errors import ConfigError, UnknownNameError, suggest
 
 NETWORKS = {
     "vanilla": "vanilla RNN",
@@ -180,7 +180,7 @@ def _known(
                 takes=f"one of {', '.join(known)}",
                 because="these can be measured",
                 got=repr(name),
-                do=nearest(name, known),
+                do=suggest(name, known),
             )
     return [name for name in known if name in names]
 

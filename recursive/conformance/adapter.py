@@ -13,7 +13,7 @@ import numpy as np
 
 from recursive.conformance.forms import raised, words_of
 from recursive.conformance.needs import CAPABILITIES
-from recursive.errors import ConfigError, UnknownNameError, nearest
+from recursive.errors import ConfigError, UnknownNameError, suggest
 
 Arrays = Mapping[str, np.ndarray]
 OPTIONAL = ("grads", "train", "refuses")
@@ -163,7 +163,7 @@ def check_capabilities(adapter: Adapter) -> None:
                 takes="a word of the list, or layer:GRU and its like",
                 because="cases are chosen by them",
                 got="an unknown one",
-                do=nearest(word, CAPABILITIES),
+                do=suggest(word, CAPABILITIES),
             )
 
 

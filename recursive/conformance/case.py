@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load
 
-from recursive.errors import UnknownNameError, nearest
+from recursive.errors import UnknownNameError, suggest
 
 CASES = Path(__file__).parent / "cases"
 """Where the files are, a folder a tier."""
@@ -73,7 +73,7 @@ def read(name: str) -> Case:
             takes="the name of a case",
             because="its files are read",
             got="an unknown one",
-            do=nearest(name, names()),
+            do=suggest(name, names()),
         )
     folder = CASES / name
     arrays = folder / "arrays.safetensors"

@@ -24,7 +24,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from recursive.errors import ConfigError, DataError, UnknownNameError, nearest
+from recursive.errors import ConfigError, DataError, UnknownNameError, suggest
 from recursive.spec.graph import GraphSpec
 
 VERSION = "1.0"
@@ -191,7 +191,7 @@ class Suite:
                     takes="the name of an area",
                     because="its cases are run",
                     got="an unknown one",
-                    do=nearest(word, known),
+                    do=suggest(word, known),
                 )
         for word in patterns:
             if not any(fnmatch(name, word) for name in every):

@@ -50,7 +50,7 @@ def check_held_layers(layer: object) -> None:
     The formula calls such a layer as a function: what it hands to training, or keeps for the next batch, would be lost.
     """
     for name, child in layer.children.items():
-        if child.gathers or child.carries:
+        if child.has_side_outputs or child.carries:
             raise ConfigError.about(
                 "layer",
                 type(layer).__name__,
@@ -62,7 +62,7 @@ def check_held_layers(layer: object) -> None:
         check_held_layers(child)
 
 
-def noting(build: Callable) -> Callable:
+def mark_built(build: Callable) -> Callable:
     """``build``, after which the layer counts as built."""
 
     @functools.wraps(build)
@@ -74,7 +74,7 @@ def noting(build: Callable) -> Callable:
 
 
 @contextmanager
-def told_of_dims(
+def translate_shape_errors(
     layer: object, input_shape: Shape | Mapping[str, Shape]
 ) -> Iterator[None]:
     """Raise a ShapeError where a ``build`` computed with the None of a dim that is not known yet."""

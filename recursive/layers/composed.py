@@ -9,7 +9,7 @@ import numpy as np
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Argument
-from recursive.errors import ConfigError, MergeError, ShapeError, nearest
+from recursive.errors import ConfigError, MergeError, ShapeError, suggest
 from recursive.layers import chain
 from recursive.layers.checks import check_started
 from recursive.layers.composite import Composite, one_or_all
@@ -64,7 +64,7 @@ class Merge(Composite):
                 takes="a known mode",
                 because="it is looked up by name",
                 got=repr(mode),
-                do=nearest(str(mode), MERGES),
+                do=suggest(str(mode), MERGES),
             )
         for layer in layers:
             check_started(layer)

@@ -9,7 +9,7 @@ import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.errors import ConfigError, DataError, RecursiveError, nearest
+from recursive.errors import ConfigError, DataError, RecursiveError, suggest
 from recursive.layers import chain, identity, learned
 from recursive.layers.chain import Tensors
 from recursive.layers.layer import Layer
@@ -35,7 +35,7 @@ def check_draws_of_parts(draws: Mapping[str, object], parts: Iterable[str]) -> N
                 takes="the name of a part and of its draw, as part.keep",
                 because="it takes its place",
                 got="an unknown part",
-                do=nearest(split(name)[0], parts),
+                do=suggest(split(name)[0], parts),
             )
 
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from recursive.errors import ConfigError, RecursiveError, nearest
+from recursive.errors import ConfigError, RecursiveError, suggest
 from recursive.layers import (
     advanced_activations,
     cells,
@@ -132,9 +132,9 @@ class _Reader:
                 takes="a known class",
                 because="it is made from its class",
                 got="an unknown name",
-                do=f"{nearest(name, self.classes)} {advice_for_own(name)}",
+                do=f"{suggest(name, self.classes)} {advice_for_own(name)}",
             )
-        cls, arguments = self.classes[name], _in_words_of_today(name, config)
+        cls, arguments = self.classes[name], translate_legacy_args(name, config)
         trainable = arguments.pop("trainable", True)
         if not issubclass(cls, Graph):
             layer = self._called(cls, arguments, path)
@@ -267,7 +267,7 @@ def advice_for_own(name: str) -> str:
     )
 
 
-def _in_words_of_today(name: str, config: Mapping[str, object]) -> dict[str, object]:
+def translate_legacy_args(name: str, config: Mapping[str, object]) -> dict[str, object]:
     """The arguments in a configuration, those that Keras 0.1 called otherwise by their names of today."""
     names, silent = RENAMED_SINCE_2015.get(name, {}), SILENT_IN_2015.get(name, {})
     return {
@@ -313,7 +313,7 @@ def check_keys(name: str, config: object, known: Iterable[str]) -> None:
                 takes="known keys only",
                 because="an unknown key would be lost",
                 got=repr(key),
-                do=nearest(str(key), map(str, known)),
+                do=suggest(str(key), map(str, known)),
             )
 
 

@@ -11,7 +11,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import activations, backend, initializations
 from recursive.backend.sizes import sizes
 from recursive.draws import uniform
-from recursive.errors import ConfigError, ShapeError, WeightsError, nearest
+from recursive.errors import ConfigError, ShapeError, WeightsError, suggest
 from recursive.layers.composed import AutoEncoder, Merge
 from recursive.layers.layer import Layer, MaskedLayer, Rule, check_dim
 from recursive.layers.masking import DropMask, Masking, ReadMask
@@ -97,7 +97,7 @@ class Dense(Layer):
         seed: int | None = None,
     ):
         super().__init__(name, seed)
-        self.govern(
+        self.set_regularizers(
             W_regularizer=W_regularizer,
             b_regularizer=b_regularizer,
             activity_regularizer=activity_regularizer,
@@ -234,7 +234,7 @@ class Dropout(MaskedLayer):
                 takes=f"per={' or per='.join(map(repr, PERIODS))}",
                 because="it says how long a draw counts",
                 got=repr(per),
-                do=nearest(str(per), PERIODS),
+                do=suggest(str(per), PERIODS),
             )
         self.per = per
         self.draws = ("keep",) if p else ()

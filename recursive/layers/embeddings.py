@@ -55,7 +55,7 @@ class Embedding(Layer):
         seed: int | None = None,
     ):
         super().__init__(name, seed)
-        self.govern(
+        self.set_regularizers(
             W_regularizer=W_regularizer,
             activity_regularizer=activity_regularizer,
             W_constraint=W_constraint,

@@ -13,7 +13,7 @@ from recursive.errors import (
     DataError,
     SequenceLengthError,
     ShapeError,
-    nearest,
+    suggest,
 )
 from recursive.loop.lengths import check_lengths, length_message
 from recursive.spec.shapes import Shape, in_words
@@ -97,7 +97,7 @@ def check_draw_names(given: Mapping[str, object], names: Sequence[str]) -> None:
                 takes="the name of a draw",
                 because="it takes its place",
                 got="an unknown name",
-                do=nearest(name, names),
+                do=suggest(name, names),
             )
 
 

@@ -13,7 +13,7 @@ from recursive import backend
 from recursive.backend import Argument
 from recursive.drawing import Picture, sketch
 from recursive.drawing import unrolled as steps_of
-from recursive.errors import DataError, NodeError, ShapeError, nearest
+from recursive.errors import DataError, NodeError, ShapeError, suggest
 from recursive.layers import chain
 from recursive.layers.checks import check_started
 from recursive.layers.composite import Composite, layers_of, one_or_all
@@ -161,7 +161,7 @@ class Graph(DeclaredAsIn2015, Composite):
                 got=type(layer).__name__,
                 do="Use copy.deepcopy for a second one like it.",
             )
-        if self.loop and _gathers(layer):
+        if self.loop and _has_side_outputs(layer):
             raise NodeError.about(
                 "node",
                 str(name),
@@ -638,7 +638,7 @@ class Graph(DeclaredAsIn2015, Composite):
                     takes=f"{', '.join(names)}",
                     because="these were declared",
                     got=repr(name),
-                    do=nearest(name, names),
+                    do=suggest(name, names),
                 )
 
     def _only_input(self) -> InputSpec:
@@ -710,9 +710,11 @@ def _holds(layer: Layer, container: Layer) -> bool:
     )
 
 
-def _gathers(layer: Layer) -> bool:
+def _has_side_outputs(layer: Layer) -> bool:
     """Whether ``layer``, or one inside it, gives training more than its output."""
-    return layer.gathers or any(_gathers(part) for part in layer.children.values())
+    return layer.has_side_outputs or any(
+        _has_side_outputs(part) for part in layer.children.values()
+    )
 
 
 def _check_input(item: InputSpec, value: TensorVariable) -> None:

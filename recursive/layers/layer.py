@@ -27,8 +27,8 @@ from recursive.layers.checks import (
     check_started,
     check_takes,
     check_width,
-    noting,
-    told_of_dims,
+    mark_built,
+    translate_shape_errors,
 )
 from recursive.layers.given import check_draws
 from recursive.layers.linked import Linked
@@ -101,7 +101,7 @@ class Layer(HoldsParameters, Linked):
         identity.register(cls)
         check_methods(cls)
         if "build" in vars(cls):
-            cls.build = noting(cls.build)
+            cls.build = mark_built(cls.build)
         written_as_in_2015 = "get_output" in vars(cls) or "get_input" in vars(cls)
         if written_as_in_2015 and "get_output_shape_for" not in vars(cls):
             cls.get_output_shape_for = chain.probed_shape
@@ -393,7 +393,7 @@ class Layer(HoldsParameters, Linked):
             ShapeError: where it needs a dim that is not known yet.
         """
         if not self.built:
-            with told_of_dims(self, input_shape):
+            with translate_shape_errors(self, input_shape):
                 self.build(input_shape)
             check_params(self)
 

@@ -57,7 +57,7 @@ class MaxoutDense(Layer):
         seed: int | None = None,
     ):
         super().__init__(name, seed)
-        self.govern(
+        self.set_regularizers(
             W_regularizer=W_regularizer,
             b_regularizer=b_regularizer,
             activity_regularizer=activity_regularizer,
@@ -99,7 +99,7 @@ class ActivityRegularization(Layer):
     Source: ``keras.layers.core.ActivityRegularization`` of Keras 0.1.
     """
 
-    gathers = True
+    has_side_outputs = True
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, name: str | None = None):
         super().__init__(name)

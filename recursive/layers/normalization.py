@@ -78,7 +78,7 @@ class BatchNormalization(Layer):
             self.set_weights(weights)
 
     @property
-    def gathers(self) -> bool:
+    def has_side_outputs(self) -> bool:
         """Mode 0 keeps running means."""
         return self.mode == 0
 

@@ -23,7 +23,7 @@ class HoldsParameters:
     _trainable: bool = True
     activity_regularizer: regularizers.Regularizer | None = None
     """The penalty on what the layer returns."""
-    gathers: bool = False
+    has_side_outputs: bool = False
     """True where training takes something from inside the layer (a penalty on its output, a running mean): a loop,
     which hands out nothing but its results, refuses such a layer."""
 
@@ -132,7 +132,7 @@ class HoldsParameters:
                     found[f"{child}.{name}"] = variable
         return found
 
-    def govern(self, **rules: object) -> None:
+    def set_regularizers(self, **rules: object) -> None:
         """Keep regularizers and constraints under the names where :meth:`get_params` looks for them.
 
         Args:
@@ -146,7 +146,7 @@ class HoldsParameters:
                     rule
                 ),
             )
-        self.gathers = self.activity_regularizer is not None
+        self.has_side_outputs = self.activity_regularizer is not None
 
     def own_params(self) -> list[SharedVariable]:
         """The parameters of this layer, learned or frozen, without those of layers inside."""

@@ -16,7 +16,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.backend.sizes import Size, size
-from recursive.errors import ConfigError, ShapeError, nearest
+from recursive.errors import ConfigError, ShapeError, suggest
 from recursive.layers import learned
 from recursive.layers.cells import Cell, is_ours
 from recursive.layers.given import checked_mask
@@ -481,7 +481,7 @@ def _check_cell(layer: str, cell: object) -> None:
             got=type(cell).__name__,
             do="Say RNN(RecurrentGRU(4, 6)), for example. Other layers are nodes of a Recurrent.",
         )
-    if cell.draws or cell.gathers:
+    if cell.draws or cell.has_side_outputs:
         raise ConfigError.about(
             "layer",
             layer,
@@ -501,7 +501,7 @@ def _check_mode(layer: str, mode: object) -> str:
             takes=f"a mask_mode of {' or '.join(MASK_MODES)}",
             because="masked steps are treated by it",
             got=repr(mode),
-            do=nearest(str(mode), MASK_MODES),
+            do=suggest(str(mode), MASK_MODES),
         )
     return mode
 

@@ -47,7 +47,7 @@ class FusedRunner:
     def apply(self, inputs: Values, call: Call) -> dict[str, Value]:
         """The products by name, each with the mask that its layer passes on."""
         [value] = inputs.values()
-        if backend.multiplies_apart():
+        if backend.prefers_separate_products():
             products = [one.product(value.tensor) for one in self.slices]
         else:
             products = self._as_one(value.tensor)

@@ -20,7 +20,7 @@ from recursive.errors import (
     DataError,
     ShapeError,
     UnknownNameError,
-    nearest,
+    suggest,
 )
 from recursive.locked import locked
 from recursive.utils.arguments import count
@@ -123,7 +123,7 @@ class States:
                     takes="the name of a state that is carried over",
                     because="others start anew",
                     got="an unknown name",
-                    do=nearest(str(name), self.variables),
+                    do=suggest(str(name), self.variables),
                 )
             values[name] = self._fitted(name, value)
         rows = {value.shape[1] for value in values.values()}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Argument
-from recursive.errors import ConfigError, MergeError, nearest
+from recursive.errors import ConfigError, MergeError, suggest
 from recursive.layers.checks import check_started
 from recursive.layers.composite import Composite, layers_of
 from recursive.layers.layer import Layer
@@ -67,7 +67,7 @@ class Bidirectional(Composite):
                 takes=f"a merge_mode of {', '.join(MODES)} or None",
                 because="it merges two outputs",
                 got=repr(merge_mode),
-                do=nearest(str(merge_mode), MODES),
+                do=suggest(str(merge_mode), MODES),
             )
         _check_runs_both_ways(layer)
         if backward_layer is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recursive.errors import UnknownNameError, nearest
+from recursive.errors import UnknownNameError, suggest
 from recursive.reference.arrays import Array
 
 Back = Callable[[Array], Array]
@@ -84,6 +84,6 @@ def activate(name: object, x: Array) -> tuple[Array, Back]:
             takes="a known name",
             because="its formula is looked up",
             got=repr(name),
-            do=nearest(str(name), ACTIVATIONS),
+            do=suggest(str(name), ACTIVATIONS),
         )
     return ACTIVATIONS[name](x)

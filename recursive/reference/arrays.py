@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recursive.errors import WeightsError, nearest
+from recursive.errors import WeightsError, suggest
 
 Array = np.ndarray
 Values = Array | dict[str, Array]
@@ -114,7 +114,7 @@ class Params(dict):
             takes="an array",
             because="a layer computes with it",
             got="none",
-            do=nearest(name, self) + " Layers that share weights are named in shared=.",
+            do=suggest(name, self) + " Layers that share weights are named in shared=.",
         )
 
 

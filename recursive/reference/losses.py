@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recursive.errors import UnknownNameError, nearest
+from recursive.errors import UnknownNameError, suggest
 from recursive.reference.arrays import Array
 from recursive.reference.masks import as_value
 
@@ -139,7 +139,7 @@ def mean_loss(
             takes="a known name",
             because="its formula is looked up",
             got=repr(name),
-            do=nearest(str(name), LOSSES),
+            do=suggest(str(name), LOSSES),
         )
     counts = as_value(y, mask)
     here = counts[..., None]

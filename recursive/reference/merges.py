@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from recursive.errors import MergeError, nearest
+from recursive.errors import MergeError, suggest
 from recursive.reference.arrays import Array, is_float, like
 
 Back = Callable[[Array], list[Array]]
@@ -90,7 +90,7 @@ def merge(values: Sequence[Array], mode: str, dtype: np.dtype) -> tuple[Array, B
             takes="a known mode",
             because="its formula is looked up",
             got=repr(mode),
-            do=nearest(str(mode), MERGES),
+            do=suggest(str(mode), MERGES),
         )
     if len(values) == 1:
         return values[0], lambda d: [d]

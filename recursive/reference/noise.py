@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from recursive.errors import DataError, ShapeError, nearest
+from recursive.errors import DataError, ShapeError, suggest
 from recursive.reference.arrays import Array, Computed, Given, Pulled
 from recursive.reference.parts import LOOPS, parts_of
 from recursive.reference.table import PASS, layer
@@ -30,7 +30,7 @@ def drawn(
             takes="an array while training",
             because=f"{layer_name} is random, and the reference draws nothing itself",
             got="none",
-            do=nearest(name, given.draws) + f" Say draws={{'node.{name}': array}}.",
+            do=suggest(name, given.draws) + f" Say draws={{'node.{name}': array}}.",
         )
     draw = np.asarray(given.draws[name])
     if shape is not None and draw.shape != shape:

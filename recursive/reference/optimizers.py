@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from recursive.errors import ConfigError, UnknownNameError, nearest
+from recursive.errors import ConfigError, UnknownNameError, suggest
 from recursive.reference.arrays import Array
 
 Memory = dict[str, Array]
@@ -118,7 +118,7 @@ class Optimizer:
                 takes="a known name",
                 because="its rule is looked up",
                 got=repr(config),
-                do=nearest(name, RULES),
+                do=suggest(name, RULES),
             )
         self.rule, self.remembers = RULES[name]
         self.clipnorm, self.settings = settings.pop("clipnorm", 0.0), settings
@@ -131,7 +131,7 @@ class Optimizer:
                     takes=f"the settings {', '.join(known)}",
                     because="its rule has these",
                     got=repr(key),
-                    do=nearest(str(key), known),
+                    do=suggest(str(key), known),
                 )
         self.memory: dict[str, Memory] = {}
         self.t = 0

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recursive.errors import UnknownNameError, nearest
+from recursive.errors import UnknownNameError, suggest
 from recursive.reference import cells
 from recursive.reference.arrays import Array, Computed, Given, Pulled, Value, summed
 from recursive.reference.table import USE, layer
@@ -193,7 +193,7 @@ def rnn(config: Config, x: Array, given: Given) -> Computed:
             takes="the name of a cell with a formula",
             because="the reference runs no code but its own, no cell of yours",
             got=repr(cell["name"]),
-            do=nearest(str(cell["name"]), CELLS),
+            do=suggest(str(cell["name"]), CELLS),
         )
     return CELLS[cell["name"]]({**cell, **config}, x, given)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recursive.errors import DataError, ShapeError, UnknownNameError, nearest
+from recursive.errors import DataError, ShapeError, UnknownNameError, suggest
 from recursive.reference import cells, composed, layers, noise, recurrent  # noqa: F401 (they fill the table of layers)
 from recursive.reference.arrays import Array, Given, Params, Value, Whole, is_float
 from recursive.reference.containers import run_container
@@ -303,7 +303,7 @@ def _wrong_name(kind: str, name: str, names: list[str], got: str) -> DataError:
         takes=f"the names {', '.join(map(repr, names))}",
         because="these were declared",
         got=got,
-        do=nearest(name, names),
+        do=suggest(name, names),
     )
 
 
@@ -330,7 +330,7 @@ def _check_states(spec: GraphSpec, states: Arrays) -> None:
                 takes="the name of a state",
                 because="it starts from it",
                 got="an unknown name",
-                do=nearest(name, names),
+                do=suggest(name, names),
             )
 
 

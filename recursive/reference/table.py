@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from recursive.errors import ConfigError, UnknownNameError, nearest
+from recursive.errors import ConfigError, UnknownNameError, suggest
 from recursive.reference.arrays import (
     Computed,
     Given,
@@ -126,6 +126,6 @@ def _advice(class_name: str) -> str:
             "library, or build this node of the library's layers."
         )
     return (
-        nearest(class_name, LAYERS)
+        suggest(class_name, LAYERS)
         + " For a layer of your own, run the network with the library."
     )

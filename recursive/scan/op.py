@@ -16,7 +16,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.backend.sizes import Size
 from recursive.scan.backward import Backward, Run, is_there
-from recursive.scan.step_graph import Series, dissect, holds_graphs, series
+from recursive.scan.step_graph import Series, holds_graphs, series, trace_step
 from recursive.scan.vjp import Adjoint, adjoint, is_float
 
 
@@ -36,7 +36,7 @@ def scan(
     """
     read = [series(entry, "input") for entry in sequences]
     states = [series(entry, "initial") for entry in outputs_info if entry is not None]
-    anatomy = dissect(step, read, states, non_sequences)
+    anatomy = trace_step(step, read, states, non_sequences)
     if truncate_gradient != -1 or holds_graphs(anatomy.results):
         return backend.scan(
             step,
@@ -197,7 +197,7 @@ class Reversible(OpFromGraph):
         count = len(self.adjoint.step.results)
         kept = slice(count, count + len(self.adjoint.kept))
         if any(map(is_there, output_grads[kept])):
-            found = self._again(inputs, output_grads)
+            found = self.fallback_gradient(inputs, output_grads)
         else:
             known = dict(
                 zip(
@@ -223,7 +223,7 @@ class Reversible(OpFromGraph):
             for value, gradient in zip(inputs, found, strict=True)
         ]
 
-    def _again(
+    def fallback_gradient(
         self, inputs: Sequence[TensorVariable], output_grads: Sequence[Variable]
     ) -> list[Variable | None]:
         """The same by scan's own gradient: for a gradient of the reverse pass itself, which reads what was kept.
@@ -233,7 +233,8 @@ class Reversible(OpFromGraph):
         """
         inside = [value.type() for value in inputs]
         outputs = [
-            value.copy() for value in self._forward(inside, f"{self.name}_again")
+            value.copy()
+            for value in self._forward(inside, f"{self.name}fallback_gradient")
         ]
         known = {
             output: value

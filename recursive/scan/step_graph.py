@@ -70,7 +70,7 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Anatomy:
+class StepGraph:
     """A step taken apart.
 
     Args:
@@ -97,12 +97,12 @@ class Anatomy:
         return (*self.slices, *self.pasts, *self.constants, *self.weights)
 
 
-def dissect(
+def trace_step(
     step: Callable,
     sequences: Sequence[Series],
     states: Sequence[Series],
     non_sequences: Sequence[TensorVariable],
-) -> Anatomy:
+) -> StepGraph:
     """Take ``step`` apart."""
     moving = [item.rows[0].type() for item in (*sequences, *states) for _ in item.taps]
     fixed = [value.type() for value in non_sequences]
@@ -121,7 +121,7 @@ def dissect(
         if isinstance(node.op, Dot) and node.inputs[1] in held
     ]
     count = sum(len(item.taps) for item in sequences)
-    return Anatomy(
+    return StepGraph(
         tuple(moving[:count]),
         tuple(moving[count:]),
         tuple(constants.values()),

@@ -38,7 +38,7 @@ from pytensor.tensor.shape import Shape, Shape_i, SpecifyShape
 from pytensor.tensor.subtensor import Subtensor
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.scan.step_graph import Anatomy, Product, is_size
+from recursive.scan.step_graph import Product, StepGraph, is_size
 
 CHEAP = (Alloc, DimShuffle, Join, Shape_i, SpecifyShape, Split, Subtensor)
 """Operations that are done again rather than their result kept."""
@@ -110,7 +110,7 @@ class Adjoint:
         read: which placeholders, results, kept and fixed values a step of the backward loop reads.
     """
 
-    step: Anatomy
+    step: StepGraph
     outside: tuple[Maybe, ...]
     carried: tuple[Maybe, ...]
     gradients: Gradients
@@ -130,7 +130,7 @@ def there(values: Iterable[Maybe]) -> list[Variable]:
     return [value for value in values if value is not None]
 
 
-def adjoint(step: Anatomy, sources: Sequence[int]) -> Adjoint | None:
+def adjoint(step: StepGraph, sources: Sequence[int]) -> Adjoint | None:
     """The vector-Jacobian product of ``step``; ``sources`` tells for each past which result it is.
 
     None where an operation of the step has no gradient, or where values cannot be kept for all steps, since they are
@@ -162,8 +162,8 @@ def adjoint(step: Anatomy, sources: Sequence[int]) -> Adjoint | None:
     products = tuple(
         Product(next(values), new[product.weights]) for product in step.products
     )
-    step = Anatomy(*placeholders, step.given, tuple(results), products)
-    found = _parted(Adjoint(step, outside, carried, gradients), set(totals), graph)
+    step = StepGraph(*placeholders, step.given, tuple(results), products)
+    found = partition(Adjoint(step, outside, carried, gradients), set(totals), graph)
     return (
         found
         if all(isinstance(value, TensorVariable) for value in found.kept)
@@ -209,7 +209,7 @@ def _is_of_one_size(graph: FunctionGraph, fixed: set[Variable]) -> bool:
 
 
 def _differentiated(
-    step: Anatomy,
+    step: StepGraph,
     sources: Sequence[int],
 ) -> tuple[list[Maybe], list[Maybe], list[Variable], Gradients]:
     """Placeholders for what arrives from outside and from later steps, their sums for each state, the gradients.
@@ -275,7 +275,7 @@ def _differentiated(
     )
 
 
-def _parted(whole: Adjoint, totals: set[Variable], graph: FunctionGraph) -> Adjoint:
+def partition(whole: Adjoint, totals: set[Variable], graph: FunctionGraph) -> Adjoint:
     """``whole``, and what of it is kept on the way there, done on the way back, and done after that."""
     arriving = there([*whole.outside, *whole.carried])
     late = _depending(set(arriving), graph)
@@ -292,16 +292,16 @@ def _parted(whole: Adjoint, totals: set[Variable], graph: FunctionGraph) -> Adjo
     }  # put together later, at once
     emitted = [
         value
-        for value in _met(whole.gradients.later, whole_values)
+        for value in first_reached(whole.gradients.later, whole_values)
         if value in inside - set(whole.outside)
     ]
     lefts = [product.left for product in whole.step.products]
     needed = [
-        *_met(there(whole.gradients.pasts) + emitted, early),
+        *first_reached(there(whole.gradients.pasts) + emitted, early),
         *lefts,
         *(
             value
-            for value in _met(whole.gradients.later, whole_values)
+            for value in first_reached(whole.gradients.later, whole_values)
             if value in early
         ),
     ]
@@ -318,7 +318,7 @@ def _parted(whole: Adjoint, totals: set[Variable], graph: FunctionGraph) -> Adjo
         and not isinstance(value, Constant)
         and not is_size(value)
     }
-    read = _met(whole.back, {*known, *kept, *graph.inputs, *still})
+    read = first_reached(whole.back, {*known, *kept, *graph.inputs, *still})
     fixed = tuple(value for value in read if value in still and value.owner is not None)
     return replace(whole, fixed=fixed, read=frozenset(read))
 
@@ -332,7 +332,9 @@ def _depending(roots: set[Variable], graph: FunctionGraph) -> set[Variable]:
     return found
 
 
-def _met(outputs: Iterable[Variable], stop: Collection[Variable]) -> list[Variable]:
+def first_reached(
+    outputs: Iterable[Variable], stop: Collection[Variable]
+) -> list[Variable]:
     """Of ``stop``, what is met first on every way back from ``outputs``, each once."""
     met: dict[Variable, None] = {}
     seen: set[Variable] = set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recursive import backend
-from recursive.errors import UnknownNameError, nearest
+from recursive.errors import UnknownNameError, suggest
 from recursive.layers.graph import Graph
 from recursive.layers.identity import own_methods
 from recursive.shown.numpy_script import numpy_script
@@ -28,7 +28,7 @@ def source(rnn: Graph, library: str) -> str:
             takes="numpy or pytensor",
             because="scripts are written for these",
             got=repr(library),
-            do=nearest(str(library), WRITERS),
+            do=suggest(str(library), WRITERS),
         )
     plan = rnn.declared_plan
     inputs = {item.name: (item.dtype, item.shape) for item in rnn.arguments()}

@@ -10,7 +10,7 @@ import numpy as np
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.errors import UnknownNameError, nearest
+from recursive.errors import UnknownNameError, suggest
 from recursive.layers.graph import Graph
 from recursive.locked import locked
 from recursive.loop.call import Call
@@ -35,7 +35,7 @@ class Series(Mapping):
                 takes="the name of a node or state",
                 because="these were recorded",
                 got="an unknown name",
-                do=nearest(str(name), self._values),
+                do=suggest(str(name), self._values),
             )
         return self._values[name]
 

@@ -20,7 +20,7 @@ from recursive.errors import (
     StateError,
     TapError,
     UnknownNameError,
-    nearest,
+    suggest,
 )
 from recursive.spec.graph import (
     DRAWN,
@@ -91,7 +91,7 @@ def feed(spec: GraphSpec, state: str, node: str) -> GraphSpec:
             takes="a name given to add_state",
             because=f"node {node!r} returns it",
             got="an unknown name",
-            do=nearest(state, (item.name for item in spec.states)),
+            do=suggest(state, (item.name for item in spec.states)),
         )
     before = spec.states[place].input
     if before not in (None, node):
@@ -188,7 +188,7 @@ def dtype_is_known(spec: GraphSpec, item: Item) -> None:
             takes=f"one of the dtypes {', '.join(DTYPES)}",
             because="the width of a float is PyTensor's floatX",
             got=repr(item.dtype),
-            do=nearest(str(item.dtype), DTYPES),
+            do=suggest(str(item.dtype), DTYPES),
         )
 
 
@@ -224,7 +224,7 @@ def merge_mode_is_known(spec: GraphSpec, item: Item) -> None:
                 takes=f"merge_mode {', '.join(MERGE_MODES)}",
                 because="several inputs become one by it",
                 got=repr(read.merge_mode),
-                do=nearest(str(read.merge_mode), MERGE_MODES),
+                do=suggest(str(read.merge_mode), MERGE_MODES),
             )
 
 
@@ -239,7 +239,7 @@ def names_read_are_known(spec: GraphSpec, item: Item) -> None:
                 takes="inputs, states and nodes that are declared before it",
                 because="nodes run in the order in which they were added",
                 got=repr(str(ref)),
-                do=nearest(ref.name, readable),
+                do=suggest(ref.name, readable),
             )
 
 
@@ -341,7 +341,7 @@ def number_of_steps(steps: object) -> int | None:
 def how_to_declare(spec: GraphSpec, state: str, states: Iterable[str]) -> str:
     """What to do about a state that was not declared: the past of a node is one only after ``add_state``."""
     if spec.names.get(state) != "node":
-        return nearest(str(state), states)
+        return suggest(str(state), states)
     name = state.replace(".", "_") if spec.free else f"{state.replace('.', '_')}_state"
     call = f"add_state({name!r}, input={state!r})"
     return f"Say {call} first, then set_state_from({name!r}, ...)."
@@ -392,7 +392,7 @@ def states_start_from_contexts(spec: GraphSpec) -> None:
                 takes=f"as initial value numbers, {LEARNED!r}, {DRAWN!r} or a context",
                 because="it is there before the first step",
                 got=repr(state.initial),
-                do=f"{nearest(state.initial, [LEARNED, DRAWN, *contexts])} A context is declared by "
+                do=f"{suggest(state.initial, [LEARNED, DRAWN, *contexts])} A context is declared by "
                 "add_input(name, is_sequence=False).",
             )
         if named and contexts[state.initial] != "float":
@@ -429,7 +429,7 @@ def until_is_a_node(spec: GraphSpec) -> None:
             takes="the name of a node",
             because="the loop stops when it is true",
             got=repr(spec.until),
-            do=nearest(str(spec.until), nodes),
+            do=suggest(str(spec.until), nodes),
         )
 
 
@@ -498,7 +498,7 @@ def names_used_before_are_declared_at_last(spec: GraphSpec) -> None:
                     takes="inputs, states and nodes that are declared",
                     because="it reads their values",
                     got=repr(str(ref)),
-                    do=nearest(ref.name, readable),
+                    do=suggest(ref.name, readable),
                 )
 
 
@@ -536,7 +536,7 @@ def states_are_fed_by_nodes(spec: GraphSpec) -> None:
                 takes="its next value from a node",
                 because="a step computes it",
                 got=repr(state.input),
-                do=nearest(state.input, nodes),
+                do=suggest(state.input, nodes),
             )
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
 
-from recursive.errors import ConfigError, StateError, nearest
+from recursive.errors import ConfigError, StateError, suggest
 from recursive.spec.names import Ref, parse
 
 VERSION = "1.0"
@@ -405,7 +405,7 @@ def _check_keys(kind: str, data: Mapping[str, object], known: Iterable[str]) -> 
                 takes="known keys only",
                 because="an unknown key would be lost",
                 got=repr(key),
-                do=nearest(str(key), known),
+                do=suggest(str(key), known),
             )
 
 

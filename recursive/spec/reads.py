@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from recursive.errors import NodeError, nearest
+from recursive.errors import NodeError, suggest
 from recursive.spec.graph import PortSpec, value_name
 from recursive.spec.names import Ref, parse
 
@@ -179,7 +179,7 @@ def _check_ports(
                 takes=f"the ports {', '.join(ports)}",
                 because=f"its {layer} has these",
                 got=repr(port),
-                do=nearest(str(port), ports),
+                do=suggest(str(port), ports),
             )
     for port in ports:
         if port not in given:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from recursive import objectives, optimizers
-from recursive.errors import ConfigError, nearest
+from recursive.errors import ConfigError, suggest
 from recursive.layers.config import (
     Classes,
     advice_for_own,
@@ -81,7 +81,7 @@ def from_config(config: object, classes: Classes) -> Layer:
             takes="the name of a model's class",
             because="it is made from its class",
             got=repr(config.get("name")),
-            do=f"{nearest(name, models)} {advice_for_own(name)}",
+            do=f"{suggest(name, models)} {advice_for_own(name)}",
         )
     layers = {
         key: value
@@ -129,7 +129,7 @@ def _own(kind: str, name: str, known: Mapping[str, object]) -> ConfigError:
         takes="one of the library's, to be written",
         because="a file must never hold code",
         got="one of your own",
-        do=f"{nearest('', known)} Or write the model before it is compiled, and compile it anew.",
+        do=f"{suggest('', known)} Or write the model before it is compiled, and compile it anew.",
     )
 
 

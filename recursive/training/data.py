@@ -13,7 +13,7 @@ from recursive.backend import Argument
 from recursive.errors import (
     DataError,
     ShapeError,
-    nearest,
+    suggest,
 )
 from recursive.spec.shapes import in_words
 
@@ -77,7 +77,7 @@ def check_names(kind: str, given: Iterable[str], names: Sequence[str]) -> None:
                 takes=f"one of the names {', '.join(map(repr, names))}",
                 because="these were declared",
                 got="an unknown name",
-                do=nearest(name, names),
+                do=suggest(name, names),
             )
 
 

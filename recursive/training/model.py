@@ -18,7 +18,7 @@ from recursive.errors import (
     DtypeError,
     NotCompiledError,
     TrainableChangedWarning,
-    nearest,
+    suggest,
 )
 from recursive.layers import config
 from recursive.layers.learned import frozen_now, marks
@@ -94,9 +94,9 @@ class Model(Stored):
                 takes=f"class_mode {' or '.join(functions.ACCURACIES)}",
                 because="accuracy counts by it",
                 got=repr(class_mode),
-                do=nearest(str(class_mode), functions.ACCURACIES),
+                do=suggest(str(class_mode), functions.ACCURACIES),
             )
-        chosen = resolve_backend(backend, self._beyond_jax())
+        chosen = resolve_backend(backend, self._why_not_jax())
         if loss is not None:
             self._losses(loss)
         self.optimizer = None if optimizer is None else optimizers.get(optimizer)
@@ -106,7 +106,7 @@ class Model(Stored):
         self._frozen = frozen_now(self)
         self._frozen_marks = marks(self._frozen)
 
-    def _beyond_jax(self) -> str | None:
+    def _why_not_jax(self) -> str | None:
         """Why JAX cannot train the model, if it cannot."""
         inside = [layer for _, layer in config.walk(self)]
         if any(getattr(layer, "until", None) is not None for layer in (self, *inside)):
@@ -496,7 +496,7 @@ class Model(Stored):
             self._programs[kind, weighted] = Program(
                 [*self.arguments(), *targets, *weights],
                 self._build_of(kind),
-                resolve_backend(self.backend, self._beyond_jax()),
+                resolve_backend(self.backend, self._why_not_jax()),
             )
         return self._programs[kind, weighted]
 

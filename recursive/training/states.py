@@ -14,7 +14,7 @@ from recursive.errors import (
     RecursiveError,
     ShapeError,
     UnknownNameError,
-    nearest,
+    suggest,
 )
 from recursive.layers.states import States, check_named
 from recursive.locked import LOCK, locked
@@ -94,7 +94,7 @@ class Carried:
                     takes="the name of a state that is carried over",
                     because="others start anew",
                     got="an unknown name",
-                    do=nearest(str(name), owners),
+                    do=suggest(str(name), owners),
                 )
             states, inner = owners[name]
             shares.setdefault(states, {})[inner] = value
@@ -156,7 +156,7 @@ class Carried:
                 takes=f"None, {' or '.join(map(repr, RESETS))}",
                 because="states start anew before each, or never",
                 got=repr(resets),
-                do=nearest(str(resets), RESETS),
+                do=suggest(str(resets), RESETS),
             )
         if resets is not None and not self.layers:
             raise ConfigError.about(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from recursive.errors import UnknownNameError, nearest
+from recursive.errors import UnknownNameError, suggest
 
 Thing = TypeVar("Thing")
 
@@ -28,7 +28,7 @@ def lookup(kind: str, identifier: object, table: Mapping[str, Thing]) -> Thing:
             takes="a known name or a function",
             because="it is looked up by name",
             got=repr(identifier),
-            do=nearest(str(identifier), table),
+            do=suggest(str(identifier), table),
         )
     return table[identifier]
 
@@ -63,7 +63,7 @@ def instance(
             takes=f"a known name, a configuration or a {base.__name__}",
             because="it is looked up by name",
             got=repr(identifier),
-            do=nearest(str(name), table),
+            do=suggest(str(name), table),
         )
     return table[name](**settings)
 

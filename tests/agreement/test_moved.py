@@ -18,7 +18,7 @@ from recursive import (
     backend,
     errors,
 )
-from recursive.backend.compiling import compiled
+from recursive.backend.compiling import compile_function
 from recursive.layers.loop_run import LoopRun
 from recursive.spec.plan import declared
 from tests.agreement.test_cases import CASES, JAX, prepared
@@ -136,7 +136,7 @@ def scans_in(outputs):
 def compiled(rnn):
     """What a program of the container's outputs runs."""
     outputs = list(backend_outputs(rnn).values())
-    return compiled([rnn.get_input()], outputs, [], "python").maker.fgraph
+    return compile_function([rnn.get_input()], outputs, [], "python").maker.fgraph
 
 
 def backend_outputs(rnn):

@@ -19,7 +19,7 @@ from recursive.backend import choose
 
 
 def test_auto_says_what_it_is_and_why_once(monkeypatch, capsys):
-    choose._tell.cache_clear()
+    choose.notify_once.cache_clear()
     monkeypatch.setattr(
         choose, "is_installed", lambda package: package.startswith("jax")
     )
@@ -100,7 +100,7 @@ def test_a_compiler_that_is_not_there_is_told_of(monkeypatch):
 
 
 def test_c_without_a_blas_says_so_once(monkeypatch, capsys):
-    choose._tell.cache_clear()
+    choose.notify_once.cache_clear()
     monkeypatch.setattr(pytensor.config, "cxx", sys.executable)
     monkeypatch.setattr(choose, "_has_blas", lambda: False)
     assert [choose.resolve_backend("c"), choose.resolve_backend("c")] == [

@@ -8,7 +8,7 @@ from pytensor.compile.mode import Mode
 
 from recursive import backend
 from recursive.backend import contiguous
-from recursive.backend.contiguous import ElementsInOnePiece
+from recursive.backend.contiguous import ContiguousElemwise
 
 needs_compiler = pytest.mark.skipif(
     not pytensor.config.cxx, reason="C code needs a compiler"
@@ -27,7 +27,7 @@ def used(function):
     return [
         node
         for node in function.maker.fgraph.apply_nodes
-        if isinstance(node.op, ElementsInOnePiece)
+        if isinstance(node.op, ContiguousElemwise)
     ]
 
 

@@ -22,7 +22,7 @@ from recursive import (
     backend,
     recipes,
 )
-from recursive.backend.compiling import compiled
+from recursive.backend.compiling import compile_function
 from recursive.layers import recursive as containers
 from recursive.scan.op import Reversible
 from tests.cases import with_random_weights
@@ -103,7 +103,7 @@ def outputs_of(rnn):
 
 def loops(outputs):
     """The scans of a compiled gradient by name."""
-    function = compiled([], outputs, [], "python")
+    function = compile_function([], outputs, [], "python")
     return {
         node.op.name: node.op
         for node in function.maker.fgraph.apply_nodes
@@ -184,7 +184,7 @@ def test_it_has_a_gradient_itself(build):
     outputs = rnn(x)
     outputs = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
     loss = (pt.grad(sum((output**2).sum() for output in outputs), x) ** 2).sum()
-    function = compiled([x], [loss, pt.grad(loss, x)], [], "python")
+    function = compile_function([x], [loss, pt.grad(loss, x)], [], "python")
     expected = differences(function, value)
     assert np.abs(function(value)[1] - expected).max() <= 1e-7 * np.abs(expected).max()
 
@@ -267,7 +267,7 @@ def test_a_loop_that_reads_at_places_which_it_computes_has_values_and_a_gradient
 ):
     rnn, x = with_random_weights(of_own(function)), pt.tensor3("x")
     found = rnn(x)
-    compiled = compiled(
+    compiled = compile_function(
         [x], [(found**2).sum(), pt.grad((found**2).sum(), x), found], [], "python"
     )
     W, b = rnn.get_weights()

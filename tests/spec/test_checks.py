@@ -16,7 +16,7 @@ from recursive.errors import (
     StateError,
     TapError,
     UnknownNameError,
-    nearest,
+    suggest,
 )
 from recursive.spec import checks
 from recursive.spec.graph import (
@@ -995,7 +995,7 @@ def test_what_is_known_of_a_spec_that_grew_is_what_a_spec_made_at_once_knows():
     ],
 )
 def test_the_nearest_name_is_offered_or_all_of_them(name, candidates, sentence):
-    assert nearest(name, candidates) == sentence
+    assert suggest(name, candidates) == sentence
 
 
 # Weird, but plausible
