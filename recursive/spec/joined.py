@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from recursive.spec.graph import NodeSpec, PortSpec
+from recursive.spec.merging import DEFAULT
 from recursive.spec.moves import (
     FusedProducts,
     Movable,
@@ -33,7 +34,7 @@ class Member:
     @property
     def reads(self) -> tuple[tuple[Ref, ...], str]:
         """What members of one group have in common."""
-        mode = self.read.merge_mode if len(self.read.refs) > 1 else "concat"
+        mode = self.read.merge_mode if len(self.read.refs) > 1 else DEFAULT
         return self.read.refs, mode
 
 
