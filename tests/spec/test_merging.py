@@ -73,7 +73,7 @@ def test_a_mode_of_two_values_takes_no_fewer_and_no_more(names, kind):
     assert sentence["got"] == str(len(names))
 
 
-@pytest.mark.parametrize("room", ["spec", "loop", "drawing"])
+@pytest.mark.parametrize("room", ["spec", "loop", "shown", "drawing"])
 def test_modules_ask_the_table_and_never_name_a_mode(room):
     found = {
         path.stem
