@@ -16,6 +16,7 @@ from recursive.layers.composite import Composite, one_or_all
 from recursive.layers.layer import Layer
 from recursive.loop.call import Call, Value, Values, joined_with
 from recursive.loop.merges import MERGES, merge
+from recursive.spec.merging import MODES
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
@@ -65,6 +66,15 @@ class Merge(Composite):
                 because="it is looked up by name",
                 got=repr(mode),
                 do=suggest(str(mode), MERGES),
+            )
+        if MODES[mode].binary and len(layers) != 2:
+            raise MergeError.about(
+                "layer",
+                "Merge",
+                takes=f"two branches for mode {mode!r}",
+                because=f"it is {MODES[mode].meaning}",
+                got=str(len(layers)),
+                do="Give it two, or merge some of them in a Merge before it.",
             )
         for layer in layers:
             check_started(layer)
@@ -142,13 +152,10 @@ class Merge(Composite):
             layer.get_output_shape_for(shape)
             for layer, shape in zip(self.layers, self._split(input_shape), strict=True)
         ]
-        first, *others = shapes
-        same = (
-            (lambda shape: shape[:-1])
-            if self.mode == "concat"
-            else (lambda shape: shape)
-        )
-        if any(same(shape)[1:] != same(first)[1:] for shape in others):
+        mode = MODES[self.mode]
+        # The rows are those of the batch, which no branch knows.
+        sizes = {mode.shared_axes(shape)[1:] for shape in shapes}
+        if len(sizes) > 1:
             raise ShapeError.about(
                 "layer",
                 "Merge",
@@ -157,12 +164,7 @@ class Merge(Composite):
                 got=", ".join(map(str, shapes)),
                 do="Mend their dims, or say mode='concat'.",
             )
-        if self.mode == "dot":
-            return (*first[:-1], 1)
-        if self.mode != "concat":
-            return first
-        dims = [shape[-1] for shape in shapes]
-        return (*first[:-1], None if None in dims else sum(dims))
+        return mode.merged_shape(shapes)
 
     def as_inputs(
         self,

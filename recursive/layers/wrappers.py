@@ -15,11 +15,14 @@ from recursive.layers.layer import Layer
 from recursive.layers.noise import seeds_of
 from recursive.loop.call import Call, Value, Values, joined_with
 from recursive.loop.merges import merge
+from recursive.spec.merging import MODES
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
-MODES = ("concat", "sum", "mul", "ave", "max")
-"""How the outputs of both directions can be merged."""
+MERGE_MODES = tuple(
+    name for name, mode in MODES.items() if mode.is_elementwise or mode.joins_last_axis
+)
+"""The modes that can merge both directions. Each keeps the values of a step."""
 DIRECTIONS = ("forward", "backward")
 """The outputs where they are not merged."""
 
@@ -60,14 +63,14 @@ class Bidirectional(Composite):
         name: str | None = None,
     ):
         super().__init__(name)
-        if merge_mode is not None and merge_mode not in MODES:
+        if merge_mode is not None and merge_mode not in MERGE_MODES:
             raise MergeError.about(
                 "layer",
                 "Bidirectional",
-                takes=f"a merge_mode of {', '.join(MODES)} or None",
+                takes=f"a merge_mode of {', '.join(MERGE_MODES)} or None",
                 because="it merges two outputs",
                 got=repr(merge_mode),
-                do=suggest(str(merge_mode), MODES),
+                do=suggest(str(merge_mode), MERGE_MODES),
             )
         _check_runs_both_ways(layer)
         if backward_layer is None:
@@ -139,7 +142,7 @@ class Bidirectional(Composite):
         shape = self.layer.get_output_shape_for(input_shape)
         if self.merge_mode is None:
             return dict.fromkeys(DIRECTIONS, shape)
-        return (*shape[:-1], 2 * shape[-1]) if self.merge_mode == "concat" else shape
+        return MODES[self.merge_mode].merged_shape([shape, shape])
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
         """Both directions of the same input, in the order of its steps, merged or by name."""

@@ -1,8 +1,8 @@
-"""Several tensors made one: the merge modes of nodes and outputs."""
+"""Merges of several tensors into one, one function for each merge mode of :mod:`recursive.spec.merging`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import add, mul
 
@@ -11,46 +11,68 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import floatX
 
+Tensors = Sequence[TensorVariable]
 
-def merge(tensors: Sequence[TensorVariable], mode: str) -> TensorVariable:
+
+def merge(tensors: Tensors, mode: str) -> TensorVariable:
     """``tensors`` merged by ``mode``; a single one is passed on as it is.
 
     >>> import numpy as np
     >>> merge([pt.constant(np.ones((3, 4))), pt.constant(np.ones((3, 6)))], "concat").type.shape
     (3, 10)
     """
-    return tensors[0] if len(tensors) == 1 else MERGES[mode](_of_one_dtype(tensors))
+    if len(tensors) == 1:
+        return tensors[0]
+    return MERGES[mode](_of_one_dtype(tensors))
 
 
-def _of_one_dtype(tensors: Sequence[TensorVariable]) -> Sequence[TensorVariable]:
-    """All in floatX where they differ: float32 and int32 would make float64, which a loop of float32 refuses."""
+def _of_one_dtype(tensors: Tensors) -> Tensors:
+    """The tensors as they are if they have one dtype, else all as floatX.
+
+    float32 and int32 would make float64, which a loop of float32 refuses.
+    """
     if len({tensor.dtype for tensor in tensors}) == 1:
         return tensors
     return [tensor.astype(floatX()) for tensor in tensors]
 
 
-def concat(tensors: Sequence[TensorVariable]) -> TensorVariable:
-    """Side by side along the last axis."""
+def concat(tensors: Tensors) -> TensorVariable:
+    """The tensors side by side along the last axis."""
     return pt.concatenate(tensors, axis=-1)
 
 
-def ave(tensors: Sequence[TensorVariable]) -> TensorVariable:
+def sum_(tensors: Tensors) -> TensorVariable:
+    """The sum, element by element."""
+    return reduce(add, tensors)
+
+
+def mul_(tensors: Tensors) -> TensorVariable:
+    """The product, element by element. One value a row multiplies a whole row."""
+    return reduce(mul, tensors)
+
+
+def ave(tensors: Tensors) -> TensorVariable:
     """The mean, element by element."""
     return reduce(add, tensors) / len(tensors)
 
 
-def dot(tensors: Sequence[TensorVariable]) -> TensorVariable:
+def max_(tensors: Tensors) -> TensorVariable:
+    """The largest, element by element."""
+    return reduce(pt.maximum, tensors)
+
+
+def dot(tensors: Tensors) -> TensorVariable:
     """The inner product of two, row by row: ``(batch, 1)``."""
     left, right = tensors
     return (left * right).sum(axis=-1, keepdims=True)
 
 
-MERGES = {
+MERGES: dict[str, Callable[[Tensors], TensorVariable]] = {
     "concat": concat,
-    "sum": lambda tensors: reduce(add, tensors),
-    "mul": lambda tensors: reduce(mul, tensors),
+    "sum": sum_,
+    "mul": mul_,
     "ave": ave,
-    "max": lambda tensors: reduce(pt.maximum, tensors),
+    "max": max_,
     "dot": dot,
 }
-"""Every merge mode by name, but for ``join``, which merges nothing: it hands values over by name."""
+"""The function of each merge mode. ``join`` has none, because it merges nothing."""

@@ -15,6 +15,7 @@ from recursive.errors import NodeError
 from recursive.loop.call import Call, Value, Values, joined_with
 from recursive.loop.merges import merge
 from recursive.spec.graph import NodeSpec, PortSpec
+from recursive.spec.merging import MODES
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
 
@@ -209,7 +210,7 @@ def inputs_of(node: NodeSpec, env: Env) -> dict[str, Value]:
     """What a node's layer is applied to, by port; by name where one port is joined from several values."""
     inputs: dict[str, Value] = {}
     for port in node.ports:
-        if port.merge_mode == "join":
+        if MODES[port.merge_mode].is_by_name:
             names = port.names or tuple(map(str, port.refs))
             inputs |= {
                 name: env[ref] for name, ref in zip(names, port.refs, strict=True)

@@ -72,6 +72,17 @@ MERGES = {
 }
 """Every merge mode by name."""
 
+OF_ONE_SHAPE = ("sum", "ave", "max")
+"""The modes whose values all have one shape, so that one value is enough to find the shape."""
+
+
+def finds_shape(mode: str, known: Sequence[Array]) -> bool:
+    """True if some ``known`` values are enough to find the shape of a merge of these and others."""
+    if mode == "mul":
+        # One value a row multiplies rows of any size.
+        return any(value.shape[-1] > 1 for value in known)
+    return mode in OF_ONE_SHAPE
+
 
 def merge(values: Sequence[Array], mode: str, dtype: np.dtype) -> tuple[Array, Back]:
     """``values`` merged by ``mode``, and the way back; a single one is passed on. All are ``dtype`` where they differ.

@@ -11,7 +11,7 @@ import numpy as np
 
 from recursive.errors import ShapeError
 from recursive.reference.arrays import Array, Given
-from recursive.reference.merges import merge
+from recursive.reference.merges import finds_shape, merge
 from recursive.reference.order import Names
 from recursive.reference.step import fitting, named
 from recursive.reference.table import compute
@@ -92,12 +92,9 @@ def _port(port: PortSpec, names: Names, known: Known, given: Given) -> Array | N
     refs = [names.meaning(ref) for ref in port.refs]
     found = [known.get(_key(ref, names)) for ref in refs]
     there = [value for value in found if value is not None]
-    told = bool(there) and (
-        len(there) == len(found)
-        or port.merge_mode in ("sum", "ave", "max")
-        or (port.merge_mode == "mul" and any(value.shape[-1] > 1 for value in there))
-    )
-    if not told:
+    if not there:
+        return None
+    if len(there) < len(found) and not finds_shape(port.merge_mode, there):
         return None
     return merge(there, port.merge_mode, given.dtype)[0]
 

@@ -1,85 +1,35 @@
-"""A container as a stand-alone script that calls PyTensor's scan."""
+"""Scripts that call PyTensor's scan."""
 
 from __future__ import annotations
 
-from recursive.shown.script import Script, assembled, gap_lines, lengths
+from recursive.shown.language import Language, Lines
+from recursive.shown.script import Script
 from recursive.spec.plan import Recurrence, Sequence
 
-HEAD = '''\
-"""A recurrent network as a scan: run(weights, inputs) returns its outputs by name, build() the tensors."""
-
-import numpy as np
-import pytensor
-import pytensor.tensor as pt
-{until}
-FLOATS = "{floats}"
-'''
-
-HELPERS = '''\
-def tanh(x):
-    return pt.tanh(x)
-
-
+FUNCTIONS = {
+    "sigmoid": """\
 def sigmoid(x):
-    return pt.sigmoid(x)
-
-
-def hard_sigmoid(x):
-    return pt.clip(0.2 * x + 0.5, 0, 1)
-
-
-def relu(x):
-    return (x + abs(x)) / 2
-
-
+    return xp.sigmoid(x)""",
+    "softplus": """\
 def softplus(x):
-    return pt.softplus(x)
-
-
+    return xp.softplus(x)""",
+    "softmax": """\
 def softmax(x):
-    return pt.special.softmax(x, axis=-1)
-
-
-def concat(values):
-    return pt.concatenate(values, axis=-1)
-
-
-def ave(values):
-    return sum(values[1:], values[0]) / len(values)
-
-
-def max(values):
-    largest = values[0]
-    for value in values[1:]:
-        largest = pt.maximum(largest, value)
-    return largest
-
-
-def dot(values):
-    left, right = values
-    return (left * right).sum(axis=-1, keepdims=True)
-
-
-def join(values):
-    return values
-
-
-def padded(sequence, lag):
-    """A sequence with zeros in front of it, so that its past can be read at the first step."""
-    return pt.concatenate([pt.zeros_like(sequence[:1])] * lag + [sequence], axis=0)
-
-
-def turned(start):
-    """(batch, lag, dim) as (lag, batch, dim)."""
-    return start.swapaxes(0, 1)
-
-
+    return xp.special.softmax(x, axis=-1)""",
+    "rows": '''\
 def rows(initial, lag, batch, dim):
     """What a state is before the first step, (lag, batch, dim), oldest first."""
-    return pt.alloc(pt.as_tensor(initial).astype(FLOATS), lag, batch, dim)
-'''
+    return xp.alloc(xp.as_tensor(initial).astype(FLOATS), lag, batch, dim)''',
+    "padded": '''\
+def padded(sequence, lag):
+    """A sequence with zeros in front of it, so that its past can be read at the first step."""
+    return xp.concatenate([xp.zeros_like(sequence[:1])] * lag + [sequence], axis=0)''',
+}
+"""PyTensor's own activations, and the functions that scan needs."""
 
 RUN = '''\
+
+
 def run(weights, inputs, mode=None):
     """The numbers: outputs by name, for arrays by name."""
     held = {{name: pytensor.shared(value, name, shape=value.shape) for name, value in weights.items()}}
@@ -89,51 +39,32 @@ def run(weights, inputs, mode=None):
     outputs = build(held, symbols)
     function = pytensor.function(list(symbols.values()), list(outputs.values()), mode=mode, on_unused_input="ignore")
     arrays = [np.asarray(inputs[name], dtype=symbol.dtype) for name, symbol in symbols.items()]
-    return dict(zip(outputs, function(*arrays)))
-'''
+    return dict(zip(outputs, function(*arrays)))'''
 
 
-def pytensor_script(script: Script) -> str:
-    """The text of the script."""
+def _run(script: Script) -> Lines:
+    """The function that compiles what ``build`` returns and runs it."""
     symbols = [
         f"        {name!r}: pt.tensor({name!r}, dtype={dtype!r}, shape={shape}),"
         for name, (dtype, shape) in script.inputs.items()
     ]
-    body = "\n".join(_build(script)) + "\n\n\n" + RUN.format(symbols="\n".join(symbols))
-    until = "from pytensor.scan.utils import until\n" if script.spec.until else ""
-    return assembled(
-        HEAD.format(floats=script.floats, until=until),
-        HELPERS,
-        script.step(),
-        body.rstrip(),
-    )
+    return RUN.format(symbols="\n".join(symbols)).splitlines()
 
 
-def _build(script: Script) -> list[str]:
-    turned, plan = "[::-1]" if script.spec.go_backwards else "", script.plan
-    infos = [*map(_started, plan.recurrences), *(["None"] * len(plan.collected))]
-    constants = [
-        *(f"inputs[{name!r}]" for name in plan.contexts),
-        *(f"weights[{name!r}]" for name in plan.constants),
-    ]
-    sizes = [
-        tuple((None, *script.shapes[name][1:])[: len(script.shapes[name])])
-        for name in plan.results
-    ]
-    stop = (
-        f", until({script.result(script.spec.until)}.all())"
-        if script.spec.until
-        else ""
-    )
+def _scan(script: Script) -> Lines:
+    """A call of scan. It returns one tensor of all steps for each result of the step."""
+    plan = script.plan
+    sizes = []
+    for name in plan.results:
+        shape = script.shapes[name]
+        sizes.append((None, *shape[1:]) if shape else ())
+    stop = ""
+    if script.spec.until:
+        stop = f", until({script.result(script.spec.until)}.all())"
+    recurrences = [_recurrence(item) for item in plan.recurrences]
+    constants = [f"inputs[{name!r}]" for name in plan.contexts]
+    constants += [f"weights[{name!r}]" for name in plan.constants]
     return [
-        "def build(weights, inputs):",
-        '    """Outputs by name, as tensors. Sequences are (batch, time, dim), contexts (batch, dim)."""',
-        *gap_lines(script),
-        f"    sequences = {{name: inputs[name].swapaxes(0, 1){turned} for name in {script.sequences}}}",
-        *lengths(script, "{}.shape[{}]"),
-        "    starts = {",
-        *(f"        {item.name!r}: {script.start(item)}," for item in plan.recurrences),
-        "    }",
         "",
         "    def typed(*arguments):",
         '        """The step, its results with the sizes that are known: scan compares them with the starts."""',
@@ -143,53 +74,53 @@ def _build(script: Script) -> list[str]:
         "",
         "    results = pytensor.scan(",
         "        typed,",
-        "        sequences=[",
-        *(f"            {_sequence(item)}," for item in plan.sequences),
-        "        ],",
-        "        outputs_info=[",
-        *(f"            {info}," for info in infos),
-        "        ],",
-        "        non_sequences=[",
-        *(f"            {name}," for name in constants),
-        "        ],",
+        *_listed("sequences", [_sequence(item) for item in plan.sequences]),
+        *_listed("outputs_info", [*recurrences, *["None"] * len(plan.collected)]),
+        *_listed("non_sequences", constants),
         "        n_steps=steps,",
         "        strict=True,",
         "        return_list=True,",
         "        return_updates=False,",
         "    )",
-        "    return {",
-        *_outputs(script),
-        "    }",
+    ]
+
+
+def _listed(name: str, items: Lines) -> Lines:
+    """A list as an argument of a call, one item a line."""
+    return [
+        f"        {name}=[",
+        *(f"            {item}," for item in items),
+        "        ],",
     ]
 
 
 def _sequence(item: Sequence) -> str:
     lag = -min(item.taps)
     value = f"sequences[{item.name!r}]"
-    return f"dict(input={f'padded({value}, {lag})' if lag else value}, taps={list(item.taps)})"
+    if lag:
+        value = f"padded({value}, {lag})"
+    return f"dict(input={value}, taps={list(item.taps)})"
 
 
-def _started(item: Recurrence) -> str:
+def _recurrence(item: Recurrence) -> str:
     first = "[0]" if item.taps == (-1,) else ""
     return f"dict(initial=starts[{item.name!r}]{first}, taps={list(item.taps)})"
 
 
-def _outputs(script: Script) -> list[str]:
-    shape = "{}.swapaxes(0, 1)" if script.spec.return_sequences else "{}[-1]"
-    return [
-        *(
-            f"        {name!r}: {shape.format(script.result(value))},"
-            for name, value in script.outputs.items()
-        ),
-        *(
-            f"        {name!r}: {_final(script, item)},"
-            for name, item in script.finals.items()
-        ),
-    ]
-
-
-def _final(script: Script, item: Recurrence) -> str:
-    values = script.result(item.node)
-    if item.lag == 1:
-        return f"{values}[-1]"
-    return f"pt.concatenate([starts[{item.name!r}], {values}], axis=0)[-{item.lag}:].swapaxes(0, 1)"
+PYTENSOR = Language(
+    title="A recurrent network as a scan: run(weights, inputs) returns its outputs by name, build() the tensors.",
+    imports=("import numpy as np", "import pytensor", "import pytensor.tensor as pt"),
+    imports_until=("from pytensor.scan.utils import until",),
+    module="pt",
+    functions=FUNCTIONS,
+    name="build",
+    returns="Outputs by name, as tensors",
+    starts="starts",
+    start="{}",
+    loop=_scan,
+    all_steps="{result}.swapaxes(0, 1)",
+    last_step="{result}[-1]",
+    last_row="{result}[-1]",
+    last_rows="xp.concatenate([starts[{state!r}], {result}], axis=0)[-{lag}:].swapaxes(0, 1)",
+    after=_run,
+)

@@ -1,39 +1,22 @@
-"""What the scripts of a container have in common: its step as text, and what they cannot say, marked as gaps."""
+"""A container as its script describes it: the step as text, the first rows of states, and gaps for the rest.
+
+What the text of a script looks like in one library or another is in :mod:`recursive.shown.language`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, LayerSpec, NodeSpec
 from recursive.spec.history import final_name
-from recursive.spec.names import Ref
 from recursive.spec.plan import Recurrence, StepPlan, source_of
 from recursive.spec.shapes import Shape
 from recursive.spec.text import ACTIVATIONS, PRODUCTS, callable_name, step_source
 
 WRITTEN = {*PRODUCTS, "Activation", "Blend", "Embedding", "Identity"}
 """The layers that a script can write; any other is a gap in it."""
-
-MERGES = ("ave", "concat", "dot", "join", "max")
-"""The merge modes that are functions of a list."""
-
-SAVED = {
-    *ACTIVATIONS,
-    *MERGES,
-    "at",
-    "padded",
-    "rows",
-    "turned",
-    "np",
-    "pt",
-    "pytensor",
-    "until",
-    "step",
-}
-"""What a script calls by these names, so that no variable of the step may have them."""
 
 Input = tuple[str, tuple[int | None, ...]]
 """The dtype of an input, and its shape."""
@@ -87,7 +70,7 @@ class Script:
         return f"results[{self.plan.results.index(value)}]"
 
     def start(self, item: Recurrence) -> str:
-        """The rows before the first step, ``(lag, batch, dim)``, as an expression of both scripts."""
+        """The rows before the first step, ``(lag, batch, dim)``, as an expression of every script."""
         initial = item.initial
         if isinstance(initial, str):
             known = {LEARNED: f"weights['{item.name}.initial']", DRAWN: "0.0"}
@@ -118,23 +101,17 @@ class Script:
             ),
         ]
 
-    def step(self) -> str:
-        """The stubs of layers that cannot be written, then the step."""
+    def step(self, reserved: Collection[str]) -> str:
+        """The stubs of layers that cannot be written, then the step, in which no variable has a ``reserved`` name."""
         nodes = tuple(_with_gap(node) for node in self.plan.nodes)
         stubs = [
             _stub(node, marked)
             for node, marked in zip(self.plan.nodes, nodes, strict=True)
             if node != marked
         ]
-        saved = SAVED | {node.layer.class_name for node in nodes}
-        return "\n\n\n".join(
-            [
-                *stubs,
-                step_source(
-                    dataclasses.replace(self.plan, nodes=nodes), self.params, saved
-                ),
-            ]
-        )
+        reserved = {*reserved, *(node.layer.class_name for node in nodes)}
+        plan = dataclasses.replace(self.plan, nodes=nodes)
+        return "\n\n\n".join([*stubs, step_source(plan, self.params, reserved)])
 
 
 def is_written(node: NodeSpec) -> bool:
@@ -165,55 +142,3 @@ def _stub(node: NodeSpec, marked: NodeSpec) -> str:
         f"def {marked.layer.class_name}(*values, **named):\n    # GAP\n"
         f"    raise NotImplementedError({sentence!r})"
     )
-
-
-def gap_lines(script: Script) -> list[str]:
-    """A refusal to run where the loop does what the script does not."""
-    return [
-        line
-        for sentence in script.gaps
-        for line in ("    # GAP", f"    raise NotImplementedError({sentence!r})")
-    ]
-
-
-def seen(ref: Ref, script: Script) -> str:
-    """An argument of the step in a plain loop."""
-    if ref.name in {item.name for item in script.plan.recurrences}:
-        return f"states[{ref.name!r}][{ref.tap}]"
-    if ref.name in script.sequences:
-        return (
-            f"at(sequences[{ref.name!r}], t - {-ref.tap})"
-            if ref.tap
-            else f"sequences[{ref.name!r}][t]"
-        )
-    return (
-        f"inputs[{ref.name!r}]"
-        if ref.name in script.inputs
-        else f"weights[{ref.name!r}]"
-    )
-
-
-def lengths(script: Script, size: str) -> list[str]:
-    """Two lines: how many steps there are, and how many rows."""
-    names, length = script.sequences, script.spec.n_steps
-    rows = (
-        f"{size.format(f'inputs[{next(iter(script.inputs))!r}]', 0)}"
-        if script.inputs
-        else "1"
-    )
-    return [
-        f"    steps = {size.format(f'sequences[{names[0]!r}]', 0) if names else length}",
-        f"    batch = {rows}",
-    ]
-
-
-def assembled(head: str, helpers: str, step: str, body: str) -> str:
-    """A script of its parts, with those of the ``helpers`` that the step or the body calls."""
-    called = [
-        helper.strip()
-        for helper in helpers.split("\n\n\n")
-        if re.search(
-            rf"\b{helper.removeprefix('def ').partition('(')[0]}\(", f"{step}\n{body}"
-        )
-    ]
-    return "\n\n\n".join([head.strip(), *called, step, body]) + "\n"

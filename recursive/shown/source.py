@@ -6,12 +6,13 @@ from recursive import backend
 from recursive.errors import UnknownNameError, suggest
 from recursive.layers.graph import Graph
 from recursive.layers.identity import own_methods
-from recursive.shown.numpy_script import numpy_script
-from recursive.shown.pytensor_script import pytensor_script
+from recursive.shown.language import written
+from recursive.shown.numpy_script import NUMPY
+from recursive.shown.pytensor_script import PYTENSOR
 from recursive.shown.script import Script
 
-WRITERS = {"numpy": numpy_script, "pytensor": pytensor_script}
-"""What writes a script, by the library that it needs."""
+LANGUAGES = {"numpy": NUMPY, "pytensor": PYTENSOR}
+"""The languages of scripts, by the library that a script needs."""
 
 
 def source(rnn: Graph, library: str) -> str:
@@ -21,25 +22,23 @@ def source(rnn: Graph, library: str) -> str:
         UnknownNameError: for another library.
         RecursiveError: a child of it, for a container that is not complete.
     """
-    if library not in WRITERS:
+    if library not in LANGUAGES:
         raise UnknownNameError.about(
             "library",
             str(library),
-            takes="numpy or pytensor",
+            takes=" or ".join(LANGUAGES),
             because="scripts are written for these",
             got=repr(library),
-            do=suggest(str(library), WRITERS),
+            do=suggest(str(library), LANGUAGES),
         )
-    plan = rnn.declared_plan
     inputs = {item.name: (item.dtype, item.shape) for item in rnn.arguments()}
-    return WRITERS[library](
-        Script(
-            rnn.spec,
-            plan,
-            rnn.param_names,
-            rnn.shapes,
-            inputs,
-            backend.floatX(),
-            own_methods(type(rnn)),
-        )
+    script = Script(
+        spec=rnn.spec,
+        plan=rnn.declared_plan,
+        params=rnn.param_names,
+        shapes=rnn.shapes,
+        inputs=inputs,
+        floats=backend.floatX(),
+        own=own_methods(type(rnn)),
     )
+    return written(script, LANGUAGES[library])

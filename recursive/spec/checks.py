@@ -34,10 +34,8 @@ from recursive.spec.graph import (
     StateSpec,
 )
 from recursive.spec.history import final_name, resolve, with_implicit_states
+from recursive.spec.merging import MODE_NAMES
 from recursive.spec.names import Ref, check_name
-
-MERGE_MODES = ("concat", "sum", "mul", "ave", "max", "dot", "join")
-"""How several values become one: along the last axis, element by element, as inner product, or by name."""
 
 READABLE = ("input", "state", "node")
 """The kinds of names that stand for one value."""
@@ -217,14 +215,14 @@ def something_is_read(spec: GraphSpec, item: Item) -> None:
 
 def merge_mode_is_known(spec: GraphSpec, item: Item) -> None:
     for read in _reads(item):
-        if read.merge_mode not in MERGE_MODES:
+        if read.merge_mode not in MODE_NAMES:
             raise MergeError.about(
                 KINDS[type(item)],
                 item.name,
-                takes=f"merge_mode {', '.join(MERGE_MODES)}",
+                takes=f"merge_mode {', '.join(MODE_NAMES)}",
                 because="several inputs become one by it",
                 got=repr(read.merge_mode),
-                do=suggest(str(read.merge_mode), MERGE_MODES),
+                do=suggest(str(read.merge_mode), MODE_NAMES),
             )
 
 

@@ -19,6 +19,7 @@ from recursive.spec.hoist import (
     product_ports,
     split_layer,
 )
+from recursive.spec.merging import DEFAULT
 from recursive.spec.names import Ref
 
 
@@ -33,7 +34,7 @@ class Member:
     @property
     def reads(self) -> tuple[tuple[Ref, ...], str]:
         """What members of one group have in common."""
-        mode = self.read.merge_mode if len(self.read.refs) > 1 else "concat"
+        mode = self.read.merge_mode if len(self.read.refs) > 1 else DEFAULT
         return self.read.refs, mode
 
 

@@ -17,6 +17,7 @@ from functools import cached_property
 from numbers import Real
 
 from recursive.errors import ConfigError, StateError, suggest
+from recursive.spec.merging import DEFAULT
 from recursive.spec.names import Ref, parse
 
 VERSION = "1.0"
@@ -77,7 +78,7 @@ class PortSpec:
 
     name: str
     refs: tuple[Ref, ...]
-    merge_mode: str = "concat"
+    merge_mode: str = DEFAULT
     names: tuple[str, ...] = ()
 
 
@@ -127,7 +128,7 @@ class OutputSpec:
 
     name: str
     refs: tuple[Ref, ...]
-    merge_mode: str = "concat"
+    merge_mode: str = DEFAULT
 
 
 Item = InputSpec | StateSpec | NodeSpec | OutputSpec

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from recursive.spec.graph import NodeSpec, PortSpec
+from recursive.spec.merging import MODES, SUM
 from recursive.spec.names import Ref, split
 from recursive.spec.shapes import Shape
 
@@ -267,7 +268,7 @@ def _early_and_late(
     if outside.issuperset(port.refs):
         return PortSlice(port.refs), PortSlice()
     meets_unknown_rows = any(shapes[ref.name][-1] is None for ref in port.refs)
-    if port.merge_mode != "concat" or meets_unknown_rows:
+    if not MODES[port.merge_mode].joins_last_axis or meets_unknown_rows:
         return PortSlice(), PortSlice(port.refs)
     early, late = [], []
     for ref, rows in zip(port.refs, _rows(port, shapes), strict=True):
@@ -287,7 +288,7 @@ def split_layer(
 ) -> SplitLayer:
     """A node that adds the products that are ``known`` to those that it still makes, and does the rest of ``node``."""
     ports = tuple(ports)
-    before = PortSpec(_unused_port(node, ports), tuple(known), "sum")
+    before = PortSpec(_unused_port(node, ports), tuple(known), SUM.name)
     return SplitLayer(
         node.name, node.layer, (before, *ports), node.outputs, remainder=remainder
     )

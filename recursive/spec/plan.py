@@ -21,6 +21,7 @@ from recursive.spec.graph import (
 )
 from recursive.spec.history import resolve, with_implicit_states
 from recursive.spec.hoist import Movable, Moves, moved, params_of
+from recursive.spec.merging import MODES
 from recursive.spec.names import Ref
 from recursive.spec.order import ordered
 from recursive.spec.shapes import Shape
@@ -258,7 +259,7 @@ def _resolved(spec: GraphSpec, node: NodeSpec) -> NodeSpec:
             port.name,
             tuple(resolve(spec, ref) for ref in port.refs),
             port.merge_mode,
-            tuple(map(str, port.refs)) if port.merge_mode == "join" else (),
+            tuple(map(str, port.refs)) if MODES[port.merge_mode].is_by_name else (),
         )
         for port in node.ports
     )

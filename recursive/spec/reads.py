@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 from recursive.errors import NodeError, suggest
 from recursive.spec.graph import PortSpec, value_name
+from recursive.spec.merging import DEFAULT, JOIN
 from recursive.spec.names import Ref, parse
-
-JOIN = "join"
-"""The merge mode that joins values by name into a dict, for a layer with several inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +126,17 @@ def read_ports(
             do="Give it an add_input, or run it by itself.",
         )
     if isinstance(input, Mapping) and not inputs:
-        mode = "concat" if merge_mode == JOIN else merge_mode
+        # The dict names the ports already, so a list at one of them cannot be handed over by name.
+        mode = DEFAULT if merge_mode == JOIN.name else merge_mode
         given = {port: _refs(read, mode) for port, read in input.items()}
     else:
         refs, mode = read_refs(name, input, inputs, merge_mode)
-        by_name = mode == JOIN and len(ports) > 1
-        given = (
-            {str(ref): ((ref,), "concat") for ref in refs}
-            if by_name
-            else {ports[0]: (refs, mode)}
-        )
+        if mode == JOIN.name and len(ports) > 1:
+            given = {str(ref): ((ref,), DEFAULT) for ref in refs}
+        else:
+            given = {ports[0]: (refs, mode)}
     for port, output in own_past.items():
-        given.setdefault(port, ((Ref(value_name(name, output), -1),), "concat"))
+        given.setdefault(port, ((Ref(value_name(name, output), -1),), DEFAULT))
     _check_ports(name, layer, ports, input, given)
     return tuple(PortSpec(port, *given[port]) for port in ports)
 

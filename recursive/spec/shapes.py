@@ -12,6 +12,7 @@ from typing import Protocol
 
 from recursive.errors import MergeError, NodeError, ShapeError, StateError
 from recursive.spec.graph import (
+    KINDS,
     GraphSpec,
     InputSpec,
     NodeSpec,
@@ -20,10 +21,10 @@ from recursive.spec.graph import (
     StateSpec,
 )
 from recursive.spec.history import resolve, with_implicit_states
+from recursive.spec.merging import CONCAT, JOIN, MODES, Shape
 from recursive.spec.names import Ref
 from recursive.spec.order import ordered
 
-Shape = tuple[int | None, ...]
 Shapes = Shape | dict[str, Shape]
 """One shape, or several by name."""
 
@@ -102,7 +103,7 @@ def _values(node: NodeSpec, given: Shapes, rule: ShapeRule) -> dict[str, Shape]:
     handed_on = (
         isinstance(found, dict)
         and node.has_one_port
-        and node.ports[0].merge_mode == "join"
+        and MODES[node.ports[0].merge_mode].is_by_name
     )
     if len(shapes) != len(node.values) or (handed_on and len(shapes) == 1):
         if node.has_one_port:
@@ -154,8 +155,8 @@ def _raise_joined(node: NodeSpec) -> None:
         node.name,
         takes="its inputs merged into one",
         because=f"its {node.layer.class_name} is a function of one value",
-        got="merge_mode 'join'",
-        do="Say merge_mode='concat', for example, or use a layer with several inputs.",
+        got=f"merge_mode {JOIN.name!r}",
+        do=f"Say merge_mode={CONCAT.name!r}, for example, or use a layer with several inputs.",
     )
 
 
@@ -209,39 +210,17 @@ def merged_shape(
 ) -> Shapes:
     """The shape of what ``item`` reads, once its several values are merged into one."""
     read = read or item
+    mode = MODES[read.merge_mode]
     shapes = [_shape_of(spec, ref, known) for ref in read.refs]
-    if read.merge_mode == "join":
-        return {
-            str(ref): shape or (None, None)
-            for ref, shape in zip(read.refs, shapes, strict=True)
-        }
-    certain = [shape for shape in shapes if shape is not None]
-    if not certain:
+    if mode.is_by_name:
+        by_name = zip(read.refs, shapes, strict=True)
+        return {str(ref): shape or (None, None) for ref, shape in by_name}
+    if all(shape is None for shape in shapes):
         return (None, None)
-    _check_alike(
-        item,
-        read,
-        shapes,
-        axes=slice(None, -1) if read.merge_mode == "concat" else slice(None),
-    )
-    if read.merge_mode == "concat" and len(shapes) > 1:
-        last = [shape[-1] if shape else None for shape in shapes]
-        return (*certain[0][:-1], None if None in last else sum(last))
-    if read.merge_mode == "dot":
+    _check_mergeable(item, read, shapes)
+    if mode.binary:
         _check_two(item, read)
-        return (*certain[0][:-1], 1)
-    # A value of unknown shape may have any size along each axis, so it counts as unknown along all of them.
-    unknown = (None,) * len(certain[0])
-    axes = list(zip(*(shape or unknown for shape in shapes), strict=True))
-    rows = [None if None in sizes else max(sizes) for sizes in axes[:1]]
-    return (*rows, *(_merged_size(sizes, read.merge_mode) for sizes in axes[1:]))
-
-
-def _merged_size(sizes: tuple[int | None, ...], merge_mode: str) -> int | None:
-    """The one size that is known; a 1 that multiplies tells nothing of another, since it multiplies whole rows."""
-    known = [size for size in sizes if size is not None]
-    tells = len(known) == len(sizes) or merge_mode != "mul" or set(known) - {1}
-    return max(known, default=None) if tells else None
+    return mode.merged_shape(shapes)
 
 
 def _shape_of(
@@ -252,54 +231,48 @@ def _shape_of(
 
 
 def _check_two(item: NodeSpec | OutputSpec, read: PortSpec | OutputSpec) -> None:
+    mode = MODES[read.merge_mode]
     if len(read.refs) != 2:
         raise MergeError.about(
-            "node" if isinstance(item, NodeSpec) else "output",
+            KINDS[type(item)],
             item.name,
-            takes="two inputs for merge_mode 'dot'",
-            because="it is the inner product of two",
+            takes=f"two inputs for merge_mode {mode.name!r}",
+            because=f"it is {mode.meaning}",
             got=str(len(read.refs)),
-            do="Name two, or use sum of mul.",
+            do="Name two, or merge some of them in a node before it.",
         )
 
 
-def _check_alike(
+def _check_mergeable(
     item: NodeSpec | OutputSpec,
     read: PortSpec | OutputSpec,
     shapes: list[Shape | None],
-    axes: slice,
 ) -> None:
-    certain = [shape for shape in shapes if shape is not None]
-    ranks = {len(shape) for shape in certain}
-    if read.merge_mode == "concat" and len(shapes) > 1 and 1 in ranks:
+    """Raise a MergeError unless values of these ``shapes`` can be merged."""
+    mode = MODES[read.merge_mode]
+    known = [shape for shape in shapes if shape is not None]
+    ranks = {len(shape) for shape in known}
+    listed = ", ".join(
+        f"{ref} {shape}" for ref, shape in zip(read.refs, shapes, strict=True)
+    )
+    if mode.joins_last_axis and len(shapes) > 1 and 1 in ranks:
         raise MergeError.about(
-            "node" if isinstance(item, NodeSpec) else "output",
+            KINDS[type(item)],
             item.name,
-            takes="inputs of two axes or more for merge_mode 'concat'",
+            takes=f"inputs of two axes or more for merge_mode {mode.name!r}",
             because="the last is joined",
-            got=", ".join(
-                f"{ref} {shape}" for ref, shape in zip(read.refs, shapes, strict=True)
-            ),
+            got=listed,
             do="Put an Embedding before it, or use sum.",
         )
-    columns = list(zip(*(shape[axes] for shape in certain), strict=False))
-    sizes = [{size for size in column if size} for column in columns]
-    if len(columns) > 1:
-        sizes[0] -= {1}  # one row may be added to all
-    if read.merge_mode == "mul" and sizes:
-        sizes[-1] -= {1} if len(columns) > 1 else set()
-    if len(ranks) > 1 or any(len(column) > 1 for column in sizes):
-        listed = ", ".join(
-            f"{ref} {shape}" for ref, shape in zip(read.refs, shapes, strict=True)
-        )
+    if len(ranks) > 1 or not mode.sizes_agree(known):
+        how = "along the last axis" if mode.joins_last_axis else "element by element"
         raise MergeError.about(
-            "node" if isinstance(item, NodeSpec) else "output",
+            KINDS[type(item)],
             item.name,
-            takes=f"inputs of one shape for merge_mode {read.merge_mode!r}",
-            because="they are merged "
-            + ("along the last axis" if axes.stop else "element by element"),
+            takes=f"inputs of one shape for merge_mode {mode.name!r}",
+            because=f"they are merged {how}",
             got=listed,
-            do=_how_to_merge(len(ranks) > 1, along_last=axes.stop is not None),
+            do=_how_to_merge(len(ranks) > 1, mode.joins_last_axis),
         )
 
 
@@ -463,7 +436,7 @@ def _waits(port: PortSpec, dims: Mapping[str, int | None], missing: set[str]) ->
     names = [ref.name for ref in port.refs]
     others = [name for name in names if name not in missing]
     return (
-        port.merge_mode == "concat"
+        MODES[port.merge_mode].joins_last_axis
         and len(names) - len(others) == 1
         and any(dims.get(name) is None for name in others)
     )
@@ -489,9 +462,10 @@ def _dims_from(
 ) -> Iterator[tuple[str, int]]:
     """The dims of missing inputs that follow from ``wanted`` values a row at ``port``."""
     unknown = [ref.name for ref in port.refs if ref.name in missing]
-    if port.merge_mode in ("sum", "mul", "ave", "max") or len(port.refs) == 1:
+    mode = MODES[port.merge_mode]
+    if mode.is_elementwise or len(port.refs) == 1:
         yield from ((name, wanted) for name in unknown)
-    elif port.merge_mode == "concat" and len(unknown) == 1:
+    elif mode.joins_last_axis and len(unknown) == 1:
         others = [
             dims.get(resolve(spec, ref).name)
             for ref in port.refs

@@ -18,6 +18,7 @@ from recursive.spec.hoist import (
     SplitLayer,
     params_of,
 )
+from recursive.spec.merging import CALLED, CONCAT, MODES
 from recursive.spec.names import split
 from recursive.spec.plan import StepPlan
 
@@ -152,9 +153,7 @@ def merged(port: PortSpec, variables: Mapping[str, str] | None = None) -> str:
     names = [(variables or {}).get(str(ref), str(ref)) for ref in port.refs]
     if len(names) == 1:
         return names[0]
-    return {"sum": " + ".join(names), "mul": " * ".join(names)}.get(
-        port.merge_mode, f"{port.merge_mode}([{', '.join(names)}])"
-    )
+    return MODES[port.merge_mode].text(names)
 
 
 def _product(
@@ -185,7 +184,7 @@ def _slices(shares: Sequence[Share], params: Mapping[str, str], input: str) -> s
 
 
 def _beside(variables: Sequence[str]) -> str:
-    return variables[0] if len(variables) == 1 else f"concat([{', '.join(variables)}])"
+    return variables[0] if len(variables) == 1 else CONCAT.text(variables)
 
 
 def _in_brackets(text: str) -> str:
@@ -206,7 +205,9 @@ def _rows(W: str, rows: tuple[Span, ...] | None) -> str:
     if rows is None:
         return W
     slices = [f"{W}[{start}:{stop}]" for start, stop in rows]
-    return slices[0] if len(slices) == 1 else f"concat([{', '.join(slices)}], axis=0)"
+    if len(slices) == 1:
+        return slices[0]
+    return f"{CONCAT.name}([{', '.join(slices)}], axis=0)"
 
 
 def _activated(layer: LayerSpec, params: Mapping[str, str], input: str) -> str:
@@ -276,9 +277,7 @@ ACTIVATIONS = (
     "tanh",
 )
 """The activations of the library, which a configuration names."""
-WORDS = frozenset(
-    {*ACTIVATIONS, "ave", "concat", "dot", "join", "max", "split", "where"}
-)
+WORDS = frozenset({*ACTIVATIONS, *CALLED, "split", "where"})
 """The functions of the text. A function or class of the user's own must not be shown by one of these names."""
 
 PRODUCTS = ("Dense", "TimeDistributedDense", "RecurrentDense", "Gate")

@@ -457,6 +457,11 @@ def test_a_reshape_in_front_leaves_the_number_of_axes_open():
             MergeError,
             "Did you mean 'sum'",
         ),
+        (
+            lambda: Merge([Dense(4, 6)] * 3, mode="dot"),
+            MergeError,
+            "two branches for mode 'dot'",
+        ),
         (lambda: branches("sum")([X2]), ConfigError, "2 inputs"),
         (lambda: branches("sum")([X2, X3, X3]), ConfigError, "2 inputs"),
         (

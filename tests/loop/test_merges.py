@@ -9,7 +9,7 @@ import pytest
 
 from recursive.backend import evaluate
 from recursive.loop.merges import MERGES, merge
-from recursive.spec.checks import MERGE_MODES
+from recursive.spec.merging import MODES as DECLARED
 
 FORMULAS = {
     "concat": lambda arrays: np.concatenate(arrays, axis=-1),
@@ -58,9 +58,8 @@ def computed():
 
 def test_the_modes_are_those_that_a_declaration_may_name():
     assert set(MERGES) == set(MODES)
-    assert tuple(MERGES) == tuple(mode for mode in MERGE_MODES if mode != "join"), (
-        "join hands values over by name"
-    )
+    merging = [name for name, mode in DECLARED.items() if not mode.is_by_name]
+    assert list(MERGES) == merging
 
 
 @pytest.mark.parametrize(("mode", "shapes"), CASES)

@@ -30,7 +30,7 @@ def test_every_module_of_the_spec_loads_the_standard_library_and_nothing_else():
         "order",
         "shapes",
         "plan",
-        "source",
+        "text",
         "explain",
     } <= set(MODULES)
     environment = {

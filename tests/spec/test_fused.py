@@ -7,7 +7,7 @@ from recursive.spec.hoist import FusedProducts, Product
 from recursive.spec.names import Ref
 from recursive.spec.text import step_source
 from tests.spec.building import node
-from tests.spec.test_moves import Told, planned
+from tests.spec.test_hoist import Told, planned
 
 DENSE = Told(True, (Product("input", 6, ("W",), ("b",)),))
 GATE = Told(True, (Product("input", 6, ("W",), ("b",)), Product("prev_hid", 6, ("U",))))

@@ -1,0 +1,209 @@
+"""The writer of scripts, and the table that states what differs between one array library and another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from recursive.shown.script import Script
+from recursive.spec.merging import CALLED, MODES
+
+Lines = list[str]
+
+FUNCTIONS = {
+    "tanh": """\
+def tanh(x):
+    return xp.tanh(x)""",
+    "sigmoid": """\
+def sigmoid(x):
+    small = xp.exp(-xp.abs(x))
+    return xp.where(x < 0, small, 1) / (1 + small)""",
+    "hard_sigmoid": """\
+def hard_sigmoid(x):
+    return xp.clip(0.2 * x + 0.5, 0, 1)""",
+    "relu": """\
+def relu(x):
+    return (x + xp.abs(x)) / 2""",
+    "softplus": """\
+def softplus(x):
+    return xp.logaddexp(0, x)""",
+    "softmax": """\
+def softmax(x):
+    powers = xp.exp(x - x.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)""",
+    **{name: MODES[name].function for name in CALLED},
+    "at": '''\
+def at(sequence, t):
+    """The slice at t; zeros before the first."""
+    return sequence[t] if t >= 0 else xp.zeros_like(sequence[0])''',
+    "turned": '''\
+def turned(start):
+    """(batch, lag, dim) as (lag, batch, dim)."""
+    return xp.swapaxes(start, 0, 1)''',
+    "rows": '''\
+def rows(initial, lag, batch, dim):
+    """What a state is before the first step, (lag, batch, dim), oldest first."""
+    return xp.broadcast_to(xp.asarray(initial, dtype=FLOATS), (lag, batch, dim))''',
+}
+"""The functions that scripts call, by name. A library with the functions of NumPy needs no others."""
+
+
+def _no_lines(script: Script) -> Lines:
+    """No lines, for a language in which nothing follows."""
+    return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Language:
+    """What differs between the scripts of one array library and another.
+
+    A script is a Python function of ``weights`` and ``inputs`` that takes the step over time, and the functions that it
+    calls. In functions and in templates, ``xp`` stands for the library. The templates of results may use ``{value}``
+    and ``{state}`` for names, ``{result}`` for the variable of the value in the loop, and ``{lag}`` for the number of
+    rows that a state keeps.
+
+    Args:
+        title: the first line of the script.
+        imports: the lines that import the library.
+        imports_until: a line that is added where the loop may stop early.
+        module: the name of the library in the text.
+        functions: the functions that replace those of FUNCTIONS or are added to them, by name.
+        name: the name of the function that takes the step over time.
+        returns: what that function returns, in words.
+        starts: the name of the dict that holds the first rows of each state.
+        start: the template of one of them, for an expression of ``(lag, batch, dim)``.
+        loop: writes the lines that take the step over time.
+        all_steps: the template of an output at all steps.
+        last_step: the template of an output at the last step.
+        last_row: the template of the last row of a state.
+        last_rows: the template of the last rows of a state that keeps several.
+        after: writes the lines that follow the function, such as one that compiles it.
+    """
+
+    title: str
+    imports: tuple[str, ...]
+    imports_until: tuple[str, ...] = ()
+    module: str
+    functions: Mapping[str, str] = field(default_factory=dict)
+    name: str = "run"
+    returns: str = "Outputs by name"
+    starts: str
+    start: str
+    loop: Callable[[Script], Lines]
+    all_steps: str
+    last_step: str
+    last_row: str
+    last_rows: str
+    after: Callable[[Script], Lines] = _no_lines
+
+    @property
+    def all_functions(self) -> dict[str, str]:
+        """The text of every function that a script may call, by name."""
+        texts = {**FUNCTIONS, **self.functions}
+        return {name: self.in_library(text) for name, text in texts.items()}
+
+    def in_library(self, text: str) -> str:
+        """``text`` with the name of the library in place of ``xp``."""
+        return re.sub(r"\bxp\.", f"{self.module}.", text)
+
+    @property
+    def reserved(self) -> set[str]:
+        """The names that no variable of the step may have."""
+        imported = {line.split()[-1] for line in self.imports + self.imports_until}
+        return {*imported, *self.all_functions, "step"}
+
+
+def written(script: Script, language: Language) -> str:
+    """The text of a script in one language."""
+    step = script.step(language.reserved)
+    body = "\n".join([*_over_time(script, language), *language.after(script)])
+    called = [
+        text
+        for name, text in language.all_functions.items()
+        if re.search(rf"\b{name}\(", f"{step}\n{body}")
+    ]
+    return "\n\n\n".join([_head(script, language), *called, step, body]) + "\n"
+
+
+def _head(script: Script, language: Language) -> str:
+    imports = [*language.imports]
+    if script.spec.until:
+        imports += language.imports_until
+    return "\n".join(
+        [
+            f'"""{language.title}"""',
+            "",
+            *imports,
+            "",
+            f'FLOATS = "{script.floats}"',
+        ]
+    )
+
+
+def _over_time(script: Script, language: Language) -> Lines:
+    """The function that takes the step over time."""
+    turned = "[::-1]" if script.spec.go_backwards else ""
+    steps_first = language.in_library(f"xp.swapaxes(inputs[name], 0, 1){turned}")
+    starts = [
+        f"        {item.name!r}: {language.start.format(script.start(item))},"
+        for item in script.plan.recurrences
+    ]
+    return [
+        f"def {language.name}(weights, inputs):",
+        f'    """{language.returns}. Sequences are (batch, time, dim), contexts (batch, dim)."""',
+        *_gaps(script),
+        f"    sequences = {{name: {steps_first} for name in {script.sequences}}}",
+        *_lengths(script),
+        f"    {language.starts} = {{",
+        *starts,
+        "    }",
+        *language.loop(script),
+        "    return {",
+        *_outputs(script, language),
+        *_finals(script, language),
+        "    }",
+    ]
+
+
+def _gaps(script: Script) -> Lines:
+    """A refusal to run where the loop does what the script does not."""
+    lines = []
+    for sentence in script.gaps:
+        lines += ["    # GAP", f"    raise NotImplementedError({sentence!r})"]
+    return lines
+
+
+def _lengths(script: Script) -> Lines:
+    """Two lines: how many steps there are, and how many rows."""
+    steps, rows = script.spec.n_steps, 1
+    if script.sequences:
+        steps = f"sequences[{script.sequences[0]!r}].shape[0]"
+    if script.inputs:
+        rows = f"inputs[{next(iter(script.inputs))!r}].shape[0]"
+    return [f"    steps = {steps}", f"    batch = {rows}"]
+
+
+def _outputs(script: Script, language: Language) -> Lines:
+    lines = []
+    for name, value in script.outputs.items():
+        template = language.last_step
+        if script.spec.return_sequences:
+            template = language.all_steps
+        text = language.in_library(template).format(
+            value=value, result=script.result(value)
+        )
+        lines.append(f"        {name!r}: {text},")
+    return lines
+
+
+def _finals(script: Script, language: Language) -> Lines:
+    """The last rows of the states that are outputs."""
+    lines = []
+    for name, item in script.finals.items():
+        template = language.last_row if item.lag == 1 else language.last_rows
+        text = language.in_library(template).format(
+            state=item.name, result=script.result(item.node), lag=item.lag
+        )
+        lines.append(f"        {name!r}: {text},")
+    return lines
