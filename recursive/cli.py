@@ -1,4 +1,4 @@
-"""The command line: ``recursive demo``, ``recursive bench`` and ``recursive conformance``."""
+"""The command line: ``recursive demo`` and ``recursive conformance``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import recursive
-from recursive.bench import command as bench_command
 from recursive.conformance import command as conformance_command
 from recursive.errors import RecursiveError
 
@@ -69,11 +68,6 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=int, default=1, help="of first weights and order of rows"
     )
     demo.set_defaults(run=_demo)
-    bench = commands.add_parser(
-        "bench", help="time the container beside what people would use instead"
-    )
-    bench_command.add_options(bench)
-    bench.set_defaults(run=lambda chosen, started: bench_command.run(chosen))
     conformance_command.add_to(commands)
     return parser
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 import pytest
 
 import recursive
-from recursive.bench.field import CONTENDERS
+from tests.bench.contestants import CONTENDERS
 
 
 def test_all_is_sorted_and_everything_in_it_is_there():

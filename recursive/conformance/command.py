@@ -1,4 +1,4 @@
-"""``recursive conformance run`` and ``generate``; what they take to run is imported when they do."""
+"""``recursive conformance run``. What it takes to run is imported when it does."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from recursive.utils.interrupt import closing
 
 def add_to(commands: argparse._SubParsersAction) -> None:
     """Put the subcommands into the parser."""
-    chosen = commands.add_parser(
-        "conformance", help="check a port against the suite, or write the suite anew"
-    )
+    chosen = commands.add_parser("conformance", help="check a port against the suite")
     inner = chosen.add_subparsers(required=True, metavar="command")
     run = inner.add_parser("run", help="run the cases that a port covers")
     port = run.add_mutually_exclusive_group(required=True)
@@ -61,11 +59,6 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     run.add_argument("--suite", type=Path, help=argparse.SUPPRESS)
     run.set_defaults(run=_run)
-    write = inner.add_parser(
-        "generate", help="compute the suite anew from the NumPy reference"
-    )
-    write.add_argument("folder", type=Path, help="where to write it")
-    write.set_defaults(run=_generate)
 
 
 def _run(chosen: argparse.Namespace, started: float) -> int:
@@ -191,16 +184,3 @@ def _check_places(chosen: argparse.Namespace) -> None:
             got="--junit and --report",
             do="Give them two names.",
         )
-
-
-def _generate(chosen: argparse.Namespace, started: float) -> int:
-    from tqdm import tqdm
-
-    from recursive.conformance.generate import generate
-
-    count = generate(
-        chosen.folder,
-        lambda drafts: tqdm(drafts, unit="case", disable=None, file=sys.stderr),
-    )
-    print(f"Wrote {count} cases to {chosen.folder}.")
-    return 0

@@ -7,14 +7,14 @@ import numpy as np
 import pytensor
 import pytest
 
-from recursive.bench import field, networks
-from recursive.bench.contenders import container
-from recursive.bench.field import RATE, Sizes
+from tests.bench import contestants, networks
+from tests.bench.contenders import container
+from tests.bench.contestants import RATE, Sizes
 
 SIZES = Sizes(batch=3, steps=5, input_dim=4, dim=6, nodes=9)
 PEERS = {
     contender.module: contender
-    for contender in field.CONTENDERS
+    for contender in contestants.CONTENDERS
     if contender.module != "container"
 }
 EXPRESSED = [
@@ -25,7 +25,7 @@ EXPRESSED = [
 def peer_class(module):
     for package in PEERS[module].packages if PEERS[module].backend is None else ():
         pytest.importorskip(package, reason="this peer comes with the extra 'bench'")
-    return importlib.import_module(f"recursive.bench.contenders.{module}").Runner
+    return importlib.import_module(f"tests.bench.contenders.{module}").Runner
 
 
 def given(network, dtype):

@@ -1,4 +1,4 @@
-"""``recursive bench`` from the command line to its files; sizes are tiny, and no time is asserted."""
+"""``python -m tests.bench`` from the command line to its files; sizes are tiny, and no time is asserted."""
 
 import json
 import re
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from recursive import cli
-from recursive.bench import field, memory, page, sitting, worker
-from recursive.bench.results import Report
-from recursive.bench.sitting import Settings, Sitting
+from tests.bench import contestants, memory, page, session, worker
+from tests.bench.__main__ import main
+from tests.bench.results import Report
+from tests.bench.session import Session, Settings
 from tests.bench.test_results import report
 
 
 def bench(*arguments):
-    return cli.main(["bench", *map(str, arguments)])
+    return main([*map(str, arguments)])
 
 
 def test_a_quick_run_shows_a_table_and_writes_json_and_a_page(tmp_path, capsys):
@@ -59,12 +59,14 @@ def test_a_quick_run_shows_a_table_and_writes_json_and_a_page(tmp_path, capsys):
 def test_a_peer_that_is_not_installed_is_told_with_how_to_install_it(
     monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(field.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(contestants.importlib.util, "find_spec", lambda name: None)
     [torch] = [
-        contender for contender in field.CONTENDERS if contender.name == "torch-nn"
+        contender
+        for contender in contestants.CONTENDERS
+        if contender.name == "torch-nn"
     ]
-    [row] = Sitting(Settings(1, 1, 1, False), tmp_path, lambda words: None).measure(
-        "lstm", field.QUICK, [torch]
+    [row] = Session(Settings(1, 1, 1, False), tmp_path, lambda words: None).measure(
+        "lstm", contestants.QUICK, [torch]
     )
     assert (
         row.why
@@ -76,16 +78,16 @@ def test_a_peer_that_is_not_installed_is_told_with_how_to_install_it(
 def test_a_contender_that_fails_is_told_and_the_others_go_on(tmp_path):
     python = next(
         contender
-        for contender in field.CONTENDERS
+        for contender in contestants.CONTENDERS
         if contender.name == "recursive-python"
     )
-    broken = field.Contender("broken", "nowhere", "broken")
-    rows = Sitting(Settings(1, 1, 1, False), tmp_path, lambda words: None).measure(
-        "vanilla", field.QUICK, [broken, python]
+    broken = contestants.Contender("broken", "nowhere", "broken")
+    rows = Session(Settings(1, 1, 1, False), tmp_path, lambda words: None).measure(
+        "vanilla", contestants.QUICK, [broken, python]
     )
     assert (
         rows[0].why
-        == "ModuleNotFoundError: No module named 'recursive.bench.contenders.nowhere'"
+        == "ModuleNotFoundError: No module named 'tests.bench.contenders.nowhere'"
     )
     assert "train" in rows[1].times
 
@@ -93,11 +95,11 @@ def test_a_contender_that_fails_is_told_and_the_others_go_on(tmp_path):
 def test_a_network_that_cannot_be_declared_is_told_for_every_contender(tmp_path):
     python = next(
         contender
-        for contender in field.CONTENDERS
+        for contender in contestants.CONTENDERS
         if contender.name == "recursive-python"
     )
-    impossible = field.QUICK.but(dim=-1)
-    [row] = Sitting(Settings(1, 1, 1, False), tmp_path, lambda words: None).measure(
+    impossible = contestants.QUICK.but(dim=-1)
+    [row] = Session(Settings(1, 1, 1, False), tmp_path, lambda words: None).measure(
         "vanilla", impossible, [python]
     )
     assert row.why.startswith("the network could not be declared: ShapeError: ")
@@ -106,22 +108,32 @@ def test_a_network_that_cannot_be_declared_is_told_for_every_contender(tmp_path)
 
 def test_a_process_that_dies_is_told_by_its_code(tmp_path):
     job = worker.Job(
-        "container", "vanilla", field.QUICK, "python", 1, str(tmp_path / "none.npz")
+        "container",
+        "vanilla",
+        contestants.QUICK,
+        "python",
+        1,
+        str(tmp_path / "none.npz"),
     )
-    with sitting._process(job, None) as process:
+    with session._process(job, None) as process:
         process.imports()
         process._child.kill()
         with pytest.raises(
-            sitting.ContenderError, match="its process ended with code -9"
+            session.ContenderError, match="its process ended with code -9"
         ):
             process.ask("first")
 
 
 def test_a_process_that_is_busy_when_it_is_closed_is_ended(tmp_path):
     job = worker.Job(
-        "container", "vanilla", field.QUICK, "python", 1, str(tmp_path / "none.npz")
+        "container",
+        "vanilla",
+        contestants.QUICK,
+        "python",
+        1,
+        str(tmp_path / "none.npz"),
     )
-    with sitting._process(job, None) as process:
+    with session._process(job, None) as process:
         pass  # it still imports
     assert process._child.returncode is not None
 
@@ -129,11 +141,11 @@ def test_a_process_that_is_busy_when_it_is_closed_is_ended(tmp_path):
 def test_first_calls_are_measured_with_empty_caches_and_with_full_ones(tmp_path):
     python = next(
         contender
-        for contender in field.CONTENDERS
+        for contender in contestants.CONTENDERS
         if contender.name == "recursive-python"
     )
-    [row] = Sitting(Settings(1, 1, 1, True), tmp_path, lambda words: None).measure(
-        "vanilla", field.QUICK, [python]
+    [row] = Session(Settings(1, 1, 1, True), tmp_path, lambda words: None).measure(
+        "vanilla", contestants.QUICK, [python]
     )
     assert 0 < row.imports < row.warm
     assert row.cold > 0
@@ -143,15 +155,15 @@ def test_a_process_has_its_own_caches_and_says_its_precision_and_threads(
     monkeypatch, tmp_path
 ):
     monkeypatch.setenv("PYTENSOR_FLAGS", "exception_verbosity=high")
-    job = worker.Job("container", "vanilla", field.QUICK, "c", 3, "")
-    found = sitting._environment(job, tmp_path)
+    job = worker.Job("container", "vanilla", contestants.QUICK, "c", 3, "")
+    found = session._environment(job, tmp_path)
     assert (
         found["PYTENSOR_FLAGS"]
         == f"exception_verbosity=high,base_compiledir={tmp_path},floatX=float32"
     )
     assert found["OMP_NUM_THREADS"] == found["OPENBLAS_NUM_THREADS"] == "3"
     assert (
-        sitting._environment(job, None)["PYTENSOR_FLAGS"]
+        session._environment(job, None)["PYTENSOR_FLAGS"]
         == "exception_verbosity=high,floatX=float32"
     )
 
@@ -165,7 +177,7 @@ def test_what_was_measured_before_an_interrupt_is_kept(monkeypatch, capsys, tmp_
         measured.append(network)
         return report().rows
 
-    monkeypatch.setattr(Sitting, "measure", measure)
+    monkeypatch.setattr(Session, "measure", measure)
     assert bench("--quick", "--json", tmp_path / "bench.json") == 130
     assert Report.from_json((tmp_path / "bench.json").read_text()).rows == report().rows
 
@@ -221,7 +233,7 @@ def test_what_cannot_be_done_is_told_before_anything_is_measured(
     monkeypatch, capsys, tmp_path, arguments, words
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Sitting, "measure", lambda *_: pytest.fail("it measured"))
+    monkeypatch.setattr(Session, "measure", lambda *_: pytest.fail("it measured"))
     assert bench("--quick", *arguments) == 2
     assert words in capsys.readouterr().err
 
@@ -232,7 +244,7 @@ def test_rounds_and_calls_that_are_said_hold_in_a_quick_run_too(monkeypatch, cap
         return report().rows
 
     asked = []
-    monkeypatch.setattr(Sitting, "measure", measure)
+    monkeypatch.setattr(Session, "measure", measure)
     for said in ([], ["--rounds", "1"], ["--calls", "3"]):
         assert bench("--quick", "--network", "lstm", "--peer", "none", *said) == 0
     assert asked == [(2, 2), (1, 2), (2, 3)]
@@ -242,18 +254,20 @@ def test_a_file_that_is_no_sitting_is_named(capsys, tmp_path):
     (tmp_path / "bad.json").write_text("[]")
     assert bench("--from", tmp_path / "bad.json") == 2
     assert (
-        f"file '{tmp_path / 'bad.json'}' takes what recursive bench --json wrote"
+        f"file '{tmp_path / 'bad.json'}' takes what python -m tests.bench --json wrote"
         in capsys.readouterr().err
     )
 
 
 def test_a_job_goes_to_a_process_and_comes_back():
-    job = worker.Job("container", "lstm", field.Sizes(batch=3), "c", 2, "weights.npz")
+    job = worker.Job(
+        "container", "lstm", contestants.Sizes(batch=3), "c", 2, "weights.npz"
+    )
     assert worker.Job.from_json(job.to_json()) == job
 
 
 def test_the_data_are_the_same_for_all():
-    first, second = worker.data(field.QUICK), worker.data(field.QUICK)
+    first, second = worker.data(contestants.QUICK), worker.data(contestants.QUICK)
     assert [array.tobytes() for array in first] == [array.tobytes() for array in second]
     assert [array.shape for array in first] == [(4, 10, 8), (4, 16)]
 
@@ -292,7 +306,7 @@ def test_the_page_of_the_docs_can_be_filled_and_names_every_option(capsys):
     assert {option for option in options if option not in text} == set()
     assert [
         contender.label
-        for contender in field.CONTENDERS
+        for contender in contestants.CONTENDERS
         if f"| {contender.label.partition(', ' + str(contender.backend))[0]} |"
         not in text
     ] == []

@@ -1,13 +1,13 @@
-"""A report as JSON, as text, in a page, and as aims."""
+"""A report as JSON, as text, in a page, and as targets."""
 
 import json
 
 import pytest
 
-from recursive.bench import aims, page, plots, results, scaling, table
-from recursive.bench.field import QUICK, Sizes
-from recursive.bench.results import Report, Row, Spread
 from recursive.errors import ConfigError
+from tests.bench import page, plots, results, scaling, table, targets
+from tests.bench.contestants import QUICK, Sizes
+from tests.bench.results import Report, Row, Spread
 
 MACHINE = {
     "date": "2026-01-02T03:04+00:00",
@@ -90,7 +90,9 @@ def test_json_brings_back_the_whole_report():
     ],
 )
 def test_other_text_is_refused(text):
-    with pytest.raises(ConfigError, match="takes what recursive bench --json wrote"):
+    with pytest.raises(
+        ConfigError, match="takes what python -m tests.bench --json wrote"
+    ):
         Report.from_json(text)
 
 
@@ -129,7 +131,7 @@ def test_markdown_has_a_table_for_each_network():
 
 
 def test_an_aim_is_a_ratio_in_one_sitting():
-    found = {words: numbers for words, *numbers in aims.lines_of(report())}
+    found = {words: numbers for words, *numbers in targets.lines_of(report())}
     assert found["LSTM, train step: recursive-jax against lax"] == ["0.60", "0.5", "no"]
     assert found[
         "LSTM, seconds to the first train step, empty caches: recursive-jax"
@@ -140,7 +142,7 @@ def test_an_aim_is_a_ratio_in_one_sitting():
 def test_the_gru_is_compared_with_the_gru_that_pytorch_has():
     after = row("torch-nn", "nn.GRU", 0.01, network="gru-after")
     own = row("recursive-jax", "recursive, jax", 0.012, network="gru")
-    found = {words: numbers for words, *numbers in aims.lines_of(report(after, own))}
+    found = {words: numbers for words, *numbers in targets.lines_of(report(after, own))}
     assert (
         found["GRU (Cho et al., 2014), train step: recursive-jax against torch-nn"][0]
         == "1.20"

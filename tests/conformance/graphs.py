@@ -4,7 +4,7 @@ import dataclasses
 
 from hypothesis import strategies as st
 
-from recursive.conformance.declare import Net, activation, cell, dense, identity
+from tests.suite.declare import Net, activation, cell, dense, identity
 
 DIM = 3
 """Of every value: most reads fit together, and those that do not are there too."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from recursive.conformance.mutants import MUTANTS, Mutant, caught, table
 from recursive.conformance.suite import Suite
+from tests.suite.mutants import MUTANTS, Mutant, caught, table
 
 SUITE = Suite()
 

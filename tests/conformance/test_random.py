@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from recursive.backend.rewrites import VERSION
 from recursive.conformance.adapters import pytensor as ports
-from recursive.conformance.drafts import Draft
-from recursive.conformance.generate import case_of
 from recursive.conformance.judge import judge
 from recursive.errors import RecursiveError
 from tests.agreement.test_cases import COMPILER, JAX
 from tests.conformance.graphs import nets, spoilt
+from tests.suite.drafts import Draft
+from tests.suite.generate import case_of
 
 DEEP = int(os.environ.get("RECURSIVE_DEEP", 0))
 NUMBA = pytest.mark.skipif(

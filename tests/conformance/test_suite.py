@@ -9,13 +9,13 @@ import pytest
 import referencing
 
 from recursive.conformance import suite as files
-from recursive.conformance.areas.invalid import INVALID
-from recursive.conformance.drafts import DRAFTS
-from recursive.conformance.generate import case_of, generate
 from recursive.conformance.needs import CAPABILITIES
 from recursive.conformance.suite import Suite
 from recursive.errors import ConfigError, DataError, UnknownNameError
 from recursive.spec.graph import GraphSpec
+from tests.suite.areas.invalid import INVALID
+from tests.suite.drafts import DRAFTS
+from tests.suite.generate import case_of, generate
 
 SUITE = Suite()
 AREAS = {

@@ -5,7 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from recursive.conformance.declare import (
+from recursive.errors import ConfigError, DataError, ShapeError, UnknownNameError
+from recursive.reference import gradients, run, train
+from tests.reference.differences import check_gradients
+from tests.reference.networks import GAP
+from tests.suite.declare import (
     Net,
     Part,
     activation,
@@ -15,11 +19,7 @@ from recursive.conformance.declare import (
     identity,
     recurrent,
 )
-from recursive.conformance.declare import dense as plain_dense
-from recursive.errors import ConfigError, DataError, ShapeError, UnknownNameError
-from recursive.reference import gradients, run, train
-from tests.reference.differences import check_gradients
-from tests.reference.networks import GAP
+from tests.suite.declare import dense as plain_dense
 
 
 def dense(read, dim, activation="linear"):

@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from recursive.spec.text import ACTIVATIONS
 
 from recursive import Dense, Recursive
 from recursive.shown import source
 from recursive.shown.language import FUNCTIONS
 from recursive.shown.numpy_script import NUMPY
 from recursive.spec.merging import CALLED
+from recursive.spec.text import ACTIVATIONS
 
 LANGUAGES = source.LANGUAGES
 

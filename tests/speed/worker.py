@@ -56,8 +56,8 @@ def network(name: str, backend: str, calls: int = 15) -> dict[str, float]:
     import pytensor
 
     pytensor.config.floatX = "float32"
-    from recursive.bench import networks
-    from recursive.bench.field import Sizes
+    from tests.bench import networks
+    from tests.bench.field import Sizes
 
     rnn = networks.build(name, Sizes(input_dim=INPUT, dim=HIDDEN))
     rnn.compile("sgd", "mse", backend=backend)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from recursive.backend import Argument
+from recursive.backend.arrays import as_array
 from recursive.errors import DataError, DtypeError, SequenceLengthError, ShapeError
 from recursive.training.data import (
-    as_array,
     batches,
     by_name,
     check_rows,

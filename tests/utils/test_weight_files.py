@@ -474,18 +474,18 @@ def test_writer_sees_the_suffix_and_never_the_file_itself(tmp_path):
 KILLED = """
 import os, signal, sys
 import numpy as np
-from recursive import serialization
+from recursive.utils import weight_files
 
 suffix = os.path.splitext(sys.argv[1])[1]
-write, read = serialization.FORMATS[suffix]
+write, read = weight_files.FORMATS[suffix]
 
 def half_then_killed(path, groups):
     write(path, groups)
     os.truncate(path, os.path.getsize(path) // 2)
     os.kill(os.getpid(), signal.SIGKILL)
 
-serialization.FORMATS[suffix] = half_then_killed, read
-serialization.save_weights(sys.argv[1], {"graph": {"W": np.ones(3)}}, overwrite=True)
+weight_files.FORMATS[suffix] = half_then_killed, read
+weight_files.save_weights(sys.argv[1], {"graph": {"W": np.ones(3)}}, overwrite=True)
 """
 
 

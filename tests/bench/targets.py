@@ -1,0 +1,105 @@
+"""What the library aims at, as ratios of two contenders in one session, and how far it is from that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.bench.contestants import NETWORKS
+from tests.bench.results import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A contender should take at most ``limit`` times what a peer takes.
+
+    ``peer_network`` is that of the peer where it is another: PyTorch's GRU resets after the product.
+    """
+
+    network: str
+    kind: str
+    contender: str
+    peer: str
+    limit: float
+    peer_network: str | None = None
+
+    def ratio(self, report: Report) -> float | None:
+        """That of the medians; None where one of the two was not measured."""
+        own = report.find(self.network, self.contender)
+        other = report.find(self.peer_network or self.network, self.peer)
+        if (
+            own is None
+            or other is None
+            or None in (own.median(self.kind), other.median(self.kind))
+        ):
+            return None
+        return own.median(self.kind) / other.median(self.kind)
+
+    def __str__(self) -> str:
+        what = {"train": "train step", "forward": "forward"}[self.kind]
+        return f"{NETWORKS[self.network]}, {what}: {self.contender} against {self.peer}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartAim:
+    """A contender should be through its first LSTM train step ``limit`` seconds after its process began."""
+
+    contender: str
+    caches: str
+    limit: float
+
+    def ratio(self, report: Report) -> float | None:
+        """The seconds; None where they were not measured."""
+        row = report.find("lstm", self.contender)
+        return None if row is None else row.cold if self.caches == "empty" else row.warm
+
+    def __str__(self) -> str:
+        return f"LSTM, seconds to the first train step, {self.caches} caches: {self.contender}"
+
+
+def _aims() -> Iterator[Aim | StartAim]:
+    for network in ("lstm", "gru"):
+        yield Aim(network, "train", "recursive-jax", "lax", 0.5)
+        yield Aim(network, "train", "recursive-jax", "keras", 0.6)
+        yield Aim(
+            network,
+            "train",
+            "recursive-jax",
+            "torch-nn",
+            1.25,
+            peer_network="gru-after" if network == "gru" else None,
+        )
+        for backend, limit in (("numba", 2.5), ("c", 3.0)):
+            yield Aim(network, "train", f"recursive-{backend}", "recursive-jax", limit)
+            yield Aim(network, "train", f"recursive-{backend}", "torch-loop", 1.0)
+            yield Aim(network, "train", f"recursive-{backend}", "lax", 1.0)
+    for peer in ("lax", "lax-hoisted", "keras", "torch-loop", "scan-jax"):
+        yield Aim("feedback", "train", "recursive-jax", peer, 1.0)
+    for network in ("lstm", "gru"):
+        for backend in ("jax", "numba", "c", "python"):
+            yield Aim(
+                network, "forward", f"recursive-{backend}", f"scan-{backend}", 1.02
+            )
+            yield Aim(network, "train", f"recursive-{backend}", f"scan-{backend}", 0.7)
+    for backend, limit in (("jax", 4.0), ("c", 20.0), ("numba", 30.0), ("python", 3.0)):
+        yield StartAim(f"recursive-{backend}", "empty", limit)
+    for backend in ("c", "numba", "python"):
+        yield StartAim(f"recursive-{backend}", "full", 2.0)
+
+
+AIMS = tuple(_aims())
+
+
+def lines_of(report: Report) -> list[tuple[str, ...]]:
+    """For each aim that was measured: what, how much, the limit, and whether it is met."""
+    found = [(aim, aim.ratio(report)) for aim in AIMS]
+    return [
+        (
+            str(aim),
+            f"{ratio:.2f}",
+            f"{aim.limit:g}",
+            "yes" if ratio <= aim.limit else "no",
+        )
+        for aim, ratio in found
+        if ratio is not None
+    ]
