@@ -2,10 +2,10 @@
 
 from importlib.util import find_spec
 
-from recursive.bench.field import CONTENDERS
+from tests.bench.contestants import CONTENDERS
 
 collect_ignore = [
-    f"recursive/bench/contenders/{contender.module}.py"
+    f"tests/bench/contenders/{contender.module}.py"
     for contender in CONTENDERS
     if contender.backend is None and contender.missing
 ]

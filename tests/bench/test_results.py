@@ -91,7 +91,7 @@ def test_json_brings_back_the_whole_report():
 )
 def test_other_text_is_refused(text):
     with pytest.raises(
-        ConfigError, match="takes what python -m tests.bench --json wrote"
+        ConfigError, match=r"takes what python -m tests\.bench --json wrote"
     ):
         Report.from_json(text)
 

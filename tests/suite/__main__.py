@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from tests.suite.generate import generate
 
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.suite", description=__doc__)
     parser.add_argument("folder", type=Path, help="where to write it")
