@@ -1,11 +1,12 @@
-"""What goes wrong, in one sentence shape.
+"""Errors, all worded in one shape.
 
-Every error that a user can cause is a :class:`RecursiveError`, raised where the wrong thing was said and before
-PyTensor could complain. Its text always reads
+Every error that a user can cause is a :class:`RecursiveError`. It is raised where the
+mistake was made, before PyTensor complains, and reads
 
-    <kind> '<name>' takes <expected>, because <reason>; got <actual>. <what to do>
+    <kind> '<name>' takes <expected>; got <actual>. <what to do>
 
-so that :meth:`RecursiveError.about` is the only way the library words one.
+with ``, because <reason>`` after what is expected if the reason helps the user.
+:meth:`RecursiveError.about` is the only place that words one.
 """
 
 from __future__ import annotations
@@ -15,22 +16,34 @@ from collections.abc import Iterable
 
 
 class RecursiveError(ValueError):
-    """The base of everything this library raises on purpose; a ``ValueError``.
+    """The base of every error that this library raises on purpose; a ``ValueError``.
 
-    >>> raise RecursiveError.about("state", "h", takes="a positive dim", because="it is a vector", got="0",
-    ...                            do="Say add_state('h', dim=6).")
+    >>> raise RecursiveError.about(
+    ...     "state", "h", takes="a positive dim", got="0", do="Say add_state('h', dim=6)."
+    ... )
     Traceback (most recent call last):
         ...
-    recursive.errors.RecursiveError: state 'h' takes a positive dim, because it is a vector; got 0. \
+    recursive.errors.RecursiveError: state 'h' takes a positive dim; got 0. \
 Say add_state('h', dim=6).
     """
 
     @classmethod
     def about(
-        cls, kind: str, name: str, *, takes: str, because: str, got: object, do: str
+        cls,
+        kind: str,
+        name: str,
+        *,
+        takes: str,
+        got: object,
+        do: str,
+        because: str | None = None,
     ) -> RecursiveError:
-        """The error about the ``kind`` called ``name``, worded in the one shape that all errors share."""
-        return cls(f"{kind} {name!r} takes {takes}, because {because}; got {got}. {do}")
+        """The error about the ``kind`` called ``name``, in the shape of all errors.
+
+        ``because`` is for a reason that helps the user; most errors need none.
+        """
+        expected = f"{takes}, because {because}" if because else takes
+        return cls(f"{kind} {name!r} takes {expected}; got {got}. {do}")
 
 
 class InvalidNameError(RecursiveError):

@@ -6,11 +6,11 @@ from recursive.spec.graph import LayerSpec, NodeSpec, OutputSpec, PortSpec
 from recursive.spec.names import parse
 
 SENTENCE = re.compile(
-    r"""(?P<kind>\w+) (?P<quote>['"])(?P<name>.*)(?P=quote) takes (?P<takes>.+), """
-    r"""because (?P<because>.+); got (?P<got>.+)\. (?P<do>[A-Z].+[.?])""",
+    r"""(?P<kind>\w+) (?P<quote>['"])(?P<name>.*)(?P=quote) takes (?P<takes>.+?)"""
+    r"""(, because (?P<because>.+?))?; got (?P<got>.+)\. (?P<do>[A-Z].+[.?])""",
     re.DOTALL,
 )
-"""``<kind> '<name>' takes <expected>, because <reason>; got <actual>. <what to do>``"""
+"""``<kind> '<name>' takes <expected>; got <actual>. <what to do>``; the reason may stay out."""
 
 
 def refs(*texts):
