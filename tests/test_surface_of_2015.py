@@ -308,12 +308,12 @@ ATTRIBUTES = {
 }
 
 TARGETS = ("y was required", "a dict of inputs may hold the targets too")
-DIMS = "one dim alone is the output's; the input's is found when layers are joined"
+DIMS = "a single dim is the output's; the input's follows when layers are joined"
 
 DEVIATIONS = {
     "models.Recursive.add_input": (
         "ndim was 3",
-        "it still is for a sequence; a context, which is new, has 2",
+        "it still is for a sequence; a context (new) has 2",
     ),
     "models.Recursive.add_state": (
         "dim was required",
@@ -321,7 +321,7 @@ DEVIATIONS = {
     ),
     "models.Sequential.compile": (
         "optimizer was required, loss was required",
-        "without both, a model is compiled to predict only",
+        "without both, a model can only predict",
     ),
     "models.Sequential.train_on_batch": TARGETS,
     "models.Sequential.test_on_batch": TARGETS,
@@ -329,15 +329,15 @@ DEVIATIONS = {
     "models.Sequential.evaluate": TARGETS,
     "models.Sequential.predict": (
         "X was required",
-        "a loop that counts its steps has no input",
+        "a loop over `n_steps` has no input",
     ),
     "models.Graph.compile": (
         "optimizer was required, loss was required",
-        "without both, a model is compiled to predict only",
+        "without both, a model can only predict",
     ),
     "models.Graph.predict": (
         "data was required",
-        "a loop that counts its steps has no input",
+        "a loop over `n_steps` has no input",
     ),
     "layers.core.Activation": (
         "argument 2 was target",
@@ -346,7 +346,7 @@ DEVIATIONS = {
     "layers.core.Dense": ("input_dim was required, output_dim was required", DIMS),
     "layers.core.TimeDistributedDense": (
         "input_dim was required, output_dim was required, argument 6 was W_regularizer",
-        f"the arguments are those of Dense, name among them; {DIMS}",
+        f"the arguments are those of Dense, including name; {DIMS}",
     ),
 }
 """By place: what differs, and why."""
