@@ -17,6 +17,7 @@ BLOCK = re.compile(
 )
 """Code, and what it prints, where that stands directly below."""
 ELSEWHERE = {
+    "contributing": "tests/test_contributing.py",
     "proposal": "tests/test_proposal.py",
     "states": "tests/test_states_page.py",
     "seeing": "tests/test_seeing_page.py",
