@@ -33,7 +33,7 @@ from recursive.errors import (
 from recursive.layers.config import CLASSES
 from recursive.layers.core import Dense
 from recursive.reference import gradients, run, train
-from recursive.reference.arrays import Given, Params
+from recursive.reference.arrays import Params, Scope
 from recursive.reference.table import LAYERS, compute
 from recursive.spec.graph import (
     GraphSpec,
@@ -239,7 +239,7 @@ def test_one_truth_value_chooses_for_the_whole_batch():
         "then": np.ones((2, 1)),
         "otherwise": np.zeros((2, 1)),
     }
-    found = compute("IfElse", {}, sides, Given(Params()))
+    found = compute("IfElse", {}, sides, Scope(Params()))
     assert found.value.sum() == 2
     back = found.back(np.ones((2, 1))).x
     assert back["then"].sum() == 2
@@ -249,7 +249,7 @@ def test_one_truth_value_chooses_for_the_whole_batch():
 def test_at_kinks_gradients_are_those_of_2015():
     def slope(name, at, **config):
         return float(
-            compute(name, config, np.array([[at]]), Given(Params()))
+            compute(name, config, np.array([[at]]), Scope(Params()))
             .back(np.ones((1, 1)))
             .x[0, 0]
         )
@@ -265,7 +265,7 @@ def test_at_kinks_gradients_are_those_of_2015():
         "Merge",
         {"layers": [{"name": "Identity"}] * 2, "mode": "max"},
         {"input_0": np.ones((1, 1)), "input_1": np.ones((1, 1))},
-        Given(Params()),
+        Scope(Params()),
     )
     assert [d.item() for d in larger.back(np.ones((1, 1))).x.values()] == [1, 0], (
         "of two that are equal the first"
