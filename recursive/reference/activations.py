@@ -10,24 +10,25 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recursive.errors import UnknownNameError, suggest
 from recursive.reference.arrays import Array
+from recursive.reference.table import look_up
 
 Back = Callable[[Array], Array]
+Activation = Callable[[Array], tuple[Array, Back]]
 
 
-def linear(x: Array) -> tuple[Array, Back]:
+def linear(x):
     """``y = x``; ``dx = dy``."""
     return x, lambda dy: dy
 
 
-def tanh(x: Array) -> tuple[Array, Back]:
+def tanh(x):
     """The hyperbolic tangent; ``dx = dy (1 - y**2)``."""
     y = np.tanh(x)
     return y, lambda dy: dy * (1 - y**2)
 
 
-def sigmoid(x: Array) -> tuple[Array, Back]:
+def sigmoid(x):
     """``y = 1 / (1 + exp(-x))``; ``dx = dy y (1 - y)``."""
     # exp(-|x|) cannot overflow: for x < 0 this is exp(x) / (1 + exp(x)).
     small = np.exp(np.where(x.real < 0, x, -x))
@@ -35,7 +36,7 @@ def sigmoid(x: Array) -> tuple[Array, Back]:
     return y, lambda dy: dy * y * (1 - y)
 
 
-def hard_sigmoid(x: Array) -> tuple[Array, Back]:
+def hard_sigmoid(x):
     """``y = 0.2 x + 0.5`` clipped to [0, 1]; ``dx = 0.2 dy`` inside, both ends included."""
     line = 0.2 * x + 0.5
     inside = (line.real >= 0) & (line.real <= 1)
@@ -43,7 +44,7 @@ def hard_sigmoid(x: Array) -> tuple[Array, Back]:
     return y, lambda dy: 0.2 * dy * inside
 
 
-def relu(x: Array) -> tuple[Array, Back]:
+def relu(x):
     """``y = max(x, 0)``; ``dx = dy (1 + sign(x)) / 2``.
 
     It was written ``(x + |x|) / 2`` in 2015: hence the gradient of 0.5 at 0.
@@ -52,7 +53,7 @@ def relu(x: Array) -> tuple[Array, Back]:
     return y, lambda dy: dy * (1 + np.sign(x.real)) / 2
 
 
-def softplus(x: Array) -> tuple[Array, Back]:
+def softplus(x):
     """``y = log(1 + exp(x))``; ``dx = dy sigmoid(x)``."""
     # log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), which cannot overflow.
     positive = np.where(x.real > 0, x, 0)
@@ -60,14 +61,14 @@ def softplus(x: Array) -> tuple[Array, Back]:
     return y, lambda dy: dy * sigmoid(x)[0]
 
 
-def softmax(x: Array) -> tuple[Array, Back]:
+def softmax(x):
     """``y = exp(x) / sum(exp(x))`` over the last axis; ``dx = y (dy - sum(dy y))``."""
     powers = np.exp(x - x.real.max(axis=-1, keepdims=True))
     y = powers / powers.sum(axis=-1, keepdims=True)
     return y, lambda dy: y * (dy - (dy * y).sum(axis=-1, keepdims=True))
 
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Activation] = {
     "linear": linear,
     "tanh": tanh,
     "sigmoid": sigmoid,
@@ -89,12 +90,4 @@ def activate(name: object, x: Array) -> tuple[Array, Back]:
     >>> y.tolist(), back(np.ones(3)).tolist()
     ([0.0, 0.0, 2.0], [0.0, 0.5, 1.0])
     """
-    if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise UnknownNameError.about(
-            "activation",
-            str(name),
-            takes="the name of an activation",
-            got=repr(name),
-            do=suggest(str(name), ACTIVATIONS),
-        )
-    return ACTIVATIONS[name](x)
+    return look_up("activation", name, ACTIVATIONS)(x)

@@ -9,57 +9,18 @@ import numpy as np
 from recursive.errors import (
     ConfigError,
     DataError,
+    RecursiveError,
     ShapeError,
     UnknownNameError,
     suggest,
 )
-from recursive.reference.arrays import (
-    Array,
-    Params,
-    Scope,
-    Value,
-    is_float,
-    prefixed,
-    unprefixed,
-)
+from recursive.reference.arrays import Array, Value, is_float, prefixed, unprefixed
 from recursive.reference.masks import joined
-from recursive.reference.order import Names
 from recursive.reference.parts import walk
 from recursive.reference.table import LAYERS, unknown_layer
 from recursive.spec.graph import GraphSpec, InputSpec
 
 Arrays = Mapping[str, Array]
-
-
-def prepared(
-    spec: GraphSpec,
-    params: Arrays,
-    inputs: Arrays,
-    mask: Array | Arrays | None,
-    states: Arrays | None,
-    draws: Arrays | None,
-    train: bool,
-    shared: Mapping[str, str] | None,
-) -> tuple[dict[str, Value], Scope]:
-    """The inputs with their masks, and the scope of the whole declaration."""
-    check_formulas(spec)
-    states = states or {}
-    dtype = float_type(params, {**inputs, **prefixed(states, "state")})
-    params = {name: np.asarray(value, dtype) for name, value in params.items()}
-    input_names = [item.name for item in spec.inputs]
-    for name in set(input_names) - set(inputs):
-        raise _wrong_name("input", name, input_names, "none")
-    _check_known("input", inputs, input_names)
-    _check_states(spec, states)
-    states = {name: np.asarray(value, dtype) for name, value in states.items()}
-    arrays = {item.name: _cast(item, inputs[item.name], dtype) for item in spec.inputs}
-    masks, loop_mask = _split_masks(spec, mask)
-    for name, own in masks.items():
-        _check_mask(name, own, arrays[name])
-    _check_rows(arrays if loop_mask is None else {**arrays, "mask": loop_mask})
-    values = {name: Value(array, masks.get(name)) for name, array in arrays.items()}
-    params = Params(at_all_places(params, shared or {}))
-    return values, Scope(params, draws or {}, states, loop_mask, train, dtype)
 
 
 def check_formulas(spec: GraphSpec) -> None:
@@ -101,20 +62,24 @@ def check_trains_by_loss_alone(spec: GraphSpec) -> None:
             )
 
 
-def float_type(params: Arrays, others: Arrays) -> np.dtype:
+def float_type(params: Arrays, others: Iterable[Array]) -> np.dtype:
     """The dtype of floats: that of the parameters, or of the others if there are none.
 
     It is complex if any array is.
     """
-    own = _float_types(params)
+    own = _float_types(params.values())
     others = _float_types(others)
     complex_types = [dtype for dtype in others if dtype.kind == "c"]
     return np.result_type(*(own or others or [np.float64]), *complex_types)
 
 
-def _float_types(arrays: Arrays) -> list[np.dtype]:
-    arrays = map(np.asarray, arrays.values())
-    return [array.dtype for array in arrays if is_float(array)]
+def _float_types(arrays: Iterable[Array]) -> list[np.dtype]:
+    return [array.dtype for array in map(np.asarray, arrays) if is_float(array)]
+
+
+def cast_all(arrays: Arrays, dtype: np.dtype) -> dict[str, Array]:
+    """All arrays cast to ``dtype``."""
+    return {name: np.asarray(value, dtype) for name, value in arrays.items()}
 
 
 def at_all_places(params: Arrays, shared: Mapping[str, str]) -> dict[str, Array]:
@@ -141,14 +106,14 @@ def at_first_place(name: str, shared: Mapping[str, str]) -> str:
     return name
 
 
-def _split_masks(
+def split_masks(
     spec: GraphSpec, mask: Array | Arrays | None
 ) -> tuple[dict[str, Array], Array | None]:
     """The masks of inputs by name, and the mask of the loop."""
     if mask is None:
         return {}, None
     if isinstance(mask, Mapping):
-        _check_known("mask", mask, [item.name for item in spec.inputs])
+        check_known("mask", mask, [item.name for item in spec.inputs])
         return {name: joined([value]) for name, value in mask.items()}, None
     mask = joined([mask])
     if not spec.loop:
@@ -169,7 +134,7 @@ def _split_masks(
     return {}, mask
 
 
-def _check_mask(name: str, mask: Array, value: Array) -> None:
+def check_mask(name: str, mask: Array, value: Array) -> None:
     """Raise a ShapeError unless the mask has at least two leading axes of its input."""
     deepest = value.ndim - is_float(value)
     if not 2 <= mask.ndim <= deepest or mask.shape != value.shape[: mask.ndim]:
@@ -182,7 +147,8 @@ def _check_mask(name: str, mask: Array, value: Array) -> None:
         )
 
 
-def _cast(item: InputSpec, value: Array, dtype: np.dtype) -> Array:
+def cast(item: InputSpec, value: Array, dtype: np.dtype) -> Array:
+    """An input as its declaration wants it; raise a ShapeError if it does not fit."""
     value = np.asarray(value)
     if value.ndim != item.ndim:
         raise ShapeError.about(
@@ -205,25 +171,42 @@ def _cast(item: InputSpec, value: Array, dtype: np.dtype) -> Array:
     return value.astype(dtype) if item.dtype == "float" else value
 
 
-def _check_known(kind: str, given: Iterable[str], names: list[str]) -> None:
+def check_complete(kind: str, given: Arrays, names: list[str]) -> None:
+    """Raise a DataError unless exactly these names are given."""
+    for name in set(names) - set(given):
+        raise _wrong_name(kind, name, names, "none")
+    check_known(kind, given, names)
+
+
+def check_known(
+    kind: str,
+    given: Iterable[str],
+    names: list[str],
+    error: type[RecursiveError] = DataError,
+) -> None:
+    """Raise an error if other names than these are given."""
     for name in set(given) - set(names):
-        raise _wrong_name(kind, name, names, "an unknown name")
+        raise _wrong_name(kind, name, names, "an unknown name", error)
 
 
-def _wrong_name(kind: str, name: str, names: list[str], got: str) -> DataError:
-    return DataError.about(
-        kind,
-        name,
-        takes=f"the names {', '.join(map(repr, names))}",
-        got=got,
-        do=suggest(name, names),
-    )
+def _wrong_name(
+    kind: str,
+    name: str,
+    names: list[str],
+    got: str,
+    error: type[RecursiveError] = DataError,
+) -> RecursiveError:
+    takes = f"the names {', '.join(map(repr, names))}"
+    return error.about(kind, name, takes=takes, got=got, do=suggest(name, names))
 
 
-def _check_rows(arrays: Arrays) -> None:
-    """Raise a ShapeError unless all arrays have the same number of rows."""
-    if len({len(value) for value in arrays.values()}) > 1:
-        shapes = [f"{name} {value.shape}" for name, value in arrays.items()]
+def check_rows(values: Mapping[str, Value], mask: Array | None) -> None:
+    """Raise a ShapeError unless inputs and mask have the same number of rows."""
+    arrays = {name: value.array for name, value in values.items()}
+    if mask is not None:
+        arrays["mask"] = mask
+    if len(set(map(len, arrays.values()))) > 1:
+        shapes = [f"{name} {array.shape}" for name, array in arrays.items()]
         raise ShapeError.about(
             "input",
             " and ".join(arrays),
@@ -231,16 +214,3 @@ def _check_rows(arrays: Arrays) -> None:
             got=", ".join(shapes),
             do="Cut them to the same number of rows.",
         )
-
-
-def _check_states(spec: GraphSpec, states: Arrays) -> None:
-    names = [state.name for state in Names(spec).histories]
-    for name in states:
-        if spec.loop and name not in names:
-            raise UnknownNameError.about(
-                "state",
-                name,
-                takes="the name of a state",
-                got="an unknown name",
-                do=suggest(name, names),
-            )

@@ -38,7 +38,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recursive.errors import WeightsError, suggest
+from recursive.errors import DtypeError, WeightsError, suggest
 
 Array = np.ndarray
 Values = Array | dict[str, Array]
@@ -130,6 +130,13 @@ class LayerResult:
             return Value(self.value, self.mask)
         masks = self.masks
         return {name: Value(y, masks.get(name)) for name, y in self.value.items()}
+
+
+def function_of(
+    y: Values, back_x: Callable[[Array], Values], mask: Array | None = None
+) -> LayerResult:
+    """The result of a layer without parameters; ``back_x`` returns ``dx`` from ``dy``."""
+    return LayerResult(y, lambda dy: LayerGradients(back_x(dy)), mask)
 
 
 @dataclass(frozen=True)
@@ -271,6 +278,19 @@ def unbroadcast(d: Array, x: Array) -> Array:
         if length == 1 and d.shape[axis] != 1:
             repeated.append(axis)
     return d.sum(axis=tuple(repeated), keepdims=True)
+
+
+def truth(kind: str, name: str, x: Array) -> Array:
+    """Return ``x``, an array of truth values; raise a DtypeError for any other."""
+    if x.dtype != bool:
+        raise DtypeError.about(
+            kind,
+            name,
+            takes="truth values",
+            got=x.dtype,
+            do="Declare the input that it comes from with dtype='bool'.",
+        )
+    return x
 
 
 def is_float(x: Array) -> bool:

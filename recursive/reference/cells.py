@@ -12,7 +12,7 @@ several places, :func:`~recursive.reference.arrays.summed` adds up its gradients
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,6 @@ from recursive.reference.arrays import (
     LayerGradients,
     LayerResult,
     Params,
-    Scope,
     listed,
     one_or_all,
     summed,
@@ -66,7 +65,7 @@ def gate(
         z = z + h @ p[U]
     y, function_back = activate(function, z + p[b])
 
-    def back(dy: Array) -> Found:
+    def back(dy):
         dz = function_back(dy)
         found = {b: dz.sum(axis=0)}
         if plus is not None:
@@ -80,18 +79,14 @@ def gate(
     return y, back
 
 
-def simple(
-    p: Params, config: Config, x: Array, states: States
-) -> tuple[States, Callable[..., Found]]:
+def simple(p, config, x, states):
     """``h' = f(x W + h U + b)``."""
     [h] = states
     y, back = gate(p, "", config["activation"], x=x, h=h)
     return (y,), back
 
 
-def gru(
-    p: Params, config: Config, x: Array, states: States
-) -> tuple[States, Callable[..., Found]]:
+def gru(p, config, x, states):
     """The gated recurrent unit (Cho et al. 2014, arXiv:1406.1078).
 
     ``z = g(x W_z + h U_z + b_z)``
@@ -105,7 +100,7 @@ def gru(
     r, r_back = gate(p, "_r", g, x=x, h=h)
     n, n_back = gate(p, "_h", f, x=x, h=r * h)
 
-    def back(dy: Array) -> Found:
+    def back(dy):
         of_n = n_back(dy * (1 - z))
         d_rh = of_n.pop("h")
         of_r = r_back(d_rh * h)
@@ -116,9 +111,7 @@ def gru(
     return (z * h + (1 - z) * n,), back
 
 
-def lstm(
-    p: Params, config: Config, x: Array, states: States
-) -> tuple[States, Callable[..., Found]]:
+def lstm(p, config, x, states):
     """Long short-term memory (Hochreiter and Schmidhuber 1997), with a forget gate.
 
     ``i = g(x W_i + h U_i + b_i)``, the gates ``f`` and ``o`` likewise
@@ -135,7 +128,7 @@ def lstm(
     new_c = f * c + i * n
     ac, ac_back = activate(a, new_c)
 
-    def back(dy: Array, dc: Array) -> Found:
+    def back(dy, dc):
         # The new cell is read by h' and by the step after this one.
         dc = dc + ac_back(dy * o)
         of_o = o_back(dy * ac)
@@ -147,9 +140,7 @@ def lstm(
     return (o * ac, new_c), back
 
 
-def deep(
-    p: Params, config: Config, x: Array, states: States
-) -> tuple[States, Callable[..., Found]]:
+def deep(p, config, x, states):
     """``h' = f(x W + b + sum over k of there_k g(h_k U_k))``, for k up to ``depth``.
 
     The states are ``h_k``, the output of k steps before, then ``there_k``, ``(batch, 1)``:
@@ -166,7 +157,7 @@ def deep(
     z = x @ p["W"] + p["b"] + recurrent
     new_h, f_back = activate(config["activation"], z)
 
-    def back(dy: Array, *d_moved: Array) -> Found:
+    def back(dy, *d_moved):
         dz = f_back(dy)
         found = {"x": dz @ p["W"].T, "W": x.T @ dz, "b": dz.sum(axis=0)}
         for k in range(depth):
@@ -186,9 +177,7 @@ def deep(
     return (new_h, *past[:-1], np.ones_like(there[0]), *there[:-1]), back
 
 
-def jzs1(
-    p: Params, config: Config, x: Array, states: States
-) -> tuple[States, Callable[..., Found]]:
+def jzs1(p, config, x, states):
     """MUT1 (Jozefowicz, Zaremba and Sutskever 2015), with a fixed matrix ``P``.
 
     ``z = g(x W_z + b_z)``
@@ -204,7 +193,7 @@ def jzs1(
     r = gate(p, "_r", g, x=x, h=h)
     n, plus_back = gate(p, "_h", f, plus=u, h=r[0] * h)
 
-    def n_back(dn: Array) -> Found:
+    def n_back(dn):
         found = plus_back(dn)
         found["x"] = tanh_back(found.pop("plus")) @ P.T
         return found
@@ -212,9 +201,7 @@ def jzs1(
     return mutated(h, z, r, (n, n_back))
 
 
-def jzs2(
-    p: Params, config: Config, x: Array, states: States
-) -> tuple[States, Callable[..., Found]]:
+def jzs2(p, config, x, states):
     """MUT2 of the same paper, with a fixed matrix ``P``.
 
     ``z = g(x W_z + h U_z + b_z)``
@@ -229,7 +216,7 @@ def jzs2(
     r, plus_back = gate(p, "_r", g, plus=x @ P, h=h)
     n = gate(p, "_h", f, x=x, h=r * h)
 
-    def r_back(dr: Array) -> Found:
+    def r_back(dr):
         found = plus_back(dr)
         found["x"] = found.pop("plus") @ P.T
         return found
@@ -237,9 +224,7 @@ def jzs2(
     return mutated(h, z, (r, r_back), n)
 
 
-def jzs3(
-    p: Params, config: Config, x: Array, states: States
-) -> tuple[States, Callable[..., Found]]:
+def jzs3(p, config, x, states):
     """MUT3 of the same paper.
 
     ``z = g(x W_z + tanh(h) U_z + b_z)``
@@ -254,7 +239,7 @@ def jzs3(
     r = gate(p, "_r", g, x=x, h=h)
     n = gate(p, "_h", f, x=x, h=r[0] * h)
 
-    def z_back(dz: Array) -> Found:
+    def z_back(dz):
         found = u_back(dz)
         found["h"] = tanh_back(found["h"])
         return found
@@ -268,7 +253,7 @@ def mutated(h: Array, z: Gate, r: Gate, n: Gate) -> tuple[States, Callable[..., 
     r, r_back = r
     n, n_back = n
 
-    def back(dy: Array) -> Found:
+    def back(dy):
         of_n = n_back(dy * z)
         d_rh = of_n.pop("h")
         of_r = r_back(d_rh * h)
@@ -349,7 +334,7 @@ PORTS = {"h": "prev_hid", "h1": "prev_hid", "c": "prev_cell"}
 def as_layer(cell: Cell) -> Formula:
     """The formula of a cell as a node: one step, with a port for each state."""
 
-    def formula(config: Config, x: Mapping[str, Array], scope: Scope) -> LayerResult:
+    def formula(config, x, scope):
         config = {**cell.defaults, **config}
         names = cell.state_names(config)
         ports = {name: PORTS.get(name, f"prev_{name}") for name in names}
@@ -358,7 +343,7 @@ def as_layer(cell: Cell) -> Formula:
             scope.params, config, scope.floats(x["input"]), states
         )
 
-        def back(d: Array | dict[str, Array]) -> LayerGradients:
+        def back(d):
             found = step_back(*listed(d))
             d_x = {"input": found.pop("x")}
             for name, port in ports.items():

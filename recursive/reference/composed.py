@@ -10,7 +10,6 @@ from recursive.reference.arrays import (
     LayerInput,
     LayerResult,
     Scope,
-    Value,
     Values,
     collected,
     listed,
@@ -47,14 +46,14 @@ def gradients_of_parts(
 
 
 @layer("Sequential", mask=USE)
-def sequential(config: Config, x: LayerInput, scope: Scope) -> LayerResult:
+def sequential(config, x, scope):
     """``y = f_n(... f_1(f_0(x)))``."""
     names = [f"layer_{index}" for index in range(len(config["layers"]))]
     return _chain(dict(zip(names, config["layers"], strict=True)), x, scope)
 
 
 @layer("AutoEncoder", mask=USE)
-def auto_encoder(config: Config, x: LayerInput, scope: Scope) -> LayerResult:
+def auto_encoder(config, x, scope):
     """``y = decoder(encoder(x))``, or the code ``encoder(x)`` alone."""
     parts = {"encoder": config["encoder"]}
     if config.get("output_reconstruction", True):
@@ -69,7 +68,7 @@ def _chain(chain: Mapping[str, Config], x: LayerInput, scope: Scope) -> LayerRes
         result = parts.run(name, part, x)
         x = result.output
 
-    def back(d: Values) -> LayerGradients:
+    def back(d):
         found = {}
         for name, part in reversed(parts.results.items()):
             found[name] = part.back(d)
@@ -80,7 +79,7 @@ def _chain(chain: Mapping[str, Config], x: LayerInput, scope: Scope) -> LayerRes
 
 
 @layer("Merge", mask=USE)
-def merged(config: Config, x: Mapping[str, Value], scope: Scope) -> LayerResult:
+def merged(config, x, scope):
     """``y = merge(f_0(x_0), f_1(x_1), ...)``.
 
     Branch ``i`` with one input reads ``input_i``; one with several reads ``input_i_name``
@@ -100,7 +99,7 @@ def merged(config: Config, x: Mapping[str, Value], scope: Scope) -> LayerResult:
     values = [result.value for result in results]
     y, merge_back = merge(values, config.get("mode", "sum"), scope.dtype)
 
-    def back(d: Array) -> LayerGradients:
+    def back(d):
         found = {}
         d_x = {}
         shares = zip(parts.results.items(), merge_back(d), strict=True)
@@ -118,7 +117,7 @@ def merged(config: Config, x: Mapping[str, Value], scope: Scope) -> LayerResult:
 
 
 @layer("Bidirectional", mask=USE)
-def bidirectional(config: Config, x: Value, scope: Scope) -> LayerResult:
+def bidirectional(config, x, scope):
     """``y = merge(f(x), g(x))``, where ``g`` runs the other way (Schuster, Paliwal 1997).
 
     Without a merge mode, the outputs are ``forward`` and ``backward``. All steps are in
@@ -141,7 +140,7 @@ def bidirectional(config: Config, x: Value, scope: Scope) -> LayerResult:
         merge_back = listed
         mask = dict(zip(y, masks, strict=True))
 
-    def back(d: Values) -> LayerGradients:
+    def back(d):
         found = {}
         for (name, part), share in zip(
             parts.results.items(), merge_back(d), strict=True

@@ -14,13 +14,12 @@ from recursive.reference.arrays import (
     LayerResult,
     Scope,
     Value,
-    Values,
     one_or_all,
 )
 from recursive.reference.graph import run_once
 from recursive.reference.loop import final_name, run_over_time
 from recursive.reference.order import Names, kept_states
-from recursive.reference.table import USE, Config, layer
+from recursive.reference.table import USE, layer
 from recursive.spec.graph import GraphSpec
 
 
@@ -32,7 +31,7 @@ def run_container(
 
 
 @layer("Graph", "Recursive", "Recurrent", mask=USE)
-def container(config: Config, x: LayerInput, scope: Scope) -> LayerResult:
+def container(config, x, scope):
     """The outputs of a container, of its one input or of a dict by name."""
     spec = GraphSpec.from_dict(config["spec"])
     if scope.in_loop and kept_states(spec):
@@ -47,7 +46,7 @@ def _as_layer(spec: GraphSpec, x: LayerInput, scope: Scope) -> LayerResult:
     result = run_container(spec, inputs, scope)
     outputs = list(result.value)
 
-    def back(d: Values) -> LayerGradients:
+    def back(d):
         found = result.back(d if len(outputs) > 1 else {outputs[0]: d})
         return found if is_by_name else found._replace(x=one_or_all(found.x))
 
@@ -78,7 +77,7 @@ def _with_state_ports(spec: GraphSpec, x: LayerInput, scope: Scope) -> LayerResu
         final = result.value[final_name(name)]
         value[final_name(name)] = final.reshape(len(final), -1)
 
-    def back(d: Mapping[str, Array]) -> LayerGradients:
+    def back(d):
         d = dict(d)
         for name, lag in lags.items():
             d[final_name(name)] = _unflattened(d[final_name(name)], lag)

@@ -8,7 +8,6 @@ axis.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -20,12 +19,13 @@ from recursive.reference.arrays import (
     LayerGradients,
     LayerResult,
     Scope,
-    Value,
+    function_of,
     is_float,
+    truth,
     unbroadcast,
 )
 from recursive.reference.masks import as_value, created
-from recursive.reference.table import DROP, PASS, USE, Config, layer
+from recursive.reference.table import DROP, PASS, USE, layer
 
 
 def rows_of(x: Array) -> Array:
@@ -38,7 +38,7 @@ def rows_of(x: Array) -> Array:
 
 @layer("Dense")
 @layer("TimeDistributedDense", mask=PASS)
-def dense(config: Config, x: Array, scope: Scope) -> LayerResult:
+def dense(config, x, scope):
     """``y = f(z)``, ``z = x @ W + b``.
 
     Backwards: ``dz = f'(z) dy``, ``dx = dz @ W^T``, ``dW = x^T @ dz``, and ``db`` is the
@@ -51,8 +51,8 @@ def dense(config: Config, x: Array, scope: Scope) -> LayerResult:
         z = z + scope.params["b"]
     y, activation_back = activate(config.get("activation", "linear"), z)
 
-    def back(d: Array) -> LayerGradients:
-        dz = activation_back(d)
+    def back(dy):
+        dz = activation_back(dy)
         d_params = {"W": rows_of(x).T @ rows_of(dz)}
         if has_bias:
             d_params["b"] = rows_of(dz).sum(axis=0)
@@ -62,14 +62,14 @@ def dense(config: Config, x: Array, scope: Scope) -> LayerResult:
 
 
 @layer("MaxoutDense")
-def maxout(config: Config, x: Array, scope: Scope) -> LayerResult:
+def maxout(config, x, scope):
     """``y = max over k of x @ W[k] + b[k]``. Maps that are equal all get ``dy``."""
     x, W, b = scope.floats(x), scope.params["W"], scope.params["b"]
     maps = np.einsum("...i,kio->...ko", x, W) + b
     y = maps.max(axis=-2)
 
-    def back(d: Array) -> LayerGradients:
-        d_maps = d[..., None, :] * (maps == y[..., None, :])
+    def back(dy):
+        d_maps = dy[..., None, :] * (maps == y[..., None, :])
         dx = np.einsum("...ko,kio->...i", d_maps, W)
         dW = np.einsum("ni,nko->kio", rows_of(x), d_maps.reshape(-1, *b.shape))
         return LayerGradients(dx, {"W": dW, "b": unbroadcast(d_maps, b)})
@@ -78,7 +78,7 @@ def maxout(config: Config, x: Array, scope: Scope) -> LayerResult:
 
 
 @layer("Embedding", mask=PASS)
-def embedding(config: Config, x: Array, scope: Scope) -> LayerResult:
+def embedding(config, x, scope):
     """``y = W[x]``: row ``i`` for the integer ``i``. With ``mask_zero``, 0 is masked.
 
     Backwards, each row of ``W`` sums the gradients of all places that read it.
@@ -93,9 +93,9 @@ def embedding(config: Config, x: Array, scope: Scope) -> LayerResult:
         )
     W = scope.params["W"]
 
-    def back(d: Array) -> LayerGradients:
+    def back(dy):
         dW = np.zeros_like(W)
-        np.add.at(dW, x, d)
+        np.add.at(dW, x, dy)
         return LayerGradients(None, {"W": dW})
 
     mask = created(x != 0) if config.get("mask_zero") else None
@@ -107,58 +107,58 @@ def embedding(config: Config, x: Array, scope: Scope) -> LayerResult:
 
 @layer("Identity", "ActivityRegularization", mask=PASS)
 @layer("DropMask", mask=DROP)
-def identity(config: Config, x: Array, scope: Scope) -> LayerResult:
+def identity(config, x, scope):
     """``y = x``. The mask of a DropMask ends here."""
     return LayerResult(x, LayerGradients)
 
 
 @layer("Activation", mask=PASS)
-def activation(config: Config, x: Array, scope: Scope) -> LayerResult:
+def activation(config, x, scope):
     """``y = f(x)``: each value by itself, or each row for softmax."""
     name = config["activation"]
     # A linear activation keeps integers as they are.
     y, back = activate(name, x if name == "linear" else scope.floats(x))
-    return LayerResult(y, lambda d: LayerGradients(back(d)))
+    return function_of(y, back)
 
 
 @layer("LeakyReLU", mask=PASS)
-def leaky_relu(config: Config, x: Array, scope: Scope) -> LayerResult:
+def leaky_relu(config, x, scope):
     """``y = relu(x) - alpha relu(-x)``."""
     alpha = config.get("alpha", 0.3)
     x = scope.floats(x)
     above, above_back = activate("relu", x)
     below, below_back = activate("relu", -x)
 
-    def back(d: Array) -> LayerGradients:
-        return LayerGradients(above_back(d) + alpha * below_back(d))
+    def back(dy):
+        return above_back(dy) + alpha * below_back(dy)
 
-    return LayerResult(above - alpha * below, back)
+    return function_of(above - alpha * below, back)
 
 
 @layer("PReLU", mask=PASS)
-def p_relu(config: Config, x: Array, scope: Scope) -> LayerResult:
+def p_relu(config, x, scope):
     """``y = relu(x) - alphas relu(-x)``; the alphas are learned."""
     alphas = scope.params["alphas"]
     x = scope.floats(x)
     above, above_back = activate("relu", x)
     below, below_back = activate("relu", -x)
 
-    def back(d: Array) -> LayerGradients:
-        dx = above_back(d) + below_back(d * alphas)
-        return LayerGradients(dx, {"alphas": unbroadcast(-d * below, alphas)})
+    def back(dy):
+        dx = above_back(dy) + below_back(dy * alphas)
+        return LayerGradients(dx, {"alphas": unbroadcast(-dy * below, alphas)})
 
     return LayerResult(above - alphas * below, back)
 
 
 @layer("ParametricSoftplus", mask=PASS)
-def parametric_softplus(config: Config, x: Array, scope: Scope) -> LayerResult:
+def parametric_softplus(config, x, scope):
     """``y = alphas log(1 + exp(z))``, ``z = betas x``; both are learned."""
     x, alphas, betas = scope.floats(x), scope.params["alphas"], scope.params["betas"]
     softplus, _ = activate("softplus", betas * x)
 
-    def back(d: Array) -> LayerGradients:
-        dz = d * alphas * sigmoid(betas * x)[0]
-        d_alphas = unbroadcast(d * softplus, alphas)
+    def back(dy):
+        dz = dy * alphas * sigmoid(betas * x)[0]
+        d_alphas = unbroadcast(dy * softplus, alphas)
         d_betas = unbroadcast(dz * x, betas)
         return LayerGradients(dz * betas, {"alphas": d_alphas, "betas": d_betas})
 
@@ -166,14 +166,14 @@ def parametric_softplus(config: Config, x: Array, scope: Scope) -> LayerResult:
 
 
 @layer("ThresholdedLinear", mask=PASS)
-def thresholded_linear(config: Config, x: Array, scope: Scope) -> LayerResult:
+def thresholded_linear(config, x, scope):
     """``y = x`` where ``|x| >= theta``, else 0."""
     x = scope.floats(x)
     return times(x, np.abs(x) >= config.get("theta", 1.0))
 
 
 @layer("ThresholdedReLU", "ThresholdedReLu", mask=PASS)
-def thresholded_relu(config: Config, x: Array, scope: Scope) -> LayerResult:
+def thresholded_relu(config, x, scope):
     """``y = x`` where ``x > theta``, else 0."""
     x = scope.floats(x)
     return times(x, x.real > config.get("theta", 1.0))
@@ -181,11 +181,11 @@ def thresholded_relu(config: Config, x: Array, scope: Scope) -> LayerResult:
 
 def times(x: Array, kept: Array) -> LayerResult:
     """``y = x kept``, a truth value for each element; ``dx = dy kept``."""
-    return LayerResult(x * kept.astype(x.dtype), lambda d: LayerGradients(d * kept))
+    return function_of(x * kept.astype(x.dtype), lambda dy: dy * kept)
 
 
 @layer("Masking", mask=PASS)
-def masking(config: Config, x: Array, scope: Scope) -> LayerResult:
+def masking(config, x, scope):
     """Mask the steps at which every value is ``mask_value``, and set them to 0."""
     gap = config.get("mask_value", 0.0)
     gap = x.dtype.type(gap) if is_float(x) else float(gap)
@@ -196,17 +196,17 @@ def masking(config: Config, x: Array, scope: Scope) -> LayerResult:
     def kept(values: Array) -> Array:
         return np.where(mask[..., None], values, np.zeros((), values.dtype))
 
-    return LayerResult(kept(x), lambda d: LayerGradients(kept(d)), created(mask))
+    return function_of(kept(x), kept, created(mask))
 
 
 @layer("ReadMask", mask=USE)
-def read_mask(config: Config, x: Value, scope: Scope) -> LayerResult:
+def read_mask(config, x, scope):
     """The mask of ``x`` as truth values over its leading axes; all true if it has none."""
-    return LayerResult(as_value(x.array, x.mask), lambda d: LayerGradients(None))
+    return function_of(as_value(x.array, x.mask), lambda dy: None)
 
 
 @layer("BatchNormalization")
-def batch_normalization(config: Config, x: Array, scope: Scope) -> LayerResult:
+def batch_normalization(config, x, scope):
     """``y = gamma (x - mean) / (std + epsilon) + beta`` (Ioffe and Szegedy 2015).
 
     Mode 1 takes mean and std of each row over its last axis. Mode 0 takes them over the
@@ -242,12 +242,12 @@ def normalized(
     s = np.sqrt((c**2 + inner_epsilon).mean(axis=axis, keepdims=True))
     u = c / (s + epsilon)
 
-    def back(d: Array) -> LayerGradients:
-        du = d * gamma
+    def back(dy):
+        du = dy * gamma
         ds = -(du * u).sum(axis=axis, keepdims=True) / (s + epsilon)
         dc = du / (s + epsilon) + ds * c / (s * x.shape[axis])
         dx = dc - dc.mean(axis=axis, keepdims=True)
-        d_params = {"gamma": unbroadcast(d * u, gamma), "beta": unbroadcast(d, beta)}
+        d_params = {"gamma": unbroadcast(dy * u, gamma), "beta": unbroadcast(dy, beta)}
         return LayerGradients(dx, d_params)
 
     return LayerResult(gamma * u + beta, back), s
@@ -259,11 +259,11 @@ def normalized_by_running_means(x: Array, scope: Scope, epsilon: float) -> Layer
     mean, std = scope.params["running_mean"], scope.params["running_std"]
     u = (x - mean) / (std + epsilon)
 
-    def back(d: Array) -> LayerGradients:
-        dx = d * gamma / (std + epsilon)
+    def back(dy):
+        dx = dy * gamma / (std + epsilon)
         d_params = {
-            "gamma": unbroadcast(d * u, gamma),
-            "beta": unbroadcast(d, beta),
+            "gamma": unbroadcast(dy * u, gamma),
+            "beta": unbroadcast(dy, beta),
             "running_mean": unbroadcast(-dx, mean),
             "running_std": unbroadcast(-dx * u, std),
         }
@@ -275,93 +275,73 @@ def normalized_by_running_means(x: Array, scope: Scope, epsilon: float) -> Layer
 # Changes of shape
 
 
-def rearranged(y: Array, back: Callable[[Array], Array]) -> LayerResult:
-    """The values of the input in another arrangement; ``back`` undoes it."""
-    return LayerResult(y, lambda d: LayerGradients(back(d)))
-
-
 @layer("Reshape")
-def reshape(config: Config, x: Array, scope: Scope) -> LayerResult:
+def reshape(config, x, scope):
     """``(batch, ...)`` as ``(batch, *dims)``."""
     y = x.reshape(len(x), *config["dims"])
-    return rearranged(y, lambda d: d.reshape(x.shape))
+    return function_of(y, lambda dy: dy.reshape(x.shape))
 
 
 @layer("Flatten")
-def flatten(config: Config, x: Array, scope: Scope) -> LayerResult:
+def flatten(config, x, scope):
     """``(batch, ...)`` as ``(batch, dim)``."""
     y = x.reshape(len(x), math.prod(x.shape[1:]))
-    return rearranged(y, lambda d: d.reshape(x.shape))
+    return function_of(y, lambda dy: dy.reshape(x.shape))
 
 
 @layer("Permute")
-def permute(config: Config, x: Array, scope: Scope) -> LayerResult:
+def permute(config, x, scope):
     """The axes after the batch in another order, numbered from 1."""
     axes = (0, *config["dims"])
-    return rearranged(x.transpose(axes), lambda d: d.transpose(np.argsort(axes)))
+    return function_of(x.transpose(axes), lambda dy: dy.transpose(np.argsort(axes)))
 
 
 @layer("RepeatVector")
-def repeat_vector(config: Config, x: Array, scope: Scope) -> LayerResult:
+def repeat_vector(config, x, scope):
     """``(batch, dim)`` repeated to ``(batch, n, dim)``; ``dx`` is summed over ``n``."""
     y = np.repeat(x[:, None], config["n"], axis=1)
-    return rearranged(y, lambda d: d.sum(axis=1))
+    return function_of(y, lambda dy: dy.sum(axis=1))
 
 
-# Several inputs
+# Several inputs, by port
 
 
 @layer("Blend", mask=PASS)
-def blend(config: Config, x: Mapping[str, Array], scope: Scope) -> LayerResult:
+def blend(config, x, scope):
     """``y = gate old + (1 - gate) new``."""
     gate, old, new = x["gate"], x["old"], x["new"]
 
-    def back(d: Array) -> LayerGradients:
-        d_gate = unbroadcast(d * (old - new), gate)
-        d_old = unbroadcast(d * gate, old)
-        d_new = unbroadcast(d * (1 - gate), new)
-        return LayerGradients({"gate": d_gate, "old": d_old, "new": d_new})
+    def back(dy):
+        return {
+            "gate": unbroadcast(dy * (old - new), gate),
+            "old": unbroadcast(dy * gate, old),
+            "new": unbroadcast(dy * (1 - gate), new),
+        }
 
-    return LayerResult(gate * old + (1 - gate) * new, back)
+    return function_of(gate * old + (1 - gate) * new, back)
 
 
 @layer("Switch", mask=PASS)
-def switch(config: Config, x: Mapping[str, Array], scope: Scope) -> LayerResult:
-    """``then`` where the condition is true, ``otherwise`` elsewhere."""
-    condition = _truth(x["condition"])
+def switch(config, x, scope):
+    """``y = then`` where ``condition`` is true, ``otherwise`` elsewhere."""
+    condition = truth("port", "condition", x["condition"])
 
-    def back(d: Array) -> LayerGradients:
-        d_then = np.where(condition, d, 0)
-        d_otherwise = np.where(condition, 0, d)
-        d_x = {"condition": None, "then": d_then, "otherwise": d_otherwise}
-        return LayerGradients(d_x)
+    def back(dy):
+        then = np.where(condition, dy, 0)
+        otherwise = np.where(condition, 0, dy)
+        return {"condition": None, "then": then, "otherwise": otherwise}
 
-    return LayerResult(np.where(condition, x["then"], x["otherwise"]), back)
+    return function_of(np.where(condition, x["then"], x["otherwise"]), back)
 
 
 @layer("IfElse", mask=PASS)
-def if_else(config: Config, x: Mapping[str, Array], scope: Scope) -> LayerResult:
-    """``then`` if the one truth value of the batch is true, else ``otherwise``."""
+def if_else(config, x, scope):
+    """``y = then`` if the one ``condition`` of the batch is true, else ``otherwise``."""
     taken, other = "otherwise", "then"
-    if _truth(x["condition"]).all():
+    if truth("port", "condition", x["condition"]).all():
         taken, other = other, taken
 
-    def back(d: Array) -> LayerGradients:
-        return LayerGradients(
-            {"condition": None, taken: d, other: np.zeros_like(x[other])}
-        )
+    def back(dy):
+        return {"condition": None, taken: dy, other: np.zeros_like(x[other])}
 
-    return LayerResult(x[taken], back)
-
-
-def _truth(condition: Array) -> Array:
-    """Check that a condition has truth values."""
-    if condition.dtype != bool:
-        raise DtypeError.about(
-            "port",
-            "condition",
-            takes="truth values",
-            got=condition.dtype,
-            do="Declare the input with dtype='bool'.",
-        )
-    return condition
+    return function_of(x[taken], back)

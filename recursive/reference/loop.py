@@ -57,7 +57,7 @@ from recursive.reference.arrays import (
     collected,
     is_float,
     summed,
-    zeros_like,
+    truth,
 )
 from recursive.reference.clock import (
     Clock,
@@ -197,7 +197,7 @@ class Loop:
                 self.history[state.name][self.lag + t] = value
             self.steps.append(step)
             until = self.spec.until
-            if until is not None and _truth(until, step.values[until].array):
+            if until and truth("node", until, step.values[until].array).all():
                 break
         self.length = len(self.steps)
 
@@ -227,9 +227,10 @@ class Loop:
         Only the last ``truncate_gradient`` steps run backwards.
         """
         self.d_contexts: dict[str, Array] = {}
-        self.d_history = zeros_like(
-            {name: rows for name, rows in self.history.items() if is_float(rows)}
-        )
+        self.d_history: dict[str, Array] = {}
+        for name, rows in self.history.items():
+            if is_float(rows):
+                self.d_history[name] = np.zeros_like(rows)
         d_outputs = {}
         for name in self.steps[0].outputs:
             if d.get(name) is not None:
@@ -401,17 +402,3 @@ def _check_state(state: StateSpec, value: Array, row: Array) -> None:
             got=f"{value.shape} from node {state.input!r}",
             do="Correct its dim.",
         )
-
-
-def _truth(node: str, value: Array) -> bool:
-    """True if the node that ends the loop is true in every row."""
-    if value.dtype != bool:
-        raise DtypeError.about(
-            "node",
-            node,
-            takes="truth values",
-            because="the loop runs until it is true",
-            got=value.dtype,
-            do="Read an input of dtype='bool'.",
-        )
-    return bool(value.all())

@@ -6,30 +6,32 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from recursive.errors import MergeError, suggest
+from recursive.errors import MergeError
 from recursive.reference.arrays import Array, is_float, unbroadcast
+from recursive.reference.table import look_up
 
 Back = Callable[[Array], list[Array]]
+Merge = Callable[[Sequence[Array]], tuple[Array, Back]]
 
 
-def concat(values: Sequence[Array]) -> tuple[Array, Back]:
+def concat(values):
     """Join along the last axis; each value gets its columns of ``dy``."""
     ends = np.cumsum([value.shape[-1] for value in values])[:-1]
     return np.concatenate(values, axis=-1), lambda dy: np.split(dy, ends, axis=-1)
 
 
-def sum_(values: Sequence[Array]) -> tuple[Array, Back]:
+def sum_(values):
     """``y = a + b + ...``; each gets ``dy``."""
     return sum(values[1:], values[0]), lambda dy: [dy] * len(values)
 
 
-def mul(values: Sequence[Array]) -> tuple[Array, Back]:
+def mul(values):
     """``y = a b c ...``; ``da = dy b c ...``. A value of dim 1 multiplies whole rows."""
 
     def product(factors: Sequence[Array]) -> Array:
         return np.prod(np.broadcast_arrays(*factors), axis=0)
 
-    def back(dy: Array) -> list[Array]:
+    def back(dy):
         found = []
         for index in range(len(values)):
             others = [*values[:index], *values[index + 1 :]]
@@ -39,13 +41,13 @@ def mul(values: Sequence[Array]) -> tuple[Array, Back]:
     return product(values), back
 
 
-def ave(values: Sequence[Array]) -> tuple[Array, Back]:
+def ave(values):
     """``y = (a + b + ...) / n``; each gets ``dy / n``."""
     n = len(values)
     return sum(values[1:], values[0]) / n, lambda dy: [dy / n] * n
 
 
-def max_(values: Sequence[Array]) -> tuple[Array, Back]:
+def max_(values):
     """The maximum, pair by pair from the left.
 
     Of two equal values the first gets the gradient, as in 2015.
@@ -58,13 +60,13 @@ def max_(values: Sequence[Array]) -> tuple[Array, Back]:
     return y, lambda dy: [*first_back(dy * (first == y)), dy * (first != y)]
 
 
-def dot(values: Sequence[Array]) -> tuple[Array, Back]:
+def dot(values):
     """``y = sum(a b)`` over the last axis, ``(batch, 1)``; ``da = dy b``, ``db = dy a``."""
     a, b = values
     return (a * b).sum(axis=-1, keepdims=True), lambda dy: [dy * b, dy * a]
 
 
-MERGES = {
+MERGES: dict[str, Merge] = {
     "concat": concat,
     "sum": sum_,
     "mul": mul,
@@ -99,22 +101,15 @@ def merge(values: Sequence[Array], mode: str, dtype: np.dtype) -> tuple[Array, B
     >>> value.shape, [d.shape for d in back(value)]
     ((3, 10), [(3, 4), (3, 6)])
     """
-    if mode not in MERGES:
-        raise MergeError.about(
-            "merge",
-            str(mode),
-            takes="a known mode",
-            got=repr(mode),
-            do=suggest(str(mode), MERGES),
-        )
+    merge_values = look_up("merge mode", mode, MERGES, MergeError)
     if len(values) == 1:
         return values[0], lambda dy: [dy]
     alike = values
     if len({value.dtype for value in values}) > 1:
         alike = [value.astype(dtype) for value in values]
-    merged, merged_back = MERGES[mode](alike)
+    merged, merged_back = merge_values(alike)
 
-    def back(dy: Array) -> list[Array | None]:
+    def back(dy):
         found = []
         for d, value in zip(merged_back(dy), values, strict=True):
             found.append(unbroadcast(d, value) if is_float(value) else None)

@@ -6,12 +6,10 @@ compute with the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from recursive.errors import DataError, ShapeError, suggest
-from recursive.reference.arrays import Array, LayerGradients, LayerResult, Scope
+from recursive.reference.arrays import Array, Scope, function_of
 from recursive.reference.layers import identity
 from recursive.reference.parts import LOOPS, parts_of
 from recursive.reference.table import PASS, Config, layer
@@ -64,7 +62,7 @@ def constant_draws(class_name: str, config: Config) -> set[str]:
 
 
 @layer("Dropout", mask=PASS)
-def dropout(config: Config, x: Array, scope: Scope) -> LayerResult:
+def dropout(config, x, scope):
     """``y = x (keep >= p) / (1 - p)``, with ``keep`` uniform in [0, 1).
 
     Once per sequence, ``keep`` has no time axis: all steps share it.
@@ -78,35 +76,32 @@ def dropout(config: Config, x: Array, scope: Scope) -> LayerResult:
         keep = drawn(scope, "keep", "Dropout", (len(x), *x.shape[2:]))[:, None]
     else:
         keep = drawn(scope, "keep", "Dropout", x.shape)
-    return scaled(x, (keep >= p).astype(scope.dtype) / (1 - p))
+    factor = (keep >= p).astype(scope.dtype) / (1 - p)
+    return function_of(x * factor, lambda dy: dy * factor)
 
 
 @layer("GaussianNoise", mask=PASS)
-def gaussian_noise(config: Config, x: Array, scope: Scope) -> LayerResult:
+def gaussian_noise(config, x, scope):
     """``y = x + sigma noise``, with ``noise`` standard normal."""
     if not scope.train or not config["sigma"]:
         return identity(config, x, scope)
     noise = drawn(scope, "noise", "GaussianNoise", x.shape).astype(scope.dtype)
-    return LayerResult(scope.floats(x) + config["sigma"] * noise, LayerGradients)
+    return function_of(scope.floats(x) + config["sigma"] * noise, lambda dy: dy)
 
 
 @layer("GaussianDropout", mask=PASS)
-def gaussian_dropout(config: Config, x: Array, scope: Scope) -> LayerResult:
+def gaussian_dropout(config, x, scope):
     """``y = x (1 + sqrt(p / (1 - p)) noise)``, with ``noise`` standard normal."""
     p = config["p"]
     if not scope.train or not p:
         return identity(config, x, scope)
     noise = drawn(scope, "noise", "GaussianDropout", x.shape).astype(scope.dtype)
-    return scaled(scope.floats(x), 1 + float(np.sqrt(p / (1 - p))) * noise)
-
-
-def scaled(x: Array, factor: Array) -> LayerResult:
-    """``y = x factor``; ``dx = dy factor``."""
-    return LayerResult(x * factor, lambda d: LayerGradients(d * factor))
+    factor = 1 + float(np.sqrt(p / (1 - p))) * noise
+    return function_of(scope.floats(x) * factor, lambda dy: dy * factor)
 
 
 @layer("Zoneout", mask=PASS)
-def zoneout(config: Config, x: Mapping[str, Array], scope: Scope) -> LayerResult:
+def zoneout(config, x, scope):
     """``y = s prev + (1 - s) input`` (Krueger et al. 2016, arXiv:1606.01305).
 
     ``s`` is 1 where ``keep < p``, with ``keep`` uniform in [0, 1), else 0; outside
@@ -118,7 +113,7 @@ def zoneout(config: Config, x: Mapping[str, Array], scope: Scope) -> LayerResult
     else:
         s = np.asarray(p, scope.dtype)
 
-    def back(d: Array) -> LayerGradients:
-        return LayerGradients({"input": d * (1 - s), "prev": d * s})
+    def back(dy):
+        return {"input": dy * (1 - s), "prev": dy * s}
 
-    return LayerResult(s * old + (1 - s) * new, back)
+    return function_of(s * old + (1 - s) * new, back)

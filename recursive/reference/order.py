@@ -77,6 +77,11 @@ class Names:
                 found[ref.name] = StateSpec(ref.name, input=ref.name)
         return tuple(found.values())
 
+    @cached_property
+    def fed_by(self) -> dict[str, str]:
+        """The node that feeds each history, by the name of the history."""
+        return {state.name: state.input for state in self.histories}
+
     def lag(self, name: str) -> int:
         """The number of steps that the history called ``name`` is read back, at least 1."""
         return max([1, *(-ref.tap for ref in self.refs if ref.name == name)])

@@ -7,11 +7,8 @@ the output of the step before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from recursive.errors import UnknownNameError, suggest
 from recursive.reference.arrays import (
     Array,
     LayerGradients,
@@ -22,7 +19,7 @@ from recursive.reference.arrays import (
     zeros_like,
 )
 from recursive.reference.cells import CELLS, Cell
-from recursive.reference.table import USE, Config, Formula, layer
+from recursive.reference.table import USE, Config, Formula, layer, look_up
 
 States = dict[str, Array]
 
@@ -122,8 +119,9 @@ class RecurrentRun:
         if self.carries and self.mask is not None:
             # A masked row passes the gradient of its states on and computes nothing.
             valid = self._valid(t)
-            kept = {name: np.where(valid, 0, value) for name, value in d.items()}
-            d = {name: np.where(valid, value, 0) for name, value in d.items()}
+            for name, value in d.items():
+                kept[name] = np.where(valid, 0, value)
+                d[name] = np.where(valid, value, 0)
         found = self.backs[t](*d.values())
         d_read = {name: found.pop(name) for name in d}
         return found, summed(self._forgotten(d_read, t), kept)
@@ -132,27 +130,18 @@ class RecurrentRun:
 def over_time(cell: Cell, defaults: Config) -> Formula:
     """The formula of a layer that repeats ``cell``; ``defaults`` come before the cell's."""
 
-    def formula(config: Config, x: Value, scope: Scope) -> LayerResult:
+    def formula(config, x, scope):
         return RecurrentRun(cell, {**defaults, **config}, x, scope).result()
 
     return formula
 
 
 @layer("RNN", mask=USE)
-def rnn(config: Config, x: Value, scope: Scope) -> LayerResult:
+def rnn(config, x, scope):
     """A cell over time. Its parameters are the cell's, with the same names."""
-    settings: Mapping = config["cell"]
-    name = settings["name"]
-    if name not in CELLS:
-        raise UnknownNameError.about(
-            "cell",
-            str(name),
-            takes="the name of a cell with a formula",
-            because="the reference runs no code but its own, no cell of yours",
-            got=repr(name),
-            do=suggest(str(name), CELLS),
-        )
-    return over_time(CELLS[name], settings)(config, x, scope)
+    settings = config["cell"]
+    cell = look_up("cell", settings["name"], CELLS)
+    return over_time(cell, settings)(config, x, scope)
 
 
 layer("SimpleRNN", mask=USE)(over_time(CELLS["RecurrentDense"], {}))

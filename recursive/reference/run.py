@@ -7,11 +7,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recursive.errors import DataError
+from recursive.errors import DataError, UnknownNameError
 from recursive.reference import composed, noise, recurrent  # noqa: F401 (they register layers)
-from recursive.reference.arguments import Arrays, at_first_place, prepared
-from recursive.reference.arrays import Array, GraphResult, add, is_float
+from recursive.reference.arguments import (
+    Arrays,
+    at_all_places,
+    at_first_place,
+    cast,
+    cast_all,
+    check_complete,
+    check_formulas,
+    check_known,
+    check_mask,
+    check_rows,
+    float_type,
+    split_masks,
+)
+from recursive.reference.arrays import (
+    Array,
+    GraphResult,
+    Params,
+    Scope,
+    Value,
+    add,
+    is_float,
+)
 from recursive.reference.containers import run_container
+from recursive.reference.order import Names
 from recursive.spec.graph import GraphSpec
 
 
@@ -152,7 +174,30 @@ def run_graph(
     shared: Mapping[str, str] | None,
 ) -> GraphResult:
     """Run a declaration; the arguments are those of :func:`run`."""
-    values, scope = prepared(spec, params, inputs, mask, states, draws, train, shared)
+    check_formulas(spec)
+    states = states or {}
+    dtype = float_type(params, [*inputs.values(), *states.values()])
+    names = [item.name for item in spec.inputs]
+    check_complete("input", inputs, names)
+    if spec.loop:
+        check_known("state", states, list(Names(spec).fed_by), UnknownNameError)
+    masks, loop_mask = split_masks(spec, mask)
+    values = {}
+    for item in spec.inputs:
+        array = cast(item, inputs[item.name], dtype)
+        own_mask = masks.get(item.name)
+        if own_mask is not None:
+            check_mask(item.name, own_mask, array)
+        values[item.name] = Value(array, own_mask)
+    check_rows(values, loop_mask)
+    scope = Scope(
+        Params(at_all_places(cast_all(params, dtype), shared or {})),
+        draws or {},
+        cast_all(states, dtype),
+        loop_mask,
+        train,
+        dtype,
+    )
     return run_container(spec, values, scope)
 
 

@@ -39,15 +39,15 @@ def find_dims(names: Names, known: Mapping[str, Array], scope: Scope) -> dict[st
     """
     known = dict(known)
     scope = scope.replace(train=False, states={})
-    fed = {state.name: state.input for state in names.histories}
-    while missing := [name for name in fed if str(Ref(name, -1)) not in known]:
+    fed_by = names.fed_by
+    while missing := [name for name in fed_by if str(Ref(name, -1)) not in known]:
         count = len(known)
         for node in names.ordered:
             inner = scope.child(node.name).replace(in_loop=True)
             known |= _node_values(node, names, known, inner)
         for name in missing:
-            if fed[name] in known:
-                known[str(Ref(name, -1))] = known[fed[name]]
+            if fed_by[name] in known:
+                known[str(Ref(name, -1))] = known[fed_by[name]]
         if len(known) == count:
             raise ShapeError.about(
                 "state",
@@ -56,7 +56,7 @@ def find_dims(names: Names, known: Mapping[str, Array], scope: Scope) -> dict[st
                 got="none, and nothing to infer it from",
                 do="Declare its dim.",
             )
-    return {name: known[str(Ref(name, -1))].shape[-1] for name in fed}
+    return {name: known[str(Ref(name, -1))].shape[-1] for name in fed_by}
 
 
 def _node_values(node: NodeSpec, names: Names, known: Known, scope: Scope) -> Known:
@@ -100,7 +100,7 @@ def _port(port: PortSpec, names: Names, known: Known, scope: Scope) -> Array | N
     values = []
     for ref in map(names.meaning, port.refs):
         # The past of an input has the shape of the input.
-        is_past = ref.tap and ref.name in {state.name for state in names.histories}
+        is_past = ref.tap and ref.name in names.fed_by
         values.append(known.get(str(Ref(ref.name, -1)) if is_past else ref.name))
     found = present(values)
     if not found:

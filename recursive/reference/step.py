@@ -79,14 +79,15 @@ class NodeRun:
 
     def back(self, d_values: Mapping[str, Array]) -> tuple[LayerGradients, Shares]:
         """The gradients of the layer, and those of what the node has read."""
-        d = []
+        d = {}
         for name, value in self.values.items():
-            d.append(d_values.get(name, np.zeros_like(value.array)))
+            # A value that nothing has read has a gradient of zeros.
+            d[name] = d_values.get(name, np.zeros_like(value.array))
         y = self.result.value
         if isinstance(y, Mapping):
-            found = self.result.back(dict(zip(y, d, strict=True)))
-        else:
-            found = self.result.back(*d)
+            # Inside the layer, its outputs have other names, in the same order.
+            d = dict(zip(y, d.values(), strict=True))
+        found = self.result.back(d if isinstance(y, Mapping) else one_or_all(d))
         shares: Shares = []
         for port, reading in self.readings.items():
             d_port = found.x[port] if len(self.readings) > 1 else found.x

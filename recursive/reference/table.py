@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from recursive.errors import ConfigError, UnknownNameError, suggest
+from recursive.errors import (
+    ConfigError,
+    RecursiveError,
+    UnknownNameError,
+    suggest,
+)
 from recursive.reference.arrays import (
     LayerInput,
     LayerResult,
@@ -17,9 +23,14 @@ from recursive.reference.arrays import (
 )
 from recursive.reference.masks import joined
 
+Found = TypeVar("Found")
 Config = Mapping[str, object]
 Formula = Callable[[Config, Values | LayerInput, Scope], LayerResult]
-"""Computes a layer from its configuration, its input and its scope."""
+"""``formula(config, x, scope)`` computes a layer.
+
+``config`` is the layer's configuration, ``x`` its input, an array, or a dict by port if it
+has several, and ``scope`` its parameters, draws and states. All formulas have this type.
+"""
 
 PASS, USE, DROP, REFUSE = "pass", "use", "drop", "refuse"
 """A layer's rule for the masks of its inputs.
@@ -101,6 +112,24 @@ def _check_unmasked(class_name: str, x: LayerInput, scope: Scope) -> None:
                 do="Put DropMask() in front of it if the mask may end there, or a "
                 "recurrent layer that returns its last step.",
             )
+
+
+def look_up(
+    kind: str,
+    name: object,
+    table: Mapping[str, Found],
+    error: type[RecursiveError] = UnknownNameError,
+) -> Found:
+    """The entry of ``table`` called ``name``, or an error that offers the nearest."""
+    if not isinstance(name, str) or name not in table:
+        raise error.about(
+            kind,
+            str(name),
+            takes=f"the name of a known {kind}",
+            got=repr(name),
+            do=suggest(str(name), table),
+        )
+    return table[name]
 
 
 def unknown_layer(class_name: str, place: str) -> UnknownNameError:
