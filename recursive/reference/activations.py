@@ -37,7 +37,7 @@ def sigmoid(x):
 
 
 def hard_sigmoid(x):
-    """``y = 0.2 x + 0.5`` clipped to [0, 1]; ``dx = 0.2 dy`` inside, both ends included."""
+    """``y = 0.2 x + 0.5`` clipped to [0, 1]; ``dx = 0.2 dy`` from end to end."""
     line = 0.2 * x + 0.5
     inside = (line.real >= 0) & (line.real <= 1)
     y = np.where(inside, line, line.real > 1)

@@ -67,6 +67,7 @@ def float_type(params: Arrays, others: Iterable[Array]) -> np.dtype:
 
     It is complex if any array is.
     """
+    # Complex inputs make everything complex: the tests differentiate in this way.
     own = _float_types(params.values())
     others = _float_types(others)
     complex_types = [dtype for dtype in others if dtype.kind == "c"]

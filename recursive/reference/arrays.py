@@ -1,34 +1,33 @@
-"""Arrays with masks, what a layer is given and what it returns, sums of gradients.
+"""Arrays with masks, what a layer is given and what it returns, sums of gradients."""
 
-A *formula* computes one layer forwards and returns, next to the value, a function
-``back``. This page says what such a backward function is.
-
-Let ``L`` be a number that depends on everything: a loss, or the sum of all outputs
-times fixed weights. Write ``dy`` for the array of derivatives of ``L`` with respect to
-the entries of ``y``; it has the shape of ``y``. Forwards, a layer computes
-``y = f(x, W)``. Backwards, ``back(dy)`` returns ``dx`` and ``dW``. It is linear in
-``dy``, and it still knows the arrays of the forward computation. For ``y = x @ W + b``
-with ``x`` of ``(batch, n)``:
-
-    dx = dy @ W.T
-    dW = x.T @ dy
-    db = dy.sum(axis=0)
-
-Three rules make every gradient of this package:
-
-1. *Chain.* For ``z = g(f(x))``, the gradient is ``f_back(g_back(dz))``: the functions
-   backwards, the last one first.
-2. *Sum.* If a value is read at two places, its gradient is the sum of what both return
-   (:func:`add`, :func:`summed`).
-3. *Broadcast.* If an array is repeated along an axis, its gradient is summed over that
-   axis (:func:`unbroadcast`).
-
-Integers and truth values have no gradient; ``None`` stands for it.
-
-Formulas run on complex numbers too. The tests use this: ``f(x + ih).imag / h`` is the
-derivative of ``f`` to full precision, and ``back`` must agree. This is why comparisons
-look at ``x.real``.
-"""
+# A *formula* computes one layer forwards and returns, next to the value, a function
+# `back`. This page says what such a backward function is.
+#
+# Let `L` be a number that depends on everything: a loss, or the sum of all outputs
+# times fixed weights. Write `dy` for the array of derivatives of `L` with respect to
+# the entries of `y`; it has the shape of `y`. Forwards, a layer computes
+# `y = f(x, W)`. Backwards, `back(dy)` returns `dx` and `dW`. It is linear in
+# `dy`, and it still knows the arrays of the forward computation. For `y = x @ W + b`
+# with `x` of `(batch, n)`:
+#
+#     dx = dy @ W.T
+#     dW = x.T @ dy
+#     db = dy.sum(axis=0)
+#
+# Three rules make every gradient of this package:
+#
+# 1. *Chain.* For `z = g(f(x))`, the gradient is `f_back(g_back(dz))`: the functions
+#    backwards, the last one first.
+# 2. *Sum.* If a value is read at two places, its gradient is the sum of what both
+#    return (add, summed).
+# 3. *Broadcast.* If an array is repeated along an axis, its gradient is summed over
+#    that axis (unbroadcast).
+#
+# Integers and truth values have no gradient; `None` stands for it.
+#
+# Formulas run on complex numbers too. The tests use this: `f(x + ih).imag / h` is the
+# derivative of `f` to full precision, and `back` must agree. This is why comparisons
+# look at `x.real`.
 
 from __future__ import annotations
 
@@ -106,7 +105,7 @@ class LayerResult:
 
     Args:
         value: the output, batch first; a dict by name if there are several.
-        back: takes the gradient of ``value``, returns those of everything it depends on.
+        back: takes the gradient of ``value`` and returns those of its arguments.
         mask: the mask of the output; for several, a dict with those that have one.
         finals: the states after the last step, by name.
         updates: the new running means of the layer after this batch, by name.
@@ -135,7 +134,7 @@ class LayerResult:
 def function_of(
     y: Values, back_x: Callable[[Array], Values], mask: Array | None = None
 ) -> LayerResult:
-    """The result of a layer without parameters; ``back_x`` returns ``dx`` from ``dy``."""
+    """The result of a layer without parameters; ``back_x`` takes ``dy`` to ``dx``."""
     return LayerResult(y, lambda dy: LayerGradients(back_x(dy)), mask)
 
 

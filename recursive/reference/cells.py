@@ -1,9 +1,9 @@
 """One step of each recurrent layer: its equations, forwards and backwards.
 
-Throughout, ``x`` is the input of the step, ``(batch, input_dim)``, ``h`` the state before
-it, ``(batch, output_dim)``, ``f`` the activation and ``g`` the inner activation. A
-product of two states is element by element; ``x W`` is a matrix product. ``dh`` is the
-gradient of ``h``.
+Throughout, ``x`` is the input of the step, ``(batch, input_dim)``, ``h`` the state
+before it, ``(batch, output_dim)``, ``f`` the activation and ``g`` the inner activation.
+A product of two states is element by element; ``x W`` is a matrix product. ``dh`` is
+the gradient of ``h``.
 
 The gradients of a step are a dict by name: ``x`` for the input, ``h`` or ``c`` for a
 state before the step, and the names of parameters. Where equations read one value at
@@ -101,8 +101,10 @@ def gru(p, config, x, states):
     n, n_back = gate(p, "_h", f, x=x, h=r * h)
 
     def back(dy):
+        # h' = z h + (1 - z) n
         of_n = n_back(dy * (1 - z))
         d_rh = of_n.pop("h")
+        # The gate n reads the product r h: each factor gets d_rh times the other.
         of_r = r_back(d_rh * h)
         of_z = z_back(dy * (h - n))
         dh = dy * z + d_rh * r
@@ -130,11 +132,14 @@ def lstm(p, config, x, states):
 
     def back(dy, dc):
         # The new cell is read by h' and by the step after this one.
+        # h' = o a(c')
         dc = dc + ac_back(dy * o)
         of_o = o_back(dy * ac)
+        # c' = f c + i n
         of_i = i_back(dc * n)
         of_f = f_back(dc * c)
         of_n = n_back(dc * i)
+        # Each of the four gates has a gradient of x and of h: summed adds them up.
         return summed(of_o, of_i, of_f, of_n, {"c": dc * f})
 
     return (o * ac, new_c), back
@@ -143,8 +148,9 @@ def lstm(p, config, x, states):
 def deep(p, config, x, states):
     """``h' = f(x W + b + sum over k of there_k g(h_k U_k))``, for k up to ``depth``.
 
-    The states are ``h_k``, the output of k steps before, then ``there_k``, ``(batch, 1)``:
-    1 if there was such a step, else 0. Each step moves all of them on by one place.
+    The states are ``h_k``, the output of k steps before, then ``there_k`` of
+    ``(batch, 1)``: 1 if there was such a step, else 0. Each step moves all of them on
+    by one place.
     """
     depth = config["depth"]
     past, there = states[:depth], states[depth:]
@@ -162,6 +168,7 @@ def deep(p, config, x, states):
         found = {"x": dz @ p["W"].T, "W": x.T @ dz, "b": dz.sum(axis=0)}
         for k in range(depth):
             y, y_back = inner[k]
+            # z reads there_k y, and y = g(h_k U_k).
             d_inner = y_back(dz * there[k])
             found[f"h{k + 1}"] = d_inner @ p[f"U{k + 1}"].T
             found[f"U{k + 1}"] = past[k].T @ d_inner
@@ -194,6 +201,7 @@ def jzs1(p, config, x, states):
     n, plus_back = gate(p, "_h", f, plus=u, h=r[0] * h)
 
     def n_back(dn):
+        # u = tanh(x P), and P is not learned.
         found = plus_back(dn)
         found["x"] = tanh_back(found.pop("plus")) @ P.T
         return found
@@ -217,6 +225,7 @@ def jzs2(p, config, x, states):
     n = gate(p, "_h", f, x=x, h=r * h)
 
     def r_back(dr):
+        # plus = x P, and P is not learned.
         found = plus_back(dr)
         found["x"] = found.pop("plus") @ P.T
         return found
@@ -240,6 +249,7 @@ def jzs3(p, config, x, states):
     n = gate(p, "_h", f, x=x, h=r[0] * h)
 
     def z_back(dz):
+        # z reads u = tanh(h) in place of h.
         found = u_back(dz)
         found["h"] = tanh_back(found["h"])
         return found
@@ -248,12 +258,13 @@ def jzs3(p, config, x, states):
 
 
 def mutated(h: Array, z: Gate, r: Gate, n: Gate) -> tuple[States, Callable[..., Found]]:
-    """``h' = z n + (1 - z) h``, where ``n`` reads ``r h``: the last line of JZS1 to 3."""
+    """``h' = z n + (1 - z) h``, where ``n`` reads ``r h``: the end of JZS1 to 3."""
     z, z_back = z
     r, r_back = r
     n, n_back = n
 
     def back(dy):
+        # h' = z n + (1 - z) h
         of_n = n_back(dy * z)
         d_rh = of_n.pop("h")
         of_r = r_back(d_rh * h)
@@ -265,10 +276,11 @@ def mutated(h: Array, z: Gate, r: Gate, n: Gate) -> tuple[States, Callable[..., 
 
 
 def fixed_projection(p: Params, config: Config) -> Array:
-    """The matrix ``P`` of JZS1 and JZS2, ``(input_dim, output_dim)``, which is not learned.
+    """The matrix ``P`` of JZS1 and JZS2, which is not learned.
 
-    It is the identity if both dims are equal. Else it has random signs, drawn with the
-    layer's seed (0 if it has none), times ``1 / sqrt(input_dim)``.
+    It has the shape ``(input_dim, output_dim)``. It is the identity if both dims are
+    equal. Else it has random signs, drawn with the layer's seed (0 if it has none),
+    times ``1 / sqrt(input_dim)``.
     """
     rows, columns = config["input_dim"], config["output_dim"]
     dtype = next(iter(p.values())).dtype
@@ -281,7 +293,10 @@ def fixed_projection(p: Params, config: Config) -> Array:
 
 @dataclass(frozen=True)
 class Cell:
-    """A step, its default configuration and the names of its states, the output first."""
+    """A step, its default configuration and the names of its states.
+
+    The first state is the output.
+    """
 
     step: Step
     defaults: Config
@@ -344,6 +359,7 @@ def as_layer(cell: Cell) -> Formula:
         )
 
         def back(d):
+            # The step names gradients by state and parameter; ports have other names.
             found = step_back(*listed(d))
             d_x = {"input": found.pop("x")}
             for name, port in ports.items():

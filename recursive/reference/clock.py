@@ -1,8 +1,8 @@
 """Time, row by row: for a row that is masked at a step, no time passes.
 
-Every history is one array of places: first ``lag`` places for the steps before the first,
-then one for each step. The clock finds the place where each row reads k steps back. Say
-that a row is masked at step 1, and that ``lag`` is 2:
+Every history is one array of places: first ``lag`` places for the steps before the
+first, then one for each step. The clock finds the place where each row reads k steps
+back. Say that a row is masked at step 1, and that ``lag`` is 2:
 
     place      0    1    2    3        4
     step      -2   -1    0    1, masked   2
@@ -45,12 +45,14 @@ class Clock:
         window = np.repeat(np.arange(lag)[:, None], batch, axis=1)
         self.window = [window]
         for t in range(length):
+            # The oldest place leaves the window, that of step t enters it; but the
+            # window of a masked row stays.
             moved = np.vstack([window[1:], np.full(batch, lag + t)])
             window = np.where(valid[t], moved, window)
             self.window.append(window)
 
     def place(self, t: int, tap: int) -> Place:
-        """Where each row reads at step ``t``: now for tap 0, k steps back for tap -k."""
+        """Where each row reads at step ``t``; a tap of -k reads k steps back."""
         places = self.window[t][tap] if tap else np.full(len(self.rows), self.lag + t)
         return places, self.rows
 
@@ -64,14 +66,16 @@ class Clock:
 
 def forward_filled(values: Array, last: Array) -> Array:
     """``values`` over time, masked steps repeating the last unmasked one, or zeros."""
+    # (time, batch, ...): step t of a row takes the values of its step last[t].
     found = values[np.maximum(last, 0), np.arange(last.shape[1])]
     has_past = expanded(last >= 0, values.ndim)
     return np.where(has_past, found, np.zeros((), values.dtype))
 
 
 def forward_filled_back(d: Array, last: Array) -> Array:
-    """The gradient of what was filled: a step gets those of all steps that repeat it."""
+    """The gradient of filled values: a step gets those of all steps that repeat it."""
     found = np.zeros_like(d)
     steps, rows = np.nonzero(last >= 0)
+    # Not +=, which would count a step once even if several repeat it.
     np.add.at(found, (last[steps, rows], rows), d[steps, rows])
     return found

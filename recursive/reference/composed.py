@@ -32,7 +32,7 @@ class Parts:
         return self.results[name]
 
     def result(self, value: Values, back: object, mask: object) -> LayerResult:
-        """The result of the whole layer, with the final states and updates of all parts."""
+        """The result of the whole layer, with final states and updates of all parts."""
         finals = collected(self.results, "finals")
         updates = collected(self.results, "updates")
         return LayerResult(value, back, mask, finals, updates)
@@ -71,6 +71,7 @@ def _chain(chain: Mapping[str, Config], x: LayerInput, scope: Scope) -> LayerRes
     def back(d):
         found = {}
         for name, part in reversed(parts.results.items()):
+            # The gradient of a layer's input is that of the output before it.
             found[name] = part.back(d)
             d = found[name].x
         return gradients_of_parts(d, found)
@@ -82,8 +83,8 @@ def _chain(chain: Mapping[str, Config], x: LayerInput, scope: Scope) -> LayerRes
 def merged(config, x, scope):
     """``y = merge(f_0(x_0), f_1(x_1), ...)``.
 
-    Branch ``i`` with one input reads ``input_i``; one with several reads ``input_i_name``
-    for each. The mask joins those of all branches.
+    Branch ``i`` with one input reads ``input_i``; one with several reads
+    ``input_i_name`` for each. The mask joins those of all branches.
     """
     parts = Parts(scope)
     for index, part in enumerate(config["layers"]):
@@ -118,7 +119,7 @@ def merged(config, x, scope):
 
 @layer("Bidirectional", mask=USE)
 def bidirectional(config, x, scope):
-    """``y = merge(f(x), g(x))``, where ``g`` runs the other way (Schuster, Paliwal 1997).
+    """``y = merge(f(x), g(x))``, where ``g`` runs the other way.
 
     Without a merge mode, the outputs are ``forward`` and ``backward``. All steps are in
     the order of the input.
@@ -146,6 +147,7 @@ def bidirectional(config, x, scope):
             parts.results.items(), merge_back(d), strict=True
         ):
             found[name] = part.back(_in_order(share, config[name]))
+        # Both directions read the same input.
         d_x = sum(gradients.x for gradients in found.values())
         return gradients_of_parts(d_x, found)
 

@@ -50,6 +50,7 @@ def _as_layer(spec: GraphSpec, x: LayerInput, scope: Scope) -> LayerResult:
         found = result.back(d if len(outputs) > 1 else {outputs[0]: d})
         return found if is_by_name else found._replace(x=one_or_all(found.x))
 
+    # The finals of a Graph are the kept states of its layers already.
     finals = result.finals
     if spec.loop:
         finals = {name: finals[name] for name in kept_states(spec)}
@@ -60,8 +61,8 @@ def _as_layer(spec: GraphSpec, x: LayerInput, scope: Scope) -> LayerResult:
 def _with_state_ports(spec: GraphSpec, x: LayerInput, scope: Scope) -> LayerResult:
     """A stateful loop in a loop: its kept states are states of the outer loop.
 
-    It reads them at further ports, ``(batch, lag * dim)``, oldest first, and returns them
-    after its outputs. A state whose port has no value yet starts as declared.
+    It reads them at further ports, ``(batch, lag * dim)``, oldest first, and returns
+    them after its outputs. A state whose port has no value yet starts as declared.
     """
     names = Names(spec)
     inputs = {item.name: x[item.name] for item in spec.inputs}
@@ -80,6 +81,7 @@ def _with_state_ports(spec: GraphSpec, x: LayerInput, scope: Scope) -> LayerResu
     def back(d):
         d = dict(d)
         for name, lag in lags.items():
+            # The loop inside has final states as outputs, (batch, lag, dim).
             d[final_name(name)] = _unflattened(d[final_name(name)], lag)
         found = result.back(d)
         d_x = dict(found.x)
@@ -92,10 +94,10 @@ def _with_state_ports(spec: GraphSpec, x: LayerInput, scope: Scope) -> LayerResu
 
 
 def _unflattened(flat: Array, lag: int) -> Array:
-    """``(batch, lag * dim)`` as ``(batch, lag, dim)``; as it is for a lag of 1."""
+    """``(batch, lag * dim)`` as ``(batch, lag, dim)``; unchanged for lag 1."""
     return flat if lag == 1 else flat.reshape(len(flat), lag, -1)
 
 
 def _oldest_first(rows: Array, lag: int) -> Array:
-    """``(batch, lag, dim)`` as ``(lag, batch, dim)``, and back; as it is for a lag of 1."""
+    """``(batch, lag, dim)`` as ``(lag, batch, dim)``, and back; unchanged for lag 1."""
     return rows if lag == 1 else np.moveaxis(rows, 0, 1)

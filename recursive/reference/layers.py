@@ -1,8 +1,7 @@
 """The layers without a loop: the formula of each, forwards and backwards.
 
-``dx`` is the gradient of the input, ``dy`` that of the output; where the code says ``d``,
-it is ``dy``. A product is element by element; ``@`` is a matrix product over the last
-axis.
+``dx`` is the gradient of the input, ``dy`` that of the output. A product is element by
+element; ``@`` is a matrix product over the last axis.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ def rows_of(x: Array) -> Array:
 def dense(config, x, scope):
     """``y = f(z)``, ``z = x @ W + b``.
 
-    Backwards: ``dz = f'(z) dy``, ``dx = dz @ W^T``, ``dW = x^T @ dz``, and ``db`` is the
-    sum of ``dz`` over rows.
+    Backwards: ``dz = f'(z) dy``, ``dx = dz @ W^T``, ``dW = x^T @ dz``, and ``db`` is
+    the sum of ``dz`` over rows.
     """
     has_bias = config.get("bias", True)
     x, W = scope.floats(x), scope.params["W"]
@@ -65,6 +64,7 @@ def dense(config, x, scope):
 def maxout(config, x, scope):
     """``y = max over k of x @ W[k] + b[k]``. Maps that are equal all get ``dy``."""
     x, W, b = scope.floats(x), scope.params["W"], scope.params["b"]
+    # (..., nb_feature, output_dim)
     maps = np.einsum("...i,kio->...ko", x, W) + b
     y = maps.max(axis=-2)
 
@@ -94,6 +94,7 @@ def embedding(config, x, scope):
     W = scope.params["W"]
 
     def back(dy):
+        # add.at and not +=: a row that is read twice sums both gradients.
         dW = np.zeros_like(W)
         np.add.at(dW, x, dy)
         return LayerGradients(None, {"W": dW})
@@ -188,6 +189,7 @@ def times(x: Array, kept: Array) -> LayerResult:
 def masking(config, x, scope):
     """Mask the steps at which every value is ``mask_value``, and set them to 0."""
     gap = config.get("mask_value", 0.0)
+    # In the dtype of x, so that 0.1 in float32 finds its gaps.
     gap = x.dtype.type(gap) if is_float(x) else float(gap)
     is_gap = np.isnan(x) if np.isnan(gap) else x == gap
     mask = ~is_gap.all(axis=-1)
@@ -201,7 +203,7 @@ def masking(config, x, scope):
 
 @layer("ReadMask", mask=USE)
 def read_mask(config, x, scope):
-    """The mask of ``x`` as truth values over its leading axes; all true if it has none."""
+    """The mask of ``x`` as truth values over its leading axes; all true if none."""
     return function_of(as_value(x.array, x.mask), lambda dy: None)
 
 
@@ -210,8 +212,8 @@ def batch_normalization(config, x, scope):
     """``y = gamma (x - mean) / (std + epsilon) + beta`` (Ioffe and Szegedy 2015).
 
     Mode 1 takes mean and std of each row over its last axis. Mode 0 takes them over the
-    batch in training, with ``std = sqrt(mean((x - mean)**2 + epsilon))``, and the running
-    means of them otherwise.
+    batch in training, with ``std = sqrt(mean((x - mean)**2 + epsilon))``, and the
+    running means of them otherwise.
     """
     epsilon = config.get("epsilon", 1e-6)
     if config.get("mode", 0) == 1:
@@ -238,6 +240,7 @@ def normalized(
     ``dc = du / (s + epsilon) + ds c / (n s)``, ``dx = dc - mean(dc)``.
     """
     gamma, beta = scope.params["gamma"], scope.params["beta"]
+    # A row has its own mean and std, or each value has those of its batch.
     c = x - x.mean(axis=axis, keepdims=True)
     s = np.sqrt((c**2 + inner_epsilon).mean(axis=axis, keepdims=True))
     u = c / (s + epsilon)
@@ -299,6 +302,7 @@ def permute(config, x, scope):
 @layer("RepeatVector")
 def repeat_vector(config, x, scope):
     """``(batch, dim)`` repeated to ``(batch, n, dim)``; ``dx`` is summed over ``n``."""
+    # (batch, n, dim)
     y = np.repeat(x[:, None], config["n"], axis=1)
     return function_of(y, lambda dy: dy.sum(axis=1))
 
@@ -336,7 +340,7 @@ def switch(config, x, scope):
 
 @layer("IfElse", mask=PASS)
 def if_else(config, x, scope):
-    """``y = then`` if the one ``condition`` of the batch is true, else ``otherwise``."""
+    """``y = then`` if the ``condition`` of the batch is true, else ``otherwise``."""
     taken, other = "otherwise", "then"
     if truth("port", "condition", x["condition"]).all():
         taken, other = other, taken

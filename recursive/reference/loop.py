@@ -1,43 +1,43 @@
-"""The loop over time, forwards and backwards.
+"""The loop over time, forwards and backwards."""
 
-**A step** runs the nodes in order (:mod:`step`). A node reads values of this step, slices
-of sequences, contexts, which are the same at every step, and the past.
-
-**The past** is an array. ``history[name]``, ``(lag + time, batch, dim)``, has the initial
-values of a state, then one place for each step. A step at t reads states before t, and at
-its end writes the place of t:
-
-    for t in 0, 1, ..., time - 1:
-        values = run the nodes
-        for each state:
-            history[state][lag + t] = values[node that feeds it]
-
-Sequences have a history too: zeros, then their slices. So ``x_tm1`` is an ordinary tap.
-
-**A tap** is a question to the clock: at step t, which place does each row of the batch
-read k steps back (:mod:`clock`)? Without a mask the answer is ``lag + t - k``.
-
-**A masked step** computes like any other, but for that row no time passes: the clock
-skips its place, so that no later step reads it. Every output and every final state shows
-the last unmasked step instead. A value before the first unmasked step shows as zeros.
-
-**Backwards** the same loop runs in reverse. ``d_history`` has the shape of ``history``,
-and ``d_values`` collects the gradients of the values of one step:
-
-    for t in time - 1, ..., 1, 0:
-        d_values = {node that feeds it: d_history[state][lag + t] for each state}
-        add the gradients of the outputs at t
-        for each node, the last one first:
-            d = back(d_values[node])
-            add d to everything that the node had read:
-                a value of this step   to d_values
-                k steps back           to d_history, at the place that it had read
-                a context              to d_contexts, over all steps
-
-When the reverse loop reaches t, every later reader of ``history[name][lag + t]`` has
-added its share, so the gradient is complete. In the end, ``d_history[state][:lag]`` is
-the gradient of the initial values. A truncated gradient stops after the last k steps.
-"""
+# A step runs the nodes in order (step.py). A node reads values of this step, slices of
+# sequences, contexts, which are the same at every step, and the past.
+#
+# The past is an array. `history[name]`, `(lag + time, batch, dim)`, has the initial
+# values of a state, then one place for each step. A step at t reads states before t, and
+# at its end writes the place of t:
+#
+#     for t in 0, 1, ..., time - 1:
+#         values = run the nodes
+#         for each state:
+#             history[state][lag + t] = values[node that feeds it]
+#
+# Sequences have a history too: zeros, then their slices. So `x_tm1` is an ordinary tap.
+#
+# A tap is a question to the clock: at step t, which place does each row of the batch
+# read k steps back (clock.py)? Without a mask the answer is `lag + t - k`.
+#
+# A masked step computes like any other, but for that row no time passes: the clock
+# skips its place, so that no later step reads it. Every output and every final state
+# shows the last unmasked step instead. A value before the first unmasked step shows as
+# zeros.
+#
+# Backwards the same loop runs in reverse. `d_history` has the shape of `history`,
+# and `d_values` collects the gradients of the values of one step:
+#
+#     for t in time - 1, ..., 1, 0:
+#         d_values = {node that feeds it: d_history[state][lag + t] for each state}
+#         add the gradients of the outputs at t
+#         for each node, the last one first:
+#             d = back(d_values[node])
+#             add d to everything that the node had read:
+#                 a value of this step   to d_values
+#                 k steps back           to d_history, at the place that it had read
+#                 a context              to d_contexts, over all steps
+#
+# When the reverse loop reaches t, every later reader of `history[name][lag + t]` has
+# added its share, so the gradient is complete. In the end, `d_history[state][:lag]` is
+# the gradient of the initial values. A truncated gradient stops after the last k steps.
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Loop:
         self._run()
 
     def _time_first(self, sequence: Array) -> Array:
-        """``(batch, time, ...)`` as ``(time, batch, ...)``, in the order of the loop."""
+        """``(batch, time, ...)`` as ``(time, batch, ...)``, in the loop's order."""
         return self._directed(np.moveaxis(np.asarray(sequence), 1, 0))
 
     def _directed(self, steps: Array) -> Array:
@@ -150,6 +150,8 @@ class Loop:
         dims = self._dims()
         for name, start in self.starts.items():
             shape = (self.lag + self.length, self.batch, dims[name])
+            # A state may be read fewer steps back than the longest lag: its initial
+            # values are the last places before step 0.
             lag = self.names.lag(name)
             rows = np.zeros(shape, self.scope.dtype)
             rows[self.lag - lag : self.lag] = start.rows(lag, self.batch, dims[name])
@@ -168,6 +170,7 @@ class Loop:
             dims[state.name] = state.dim or (shape[-1] if shape else None)
         if None not in dims.values():
             return dims
+        # Some dims are left open: run the nodes on zeros, (batch, dim).
         known = {}
         for name, steps in self.sequences.items():
             known[name] = np.zeros_like(steps[0])
@@ -199,6 +202,7 @@ class Loop:
             until = self.spec.until
             if until and truth("node", until, step.values[until].array).all():
                 break
+        # From here on, the length is the number of steps that have run.
         self.length = len(self.steps)
 
     def _outside(self, ref: Ref, t: int) -> Value:
@@ -256,6 +260,7 @@ class Loop:
             if ref.name in self.contexts:
                 add(self.d_contexts, ref.name, d)
             elif ref.name in self.d_history:
+                # Each row has one place, so += with an index array misses none.
                 self.d_history[ref.name][self.clock.place(t, ref.tap)] += d
 
         found = self.steps[t].back(d_outputs, d_values, give)
@@ -266,6 +271,7 @@ class Loop:
         if self.spec.return_sequences:
             steps = np.moveaxis(d, 1, 0)
         else:
+            # Only the last step is shown.
             steps = np.zeros((self.length, *d.shape), d.dtype)
             steps[-1] = d
         if self.mask is None:
@@ -345,7 +351,7 @@ class Loop:
         return values if self.spec.return_sequences else values[:, -1]
 
     def _shown_mask(self, steps: list[Array | None]) -> Array | None:
-        """The mask of an output: that of its values, joined with that of shown steps."""
+        """The mask of an output: that of its values, joined with that of the loop."""
         masks = []
         if self.spec.return_sequences and self.mask is not None:
             masks.append(np.moveaxis(self.mask[: self.length], 0, 1))

@@ -1,8 +1,8 @@
 """The objectives of Keras 0.1: a value for each row, and its gradient.
 
-``true`` is the target and ``y`` the prediction, ``(..., dim)``. A loss returns values of
-``(...)``, one per row, and the function from their gradients to that of ``y``. A mean is
-over the last axis.
+``true`` is the target and ``y`` the prediction, ``(..., dim)``. A loss returns values
+of ``(...)``, one per row, and the function from their gradients to that of ``y``. A
+mean is over the last axis.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def squared_hinge(true, y):
 
 
 def categorical_crossentropy(true, y):
-    """``-sum(true log(c / sum(c)))``, where ``c`` is ``y`` clipped as in :func:`clip`."""
+    """``-sum(true log(c / sum(c)))``, where ``c`` is ``y`` clipped."""
     inside, c = clip(y)
     total = c.sum(axis=-1, keepdims=True)
     values = -(true * np.log(c / total)).sum(axis=-1)
@@ -115,7 +115,7 @@ LOSSES: dict[str, Loss] = {
 """Every loss by name."""
 
 HARMLESS = 0.5
-"""Stands for the targets and predictions of masked steps: every loss is finite there."""
+"""The target and prediction of masked steps, where every loss is finite."""
 
 
 def mean_loss(
@@ -133,6 +133,7 @@ def mean_loss(
     loss = look_up("loss", name, LOSSES)
     valid = as_value(y, mask)
     filler = y.dtype.type(HARMLESS)
+    # Whatever masked steps hold, inf too, must not reach the sum or the gradient.
     true = np.where(valid[..., None], true, filler)
     values, back = loss(true, np.where(valid[..., None], y, filler))
     weights = valid.astype(y.dtype) / max(valid.sum(), 1)

@@ -1,8 +1,8 @@
 """Masks: which entries along the leading axes of a value are unmasked.
 
-A mask is a bool array: ``(batch, time)`` for a sequence, ``(batch, sentence, word)`` for
-documents. None means that every entry is unmasked. A mask has at least two axes: a value
-of ``(batch, dim)`` has none.
+A mask is a bool array: ``(batch, time)`` for a sequence, ``(batch, sentence, word)``
+for documents. None means that every entry is unmasked. A mask has at least two axes: a
+value of ``(batch, dim)`` has none.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def joined(masks: Iterable[Array | None]) -> Array | None:
     if not masks:
         return None
     axes = max(mask.ndim for mask in masks)
+    # A mask of sentences masks all words of a sentence.
     deep = [expanded(mask, axes) for mask in masks]
     return np.logical_and.reduce(np.broadcast_arrays(*deep))
 

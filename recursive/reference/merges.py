@@ -26,7 +26,7 @@ def sum_(values):
 
 
 def mul(values):
-    """``y = a b c ...``; ``da = dy b c ...``. A value of dim 1 multiplies whole rows."""
+    """``y = a b c ...``; ``da = dy b c ...``. Dim 1 multiplies whole rows."""
 
     def product(factors: Sequence[Array]) -> Array:
         return np.prod(np.broadcast_arrays(*factors), axis=0)
@@ -34,6 +34,7 @@ def mul(values):
     def back(dy):
         found = []
         for index in range(len(values)):
+            # Not y / value: a factor may be zero.
             others = [*values[:index], *values[index + 1 :]]
             found.append(dy * product(others))
         return found
@@ -61,7 +62,7 @@ def max_(values):
 
 
 def dot(values):
-    """``y = sum(a b)`` over the last axis, ``(batch, 1)``; ``da = dy b``, ``db = dy a``."""
+    """``y = sum(a b)`` of each row, ``(batch, 1)``; ``da = dy b``, ``db = dy a``."""
     a, b = values
     return (a * b).sum(axis=-1, keepdims=True), lambda dy: [dy * b, dy * a]
 
@@ -104,6 +105,7 @@ def merge(values: Sequence[Array], mode: str, dtype: np.dtype) -> tuple[Array, B
     merge_values = look_up("merge mode", mode, MERGES, MergeError)
     if len(values) == 1:
         return values[0], lambda dy: [dy]
+    # Merging integers with floats gives floats; integers alone stay integers.
     alike = values
     if len({value.dtype for value in values}) > 1:
         alike = [value.astype(dtype) for value in values]

@@ -53,6 +53,7 @@ def constant_draws(class_name: str, config: Config) -> set[str]:
     """
     if class_name == "Dropout":
         return {"keep"} if config.get("per", "step") == "sequence" else set()
+    # The steps of an inner loop are not those of the outer one.
     found: set[str] = set()
     if class_name not in LOOPS:
         for part, (part_class, part_config) in parts_of(config).items():

@@ -1,8 +1,8 @@
 """The optimizers of Keras 0.1, each the rule of its paper.
 
-A rule takes a parameter ``p``, its gradient ``g``, its memory ``old`` by name, the number
-``t`` of steps before this one, and settings. It returns the new parameter and memory. All
-memory is zero at first.
+A rule takes a parameter ``p``, its gradient ``g``, its memory ``old`` by name, the
+number ``t`` of steps before this one, and settings. It returns the new parameter and
+memory. All memory is zero at first.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def adagrad(p, g, old, t, lr=0.01, epsilon=1e-6):
 def adadelta(p, g, old, t, lr=1.0, rho=0.95, epsilon=1e-6):
     """``u = g sqrt(d + epsilon) / sqrt(a + epsilon)``, ``p = p - lr u``.
 
-    ``a = rho a + (1 - rho) g**2`` is taken before, ``d = rho d + (1 - rho) u**2`` after.
+    ``a = rho a + (1 - rho) g**2`` is taken before, ``d = rho d + (1 - rho) u**2``
+    after.
     """
     a = rho * old["squares"] + (1 - rho) * g**2
     u = g * np.sqrt(old["deltas"] + epsilon) / np.sqrt(a + epsilon)
@@ -61,6 +62,7 @@ def adam(p, g, old, t, lr=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
     """
     m = beta_1 * old["mean"] + (1 - beta_1) * g
     v = beta_2 * old["squares"] + (1 - beta_2) * g**2
+    # m and v start at zero: the rate makes up for it.
     rate = lr * float(np.sqrt(1 - beta_2 ** (t + 1))) / (1 - beta_1 ** (t + 1))
     return p - rate * m / (np.sqrt(v) + epsilon), {"mean": m, "squares": v}
 
@@ -97,6 +99,7 @@ class Optimizer:
         self.clipnorm = self.settings.pop("clipnorm", 0.0)
         self.memory: dict[str, Memory] = {}
         self.t = 0
+        # The arguments after p, g, old and t.
         known = list(inspect.signature(self.rule).parameters)[4:]
         for key in self.settings:
             if key not in known:
@@ -124,9 +127,9 @@ class Optimizer:
         return moved
 
     def _clipped(self, gradients: Mapping[str, Array]) -> Mapping[str, Array]:
-        """The gradients, scaled so that the norm of all together is at most ``clipnorm``.
+        """The gradients, scaled to a norm of at most ``clipnorm``.
 
-        A ``clipnorm`` of 0 scales nothing.
+        It is the norm over all gradients together. A ``clipnorm`` of 0 scales nothing.
         """
         norm = np.sqrt(sum((g**2).sum() for g in gradients.values()))
         if not self.clipnorm or norm < self.clipnorm:

@@ -11,9 +11,9 @@ from recursive.spec.graph import GraphSpec, NodeSpec, OutputSpec, Ref, StateSpec
 class Names:
     """The names of a declaration.
 
-    A bare name is a node's value at t, or a state's at t-1. ``rec_tm1``, if ``rec`` feeds
-    the state ``h``, is ``h_tm1``: a state and its node share one history. A node whose
-    past is read without a state has a history under its own name.
+    A bare name is a node's value at t, or a state's at t-1. ``rec_tm1``, if ``rec``
+    feeds the state ``h``, is ``h_tm1``: a state and its node share one history. A node
+    whose past is read without a state has a history under its own name.
 
     >>> rec = NodeSpec("rec", None, ())
     >>> names = Names(GraphSpec(states=(StateSpec("h", 6, "rec"),), nodes=(rec,)))
@@ -28,11 +28,12 @@ class Names:
         for node in spec.nodes:
             self.node_of.update(dict.fromkeys(node.values, node.name))
         self.history_of: dict[str, str] = {}
+        # A node that feeds two states has the history of the first.
         for state in spec.states:
             self.history_of.setdefault(state.input, state.name)
 
     def meaning(self, ref: Ref) -> Ref:
-        """The reference that ``ref`` stands for: a past value by the name of its history."""
+        """The meaning of ``ref``: a past value by the name of its history."""
         # A bare name that a node and a state share is the node's.
         if ref.name in self.states and (ref.tap or ref.name not in self.node_of):
             return Ref(ref.name, ref.tap or -1)
@@ -83,17 +84,19 @@ class Names:
         return {state.name: state.input for state in self.histories}
 
     def lag(self, name: str) -> int:
-        """The number of steps that the history called ``name`` is read back, at least 1."""
+        """The number of steps that a history is read back, at least 1."""
         return max([1, *(-ref.tap for ref in self.refs if ref.name == name)])
 
     @property
     def longest_lag(self) -> int:
-        """The number of steps that any history or input is read back, at least 1."""
+        """The number of steps that any value is read back, at least 1."""
         return max([1, *(-ref.tap for ref in self.refs)])
 
     @cached_property
     def ordered(self) -> tuple[NodeSpec, ...]:
-        """The nodes as declared, but each after the nodes that it reads at its own time.
+        """The nodes in an order in which they can run.
+
+        It is the declared order, but for nodes that read later ones at their own time.
 
         Raises:
             CycleError: if nodes wait for one another.
@@ -112,6 +115,7 @@ class Names:
                     got=f"{listed} waiting for one another",
                     do="Let one of them read the step before: name_tm1.",
                 )
+            # Take the first that is ready, to keep the declared order.
             waiting.remove(ready[0])
             done.append(ready[0])
         return tuple(done)

@@ -32,7 +32,7 @@ def parts_of(config: Config) -> dict[str, tuple[str, Config]]:
 
 
 def walk(spec: GraphSpec) -> Iterator[tuple[str, str, Config]]:
-    """The path, class and configuration of every layer of a declaration, at any depth."""
+    """The path, class and configuration of every layer, at any depth."""
     for node in spec.nodes:
         yield from _walk_layer(node.name, node.layer.class_name, node.layer.config)
 

@@ -1,8 +1,8 @@
 """The recurrent layers of Keras 0.1.3: one of the steps of :mod:`cells`, over time.
 
 In mask mode ``zero``, as in 2015, a masked step computes like any other, and the step
-after it reads zeros for the states. In mode ``carry``, a masked step keeps the states and
-the output of the step before.
+after it reads zeros for the states. In mode ``carry``, a masked step keeps the states
+and the output of the step before.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class RecurrentRun:
     def _initial_states(self, scope: Scope) -> States:
         states = {}
         for name in self.cell.state_names(self.config):
+            # The flags there1, there2, ... of a SimpleDeepRNN are (batch, 1).
             dim = 1 if name.startswith("there") else self.config["output_dim"]
             zeros = np.zeros((self.batch, dim), self.x.dtype)
             states[name] = scope.states.get(name, zeros)
@@ -60,6 +61,7 @@ class RecurrentRun:
             )
             new = dict(zip(states, new, strict=True))
             if self.carries and self.mask is not None:
+                # A masked row keeps the states of the step before.
                 for name, before in states.items():
                     new[name] = np.where(self._valid(t), new[name], before)
             states = new
@@ -74,8 +76,8 @@ class RecurrentRun:
     def _forgotten(self, states: States, t: int) -> States:
         """The states after step ``t - 1`` as step ``t`` reads them.
 
-        In mode ``zero`` this multiplies them by the mask, so that gradients pass through
-        the same function.
+        In mode ``zero`` this multiplies them by the mask, so that gradients pass
+        through the same function.
         """
         if self.mask is None or self.carries or t == 0:
             return states
@@ -102,6 +104,7 @@ class RecurrentRun:
         d_params: dict[str, Array] = {}
         output = next(iter(d_states))
         for t in reversed(range(first, self.length)):
+            # The output of a step is also the first state that the next step reads.
             if self.returns_sequences:
                 d_states[output] = d_states[output] + d[:, t]
             elif t == self.length - 1:
@@ -109,12 +112,13 @@ class RecurrentRun:
             found, d_states = self._step_back(t, d_states)
             d_x[:, t] = found.pop("x")
             d_params = summed(d_params, found)
+        # A truncated gradient does not reach the initial states.
         if first:
             d_states = zeros_like(d_states)
         return LayerGradients(self._directed(d_x), d_params, d_states)
 
     def _step_back(self, t: int, d: States) -> tuple[dict[str, Array], States]:
-        """The gradients of the input at ``t`` and of parameters, and of states before."""
+        """The gradients of input and parameters at ``t``, and of the states before."""
         kept: States = {}
         if self.carries and self.mask is not None:
             # A masked row passes the gradient of its states on and computes nothing.
@@ -128,7 +132,7 @@ class RecurrentRun:
 
 
 def over_time(cell: Cell, defaults: Config) -> Formula:
-    """The formula of a layer that repeats ``cell``; ``defaults`` come before the cell's."""
+    """The formula of a layer that repeats ``cell``; ``defaults`` override its own."""
 
     def formula(config, x, scope):
         return RecurrentRun(cell, {**defaults, **config}, x, scope).result()

@@ -43,8 +43,8 @@ class Result:
 
     Args:
         outputs: ``(batch, time, dim)``, or the last step, ``(batch, dim)``.
-        finals: each state after the last step, ``(batch, dim)``, or ``(lag, batch, dim)``,
-            oldest first.
+        finals: each state after the last step, ``(batch, dim)``, or ``(lag, batch,
+            dim)``, oldest first.
         values: every value of every node, ``(batch, time, dim)``; of a Graph, as it is.
         updates: the running means of layers after this batch; in training only.
         masks: of the outputs that have one: ``(batch, time)``, or deeper.
@@ -91,8 +91,8 @@ def run(
             layer inside another; ``state.initial`` for a learned initial value.
         inputs: by name: sequences ``(batch, time, dim)``, integers ``(batch, time)``,
             contexts ``(batch, dim)``.
-        mask: True for unmasked steps, ``(batch, time)``, in addition to a declared mask;
-            or a dict with the masks of inputs by name, which may be deeper,
+        mask: True for unmasked steps, ``(batch, time)``, in addition to a declared
+            mask; or a dict with the masks of inputs by name, which may be deeper,
             ``(batch, sentence, word)``.
         states: the states to continue from, ``(batch, dim)``, or ``(lag, batch, dim)``,
             oldest first.
@@ -103,8 +103,8 @@ def run(
             ``{"twice": "once"}``.
 
     Raises:
-        RecursiveError: one of its subclasses, for arrays that are missing or do not fit,
-            and for layers without a formula here.
+        RecursiveError: one of its subclasses, for arrays that are missing or do not
+            fit, and for layers without a formula here.
 
     >>> from recursive.spec.graph import (
     ...     InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec, Ref
@@ -143,8 +143,8 @@ def gradients(
         spec, params, inputs, mask, states, draws, train, shared: as in :func:`run`.
 
     Raises:
-        RecursiveError: one of its subclasses, as in :func:`run`, and for cotangents of no
-            output, or of another shape.
+        RecursiveError: one of its subclasses, as in :func:`run`, and for cotangents of
+            no output, or of another shape.
 
     >>> from recursive.spec.graph import (
     ...     InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec, Ref
@@ -214,8 +214,10 @@ def gradients_of(
     cotangents = {name: np.asarray(d) for name, d in cotangents.items()}
     found = result.back(cotangents)
     d_params: dict[str, Array] = {}
+    # A shared layer has one gradient: the sum over its places.
     for name, d in found.params.items():
         add(d_params, at_first_place(name, shared or {}), d)
+    # There is no gradient with respect to integers and truth values.
     floats = {}
     for name, value in inputs.items():
         if is_float(np.asarray(value)):

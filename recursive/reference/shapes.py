@@ -1,8 +1,8 @@
 """The dims of states that the declaration leaves open.
 
-There are no rules per layer: the nodes run on zeros, first those whose inputs are known,
-again and again until every shape is known. One known shape may stand for others: the
-values of an element-wise merge, and the ports of some layers, are alike.
+There are no rules per layer: the nodes run on zeros, first those whose inputs are
+known, again and again until every shape is known. One known shape may stand for others:
+the values of an element-wise merge, and the ports of some layers, are alike.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def find_dims(names: Names, known: Mapping[str, Array], scope: Scope) -> dict[st
         for name in missing:
             if fed_by[name] in known:
                 known[str(Ref(name, -1))] = known[fed_by[name]]
+        # A round that finds nothing will find nothing the next time.
         if len(known) == count:
             raise ShapeError.about(
                 "state",
@@ -75,13 +76,14 @@ def _node_values(node: NodeSpec, names: Names, known: Known, scope: Scope) -> Kn
     if any(value is None for value in ports.values()):
         return _declared_values(node, known, scope)
     x = ports if len(node.ports) > 1 else one_or_all(ports)
+    # Zeros may divide by zero: only the shape counts.
     with np.errstate(all="ignore"), shape_errors_at(node):
         values = listed(compute(node.layer.class_name, config, x, scope).value)
         return dict(zip(node.values, values, strict=True))
 
 
 def _declared_values(node: NodeSpec, known: Known, scope: Scope) -> Known:
-    """Zeros of the node's ``output_dim``; none if its outputs have steps or no such dim."""
+    """Zeros of the node's ``output_dim``; none if it has none or returns steps."""
     config = node.layer.config
     dim = config.get("output_dim")
     if not dim or config.get("return_sequences"):

@@ -18,7 +18,8 @@ class Start:
     """The initial value of a state, and where its gradient goes.
 
     Args:
-        source: ``states``, ``params`` or ``inputs``; or ``numbers``, without a gradient.
+        source: ``states``, ``params`` or ``inputs``; or ``numbers``, without a
+            gradient.
         name: the name there.
         value: one number, ``(dim,)``, ``(batch, dim)`` or ``(lag, batch, dim)``.
         is_batch_first: True for ``(batch, lag, dim)``, as contexts are.
@@ -41,7 +42,7 @@ class Start:
             raise ShapeError.about(
                 "state",
                 self.name,
-                takes=f"a start of ({batch}, {dim}), or one for each of {lag} steps back",
+                takes=f"rows of ({batch}, {dim}), or {lag} of them, oldest first",
                 got=self.value.shape,
                 do="Compare with the shapes of get_states().",
             ) from error
@@ -59,6 +60,7 @@ def start_of(state: StateSpec, scope: Scope, contexts: Mapping[str, Value]) -> S
     """The start of ``state``: the state that is given, else as declared."""
     name, initial = state.name, state.initial
     parameter = f"{name}.initial"
+    # A state that is given comes first: it continues the batch before.
     if name in scope.states:
         return Start("states", name, np.asarray(scope.states[name], scope.dtype))
     if initial == LEARNED:
@@ -66,6 +68,7 @@ def start_of(state: StateSpec, scope: Scope, contexts: Mapping[str, Value]) -> S
     if initial == DRAWN:
         draw = drawn(scope, parameter, "an initial value") if scope.train else 0.0
         return Start("numbers", parameter, np.asarray(draw, scope.dtype))
+    # Any other name is that of a context, (batch, dim) or (batch, lag, dim).
     if isinstance(initial, str):
         value = scope.floats(contexts[initial].array)
         return Start("inputs", initial, value, is_batch_first=value.ndim == 3)

@@ -45,6 +45,7 @@ class Reading:
         mask = joined(part.mask for part in parts)
         is_context = all(part.is_context for part in parts)
         self.value = Value(array, mask, is_context)
+        # One gradient for each reference, in this order.
         self.refs = item.refs
 
     def back(self, d: Array | None) -> Shares:
@@ -126,6 +127,7 @@ class StepRun:
 
     def _read(self, ref: Ref) -> Value:
         ref = self.names.meaning(ref)
+        # Values of this step come first: an input or a past has another name or a tap.
         if not ref.tap and ref.name in self.values:
             return self.values[ref.name]
         return self.lookup(ref)
@@ -157,6 +159,7 @@ class StepRun:
         gradients = {}
         # In reverse order, every reader of a value comes before the node that made it.
         for run in reversed(self.nodes):
+            # A node that no output depends on is left out.
             if run.has_gradient(d_values):
                 gradients[run.node.name], shares = run.back(d_values)
                 give_all(shares)

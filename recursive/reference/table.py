@@ -28,8 +28,9 @@ Config = Mapping[str, object]
 Formula = Callable[[Config, Values | LayerInput, Scope], LayerResult]
 """``formula(config, x, scope)`` computes a layer.
 
-``config`` is the layer's configuration, ``x`` its input, an array, or a dict by port if it
-has several, and ``scope`` its parameters, draws and states. All formulas have this type.
+``config`` is the layer's configuration, ``x`` its input, an array, or a dict by port if
+it has several, and ``scope`` its parameters, draws and states. All formulas have this
+type.
 """
 
 PASS, USE, DROP, REFUSE = "pass", "use", "drop", "refuse"

@@ -50,15 +50,16 @@ def train(
 ) -> Trained:
     """Train on one batch for some steps.
 
-    The parameters of a layer with ``trainable: false`` in its configuration, and those of
-    all layers inside it, stay as they are.
+    The parameters of a layer with ``trainable: false`` in its configuration, and those
+    of all layers inside it, stay as they are.
 
     Args:
         targets: by output, each of its shape.
         optimizer: a name, or a dict with ``name`` and settings.
         steps: the number of training steps.
         loss: one name for all outputs, or a dict by output; training minimizes the sum.
-        draws: random numbers that all steps share, or an iterable of them, one per step.
+        draws: random numbers that all steps share, or an iterable of them, one per
+            step.
         spec, params, inputs, mask, states, shared: as in
             :func:`~recursive.reference.run.run`.
 
@@ -91,6 +92,7 @@ def train(
         result = run_graph(
             spec, params, inputs, mask, states, next(draws), True, shared
         )
+        # Train on the loss: its gradients are the cotangents of the outputs.
         value, cotangents = _total_loss(result.value, result.masks, targets, loss)
         losses.append(float(value))
         found = gradients_of(result, cotangents, params, inputs, states, shared)
@@ -133,6 +135,7 @@ def _learned(spec: GraphSpec, params: Arrays, shared: Mapping[str, str]) -> list
 
     A shared layer is learned if it is trainable at all of its places.
     """
+    # A layer inside a frozen one is frozen: its parameters have the same prefix.
     fixed = []
     for path, _, config in walk(spec):
         if not config.get("trainable", True):

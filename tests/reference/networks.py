@@ -425,6 +425,18 @@ def carried_inside():
     return outer
 
 
+def carried_cell():
+    """A stateful loop of a cell inside a loop: a state's name has a dot, ``w.cell``."""
+    inner = Recurrent(stateful=True)
+    inner.add_input("word", dim=IN)
+    inner.add_node(RecurrentLSTM(3), "w", input="word", create_output=True)
+    outer = Recursive(return_sequences=True)
+    outer.add_input("text", ndim=4, dim=IN)
+    outer.add_node(inner, "read", input="text")
+    outer.add_node(Dense(3, 2), "y", input="read", create_output=True)
+    return outer
+
+
 def choices():
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=IN)
@@ -605,6 +617,7 @@ NETWORKS = {
     "starts": (starts, x_c_and_rows),
     "nested": (nested, text),
     "carried inside": (carried_inside, text),
+    "carried cell": (carried_cell, text),
     "choices": (choices, x_and_which),
     "in a graph": (in_a_graph, x_with_gaps),
     "reading its reader": (reading_its_reader, x_only),

@@ -414,14 +414,14 @@ def test_what_is_given_wrong_is_named():
     refused(ShapeError, "3 axes", spec, WEIGHTS, {"x": np.ones((3, 2))})
     refused(
         ShapeError,
-        "input 'x' takes 2 values a row",
+        "input 'x' takes a last axis of 2",
         spec,
         WEIGHTS,
         {"x": np.ones((1, 3, 4))},
     )
     refused(
         ShapeError,
-        "input 'x and mask' takes one number of rows",
+        "input 'x and mask' takes the same number of rows",
         spec,
         WEIGHTS,
         X,
@@ -454,7 +454,7 @@ def test_what_cannot_be_run_is_named():
     refused(ShapeError, r"state 's' takes values of \(1, 3\)", grown, WEIGHTS, X)
     refused(
         DtypeError,
-        "node 'a' takes true or false",
+        "node 'a' takes truth values",
         declared(("a", Ref("x")), until="a"),
         WEIGHTS,
         X,
@@ -466,7 +466,7 @@ def test_what_cannot_be_run_is_named():
     wrong = declared(
         ("a", Ref("x")), states=(StateSpec("a", 2, "a", initial="learned"),)
     )
-    refused(ShapeError, "takes a start", wrong, {**WEIGHTS, "a.initial": np.ones(3)}, X)
+    refused(ShapeError, "takes rows of", wrong, {**WEIGHTS, "a.initial": np.ones(3)}, X)
 
 
 def test_code_from_outside_is_not_run():
