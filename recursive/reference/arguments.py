@@ -207,11 +207,15 @@ def check_rows(values: Mapping[str, Value], mask: Array | None) -> None:
     if mask is not None:
         arrays["mask"] = mask
     if len(set(map(len, arrays.values()))) > 1:
-        shapes = [f"{name} {array.shape}" for name, array in arrays.items()]
         raise ShapeError.about(
             "input",
             " and ".join(arrays),
             takes="the same number of rows",
-            got=", ".join(shapes),
+            got=shapes_of(arrays),
             do="Cut them to the same number of rows.",
         )
+
+
+def shapes_of(arrays: Arrays) -> str:
+    """Names and shapes, as errors list them."""
+    return ", ".join(f"{name} {array.shape}" for name, array in arrays.items())

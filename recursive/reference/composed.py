@@ -10,6 +10,7 @@ from recursive.reference.arrays import (
     LayerInput,
     LayerResult,
     Scope,
+    Value,
     Values,
     collected,
     listed,
@@ -48,8 +49,10 @@ def gradients_of_parts(
 @layer("Sequential", mask=USE)
 def sequential(config, x, scope):
     """``y = f_n(... f_1(f_0(x)))``."""
-    names = [f"layer_{index}" for index in range(len(config["layers"]))]
-    return _chain(dict(zip(names, config["layers"], strict=True)), x, scope)
+    chain = {}
+    for index, part in enumerate(config["layers"]):
+        chain[f"layer_{index}"] = part
+    return _chain(chain, x, scope)
 
 
 @layer("AutoEncoder", mask=USE)
@@ -88,14 +91,7 @@ def merged(config, x, scope):
     """
     parts = Parts(scope)
     for index, part in enumerate(config["layers"]):
-        name = f"input_{index}"
-        branch_x = x.get(name)
-        if branch_x is None:
-            branch_x = {}
-            for port, value in x.items():
-                if port.startswith(name + "_"):
-                    branch_x[port.removeprefix(name + "_")] = value
-        parts.run(f"layer_{index}", part, branch_x)
+        parts.run(f"layer_{index}", part, _branch_input(f"input_{index}", x))
     results = parts.results.values()
     values = [result.value for result in results]
     y, merge_back = merge(values, config.get("mode", "sum"), scope.dtype)
@@ -115,6 +111,17 @@ def merged(config, x, scope):
         return gradients_of_parts(d_x, found)
 
     return parts.result(y, back, joined(result.mask for result in results))
+
+
+def _branch_input(name: str, x: Mapping[str, Value]) -> LayerInput:
+    """The input of a branch of a Merge: the port ``name``, or all ``name_...``."""
+    if name in x:
+        return x[name]
+    found = {}
+    for port, value in x.items():
+        if port.startswith(name + "_"):
+            found[port.removeprefix(name + "_")] = value
+    return found
 
 
 @layer("Bidirectional", mask=USE)

@@ -40,18 +40,21 @@ def run_once(spec: GraphSpec, inputs: Mapping[str, Value], scope: Scope) -> Grap
             collected(found, "states"),
         )
 
-    outputs: dict[str, Array] = {}
-    masks: dict[str, Array] = {}
-    for name, reading in step.outputs.items():
-        outputs[name] = reading.value.array
-        if reading.value.mask is not None:
-            masks[name] = reading.value.mask
     results = {run.node.name: run.result for run in step.nodes}
     return GraphResult(
-        outputs,
+        {name: reading.value.array for name, reading in step.outputs.items()},
         back,
-        masks,
+        _masks(step),
         finals=collected(results, "finals"),
         updates=collected(results, "updates"),
         nodes={name: value.array for name, value in step.values.items()},
     )
+
+
+def _masks(step: StepRun) -> dict[str, Array]:
+    """The masks of outputs, by name, for those that have one."""
+    masks = {}
+    for name, reading in step.outputs.items():
+        if reading.value.mask is not None:
+            masks[name] = reading.value.mask
+    return masks

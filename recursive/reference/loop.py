@@ -4,8 +4,8 @@
 # sequences, contexts, which are the same at every step, and the past.
 #
 # The past is an array. `history[name]`, `(lag + time, batch, dim)`, has the initial
-# values of a state, then one place for each step. A step at t reads states before t, and
-# at its end writes the place of t:
+# values of a state, then one place for each step. A step at t reads states before t,
+# and at its end writes the place of t:
 #
 #     for t in 0, 1, ..., time - 1:
 #         values = run the nodes
@@ -346,7 +346,7 @@ class Loop:
         return np.moveaxis(stacked, 0, 1)
 
     def _shown(self, steps: list[Array]) -> Array:
-        """What an output shows: all steps, or the last one."""
+        """The value of an output: all steps, or the last one."""
         values = self._over_time(steps)
         return values if self.spec.return_sequences else values[:, -1]
 

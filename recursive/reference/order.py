@@ -1,4 +1,4 @@
-"""What the names in a declaration mean, and the order in which its nodes run."""
+"""The meaning of the names in a declaration, and the order of its nodes."""
 
 from __future__ import annotations
 
@@ -85,12 +85,19 @@ class Names:
 
     def lag(self, name: str) -> int:
         """The number of steps that a history is read back, at least 1."""
-        return max([1, *(-ref.tap for ref in self.refs if ref.name == name)])
+        return self._lags.get(name, 1)
 
     @property
     def longest_lag(self) -> int:
         """The number of steps that any value is read back, at least 1."""
-        return max([1, *(-ref.tap for ref in self.refs)])
+        return max(self._lags.values(), default=1)
+
+    @cached_property
+    def _lags(self) -> dict[str, int]:
+        lags = {}
+        for ref in self.refs:
+            lags[ref.name] = max(-ref.tap, lags.get(ref.name, 1))
+        return lags
 
     @cached_property
     def ordered(self) -> tuple[NodeSpec, ...]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from recursive.errors import DataError, UnknownNameError
-from recursive.reference import composed, noise, recurrent  # noqa: F401 (they register layers)
+
+# These modules register their layers in the table.
+from recursive.reference import composed, noise, recurrent  # noqa: F401
 from recursive.reference.arguments import (
     Arrays,
     at_all_places,
@@ -21,6 +23,7 @@ from recursive.reference.arguments import (
     check_mask,
     check_rows,
     float_type,
+    shapes_of,
     split_masks,
 )
 from recursive.reference.arrays import (
@@ -232,13 +235,12 @@ def gradients_of(
 def _check_cotangents(cotangents: Arrays, outputs: Arrays) -> None:
     for name, d in cotangents.items():
         if name not in outputs or np.shape(d) != outputs[name].shape:
-            shapes = [f"{output} {value.shape}" for output, value in outputs.items()]
             raise DataError.about(
                 "cotangent",
                 name,
                 takes="the name and shape of an output",
                 got=f"an array of {np.shape(d)}",
-                do=f"There are: {', '.join(shapes)}.",
+                do=f"There are: {shapes_of(outputs)}.",
             )
 
 

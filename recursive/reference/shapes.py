@@ -73,7 +73,7 @@ def _node_values(node: NodeSpec, names: Names, known: Known, scope: Scope) -> Kn
     elif len(ports) > 1 and found and node.layer.class_name in ALIKE:
         one = next(iter(found.values()))
         ports = {name: found.get(name, one) for name in ports}
-    if any(value is None for value in ports.values()):
+    if len(present(ports.values())) < len(ports):
         return _declared_values(node, known, scope)
     x = ports if len(node.ports) > 1 else one_or_all(ports)
     # Zeros may divide by zero: only the shape counts.

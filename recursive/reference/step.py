@@ -33,7 +33,7 @@ Shares = list[tuple[Ref, Array]]
 
 
 class Reading:
-    """What one port or output reads: the values of its references, merged.
+    """The input of one port or output: the values of its references, merged.
 
     The merged value is unmasked where all parts are, and a context if all parts are.
     """
@@ -52,8 +52,12 @@ class Reading:
         """The gradient of each part, from that of the merged value."""
         if d is None:
             return []
-        shares = zip(self.refs, self.merge_back(d), strict=True)
-        return [(ref, share) for ref, share in shares if share is not None]
+        shares: Shares = []
+        for ref, share in zip(self.refs, self.merge_back(d), strict=True):
+            # None is the gradient of integers and truth values.
+            if share is not None:
+                shares.append((ref, share))
+        return shares
 
 
 class NodeRun:

@@ -1,4 +1,7 @@
-"""What the reference does, against loops written by hand and against itself: cut in two, truncated, stopped early."""
+"""The reference against loops written by hand, and against itself.
+
+A run may be cut in two, truncated or stopped early.
+"""
 
 import ast
 import sys
