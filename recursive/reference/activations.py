@@ -1,6 +1,7 @@
-"""The activations of Keras 0.1: each gives its value, and how the gradient goes back through it.
+"""The activations of Keras 0.1. Each returns its value and its backward function.
 
-At kinks the gradients are those of 2015: 0.5 at 0 for ``relu``, 0.2 at both ends of ``hard_sigmoid``.
+At kinks the gradients are those of 2015: 0.5 at 0 for ``relu``, 0.2 at both ends of
+``hard_sigmoid``.
 """
 
 from __future__ import annotations
@@ -9,66 +10,78 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recursive.errors import UnknownNameError, suggest
 from recursive.reference.arrays import Array
+from recursive.reference.table import look_up
 
 Back = Callable[[Array], Array]
+Activation = Callable[[Array], tuple[Array, Back]]
 
 
-def linear(x: Array) -> tuple[Array, Back]:
-    """``x`` itself."""
-    return x, lambda d: d
+def linear(x):
+    """``y = x``; ``dx = dy``."""
+    return x, lambda dy: dy
 
 
-def tanh(x: Array) -> tuple[Array, Back]:
-    """The hyperbolic tangent, whose derivative is ``1 - y**2``."""
+def tanh(x):
+    """The hyperbolic tangent; ``dx = dy (1 - y**2)``."""
     y = np.tanh(x)
-    return y, lambda d: d * (1 - y**2)
+    return y, lambda dy: dy * (1 - y**2)
 
 
-def sigmoid(x: Array) -> tuple[Array, Back]:
-    """``1 / (1 + exp(-x))``, whose derivative is ``y (1 - y)``; written so that ``exp`` cannot overflow."""
+def sigmoid(x):
+    """``y = 1 / (1 + exp(-x))``; ``dx = dy y (1 - y)``."""
+    # exp(-|x|) cannot overflow: for x < 0 this is exp(x) / (1 + exp(x)).
     small = np.exp(np.where(x.real < 0, x, -x))
     y = np.where(x.real < 0, small, 1) / (1 + small)
-    return y, lambda d: d * y * (1 - y)
+    return y, lambda dy: dy * y * (1 - y)
 
 
-def hard_sigmoid(x: Array) -> tuple[Array, Back]:
-    """``0.2 x + 0.5`` cut to [0, 1]."""
+def hard_sigmoid(x):
+    """``y = 0.2 x + 0.5`` clipped to [0, 1]; ``dx = 0.2 dy`` from end to end."""
     line = 0.2 * x + 0.5
     inside = (line.real >= 0) & (line.real <= 1)
-    return np.where(inside, line, line.real > 1), lambda d: 0.2 * d * inside
+    y = np.where(inside, line, line.real > 1)
+    return y, lambda dy: 0.2 * dy * inside
 
 
-def relu(x: Array) -> tuple[Array, Back]:
-    """``max(x, 0)``, written ``(x + |x|) / 2`` in 2015: hence the gradient of 0.5 at 0."""
-    return np.where(x.real > 0, x, 0), lambda d: d * (1 + np.sign(x.real)) / 2
+def relu(x):
+    """``y = max(x, 0)``; ``dx = dy (1 + sign(x)) / 2``.
+
+    It was written ``(x + |x|) / 2`` in 2015: hence the gradient of 0.5 at 0.
+    """
+    y = np.where(x.real > 0, x, 0)
+    return y, lambda dy: dy * (1 + np.sign(x.real)) / 2
 
 
-def softplus(x: Array) -> tuple[Array, Back]:
-    """``log(1 + exp(x))``, whose derivative is the sigmoid."""
-    above = np.where(x.real > 0, x, 0)
-    return above + np.log1p(
-        np.exp(np.where(x.real > 0, -x, x))
-    ), lambda d: d * sigmoid(x)[0]
+def softplus(x):
+    """``y = log(1 + exp(x))``; ``dx = dy sigmoid(x)``."""
+    # log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), which cannot overflow.
+    positive = np.where(x.real > 0, x, 0)
+    y = positive + np.log1p(np.exp(np.where(x.real > 0, -x, x)))
+    return y, lambda dy: dy * sigmoid(x)[0]
 
 
-def softmax(x: Array) -> tuple[Array, Back]:
-    """``exp(x) / sum(exp(x))`` over the last axis."""
+def softmax(x):
+    """``y = exp(x) / sum(exp(x))`` over the last axis; ``dx = y (dy - sum(dy y))``."""
     powers = np.exp(x - x.real.max(axis=-1, keepdims=True))
     y = powers / powers.sum(axis=-1, keepdims=True)
-    return y, lambda d: y * (d - (d * y).sum(axis=-1, keepdims=True))
+    return y, lambda dy: y * (dy - (dy * y).sum(axis=-1, keepdims=True))
 
 
-ACTIVATIONS = {
-    function.__name__: function
-    for function in (linear, tanh, sigmoid, hard_sigmoid, relu, softplus, softmax)
+ACTIVATIONS: dict[str, Activation] = {
+    "linear": linear,
+    "tanh": tanh,
+    "sigmoid": sigmoid,
+    "hard_sigmoid": hard_sigmoid,
+    "relu": relu,
+    "softplus": softplus,
+    "softmax": softmax,
 }
 """Every activation by name."""
 
 
 def activate(name: object, x: Array) -> tuple[Array, Back]:
-    """The activation called ``name`` of ``x``, and the way back.
+    """The activation called ``name`` of ``x``, and its backward function.
 
     Raises:
         UnknownNameError: for an unknown name, or a function, which no file can hold.
@@ -77,13 +90,4 @@ def activate(name: object, x: Array) -> tuple[Array, Back]:
     >>> y.tolist(), back(np.ones(3)).tolist()
     ([0.0, 0.0, 2.0], [0.0, 0.5, 1.0])
     """
-    if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise UnknownNameError.about(
-            "activation",
-            str(name),
-            takes="a known name",
-            because="its formula is looked up",
-            got=repr(name),
-            do=suggest(str(name), ACTIVATIONS),
-        )
-    return ACTIVATIONS[name](x)
+    return look_up("activation", name, ACTIVATIONS)(x)

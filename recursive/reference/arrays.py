@@ -1,14 +1,43 @@
-"""What every formula here is written with: sums of gradients by name, and the types that go from layer to layer."""
+"""Arrays with masks, what a layer is given and what it returns, sums of gradients."""
+
+# A *formula* computes one layer forwards and returns, next to the value, a function
+# `back`. This page says what such a backward function is.
+#
+# Let `L` be a number that depends on everything: a loss, or the sum of all outputs
+# times fixed weights. Write `dy` for the array of derivatives of `L` with respect to
+# the entries of `y`; it has the shape of `y`. Forwards, a layer computes
+# `y = f(x, W)`. Backwards, `back(dy)` returns `dx` and `dW`. It is linear in
+# `dy`, and it still knows the arrays of the forward computation. For `y = x @ W + b`
+# with `x` of `(batch, n)`:
+#
+#     dx = dy @ W.T
+#     dW = x.T @ dy
+#     db = dy.sum(axis=0)
+#
+# Three rules make every gradient of this package:
+#
+# 1. *Chain.* For `z = g(f(x))`, the gradient is `f_back(g_back(dz))`: the functions
+#    backwards, the last one first.
+# 2. *Sum.* If a value is read at two places, its gradient is the sum of what both
+#    return (add, summed).
+# 3. *Broadcast.* If an array is repeated along an axis, its gradient is summed over
+#    that axis (unbroadcast).
+#
+# Integers and truth values have no gradient; `None` stands for it.
+#
+# Formulas run on complex numbers too. The tests use this: `f(x + ih).imag / h` is the
+# derivative of `f` to full precision, and `back` must agree. This is why comparisons
+# look at `x.real`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from recursive.errors import WeightsError, suggest
+from recursive.errors import DtypeError, WeightsError, suggest
 
 Array = np.ndarray
 Values = Array | dict[str, Array]
@@ -24,8 +53,9 @@ class Value:
 
     Args:
         array: the numbers, batch first.
-        mask: which entries along the leading axes are data, as :mod:`masks` says; None where all are.
-        is_context: True for what a loop hands to every step whole.
+        mask: which entries along the leading axes are unmasked, as :mod:`masks` says;
+            None if all are.
+        is_context: True for an input that each step of a loop sees whole.
     """
 
     array: Array
@@ -33,29 +63,36 @@ class Value:
     is_context: bool = False
 
 
-Read = Value | dict[str, Value]
-"""What a layer reads: one value, or several by port."""
+LayerInput = Value | dict[str, Value]
+"""The input of a layer: one value, or several by port."""
 
 
-def values_of(x: Values | Read) -> Read:
-    """``x``, where bare arrays become values without a mask."""
+def with_masks(x: Values | LayerInput) -> LayerInput:
+    """``x``, with bare arrays as values without a mask."""
     if isinstance(x, Mapping):
-        return {port: values_of(value) for port, value in x.items()}
+        return {port: with_masks(value) for port, value in x.items()}
     return x if isinstance(x, Value) else Value(np.asarray(x))
 
 
-def arrays_of(x: Read) -> Values:
-    """The arrays alone."""
+def without_masks(x: LayerInput) -> Values:
+    """The arrays of ``x``."""
     if isinstance(x, Mapping):
         return {port: value.array for port, value in x.items()}
     return x.array
 
 
-class Pulled(NamedTuple):
-    """What the gradient of a layer's output becomes: that of its input, its parameters, and the states it began with.
+def listed(values: object) -> list:
+    """The values of a dict as a list; a single value as a list of one."""
+    return list(values.values()) if isinstance(values, Mapping) else [values]
 
-    None stands for the gradient of whole numbers and truth values, which have none.
-    """
+
+def one_or_all(values: dict[str, Array]) -> Values:
+    """The value if there is one; else all of them by name."""
+    return next(iter(values.values())) if len(values) == 1 else values
+
+
+class LayerGradients(NamedTuple):
+    """The gradients of a layer's input, of its parameters and of its initial states."""
 
     x: Values | None
     params: Mapping[str, Array] = {}
@@ -63,74 +100,81 @@ class Pulled(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Computed:
-    """What a layer returns, and the way back.
+class LayerResult:
+    """The output of a layer and its backward function.
 
     Args:
-        value: the output, batch first; a dict by name where there are several.
-        back: from the gradient of a loss with respect to ``value`` to that with respect to all that it was made of.
-        mask: the mask of the output; where there are several, a dict by name of those that have one.
+        value: the output, batch first; a dict by name if there are several.
+        back: takes the gradient of ``value`` and returns those of its arguments.
+        mask: the mask of the output; for several, a dict with those that have one.
         finals: the states after the last step, by name.
-        updates: what the layer keeps beside its parameters, as it is after this batch.
+        updates: the new running means of the layer after this batch, by name.
     """
 
     value: Values
-    back: Callable[[Values], Pulled]
+    back: Callable[[Values], LayerGradients]
     mask: Array | Mapping[str, Array] | None = None
     finals: Mapping[str, Array] = field(default_factory=dict)
     updates: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def masks(self) -> Mapping[str, Array]:
-        """The masks of several outputs by name, those that have one."""
+        """The masks of several outputs by name, for those that have one."""
         return {} if self.mask is None else self.mask
 
     @property
-    def output(self) -> Read:
+    def output(self) -> LayerInput:
         """The output with its mask, as the next layer reads it."""
-        if isinstance(self.value, Mapping):
-            return {
-                name: Value(array, self.masks.get(name))
-                for name, array in self.value.items()
-            }
-        return Value(self.value, self.mask)
+        if not isinstance(self.value, Mapping):
+            return Value(self.value, self.mask)
+        masks = self.masks
+        return {name: Value(y, masks.get(name)) for name, y in self.value.items()}
+
+
+def function_of(
+    y: Values, back_x: Callable[[Array], Values], mask: Array | None = None
+) -> LayerResult:
+    """The result of a layer without parameters; ``back_x`` takes ``dy`` to ``dx``."""
+    return LayerResult(y, lambda dy: LayerGradients(back_x(dy)), mask)
 
 
 @dataclass(frozen=True)
-class Whole:
-    """What a container makes: its outputs and their masks by name, the way back, and every value of every node."""
+class GraphResult(LayerResult):
+    """The outputs of a container by name, and every value of every node."""
 
-    computed: Computed
-    values: Mapping[str, Array]
+    nodes: Mapping[str, Array] = field(default_factory=dict)
 
 
 class Params(dict):
-    """Parameters by name; one that is missing is asked for in words."""
+    """Parameters by name. A missing one raises a WeightsError."""
 
     def __missing__(self, name: str) -> Array:
         raise WeightsError.about(
             "parameter",
             name,
             takes="an array",
-            because="a layer computes with it",
             got="none",
             do=suggest(name, self) + " Layers that share weights are named in shared=.",
         )
 
 
 @dataclass(frozen=True)
-class Given:
-    """What a layer is given beside its input, each by name; what its parts are given is called ``part.name``.
+class Scope:
+    """Everything that a layer is given besides its input, each by name.
+
+    The scope of a container holds the arrays of all layers inside: ``rec.W`` is the
+    parameter ``W`` of the node ``rec``, and :meth:`child` makes the scope of that node.
 
     Args:
         params: the weights.
-        draws: the random numbers of this run, which come from outside.
-        states: what states start from where they do not start anew.
-        mask: which steps of a loop are data, ``(batch, time)``, beside the masks of its inputs; None where all are.
+        draws: the random numbers; this package draws none itself.
+        states: the states to continue from.
+        mask: which steps of a loop are unmasked, ``(batch, time)``, in addition to the
+            masks of its inputs; None if all are.
         train: turns noise on.
-        dtype: the type of floats.
-        in_loop: True for a node of a loop, to which a stateful container hands its states.
-        place: the node, as errors name it: ``outer.inner.layer_0``; empty for the whole.
+        dtype: the dtype of floats.
+        in_loop: True for a node of a loop, which hands a stateful container its states.
+        place: the node as errors name it, ``outer.inner.layer_0``; empty at the top.
     """
 
     params: Params
@@ -142,47 +186,65 @@ class Given:
     in_loop: bool = False
     place: str = ""
 
-    def inside(self, part: str) -> Given:
-        """What the part called ``part`` is given."""
-        return replace(
-            self,
-            params=Params(inside(self.params, part)),
-            draws=inside(self.draws, part),
-            states=inside(self.states, part),
+    def child(self, part: str) -> Scope:
+        """The scope of the layer called ``part``."""
+        return self.replace(
+            params=Params(unprefixed(self.params, part)),
+            draws=unprefixed(self.draws, part),
+            states=unprefixed(self.states, part),
             mask=None,
             in_loop=False,
             place=f"{self.place}.{part}" if self.place else part,
         )
 
-    def replace(self, **changes: object) -> Given:
+    def replace(self, **changes: object) -> Scope:
         """A copy with some fields changed."""
         return replace(self, **changes)
 
     def floats(self, x: Array) -> Array:
-        """``x``, whole numbers and truth values as floats."""
-        return x if np.issubdtype(x.dtype, np.inexact) else x.astype(self.dtype)
+        """``x``, with integers and truth values cast to floats."""
+        return x if is_float(x) else x.astype(self.dtype)
 
 
-def inside(values: Mapping[str, Array], part: str) -> dict[str, Array]:
-    """The values that are called ``part.<name>``, by ``name``.
+def unprefixed(values: Mapping[str, Array], part: str) -> dict[str, Array]:
+    """The values called ``part.<name>``, by ``<name>``.
 
-    >>> inside({"rec.W": 1, "rec.b": 2, "out.W": 3}, "rec")
+    >>> unprefixed({"rec.W": 1, "rec.b": 2, "out.W": 3}, "rec")
     {'W': 1, 'b': 2}
     """
-    return {
-        name[len(part) + 1 :]: value
-        for name, value in values.items()
-        if name.startswith(part + ".")
-    }
+    found = {}
+    for name, value in values.items():
+        if name.startswith(part + "."):
+            found[name.removeprefix(part + ".")] = value
+    return found
 
 
-def outside(values: Mapping[str, Array], part: str) -> dict[str, Array]:
-    """``values`` of the part called ``part``, as ``part.<name>``.
+def prefixed(values: Mapping[str, Array], part: str) -> dict[str, Array]:
+    """The values of the layer called ``part``, as ``part.<name>``.
 
-    >>> outside({"W": 1}, "rec")
+    >>> prefixed({"W": 1}, "rec")
     {'rec.W': 1}
     """
     return {f"{part}.{name}": value for name, value in values.items()}
+
+
+def collected(parts: Mapping[str, object], field_name: str) -> dict[str, Array]:
+    """One field of all parts, such as ``params``, as one dict by ``part.<name>``."""
+    found = {}
+    for name, part in parts.items():
+        found |= prefixed(getattr(part, field_name), name)
+    return found
+
+
+def present(values: Iterable) -> list:
+    """The values that are not None."""
+    return [value for value in values if value is not None]
+
+
+def add(total: dict[str, Array], name: str, d: Array | None) -> None:
+    """Add the gradient ``d`` to ``total[name]``; None adds nothing."""
+    if d is not None:
+        total[name] = total[name] + d if name in total else d
 
 
 def summed(*parts: Mapping[str, Array | None]) -> dict[str, Array]:
@@ -193,30 +255,43 @@ def summed(*parts: Mapping[str, Array | None]) -> dict[str, Array]:
     """
     total: dict[str, Array] = {}
     for part in parts:
-        for name, value in part.items():
-            if value is not None:
-                total[name] = total[name] + value if name in total else value
+        for name, d in part.items():
+            add(total, name, d)
     return total
 
 
-def like(d: Array, x: Array) -> Array:
-    """The gradient of ``x``, which was stretched to the shape of ``d``: summed over what it was stretched along.
+def zeros_like(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Zeros for each array, by name."""
+    return {name: np.zeros_like(value) for name, value in arrays.items()}
 
-    >>> like(np.ones((3, 6)), np.ones((3, 1))).shape
+
+def unbroadcast(d: Array, x: Array) -> Array:
+    """The gradient of ``x`` from ``d``, that of ``x`` broadcast to the shape of ``d``.
+
+    >>> unbroadcast(np.ones((3, 6)), np.ones((3, 1))).shape
     (3, 1)
     """
     d = d.sum(axis=tuple(range(d.ndim - x.ndim)))
-    stretched = tuple(
-        axis for axis in range(x.ndim) if x.shape[axis] == 1 and d.shape[axis] != 1
-    )
-    return d.sum(axis=stretched, keepdims=True)
+    repeated = []
+    for axis, length in enumerate(x.shape):
+        if length == 1 and d.shape[axis] != 1:
+            repeated.append(axis)
+    return d.sum(axis=tuple(repeated), keepdims=True)
+
+
+def truth(kind: str, name: str, x: Array) -> Array:
+    """Return ``x``, an array of truth values; raise a DtypeError for any other."""
+    if x.dtype != bool:
+        raise DtypeError.about(
+            kind,
+            name,
+            takes="truth values",
+            got=x.dtype,
+            do="Declare the input that it comes from with dtype='bool'.",
+        )
+    return x
 
 
 def is_float(x: Array) -> bool:
-    """Whether there is a gradient with respect to ``x``."""
+    """True if there is a gradient with respect to ``x``."""
     return np.issubdtype(x.dtype, np.inexact)
-
-
-def one_or_all(values: dict[str, Array]) -> Values:
-    """The value, where there is one; else all of them by name."""
-    return next(iter(values.values())) if len(values) == 1 else values

@@ -1,317 +1,375 @@
-"""One step of each recurrent layer: its equations, and beside them how the gradient goes back through the step.
+"""One step of each recurrent layer: its equations, forwards and backwards.
 
-A gradient is a dict by name: ``x`` of the input, ``h`` or ``c`` of a state of the step before, else of a parameter.
+Throughout, ``x`` is the input of the step, ``(batch, input_dim)``, ``h`` the state
+before it, ``(batch, output_dim)``, ``f`` the activation and ``g`` the inner activation.
+A product of two states is element by element; ``x W`` is a matrix product. ``dh`` is
+the gradient of ``h``.
+
+The gradients of a step are a dict by name: ``x`` for the input, ``h`` or ``c`` for a
+state before the step, and the names of parameters. Where equations read one value at
+several places, :func:`~recursive.reference.arrays.summed` adds up its gradients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from recursive.reference.activations import activate
-from recursive.reference.arrays import Array, Computed, Given, Params, Pulled, summed
-from recursive.reference.table import layer
+from recursive.reference.arrays import (
+    Array,
+    LayerGradients,
+    LayerResult,
+    Params,
+    listed,
+    one_or_all,
+    summed,
+)
+from recursive.reference.table import Config, Formula, layer
 
-Config = Mapping[str, object]
 States = tuple[Array, ...]
-Back = Callable[[Array], dict[str, Array]]
-Step = Callable[
-    [Params, Config, Array, States], tuple[States, Callable[..., dict[str, Array]]]
-]
-"""From parameters, configuration, input and states to the new states, and the way back from their gradients."""
+Found = dict[str, Array]
+"""Gradients by name."""
+Gate = tuple[Array, Callable[[Array], Found]]
+"""A value, and its backward function."""
+Step = Callable[[Params, Config, Array, States], tuple[States, Callable[..., Found]]]
+"""From parameters, configuration, input and states to the new states.
 
-LETTERS = {"x": "W", "h": "U"}
-"""What multiplies the input, and the state of the step before."""
+The backward function takes one gradient per new state.
+"""
 
 
-def gate(p: Params, name: str, function: object, **reads: Array) -> tuple[Array, Back]:
-    """``function(x @ W + h @ U + b)``, of what it reads: ``x``, ``h`` or both."""
-    weights = {read: p[LETTERS[read] + name] for read in reads}
-    z = sum(value @ weights[read] for read, value in reads.items()) + p[f"b{name}"]
-    y, function_back = activate(function, z)
+def gate(
+    p: Params,
+    name: str,
+    function: object,
+    *,
+    x: Array | None = None,
+    h: Array | None = None,
+    plus: Array | None = None,
+) -> Gate:
+    """``y = function(plus + x W + h U + b)``, of the terms that are given.
 
-    def back(d: Array) -> dict[str, Array]:
-        d = function_back(d)
-        found = {read: d @ W.T for read, W in weights.items()}
-        found |= {LETTERS[read] + name: value.T @ d for read, value in reads.items()}
-        return found | {f"b{name}": d.sum(axis=0)}
+    Backwards: ``dz = function'(z) dy``, ``dx = dz W^T``, ``dW = x^T dz``,
+    ``dh = dz U^T``, ``dU = h^T dz``, ``db`` is the sum of ``dz`` over rows.
+    """
+    W, U, b = "W" + name, "U" + name, "b" + name
+    z = 0
+    if plus is not None:
+        z = z + plus
+    if x is not None:
+        z = z + x @ p[W]
+    if h is not None:
+        z = z + h @ p[U]
+    y, function_back = activate(function, z + p[b])
+
+    def back(dy):
+        dz = function_back(dy)
+        found = {b: dz.sum(axis=0)}
+        if plus is not None:
+            found["plus"] = dz
+        if x is not None:
+            found |= {"x": dz @ p[W].T, W: x.T @ dz}
+        if h is not None:
+            found |= {"h": dz @ p[U].T, U: h.T @ dz}
+        return found
 
     return y, back
 
 
-def simple(p: Params, config: Config, x: Array, states: States) -> tuple[States, Back]:
-    """``h = f(x W + h U + b)``."""
+def simple(p, config, x, states):
+    """``h' = f(x W + h U + b)``."""
     [h] = states
     y, back = gate(p, "", config["activation"], x=x, h=h)
     return (y,), back
 
 
-def gru(p: Params, config: Config, x: Array, states: States) -> tuple[States, Back]:
-    """``z = g(x W_z + h U_z + b_z)``, r likewise; ``new = f(x W_h + (r h) U_h + b_h)``; ``h = z h + (1 - z) new``."""
-    [h], f, g = states, config["activation"], config["inner_activation"]
+def gru(p, config, x, states):
+    """The gated recurrent unit (Cho et al. 2014, arXiv:1406.1078).
+
+    ``z = g(x W_z + h U_z + b_z)``
+    ``r = g(x W_r + h U_r + b_r)``
+    ``n = f(x W_h + (r h) U_h + b_h)``
+    ``h' = z h + (1 - z) n``
+    """
+    [h] = states
+    f, g = config["activation"], config["inner_activation"]
     z, z_back = gate(p, "_z", g, x=x, h=h)
     r, r_back = gate(p, "_r", g, x=x, h=h)
-    new, new_back = gate(p, "_h", f, x=x, h=r * h)
+    n, n_back = gate(p, "_h", f, x=x, h=r * h)
 
-    def back(d: Array) -> dict[str, Array]:
-        of_new = new_back(d * (1 - z))
-        d_reset = of_new.pop("h")
-        return summed(
-            of_new,
-            r_back(d_reset * h),
-            z_back(d * (h - new)),
-            {"h": d * z + d_reset * r},
-        )
+    def back(dy):
+        # h' = z h + (1 - z) n
+        of_n = n_back(dy * (1 - z))
+        d_rh = of_n.pop("h")
+        # The gate n reads the product r h: each factor gets d_rh times the other.
+        of_r = r_back(d_rh * h)
+        of_z = z_back(dy * (h - n))
+        dh = dy * z + d_rh * r
+        return summed(of_n, of_r, of_z, {"h": dh})
 
-    return (z * h + (1 - z) * new,), back
-
-
-def lstm(
-    p: Params, config: Config, x: Array, states: States
-) -> tuple[States, Callable]:
-    """``i, f, o = g(x W + h U + b)``, each its own; ``c = f c + i a(x W_c + h U_c + b_c)``; ``h = o a(c)``."""
-    (h, old), g = states, config["inner_activation"]
-    (i, i_back), (f, f_back), (o, o_back) = (
-        gate(p, name, g, x=x, h=h) for name in ("_i", "_f", "_o")
-    )
-    new, new_back = gate(p, "_c", config["activation"], x=x, h=h)
-    c = f * old + i * new
-    shown, shown_back = activate(config["activation"], c)
-
-    def back(d: Array, d_c: Array) -> dict[str, Array]:
-        d_c = d_c + shown_back(d * o)
-        return summed(
-            o_back(d * shown),
-            i_back(d_c * new),
-            f_back(d_c * old),
-            new_back(d_c * i),
-            {"c": d_c * f},
-        )
-
-    return (o * shown, c), back
+    return (z * h + (1 - z) * n,), back
 
 
-def deep(
-    p: Params, config: Config, x: Array, states: States
-) -> tuple[States, Callable]:
-    """``h = f(x W + b + sum over k of there_k g(h_k U_k))``: ``depth`` steps back, those that there were."""
+def lstm(p, config, x, states):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997), with a forget gate.
+
+    ``i = g(x W_i + h U_i + b_i)``, the gates ``f`` and ``o`` likewise
+    ``n = a(x W_c + h U_c + b_c)``
+    ``c' = f c + i n``
+    ``h' = o a(c')``
+    """
+    h, c = states
+    a, g = config["activation"], config["inner_activation"]
+    i, i_back = gate(p, "_i", g, x=x, h=h)
+    f, f_back = gate(p, "_f", g, x=x, h=h)
+    o, o_back = gate(p, "_o", g, x=x, h=h)
+    n, n_back = gate(p, "_c", a, x=x, h=h)
+    new_c = f * c + i * n
+    ac, ac_back = activate(a, new_c)
+
+    def back(dy, dc):
+        # The new cell is read by h' and by the step after this one.
+        # h' = o a(c')
+        dc = dc + ac_back(dy * o)
+        of_o = o_back(dy * ac)
+        # c' = f c + i n
+        of_i = i_back(dc * n)
+        of_f = f_back(dc * c)
+        of_n = n_back(dc * i)
+        # Each of the four gates has a gradient of x and of h: summed adds them up.
+        return summed(of_o, of_i, of_f, of_n, {"c": dc * f})
+
+    return (o * ac, new_c), back
+
+
+def deep(p, config, x, states):
+    """``h' = f(x W + b + sum over k of there_k g(h_k U_k))``, for k up to ``depth``.
+
+    The states are ``h_k``, the output of k steps before, then ``there_k`` of
+    ``(batch, 1)``: 1 if there was such a step, else 0. Each step moves all of them on
+    by one place.
+    """
     depth = config["depth"]
     past, there = states[:depth], states[depth:]
-    inner = [
-        activate(config["inner_activation"], h @ p[f"U{k}"])
-        for k, h in enumerate(past, 1)
-    ]
-    z = (
-        x @ p["W"]
-        + p["b"]
-        + sum(was * value for was, (value, _) in zip(there, inner, strict=True))
-    )
-    y, y_back = activate(config["activation"], z)
+    inner = []
+    recurrent = 0
+    for k in range(depth):
+        y, y_back = activate(config["inner_activation"], past[k] @ p[f"U{k + 1}"])
+        inner.append((y, y_back))
+        recurrent = recurrent + there[k] * y
+    z = x @ p["W"] + p["b"] + recurrent
+    new_h, f_back = activate(config["activation"], z)
 
-    def back(d: Array, *d_moved: Array) -> dict[str, Array]:
-        d = y_back(d)
-        found = {"x": d @ p["W"].T, "W": x.T @ d, "b": d.sum(axis=0)}
-        for k, (h, was, (value, inner_back)) in enumerate(
-            zip(past, there, inner, strict=True), 1
-        ):
-            d_inner = inner_back(d * was)
-            found |= {
-                f"h{k}": d_inner @ p[f"U{k}"].T,
-                f"U{k}": h.T @ d_inner,
-                f"there{k}": (d * value).sum(axis=-1, keepdims=True),
-            }
-        moved = {f"h{k}": value for k, value in enumerate(d_moved[: depth - 1], 1)} | {
-            f"there{k}": value for k, value in enumerate(d_moved[depth:], 1)
-        }
+    def back(dy, *d_moved):
+        dz = f_back(dy)
+        found = {"x": dz @ p["W"].T, "W": x.T @ dz, "b": dz.sum(axis=0)}
+        for k in range(depth):
+            y, y_back = inner[k]
+            # z reads there_k y, and y = g(h_k U_k).
+            d_inner = y_back(dz * there[k])
+            found[f"h{k + 1}"] = d_inner @ p[f"U{k + 1}"].T
+            found[f"U{k + 1}"] = past[k].T @ d_inner
+            found[f"there{k + 1}"] = (dz * y).sum(axis=-1, keepdims=True)
+        # h_k is also the new h_(k+1). The new there_1 is the constant 1.
+        d_past, d_there = d_moved[: depth - 1], d_moved[depth:]
+        moved = {}
+        for k in range(depth - 1):
+            moved[f"h{k + 1}"] = d_past[k]
+            moved[f"there{k + 1}"] = d_there[k]
         return summed(found, moved)
 
-    return (y, *past[:-1], np.ones_like(there[0]), *there[:-1]), back
+    return (new_h, *past[:-1], np.ones_like(there[0]), *there[:-1]), back
 
 
-def _mixed(
-    p: Params,
-    config: Config,
-    z: tuple[Array, Back],
-    r: tuple[Array, Back],
-    h: Array,
-    propose: Callable[[Array], tuple[Array, Back]],
-) -> tuple[States, Back]:
-    """``h = z new + (1 - z) h``, where ``new`` reads ``r h``: what the three layers of Jozefowicz have in common."""
-    (z, z_back), (r, r_back) = z, r
-    new, new_back = propose(r * h)
+def jzs1(p, config, x, states):
+    """MUT1 (Jozefowicz, Zaremba and Sutskever 2015), with a fixed matrix ``P``.
 
-    def back(d: Array) -> dict[str, Array]:
-        of_new = new_back(d * z)
-        d_reset = of_new.pop("h")
-        return summed(
-            of_new,
-            r_back(d_reset * h),
-            z_back(d * (new - h)),
-            {"h": d * (1 - z) + d_reset * r},
-        )
+    ``z = g(x W_z + b_z)``
+    ``r = g(x W_r + h U_r + b_r)``
+    ``n = f(tanh(x P) + (r h) U_h + b_h)``
+    ``h' = z n + (1 - z) h``
+    """
+    [h] = states
+    f, g = config["activation"], config["inner_activation"]
+    P = fixed_projection(p, config)
+    u, tanh_back = activate("tanh", x @ P)
+    z = gate(p, "_z", g, x=x)
+    r = gate(p, "_r", g, x=x, h=h)
+    n, plus_back = gate(p, "_h", f, plus=u, h=r[0] * h)
 
-    return (z * new + (1 - z) * h,), back
+    def n_back(dn):
+        # u = tanh(x P), and P is not learned.
+        found = plus_back(dn)
+        found["x"] = tanh_back(found.pop("plus")) @ P.T
+        return found
 
-
-def jzs1(p: Params, config: Config, x: Array, states: States) -> tuple[States, Back]:
-    """MUT1: z reads ``x`` alone; ``new = f(tanh(x P) + (r h) U_h + b_h)``, with a fixed ``P``."""
-    [h], f, g, P = (
-        states,
-        config["activation"],
-        config["inner_activation"],
-        fixed_projection(p, config),
-    )
-    shown, tanh_back = activate("tanh", x @ P)
-    identity = Params(p | {"W_h": np.identity(P.shape[1], P.dtype)})
-
-    def propose(reset: Array) -> tuple[Array, Back]:
-        new, new_back = gate(identity, "_h", f, x=shown, h=reset)
-
-        def back(d: Array) -> dict[str, Array]:
-            found = new_back(d)
-            del found["W_h"]
-            return found | {"x": tanh_back(found["x"]) @ P.T}
-
-        return new, back
-
-    return _mixed(
-        p, config, gate(p, "_z", g, x=x), gate(p, "_r", g, x=x, h=h), h, propose
-    )
+    return mutated(h, z, r, (n, n_back))
 
 
-def jzs2(p: Params, config: Config, x: Array, states: States) -> tuple[States, Back]:
-    """MUT2: ``r = g(x P + h U_r + b_r)``, with a fixed ``P``; ``new = f(x W_h + (r h) U_h + b_h)``."""
-    [h], f, g = states, config["activation"], config["inner_activation"]
-    r, r_back = gate(
-        Params(p | {"W_r": fixed_projection(p, config)}), "_r", g, x=x, h=h
-    )
+def jzs2(p, config, x, states):
+    """MUT2 of the same paper, with a fixed matrix ``P``.
 
-    def without_weights(d: Array) -> dict[str, Array]:
-        return {name: value for name, value in r_back(d).items() if name != "W_r"}
+    ``z = g(x W_z + h U_z + b_z)``
+    ``r = g(x P + h U_r + b_r)``
+    ``n = f(x W_h + (r h) U_h + b_h)``
+    ``h' = z n + (1 - z) h``
+    """
+    [h] = states
+    f, g = config["activation"], config["inner_activation"]
+    P = fixed_projection(p, config)
+    z = gate(p, "_z", g, x=x, h=h)
+    r, plus_back = gate(p, "_r", g, plus=x @ P, h=h)
+    n = gate(p, "_h", f, x=x, h=r * h)
 
-    return _mixed(
-        p,
-        config,
-        gate(p, "_z", g, x=x, h=h),
-        (r, without_weights),
-        h,
-        lambda reset: gate(p, "_h", f, x=x, h=reset),
-    )
+    def r_back(dr):
+        # plus = x P, and P is not learned.
+        found = plus_back(dr)
+        found["x"] = found.pop("plus") @ P.T
+        return found
+
+    return mutated(h, z, (r, r_back), n)
 
 
-def jzs3(p: Params, config: Config, x: Array, states: States) -> tuple[States, Back]:
-    """MUT3: ``z = g(x W_z + tanh(h) U_z + b_z)``; ``new = f(x W_h + (r h) U_h + b_h)``."""
-    [h], f, g = states, config["activation"], config["inner_activation"]
-    shown, tanh_back = activate("tanh", h)
-    z, z_back = gate(p, "_z", g, x=x, h=shown)
+def jzs3(p, config, x, states):
+    """MUT3 of the same paper.
 
-    def through_tanh(d: Array) -> dict[str, Array]:
-        found = z_back(d)
-        return found | {"h": tanh_back(found["h"])}
+    ``z = g(x W_z + tanh(h) U_z + b_z)``
+    ``r = g(x W_r + h U_r + b_r)``
+    ``n = f(x W_h + (r h) U_h + b_h)``
+    ``h' = z n + (1 - z) h``
+    """
+    [h] = states
+    f, g = config["activation"], config["inner_activation"]
+    u, tanh_back = activate("tanh", h)
+    z, u_back = gate(p, "_z", g, x=x, h=u)
+    r = gate(p, "_r", g, x=x, h=h)
+    n = gate(p, "_h", f, x=x, h=r[0] * h)
 
-    return _mixed(
-        p,
-        config,
-        (z, through_tanh),
-        gate(p, "_r", g, x=x, h=h),
-        h,
-        lambda reset: gate(p, "_h", f, x=x, h=reset),
-    )
+    def z_back(dz):
+        # z reads u = tanh(h) in place of h.
+        found = u_back(dz)
+        found["h"] = tanh_back(found["h"])
+        return found
+
+    return mutated(h, (z, z_back), r, n)
+
+
+def mutated(h: Array, z: Gate, r: Gate, n: Gate) -> tuple[States, Callable[..., Found]]:
+    """``h' = z n + (1 - z) h``, where ``n`` reads ``r h``: the end of JZS1 to 3."""
+    z, z_back = z
+    r, r_back = r
+    n, n_back = n
+
+    def back(dy):
+        # h' = z n + (1 - z) h
+        of_n = n_back(dy * z)
+        d_rh = of_n.pop("h")
+        of_r = r_back(d_rh * h)
+        of_z = z_back(dy * (n - h))
+        dh = dy * (1 - z) + d_rh * r
+        return summed(of_n, of_r, of_z, {"h": dh})
+
+    return (z * n + (1 - z) * h,), back
 
 
 def fixed_projection(p: Params, config: Config) -> Array:
-    """The ``P`` of JZS1 and JZS2, which is not learned: the identity where dims are equal, else signs drawn from the
-    layer's seed (0 where it has none), times ``1 / sqrt(input_dim)``."""
-    rows, columns, dtype = (
-        config["input_dim"],
-        config["output_dim"],
-        next(iter(p.values())).dtype,
-    )
+    """The matrix ``P`` of JZS1 and JZS2, which is not learned.
+
+    It has the shape ``(input_dim, output_dim)``. It is the identity if both dims are
+    equal. Else it has random signs, drawn with the layer's seed (0 if it has none),
+    times ``1 / sqrt(input_dim)``.
+    """
+    rows, columns = config["input_dim"], config["output_dim"]
+    dtype = next(iter(p.values())).dtype
     if rows == columns:
         return np.identity(rows, dtype)
-    signs = (
-        2
-        * np.random.RandomState(config.get("seed") or 0).binomial(
-            1, 0.5, (rows, columns)
-        )
-        - 1
-    )
+    rng = np.random.RandomState(config.get("seed") or 0)
+    signs = 2 * rng.binomial(1, 0.5, (rows, columns)) - 1
     return (signs / np.sqrt(rows)).astype(dtype)
 
 
-# As nodes: a step whose states are ports
+@dataclass(frozen=True)
+class Cell:
+    """A step, its default configuration and the names of its states.
+
+    The first state is the output.
+    """
+
+    step: Step
+    defaults: Config
+    states: tuple[str, ...] = ("h",)
+
+    def state_names(self, config: Config) -> tuple[str, ...]:
+        """The names of the states."""
+        return self.states
+
+    def is_forgotten(self, state: str) -> bool:
+        """True for a state that a masked step sets to zero, in mask mode ``zero``."""
+        return True
 
 
-def cell(
-    step: Step, defaults: Config, ports: Mapping[str, str]
-) -> Callable[[Config, Mapping, Given], Computed]:
-    """The layer that is one ``step``; ``ports`` says which state each port after the input is."""
+class DeepCell(Cell):
+    """The cell of :func:`deep`, whose states follow from its depth."""
 
-    def formula(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
-        return as_node(
-            step, {**defaults, **config}, ports, ("output", "cell"), x, given
-        )
+    def state_names(self, config: Config) -> tuple[str, ...]:
+        """``h1, ..., there1, ...``."""
+        names = []
+        for kind in ("h", "there"):
+            for k in range(1, config["depth"] + 1):
+                names.append(f"{kind}{k}")
+        return tuple(names)
 
-    return formula
-
-
-def as_node(
-    step: Step,
-    config: Config,
-    ports: Mapping[str, str],
-    outputs: Sequence[str],
-    x: Mapping[str, Array],
-    given: Given,
-) -> Computed:
-    """One ``step`` of what the ports read, and its way back; ``outputs`` names the states."""
-    states, back = step(
-        given.params,
-        config,
-        given.floats(x["input"]),
-        tuple(x[port] for port in ports),
-    )
-
-    def ports_back(d: Array | dict[str, Array]) -> Pulled:
-        found = back(*(d.values() if isinstance(d, Mapping) else [d]))
-        return Pulled(
-            {
-                "input": found.pop("x"),
-                **{port: found.pop(state) for port, state in ports.items()},
-            },
-            found,
-        )
-
-    return Computed(
-        states[0] if len(states) == 1 else dict(zip(outputs, states, strict=True)),
-        ports_back,
-    )
+    def is_forgotten(self, state: str) -> bool:
+        """True for ``there1`` alone: a masked step counts as no step."""
+        return state == "there1"
 
 
 GATED = {"activation": "sigmoid", "inner_activation": "hard_sigmoid"}
 SEARCHED = {"activation": "tanh", "inner_activation": "sigmoid"}
-ONE = {"prev_hid": "h"}
 
-layer("RecurrentDense")(cell(simple, {"activation": "sigmoid"}, ONE))
-layer("Gate")(cell(simple, {"activation": "hard_sigmoid"}, ONE))
-layer("RecurrentGRU")(cell(gru, GATED, ONE))
-layer("RecurrentLSTM")(
-    cell(
-        lstm,
-        {**GATED, "activation": "tanh"},
-        {"prev_hid": "h", "prev_cell": "c"},
-    )
-)
-layer("RecurrentJZS1")(cell(jzs1, SEARCHED, ONE))
-layer("RecurrentJZS2")(cell(jzs2, SEARCHED, ONE))
-layer("RecurrentJZS3")(cell(jzs3, SEARCHED, ONE))
+CELLS = {
+    "RecurrentDense": Cell(simple, {"activation": "sigmoid"}),
+    "Gate": Cell(simple, {"activation": "hard_sigmoid"}),
+    "RecurrentDeep": DeepCell(deep, {**GATED, "depth": 3}),
+    "RecurrentGRU": Cell(gru, GATED),
+    "RecurrentLSTM": Cell(lstm, {**GATED, "activation": "tanh"}, ("h", "c")),
+    "RecurrentJZS1": Cell(jzs1, SEARCHED),
+    "RecurrentJZS2": Cell(jzs2, SEARCHED),
+    "RecurrentJZS3": Cell(jzs3, SEARCHED),
+}
+"""Every cell by its class name."""
+
+PORTS = {"h": "prev_hid", "h1": "prev_hid", "c": "prev_cell"}
+"""The ports that read states; any other state is read at ``prev_<state>``."""
 
 
-@layer("RecurrentDeep")
-def deep_node(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
-    """Its ports and outputs follow from its depth: the states, the first of which is the output."""
-    config = {"depth": 3, **GATED, **config}
-    back = range(1, config["depth"] + 1)
-    states = [*(f"h{k}" for k in back), *(f"there{k}" for k in back)]
-    ports = {"prev_hid": "h1", **{f"prev_{name}": name for name in states[1:]}}
-    return as_node(deep, config, ports, ("output", *states[1:]), x, given)
+def as_layer(cell: Cell) -> Formula:
+    """The formula of a cell as a node: one step, with a port for each state."""
+
+    def formula(config, x, scope):
+        config = {**cell.defaults, **config}
+        names = cell.state_names(config)
+        ports = {name: PORTS.get(name, f"prev_{name}") for name in names}
+        states = tuple(x[port] for port in ports.values())
+        new, step_back = cell.step(
+            scope.params, config, scope.floats(x["input"]), states
+        )
+
+        def back(d):
+            # The step names gradients by state and parameter; ports have other names.
+            found = step_back(*listed(d))
+            d_x = {"input": found.pop("x")}
+            for name, port in ports.items():
+                d_x[port] = found.pop(name)
+            return LayerGradients(d_x, found)
+
+        return LayerResult(one_or_all(dict(zip(names, new, strict=True))), back)
+
+    return formula
+
+
+for name, cell in CELLS.items():
+    layer(name)(as_layer(cell))

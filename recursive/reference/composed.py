@@ -1,185 +1,170 @@
-"""Layers made of layers: one after another, side by side, in both directions."""
+"""Layers made of layers: in sequence, in parallel, in both directions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from recursive.reference.arrays import (
     Array,
-    Computed,
-    Given,
-    Pulled,
-    Read,
+    LayerGradients,
+    LayerInput,
+    LayerResult,
+    Scope,
     Value,
     Values,
-    outside,
-    summed,
+    collected,
+    listed,
 )
 from recursive.reference.masks import joined
 from recursive.reference.merges import merge
-from recursive.reference.table import USE, compute_part, layer
+from recursive.reference.table import USE, Config, compute_part, layer
 
-Config = Mapping[str, object]
+
+class Parts:
+    """The layers inside a layer, by name: their results, then their gradients."""
+
+    def __init__(self, scope: Scope):
+        self.scope = scope
+        self.results: dict[str, LayerResult] = {}
+
+    def run(self, name: str, part: Config, x: LayerInput) -> LayerResult:
+        """Run the part called ``name``."""
+        self.results[name] = compute_part(part, x, self.scope.child(name))
+        return self.results[name]
+
+    def result(self, value: Values, back: object, mask: object) -> LayerResult:
+        """The result of the whole layer, with final states and updates of all parts."""
+        finals = collected(self.results, "finals")
+        updates = collected(self.results, "updates")
+        return LayerResult(value, back, mask, finals, updates)
+
+
+def gradients_of_parts(
+    x: Values, found: Mapping[str, LayerGradients]
+) -> LayerGradients:
+    """The gradients of the whole layer, with those of all parts under their names."""
+    return LayerGradients(x, collected(found, "params"), collected(found, "states"))
 
 
 @layer("Sequential", mask=USE)
-def sequential(config: Config, x: Read, given: Given) -> Computed:
-    """Each layer given the output of the one before, and its mask."""
-    return _chain(
-        {f"layer_{index}": part for index, part in enumerate(config["layers"])},
-        x,
-        given,
-    )
+def sequential(config, x, scope):
+    """``y = f_n(... f_1(f_0(x)))``."""
+    chain = {}
+    for index, part in enumerate(config["layers"]):
+        chain[f"layer_{index}"] = part
+    return _chain(chain, x, scope)
 
 
 @layer("AutoEncoder", mask=USE)
-def auto_encoder(config: Config, x: Read, given: Given) -> Computed:
-    """An encoder, and the decoder given what it returns; the encoder alone where nothing is to be made again."""
-    names = (
-        ("encoder", "decoder")
-        if config.get("output_reconstruction", True)
-        else ("encoder",)
-    )
-    return _chain({name: config[name] for name in names}, x, given)
+def auto_encoder(config, x, scope):
+    """``y = decoder(encoder(x))``, or the code ``encoder(x)`` alone."""
+    parts = {"encoder": config["encoder"]}
+    if config.get("output_reconstruction", True):
+        parts["decoder"] = config["decoder"]
+    return _chain(parts, x, scope)
 
 
-def _chain(parts: Mapping[str, Config], x: Read, given: Given) -> Computed:
-    """Each part given the output of the one before, with its mask."""
-    done = {}
-    for name, part in parts.items():
-        done[name] = compute_part(part, x, given.inside(name))
-        x = done[name].output
+def _chain(chain: Mapping[str, Config], x: LayerInput, scope: Scope) -> LayerResult:
+    """Each layer of the output of the one before, with its mask."""
+    parts = Parts(scope)
+    for name, part in chain.items():
+        result = parts.run(name, part, x)
+        x = result.output
 
-    def back(d: Values) -> Pulled:
-        pulled = {}
-        for name, found in reversed(done.items()):
-            pulled[name] = found.back(d)
-            d = pulled[name].x
-        return _together(d, pulled)
+    def back(d):
+        found = {}
+        for name, part in reversed(parts.results.items()):
+            # The gradient of a layer's input is that of the output before it.
+            found[name] = part.back(d)
+            d = found[name].x
+        return gradients_of_parts(d, found)
 
-    last = list(done.values())[-1]
-    return _whole(last.value, back, done, last.mask)
+    return parts.result(result.value, back, result.mask)
 
 
 @layer("Merge", mask=USE)
-def merged(config: Config, x: Mapping[str, Value], given: Given) -> Computed:
-    """Branches with inputs of their own, made one by a merge mode.
+def merged(config, x, scope):
+    """``y = merge(f_0(x_0), f_1(x_1), ...)``.
 
-    A branch with one input reads ``input_<number>``; one with several puts that in front of their names. What is merged
-    is data where every branch is.
+    Branch ``i`` with one input reads ``input_i``; one with several reads
+    ``input_i_name`` for each. The mask joins those of all branches.
     """
-    done = {}
+    parts = Parts(scope)
     for index, part in enumerate(config["layers"]):
-        own = {
-            name: value
-            for name, value in x.items()
-            if name == f"input_{index}" or name.startswith(f"input_{index}_")
-        }
-        inputs = (
-            own[f"input_{index}"]
-            if f"input_{index}" in own
-            else {
-                name.removeprefix(f"input_{index}_"): value
-                for name, value in own.items()
-            }
-        )
-        done[f"layer_{index}"] = compute_part(
-            part, inputs, given.inside(f"layer_{index}")
-        )
-    value, merge_back = merge(
-        [found.value for found in done.values()], config.get("mode", "sum"), given.dtype
-    )
+        parts.run(f"layer_{index}", part, _branch_input(f"input_{index}", x))
+    results = parts.results.values()
+    values = [result.value for result in results]
+    y, merge_back = merge(values, config.get("mode", "sum"), scope.dtype)
 
-    def back(d: Array) -> Pulled:
-        pulled = {
-            name: found.back(part)
-            for (name, found), part in zip(done.items(), merge_back(d), strict=True)
-        }
+    def back(d):
+        found = {}
         d_x = {}
-        for index, branch in enumerate(pulled.values()):
-            several = isinstance(branch.x, Mapping)
-            d_x |= (
-                {f"input_{index}_{name}": part for name, part in branch.x.items()}
-                if several
-                else {f"input_{index}": branch.x}
-            )
-        return _together(d_x, pulled)
+        shares = zip(parts.results.items(), merge_back(d), strict=True)
+        for index, ((name, part), share) in enumerate(shares):
+            found[name] = part.back(share)
+            branch = found[name].x
+            if isinstance(branch, Mapping):
+                for port, d_port in branch.items():
+                    d_x[f"input_{index}_{port}"] = d_port
+            else:
+                d_x[f"input_{index}"] = branch
+        return gradients_of_parts(d_x, found)
 
-    mask = joined(found.mask for found in done.values())
-    return _whole(value, back, done, mask)
+    return parts.result(y, back, joined(result.mask for result in results))
+
+
+def _branch_input(name: str, x: Mapping[str, Value]) -> LayerInput:
+    """The input of a branch of a Merge: the port ``name``, or all ``name_...``."""
+    if name in x:
+        return x[name]
+    found = {}
+    for port, value in x.items():
+        if port.startswith(name + "_"):
+            found[port.removeprefix(name + "_")] = value
+    return found
 
 
 @layer("Bidirectional", mask=USE)
-def bidirectional(config: Config, x: Value, given: Given) -> Computed:
-    """A layer, and one that runs the other way, merged, or as ``forward`` and ``backward``; steps in their order."""
-    parts = {name: config[name] for name in ("layer", "backward_layer")}
-    done = {
-        name: compute_part(part, x, given.inside(name)) for name, part in parts.items()
-    }
-    turned = {
-        name: _setting(part, "go_backwards") and _setting(part, "return_sequences")
-        for name, part in parts.items()
-    }
-    values = [_in_order(found.value, turned[name]) for name, found in done.items()]
+def bidirectional(config, x, scope):
+    """``y = merge(f(x), g(x))``, where ``g`` runs the other way.
+
+    Without a merge mode, the outputs are ``forward`` and ``backward``. All steps are in
+    the order of the input.
+    """
+    parts = Parts(scope)
+    values = []
+    masks = []
+    for name in ("layer", "backward_layer"):
+        result = parts.run(name, config[name], x)
+        values.append(_in_order(result.value, config[name]))
+        mask = result.mask
+        masks.append(None if mask is None else _in_order(mask, config[name]))
     mode = config.get("merge_mode", "concat")
-    value, merge_back = (
-        merge(values, mode, given.dtype)
-        if mode
-        else (
-            dict(zip(("forward", "backward"), values, strict=True)),
-            lambda d: list(d.values()),
-        )
-    )
-
-    def back(d: Values) -> Pulled:
-        pulled = {
-            name: found.back(_in_order(part, turned[name]))
-            for (name, found), part in zip(done.items(), merge_back(d), strict=True)
-        }
-        return _together(sum(branch.x for branch in pulled.values()), pulled)
-
-    masks = [
-        None if found.mask is None else _in_order(found.mask, turned[name])
-        for name, found in done.items()
-    ]
     if mode:
-        return _whole(value, back, done, joined(masks))
-    by_name = dict(zip(value, masks, strict=True))
-    return _whole(value, back, done, by_name)
+        y, merge_back = merge(values, mode, scope.dtype)
+        mask = joined(masks)
+    else:
+        y = dict(zip(("forward", "backward"), values, strict=True))
+        merge_back = listed
+        mask = dict(zip(y, masks, strict=True))
+
+    def back(d):
+        found = {}
+        for (name, part), share in zip(
+            parts.results.items(), merge_back(d), strict=True
+        ):
+            found[name] = part.back(_in_order(share, config[name]))
+        # Both directions read the same input.
+        d_x = sum(gradients.x for gradients in found.values())
+        return gradients_of_parts(d_x, found)
+
+    return parts.result(y, back, mask)
 
 
-def _setting(part: Config, name: str) -> bool:
-    """A setting of a recurrent layer, or of a container, which has it in its declaration."""
-    return bool({**part, **part.get("spec", {})}.get(name, False))
-
-
-def _in_order(steps: Array, turned: bool) -> Array:
-    return steps[:, ::-1] if turned else steps
-
-
-def _together(x: Values, pulled: Mapping[str, Pulled]) -> Pulled:
-    """The gradient of all parts, by the names that they have outside."""
-    return Pulled(
-        x,
-        summed(*(outside(part.params, name) for name, part in pulled.items())),
-        summed(*(outside(part.states, name) for name, part in pulled.items())),
-    )
-
-
-def _whole(
-    value: Values,
-    back: Callable[[Values], Pulled],
-    done: Mapping[str, Computed],
-    mask: Array | Mapping[str, Array] | None,
-) -> Computed:
-    return Computed(
-        value, back, mask, _of_parts(done, "finals"), _of_parts(done, "updates")
-    )
-
-
-def _of_parts(done: Mapping[str, Computed], field: str) -> dict[str, Array]:
-    return {
-        outer: value
-        for name, found in done.items()
-        for outer, value in outside(getattr(found, field), name).items()
-    }
+def _in_order(steps: Array, part: Config) -> Array:
+    """``(batch, time, ...)`` in the order of the input; a last step as it is."""
+    # A container has these settings in its declaration, a recurrent layer in its own.
+    settings = {**part, **part.get("spec", {})}
+    if settings.get("go_backwards") and settings.get("return_sequences"):
+        return steps[:, ::-1]
+    return steps

@@ -1,115 +1,103 @@
-"""A container as a layer: a loop or a graph inside another."""
+"""A container as a layer: a loop or a Graph inside another."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from recursive.reference.arrays import (
     Array,
-    Computed,
-    Given,
-    Pulled,
-    Read,
+    GraphResult,
+    LayerGradients,
+    LayerInput,
+    LayerResult,
+    Scope,
     Value,
-    Values,
-    Whole,
     one_or_all,
 )
 from recursive.reference.graph import run_once
-from recursive.reference.loop import run_over_time
-from recursive.reference.order import Names, carries
+from recursive.reference.loop import final_name, run_over_time
+from recursive.reference.order import Names, kept_states
 from recursive.reference.table import USE, layer
 from recursive.spec.graph import GraphSpec
 
 
-def run_container(spec: GraphSpec, inputs: Mapping[str, Value], given: Given) -> Whole:
-    """Run a declaration: as a loop over time, or once."""
-    return (run_over_time if spec.loop else run_once)(spec, inputs, given)
+def run_container(
+    spec: GraphSpec, inputs: Mapping[str, Value], scope: Scope
+) -> GraphResult:
+    """Run a declaration: over time, or once."""
+    return (run_over_time if spec.loop else run_once)(spec, inputs, scope)
 
 
 @layer("Graph", "Recursive", "Recurrent", mask=USE)
-def container(config: Mapping[str, object], x: Read, given: Given) -> Computed:
-    """The outputs of a container, for its one input or a dict by name.
-
-    A stateful one in a loop has its states as further ports, ``(batch, lag * dim)``, oldest first, and hands them back
-    after its outputs: they are states of the loop around it.
-    """
+def container(config, x, scope):
+    """The outputs of a container, of its one input or of a dict by name."""
     spec = GraphSpec.from_dict(config["spec"])
-    names = [item.name for item in spec.inputs]
-    ports = dict(x) if isinstance(x, Mapping) else {names[0]: x}
-    lags = {
-        state.name: Names(spec).lag(state.name)
-        for state in Names(spec).histories
-        if spec.loop and carries(spec, state)
-    }
-    if not (given.in_loop and lags):
-        return _as_layer(
-            run_container(spec, ports, given), spec, lags, isinstance(x, Mapping)
-        )
-    states = {
-        name: _as_rows(ports[name].array, lag)
-        for name, lag in lags.items()
-        if name in ports
-    }
-    found = run_container(
-        spec.replace(return_final_states=True),
-        {name: ports[name] for name in names},
-        given.replace(states=states),
-    ).computed
-    lasts = {name: _flat(found.finals[name], lag) for name, lag in lags.items()}
-    shown = {output.name: found.value[output.name] for output in Names(spec).outputs}
-
-    def back(d: Mapping[str, Array]) -> Pulled:
-        d_finals = {
-            f"{name}_final": _as_rows(d[f"{name}_final"], lag)
-            for name, lag in lags.items()
-        }
-        d_finals = {
-            name: np.moveaxis(rows, 0, 1) if rows.ndim == 3 else rows
-            for name, rows in d_finals.items()
-        }
-        pulled = found.back({**{name: d[name] for name in shown}, **d_finals})
-        d_states = {name: _flat(pulled.states[name], lag) for name, lag in lags.items()}
-        return Pulled({**pulled.x, **d_states}, pulled.params)
-
-    return Computed(
-        {**shown, **{f"{name}_final": last for name, last in lasts.items()}},
-        back,
-        found.mask,
-    )
+    if scope.in_loop and kept_states(spec):
+        return _with_state_ports(spec, x, scope)
+    return _as_layer(spec, x, scope)
 
 
-def _as_layer(
-    whole: Whole, spec: GraphSpec, carried: Collection[str], by_name: bool
-) -> Computed:
-    """One output by itself; the states that go on."""
-    found = whole.computed
-    several = len(found.value) > 1
+def _as_layer(spec: GraphSpec, x: LayerInput, scope: Scope) -> LayerResult:
+    """The outputs of a container, and the final states that it keeps."""
+    is_by_name = isinstance(x, Mapping)
+    inputs = x if is_by_name else {spec.inputs[0].name: x}
+    result = run_container(spec, inputs, scope)
+    outputs = list(result.value)
 
-    def back(d: Values) -> Pulled:
-        pulled = found.back(d if several else dict.fromkeys(found.value, d))
-        return (
-            pulled
-            if by_name
-            else Pulled(next(iter(pulled.x.values())), pulled.params, pulled.states)
-        )
+    def back(d):
+        found = result.back(d if len(outputs) > 1 else {outputs[0]: d})
+        return found if is_by_name else found._replace(x=one_or_all(found.x))
 
-    finals = {
-        name: value
-        for name, value in found.finals.items()
-        if not spec.loop or name in carried
-    }
-    mask = found.masks if several else found.masks.get(next(iter(found.value)))
-    return Computed(one_or_all(dict(found.value)), back, mask, finals, found.updates)
+    # The finals of a Graph are the kept states of its layers already.
+    finals = result.finals
+    if spec.loop:
+        finals = {name: finals[name] for name in kept_states(spec)}
+    masks = result.masks if len(outputs) > 1 else result.masks.get(outputs[0])
+    return LayerResult(one_or_all(result.value), back, masks, finals, result.updates)
 
 
-def _as_rows(flat: Array, lag: int) -> Array:
-    """``(batch, lag * dim)`` as the rows of a state, ``(lag, batch, dim)`` or ``(batch, dim)``."""
-    return flat if lag == 1 else np.moveaxis(flat.reshape(len(flat), lag, -1), 1, 0)
+def _with_state_ports(spec: GraphSpec, x: LayerInput, scope: Scope) -> LayerResult:
+    """A stateful loop in a loop: its kept states are states of the outer loop.
+
+    It reads them at further ports, ``(batch, lag * dim)``, oldest first, and returns
+    them after its outputs. A state whose port has no value yet starts as declared.
+    """
+    names = Names(spec)
+    inputs = {item.name: x[item.name] for item in spec.inputs}
+    lags = {name: names.lag(name) for name in kept_states(spec)}
+    states = {}
+    for name, lag in lags.items():
+        if name in x:
+            states[name] = _oldest_first(_unflattened(x[name].array, lag), lag)
+    shows_finals = spec.replace(return_final_states=True)
+    result = run_container(shows_finals, inputs, scope.replace(states=states))
+    value = {output.name: result.value[output.name] for output in names.outputs}
+    for name in lags:
+        final = result.value[final_name(name)]
+        value[final_name(name)] = final.reshape(len(final), -1)
+
+    def back(d):
+        d = dict(d)
+        for name, lag in lags.items():
+            # The loop inside has final states as outputs, (batch, lag, dim).
+            d[final_name(name)] = _unflattened(d[final_name(name)], lag)
+        found = result.back(d)
+        d_x = dict(found.x)
+        for name, lag in lags.items():
+            rows = _oldest_first(found.states[name], lag)
+            d_x[name] = rows.reshape(len(rows), -1)
+        return LayerGradients(d_x, found.params)
+
+    return LayerResult(value, back, result.mask)
 
 
-def _flat(rows: Array, lag: int) -> Array:
-    """The rows of a state as ``(batch, lag * dim)``."""
-    return rows if lag == 1 else np.moveaxis(rows, 0, 1).reshape(rows.shape[1], -1)
+def _unflattened(flat: Array, lag: int) -> Array:
+    """``(batch, lag * dim)`` as ``(batch, lag, dim)``; unchanged for lag 1."""
+    return flat if lag == 1 else flat.reshape(len(flat), lag, -1)
+
+
+def _oldest_first(rows: Array, lag: int) -> Array:
+    """``(batch, lag, dim)`` as ``(lag, batch, dim)``, and back; unchanged for lag 1."""
+    return rows if lag == 1 else np.moveaxis(rows, 0, 1)

@@ -6,72 +6,55 @@ from collections.abc import Mapping
 
 from recursive.reference.arrays import (
     Array,
-    Computed,
-    Given,
-    Pulled,
+    GraphResult,
+    LayerGradients,
+    Scope,
     Value,
-    Whole,
-    outside,
-    summed,
+    add,
+    collected,
 )
 from recursive.reference.order import Names
-from recursive.reference.step import Ran, has_gradient, read
+from recursive.reference.step import StepRun
 from recursive.spec.graph import GraphSpec, Ref
 
 
-def run_once(spec: GraphSpec, inputs: Mapping[str, Value], given: Given) -> Whole:
-    """Every output by name. Nodes hand values on with their masks."""
-    names, values, ran = Names(spec), dict(inputs), []
+def run_once(spec: GraphSpec, inputs: Mapping[str, Value], scope: Scope) -> GraphResult:
+    """Run a Graph. Its nodes pass values on with their masks."""
+    step = StepRun(
+        Names(spec),
+        lambda ref: inputs[ref.name],
+        lambda node: scope.child(node.name),
+        scope.dtype,
+    )
 
-    def reader(ref: Ref) -> Value:
-        return values[ref.name]
+    def back(d: Mapping[str, Array]) -> LayerGradients:
+        d_inputs: dict[str, Array] = {}
 
-    for node in names.ordered:
-        ran.append(Ran(node, reader, given.inside(node.name)))
-        values.update(ran[-1].outputs)
-    shown = {
-        output.name: read(output.refs, output.merge_mode, reader, given.dtype)
-        for output in names.outputs
-    }
+        def give(ref: Ref, share: Array) -> None:
+            add(d_inputs, ref.name, share)
 
-    def back(d: Mapping[str, Array]) -> Pulled:
-        d_values: dict[str, Array] = {}
+        found = step.back(d, {}, give)
+        return LayerGradients(
+            {name: d_inputs.get(name) for name in inputs},
+            collected(found, "params"),
+            collected(found, "states"),
+        )
 
-        def giver(ref: Ref, share: Array) -> None:
-            d_values[ref.name] = (
-                d_values[ref.name] + share if ref.name in d_values else share
-            )
-
-        params, states = {}, {}
-        for name, share in d.items():
-            shown[name][1](share, giver)
-        for node in reversed(ran):
-            if has_gradient(node, d_values):
-                pulled = node.back(d_values, giver)
-                params = summed(params, outside(pulled.params, node.node.name))
-                states = summed(states, outside(pulled.states, node.node.name))
-        return Pulled({name: d_values.get(name) for name in inputs}, params, states)
-
-    found = Computed(
-        {name: value.array for name, (value, _) in shown.items()},
+    results = {run.node.name: run.result for run in step.nodes}
+    return GraphResult(
+        {name: reading.value.array for name, reading in step.outputs.items()},
         back,
-        {
-            name: value.mask
-            for name, (value, _) in shown.items()
-            if value.mask is not None
-        },
-        _of_nodes(ran, "finals"),
-        _of_nodes(ran, "updates"),
-    )
-    return Whole(
-        found,
-        {name: value for node in ran for name, value in node.values.items()},
+        _masks(step),
+        finals=collected(results, "finals"),
+        updates=collected(results, "updates"),
+        nodes={name: value.array for name, value in step.values.items()},
     )
 
 
-def _of_nodes(ran: list[Ran], field: str) -> dict[str, Array]:
-    return {
-        name: value
-        for node in ran
-        for name, value in outside(getattr(node.found, field), node.node.name).items()
-    }
+def _masks(step: StepRun) -> dict[str, Array]:
+    """The masks of outputs, by name, for those that have one."""
+    masks = {}
+    for name, reading in step.outputs.items():
+        if reading.value.mask is not None:
+            masks[name] = reading.value.mask
+    return masks

@@ -1,9 +1,13 @@
-"""The layers without a loop in them: for each its formula, and beside it how a gradient goes back through it."""
+"""The layers without a loop: the formula of each, forwards and backwards.
+
+``dx`` is the gradient of the input, ``dy`` that of the output. A product is element by
+element; ``@`` is a matrix product over the last axis.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,359 +15,337 @@ from recursive.errors import DtypeError
 from recursive.reference.activations import activate, sigmoid
 from recursive.reference.arrays import (
     Array,
-    Computed,
-    Given,
-    Pulled,
-    Value,
+    LayerGradients,
+    LayerResult,
+    Scope,
+    function_of,
     is_float,
-    like,
+    truth,
+    unbroadcast,
 )
-from recursive.reference.masks import as_value, made
+from recursive.reference.masks import as_value, created
 from recursive.reference.table import DROP, PASS, USE, layer
 
-Config = Mapping[str, object]
+
+def rows_of(x: Array) -> Array:
+    """``(..., dim)`` as ``(rows, dim)``."""
+    return x.reshape(-1, x.shape[-1])
 
 
-def affine(
-    x: Array, W: Array, b: Array | None
-) -> tuple[Array, Callable[[Array], Pulled]]:
-    """``x @ W + b`` over the last axis."""
-    z = x @ W if b is None else x @ W + b
-
-    def back(d: Array) -> Pulled:
-        rows = d.reshape(-1, d.shape[-1])
-        params = {
-            "W": x.reshape(-1, x.shape[-1]).T @ rows,
-            **({} if b is None else {"b": rows.sum(axis=0)}),
-        }
-        return Pulled(d @ W.T, params)
-
-    return z, back
-
-
-# Products
+# Matrix products
 
 
 @layer("Dense")
 @layer("TimeDistributedDense", mask=PASS)
-def dense(config: Config, x: Array, given: Given) -> Computed:
-    """``activation(x @ W + b)``."""
-    z, product_back = affine(
-        given.floats(x),
-        given.params["W"],
-        given.params["b"] if config.get("bias", True) else None,
-    )
-    y, back = activate(config.get("activation", "linear"), z)
-    return Computed(y, lambda d: product_back(back(d)))
+def dense(config, x, scope):
+    """``y = f(z)``, ``z = x @ W + b``.
+
+    Backwards: ``dz = f'(z) dy``, ``dx = dz @ W^T``, ``dW = x^T @ dz``, and ``db`` is
+    the sum of ``dz`` over rows.
+    """
+    has_bias = config.get("bias", True)
+    x, W = scope.floats(x), scope.params["W"]
+    z = x @ W
+    if has_bias:
+        z = z + scope.params["b"]
+    y, activation_back = activate(config.get("activation", "linear"), z)
+
+    def back(dy):
+        dz = activation_back(dy)
+        d_params = {"W": rows_of(x).T @ rows_of(dz)}
+        if has_bias:
+            d_params["b"] = rows_of(dz).sum(axis=0)
+        return LayerGradients(dz @ W.T, d_params)
+
+    return LayerResult(y, back)
 
 
 @layer("MaxoutDense")
-def maxout(config: Config, x: Array, given: Given) -> Computed:
-    """``max over k of x @ W[k] + b[k]``; maps that are equal all have the whole gradient."""
-    x, W, b = given.floats(x), given.params["W"], given.params["b"]
+def maxout(config, x, scope):
+    """``y = max over k of x @ W[k] + b[k]``. Maps that are equal all get ``dy``."""
+    x, W, b = scope.floats(x), scope.params["W"], scope.params["b"]
+    # (..., nb_feature, output_dim)
     maps = np.einsum("...i,kio->...ko", x, W) + b
     y = maps.max(axis=-2)
 
-    def back(d: Array) -> Pulled:
-        share = d[..., None, :] * (maps == y[..., None, :])
-        rows = x.reshape(-1, x.shape[-1]), share.reshape(-1, *b.shape)
-        return Pulled(
-            np.einsum("...ko,kio->...i", share, W),
-            {"W": np.einsum("ni,nko->kio", *rows), "b": like(share, b)},
-        )
+    def back(dy):
+        d_maps = dy[..., None, :] * (maps == y[..., None, :])
+        dx = np.einsum("...ko,kio->...i", d_maps, W)
+        dW = np.einsum("ni,nko->kio", rows_of(x), d_maps.reshape(-1, *b.shape))
+        return LayerGradients(dx, {"W": dW, "b": unbroadcast(d_maps, b)})
 
-    return Computed(y, back)
+    return LayerResult(y, back)
 
 
 @layer("Embedding", mask=PASS)
-def embedding(config: Config, x: Array, given: Given) -> Computed:
-    """``W[x]``: row ``i`` for the number ``i``. With ``mask_zero``, the number 0 is no data."""
+def embedding(config, x, scope):
+    """``y = W[x]``: row ``i`` for the integer ``i``. With ``mask_zero``, 0 is masked.
+
+    Backwards, each row of ``W`` sums the gradients of all places that read it.
+    """
     if is_float(x):
         raise DtypeError.about(
             "layer",
             "Embedding",
-            takes="whole numbers",
-            because="they number rows",
+            takes="integers",
             got=x.dtype,
             do="Declare the input with dtype='int'.",
         )
-    W = given.params["W"]
+    W = scope.params["W"]
 
-    def back(d: Array) -> Pulled:
+    def back(dy):
+        # add.at and not +=: a row that is read twice sums both gradients.
         dW = np.zeros_like(W)
-        np.add.at(dW, x, d)
-        return Pulled(None, {"W": dW})
+        np.add.at(dW, x, dy)
+        return LayerGradients(None, {"W": dW})
 
-    mask = made(x != 0) if config.get("mask_zero") else None
-    return Computed(W[x], back, mask)
+    mask = created(x != 0) if config.get("mask_zero") else None
+    return LayerResult(W[x], back, mask)
 
 
 # Element by element
 
 
-@layer("Identity", mask=PASS)
-def identity(config: Config, x: Array, given: Given) -> Computed:
-    """``x``."""
-    return Computed(x, Pulled)
-
-
-layer("ActivityRegularization")(identity)
+@layer("Identity", "ActivityRegularization", mask=PASS)
+@layer("DropMask", mask=DROP)
+def identity(config, x, scope):
+    """``y = x``. The mask of a DropMask ends here."""
+    return LayerResult(x, LayerGradients)
 
 
 @layer("Activation", mask=PASS)
-def activation(config: Config, x: Array, given: Given) -> Computed:
-    """A function of every value by itself, or of every row."""
-    y, back = activate(
-        config["activation"], x if config["activation"] == "linear" else given.floats(x)
-    )
-    return Computed(y, lambda d: Pulled(back(d)))
+def activation(config, x, scope):
+    """``y = f(x)``: each value by itself, or each row for softmax."""
+    name = config["activation"]
+    # A linear activation keeps integers as they are.
+    y, back = activate(name, x if name == "linear" else scope.floats(x))
+    return function_of(y, back)
 
 
 @layer("LeakyReLU", mask=PASS)
-def leaky_relu(config: Config, x: Array, given: Given) -> Computed:
-    """``relu(x) - alpha relu(-x)``."""
+def leaky_relu(config, x, scope):
+    """``y = relu(x) - alpha relu(-x)``."""
     alpha = config.get("alpha", 0.3)
-    (above, above_back), (below, below_back) = (
-        activate("relu", given.floats(x)),
-        activate("relu", -given.floats(x)),
-    )
-    return Computed(
-        above - alpha * below, lambda d: Pulled(above_back(d) + alpha * below_back(d))
-    )
+    x = scope.floats(x)
+    above, above_back = activate("relu", x)
+    below, below_back = activate("relu", -x)
+
+    def back(dy):
+        return above_back(dy) + alpha * below_back(dy)
+
+    return function_of(above - alpha * below, back)
 
 
 @layer("PReLU", mask=PASS)
-def p_relu(config: Config, x: Array, given: Given) -> Computed:
-    """``relu(x) - alphas relu(-x)``, the alphas learned."""
-    alphas = given.params["alphas"]
-    (above, above_back), (below, below_back) = (
-        activate("relu", given.floats(x)),
-        activate("relu", -given.floats(x)),
-    )
-    return Computed(
-        above - alphas * below,
-        lambda d: Pulled(
-            above_back(d) + below_back(d * alphas), {"alphas": like(-d * below, alphas)}
-        ),
-    )
+def p_relu(config, x, scope):
+    """``y = relu(x) - alphas relu(-x)``; the alphas are learned."""
+    alphas = scope.params["alphas"]
+    x = scope.floats(x)
+    above, above_back = activate("relu", x)
+    below, below_back = activate("relu", -x)
+
+    def back(dy):
+        dx = above_back(dy) + below_back(dy * alphas)
+        return LayerGradients(dx, {"alphas": unbroadcast(-dy * below, alphas)})
+
+    return LayerResult(above - alphas * below, back)
 
 
 @layer("ParametricSoftplus", mask=PASS)
-def parametric_softplus(config: Config, x: Array, given: Given) -> Computed:
-    """``alphas log(1 + exp(betas x))``, both learned."""
-    x, alphas, betas = given.floats(x), given.params["alphas"], given.params["betas"]
-    y, _ = activate("softplus", betas * x)
+def parametric_softplus(config, x, scope):
+    """``y = alphas log(1 + exp(z))``, ``z = betas x``; both are learned."""
+    x, alphas, betas = scope.floats(x), scope.params["alphas"], scope.params["betas"]
+    softplus, _ = activate("softplus", betas * x)
 
-    def back(d: Array) -> Pulled:
-        inner = d * alphas * sigmoid(betas * x)[0]
-        return Pulled(
-            inner * betas,
-            {"alphas": like(d * y, alphas), "betas": like(inner * x, betas)},
-        )
+    def back(dy):
+        dz = dy * alphas * sigmoid(betas * x)[0]
+        d_alphas = unbroadcast(dy * softplus, alphas)
+        d_betas = unbroadcast(dz * x, betas)
+        return LayerGradients(dz * betas, {"alphas": d_alphas, "betas": d_betas})
 
-    return Computed(alphas * y, back)
+    return LayerResult(alphas * softplus, back)
 
 
 @layer("ThresholdedLinear", mask=PASS)
-def thresholded_linear(config: Config, x: Array, given: Given) -> Computed:
-    """``x`` where ``|x|`` is theta or more, else 0."""
-    return _where(np.abs(given.floats(x)) >= config.get("theta", 1.0), given.floats(x))
+def thresholded_linear(config, x, scope):
+    """``y = x`` where ``|x| >= theta``, else 0."""
+    x = scope.floats(x)
+    return times(x, np.abs(x) >= config.get("theta", 1.0))
 
 
 @layer("ThresholdedReLU", "ThresholdedReLu", mask=PASS)
-def thresholded_relu(config: Config, x: Array, given: Given) -> Computed:
-    """``x`` above theta, else 0."""
-    return _where(given.floats(x).real > config.get("theta", 1.0), given.floats(x))
+def thresholded_relu(config, x, scope):
+    """``y = x`` where ``x > theta``, else 0."""
+    x = scope.floats(x)
+    return times(x, x.real > config.get("theta", 1.0))
+
+
+def times(x: Array, kept: Array) -> LayerResult:
+    """``y = x kept``, a truth value for each element; ``dx = dy kept``."""
+    return function_of(x * kept.astype(x.dtype), lambda dy: dy * kept)
 
 
 @layer("Masking", mask=PASS)
-def masking(config: Config, x: Array, given: Given) -> Computed:
-    """Steps of which every value is ``mask_value`` are no data, and set to 0; with NaN, those of NaN alone."""
+def masking(config, x, scope):
+    """Mask the steps at which every value is ``mask_value``, and set them to 0."""
     gap = config.get("mask_value", 0.0)
+    # In the dtype of x, so that 0.1 in float32 finds its gaps.
     gap = x.dtype.type(gap) if is_float(x) else float(gap)
     is_gap = np.isnan(x) if np.isnan(gap) else x == gap
     mask = ~is_gap.all(axis=-1)
-    kept = mask[..., None]
 
-    # A product would leave NaN where the gap is inf or NaN, so that both ways choose.
-    def back(d: Array) -> Pulled:
-        return Pulled(np.where(kept, d, np.zeros((), d.dtype)))
+    # Not a product: 0 times inf or NaN is NaN.
+    def kept(values: Array) -> Array:
+        return np.where(mask[..., None], values, np.zeros((), values.dtype))
 
-    return Computed(np.where(kept, x, np.zeros((), x.dtype)), back, made(mask))
+    return function_of(kept(x), kept, created(mask))
 
 
 @layer("ReadMask", mask=USE)
-def read_mask(config: Config, x: Value, given: Given) -> Computed:
-    """The mask of ``x`` as truth values over its leading axes, all true where it has none."""
-    return Computed(as_value(x.array, x.mask), lambda d: Pulled(None))
-
-
-@layer("DropMask", mask=DROP)
-def drop_mask(config: Config, x: Array, given: Given) -> Computed:
-    """``x``, whose mask ends here."""
-    return Computed(x, Pulled)
-
-
-def _where(kept: Array, x: Array) -> Computed:
-    return Computed(x * kept.astype(x.dtype), lambda d: Pulled(d * kept))
+def read_mask(config, x, scope):
+    """The mask of ``x`` as truth values over its leading axes; all true if none."""
+    return function_of(as_value(x.array, x.mask), lambda dy: None)
 
 
 @layer("BatchNormalization")
-def batch_normalization(config: Config, x: Array, given: Given) -> Computed:
-    """``gamma (x - mean) / (std + epsilon) + beta``.
+def batch_normalization(config, x, scope):
+    """``y = gamma (x - mean) / (std + epsilon) + beta`` (Ioffe and Szegedy 2015).
 
-    Mode 1 takes mean and std of each row over its last axis. Mode 0 takes them over the rows of the batch while
-    training, std being ``sqrt(mean((x - mean)**2 + epsilon))``, and else their running means.
+    Mode 1 takes mean and std of each row over its last axis. Mode 0 takes them over the
+    batch in training, with ``std = sqrt(mean((x - mean)**2 + epsilon))``, and the
+    running means of them otherwise.
     """
-    epsilon, gamma, beta = (
-        config.get("epsilon", 1e-6),
-        given.params["gamma"],
-        given.params["beta"],
-    )
-    by_row = config.get("mode", 0) == 1
-    if not by_row and not given.train:
-        return _normalized_by(
-            x,
-            given.params["running_mean"],
-            given.params["running_std"],
-            gamma,
-            beta,
-            epsilon,
-        )
-    axis = -1 if by_row else 0
-    centred = x - x.mean(axis=axis, keepdims=True)
-    std = np.sqrt(
-        (centred**2 + (0 if by_row else epsilon)).mean(axis=axis, keepdims=True)
-    )
-    normal = centred / (std + epsilon)
-
-    def back(d: Array) -> Pulled:
-        d_normal = d * gamma
-        d_std = -(d_normal * normal).sum(axis=axis, keepdims=True) / (std + epsilon)
-        d_centred = d_normal / (std + epsilon) + d_std * centred / (std * x.shape[axis])
-        return Pulled(
-            d_centred - d_centred.mean(axis=axis, keepdims=True),
-            {"gamma": like(d * normal, gamma), "beta": like(d, beta)},
-        )
-
-    kept = {} if by_row else {"running_mean": x.mean(axis=0), "running_std": std[0]}
-    share = config.get("momentum", 0.9)
-    updates = {
-        name: share * given.params[name] + (1 - share) * now
-        for name, now in kept.items()
-    }
-    return Computed(gamma * normal + beta, back, updates=updates)
+    epsilon = config.get("epsilon", 1e-6)
+    if config.get("mode", 0) == 1:
+        return normalized(x, scope, epsilon, axis=-1, inner_epsilon=0)[0]
+    if not scope.train:
+        return normalized_by_running_means(x, scope, epsilon)
+    result, std = normalized(x, scope, epsilon, axis=0, inner_epsilon=epsilon)
+    momentum = config.get("momentum", 0.9)
+    updates = {}
+    for name, now in {"running_mean": x.mean(axis=0), "running_std": std[0]}.items():
+        updates[name] = momentum * scope.params[name] + (1 - momentum) * now
+    return replace(result, updates=updates)
 
 
-def _normalized_by(
-    x: Array, mean: Array, std: Array, gamma: Array, beta: Array, epsilon: float
-) -> Computed:
-    normal = (x - mean) / (std + epsilon)
+def normalized(
+    x: Array, scope: Scope, epsilon: float, axis: int, inner_epsilon: float
+) -> tuple[LayerResult, Array]:
+    """Normalize ``x`` over an axis of ``n`` values; return also the std.
 
-    def back(d: Array) -> Pulled:
-        d_normal = d * gamma / (std + epsilon)
-        return Pulled(
-            d_normal,
-            {
-                "gamma": like(d * normal, gamma),
-                "beta": like(d, beta),
-                "running_mean": like(-d_normal, mean),
-                "running_std": like(-d_normal * normal, std),
-            },
-        )
+    ``c = x - mean(x)``, ``s = sqrt(mean(c**2 + inner_epsilon))``,
+    ``u = c / (s + epsilon)``, ``y = gamma u + beta``.
 
-    return Computed(gamma * normal + beta, back)
+    Backwards: ``du = gamma dy``, ``ds = -sum(du u) / (s + epsilon)``,
+    ``dc = du / (s + epsilon) + ds c / (n s)``, ``dx = dc - mean(dc)``.
+    """
+    gamma, beta = scope.params["gamma"], scope.params["beta"]
+    # A row has its own mean and std, or each value has those of its batch.
+    c = x - x.mean(axis=axis, keepdims=True)
+    s = np.sqrt((c**2 + inner_epsilon).mean(axis=axis, keepdims=True))
+    u = c / (s + epsilon)
+
+    def back(dy):
+        du = dy * gamma
+        ds = -(du * u).sum(axis=axis, keepdims=True) / (s + epsilon)
+        dc = du / (s + epsilon) + ds * c / (s * x.shape[axis])
+        dx = dc - dc.mean(axis=axis, keepdims=True)
+        d_params = {"gamma": unbroadcast(dy * u, gamma), "beta": unbroadcast(dy, beta)}
+        return LayerGradients(dx, d_params)
+
+    return LayerResult(gamma * u + beta, back), s
 
 
-# Another shape
+def normalized_by_running_means(x: Array, scope: Scope, epsilon: float) -> LayerResult:
+    """``u = (x - running_mean) / (running_std + epsilon)``, ``y = gamma u + beta``."""
+    gamma, beta = scope.params["gamma"], scope.params["beta"]
+    mean, std = scope.params["running_mean"], scope.params["running_std"]
+    u = (x - mean) / (std + epsilon)
+
+    def back(dy):
+        dx = dy * gamma / (std + epsilon)
+        d_params = {
+            "gamma": unbroadcast(dy * u, gamma),
+            "beta": unbroadcast(dy, beta),
+            "running_mean": unbroadcast(-dx, mean),
+            "running_std": unbroadcast(-dx * u, std),
+        }
+        return LayerGradients(dx, d_params)
+
+    return LayerResult(gamma * u + beta, back)
+
+
+# Changes of shape
 
 
 @layer("Reshape")
-def reshape(config: Config, x: Array, given: Given) -> Computed:
+def reshape(config, x, scope):
     """``(batch, ...)`` as ``(batch, *dims)``."""
-    return Computed(
-        x.reshape(len(x), *config["dims"]), lambda d: Pulled(d.reshape(x.shape))
-    )
+    y = x.reshape(len(x), *config["dims"])
+    return function_of(y, lambda dy: dy.reshape(x.shape))
 
 
 @layer("Flatten")
-def flatten(config: Config, x: Array, given: Given) -> Computed:
-    """``(batch, ...)`` as ``(batch, values)``."""
-    return Computed(
-        x.reshape(len(x), math.prod(x.shape[1:])), lambda d: Pulled(d.reshape(x.shape))
-    )
+def flatten(config, x, scope):
+    """``(batch, ...)`` as ``(batch, dim)``."""
+    y = x.reshape(len(x), math.prod(x.shape[1:]))
+    return function_of(y, lambda dy: dy.reshape(x.shape))
 
 
 @layer("Permute")
-def permute(config: Config, x: Array, given: Given) -> Computed:
-    """The axes behind the batch in another order."""
+def permute(config, x, scope):
+    """The axes after the batch in another order, numbered from 1."""
     axes = (0, *config["dims"])
-    return Computed(x.transpose(axes), lambda d: Pulled(d.transpose(np.argsort(axes))))
+    return function_of(x.transpose(axes), lambda dy: dy.transpose(np.argsort(axes)))
 
 
 @layer("RepeatVector")
-def repeat_vector(config: Config, x: Array, given: Given) -> Computed:
-    """``(batch, dim)`` as ``(batch, n, dim)``."""
-    return Computed(
-        np.repeat(x[:, None], config["n"], axis=1), lambda d: Pulled(d.sum(axis=1))
-    )
+def repeat_vector(config, x, scope):
+    """``(batch, dim)`` repeated to ``(batch, n, dim)``; ``dx`` is summed over ``n``."""
+    # (batch, n, dim)
+    y = np.repeat(x[:, None], config["n"], axis=1)
+    return function_of(y, lambda dy: dy.sum(axis=1))
 
 
-# Of several inputs
+# Several inputs, by port
 
 
 @layer("Blend", mask=PASS)
-def blend(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
-    """``gate old + (1 - gate) new``."""
+def blend(config, x, scope):
+    """``y = gate old + (1 - gate) new``."""
     gate, old, new = x["gate"], x["old"], x["new"]
-    return Computed(
-        gate * old + (1 - gate) * new,
-        lambda d: Pulled(
-            {
-                "gate": like(d * (old - new), gate),
-                "old": like(d * gate, old),
-                "new": like(d * (1 - gate), new),
-            }
-        ),
-    )
+
+    def back(dy):
+        return {
+            "gate": unbroadcast(dy * (old - new), gate),
+            "old": unbroadcast(dy * gate, old),
+            "new": unbroadcast(dy * (1 - gate), new),
+        }
+
+    return function_of(gate * old + (1 - gate) * new, back)
 
 
 @layer("Switch", mask=PASS)
-def switch(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
-    """``then`` where the condition holds, ``otherwise`` where not."""
-    holds = _truth(x["condition"])
-    return Computed(
-        np.where(holds, x["then"], x["otherwise"]),
-        lambda d: Pulled(
-            {
-                "condition": None,
-                "then": np.where(holds, d, 0),
-                "otherwise": np.where(holds, 0, d),
-            }
-        ),
-    )
+def switch(config, x, scope):
+    """``y = then`` where ``condition`` is true, ``otherwise`` elsewhere."""
+    condition = truth("port", "condition", x["condition"])
+
+    def back(dy):
+        then = np.where(condition, dy, 0)
+        otherwise = np.where(condition, 0, dy)
+        return {"condition": None, "then": then, "otherwise": otherwise}
+
+    return function_of(np.where(condition, x["then"], x["otherwise"]), back)
 
 
 @layer("IfElse", mask=PASS)
-def if_else(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
-    """``then`` if the one truth value for the whole batch holds, else ``otherwise``."""
-    taken, other = (
-        ("then", "otherwise") if _truth(x["condition"]).all() else ("otherwise", "then")
-    )
-    return Computed(
-        x[taken],
-        lambda d: Pulled({"condition": None, taken: d, other: np.zeros_like(x[other])}),
-    )
+def if_else(config, x, scope):
+    """``y = then`` if the ``condition`` of the batch is true, else ``otherwise``."""
+    taken, other = "otherwise", "then"
+    if truth("port", "condition", x["condition"]).all():
+        taken, other = other, taken
 
+    def back(dy):
+        return {"condition": None, taken: dy, other: np.zeros_like(x[other])}
 
-def _truth(condition: Array) -> Array:
-    if condition.dtype != bool:
-        raise DtypeError.about(
-            "port",
-            "condition",
-            takes="true or false",
-            because="one side is chosen by it",
-            got=condition.dtype,
-            do="Declare the input with dtype='bool'.",
-        )
-    return condition
+    return function_of(x[taken], back)

@@ -1,9 +1,43 @@
-"""The loop over time. A step reads slices of the inputs, past values, and contexts; its values become the past.
+"""The loop over time, forwards and backwards."""
 
-What a name was at each step, and before the first, is kept in one array: ``rows[name]`` of ``(lag + time, batch,
-dim)``. A tap is a look into it, at a place that the clock tells. Backwards, gradients are gathered in arrays of the
-same shapes, and every step adds to the places that it had read.
-"""
+# A step runs the nodes in order (step.py). A node reads values of this step, slices of
+# sequences, contexts, which are the same at every step, and the past.
+#
+# The past is an array. `history[name]`, `(lag + time, batch, dim)`, has the initial
+# values of a state, then one place for each step. A step at t reads states before t,
+# and at its end writes the place of t:
+#
+#     for t in 0, 1, ..., time - 1:
+#         values = run the nodes
+#         for each state:
+#             history[state][lag + t] = values[node that feeds it]
+#
+# Sequences have a history too: zeros, then their slices. So `x_tm1` is an ordinary tap.
+#
+# A tap is a question to the clock: at step t, which place does each row of the batch
+# read k steps back (clock.py)? Without a mask the answer is `lag + t - k`.
+#
+# A masked step computes like any other, but for that row no time passes: the clock
+# skips its place, so that no later step reads it. Every output and every final state
+# shows the last unmasked step instead. A value before the first unmasked step shows as
+# zeros.
+#
+# Backwards the same loop runs in reverse. `d_history` has the shape of `history`,
+# and `d_values` collects the gradients of the values of one step:
+#
+#     for t in time - 1, ..., 1, 0:
+#         d_values = {node that feeds it: d_history[state][lag + t] for each state}
+#         add the gradients of the outputs at t
+#         for each node, the last one first:
+#             d = back(d_values[node])
+#             add d to everything that the node had read:
+#                 a value of this step   to d_values
+#                 k steps back           to d_history, at the place that it had read
+#                 a context              to d_contexts, over all steps
+#
+# When the reverse loop reaches t, every later reader of `history[name][lag + t]` has
+# added its share, so the gradient is complete. In the end, `d_history[state][:lag]` is
+# the gradient of the initial values. A truncated gradient stops after the last k steps.
 
 from __future__ import annotations
 
@@ -15,416 +49,348 @@ import numpy as np
 from recursive.errors import DtypeError, SequenceLengthError, ShapeError
 from recursive.reference.arrays import (
     Array,
-    Computed,
-    Given,
-    Pulled,
+    GraphResult,
+    LayerGradients,
+    Scope,
     Value,
-    Whole,
+    add,
+    collected,
     is_float,
-    outside,
     summed,
+    truth,
 )
-from recursive.reference.clock import Clock, filled, unfilled
+from recursive.reference.clock import (
+    Clock,
+    Place,
+    forward_filled,
+    forward_filled_back,
+)
 from recursive.reference.masks import joined
-from recursive.reference.noise import held_draws
+from recursive.reference.noise import constant_draws
 from recursive.reference.order import Names
 from recursive.reference.shapes import find_dims
 from recursive.reference.starts import start_of
-from recursive.reference.step import Ran, has_gradient, read
+from recursive.reference.step import StepRun
 from recursive.spec.graph import GraphSpec, NodeSpec, Ref, StateSpec
 
-Place = tuple[Array | int, Array]
-"""Where each row of a batch looks."""
+
+def run_over_time(
+    spec: GraphSpec, inputs: Mapping[str, Value], scope: Scope
+) -> GraphResult:
+    """Run a loop."""
+    return Loop(spec, inputs, scope).result()
 
 
 class Loop:
-    """One run of a declaration over a batch: :meth:`forward`, then :meth:`back`.
+    """A declaration run over a batch: forwards on creation, then :meth:`back`.
 
     Args:
         spec: the declaration.
         inputs: by name, batch first, with their masks.
-        given: parameters, draws, states to go on from, and a mask beside those of the inputs.
+        scope: parameters, draws, states to continue from, and a further mask.
     """
 
-    def __init__(self, spec: GraphSpec, inputs: Mapping[str, Value], given: Given):
-        self.spec, self.inputs, self.given, self.names = (
-            spec,
-            inputs,
-            given,
-            Names(spec),
-        )
-        self.sequences = {
-            item.name: self.directed(inputs[item.name].array)
-            for item in spec.inputs
-            if item.is_sequence
-        }
-        self.contexts = {
-            item.name: inputs[item.name].array
-            for item in spec.inputs
-            if not item.is_sequence
-        }
+    def __init__(self, spec: GraphSpec, inputs: Mapping[str, Value], scope: Scope):
+        self.spec = spec
+        self.inputs = inputs
+        self.scope = scope
+        self.names = Names(spec)
+        self.sequences: dict[str, Array] = {}
+        self.contexts: dict[str, Value] = {}
+        for item in spec.inputs:
+            value = inputs[item.name]
+            if item.is_sequence:
+                self.sequences[item.name] = self._time_first(value.array)
+            else:
+                self.contexts[item.name] = replace(value, is_context=True)
         self.batch = len(next(iter(inputs.values())).array) if inputs else 1
-        self.length = self._length()
+        self.length = common_length(spec, self.sequences)
         self.mask = self._mask()
-        self.lag = max([1, *(-ref.tap for ref in self.names.read)])
+        self.lag = self.names.longest_lag
         self.clock = Clock(self.mask, self.length, self.batch, self.lag)
-        self.starts = {
-            state.name: start_of(state, given, self.contexts)
-            for state in self.names.histories
-        }
-        self.rows = {**self._rows_of_sequences(), **self._rows_of_states()}
-        self.rows_of_masks = self._rows_of_masks()
-        self.draws = {node.name: self._draws(node) for node in spec.nodes}
+        self._start()
+        self._run()
+
+    def _time_first(self, sequence: Array) -> Array:
+        """``(batch, time, ...)`` as ``(time, batch, ...)``, in the loop's order."""
+        return self._directed(np.moveaxis(np.asarray(sequence), 1, 0))
+
+    def _directed(self, steps: Array) -> Array:
+        return steps[::-1] if self.spec.go_backwards else steps
+
+    def _mask(self) -> Array | None:
+        """The mask of the loop, ``(time, batch)``.
+
+        It joins the masks ``(batch, time)`` of sequences, the declared one, and the one
+        of the scope. A deeper mask, or that of a context, does not mask steps.
+        """
+        masks = []
+        for name in self.sequences:
+            mask = self.inputs[name].mask
+            if mask is not None and mask.ndim == 2:
+                masks.append(mask)
+        if self.spec.mask is not None:
+            masks.append(self.inputs[self.spec.mask].array)
+        mask = joined([*masks, self.scope.mask])
+        return None if mask is None else self._time_first(mask)
+
+    def _start(self) -> None:
+        """Create the histories: the past of sequences, and the start of states."""
+        self.history: dict[str, Array] = {}
+        self.mask_history: dict[str, Array] = {}
+        for name, steps in self.sequences.items():
+            self.history[name] = self._with_past(steps)
+            mask = self.inputs[name].mask
+            # The masks of slices: (batch, word) for each sentence of a document.
+            if mask is not None and mask.ndim > 2:
+                self.mask_history[name] = self._with_past(self._time_first(mask))
+        self.starts = {}
+        for state in self.names.histories:
+            self.starts[state.name] = start_of(state, self.scope, self.contexts)
+        dims = self._dims()
+        for name, start in self.starts.items():
+            shape = (self.lag + self.length, self.batch, dims[name])
+            # A state may be read fewer steps back than the longest lag: its initial
+            # values are the last places before step 0.
+            lag = self.names.lag(name)
+            rows = np.zeros(shape, self.scope.dtype)
+            rows[self.lag - lag : self.lag] = start.rows(lag, self.batch, dims[name])
+            self.history[name] = rows
+
+    def _with_past(self, steps: Array) -> Array:
+        """``steps`` after zeros for the steps before the first."""
+        past = np.zeros((self.lag, *steps.shape[1:]), steps.dtype)
+        return np.concatenate([past, steps])
+
+    def _dims(self) -> dict[str, int]:
+        """The dim of each state: as declared, that of its start, or found on zeros."""
+        dims = {}
+        for state in self.names.histories:
+            shape = self.starts[state.name].value.shape
+            dims[state.name] = state.dim or (shape[-1] if shape else None)
+        if None not in dims.values():
+            return dims
+        # Some dims are left open: run the nodes on zeros, (batch, dim).
+        known = {}
+        for name, steps in self.sequences.items():
+            known[name] = np.zeros_like(steps[0])
+        for name, context in self.contexts.items():
+            known[name] = np.zeros_like(context.array)
+        for name, dim in dims.items():
+            if dim:
+                past = np.zeros((self.batch, dim), self.scope.dtype)
+                known[str(Ref(name, -1))] = past
+        return find_dims(self.names, known, self.scope)
 
     # Forwards
 
-    def forward(self) -> Loop:
-        """Run the steps, until the node that ends the loop is true in every row."""
-        self.ran: list[list[Ran]] = []
-        self.shown: list[dict] = []
+    def _run(self) -> None:
+        """Run the steps, up to the first at which ``until`` is true in every row."""
+        self.steps: list[StepRun] = []
         for t in range(self.length):
-            values = self._step(t)
-            if self.spec.until is not None and _truth(
-                self.spec.until, values[self.spec.until].array
-            ):
+            step = StepRun(
+                self.names,
+                lambda ref, t=t: self._outside(ref, t),
+                lambda node, t=t: self._scope_of(node, t),
+                self.scope.dtype,
+            )
+            for state in self.names.histories:
+                value = step.values[state.input].array
+                _check_state(state, value, self.history[state.name][0])
+                self.history[state.name][self.lag + t] = value
+            self.steps.append(step)
+            until = self.spec.until
+            if until and truth("node", until, step.values[until].array).all():
                 break
-        self.length = len(self.ran)
-        return self
+        # From here on, the length is the number of steps that have run.
+        self.length = len(self.steps)
 
-    def _step(self, t: int) -> dict[str, Value]:
-        """Run the nodes at ``t``, one after another, and keep what later steps will look back to."""
-        values: dict[str, Value] = {}
+    def _outside(self, ref: Ref, t: int) -> Value:
+        """The context, or the past value, that step ``t`` reads."""
+        if ref.name in self.contexts:
+            return self.contexts[ref.name]
+        place = self.clock.place(t, ref.tap)
+        mask = self.mask_history.get(ref.name)
+        array = self.history[ref.name][place]
+        return Value(array, None if mask is None else mask[place])
 
-        def reader(ref: Ref) -> Value:
-            ref = self.names.meaning(ref)
-            if ref.name in self.contexts:
-                return replace(self.inputs[ref.name], is_context=True)
-            if not ref.tap and ref.name in values:
-                return values[ref.name]
-            return self._past(ref.name, self.clock.place(t, ref.tap))
-
-        self.ran.append([])
-        for node in self.names.ordered:
-            self.ran[t].append(Ran(node, reader, self._given(node, t)))
-            values |= self.ran[t][-1].outputs
-        for state in self.names.histories:
-            value = values[state.input].array
-            _check(state, value, self.rows[state.name][0])
-            self.rows[state.name][self.lag + t] = value
-        self.shown.append(
-            {
-                output.name: read(
-                    output.refs, output.merge_mode, reader, self.given.dtype
-                )
-                for output in self.names.outputs
-            }
-        )
-        return values
-
-    def _past(self, name: str, place: Place) -> Value:
-        """The slice of an input or of a history that each row finds at its place."""
-        mask = self.rows_of_masks.get(name)
-        return Value(self.rows[name][place], None if mask is None else mask[place])
+    def _scope_of(self, node: NodeSpec, t: int) -> Scope:
+        """The scope of ``node`` at step ``t``, with its draws of that step."""
+        scope = self.scope.child(node.name)
+        constant = constant_draws(node.layer.class_name, node.layer.config)
+        draws = {}
+        for name, draw in scope.draws.items():
+            draws[name] = draw if name in constant else self._time_first(draw)[t]
+        return scope.replace(draws=draws, states={}, in_loop=True)
 
     # Backwards
 
-    def back(self, d: Mapping[str, Array]) -> Pulled:
-        """The steps backwards, the last ``truncate_gradient`` of them: what is before these gets no gradient."""
-        self.d_rows = {
-            name: np.zeros_like(rows)
-            for name, rows in self.rows.items()
-            if is_float(rows)
-        }
+    def back(self, d: Mapping[str, Array]) -> LayerGradients:
+        """The gradients of inputs, parameters and given states, from those of outputs.
+
+        Only the last ``truncate_gradient`` steps run backwards.
+        """
         self.d_contexts: dict[str, Array] = {}
-        d_steps = {
-            name: self._over_time(d[name])
-            for name in self.shown[-1]
-            if d.get(name) is not None
-        }
+        self.d_history: dict[str, Array] = {}
+        for name, rows in self.history.items():
+            if is_float(rows):
+                self.d_history[name] = np.zeros_like(rows)
+        d_outputs = {}
+        for name in self.steps[0].outputs:
+            if d.get(name) is not None:
+                d_outputs[name] = self._shown_back(d[name])
         for state in self.names.histories:
-            if d.get(final_name(state)) is not None:
-                self._final_back(state, d[final_name(state)])
-        params: dict[str, Array] = {}
+            if d.get(final_name(state.name)) is not None:
+                self._final_back(state.name, d[final_name(state.name)])
         k = self.spec.truncate_gradient
         first = 0 if k == -1 else max(0, self.length - k)
+        d_params: dict[str, Array] = {}
         for t in reversed(range(first, self.length)):
-            params = summed(
-                params,
-                self._step_back(t, {name: steps[t] for name, steps in d_steps.items()}),
-            )
-        return self._gathered(params)
+            d_step = {name: steps[t] for name, steps in d_outputs.items()}
+            d_params = summed(d_params, self._step_back(t, d_step))
+        return self._gradients(d_params)
 
-    def _step_back(self, t: int, d_shown: Mapping[str, Array]) -> dict[str, Array]:
-        """The nodes at ``t`` backwards; what they read gets its share, and the gradient of weights is returned."""
+    def _step_back(self, t: int, d_outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Step ``t`` backwards; returns the gradients of its parameters."""
         d_values: dict[str, Array] = {}
-
-        def giver(ref: Ref, share: Array) -> None:
-            ref = self.names.meaning(ref)
-            into = self.d_contexts if ref.name in self.contexts else d_values
-            if ref.name in self.contexts or (
-                not ref.tap and ref.name in self.names.nodes
-            ):
-                into[ref.name] = into[ref.name] + share if ref.name in into else share
-            elif ref.name in self.d_rows:
-                self.d_rows[ref.name][self.clock.place(t, ref.tap)] += share
-
         for state in self.names.histories:
-            giver(Ref(state.input), self.d_rows[state.name][self.lag + t])
-        for name, share in d_shown.items():
-            self.shown[t][name][1](share, giver)
-        params: dict[str, Array] = {}
-        for ran in reversed(self.ran[t]):
-            if has_gradient(ran, d_values):
-                params = summed(
-                    params, outside(ran.back(d_values, giver).params, ran.node.name)
-                )
-        return params
+            add(d_values, state.input, self.d_history[state.name][self.lag + t])
 
-    def _over_time(self, d: Array) -> Array:
-        """The gradient of an output at every step, ``(time, batch, ...)``, where steps were only repeated moved."""
+        def give(ref: Ref, d: Array) -> None:
+            if ref.name in self.contexts:
+                add(self.d_contexts, ref.name, d)
+            elif ref.name in self.d_history:
+                # Each row has one place, so += with an index array misses none.
+                self.d_history[ref.name][self.clock.place(t, ref.tap)] += d
+
+        found = self.steps[t].back(d_outputs, d_values, give)
+        return collected(found, "params")
+
+    def _shown_back(self, d: Array) -> Array:
+        """The gradient of an output at every step, ``(time, batch, ...)``."""
         if self.spec.return_sequences:
             steps = np.moveaxis(d, 1, 0)
         else:
+            # Only the last step is shown.
             steps = np.zeros((self.length, *d.shape), d.dtype)
             steps[-1] = d
-        return (
-            steps
-            if self.mask is None
-            else unfilled(steps, self.clock.last_valid(self.length))
-        )
+        if self.mask is None:
+            return steps
+        return forward_filled_back(steps, self.clock.last_valid(self.length))
 
-    def _final_back(self, state: StateSpec, d: Array) -> None:
-        lag = self.names.lag(state.name)
-        for tap, rows in zip(
-            range(-lag, 0), [d] if lag == 1 else np.moveaxis(d, 1, 0), strict=True
-        ):
-            self.d_rows[state.name][self.clock.place(self.length, tap)] += rows
+    def _final_back(self, name: str, d: Array) -> None:
+        """Add the gradient of a final state, at the places where it was read."""
+        places = self._final_places(name)
+        rows = [d] if len(places) == 1 else np.moveaxis(d, 1, 0)
+        for place, row in zip(places, rows, strict=True):
+            self.d_history[name][place] += row
 
-    def _gathered(self, params: dict[str, Array]) -> Pulled:
-        """What has arrived at inputs, at parameters, and at the states that were given."""
-        d_inputs = {
-            name: np.moveaxis(self._turned(self.d_rows[name][self.lag :]), 0, 1)
-            for name in self.sequences
-            if name in self.d_rows
-        }
+    def _gradients(self, d_params: dict[str, Array]) -> LayerGradients:
+        """The gradients that have arrived, those of initial values at their sources."""
         found = {
-            "inputs": summed(d_inputs, self.d_contexts),
-            "params": params,
+            "inputs": self.d_contexts,
+            "params": d_params,
             "states": {},
             "numbers": {},
         }
+        for name in self.sequences:
+            if name in self.d_history:
+                steps = self._directed(self.d_history[name][self.lag :])
+                found["inputs"][name] = np.moveaxis(steps, 0, 1)
         for name, start in self.starts.items():
-            share = start.back(
-                self.d_rows[name][self.lag - self.names.lag(name) : self.lag]
-            )
-            if start.source == "inputs" and self.contexts[start.name].ndim == 3:
-                share = np.moveaxis(share, 0, 1)
-            found[start.source] = summed(found[start.source], {start.name: share})
-        return Pulled(
-            {name: found["inputs"].get(name) for name in self.inputs},
-            found["params"],
-            found["states"],
-        )
+            past = self.d_history[name][self.lag - self.names.lag(name) : self.lag]
+            add(found[start.source], start.name, start.back(past))
+        d_inputs = {name: found["inputs"].get(name) for name in self.inputs}
+        return LayerGradients(d_inputs, found["params"], found["states"])
 
-    # What came of it
+    # Results
 
-    def outputs(self) -> dict[str, Array]:
-        """Every output by name, ``(batch, time, ...)`` or the last step; then the final states where asked for."""
-        steps = {
-            name: self._seen([shown[name][0].array for shown in self.shown])
-            for name in self.shown[-1]
-        }
-        found = (
-            steps
-            if self.spec.return_sequences
-            else {name: value[:, -1] for name, value in steps.items()}
-        )
-        if self.spec.return_final_states:
-            finals = self.finals()
-            found |= {
-                final_name(state): finals[state.name]
-                if self.names.lag(state.name) == 1
-                else np.moveaxis(finals[state.name], 0, 1)
-                for state in self.names.histories
-            }
-        return found
-
-    def masks(self) -> dict[str, Array]:
-        """The masks of outputs. Over time, the mask of the loop, joined with the one that the value has in each step;
-        of the last step, the latter alone. Final states have none."""
-        over_time = self.spec.return_sequences
-        of_loop = None
-        if over_time and self.mask is not None:
-            of_loop = np.moveaxis(self.mask[: self.length], 0, 1)
-        found = {}
-        for name in self.shown[-1]:
-            steps = [shown[name][0].mask for shown in self.shown]
-            of_value = None
-            if steps[0] is not None:
-                of_value = self._seen(steps)
-                of_value = of_value if over_time else of_value[:, -1]
-            mask = joined([of_loop, of_value])
+    def result(self) -> GraphResult:
+        """Outputs with their masks, final states, and the values of all nodes."""
+        outputs = {}
+        masks = {}
+        for name in self.steps[0].outputs:
+            steps = [step.outputs[name].value for step in self.steps]
+            outputs[name] = self._shown([value.array for value in steps])
+            mask = self._shown_mask([value.mask for value in steps])
             if mask is not None:
-                found[name] = mask
-        return found
-
-    def finals(self) -> dict[str, Array]:
-        """Each state after the last step, ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first."""
-        found = {
-            state.name: np.stack(
-                [
-                    self.rows[state.name][self.clock.place(self.length, tap)]
-                    for tap in range(-self.names.lag(state.name), 0)
-                ]
+                masks[name] = mask
+        finals = {}
+        for state in self.names.histories:
+            history, places = self.history[state.name], self._final_places(state.name)
+            rows = np.stack([history[place] for place in places])
+            finals[state.name] = rows[0] if len(places) == 1 else rows
+            if self.spec.return_final_states:
+                shown = rows[0] if len(places) == 1 else np.moveaxis(rows, 0, 1)
+                outputs[final_name(state.name)] = shown
+        nodes = {}
+        for name in self.steps[0].values:
+            nodes[name] = self._over_time(
+                [step.values[name].array for step in self.steps]
             )
-            for state in self.names.histories
-        }
-        return {
-            name: rows[0] if len(rows) == 1 else rows for name, rows in found.items()
-        }
+        return GraphResult(outputs, self.back, masks, finals, nodes=nodes)
 
-    def values(self) -> dict[str, Array]:
-        """Every value of every node at every step."""
-        steps = [
-            {name: value for ran in step for name, value in ran.values.items()}
-            for step in self.ran
-        ]
-        return {
-            name: self._seen([values[name] for values in steps]) for name in steps[0]
-        }
+    def _final_places(self, name: str) -> list[Place]:
+        """The places of the last values of a state, oldest first, one for each lag."""
+        lag = self.names.lag(name)
+        return [self.clock.place(self.length, tap) for tap in range(-lag, 0)]
 
-    def _seen(self, steps: list[Array]) -> Array:
-        """``(batch, time, ...)``; a masked step shows the last one that was data. Without rows, ``(time,)``."""
+    def _over_time(self, steps: list[Array]) -> Array:
+        """Values of all steps as ``(batch, time, ...)``, masked steps filled."""
         stacked = np.stack(steps)
+        # One number per step, without rows: (time,).
         if stacked.ndim == 1:
             return stacked
         if self.mask is not None:
-            stacked = filled(stacked, self.clock.last_valid(self.length))
+            stacked = forward_filled(stacked, self.clock.last_valid(self.length))
         return np.moveaxis(stacked, 0, 1)
 
-    # What it starts from
+    def _shown(self, steps: list[Array]) -> Array:
+        """The value of an output: all steps, or the last one."""
+        values = self._over_time(steps)
+        return values if self.spec.return_sequences else values[:, -1]
 
-    def directed(self, sequence: Array) -> Array:
-        """``(batch, time, ...)`` as ``(time, batch, ...)``, in the order in which the loop runs."""
-        return self._turned(np.moveaxis(np.asarray(sequence), 1, 0))
+    def _shown_mask(self, steps: list[Array | None]) -> Array | None:
+        """The mask of an output: that of its values, joined with that of the loop."""
+        masks = []
+        if self.spec.return_sequences and self.mask is not None:
+            masks.append(np.moveaxis(self.mask[: self.length], 0, 1))
+        if steps[0] is not None:
+            masks.append(self._shown(steps))
+        return joined(masks)
 
-    def _turned(self, steps: Array) -> Array:
-        return steps[::-1] if self.spec.go_backwards else steps
 
-    def _length(self) -> int:
-        lengths = {name: len(steps) for name, steps in self.sequences.items()}
-        if self.spec.n_steps is not None:
-            lengths["n_steps"] = self.spec.n_steps
-        if len(set(lengths.values())) != 1 or 0 in lengths.values():
-            raise SequenceLengthError.about(
-                "input",
-                " and ".join(lengths),
-                takes="sequences of one length, of 1 step or more",
-                because="every step reads one slice of each",
-                got=f"{lengths}",
-                do="Cut or pad them to one length, or say n_steps where there are none.",
-            )
-        return next(iter(lengths.values()))
+def final_name(state: str) -> str:
+    """The name of a state's final value among the outputs.
 
-    def _mask(self) -> Array | None:
-        """Which steps are data, ``(time, batch)``: the masks ``(batch, time)`` of sequences, joined with the declared
-        one and the one beside. A deeper mask, and that of a context, tell nothing of steps."""
-        own = (self.inputs[name].mask for name in self.sequences)
-        masks = [mask for mask in own if mask is not None and mask.ndim == 2]
-        if self.spec.mask is not None:
-            masks.append(self.inputs[self.spec.mask].array)
-        if self.given.mask is not None:
-            masks.append(self.given.mask)
-        mask = joined(masks)
-        return None if mask is None else self.directed(mask)
+    >>> final_name("lstm.cell")
+    'lstm_cell_final'
+    """
+    return state.replace(".", "_") + "_final"
 
-    def _rows_of_sequences(self) -> dict[str, Array]:
-        """Zeros in front of each sequence."""
-        return {
-            name: np.concatenate(
-                [np.zeros((self.lag, *steps.shape[1:]), steps.dtype), steps]
-            )
-            for name, steps in self.sequences.items()
-        }
 
-    def _rows_of_masks(self) -> dict[str, Array]:
-        """The masks of slices, ``(batch, word)`` at each step of a sequence of sentences; before the first, nothing is
-        data."""
-        found = {}
-        for name in self.sequences:
-            mask = self.inputs[name].mask
-            if mask is not None and mask.ndim > 2:
-                steps = self.directed(mask)
-                before = np.zeros((self.lag, *steps.shape[1:]), bool)
-                found[name] = np.concatenate([before, steps])
-        return found
+def common_length(spec: GraphSpec, sequences: Mapping[str, Array]) -> int:
+    """The number of steps.
 
-    def _rows_of_states(self) -> dict[str, Array]:
-        """The start of each state, then room for every step."""
-        dims, found = self._dims(), {}
-        for name, start in self.starts.items():
-            lag = self.names.lag(name)
-            found[name] = np.zeros(
-                (self.lag + self.length, self.batch, dims[name]), self.given.dtype
-            )
-            found[name][self.lag - lag : self.lag] = start.rows(
-                lag, self.batch, dims[name]
-            )
-        return found
-
-    def _dims(self) -> dict[str, int]:
-        """Values a row of each state: as declared, as its start has, or as is found by running on zeros."""
-        told = {
-            state.name: state.dim
-            or (self.starts[state.name].value.shape or (None,))[-1]
-            for state in self.names.histories
-        }
-        if None not in told.values():
-            return told
-        known = {
-            name: np.zeros_like(steps[0]) for name, steps in self.sequences.items()
-        }
-        known |= {name: np.zeros_like(value) for name, value in self.contexts.items()}
-        known |= {
-            str(Ref(name, -1)): np.zeros((self.batch, dim), self.given.dtype)
-            for name, dim in told.items()
-            if dim
-        }
-        return find_dims(self.names, known, self.given)
-
-    def _draws(self, node: NodeSpec) -> list[dict[str, Array]]:
-        """The draws of ``node`` at each step: slices, but for those that hold for all steps."""
-        draws = self.given.inside(node.name).draws
-        held = held_draws(node.layer.class_name, node.layer.config)
-        ready = {
-            name: np.asarray(draw) if name in held else self.directed(draw)
-            for name, draw in draws.items()
-        }
-        return [
-            {name: draw if name in held else draw[t] for name, draw in ready.items()}
-            for t in range(self.length)
-        ]
-
-    def _given(self, node: NodeSpec, t: int) -> Given:
-        return self.given.inside(node.name).replace(
-            draws=self.draws[node.name][t], states={}, in_loop=True
+    Raises:
+        SequenceLengthError: if sequences and ``n_steps`` differ, or there are no steps.
+    """
+    lengths = {name: len(steps) for name, steps in sequences.items()}
+    if spec.n_steps is not None:
+        lengths["n_steps"] = spec.n_steps
+    if len(set(lengths.values())) != 1 or 0 in lengths.values():
+        raise SequenceLengthError.about(
+            "input",
+            " and ".join(lengths),
+            takes="sequences of one length, of 1 step or more",
+            got=f"{lengths}",
+            do="Cut or pad them to one length, or set n_steps if there are none.",
         )
+    return next(iter(lengths.values()))
 
 
-def run_over_time(spec: GraphSpec, inputs: Mapping[str, Value], given: Given) -> Whole:
-    """Every output of a loop by name, and the way back."""
-    loop = Loop(spec, inputs, given).forward()
-    computed = Computed(loop.outputs(), loop.back, loop.masks(), loop.finals())
-    return Whole(computed, loop.values())
-
-
-def final_name(state: StateSpec) -> str:
-    """The name of a state's value after the last step, as an output."""
-    return f"{state.name.replace('.', '_')}_final"
-
-
-def _check(state: StateSpec, value: Array, row: Array) -> None:
-    """Raise an error unless ``value`` can be the next one of ``state``."""
+def _check_state(state: StateSpec, value: Array, row: Array) -> None:
+    """Raise an error unless ``value`` can be the next value of ``state``."""
     if not is_float(value):
         raise DtypeError.about(
             "node",
@@ -432,27 +398,13 @@ def _check(state: StateSpec, value: Array, row: Array) -> None:
             takes="floats",
             because=f"it feeds the state {state.name!r}",
             got=value.dtype,
-            do="Make floats of them first.",
+            do="Cast them to floats first.",
         )
     if value.shape != row.shape:
         raise ShapeError.about(
             "state",
             state.name,
-            takes=f"values of {row.shape}",
-            because="it starts from such rows",
+            takes=f"values of {row.shape}, the shape that it starts with",
             got=f"{value.shape} from node {state.input!r}",
-            do="Mend its dim.",
+            do="Correct its dim.",
         )
-
-
-def _truth(node: str, value: Array) -> bool:
-    if value.dtype != bool:
-        raise DtypeError.about(
-            "node",
-            node,
-            takes="true or false",
-            because="the loop runs until it is true",
-            got=value.dtype,
-            do="Read an input of dtype='bool'.",
-        )
-    return bool(value.all())

@@ -1,4 +1,4 @@
-"""Several values made one: the merge modes of nodes and outputs, each with its way back."""
+"""The merge modes of nodes and outputs: several values become one."""
 
 from __future__ import annotations
 
@@ -6,63 +6,68 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from recursive.errors import MergeError, suggest
-from recursive.reference.arrays import Array, is_float, like
+from recursive.errors import MergeError
+from recursive.reference.arrays import Array, is_float, unbroadcast
+from recursive.reference.table import look_up
 
 Back = Callable[[Array], list[Array]]
+Merge = Callable[[Sequence[Array]], tuple[Array, Back]]
 
 
-def concat(values: Sequence[Array]) -> tuple[Array, Back]:
-    """Side by side along the last axis."""
+def concat(values):
+    """Join along the last axis; each value gets its columns of ``dy``."""
     ends = np.cumsum([value.shape[-1] for value in values])[:-1]
-    return np.concatenate(values, axis=-1), lambda d: np.split(d, ends, axis=-1)
+    return np.concatenate(values, axis=-1), lambda dy: np.split(dy, ends, axis=-1)
 
 
-def sum_(values: Sequence[Array]) -> tuple[Array, Back]:
-    """The sum, element by element."""
-    return sum(values[1:], values[0]), lambda d: [d] * len(values)
+def sum_(values):
+    """``y = a + b + ...``; each gets ``dy``."""
+    return sum(values[1:], values[0]), lambda dy: [dy] * len(values)
 
 
-def mul(values: Sequence[Array]) -> tuple[Array, Back]:
-    """The product; one value a row multiplies a whole row."""
+def mul(values):
+    """``y = a b c ...``; ``da = dy b c ...``. Dim 1 multiplies whole rows."""
 
-    def others(place: int) -> Array:
-        return np.prod(
-            np.broadcast_arrays(
-                *(v for index, v in enumerate(values) if index != place)
-            ),
-            axis=0,
-        )
+    def product(factors: Sequence[Array]) -> Array:
+        return np.prod(np.broadcast_arrays(*factors), axis=0)
 
-    return np.prod(np.broadcast_arrays(*values), axis=0), lambda d: [
-        d * others(place) for place in range(len(values))
-    ]
+    def back(dy):
+        found = []
+        for index in range(len(values)):
+            # Not y / value: a factor may be zero.
+            others = [*values[:index], *values[index + 1 :]]
+            found.append(dy * product(others))
+        return found
 
-
-def ave(values: Sequence[Array]) -> tuple[Array, Back]:
-    """The mean, element by element."""
-    return sum(values[1:], values[0]) / len(
-        values
-    ), lambda d: [d / len(values)] * len(values)
+    return product(values), back
 
 
-def max_(values: Sequence[Array]) -> tuple[Array, Back]:
-    """The largest, two by two from the left; of two that are equal the first has the gradient, as in 2015."""
+def ave(values):
+    """``y = (a + b + ...) / n``; each gets ``dy / n``."""
+    n = len(values)
+    return sum(values[1:], values[0]) / n, lambda dy: [dy / n] * n
+
+
+def max_(values):
+    """The maximum, pair by pair from the left.
+
+    Of two equal values the first gets the gradient, as in 2015.
+    """
     if len(values) == 1:
-        return values[0], lambda d: [d]
-    before, back = max_(values[:-1])
+        return values[0], lambda dy: [dy]
+    first, first_back = max_(values[:-1])
     last = values[-1]
-    largest = np.where(last > before, last, before)
-    return largest, lambda d: [*back(d * (before == largest)), d * (before != largest)]
+    y = np.where(last > first, last, first)
+    return y, lambda dy: [*first_back(dy * (first == y)), dy * (first != y)]
 
 
-def dot(values: Sequence[Array]) -> tuple[Array, Back]:
-    """The inner product of two, row by row: ``(batch, 1)``."""
-    left, right = values
-    return (left * right).sum(axis=-1, keepdims=True), lambda d: [d * right, d * left]
+def dot(values):
+    """``y = sum(a b)`` of each row, ``(batch, 1)``; ``da = dy b``, ``db = dy a``."""
+    a, b = values
+    return (a * b).sum(axis=-1, keepdims=True), lambda dy: [dy * b, dy * a]
 
 
-MERGES = {
+MERGES: dict[str, Merge] = {
     "concat": concat,
     "sum": sum_,
     "mul": mul,
@@ -73,45 +78,43 @@ MERGES = {
 """Every merge mode by name."""
 
 OF_ONE_SHAPE = ("sum", "ave", "max")
-"""The modes whose values all have one shape, so that one value is enough to find the shape."""
+"""The modes whose values all have one shape: one value is enough to find the shape."""
 
 
 def finds_shape(mode: str, known: Sequence[Array]) -> bool:
-    """True if some ``known`` values are enough to find the shape of a merge of these and others."""
+    """True if some ``known`` values are enough to find the shape of a merge."""
     if mode == "mul":
-        # One value a row multiplies rows of any size.
+        # A value of dim 1 multiplies rows of any dim.
         return any(value.shape[-1] > 1 for value in known)
     return mode in OF_ONE_SHAPE
 
 
 def merge(values: Sequence[Array], mode: str, dtype: np.dtype) -> tuple[Array, Back]:
-    """``values`` merged by ``mode``, and the way back; a single one is passed on. All are ``dtype`` where they differ.
+    """Merge ``values`` by ``mode``; return the result and its backward function.
+
+    A single value is passed on. Values of different dtypes are cast to ``dtype``.
 
     Raises:
         MergeError: for an unknown mode.
 
-    >>> value, back = merge([np.ones((3, 4)), np.ones((3, 6))], "concat", np.dtype("float64"))
+    >>> a, b = np.ones((3, 4)), np.ones((3, 6))
+    >>> value, back = merge([a, b], "concat", np.dtype("float64"))
     >>> value.shape, [d.shape for d in back(value)]
     ((3, 10), [(3, 4), (3, 6)])
     """
-    if mode not in MERGES:
-        raise MergeError.about(
-            "merge",
-            str(mode),
-            takes="a known mode",
-            because="its formula is looked up",
-            got=repr(mode),
-            do=suggest(str(mode), MERGES),
-        )
+    merge_values = look_up("merge mode", mode, MERGES, MergeError)
     if len(values) == 1:
-        return values[0], lambda d: [d]
-    alike = (
-        values
-        if len({value.dtype for value in values}) == 1
-        else [value.astype(dtype) for value in values]
-    )
-    merged, back = MERGES[mode](alike)
-    return merged, lambda d: [
-        like(part, value) if is_float(value) else None
-        for part, value in zip(back(d), values, strict=True)
-    ]
+        return values[0], lambda dy: [dy]
+    # Merging integers with floats gives floats; integers alone stay integers.
+    alike = values
+    if len({value.dtype for value in values}) > 1:
+        alike = [value.astype(dtype) for value in values]
+    merged, merged_back = merge_values(alike)
+
+    def back(dy):
+        found = []
+        for d, value in zip(merged_back(dy), values, strict=True):
+            found.append(unbroadcast(d, value) if is_float(value) else None)
+        return found
+
+    return merged, back

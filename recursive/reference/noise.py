@@ -1,108 +1,120 @@
-"""Noise while training. The random numbers are given, so that a run with noise is a function like any other."""
+"""Noise in training, from random numbers that are given.
+
+So a run with noise is a function of its arguments like any other, and two programs can
+compute with the same numbers.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 
 from recursive.errors import DataError, ShapeError, suggest
-from recursive.reference.arrays import Array, Computed, Given, Pulled
+from recursive.reference.arrays import Array, Scope, function_of
+from recursive.reference.layers import identity
 from recursive.reference.parts import LOOPS, parts_of
-from recursive.reference.table import PASS, layer
-
-Config = Mapping[str, object]
+from recursive.reference.table import PASS, Config, layer
 
 
 def drawn(
-    given: Given, name: str, layer_name: str, shape: tuple[int, ...] | None = None
+    scope: Scope, name: str, layer_name: str, shape: tuple[int, ...] | None = None
 ) -> Array:
-    """The draw called ``name``, of ``shape``.
+    """The random numbers called ``name``, of ``shape``.
 
     Raises:
-        DataError: where it is not given.
+        DataError: if they are not given.
         ShapeError: for another shape.
     """
-    if name not in given.draws:
+    if name not in scope.draws:
         raise DataError.about(
             "draw",
             name,
-            takes="an array while training",
+            takes="an array in training",
             because=f"{layer_name} is random, and the reference draws nothing itself",
             got="none",
-            do=suggest(name, given.draws) + f" Say draws={{'node.{name}': array}}.",
+            do=suggest(name, scope.draws) + f" Pass draws={{'node.{name}': array}}.",
         )
-    draw = np.asarray(given.draws[name])
+    draw = np.asarray(scope.draws[name])
     if shape is not None and draw.shape != shape:
         raise ShapeError.about(
             "draw",
             name,
-            takes=f"{shape} at a step",
-            because=f"{layer_name} reads as many values",
+            takes=f"{shape} at a step, the shape that {layer_name} reads",
             got=draw.shape,
-            do="Draws are (batch, time, ...); those once a sequence (batch, ...).",
+            do="Draws are (batch, time, ...); those once per sequence (batch, ...).",
         )
     return draw
 
 
-def held_draws(class_name: str, config: Config) -> set[str]:
-    """The draws of a layer that are the same at every step of a loop around it: those that Dropout makes once a
-    sequence, of a layer inside another too. A loop inside has sequences of its own."""
+def constant_draws(class_name: str, config: Config) -> set[str]:
+    """The draws of a layer that are the same at every step of a loop around it.
+
+    They are those of Dropout once per sequence, also inside other layers. A loop inside
+    has sequences of its own.
+    """
     if class_name == "Dropout":
         return {"keep"} if config.get("per", "step") == "sequence" else set()
-    parts = {} if class_name in LOOPS else parts_of(config)
-    return {
-        f"{part}.{name}"
-        for part, (kind, inner) in parts.items()
-        for name in held_draws(kind, inner)
-    }
+    # The steps of an inner loop are not those of the outer one.
+    found: set[str] = set()
+    if class_name not in LOOPS:
+        for part, (part_class, part_config) in parts_of(config).items():
+            for name in constant_draws(part_class, part_config):
+                found.add(f"{part}.{name}")
+    return found
 
 
 @layer("Dropout", mask=PASS)
-def dropout(config: Config, x: Array, given: Given) -> Computed:
-    """``x (keep >= p) / (1 - p)``, ``keep`` uniform; once a sequence, ``keep`` has no axis of time."""
+def dropout(config, x, scope):
+    """``y = x (keep >= p) / (1 - p)``, with ``keep`` uniform in [0, 1).
+
+    Once per sequence, ``keep`` has no time axis: all steps share it.
+    """
     p = config["p"]
-    if not given.train or not p:
-        return Computed(x, Pulled)
-    over_time = config.get("per", "step") == "sequence" and x.ndim > 2
-    x, keep = (
-        given.floats(x),
-        drawn(given, "keep", "Dropout", (len(x), *x.shape[1 + over_time :])),
-    )
-    keep = keep[:, None] if over_time else keep
-    scale = (keep >= p).astype(given.dtype) / (1 - p)
-    return Computed(x * scale, lambda d: Pulled(d * scale))
+    if not scope.train or not p:
+        return identity(config, x, scope)
+    per_sequence = config.get("per", "step") == "sequence" and x.ndim > 2
+    x = scope.floats(x)
+    if per_sequence:
+        keep = drawn(scope, "keep", "Dropout", (len(x), *x.shape[2:]))[:, None]
+    else:
+        keep = drawn(scope, "keep", "Dropout", x.shape)
+    factor = (keep >= p).astype(scope.dtype) / (1 - p)
+    return function_of(x * factor, lambda dy: dy * factor)
 
 
 @layer("GaussianNoise", mask=PASS)
-def gaussian_noise(config: Config, x: Array, given: Given) -> Computed:
-    """``x + sigma noise``, ``noise`` standard normal."""
-    if not given.train or not config["sigma"]:
-        return Computed(x, Pulled)
-    noise = drawn(given, "noise", "GaussianNoise", x.shape).astype(given.dtype)
-    return Computed(given.floats(x) + config["sigma"] * noise, Pulled)
+def gaussian_noise(config, x, scope):
+    """``y = x + sigma noise``, with ``noise`` standard normal."""
+    if not scope.train or not config["sigma"]:
+        return identity(config, x, scope)
+    noise = drawn(scope, "noise", "GaussianNoise", x.shape).astype(scope.dtype)
+    return function_of(scope.floats(x) + config["sigma"] * noise, lambda dy: dy)
 
 
 @layer("GaussianDropout", mask=PASS)
-def gaussian_dropout(config: Config, x: Array, given: Given) -> Computed:
-    """``x (1 + sqrt(p / (1 - p)) noise)``, ``noise`` standard normal."""
+def gaussian_dropout(config, x, scope):
+    """``y = x (1 + sqrt(p / (1 - p)) noise)``, with ``noise`` standard normal."""
     p = config["p"]
-    if not given.train or not p:
-        return Computed(x, Pulled)
-    noise = drawn(given, "noise", "GaussianDropout", x.shape).astype(given.dtype)
+    if not scope.train or not p:
+        return identity(config, x, scope)
+    noise = drawn(scope, "noise", "GaussianDropout", x.shape).astype(scope.dtype)
     factor = 1 + float(np.sqrt(p / (1 - p))) * noise
-    return Computed(given.floats(x) * factor, lambda d: Pulled(d * factor))
+    return function_of(scope.floats(x) * factor, lambda dy: dy * factor)
 
 
 @layer("Zoneout", mask=PASS)
-def zoneout(config: Config, x: Mapping[str, Array], given: Given) -> Computed:
-    """``prev`` where ``keep < p``, ``keep`` uniform, else ``input``; but while training ``p prev + (1 - p) input``."""
-    p, new, old = config["p"], given.floats(x["input"]), given.floats(x["prev"])
-    if given.train and p:
-        share = (drawn(given, "keep", "Zoneout", new.shape) < p).astype(given.dtype)
+def zoneout(config, x, scope):
+    """``y = s prev + (1 - s) input`` (Krueger et al. 2016, arXiv:1606.01305).
+
+    ``s`` is 1 where ``keep < p``, with ``keep`` uniform in [0, 1), else 0; outside
+    training it is ``p``.
+    """
+    p, new, old = config["p"], scope.floats(x["input"]), scope.floats(x["prev"])
+    if scope.train and p:
+        s = (drawn(scope, "keep", "Zoneout", new.shape) < p).astype(scope.dtype)
     else:
-        share = np.asarray(p, given.dtype)
-    return Computed(
-        share * old + (1 - share) * new,
-        lambda d: Pulled({"input": d * (1 - share), "prev": d * share}),
-    )
+        s = np.asarray(p, scope.dtype)
+
+    def back(dy):
+        return {"input": dy * (1 - s), "prev": dy * s}
+
+    return function_of(s * old + (1 - s) * new, back)

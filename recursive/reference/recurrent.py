@@ -1,212 +1,154 @@
-"""The recurrent layers of Keras 0.1.3: one of the steps of ``cells``, over time.
+"""The recurrent layers of Keras 0.1.3: one of the steps of :mod:`cells`, over time.
 
-Under a mask of mode ``zero``, as in 2015, a masked step computes as any other, and the step after it reads zeros for
-the states. With ``carry`` the states and the output of the step before go on through it.
+In mask mode ``zero``, as in 2015, a masked step computes like any other, and the step
+after it reads zeros for the states. In mode ``carry``, a masked step keeps the states
+and the output of the step before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 
-from recursive.errors import UnknownNameError, suggest
-from recursive.reference import cells
-from recursive.reference.arrays import Array, Computed, Given, Pulled, Value, summed
-from recursive.reference.table import USE, layer
+from recursive.reference.arrays import (
+    Array,
+    LayerGradients,
+    LayerResult,
+    Scope,
+    Value,
+    summed,
+    zeros_like,
+)
+from recursive.reference.cells import CELLS, Cell
+from recursive.reference.table import USE, Config, Formula, layer, look_up
 
-Config = Mapping[str, object]
-States = tuple[Array, ...]
-
-
-class Layer:
-    """One of these layers: its step, the names of its states, and what its configuration leaves out."""
-
-    def __init__(
-        self, step: cells.Step, states: Sequence[str] = ("h",), **defaults: object
-    ):
-        self.step, self.states, self.defaults = step, tuple(states), defaults
-
-    def dims(self, config: Config) -> dict[str, int]:
-        """Values a row of each state."""
-        return dict.fromkeys(self.states, config["output_dim"])
-
-    def forget(self, states: States, valid: Array) -> States:
-        """The states that a step reads in mode ``zero``, after a step that was ``valid``, ``(batch, 1)``, or not."""
-        return tuple(state * valid for state in states)
-
-    def __call__(self, config: Config, x: Value, given: Given) -> Computed:
-        return Run(self, {**self.defaults, **config}, x, given).computed()
+States = dict[str, Array]
 
 
-class Deep(Layer):
-    """SimpleDeepRNN: states ``h1``, ``h2``, ... of one, two, ... steps back, and whether there were such steps."""
+class RecurrentRun:
+    """The steps of a cell over a batch, forwards on creation, then :meth:`back`."""
 
-    def dims(self, config: Config) -> dict[str, int]:
-        back = range(1, config["depth"] + 1)
-        return {f"h{k}": config["output_dim"] for k in back} | {
-            f"there{k}": 1 for k in back
-        }
+    def __init__(self, cell: Cell, config: Config, x: Value, scope: Scope):
+        self.cell = cell
+        self.config = {**cell.defaults, **config}
+        self.params = scope.params
+        self.returns_sequences = self.config.get("return_sequences", False)
+        self.carries = self.config.get("mask_mode", "zero") == "carry"
+        self.x = self._directed(scope.floats(x.array))
+        self.batch, self.length = self.x.shape[:2]
+        self.mask = None if x.mask is None else self._directed(x.mask)
+        self._run(self._initial_states(scope))
 
-    def forget(self, states: States, valid: Array) -> States:
-        """A step that was masked counts as none."""
-        depth = len(states) // 2
-        return (*states[:depth], states[depth] * valid, *states[depth + 1 :])
+    def _directed(self, steps: Array) -> Array:
+        """``(batch, time, ...)`` in the order of the loop, or back again."""
+        return steps[:, ::-1] if self.config.get("go_backwards") else steps
 
+    def _initial_states(self, scope: Scope) -> States:
+        states = {}
+        for name in self.cell.state_names(self.config):
+            # The flags there1, there2, ... of a SimpleDeepRNN are (batch, 1).
+            dim = 1 if name.startswith("there") else self.config["output_dim"]
+            zeros = np.zeros((self.batch, dim), self.x.dtype)
+            states[name] = scope.states.get(name, zeros)
+        return states
 
-class Run:
-    """One run of a layer over a batch: the steps forwards, then backwards."""
-
-    def __init__(self, kind: Layer, config: Config, x: Value, given: Given):
-        self.kind, self.config = kind, config
-        self.turned = bool(config.get("go_backwards"))
-        self.x = self.directed(given.floats(x.array))
-        self.mask = None if x.mask is None else self.directed(x.mask)
-        self.dims, self.params = kind.dims(config), given.params
-        zeros = {
-            name: np.zeros((len(self.x), dim), self.x.dtype)
-            for name, dim in self.dims.items()
-        }
-        self.starts = tuple({**zeros, **given.states}[name] for name in self.dims)
-        self.carry = config.get("mask_mode", "zero") == "carry"
-        self._forward()
-
-    def directed(self, steps: Array) -> Array:
-        """``(batch, time, ...)`` in the order in which the loop runs."""
-        return steps[:, ::-1] if self.turned else steps
-
-    def valid(self, t: int) -> Array:
-        """Which rows are data at step ``t``, ``(batch, 1)``."""
-        return (
-            np.ones((len(self.x), 1), bool)
-            if self.mask is None
-            else self.mask[:, t, None]
-        )
-
-    def read(self, states: States, t: int) -> States:
-        """``states`` after step ``t - 1``, as step ``t`` reads them."""
-        forgets = self.mask is not None and not self.carry and t > 0
-        return self.kind.forget(states, self.valid(t - 1)) if forgets else states
-
-    def _forward(self) -> None:
-        self.backs, self.steps, states = [], [], self.starts
-        for t in range(self.x.shape[1]):
-            new, back = self.kind.step(
-                self.params, self.config, self.x[:, t], self.read(states, t)
+    def _run(self, states: States) -> None:
+        self.backs = []
+        self.outputs = []
+        for t in range(self.length):
+            read = self._forgotten(states, t)
+            new, back = self.cell.step(
+                self.params, self.config, self.x[:, t], tuple(read.values())
             )
-            if self.mask is not None and self.carry:
-                new = tuple(
-                    np.where(self.valid(t), now, old)
-                    for now, old in zip(new, states, strict=True)
-                )
+            new = dict(zip(states, new, strict=True))
+            if self.carries and self.mask is not None:
+                # A masked row keeps the states of the step before.
+                for name, before in states.items():
+                    new[name] = np.where(self._valid(t), new[name], before)
             states = new
             self.backs.append(back)
-            self.steps.append(states[0])
-        self.last = states
+            self.outputs.append(next(iter(states.values())))
+        self.finals = self._forgotten(states, self.length)
 
-    def computed(self) -> Computed:
-        """The output, and the way back."""
-        sequences = self.config.get("return_sequences", False)
-        value = np.stack(self.steps, axis=1) if sequences else self.steps[-1]
-        mask = self.mask if sequences else None
-        finals = dict(
-            zip(self.dims, self.read(self.last, self.x.shape[1]), strict=True)
-        )
-        return Computed(
-            value, self.back, mask, finals if self.config.get("stateful") else {}
-        )
+    def _valid(self, t: int) -> Array:
+        """The mask of step ``t``, ``(batch, 1)``."""
+        return self.mask[:, t, None]
 
-    def back(self, d: Array) -> Pulled:
-        """The steps backwards, the last ``truncate_gradient`` of them."""
-        length, params = self.x.shape[1], {}
+    def _forgotten(self, states: States, t: int) -> States:
+        """The states after step ``t - 1`` as step ``t`` reads them.
+
+        In mode ``zero`` this multiplies them by the mask, so that gradients pass
+        through the same function.
+        """
+        if self.mask is None or self.carries or t == 0:
+            return states
+        found = {}
+        for name, value in states.items():
+            forgets = self.cell.is_forgotten(name)
+            found[name] = value * self._valid(t - 1) if forgets else value
+        return found
+
+    def result(self) -> LayerResult:
+        """The outputs of all steps or of the last, and the final states if kept."""
+        value, mask = self.outputs[-1], None
+        if self.returns_sequences:
+            value, mask = np.stack(self.outputs, axis=1), self.mask
+        finals = self.finals if self.config.get("stateful") else {}
+        return LayerResult(value, self.back, mask, finals)
+
+    def back(self, d: Array) -> LayerGradients:
+        """The last ``truncate_gradient`` steps backwards."""
         k = self.config.get("truncate_gradient", -1)
-        first = 0 if k == -1 else max(0, length - k)
+        first = 0 if k == -1 else max(0, self.length - k)
         d_x = np.zeros_like(self.x)
-        d_states = {
-            name: np.zeros_like(start)
-            for name, start in zip(self.dims, self.starts, strict=True)
-        }
-        output = next(iter(self.dims))
-        for t in reversed(range(first, length)):
-            if self.config.get("return_sequences", False):
+        d_states = zeros_like(self.finals)
+        d_params: dict[str, Array] = {}
+        output = next(iter(d_states))
+        for t in reversed(range(first, self.length)):
+            # The output of a step is also the first state that the next step reads.
+            if self.returns_sequences:
                 d_states[output] = d_states[output] + d[:, t]
-            elif t == length - 1:
+            elif t == self.length - 1:
                 d_states[output] = d_states[output] + d
-            d_x[:, t], d_states, of_params = self._step_back(t, d_states)
-            params = summed(params, of_params)
+            found, d_states = self._step_back(t, d_states)
+            d_x[:, t] = found.pop("x")
+            d_params = summed(d_params, found)
+        # A truncated gradient does not reach the initial states.
         if first:
-            d_states = {name: np.zeros_like(value) for name, value in d_states.items()}
-        return Pulled(self.directed(d_x), params, d_states)
+            d_states = zeros_like(d_states)
+        return LayerGradients(self._directed(d_x), d_params, d_states)
 
-    def _step_back(
-        self, t: int, d_states: dict[str, Array]
-    ) -> tuple[Array, dict[str, Array], dict[str, Array]]:
-        """The gradient of the input at ``t``, of the states before, and of parameters."""
-        carried = self.mask is not None and self.carry
-        kept = (
-            {name: np.where(self.valid(t), 0, d) for name, d in d_states.items()}
-            if carried
-            else {}
-        )
-        fresh = [
-            np.where(self.valid(t), d, 0) if carried else d for d in d_states.values()
-        ]
-        found = self.backs[t](*fresh)
-        of_read = tuple(found.pop(name) for name in d_states)
-        before = dict(
-            zip(d_states, self.read(of_read, t), strict=True)
-        )  # forgetting is a product, backwards too
-        return found.pop("x"), summed(before, kept), found
+    def _step_back(self, t: int, d: States) -> tuple[dict[str, Array], States]:
+        """The gradients of input and parameters at ``t``, and of the states before."""
+        kept: States = {}
+        if self.carries and self.mask is not None:
+            # A masked row passes the gradient of its states on and computes nothing.
+            valid = self._valid(t)
+            for name, value in d.items():
+                kept[name] = np.where(valid, 0, value)
+                d[name] = np.where(valid, value, 0)
+        found = self.backs[t](*d.values())
+        d_read = {name: found.pop(name) for name in d}
+        return found, summed(self._forgotten(d_read, t), kept)
 
 
-GATED, SEARCHED = cells.GATED, cells.SEARCHED
+def over_time(cell: Cell, defaults: Config) -> Formula:
+    """The formula of a layer that repeats ``cell``; ``defaults`` override its own."""
 
-SIMPLE = Layer(cells.simple, activation="sigmoid")
-DEEP = Deep(cells.deep, depth=3, **GATED)
-GRU = Layer(cells.gru, **GATED)
-LSTM = Layer(cells.lstm, ("h", "c"), **{**GATED, "activation": "tanh"})
-JZS1 = Layer(cells.jzs1, **SEARCHED)
-JZS2 = Layer(cells.jzs2, **SEARCHED)
-JZS3 = Layer(cells.jzs3, **SEARCHED)
+    def formula(config, x, scope):
+        return RecurrentRun(cell, {**defaults, **config}, x, scope).result()
 
-CELLS = {
-    "RecurrentDense": SIMPLE,
-    "Gate": Layer(cells.simple, activation="hard_sigmoid"),
-    "RecurrentDeep": DEEP,
-    "RecurrentGRU": GRU,
-    "RecurrentLSTM": LSTM,
-    "RecurrentJZS1": JZS1,
-    "RecurrentJZS2": JZS2,
-    "RecurrentJZS3": JZS3,
-}
-"""What RNN repeats for each cell."""
+    return formula
 
 
 @layer("RNN", mask=USE)
-def rnn(config: Config, x: Array, given: Given) -> Computed:
-    """A cell over time: the parameters are the cell's, under its names."""
-    cell = config["cell"]
-    if cell["name"] not in CELLS:
-        raise UnknownNameError.about(
-            "cell",
-            str(cell["name"]),
-            takes="the name of a cell with a formula",
-            because="the reference runs no code but its own, no cell of yours",
-            got=repr(cell["name"]),
-            do=suggest(str(cell["name"]), CELLS),
-        )
-    return CELLS[cell["name"]]({**cell, **config}, x, given)
+def rnn(config, x, scope):
+    """A cell over time. Its parameters are the cell's, with the same names."""
+    settings = config["cell"]
+    cell = look_up("cell", settings["name"], CELLS)
+    return over_time(cell, settings)(config, x, scope)
 
 
-layer("SimpleRNN", mask=USE)(SIMPLE)
-layer("SimpleDeepRNN", mask=USE)(DEEP)
-for name, repeated in {
-    "GRU": GRU,
-    "LSTM": LSTM,
-    "JZS1": JZS1,
-    "JZS2": JZS2,
-    "JZS3": JZS3,
-}.items():
-    layer(name, mask=USE)(
-        Layer(repeated.step, repeated.states, output_dim=128, **repeated.defaults)
-    )
+layer("SimpleRNN", mask=USE)(over_time(CELLS["RecurrentDense"], {}))
+layer("SimpleDeepRNN", mask=USE)(over_time(CELLS["RecurrentDeep"], {}))
+for name in ("GRU", "LSTM", "JZS1", "JZS2", "JZS3"):
+    layer(name, mask=USE)(over_time(CELLS[f"Recurrent{name}"], {"output_dim": 128}))

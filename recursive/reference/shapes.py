@@ -1,6 +1,8 @@
-"""How many values a row each history has, where the declaration does not say.
+"""The dims of states that the declaration leaves open.
 
-Nothing is told by rules: the nodes are run on zeros, those first whose inputs are known, until every shape is found.
+There are no rules per layer: the nodes run on zeros, first those whose inputs are
+known, again and again until every shape is known. One known shape may stand for others:
+the values of an element-wise merge, and the ports of some layers, are alike.
 """
 
 from __future__ import annotations
@@ -10,100 +12,101 @@ from collections.abc import Mapping
 import numpy as np
 
 from recursive.errors import ShapeError
-from recursive.reference.arrays import Array, Given
+from recursive.reference.arrays import Array, Scope, listed, one_or_all, present
 from recursive.reference.merges import finds_shape, merge
 from recursive.reference.order import Names
-from recursive.reference.step import fitting, named
+from recursive.reference.step import shape_errors_at
 from recursive.reference.table import compute
 from recursive.spec.graph import NodeSpec, PortSpec, Ref
 
 ALIKE = ("Blend", "IfElse", "Switch", "Zoneout")
 """Layers whose ports have one shape."""
+
 Known = dict[str, Array]
-"""Zeros in the shape of every value that is known so far."""
+"""Zeros in the shape of every value known so far, and of histories as ``name_tm1``."""
 
 
-def find_dims(names: Names, known: Mapping[str, Array], given: Given) -> dict[str, int]:
-    """Values a row of every history, from zeros in the shape of the inputs and of the histories that are known.
+def find_dims(names: Names, known: Mapping[str, Array], scope: Scope) -> dict[str, int]:
+    """The dim of every history.
 
     Args:
-        names: what the names mean.
-        known: of inputs at one step, by name, and of histories, as ``name_tm1``.
-        given: what the nodes are given; no noise is drawn.
+        names: the declaration.
+        known: zeros in the shape of inputs at one step and of some histories.
+        scope: the scope of the loop; noise is off.
 
     Raises:
-        ShapeError: where a dim cannot be found.
+        ShapeError: if a dim cannot be found.
     """
-    known, given = dict(known), given.replace(train=False, states={})
-    fed = {state.name: state.input for state in names.histories}
-    while missing := [name for name in fed if str(Ref(name, -1)) not in known]:
+    known = dict(known)
+    scope = scope.replace(train=False, states={})
+    fed_by = names.fed_by
+    while missing := [name for name in fed_by if str(Ref(name, -1)) not in known]:
         count = len(known)
         for node in names.ordered:
-            known |= _shown(
-                node, names, known, given.inside(node.name).replace(in_loop=True)
-            )
-        known |= {
-            str(Ref(name, -1)): known[fed[name]]
-            for name in missing
-            if fed[name] in known
-        }
+            inner = scope.child(node.name).replace(in_loop=True)
+            known |= _node_values(node, names, known, inner)
+        for name in missing:
+            if fed_by[name] in known:
+                known[str(Ref(name, -1))] = known[fed_by[name]]
+        # A round that finds nothing will find nothing the next time.
         if len(known) == count:
             raise ShapeError.about(
                 "state",
                 missing[0],
                 takes="a dim",
-                because="it starts from zeros",
-                got="none, and nothing that tells it",
-                do="Say its dim in the declaration.",
+                got="none, and nothing to infer it from",
+                do="Declare its dim.",
             )
-    return {name: known[str(Ref(name, -1))].shape[-1] for name in fed}
+    return {name: known[str(Ref(name, -1))].shape[-1] for name in fed_by}
 
 
-def _shown(node: NodeSpec, names: Names, known: Known, given: Given) -> Known:
-    """The values of ``node``, computed from zeros; none where too little is known."""
-    config, several = node.layer.config, len(node.ports) > 1
-    dim = None if config.get("return_sequences") else config.get("output_dim")
-    ports = {port.name: _port(port, names, known, given) for port in node.ports}
-    there = {name: value for name, value in ports.items() if value is not None}
-    if "spec" in config and {item["name"] for item in config["spec"]["inputs"]} <= set(
-        there
-    ):
-        ports = there  # the states that a container hands out may wait
-    elif several and there and node.layer.class_name in ALIKE:
-        ports = dict.fromkeys(ports, next(iter(there.values()))) | there
-    if any(value is None for value in ports.values()):
-        return _zeros_of(node, dim, _rows(known), given) if dim else {}
-    with np.errstate(all="ignore"), fitting(node):
-        x = ports if several else next(iter(ports.values()))
-        return named(node, compute(node.layer.class_name, config, x, given))
+def _node_values(node: NodeSpec, names: Names, known: Known, scope: Scope) -> Known:
+    """The values of ``node``, computed from zeros; none if too little is known."""
+    config = node.layer.config
+    ports = {port.name: _port(port, names, known, scope) for port in node.ports}
+    found = {name: value for name, value in ports.items() if value is not None}
+    if "spec" in config:
+        # A container's inputs are enough: without its states, it starts from zeros.
+        inputs = {item["name"] for item in config["spec"]["inputs"]}
+        if inputs <= set(found):
+            ports = found
+    elif len(ports) > 1 and found and node.layer.class_name in ALIKE:
+        one = next(iter(found.values()))
+        ports = {name: found.get(name, one) for name in ports}
+    if len(present(ports.values())) < len(ports):
+        return _declared_values(node, known, scope)
+    x = ports if len(node.ports) > 1 else one_or_all(ports)
+    # Zeros may divide by zero: only the shape counts.
+    with np.errstate(all="ignore"), shape_errors_at(node):
+        values = listed(compute(node.layer.class_name, config, x, scope).value)
+        return dict(zip(node.values, values, strict=True))
 
 
-def _zeros_of(node: NodeSpec, dim: int, rows: int, given: Given) -> Known:
-    """Zeros for each output: of ``dim`` values a row, but for the flags of a RecurrentDeep, which are one value."""
+def _declared_values(node: NodeSpec, known: Known, scope: Scope) -> Known:
+    """Zeros of the node's ``output_dim``; none if it has none or returns steps."""
+    config = node.layer.config
+    dim = config.get("output_dim")
+    if not dim or config.get("return_sequences"):
+        return {}
+    rows = len(next(iter(known.values()))) if known else 1
     found = {}
     for name in node.values:
+        # RecurrentDeep also returns the flags there1, there2, ..., of dim 1.
         is_flag = node.layer.class_name == "RecurrentDeep" and ".there" in name
-        found[name] = np.zeros((rows, 1 if is_flag else dim), given.dtype)
+        found[name] = np.zeros((rows, 1 if is_flag else dim), scope.dtype)
     return found
 
 
-def _port(port: PortSpec, names: Names, known: Known, given: Given) -> Array | None:
-    """What a port reads, of zeros; where one of several that are merged element by element is known, it tells."""
-    refs = [names.meaning(ref) for ref in port.refs]
-    found = [known.get(_key(ref, names)) for ref in refs]
-    there = [value for value in found if value is not None]
-    if not there:
+def _port(port: PortSpec, names: Names, known: Known, scope: Scope) -> Array | None:
+    """Zeros in the shape that a port reads; None if too little is known."""
+    values = []
+    for ref in map(names.meaning, port.refs):
+        # The past of an input has the shape of the input.
+        is_past = ref.tap and ref.name in names.fed_by
+        values.append(known.get(str(Ref(ref.name, -1)) if is_past else ref.name))
+    found = present(values)
+    if not found:
         return None
-    if len(there) < len(found) and not finds_shape(port.merge_mode, there):
+    if len(found) < len(values) and not finds_shape(port.merge_mode, found):
         return None
-    return merge(there, port.merge_mode, given.dtype)[0]
-
-
-def _key(ref: Ref, names: Names) -> str:
-    """Under which name zeros are kept: those of an input have one shape at all times."""
-    is_past = ref.tap and ref.name in {state.name for state in names.histories}
-    return str(Ref(ref.name, -1)) if is_past else ref.name
-
-
-def _rows(known: Known) -> int:
-    return len(next(iter(known.values()))) if known else 1
+    return merge(found, port.merge_mode, scope.dtype)[0]

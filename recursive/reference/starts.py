@@ -1,4 +1,4 @@
-"""What states are before the first step: ``(lag, batch, dim)``, oldest first."""
+"""The initial values of states."""
 
 from __future__ import annotations
 
@@ -8,69 +8,70 @@ from dataclasses import dataclass
 import numpy as np
 
 from recursive.errors import ShapeError
-from recursive.reference.arrays import Array, Given, like
+from recursive.reference.arrays import Array, Scope, Value, unbroadcast
 from recursive.reference.noise import drawn
 from recursive.spec.graph import DRAWN, LEARNED, StateSpec
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where a state starts from, stretched over rows and taps as it needs.
+    """The initial value of a state, and where its gradient goes.
 
     Args:
-        source: ``states``, ``params`` or ``inputs``, to which the gradient goes; or ``numbers``, which have none.
+        source: ``states``, ``params`` or ``inputs``; or ``numbers``, without a
+            gradient.
         name: the name there.
-        value: ``(dim,)``, ``(batch, dim)``, ``(lag, batch, dim)`` or one number.
+        value: one number, ``(dim,)``, ``(batch, dim)`` or ``(lag, batch, dim)``.
+        is_batch_first: True for ``(batch, lag, dim)``, as contexts are.
     """
 
     source: str
     name: str
     value: Array
+    is_batch_first: bool = False
 
     def rows(self, lag: int, batch: int, dim: int) -> Array:
-        """``(lag, batch, dim)``, copied.
+        """The value broadcast to ``(lag, batch, dim)``, oldest first.
 
         Raises:
-            ShapeError: where the value does not fit.
+            ShapeError: if it does not fit.
         """
         try:
-            return np.array(np.broadcast_to(self.value, (lag, batch, dim)))
+            return np.array(np.broadcast_to(self._lag_first(), (lag, batch, dim)))
         except ValueError as error:
             raise ShapeError.about(
                 "state",
                 self.name,
-                takes=f"a start of (batch, {dim}), or one for each step back",
-                because=f"it has {batch} rows and is read {lag} steps back",
+                takes=f"rows of ({batch}, {dim}), or {lag} of them, oldest first",
                 got=self.value.shape,
-                do="Compare with what get_states() gives.",
+                do="Compare with the shapes of get_states().",
             ) from error
 
-    def back(self, d: Array) -> Array:
+    def back(self, d_rows: Array) -> Array:
         """The gradient of the value, from that of the rows."""
-        return like(d, self.value)
+        d = unbroadcast(d_rows, self._lag_first())
+        return np.moveaxis(d, 0, 1) if self.is_batch_first else d
+
+    def _lag_first(self) -> Array:
+        return np.moveaxis(self.value, 1, 0) if self.is_batch_first else self.value
 
 
-def start_of(state: StateSpec, given: Given, contexts: Mapping[str, Array]) -> Start:
-    """Where ``state`` starts from: what it goes on from, or as it was declared."""
-    initial, learned = state.initial, f"{state.name}.initial"
-    if state.name in given.states:
-        return Start(
-            "states", state.name, np.asarray(given.states[state.name], given.dtype)
-        )
+def start_of(state: StateSpec, scope: Scope, contexts: Mapping[str, Value]) -> Start:
+    """The start of ``state``: the state that is given, else as declared."""
+    name, initial = state.name, state.initial
+    parameter = f"{name}.initial"
+    # A state that is given comes first: it continues the batch before.
+    if name in scope.states:
+        return Start("states", name, np.asarray(scope.states[name], scope.dtype))
     if initial == LEARNED:
-        return Start("params", learned, given.params[learned])
-    if initial == DRAWN and given.train:
-        return Start(
-            "numbers",
-            learned,
-            np.asarray(drawn(given, learned, "a start that is drawn"), given.dtype),
-        )
-    if isinstance(initial, str) and initial != DRAWN:
-        value = given.floats(contexts[initial])
-        return Start(
-            "inputs", initial, value if value.ndim == 2 else np.moveaxis(value, 1, 0)
-        )
-    numbers = np.asarray(0.0 if initial == DRAWN else initial, given.dtype)
-    return Start(
-        "numbers", state.name, numbers[:, None] if numbers.ndim == 2 else numbers
-    )
+        return Start("params", parameter, scope.params[parameter])
+    if initial == DRAWN:
+        draw = drawn(scope, parameter, "an initial value") if scope.train else 0.0
+        return Start("numbers", parameter, np.asarray(draw, scope.dtype))
+    # Any other name is that of a context, (batch, dim) or (batch, lag, dim).
+    if isinstance(initial, str):
+        value = scope.floats(contexts[initial].array)
+        return Start("inputs", initial, value, is_batch_first=value.ndim == 3)
+    numbers = np.asarray(initial, scope.dtype)
+    # Rows of numbers are (lag, dim): the same for every row of the batch.
+    return Start("numbers", name, numbers[:, None] if numbers.ndim == 2 else numbers)

@@ -1,8 +1,11 @@
-"""One step: the nodes run one after another, each on what it reads; and the same backwards."""
+"""One step: the nodes run in order, each on what it reads; then the same backwards.
+
+A Graph is one step. A loop repeats it, and reads the past between steps.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,83 +13,166 @@ import numpy as np
 from recursive.errors import RecursiveError, ShapeError
 from recursive.reference.arrays import (
     Array,
-    Computed,
-    Given,
-    Pulled,
+    LayerGradients,
+    Scope,
     Value,
-    Values,
+    add,
     is_float,
+    listed,
+    one_or_all,
 )
 from recursive.reference.masks import joined
 from recursive.reference.merges import merge
+from recursive.reference.order import Names
 from recursive.reference.table import compute
-from recursive.spec.graph import NodeSpec, Ref
+from recursive.spec.graph import NodeSpec, OutputSpec, PortSpec, Ref
 
-Reader = Callable[[Ref], Value]
-Giver = Callable[[Ref, Array], None]
-"""Where the gradient of what was read goes."""
+Lookup = Callable[[Ref], Value]
+Shares = list[tuple[Ref, Array]]
+"""Gradients of what was read, each with its reference."""
 
 
-def read(
-    refs: Sequence[Ref], mode: str, reader: Reader, dtype: np.dtype
-) -> tuple[Value, Callable[[Array, Giver], None]]:
-    """What ``refs`` mean, merged by ``mode``; the way back gives each its share.
+class Reading:
+    """The input of one port or output: the values of its references, merged.
 
-    The merged value is data where all of its parts are, and a context if all of them are contexts.
+    The merged value is unmasked where all parts are, and a context if all parts are.
     """
-    parts = [reader(ref) for ref in refs]
-    array, merge_back = merge([part.array for part in parts], mode, dtype)
-    mask = joined(part.mask for part in parts)
-    value = Value(array, mask, all(part.is_context for part in parts))
 
-    def back(d: Array | None, giver: Giver) -> None:
-        for ref, share in zip(
-            refs, [] if d is None else merge_back(d), strict=d is not None
-        ):
+    def __init__(self, item: PortSpec | OutputSpec, lookup: Lookup, dtype: np.dtype):
+        parts = [lookup(ref) for ref in item.refs]
+        arrays = [part.array for part in parts]
+        array, self.merge_back = merge(arrays, item.merge_mode, dtype)
+        mask = joined(part.mask for part in parts)
+        is_context = all(part.is_context for part in parts)
+        self.value = Value(array, mask, is_context)
+        # One gradient for each reference, in this order.
+        self.refs = item.refs
+
+    def back(self, d: Array | None) -> Shares:
+        """The gradient of each part, from that of the merged value."""
+        if d is None:
+            return []
+        shares: Shares = []
+        for ref, share in zip(self.refs, self.merge_back(d), strict=True):
+            # None is the gradient of integers and truth values.
             if share is not None:
-                giver(ref, share)
+                shares.append((ref, share))
+        return shares
 
-    return value, back
 
+class NodeRun:
+    """A node that has run: ``values`` has its values by name, with their masks."""
 
-class Ran:
-    """A node that has run: its values by name, its way back, and what its layer handed out beside."""
-
-    def __init__(self, node: NodeSpec, reader: Reader, given: Given):
+    def __init__(self, node: NodeSpec, lookup: Lookup, scope: Scope):
         self.node = node
-        with fitting(node):
-            reads = {
-                port.name: read(port.refs, port.merge_mode, reader, given.dtype)
-                for port in node.ports
-            }
-            self.ports_back = {name: back for name, (_, back) in reads.items()}
-            values = {name: value for name, (value, _) in reads.items()}
-            x = values if len(values) > 1 else next(iter(values.values()))
-            self.found = compute(node.layer.class_name, node.layer.config, x, given)
-            self.values = named(node, self.found)
-            self.outputs = with_masks(node, self.found)
-            """The values with their masks."""
+        self.readings: dict[str, Reading] = {}
+        with shape_errors_at(node):
+            for port in node.ports:
+                self.readings[port.name] = Reading(port, lookup, scope.dtype)
+            ports = {name: reading.value for name, reading in self.readings.items()}
+            x = one_or_all(ports)
+            self.result = compute(node.layer.class_name, node.layer.config, x, scope)
+            output = listed(self.result.output)
+            self.values = dict(zip(node.values, output, strict=True))
 
-    def back(self, d: Mapping[str, Array], giver: Giver) -> Pulled:
-        """Give everything that the node read its share of the gradient ``d`` of its values; those of its weights."""
-        every = {
-            name: d.get(name, np.zeros_like(value))
+    def has_gradient(self, d_values: Mapping[str, Array]) -> bool:
+        """True if some value of the node has a gradient."""
+        return any(
+            name in d_values and is_float(value.array)
             for name, value in self.values.items()
-        }
-        value = self.found.value
-        pulled = self.found.back(
-            dict(zip(value, every.values(), strict=True))
-            if isinstance(value, Mapping)
-            else next(iter(every.values()))
         )
-        for port, back in self.ports_back.items():
-            back(pulled.x[port] if len(self.ports_back) > 1 else pulled.x, giver)
-        return pulled
+
+    def back(self, d_values: Mapping[str, Array]) -> tuple[LayerGradients, Shares]:
+        """The gradients of the layer, and those of what the node has read."""
+        d = {}
+        for name, value in self.values.items():
+            # A value that nothing has read has a gradient of zeros.
+            d[name] = d_values.get(name, np.zeros_like(value.array))
+        y = self.result.value
+        if isinstance(y, Mapping):
+            # Inside the layer, its outputs have other names, in the same order.
+            d = dict(zip(y, d.values(), strict=True))
+        found = self.result.back(d if isinstance(y, Mapping) else one_or_all(d))
+        shares: Shares = []
+        for port, reading in self.readings.items():
+            d_port = found.x[port] if len(self.readings) > 1 else found.x
+            shares += reading.back(d_port)
+        return found, shares
+
+
+class StepRun:
+    """The nodes and outputs of one step.
+
+    Args:
+        names: the declaration.
+        lookup: the values from outside the step: inputs and the past.
+        scope_of: the scope of each node.
+        dtype: the dtype of floats.
+    """
+
+    def __init__(
+        self,
+        names: Names,
+        lookup: Lookup,
+        scope_of: Callable[[NodeSpec], Scope],
+        dtype: np.dtype,
+    ):
+        self.names = names
+        self.lookup = lookup
+        self.nodes: list[NodeRun] = []
+        self.values: dict[str, Value] = {}
+        for node in names.ordered:
+            run = NodeRun(node, self._read, scope_of(node))
+            self.nodes.append(run)
+            self.values |= run.values
+        self.outputs: dict[str, Reading] = {}
+        for output in names.outputs:
+            self.outputs[output.name] = Reading(output, self._read, dtype)
+
+    def _read(self, ref: Ref) -> Value:
+        ref = self.names.meaning(ref)
+        # Values of this step come first: an input or a past has another name or a tap.
+        if not ref.tap and ref.name in self.values:
+            return self.values[ref.name]
+        return self.lookup(ref)
+
+    def back(
+        self,
+        d_outputs: Mapping[str, Array],
+        d_values: dict[str, Array],
+        give: Callable[[Ref, Array], None],
+    ) -> dict[str, LayerGradients]:
+        """The step backwards; returns the gradients of each node's layer by its name.
+
+        Args:
+            d_outputs: the gradients of outputs.
+            d_values: the gradients of values that later steps have read.
+            give: takes the gradient of a value from outside the step.
+        """
+
+        def give_all(shares: Shares) -> None:
+            for ref, d in shares:
+                ref = self.names.meaning(ref)
+                if not ref.tap and ref.name in self.values:
+                    add(d_values, ref.name, d)
+                else:
+                    give(ref, d)
+
+        for name, d in d_outputs.items():
+            give_all(self.outputs[name].back(d))
+        gradients = {}
+        # In reverse order, every reader of a value comes before the node that made it.
+        for run in reversed(self.nodes):
+            # A node that no output depends on is left out.
+            if run.has_gradient(d_values):
+                gradients[run.node.name], shares = run.back(d_values)
+                give_all(shares)
+        return gradients
 
 
 @contextmanager
-def fitting(node: NodeSpec) -> Iterator[None]:
-    """Put into words what NumPy says of arrays that do not fit one another."""
+def shape_errors_at(node: NodeSpec) -> Iterator[None]:
+    """Turn NumPy's errors about shapes into a ShapeError that names the node."""
     try:
         yield
     except RecursiveError:
@@ -95,32 +181,7 @@ def fitting(node: NodeSpec) -> Iterator[None]:
         raise ShapeError.about(
             "node",
             node.name,
-            takes="inputs and weights that fit its formula",
-            because=f"it is a {node.layer.class_name}",
+            takes=f"inputs and weights that fit a {node.layer.class_name}",
             got=f"others ({error})",
-            do="Compare with the shapes that the container has.",
+            do="Compare with the shapes in the container's summary().",
         ) from error
-
-
-def named(node: NodeSpec, found: Computed) -> dict[str, Array]:
-    """What a node's layer returned, by the names that it is read by."""
-    values: Values = found.value
-    return dict(
-        zip(
-            node.values,
-            values.values() if isinstance(values, Mapping) else [values],
-            strict=True,
-        )
-    )
-
-
-def with_masks(node: NodeSpec, found: Computed) -> dict[str, Value]:
-    """The same with their masks."""
-    output = found.output
-    values = output.values() if isinstance(output, Mapping) else [output]
-    return dict(zip(node.values, values, strict=True))
-
-
-def has_gradient(ran: Ran, d: Mapping[str, Array]) -> bool:
-    """Whether a gradient arrives at some value of the node."""
-    return any(name in d and is_float(value) for name, value in ran.values.items())

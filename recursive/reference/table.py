@@ -1,34 +1,51 @@
-"""The table of layers by class name, and how one is computed."""
+"""The table of layers by class name, and how one of them is computed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from recursive.errors import ConfigError, UnknownNameError, suggest
+from recursive.errors import (
+    ConfigError,
+    RecursiveError,
+    UnknownNameError,
+    suggest,
+)
 from recursive.reference.arrays import (
-    Computed,
-    Given,
-    Read,
+    LayerInput,
+    LayerResult,
+    Scope,
     Values,
-    arrays_of,
-    values_of,
+    listed,
+    with_masks,
+    without_masks,
 )
 from recursive.reference.masks import joined
 
-Formula = Callable[[Mapping[str, object], Values | Read, Given], Computed]
-"""From a layer's configuration, its input and what else it is given."""
+Found = TypeVar("Found")
+Config = Mapping[str, object]
+Formula = Callable[[Config, Values | LayerInput, Scope], LayerResult]
+"""``formula(config, x, scope)`` computes a layer.
+
+``config`` is the layer's configuration, ``x`` its input, an array, or a dict by port if
+it has several, and ``scope`` its parameters, draws and states. All formulas have this
+type.
+"""
 
 PASS, USE, DROP, REFUSE = "pass", "use", "drop", "refuse"
-"""What becomes of the masks that a layer reads. The output has them, joined with one that the layer makes; the formula
-reads them, and says which mask its output has; they end here; or they are an error."""
+"""A layer's rule for the masks of its inputs.
+
+PASS: the output has them, joined with the one that the layer creates. USE: the formula
+reads them and returns the mask of its output. DROP: they end here. REFUSE: an error.
+"""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A layer's formula, and what becomes of the masks that it reads.
+    """A layer's formula and its mask rule.
 
-    A formula that uses masks is given values with their masks, every other one bare arrays.
+    A formula that uses masks gets values with their masks, any other one bare arrays.
     """
 
     formula: Formula
@@ -42,49 +59,47 @@ LAYERS: dict[str, Rule] = {}
 def layer(*names: str, mask: str = REFUSE) -> Callable[[Formula], Formula]:
     """Put a formula into the table."""
 
-    def put(formula: Formula) -> Formula:
+    def register(formula: Formula) -> Formula:
         LAYERS.update(dict.fromkeys(names, Rule(formula, mask)))
         return formula
 
-    return put
+    return register
 
 
 def compute(
-    class_name: str, config: Mapping[str, object], x: Values | Read, given: Given
-) -> Computed:
-    """What a layer makes of ``x``, values with their masks or bare arrays.
+    class_name: str, config: Config, x: Values | LayerInput, scope: Scope
+) -> LayerResult:
+    """Compute a layer of ``x``, values with their masks or bare arrays.
 
     Raises:
-        UnknownNameError: for a layer that the table has not: a Lambda, or one of the user's own.
-        ConfigError: for a mask where the layer takes none.
+        UnknownNameError: for a layer that is not in the table: a Lambda or a
+            user-defined one.
+        ConfigError: for a mask if the layer takes none.
     """
     if class_name not in LAYERS:
-        raise unknown_layer(class_name, given.place)
-    rule, x = LAYERS[class_name], values_of(x)
+        raise unknown_layer(class_name, scope.place)
+    rule = LAYERS[class_name]
+    x = with_masks(x)
     if rule.mask == USE:
-        return rule.formula(config, x, given)
+        return rule.formula(config, x, scope)
     if rule.mask == REFUSE:
-        _check_unmasked(class_name, x, given)
-    found = rule.formula(config, arrays_of(x), given)
+        _check_unmasked(class_name, x, scope)
+    result = rule.formula(config, without_masks(x), scope)
     if rule.mask == PASS:
-        values = x.values() if isinstance(x, Mapping) else [x]
-        found = replace(
-            found, mask=joined([found.mask, *(value.mask for value in values)])
-        )
-    return found
+        masks = [value.mask for value in listed(x)]
+        result = replace(result, mask=joined([result.mask, *masks]))
+    return result
 
 
-def compute_part(
-    part: Mapping[str, object], x: Values | Read, given: Given
-) -> Computed:
-    """The same for a layer inside another, whose configuration has the class as its ``name``."""
-    return compute(str(part["name"]), part, x, given)
+def compute_part(part: Config, x: Values | LayerInput, scope: Scope) -> LayerResult:
+    """Compute a layer inside another; its configuration names the class."""
+    return compute(str(part["name"]), part, x, scope)
 
 
-def _check_unmasked(class_name: str, x: Read, given: Given) -> None:
+def _check_unmasked(class_name: str, x: LayerInput, scope: Scope) -> None:
     """Raise a ConfigError for a mask at any port.
 
-    A context is read without its mask: its entries are no steps, so none of them is lost.
+    The mask of a context is let through: its entries are not steps.
     """
     ports = x if isinstance(x, Mapping) else {"input": x}
     for port, value in ports.items():
@@ -93,39 +108,55 @@ def _check_unmasked(class_name: str, x: Read, given: Given) -> None:
                 "layer",
                 class_name,
                 takes=f"an input without a mask at its port {port!r}",
-                because="masked steps would count as data in what it returns",
-                got="a mask" + _at(given.place),
-                do="Put DropMask() in front of it if the mask may end there, or a recurrent layer "
-                "that returns its last step.",
+                because="masked steps would count in its output",
+                got="a mask" + _at(scope.place),
+                do="Put DropMask() in front of it if the mask may end there, or a "
+                "recurrent layer that returns its last step.",
             )
 
 
+def look_up(
+    kind: str,
+    name: object,
+    table: Mapping[str, Found],
+    error: type[RecursiveError] = UnknownNameError,
+) -> Found:
+    """The entry of ``table`` called ``name``, or an error that offers the nearest."""
+    if not isinstance(name, str) or name not in table:
+        raise error.about(
+            kind,
+            str(name),
+            takes=f"the name of a known {kind}",
+            got=repr(name),
+            do=suggest(str(name), table),
+        )
+    return table[name]
+
+
 def unknown_layer(class_name: str, place: str) -> UnknownNameError:
-    """The error of a layer that the table does not have, at the node called ``place``."""
+    """The error for a layer without a formula, at the node called ``place``."""
+    module, _, own_name = class_name.rpartition(".")
+    if module:
+        advice = (
+            f"It is the class {own_name} of the module {module}, not the library's: "
+            "run the network with the library, or build this node of the library's "
+            "layers."
+        )
+    else:
+        advice = (
+            suggest(class_name, LAYERS)
+            + " For a layer of your own, run the network with the library."
+        )
     return UnknownNameError.about(
         "layer",
         class_name,
         takes="the name of a layer with a formula",
         because="the reference runs no code but its own: no Lambda, no layer of yours",
         got=repr(class_name) + _at(place),
-        do=_advice(class_name),
+        do=advice,
     )
 
 
 def _at(place: str) -> str:
     """The node of a layer, for an error."""
     return f" at node {place!r}" if place else ""
-
-
-def _advice(class_name: str) -> str:
-    """What to do about a layer without a formula."""
-    module, _, own_name = class_name.rpartition(".")
-    if module:
-        return (
-            f"It is the class {own_name} of the module {module}, not the library's: run the network with the "
-            "library, or build this node of the library's layers."
-        )
-    return (
-        suggest(class_name, LAYERS)
-        + " For a layer of your own, run the network with the library."
-    )

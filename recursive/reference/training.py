@@ -1,4 +1,4 @@
-"""Learning: a loss, its gradient, a step of an optimizer, again and again."""
+"""Training: run, compare, run backwards, move the weights; again and again."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from itertools import repeat
 
 import numpy as np
 
-from recursive.errors import ConfigError, DataError
+from recursive.errors import DataError
+from recursive.reference.arguments import Arrays, check_trains_by_loss_alone
 from recursive.reference.arrays import Array
 from recursive.reference.losses import mean_loss
 from recursive.reference.optimizers import Optimizer
-from recursive.reference.order import Names, carries
+from recursive.reference.order import kept_states
 from recursive.reference.parts import walk
-from recursive.reference.run import Arrays, pulled_back, run_whole
+from recursive.reference.run import gradients_of, run_graph
 from recursive.spec.graph import GraphSpec
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of some training steps.
+    """The results of training.
 
     Args:
-        losses: of each step, before it.
-        params: the weights after the last, by name.
-        states: what stateful states are then, by name.
+        losses: the loss before each step.
+        params: the weights after the last step, by name.
+        states: the kept states after the last step, by name.
     """
 
     losses: list[float]
@@ -47,136 +48,104 @@ def train(
     draws: Arrays | Iterable[Arrays] | None = None,
     shared: Mapping[str, str] | None = None,
 ) -> Trained:
-    """Make some training steps on one batch.
+    """Train on one batch for some steps.
 
-    The parameters of a layer whose configuration says ``trainable: false``, and those of all layers inside it, stay as
-    they are.
+    The parameters of a layer with ``trainable: false`` in its configuration, and those
+    of all layers inside it, stay as they are.
 
     Args:
         targets: by output, each of its shape.
-        optimizer: a name, or a dict with ``name`` and settings, as ``Optimizer.get_config()`` of the library gives.
-        steps: how many.
-        loss: the name of one for all outputs, or a dict by output; their sum is made small.
-        draws: random numbers for every step, or one dict of them for each.
-        spec, params, inputs, mask, states, shared: as in :func:`~recursive.reference.run.run`.
+        optimizer: a name, or a dict with ``name`` and settings.
+        steps: the number of training steps.
+        loss: one name for all outputs, or a dict by output; training minimizes the sum.
+        draws: random numbers that all steps share, or an iterable of them, one per
+            step.
+        spec, params, inputs, mask, states, shared: as in
+            :func:`~recursive.reference.run.run`.
 
     Raises:
-        ConfigError: for layers with a penalty or a constraint, which this does not know.
+        ConfigError: for layers with a penalty or a constraint.
         DataError: for missing targets.
-        RecursiveError: a child of it, as :func:`~recursive.reference.run.run` does.
+        RecursiveError: as in :func:`~recursive.reference.run.run`.
 
-    >>> from recursive.spec.graph import InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec, Ref
+    >>> from recursive.spec.graph import (
+    ...     InputSpec, LayerSpec, NodeSpec, OutputSpec, PortSpec, Ref
+    ... )
     >>> node = NodeSpec("y", LayerSpec("Dense"), (PortSpec("input", (Ref("x"),)),))
-    >>> spec = GraphSpec(loop=False, inputs=(InputSpec("x", ndim=2),), nodes=(node,),
-    ...                  outputs=(OutputSpec("y", (Ref("y"),)),))
+    >>> spec = GraphSpec(loop=False, inputs=(InputSpec("x", ndim=2),), nodes=(node,))
+    >>> spec = spec.replace(outputs=(OutputSpec("y", (Ref("y"),)),))
     >>> params = {"y.W": np.zeros((1, 1)), "y.b": np.zeros(1)}
-    >>> train(spec, params, {"x": np.ones((1, 1))}, {"y": np.ones((1, 1))}, {"name": "sgd", "lr": 0.25}, 3).losses
+    >>> one = np.ones((1, 1))
+    >>> sgd = {"name": "sgd", "lr": 0.25}
+    >>> train(spec, params, {"x": one}, {"y": one}, sgd, steps=3).losses
     [1.0, 0.0, 0.0]
     """
-    _check_free(spec)
-    step, losses, states = Optimizer(optimizer), [], dict(states or {})
+    check_trains_by_loss_alone(spec)
+    update = Optimizer(optimizer)
     params = {name: np.asarray(value) for name, value in params.items()}
     learned = _learned(spec, params, shared or {})
-    every = (
-        repeat(draws) if draws is None or isinstance(draws, Mapping) else iter(draws)
-    )
+    states = dict(states or {})
+    is_for_all = draws is None or isinstance(draws, Mapping)
+    draws = repeat(draws) if is_for_all else iter(draws)
+    losses = []
     for _ in range(steps):
-        found = run_whole(spec, params, inputs, mask, states, next(every), True, shared)
-        value, cotangents = _loss(
-            found.computed.value, found.computed.masks, targets, loss
+        result = run_graph(
+            spec, params, inputs, mask, states, next(draws), True, shared
         )
-        back = pulled_back(found, cotangents, params, inputs, states, shared or {})
+        # Train on the loss: its gradients are the cotangents of the outputs.
+        value, cotangents = _total_loss(result.value, result.masks, targets, loss)
         losses.append(float(value))
-        moved = step(
+        found = gradients_of(result, cotangents, params, inputs, states, shared)
+        moved = update(
             {name: params[name] for name in learned},
-            {name: back.params[name] for name in learned},
+            {name: found.params[name] for name in learned},
         )
-        params = params | moved | found.computed.updates
-        states |= _carried(spec, found.computed.finals)
+        params = params | moved | result.updates
+        # A Graph hands out the kept states of its layers only.
+        kept = kept_states(spec) if spec.loop else list(result.finals)
+        states |= {name: result.finals[name] for name in kept}
     return Trained(losses, params, states)
 
 
-def _loss(
+def _total_loss(
     outputs: Arrays, masks: Arrays, targets: Arrays, loss: str | Mapping[str, str]
-) -> tuple[float, dict]:
-    """The sum of the mean losses of all outputs, and its gradient with respect to each."""
-    total, cotangents = 0.0, {}
+) -> tuple[float, dict[str, Array]]:
+    """The sum of the mean losses of all outputs, and its gradient for each."""
+    losses = loss if isinstance(loss, Mapping) else dict.fromkeys(outputs, loss)
+    total = 0.0
+    cotangents = {}
     for name, y in outputs.items():
-        if name not in targets or (isinstance(loss, Mapping) and name not in loss):
+        if name not in targets or name not in losses:
             raise DataError.about(
                 "output",
                 name,
                 takes="a target and a loss",
-                because="it is compared with it",
                 got="none",
-                do="Give one for each output.",
+                do="Pass one for each output.",
             )
         mask = masks.get(name) if np.ndim(y) > 2 else None
-        value, cotangents[name] = mean_loss(
-            loss[name] if isinstance(loss, Mapping) else loss,
-            np.asarray(targets[name], y.dtype),
-            y,
-            mask,
-        )
+        target = np.asarray(targets[name], y.dtype)
+        value, cotangents[name] = mean_loss(losses[name], target, y, mask)
         total = total + value
     return total, cotangents
 
 
-def _carried(spec: GraphSpec, finals: Arrays) -> Arrays:
-    """Of the final states those that go on: of a graph, all that its layers hand out."""
-    going_on = {
-        state.name
-        for state in Names(spec).histories
-        if spec.loop and carries(spec, state)
-    }
-    return {
-        name: value
-        for name, value in finals.items()
-        if not spec.loop or name in going_on
-    }
-
-
 def _learned(spec: GraphSpec, params: Arrays, shared: Mapping[str, str]) -> list[str]:
-    """The names of the parameters that are learned. A layer that stands twice is learned if it is at both places."""
-    fixed = tuple(
-        f"{path}."
-        for node in spec.nodes
-        for path, _, config in walk(node.layer.class_name, node.layer.config, node.name)
-        if not config.get("trainable", True)
-    )
-    return [
-        name
-        for name in params
-        if not any(place.startswith(fixed) for place in _places(name, shared))
-    ]
+    """The names of the parameters that are learned.
 
-
-def _places(name: str, shared: Mapping[str, str]) -> list[str]:
-    """The names of a parameter at every place of its layer."""
-    others = [
-        second + name.removeprefix(first)
-        for second, first in shared.items()
-        if name.startswith(first + ".")
-    ]
-    return [name, *others]
-
-
-def _check_free(spec: GraphSpec) -> None:
-    for node in spec.nodes:
-        for path, kind, config in walk(
-            node.layer.class_name, node.layer.config, node.name
-        ):
-            rules = [
-                key
-                for key, rule in config.items()
-                if key.endswith(("_regularizer", "_constraint")) and rule
-            ]
-            if rules or kind == "ActivityRegularization":
-                raise ConfigError.about(
-                    "layer",
-                    path,
-                    takes="no penalty and no constraint here",
-                    because="the reference trains by the loss alone",
-                    got=", ".join(rules) or kind,
-                    do="Leave it out.",
-                )
+    A shared layer is learned if it is trainable at all of its places.
+    """
+    # A layer inside a frozen one is frozen: its parameters have the same prefix.
+    fixed = []
+    for path, _, config in walk(spec):
+        if not config.get("trainable", True):
+            fixed.append(f"{path}.")
+    found = []
+    for name in params:
+        places = [name]
+        for second, first in shared.items():
+            if name.startswith(first + "."):
+                places.append(second + name.removeprefix(first))
+        if not any(place.startswith(tuple(fixed)) for place in places):
+            found.append(name)
+    return found

@@ -1,4 +1,4 @@
-"""Derivatives along a direction, from values alone: what the gradients of the reference are compared with."""
+"""Derivatives along a direction from values alone, to check gradients."""
 
 import numpy as np
 

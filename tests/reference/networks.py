@@ -1,4 +1,4 @@
-"""Layers, and networks of every sort, that the reference is tried on: names, containers, and arrays for the inputs."""
+"""Layers and networks to test the reference on, with arrays for their inputs."""
 
 import numpy as np
 
@@ -57,7 +57,7 @@ from recursive import (
 BATCH, TIME, IN, HIDDEN = 3, 5, 4, 6
 SEQUENCE, ROWS = (BATCH, TIME, IN), (BATCH, IN)
 GAP = 0.5
-"""What Masking takes for no data."""
+"""The value that Masking masks."""
 
 LAYERS = {
     "Dense": (lambda: Dense(IN, HIDDEN, activation="tanh"), ROWS),
@@ -272,7 +272,7 @@ def cells():
 
 
 def searched_cells():
-    """The cells of Jozefowicz and the one that looks back, each fed by what the one before made of the step."""
+    """The JZS cells and RecurrentDeep in a chain."""
     rnn = Recurrent(return_sequences=True)
     rnn.add_input("x", dim=IN)
     rnn.add_node(RecurrentJZS1(5), "one", input=["x", "three_tm1"])
@@ -284,7 +284,7 @@ def searched_cells():
 
 
 def looking_back(**settings):
-    """Taps of every sort, a state that starts from rows, a context, a mask where it is asked for."""
+    """Taps of every sort, a state with an initial value per tap, and a context."""
 
     def build():
         rnn = Recursive(return_sequences=True, **settings)
@@ -327,7 +327,7 @@ def x_and_c(rng):
 
 
 def some_steps(inputs):
-    """The same, and a mask: a row with gaps, a row whose first and last steps are no data, and one with no data."""
+    """The inputs and a mask: gaps; masked first and last steps; all steps masked."""
 
     def given(rng):
         mask = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 0], [0, 0, 0, 0, 0]])
@@ -337,7 +337,7 @@ def some_steps(inputs):
 
 
 def starts():
-    """States that start from a number, from a row, from parameters, from a context, from a context for each tap."""
+    """States that start from a number, a row, parameters and contexts."""
     rnn = Recursive(return_sequences=True, return_final_states=True)
     rnn.add_input("x", dim=IN)
     for name, initial in (
@@ -425,6 +425,18 @@ def carried_inside():
     return outer
 
 
+def carried_cell():
+    """A stateful loop of a cell inside a loop: a state's name has a dot, ``w.cell``."""
+    inner = Recurrent(stateful=True)
+    inner.add_input("word", dim=IN)
+    inner.add_node(RecurrentLSTM(3), "w", input="word", create_output=True)
+    outer = Recursive(return_sequences=True)
+    outer.add_input("text", ndim=4, dim=IN)
+    outer.add_node(inner, "read", input="text")
+    outer.add_node(Dense(3, 2), "y", input="read", create_output=True)
+    return outer
+
+
 def choices():
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=IN)
@@ -475,7 +487,7 @@ def x_with_gaps(rng):
 
 
 def going_on(**settings):
-    """Layers of 2015, a chain, both directions and a loop in a Graph, whose states go on from batch to batch."""
+    """A Graph of stateful layers of 2015, a chain, both directions and a loop."""
     graph = Graph()
     graph.add_input("x", ndim=3, dim=IN)
     graph.add_node(Masking(GAP), "masked", input="x")
@@ -605,6 +617,7 @@ NETWORKS = {
     "starts": (starts, x_c_and_rows),
     "nested": (nested, text),
     "carried inside": (carried_inside, text),
+    "carried cell": (carried_cell, text),
     "choices": (choices, x_and_which),
     "in a graph": (in_a_graph, x_with_gaps),
     "reading its reader": (reading_its_reader, x_only),

@@ -1,4 +1,4 @@
-"""Every gradient of the reference, by hand, against derivatives found from values alone."""
+"""Every backward function of the reference, against derivatives of its values."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""What the reference does, against loops written by hand and against itself: cut in two, truncated, stopped early."""
+"""The reference against loops written by hand, and against itself.
+
+A run may be cut in two, truncated or stopped early.
+"""
 
 import ast
 import sys
@@ -33,7 +36,7 @@ from recursive.errors import (
 from recursive.layers.config import CLASSES
 from recursive.layers.core import Dense
 from recursive.reference import gradients, run, train
-from recursive.reference.arrays import Given, Params
+from recursive.reference.arrays import Params, Scope
 from recursive.reference.table import LAYERS, compute
 from recursive.spec.graph import (
     GraphSpec,
@@ -239,7 +242,7 @@ def test_one_truth_value_chooses_for_the_whole_batch():
         "then": np.ones((2, 1)),
         "otherwise": np.zeros((2, 1)),
     }
-    found = compute("IfElse", {}, sides, Given(Params()))
+    found = compute("IfElse", {}, sides, Scope(Params()))
     assert found.value.sum() == 2
     back = found.back(np.ones((2, 1))).x
     assert back["then"].sum() == 2
@@ -249,7 +252,7 @@ def test_one_truth_value_chooses_for_the_whole_batch():
 def test_at_kinks_gradients_are_those_of_2015():
     def slope(name, at, **config):
         return float(
-            compute(name, config, np.array([[at]]), Given(Params()))
+            compute(name, config, np.array([[at]]), Scope(Params()))
             .back(np.ones((1, 1)))
             .x[0, 0]
         )
@@ -265,7 +268,7 @@ def test_at_kinks_gradients_are_those_of_2015():
         "Merge",
         {"layers": [{"name": "Identity"}] * 2, "mode": "max"},
         {"input_0": np.ones((1, 1)), "input_1": np.ones((1, 1))},
-        Given(Params()),
+        Scope(Params()),
     )
     assert [d.item() for d in larger.back(np.ones((1, 1))).x.values()] == [1, 0], (
         "of two that are equal the first"
@@ -414,14 +417,14 @@ def test_what_is_given_wrong_is_named():
     refused(ShapeError, "3 axes", spec, WEIGHTS, {"x": np.ones((3, 2))})
     refused(
         ShapeError,
-        "input 'x' takes 2 values a row",
+        "input 'x' takes a last axis of 2",
         spec,
         WEIGHTS,
         {"x": np.ones((1, 3, 4))},
     )
     refused(
         ShapeError,
-        "input 'x and mask' takes one number of rows",
+        "input 'x and mask' takes the same number of rows",
         spec,
         WEIGHTS,
         X,
@@ -454,7 +457,7 @@ def test_what_cannot_be_run_is_named():
     refused(ShapeError, r"state 's' takes values of \(1, 3\)", grown, WEIGHTS, X)
     refused(
         DtypeError,
-        "node 'a' takes true or false",
+        "node 'a' takes truth values",
         declared(("a", Ref("x")), until="a"),
         WEIGHTS,
         X,
@@ -466,7 +469,7 @@ def test_what_cannot_be_run_is_named():
     wrong = declared(
         ("a", Ref("x")), states=(StateSpec("a", 2, "a", initial="learned"),)
     )
-    refused(ShapeError, "takes a start", wrong, {**WEIGHTS, "a.initial": np.ones(3)}, X)
+    refused(ShapeError, "takes rows of", wrong, {**WEIGHTS, "a.initial": np.ones(3)}, X)
 
 
 def test_code_from_outside_is_not_run():

@@ -1,0 +1,221 @@
+"""Checks of the arguments of ``run``, and their casts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from recursive.errors import (
+    ConfigError,
+    DataError,
+    RecursiveError,
+    ShapeError,
+    UnknownNameError,
+    suggest,
+)
+from recursive.reference.arrays import Array, Value, is_float, prefixed, unprefixed
+from recursive.reference.masks import joined
+from recursive.reference.parts import walk
+from recursive.reference.table import LAYERS, unknown_layer
+from recursive.spec.graph import GraphSpec, InputSpec
+
+Arrays = Mapping[str, Array]
+
+
+def check_formulas(spec: GraphSpec) -> None:
+    """Raise an UnknownNameError for a layer, at any depth, without a formula here.
+
+    That is a Lambda, a user-defined class, or a layer with a user-defined activation.
+    """
+    for path, class_name, config in walk(spec):
+        if class_name not in LAYERS:
+            raise unknown_layer(class_name, path)
+        for name, value in config.items():
+            if name.endswith("activation") and callable(value):
+                function = getattr(value, "__name__", value)
+                raise UnknownNameError.about(
+                    "node",
+                    path,
+                    takes=f"an {name} of the library, by its name",
+                    because="the reference runs no code but its own",
+                    got=f"the function {function!r} in {class_name}",
+                    do="Compare this layer with a formula of your own.",
+                )
+
+
+def check_trains_by_loss_alone(spec: GraphSpec) -> None:
+    """Raise a ConfigError for a layer with a penalty or a constraint."""
+    for path, class_name, config in walk(spec):
+        rules = []
+        for key, rule in config.items():
+            if key.endswith(("_regularizer", "_constraint")) and rule:
+                rules.append(key)
+        if rules or class_name == "ActivityRegularization":
+            raise ConfigError.about(
+                "layer",
+                path,
+                takes="no penalty and no constraint here",
+                because="the reference trains by the loss alone",
+                got=", ".join(rules) or class_name,
+                do="Leave it out.",
+            )
+
+
+def float_type(params: Arrays, others: Iterable[Array]) -> np.dtype:
+    """The dtype of floats: that of the parameters, or of the others if there are none.
+
+    It is complex if any array is.
+    """
+    # Complex inputs make everything complex: the tests differentiate in this way.
+    own = _float_types(params.values())
+    others = _float_types(others)
+    complex_types = [dtype for dtype in others if dtype.kind == "c"]
+    return np.result_type(*(own or others or [np.float64]), *complex_types)
+
+
+def _float_types(arrays: Iterable[Array]) -> list[np.dtype]:
+    return [array.dtype for array in map(np.asarray, arrays) if is_float(array)]
+
+
+def cast_all(arrays: Arrays, dtype: np.dtype) -> dict[str, Array]:
+    """All arrays cast to ``dtype``."""
+    return {name: np.asarray(value, dtype) for name, value in arrays.items()}
+
+
+def at_all_places(params: Arrays, shared: Mapping[str, str]) -> dict[str, Array]:
+    """The parameters of shared layers at each of their places.
+
+    >>> at_all_places({"once.W": 1}, {"twice": "once"})
+    {'once.W': 1, 'twice.W': 1}
+    """
+    found = dict(params)
+    for second, first in shared.items():
+        found |= prefixed(unprefixed(params, first), second)
+    return found
+
+
+def at_first_place(name: str, shared: Mapping[str, str]) -> str:
+    """The name of a parameter at the first place of its layer.
+
+    >>> at_first_place("twice.W", {"twice": "once"})
+    'once.W'
+    """
+    for second, first in shared.items():
+        if name.startswith(second + "."):
+            return first + name.removeprefix(second)
+    return name
+
+
+def split_masks(
+    spec: GraphSpec, mask: Array | Arrays | None
+) -> tuple[dict[str, Array], Array | None]:
+    """The masks of inputs by name, and the mask of the loop."""
+    if mask is None:
+        return {}, None
+    if isinstance(mask, Mapping):
+        check_known("mask", mask, [item.name for item in spec.inputs])
+        return {name: joined([value]) for name, value in mask.items()}, None
+    mask = joined([mask])
+    if not spec.loop:
+        # A Graph has no loop: the mask is that of every input with steps.
+        masks = {}
+        for item in spec.inputs:
+            if item.ndim > 1 + (item.dtype == "float"):
+                masks[item.name] = mask
+        return masks, None
+    if mask.ndim != 2:
+        raise ShapeError.about(
+            "mask",
+            "mask",
+            takes="2 axes, (batch, time)",
+            got=mask.shape,
+            do="Pass a deeper one by the name of its input: mask={'x': mask}.",
+        )
+    return {}, mask
+
+
+def check_mask(name: str, mask: Array, value: Array) -> None:
+    """Raise a ShapeError unless the mask has at least two leading axes of its input."""
+    deepest = value.ndim - is_float(value)
+    if not 2 <= mask.ndim <= deepest or mask.shape != value.shape[: mask.ndim]:
+        raise ShapeError.about(
+            "mask",
+            name,
+            takes="the leading axes of its input, at least 2",
+            got=f"{mask.shape} for an input of {value.shape}",
+            do="Pass (batch, time), or (batch, sentence, word) for documents.",
+        )
+
+
+def cast(item: InputSpec, value: Array, dtype: np.dtype) -> Array:
+    """An input as its declaration wants it; raise a ShapeError if it does not fit."""
+    value = np.asarray(value)
+    if value.ndim != item.ndim:
+        raise ShapeError.about(
+            "input",
+            item.name,
+            takes=f"{item.ndim} axes",
+            got=f"an array of {value.ndim}",
+            do="Reshape it, or declare another ndim.",
+        )
+    if item.dim is not None and value.shape[-1] != item.dim:
+        raise ShapeError.about(
+            "input",
+            item.name,
+            takes=f"a last axis of {item.dim}",
+            got=str(value.shape[-1]),
+            do="Correct the data, or declare another dim.",
+        )
+    if item.dtype == "bool":
+        return value != 0
+    return value.astype(dtype) if item.dtype == "float" else value
+
+
+def check_complete(kind: str, given: Arrays, names: list[str]) -> None:
+    """Raise a DataError unless exactly these names are given."""
+    for name in set(names) - set(given):
+        raise _wrong_name(kind, name, names, "none")
+    check_known(kind, given, names)
+
+
+def check_known(
+    kind: str,
+    given: Iterable[str],
+    names: list[str],
+    error: type[RecursiveError] = DataError,
+) -> None:
+    """Raise an error if other names than these are given."""
+    for name in set(given) - set(names):
+        raise _wrong_name(kind, name, names, "an unknown name", error)
+
+
+def _wrong_name(
+    kind: str,
+    name: str,
+    names: list[str],
+    got: str,
+    error: type[RecursiveError] = DataError,
+) -> RecursiveError:
+    takes = f"the names {', '.join(map(repr, names))}"
+    return error.about(kind, name, takes=takes, got=got, do=suggest(name, names))
+
+
+def check_rows(values: Mapping[str, Value], mask: Array | None) -> None:
+    """Raise a ShapeError unless inputs and mask have the same number of rows."""
+    arrays = {name: value.array for name, value in values.items()}
+    if mask is not None:
+        arrays["mask"] = mask
+    if len(set(map(len, arrays.values()))) > 1:
+        raise ShapeError.about(
+            "input",
+            " and ".join(arrays),
+            takes="the same number of rows",
+            got=shapes_of(arrays),
+            do="Cut them to the same number of rows.",
+        )
+
+
+def shapes_of(arrays: Arrays) -> str:
+    """Names and shapes, as errors list them."""
+    return ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
