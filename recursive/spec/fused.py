@@ -13,8 +13,8 @@ from recursive.spec.hoist import (
     FusedProducts,
     Movable,
     Moves,
+    ProductShare,
     Remainder,
-    Share,
     SplitLayer,
     product_ports,
     split_layer,
@@ -27,7 +27,7 @@ from recursive.spec.names import Ref
 class Member:
     """A product in the loop: its share, its node, and what it multiplies."""
 
-    share: Share
+    share: ProductShare
     node: NodeSpec
     read: PortSpec
 
@@ -62,7 +62,7 @@ def _remainder(node: NodeSpec, layers: Mapping[str, Movable]) -> Remainder | Non
     if isinstance(node, SplitLayer):
         return node.remainder
     products = tuple(product for product, _ in product_ports(node, layers[node.name]))
-    shares = tuple(Share(node.name, product) for product in products)
+    shares = tuple(ProductShare(node.name, product) for product in products)
     return Remainder(products, shares) if shares else None
 
 
@@ -95,7 +95,7 @@ def _fused(group: list[Member]) -> FusedProducts:
 
 
 def _without(
-    node: NodeSpec, made: Iterable[Share], layers: Mapping[str, Movable]
+    node: NodeSpec, made: Iterable[ProductShare], layers: Mapping[str, Movable]
 ) -> NodeSpec:
     """``node``, which reads those of its products that are ``made`` elsewhere, and makes the others."""
     gone = [share for share in made if share.node == node.name]

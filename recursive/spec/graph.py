@@ -316,10 +316,10 @@ def _state_from_dict(item: object) -> StateSpec:
     return dataclasses.replace(state, initial=as_initial(state.name, state.initial))
 
 
-def whole(value: object) -> object:
+def as_python_int(value: object) -> object:
     """An integer of any library as Python's own; anything else is left for the rules to refuse.
 
-    >>> whole(True), whole(2.0), whole(None)
+    >>> as_python_int(True), as_python_int(2.0), as_python_int(None)
     (True, 2.0, None)
     """
     is_one = hasattr(value, "__index__") and not isinstance(value, bool)

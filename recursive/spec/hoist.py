@@ -39,7 +39,7 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ProductShare:
     """Some rows of the weights of one product of a layer, and its biases or not.
 
     Args:
@@ -83,17 +83,17 @@ class Remainder:
     """
 
     products: tuple[Product, ...]
-    shares: tuple[Share, ...]
+    shares: tuple[ProductShare, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductSlice(NodeSpec):
     """A product of one layer, made apart from it; ``layer`` is that layer."""
 
-    share: Share
+    share: ProductShare
 
     @property
-    def shares(self) -> tuple[Share, ...]:
+    def shares(self) -> tuple[ProductShare, ...]:
         """The one share, as the fused products have several."""
         return (self.share,)
 
@@ -102,7 +102,7 @@ class ProductSlice(NodeSpec):
 class FusedProducts(NodeSpec):
     """Products of several layers that read the same, made as one; ``layer`` is that of the first."""
 
-    shares: tuple[Share, ...]
+    shares: tuple[ProductShare, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,12 +230,12 @@ def _split(
         early, late = _early_and_late(port, outside, shapes)
         if early.refs:
             ports.pop(port.name)
-            share = Share(node.name, product, early.rows if late.refs else None)
+            share = ProductShare(node.name, product, early.rows if late.refs else None)
             slices.append(_product_slice(node, share, early.refs, port.merge_mode))
         if late.refs:
             ports[port.name] = replace(port, refs=late.refs)
             rows = late.rows if early.refs else None
-            shares.append(Share(node.name, product, rows, bias=not early.refs))
+            shares.append(ProductShare(node.name, product, rows, bias=not early.refs))
     if not slices:
         return [], node
     remainder = Remainder(tuple(layer.products), tuple(shares))
@@ -244,7 +244,7 @@ def _split(
 
 
 def _product_slice(
-    node: NodeSpec, share: Share, refs: tuple[Ref, ...], merge_mode: str
+    node: NodeSpec, share: ProductShare, refs: tuple[Ref, ...], merge_mode: str
 ) -> ProductSlice:
     """A product of ``node`` with ``refs``, as a node."""
     read = PortSpec("input", refs, merge_mode)

@@ -46,7 +46,7 @@ class Recurrence:
     node: str
     taps: tuple[int, ...] = (-1,)
     initial: Initial = 0.0
-    carried: bool = False
+    stateful: bool = False
 
     @property
     def lag(self) -> int:
@@ -71,7 +71,7 @@ class StepPlan:
     nodes: tuple[NodeSpec, ...]
     hoisted: tuple[NodeSpec, ...] = ()
     deferred: tuple[NodeSpec, ...] = ()
-    steady: frozenset[str] = frozenset()
+    constant_over_time: frozenset[str] = frozenset()
 
     @property
     def per_step(self) -> tuple[Ref, ...]:
@@ -101,7 +101,7 @@ def declared(
     spec: GraphSpec,
     params: Names,
     draws: Names | None = None,
-    held: Collection[str] = (),
+    constant_draws: Collection[str] = (),
 ) -> StepPlan:
     """The plan of ``spec`` with every node in the loop, given the names of each node's parameters and random draws.
 
@@ -120,7 +120,7 @@ def declared(
         Moves(inside=list(nodes)),
         params,
         draws or {},
-        held,
+        constant_draws,
         {item.name for item in spec.inputs},
     )
 
@@ -132,20 +132,20 @@ def plan(
     layers: Mapping[str, Movable],
     shapes: Mapping[str, Shape],
     masked: bool = False,
-    held: Collection[str] = (),
+    constant_draws: Collection[str] = (),
 ) -> StepPlan:
     """The plan of ``spec`` with as little in the loop as may be, given what each node's layer tells about moving it.
 
     A loop that may stop early keeps everything, since nobody knows before how many steps there are.
     """
     if spec.until is not None:
-        return declared(spec, params, draws, held)
+        return declared(spec, params, draws, constant_draws)
     nodes = resolved(spec)
     inputs = [item.name for item in spec.inputs]
     fed = [state.input for state in with_implicit_states(spec)]
     moves = joined(moved(nodes, inputs, fed, layers, shapes, masked), layers)
     read = {ref.name for node in moves.inside for ref in node.refs}
-    return _placed(spec, moves, params, draws, held, read)
+    return _placed(spec, moves, params, draws, constant_draws, read)
 
 
 def _placed(
@@ -153,12 +153,12 @@ def _placed(
     moves: Moves,
     params: Names,
     draws: Names,
-    held: Collection[str],
+    constant_draws: Collection[str],
     read: set[str],
 ) -> StepPlan:
     """The plan of ``moves``, whose steps see the inputs in ``read``."""
     taps = _taps_read(moves.inside)
-    steady = _steady(spec, moves.hoisted, draws, held)
+    steady = _steady(spec, moves.hoisted, draws, constant_draws)
     fed = {state.input for state in with_implicit_states(spec)}
     hoisted = [
         value
@@ -207,15 +207,21 @@ def _placed(
         nodes=tuple(moves.inside),
         hoisted=tuple(moves.hoisted),
         deferred=tuple(moves.deferred),
-        steady=frozenset(steady),
+        constant_over_time=frozenset(steady),
     )
 
 
 def _steady(
-    spec: GraphSpec, hoisted: list[NodeSpec], draws: Names, held: Collection[str]
+    spec: GraphSpec,
+    hoisted: list[NodeSpec],
+    draws: Names,
+    constant_draws: Collection[str],
 ) -> set[str]:
     """The values that are the same at every step: contexts, held draws, and what is computed from them alone."""
-    steady = {*(item.name for item in spec.inputs if not item.is_sequence), *held}
+    steady = {
+        *(item.name for item in spec.inputs if not item.is_sequence),
+        *constant_draws,
+    }
     for node in hoisted:
         if steady.issuperset(
             (*(ref.name for ref in node.refs), *draws.get(node.name, ()))

@@ -359,10 +359,10 @@ def _raise_growing(
     )
 
 
-def in_words(shape: Iterable[object]) -> str:
+def format_shape(shape: Iterable[object]) -> str:
     """A shape in an error; sizes that are not known are ``any``.
 
-    >>> in_words((None, 4))
+    >>> format_shape((None, 4))
     '(any, 4)'
     """
     return (

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from recursive.spec.graph import LayerSpec, NodeSpec, PortSpec
 from recursive.spec.hoist import (
     FusedProducts,
+    ProductShare,
     ProductSlice,
-    Share,
     Span,
     SplitLayer,
     params_of,
@@ -175,7 +175,9 @@ def _product(
     return _activated(layer, {}, " + ".join(terms))
 
 
-def _slices(shares: Sequence[Share], params: Mapping[str, str], input: str) -> str:
+def _slices(
+    shares: Sequence[ProductShare], params: Mapping[str, str], input: str
+) -> str:
     """The product of some rows of weights, of one layer or of several side by side."""
     weights = _met(shares, params)
     biases = [text for name, text in params.items() if name not in weights]
@@ -191,7 +193,7 @@ def _in_brackets(text: str) -> str:
     return text if _ATOM.fullmatch(text) else f"({text})"
 
 
-def _met(shares: Sequence[Share], params: Mapping[str, str]) -> dict[str, str]:
+def _met(shares: Sequence[ProductShare], params: Mapping[str, str]) -> dict[str, str]:
     """The weights that ``shares`` of products multiply by, by name: some of their rows, or all."""
     return {
         name: _rows(variable, share.rows)

@@ -24,7 +24,13 @@ class Told:
 
 
 def planned(
-    *nodes, told=None, draws=None, outputs=("rec",), held=(), masked=False, **fields
+    *nodes,
+    told=None,
+    draws=None,
+    outputs=("rec",),
+    constant_draws=(),
+    masked=False,
+    **fields,
 ):
     spec = GraphSpec(
         inputs=(InputSpec("x"), InputSpec("u"), InputSpec("c", 2, is_sequence=False)),
@@ -39,7 +45,7 @@ def planned(
         for item in nodes
     }
     shapes = SHAPES | {item.name: (None, 6) for item in nodes}
-    return plan(spec, params, draws or {}, layers, shapes, masked, held)
+    return plan(spec, params, draws or {}, layers, shapes, masked, constant_draws)
 
 
 def names(nodes):
@@ -179,12 +185,14 @@ def test_what_is_the_same_at_every_step_is_a_context():
     )
     assert made.contexts == ("c", "twice")
     assert [item.name for item in made.sequences] == ["drawn", "mixed"]
-    assert made.steady == {"c", "once", "twice"}
+    assert made.constant_over_time == {"c", "once", "twice"}
 
 
 def test_draws_that_are_held_are_contexts():
     made = planned(
-        node("rec", "h"), draws={"rec": ("rec.keep", "rec.other")}, held={"rec.keep"}
+        node("rec", "h"),
+        draws={"rec": ("rec.keep", "rec.other")},
+        constant_draws={"rec.keep"},
     )
     assert (made.contexts, [item.name for item in made.sequences]) == (
         ("rec.keep",),
