@@ -14,7 +14,7 @@ from recursive.spec.hoist import (
     FusedProducts,
     ProductShare,
     ProductSlice,
-    Span,
+    RowRange,
     SplitLayer,
     params_of,
 )
@@ -203,7 +203,7 @@ def _met(shares: Sequence[ProductShare], params: Mapping[str, str]) -> dict[str,
     }
 
 
-def _rows(W: str, rows: tuple[Span, ...] | None) -> str:
+def _rows(W: str, rows: tuple[RowRange, ...] | None) -> str:
     if rows is None:
         return W
     slices = [f"{W}[{start}:{stop}]" for start, stop in rows]
