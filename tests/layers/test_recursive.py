@@ -605,11 +605,11 @@ REFUSED = [
         "that nothing returns|no node that returns it",
     ),
     (declare(node(), node("again")), errors.StateError, "from one node"),
-    (declare(node(layer=Dense(5))), errors.StateError, "6 values a row"),
+    (declare(node(layer=Dense(5))), errors.StateError, "dim 6"),
     (
         declare(node(layer=Dense(9, HIDDEN))),
         errors.ShapeError,
-        "takes 9 values a row.*got 10",
+        "takes an input of dim 9.*got 10",
     ),
     (declare(node(create_output=False)), errors.OutputError, "create_output=True"),
     (declare(node(inputs=["x", "h_tm0"])), errors.TapError, "_tm1 or more"),

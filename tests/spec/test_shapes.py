@@ -281,13 +281,13 @@ def test_a_layer_reads_the_dim_that_it_was_made_for():
         "b",
         "12 from a + y_tm1",
     )
-    assert "6 values" in sentence["takes"]
+    assert "dim 6" in sentence["takes"]
     assert "Dense" in sentence["because"]
 
 
 def test_the_dim_that_a_layer_reads_is_the_last_of_any_number_of_axes():
     with pytest.raises(
-        ShapeError, match=r"^node 'a' takes 4 values a row, .* got 3 from image\."
+        ShapeError, match=r"^node 'a' takes an input of dim 4, .* got 3 from image\."
     ):
         shapes_of(
             [InputSpec("image", 4, dim=3)], [], [(node("a", "image"), dense(6, 4))]
@@ -313,7 +313,7 @@ def test_a_state_has_the_dim_of_the_node_that_feeds_it(rule, got):
         "h",
         f"{got} from node 'rec'",
     )
-    assert "6 values" in sentence["takes"]
+    assert "dim 6" in sentence["takes"]
 
 
 @pytest.mark.parametrize(
@@ -399,7 +399,8 @@ def test_the_past_of_a_node_has_the_shape_of_the_node(nodes, expected):
 
 def test_a_layer_checks_the_past_that_it_reads():
     with pytest.raises(
-        ShapeError, match=r"^node 'a' takes 6 values a row, .* got 10 from x \+ a_tm1\."
+        ShapeError,
+        match=r"^node 'a' takes an input of dim 6, .* got 10 from x \+ a_tm1\.",
     ):
         shapes_of([X4], [], [(node("a", "x", "a_tm1"), dense(6, 6))])
 
@@ -564,7 +565,7 @@ def test_a_dim_that_was_given_is_kept_even_where_a_layer_says_otherwise():
     nodes = [(node("a", "x"), dense(6, 9))]
     assert dims_of([X4, OPEN], nodes) == {"x": 4, "open": None}
     with pytest.raises(
-        ShapeError, match=r"^node 'a' takes 9 values a row, .* got 4 from x\."
+        ShapeError, match=r"^node 'a' takes an input of dim 9, .* got 4 from x\."
     ):
         shapes_of([X4], [], nodes)
 
@@ -574,7 +575,7 @@ def test_layers_that_disagree_about_an_input_are_told_apart_once_its_dim_is_foun
     [dim] = dims_of([OPEN], nodes).values()
     assert dim == 4
     with pytest.raises(
-        ShapeError, match=r"^node 'b' takes 5 values a row, .* got 4 from open\."
+        ShapeError, match=r"^node 'b' takes an input of dim 5, .* got 4 from open\."
     ):
         shapes_of([InputSpec("open", dim=dim)], [], nodes)
 
