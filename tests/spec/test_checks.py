@@ -581,13 +581,13 @@ WHOLES = [
         ["output 'z'", "got 'rec_tm1'", "Read c_tm1 or"],
     ),
     (
-        "names_used_before_are_declared_at_last",
+        "free_names_are_declared",
         LOOP.replace(free=True, nodes=(*LOOP.nodes, node("a", "rce_tm1"))),
         UnknownNameError,
         ["node 'a'", "got 'rce_tm1'", "Did you mean 'rec'?"],
     ),
     (
-        "names_used_before_are_declared_at_last",
+        "free_names_are_declared",
         LOOP.replace(free=True, outputs=(output("z", "later"),)),
         UnknownNameError,
         ["output 'z'", "got 'later'"],
@@ -641,13 +641,13 @@ WHOLES = [
         ["got 'input'", "is_sequence=False"],
     ),
     (
-        "states_that_go_on_start_from_numbers",
+        "stateful_states_start_from_numbers",
         LOOP.replace(states=(StateSpec("h", 4, "rec", "learned", True),)),
         StateError,
         ["state 'h'", "takes numbers to start from", "initial='learned'"],
     ),
     (
-        "states_that_go_on_start_from_numbers",
+        "stateful_states_start_from_numbers",
         LOOP.replace(states=(StateSpec("h", 4, "rec", "drawn"),), stateful=True),
         StateError,
         ["initial='drawn'", "stateful=False"],
@@ -689,7 +689,7 @@ WHOLES = [
         ["a context of floats", "got 'c' of int"],
     ),
     (
-        "final_states_have_names_of_their_own",
+        "final_states_have_unique_names",
         LOOP.replace(
             return_final_states=True, nodes=(*LOOP.nodes, node("h_final", "h"))
         ),
@@ -720,14 +720,14 @@ SOUND_WHOLES = [
         LOOP.replace(states=(StateSpec("h", 4, "rec", "drawn"),)),
     ),
     (
-        "states_that_go_on_start_from_numbers",
+        "stateful_states_start_from_numbers",
         LOOP.replace(
             states=(StateSpec("h", 4, "rec", "learned", False),), stateful=True
         ),
     ),
     ("until_ends_a_plain_loop", LOOP.replace(until="rec")),
     (
-        "names_used_before_are_declared_at_last",
+        "free_names_are_declared",
         LOOP.replace(free=True, nodes=(node("a", "rec_tm1"), *LOOP.nodes)),
     ),
     (
@@ -750,10 +750,10 @@ SOUND_WHOLES = [
         ),
     ),
     (
-        "final_states_have_names_of_their_own",
+        "final_states_have_unique_names",
         LOOP.replace(nodes=(*LOOP.nodes, node("h_final", "h"))),
     ),
-    ("final_states_have_names_of_their_own", LOOP.replace(return_final_states=True)),
+    ("final_states_have_unique_names", LOOP.replace(return_final_states=True)),
     (
         "states_start_as_far_back_as_they_are_read",
         LOOP.replace(
