@@ -133,7 +133,7 @@ def test_a_cycle_of_two_names_both_and_offers_the_step_before():
     with pytest.raises(CycleError) as raised:
         run_order({"front": ["x"], "a": ["front", "b"], "b": ["a"], "behind": ["b"]})
     assert str(raised.value) == (
-        "node 'a' takes values that are ready when its turn comes, because nodes of one step "
+        "node 'a' takes values that are computed before it runs, because nodes of one step "
         "run one after another; got a <- b <- a. Let 'a' read 'b_tm1' in place of 'b', "
         "for example."
     )
