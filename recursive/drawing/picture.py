@@ -59,7 +59,7 @@ class Picture:
         return as_mermaid(self.drawn)
 
     def save(self, path: str | os.PathLike[str], dark: bool | None = None) -> None:
-        """Write the diagram as .svg, .png, .dot or .mmd (Mermaid), all of it or nothing.
+        """Write the diagram as .svg, .png, .dot or .mmd (Mermaid), completely or not.
 
         Args:
             path: the file; its ending decides the format.
