@@ -138,7 +138,7 @@ def _figure(found: Layout, colours: dict) -> Figure:
     dpi = min(DPI, LARGEST / max(found.width, found.height))
     figure = Figure((found.width, found.height), dpi=dpi, facecolor=colours["paper"])
     artists: list[Artist] = []
-    # Feedback is drawn last of the arrows, and boxes lie on top of all arrows.
+    # States are drawn over other arrows, and boxes over all arrows.
     for arrow in sorted(found.arrows, key=lambda arrow: arrow.kind, reverse=True):
         artists += _arrow(arrow, found.rising, colours)
     for box in (*found.frames, *found.boxes):
