@@ -179,8 +179,8 @@ def _given(spec: GraphSpec) -> dict[Ref, Part]:
     One that is declared and not read is shown at its usual time.
     """
     refs = set()
-    for item in (*spec.nodes, *spec.outputs):
-        refs.update(resolve(spec, ref) for ref in item.refs)
+    for _, ref in spec.reads():
+        refs.add(resolve(spec, ref))
     read: dict[str, list[Ref]] = {}
     for ref in sorted(refs, reverse=True):
         read.setdefault(ref.name, []).append(ref)

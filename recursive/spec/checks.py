@@ -299,7 +299,7 @@ DECLARATION_RULES = (
 
 
 def something_comes_in(spec: GraphSpec) -> None:
-    if any(item.is_sequence for item in spec.inputs) or spec.n_steps is not None:
+    if spec.sequence_names or spec.n_steps is not None:
         return
     takes = "at least one input"
     do = "Say add_input('x', ndim=2)."
@@ -342,7 +342,7 @@ def how_to_declare(spec: GraphSpec, state: str, states: Iterable[str]) -> str:
 
 def the_number_of_steps_is_known_once(spec: GraphSpec) -> None:
     steps = number_of_steps(spec.n_steps)
-    sequences = [item.name for item in spec.inputs if item.is_sequence]
+    sequences = spec.sequence_names
     if steps is not None and sequences and not spec.unroll:
         raise ConfigError.about(
             "graph",
@@ -424,10 +424,9 @@ def until_is_a_node(spec: GraphSpec) -> None:
 
 def states_start_as_far_back_as_they_are_read(spec: GraphSpec) -> None:
     lags: dict[str, int] = {}
-    for item in (*spec.nodes, *spec.outputs):
-        for ref in item.refs:
-            past = resolve(spec, ref)
-            lags[past.name] = max(lags.get(past.name, 1), -past.tap)
+    for _, ref in spec.reads():
+        past = resolve(spec, ref)
+        lags[past.name] = max(lags.get(past.name, 1), -past.tap)
     for state in spec.states:
         initial = state.initial
         has_rows = isinstance(initial, tuple) and isinstance(initial[0], tuple)
@@ -475,31 +474,29 @@ def something_comes_out(spec: GraphSpec) -> None:
 def free_names_are_declared(spec: GraphSpec) -> None:
     if not spec.free:
         return  # checked at each declaration
-    for item in (*spec.nodes, *spec.outputs):
-        for ref in item.refs:
-            if spec.names.get(ref.name) not in READABLE:
-                raise UnknownNameError.about(
-                    KINDS[type(item)],
-                    item.name,
-                    takes="inputs, states and nodes that are declared",
-                    got=repr(str(ref)),
-                    do=suggest(ref.name, _readable_names(spec)),
-                )
+    for item, ref in spec.reads():
+        if spec.names.get(ref.name) not in READABLE:
+            raise UnknownNameError.about(
+                KINDS[type(item)],
+                item.name,
+                takes="inputs, states and nodes that are declared",
+                got=repr(str(ref)),
+                do=suggest(ref.name, _readable_names(spec)),
+            )
 
 
 def contexts_have_no_past(spec: GraphSpec) -> None:
-    contexts = {item.name for item in spec.inputs if not item.is_sequence}
-    for item in (*spec.nodes, *spec.outputs):
-        for ref in item.refs:
-            if ref.tap and ref.name in contexts:
-                raise TapError.about(
-                    KINDS[type(item)],
-                    item.name,
-                    takes=f"{ref.name!r} without a tap",
-                    because="a context is the same at every step",
-                    got=repr(str(ref)),
-                    do=f"Say {ref.name!r}, or declare it with is_sequence=True.",
-                )
+    contexts = spec.context_names
+    for item, ref in spec.reads():
+        if ref.tap and ref.name in contexts:
+            raise TapError.about(
+                KINDS[type(item)],
+                item.name,
+                takes=f"{ref.name!r} without a tap",
+                because="a context is the same at every step",
+                got=repr(str(ref)),
+                do=f"Say {ref.name!r}, or declare it with is_sequence=True.",
+            )
 
 
 def states_are_fed_by_nodes(spec: GraphSpec) -> None:
@@ -536,19 +533,18 @@ def _how_to_feed(spec: GraphSpec, state: str) -> str:
 
 
 def a_node_read_in_the_past_feeds_one_state(spec: GraphSpec) -> None:
-    for item in (*spec.nodes, *spec.outputs):
-        for ref in item.refs:
-            fed = spec.feeds.get(ref.name, ())
-            if ref.tap and len(fed) > 1:
-                raise TapError.about(
-                    KINDS[type(item)],
-                    item.name,
-                    takes="a past value that has one history",
-                    because=f"{ref.name!r} feeds {len(fed)} states, which may start "
-                    "differently",
-                    got=repr(str(ref)),
-                    do=f"Read {Ref(fed[0], ref.tap)!s} or another of its states.",
-                )
+    for item, ref in spec.reads():
+        fed = spec.feeds.get(ref.name, ())
+        if ref.tap and len(fed) > 1:
+            raise TapError.about(
+                KINDS[type(item)],
+                item.name,
+                takes="a past value that has one history",
+                because=f"{ref.name!r} feeds {len(fed)} states, which may start "
+                "differently",
+                got=repr(str(ref)),
+                do=f"Read {Ref(fed[0], ref.tap)!s} or another of its states.",
+            )
 
 
 def the_gradient_goes_back_a_number_of_steps(spec: GraphSpec) -> None:

@@ -59,9 +59,9 @@ def fuse_products(placement: Placement, layers: Mapping[str, Movable]) -> Placem
     fused_shares = []
     for group in groups.values():
         if len(group) > 1:
-            first_user = group[0].share.node
-            fused_before.setdefault(first_user, []).append(_fused_node(group))
-            fused_shares += [product.share for product in group]
+            fused = _fused_node(group)
+            fused_shares += fused.shares
+            fused_before.setdefault(group[0].node.name, []).append(fused)
 
     inside = []
     for node in placement.inside:
@@ -74,21 +74,17 @@ def _remainder(node: NodeSpec, layers: Mapping[str, Movable]) -> Remainder:
     """The products that a node computes itself, as far as they are separable."""
     if isinstance(node, SplitLayer):
         return node.remainder
-    pairs = separable_products(node, layers[node.name])
-    products = tuple(product for product, _ in pairs)
-    shares = tuple(ProductShare(node.name, product) for product in products)
-    return Remainder(products, shares)
-
-
-def _layer_ports(node: NodeSpec) -> dict[str, PortSpec]:
-    """The ports of the declared layer that a node reads, by name."""
-    ports = node.others if isinstance(node, SplitLayer) else node.ports
-    return {port.name: port for port in ports}
+    products = []
+    shares = []
+    for product, _ in separable_products(node, layers[node.name]):
+        products.append(product)
+        shares.append(ProductShare(node.name, product))
+    return Remainder(tuple(products), tuple(shares))
 
 
 def _loop_products(node: NodeSpec, layers: Mapping[str, Movable]) -> list[LoopProduct]:
     """The products that a node computes and that may be fused with others."""
-    ports = _layer_ports(node)
+    ports = node.ports_by_name
     products = []
     for share in _remainder(node, layers).shares:
         products.append(LoopProduct(share, node, ports[share.product.port]))
@@ -118,10 +114,12 @@ def _without_products(
     remainder = _remainder(node, layers)
     kept = tuple(share for share in remainder.shares if share not in moved)
 
-    ports = _layer_ports(node)
+    ports = node.ports_by_name
+    known = []
+    if isinstance(node, SplitLayer):
+        # Some products are known already. The new ones are added to them.
+        known += ports.pop(node.known.name).refs
     for share in moved:
         ports.pop(share.product.port, None)
-
-    known = list(node.known.refs) if isinstance(node, SplitLayer) else []
-    known += [Ref(share.fused_name) for share in moved]
+        known.append(Ref(share.fused_name))
     return split_layer(node, replace(remainder, shares=kept), known, ports.values())

@@ -15,7 +15,7 @@ import dataclasses
 import json
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
@@ -121,6 +121,11 @@ class NodeSpec:
         return tuple(value_name(self.name, output) for output in outputs)
 
     @property
+    def ports_by_name(self) -> dict[str, PortSpec]:
+        """The ports by their names."""
+        return {port.name: port for port in self.ports}
+
+    @property
     def refs(self) -> tuple[Ref, ...]:
         """All references that the node reads, port by port."""
         refs = []
@@ -219,6 +224,27 @@ class GraphSpec:
             names.update(_names_of(item))
         return names
 
+    @property
+    def input_names(self) -> list[str]:
+        """The names of all inputs."""
+        return [item.name for item in self.inputs]
+
+    @property
+    def sequence_names(self) -> list[str]:
+        """The names of the inputs that are seen one slice per step."""
+        return [item.name for item in self.inputs if item.is_sequence]
+
+    @property
+    def context_names(self) -> list[str]:
+        """The names of the inputs that every step sees whole."""
+        return [item.name for item in self.inputs if not item.is_sequence]
+
+    def reads(self) -> Iterator[tuple[NodeSpec | OutputSpec, Ref]]:
+        """Each node and output, with each reference that it reads."""
+        for item in (*self.nodes, *self.outputs):
+            for ref in item.refs:
+                yield item, ref
+
     @cached_property
     def feeds(self) -> dict[str, tuple[str, ...]]:
         """The states that each node feeds, by the node's name."""
@@ -269,10 +295,10 @@ class GraphSpec:
             "version": VERSION,
             "loop": self.loop,
             "free": self.free,
-            "inputs": [dataclasses.asdict(item) for item in self.inputs],
-            "states": [_state_to_dict(item) for item in self.states],
-            "nodes": [_node_to_dict(item) for item in self.nodes],
-            "outputs": [_output_to_dict(item) for item in self.outputs],
+            "inputs": list(map(dataclasses.asdict, self.inputs)),
+            "states": list(map(_state_to_dict, self.states)),
+            "nodes": list(map(_node_to_dict, self.nodes)),
+            "outputs": list(map(_output_to_dict, self.outputs)),
             "return_sequences": self.return_sequences,
             "truncate_gradient": self.truncate_gradient,
             "n_steps": self.n_steps,
@@ -365,9 +391,7 @@ def _is_rows(items: tuple) -> bool:
 
 def _initial_to_data(value: Initial) -> object:
     """An initial value with lists in place of tuples."""
-    if isinstance(value, tuple):
-        return [_initial_to_data(item) for item in value]
-    return value
+    return list(map(_initial_to_data, value)) if isinstance(value, tuple) else value
 
 
 # Writing
@@ -407,7 +431,7 @@ def _output_to_dict(output: OutputSpec) -> dict[str, object]:
 
 
 def _reads_to_dict(item: PortSpec | OutputSpec) -> dict[str, object]:
-    return {"read": [str(ref) for ref in item.refs], "merge_mode": item.merge_mode}
+    return {"read": list(map(str, item.refs)), "merge_mode": item.merge_mode}
 
 
 # Reading: _FORMS is the format as a table, and _read is a loop over one entry of it

@@ -45,9 +45,13 @@ def final_name(state: str) -> str:
 def with_implicit_states(spec: GraphSpec) -> tuple[StateSpec, ...]:
     """The states as declared, then the implicit ones in the order of the first read."""
     states = {state.name: state for state in spec.states}
-    for item in (*spec.nodes, *spec.outputs):
-        for ref in item.refs:
-            name = resolve(spec, ref).name
-            if ref.tap and name not in states and spec.names[name] == "node":
-                states[name] = StateSpec(name, None, name)
+    for _, ref in spec.reads():
+        name = resolve(spec, ref).name
+        if ref.tap and name not in states and spec.names[name] == "node":
+            states[name] = StateSpec(name, None, name)
     return tuple(states.values())
+
+
+def fed_values(spec: GraphSpec) -> list[str]:
+    """The value that feeds each state, implicit states included."""
+    return [state.input for state in with_implicit_states(spec)]

@@ -283,7 +283,7 @@ def separable_products(
     """The products that can be computed outside of a node's layer, with their ports."""
     if not layer.splits or layer.draws:
         return []
-    ports = {port.name: port for port in node.ports}
+    ports = node.ports_by_name
     return [(product, ports[product.port]) for product in layer.products]
 
 
@@ -293,7 +293,7 @@ def _split_products(
     """The slices of a node's products that are hoisted, and the rest of the node."""
     slices = []
     shares = []
-    ports = {port.name: port for port in node.ports}
+    ports = node.ports_by_name
     for product, port in separable_products(node, layer):
         early, late = _early_and_late(port, known, shapes)
         is_cut = bool(early.refs and late.refs)
@@ -326,16 +326,16 @@ def _early_and_late(
     if known.issuperset(port.refs):
         return PortSlice(port.refs), PortSlice()
 
-    # Only a concatenation can be cut: each value then meets rows of its own. The rows
-    # can be told only if all dims are known.
-    has_unknown_dim = any(shapes[ref.name][-1] is None for ref in port.refs)
-    if not MODES[port.merge_mode].joins_last_axis or has_unknown_dim:
+    # Only a concatenation can be cut: there each value meets rows of its own. These
+    # rows follow from the dims, if all of them are known.
+    dims = [shapes[ref.name][-1] for ref in port.refs]
+    if not MODES[port.merge_mode].joins_last_axis or None in dims:
         return PortSlice(), PortSlice(port.refs)
 
     early, late = [], []
     start = 0
-    for ref in port.refs:
-        stop = start + shapes[ref.name][-1]
+    for ref, dim in zip(port.refs, dims, strict=True):
+        stop = start + dim
         part = early if ref in known else late
         part.append((ref, (start, stop)))
         start = stop
@@ -344,13 +344,14 @@ def _early_and_late(
 
 def _port_slice(spans: list[tuple[Ref, RowRange]]) -> PortSlice:
     """The references in ``spans``, and their rows. Adjacent ranges become one."""
-    refs = tuple(ref for ref, _ in spans)
+    refs: list[Ref] = []
     rows: list[RowRange] = []
-    for _, (start, stop) in spans:
+    for ref, (start, stop) in spans:
+        refs.append(ref)
         if rows and rows[-1][1] == start:
             start, _ = rows.pop()
         rows.append((start, stop))
-    return PortSlice(refs, tuple(rows))
+    return PortSlice(tuple(refs), tuple(rows))
 
 
 def split_layer(

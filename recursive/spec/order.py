@@ -28,7 +28,7 @@ def ordered(spec: GraphSpec) -> tuple[NodeSpec, ...]:
             readers[index].append(reader)
 
     # Nodes are known by their index. Each one waits until all it needs has run.
-    waiting_for = [len(needed) for needed in needs]
+    waiting_for = list(map(len, needs))
     ready = [index for index, count in enumerate(waiting_for) if count == 0]
     result = []
     while ready:
@@ -70,17 +70,17 @@ def _raise_cycle(spec: GraphSpec, needs: list[set[int]], stuck: set[int]) -> NoR
     while path.count(path[-1]) < 2:
         path.append(min(needs[path[-1]] & stuck))
     start = path.index(path[-1])
-    cycle = [spec.nodes[index] for index in path[start:]]
+    names = [spec.nodes[index].name for index in path[start:]]
 
-    reader, needed = cycle[:2]
-    names = {needed.name, *needed.values}
-    reads = [ref.name for ref in reader.refs if ref.name in names and not ref.tap]
+    reader, needed = spec.nodes[path[start]], spec.nodes[path[start + 1]]
+    values = {needed.name, *needed.values}
+    reads = [ref.name for ref in reader.refs if ref.name in values and not ref.tap]
     raise CycleError.about(
         "node",
         reader.name,
         takes="values that are computed before it runs",
         because="nodes of one step run one after another",
-        got=" <- ".join(node.name for node in cycle),
+        got=" <- ".join(names),
         do=f"Let {reader.name!r} read '{reads[0]}_tm1' in place of {reads[0]!r}, for "
         "example.",
     )

@@ -50,9 +50,13 @@ from recursive.spec.graph import (
     NodeSpec,
     OutputSpec,
     PortSpec,
-    StateSpec,
 )
-from recursive.spec.history import is_stateful, resolve, with_implicit_states
+from recursive.spec.history import (
+    fed_values,
+    is_stateful,
+    resolve,
+    with_implicit_states,
+)
 from recursive.spec.hoist import Movable, Placement, params_of, place_nodes
 from recursive.spec.merging import MODES
 from recursive.spec.names import Ref
@@ -168,7 +172,7 @@ def declared(
     """
     placement = Placement(inside=list(resolved_nodes(spec)))
     # An input that no node reads is an argument all the same, as declared.
-    inputs = [item.name for item in spec.inputs]
+    inputs = spec.input_names
     return _build_plan(spec, placement, inputs, params, draws or {}, constant_draws)
 
 
@@ -197,8 +201,7 @@ def plan(
         # possible before or after the loop.
         return declared(spec, params, draws, constant_draws)
     nodes = resolved_nodes(spec)
-    inputs = [item.name for item in spec.inputs]
-    fed = [state.input for state in with_implicit_states(spec)]
+    inputs, fed = spec.input_names, fed_values(spec)
     placement = place_nodes(nodes, inputs, fed, layers, shapes, masked)
     placement = fuse_products(placement, layers)
 
@@ -216,13 +219,12 @@ def _build_plan(
     constant_draws: Collection[str],
 ) -> StepPlan:
     """The plan for nodes that have a place; the loop takes the inputs in ``inputs``."""
-    states = with_implicit_states(spec)
     taps_inside = _taps_read(placement.inside)
     constant = _constant_over_time(spec, placement.hoisted, draws, constant_draws)
 
     # The loop takes inputs first, then hoisted values, then draws.
     available = list(inputs)
-    available += _hoisted_values(placement, states)
+    available += _hoisted_values(spec, placement)
     for node in placement.inside:
         available += draws.get(node.name, ())
 
@@ -239,8 +241,8 @@ def _build_plan(
 
     return StepPlan(
         sequences=tuple(sequences),
-        recurrences=_recurrences(spec, states, placement),
-        collected=_collected_values(spec, states, placement),
+        recurrences=_recurrences(spec, placement),
+        collected=_collected_values(spec, placement),
         contexts=tuple(contexts),
         constants=_needed_params(placement.inside, params),
         nodes=tuple(placement.inside),
@@ -257,8 +259,7 @@ def _constant_over_time(
     constant_draws: Collection[str],
 ) -> set[str]:
     """The values that are the same at every step."""
-    constant = {item.name for item in spec.inputs if not item.is_sequence}
-    constant.update(constant_draws)
+    constant = {*spec.context_names, *constant_draws}
     # A value computed from constant values alone is constant too. Hoisted nodes are in
     # the order in which they run, so one pass finds them all.
     for node in hoisted:
@@ -269,24 +270,21 @@ def _constant_over_time(
     return constant
 
 
-def _hoisted_values(placement: Placement, states: tuple[StateSpec, ...]) -> list[str]:
+def _hoisted_values(spec: GraphSpec, placement: Placement) -> list[str]:
     """The values computed before the loop that the loop reads or keeps as a state."""
-    needed = set(_taps_read(placement.inside))
-    needed.update(state.input for state in states)
+    needed = {*_taps_read(placement.inside), *fed_values(spec)}
     values = []
     for node in placement.hoisted:
-        values += [value for value in node.values if value in needed]
+        values += filter(needed.__contains__, node.values)
     return values
 
 
-def _recurrences(
-    spec: GraphSpec, states: tuple[StateSpec, ...], placement: Placement
-) -> tuple[Recurrence, ...]:
+def _recurrences(spec: GraphSpec, placement: Placement) -> tuple[Recurrence, ...]:
     """The states of the loop, each with the taps at which any node reads it."""
     everywhere = [*placement.hoisted, *placement.inside, *placement.deferred]
     taps_read = _taps_read(everywhere)
     recurrences = []
-    for state in states:
+    for state in with_implicit_states(spec):
         # The node that feeds an implicit state has the state's name. Its tap 0 is the
         # node's value at this step, not a past value.
         past_taps = tuple(tap for tap in taps_read.get(state.name, ()) if tap)
@@ -301,9 +299,7 @@ def _recurrences(
     return tuple(recurrences)
 
 
-def _collected_values(
-    spec: GraphSpec, states: tuple[StateSpec, ...], placement: Placement
-) -> tuple[str, ...]:
+def _collected_values(spec: GraphSpec, placement: Placement) -> tuple[str, ...]:
     """The values that the step returns in addition to those that feed states."""
     wanted = [source_of(spec, output) for output in spec.outputs]
     if spec.until is not None:
@@ -315,8 +311,8 @@ def _collected_values(
     for node in placement.inside:
         computed.update(node.values)
     # A value that feeds a state is returned already.
-    computed.difference_update(state.input for state in states)
-    return _unique(name for name in wanted if name in computed)
+    computed.difference_update(fed_values(spec))
+    return _unique(filter(computed.__contains__, wanted))
 
 
 def _needed_params(nodes: list[NodeSpec], params: NamesByNode) -> tuple[str, ...]:

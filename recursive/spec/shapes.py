@@ -31,7 +31,7 @@ from recursive.spec.graph import (
     PortSpec,
     StateSpec,
 )
-from recursive.spec.history import resolve, with_implicit_states
+from recursive.spec.history import fed_values, resolve, with_implicit_states
 from recursive.spec.merging import CONCAT, JOIN, MODES, Shape
 from recursive.spec.order import ordered
 
@@ -171,7 +171,7 @@ def merged_shape(
     if mode.is_by_name:
         by_name = zip(map(str, read.refs), shapes, strict=True)
         return {name: shape or (None, None) for name, shape in by_name}
-    if all(shape is None for shape in shapes):
+    if set(shapes) == {None}:
         return (None, None)
     _check_mergeable(item, read, shapes)
     if mode.binary:
@@ -211,7 +211,7 @@ def check_rows(
         _pass_through_nodes(spec, ordered(spec), rules, probed)
     except Exception:  # a user's layer built for another number of rows may raise any
         return
-    returned = [state.input for state in with_implicit_states(spec)]
+    returned = fed_values(spec)
     for output in spec.outputs:
         returned += [ref.name for ref in output.refs]
     for name in returned:
@@ -283,11 +283,11 @@ def _needs_other_dims(
     port: PortSpec, dims: Mapping[str, int | None], missing: set[str]
 ) -> bool:
     """True for a concatenation of one missing input and values of unknown dim."""
-    names = [ref.name for ref in port.refs]
-    others = [name for name in names if name not in missing]
-    has_one_missing = len(names) - len(others) == 1
-    is_unknown = any(dims.get(name) is None for name in others)
-    return MODES[port.merge_mode].joins_last_axis and has_one_missing and is_unknown
+    if not MODES[port.merge_mode].joins_last_axis:
+        return False
+    others = [ref.name for ref in port.refs if ref.name not in missing]
+    has_one_missing = len(others) == len(port.refs) - 1
+    return has_one_missing and None in map(dims.get, others)
 
 
 def _dims_of_values(
@@ -346,7 +346,7 @@ def common_shape(shapes: Iterable[Shape]) -> Shape | None:
     ((None, 4), None)
     """
     shapes = list(shapes)
-    if len({len(shape) for shape in shapes}) > 1:
+    if len(set(map(len, shapes))) > 1:
         return None
     common = []
     for sizes in zip(*shapes, strict=True):
@@ -401,7 +401,7 @@ def _check_mergeable(
     """Raise a MergeError unless values of these ``shapes`` can be merged."""
     mode = MODES[read.merge_mode]
     known = [shape for shape in shapes if shape is not None]
-    ranks = {len(shape) for shape in known}
+    ranks = set(map(len, known))
     pairs = zip(read.refs, shapes, strict=True)
     listed = ", ".join(f"{ref} {shape}" for ref, shape in pairs)
     if mode.joins_last_axis and len(shapes) > 1 and 1 in ranks:

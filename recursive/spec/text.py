@@ -63,26 +63,27 @@ def step_source(
     """
     variables = _variables(plan, params, reserved)
 
+    def listed(names: Iterable[str]) -> str:
+        return ", ".join(map(variables.__getitem__, names))
+
     def line(node: NodeSpec) -> str:
-        values = ", ".join(variables[name] for name in node.values)
         own_params = {name: variables[name] for name in params_of(node, params)}
-        return f"{values} = {expression(node, own_params, variables)}"
+        return f"{listed(node.values)} = {expression(node, own_params, variables)}"
 
     blocks = []
     if plan.hoisted:
         title = "# before the loop, for all steps at once"
         blocks.append([title, *map(line, plan.hoisted)])
     if plan.results:
-        arguments = ", ".join(variables[str(ref)] for ref in plan.arguments)
-        results = ", ".join(variables[name] for name in plan.results)
-        step = [f"def step({arguments}):"]
-        step += [f"    {line(node)}" for node in plan.nodes]
-        step.append(f"    return [{results}]")
+        step = [f"def step({listed(map(str, plan.arguments))}):"]
+        for node in plan.nodes:
+            step.append(f"    {line(node)}")
+        step.append(f"    return [{listed(plan.results)}]")
         blocks.append(step)
     if plan.deferred:
         title = "# after the loop, for all steps at once"
         blocks.append([title, *map(line, plan.deferred)])
-    return "\n\n".join("\n".join(block) for block in blocks)
+    return "\n\n".join(map("\n".join, blocks))
 
 
 def _variables(

@@ -679,7 +679,6 @@ def test_what_is_wrong_is_told_in_one_sentence_with_what_to_do(make, error, word
         make()
     assert type(caught.value) is error
     assert " takes " in str(caught.value)
-    assert ", because " in str(caught.value)
     assert "; got " in str(caught.value)
 
 
