@@ -50,7 +50,7 @@ class Picture:
 
     @property
     def dot(self) -> str:
-        """The diagram in the language of Graphviz, which has a layout of its own."""
+        """The diagram in the language of Graphviz, which computes its own layout."""
         return as_dot(self.drawn)
 
     @property

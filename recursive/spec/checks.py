@@ -1,9 +1,9 @@
 """The rules of a declaration, one function each.
 
-``DECLARATION_RULES`` are about one declaration and the earlier ones, and are applied as
-it is made. ``GRAPH_RULES`` are about a complete graph, and are applied as it is built.
-Both are tables, and the code is a loop over them. A rule has the name of the sentence
-that it enforces, and raises an error if the sentence is false.
+``DECLARATION_RULES`` are about one declaration and the earlier ones. They are applied
+when it is added. ``GRAPH_RULES`` are about a complete graph. They are applied when that
+is built. Both are tables, and the code is a loop over them. A rule has the name of the
+sentence that it enforces, and raises an error if the sentence is false.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Products in the loop that share an input, computed as one.
 
 The four gates of an LSTM, written as nodes, all multiply ``concat([x, h_tm1])``. One
-product with their weights side by side is faster than four::
+product with their concatenated weights is faster than four::
 
     i, f, c, o = split(concat([x, h_tm1]) @ concat([W_i, W_f, W_c, W_o]), dims)
 

@@ -24,13 +24,13 @@ is a sum of products, each with some rows of the weights::
 
     concat([x, h_tm1]) @ W  =  x @ W[:4]  +  h_tm1 @ W[4:]        # x has 4 values
 
-The first term does not depend on a state. It is hoisted as a node of its own, a
+The first term does not depend on a state. It is hoisted as a separate node, a
 :class:`ProductSlice`, and the layer becomes a :class:`SplitLayer` that adds the known
 product to the products it still computes. This is elanmart's ``transform_input`` (keras
 issue 620, 2015), derived from the declaration. A :class:`ProductShare` says which rows
 of which product belong to such a node.
 
-**Types, not names.** A node that the plan creates has a type of its own. Nothing here
+**Types, not names.** A node that the plan creates has its own type. Nothing here
 looks at the name of a layer's class, so a class of a user may have any name.
 """
 
@@ -326,8 +326,8 @@ def _early_and_late(
     if known.issuperset(port.refs):
         return PortSlice(port.refs), PortSlice()
 
-    # Only a concatenation can be cut: there each value meets rows of its own. These
-    # rows follow from the dims, if all of them are known.
+    # Only a concatenation can be cut: there each value meets its own rows of the
+    # weights, which follow from the dims, if all of them are known.
     dims = [shapes[ref.name][-1] for ref in port.refs]
     if not MODES[port.merge_mode].joins_last_axis or None in dims:
         return PortSlice(), PortSlice(port.refs)

@@ -25,11 +25,11 @@ implicit ones), :attr:`~StepPlan.contexts` and :attr:`~StepPlan.constants` (para
 The last two groups are scan's non-sequences. Results: the value that feeds each state,
 in the order of the states, then :attr:`~StepPlan.collected`.
 
-**How a plan is made.**
+**How a plan is built.**
 
 1. Each node's references are resolved, so that one value has one name
    (:mod:`recursive.spec.history`).
-2. Nodes leave the loop where that is possible (:mod:`recursive.spec.hoist`), and
+2. Nodes leave the loop if that is possible (:mod:`recursive.spec.hoist`), and
    products that share an input are fused (:mod:`recursive.spec.fused`).
 3. The arguments and results follow from what the remaining nodes read and compute.
 
@@ -64,7 +64,7 @@ from recursive.spec.order import ordered
 from recursive.spec.shapes import Shape
 
 NamesByNode = Mapping[str, tuple[str, ...]]
-"""The names of parameters, or of random draws, by node."""
+"""The names of parameters, or of random draws (a Dropout's mask), by node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +275,9 @@ def _hoisted_values(spec: GraphSpec, placement: Placement) -> list[str]:
     needed = {*_taps_read(placement.inside), *fed_values(spec)}
     values = []
     for node in placement.hoisted:
-        values += filter(needed.__contains__, node.values)
+        for value in node.values:
+            if value in needed:
+                values.append(value)
     return values
 
 
@@ -312,7 +314,7 @@ def _collected_values(spec: GraphSpec, placement: Placement) -> tuple[str, ...]:
         computed.update(node.values)
     # A value that feeds a state is returned already.
     computed.difference_update(fed_values(spec))
-    return _unique(filter(computed.__contains__, wanted))
+    return _unique(name for name in wanted if name in computed)
 
 
 def _needed_params(nodes: list[NodeSpec], params: NamesByNode) -> tuple[str, ...]:
@@ -324,7 +326,7 @@ def _needed_params(nodes: list[NodeSpec], params: NamesByNode) -> tuple[str, ...
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, each where it comes first."""
+    """The names in order of their first appearance."""
     return tuple(dict.fromkeys(names))
 
 

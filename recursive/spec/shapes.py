@@ -11,7 +11,7 @@ until a pass changes nothing. Each pass settles one more state at least. If shap
 change after as many passes, some dim grows at every step, which is an error.
 
 **Backwards** (:func:`find_input_dims`): a layer that was built for ``input_dim`` values
-tells the missing dim of an input that it reads. If it reads a concatenation, that is
+gives the missing dim of an input that it reads. If it reads a concatenation, that is
 what the other dims leave over.
 """
 
@@ -237,7 +237,7 @@ PROBE_ROWS = 7
 def find_input_dims(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> GraphSpec:
     """``spec`` with the dims of inputs filled in from the layers that read them.
 
-    The first layer that tells a dim decides. Dims that no layer tells stay None.
+    The first layer that gives a dim decides. Dims that no layer gives stay None.
     """
     missing = set()
     for item in spec.inputs:

@@ -42,7 +42,7 @@ def step_source(
     Args:
         plan: the plan.
         params: the names of each node's parameters.
-        reserved: names that no variable may have. An underscore is added to such a one.
+        reserved: names that no variable may have; an underscore is added to those.
 
     >>> from recursive.spec.graph import GraphSpec, InputSpec, OutputSpec, StateSpec
     >>> from recursive.spec.names import Ref

@@ -1,4 +1,4 @@
-"""The rules of a declaration, each with what breaks it and what does not."""
+"""The rules of a declaration, each with cases that break it and cases that keep it."""
 
 import pytest
 
@@ -783,8 +783,8 @@ SOUND_WHOLES = [
 ]
 
 
-def said_by(raised, rule):
-    """Whether the error came out of ``rule``."""
+def raised_by(raised, rule):
+    """True if the error was raised in ``rule``."""
     return rule in [entry.name for entry in raised.traceback]
 
 
@@ -796,7 +796,7 @@ def test_a_declaration_that_breaks_a_rule_is_refused_as_it_is_made(
         checks.declare(spec, item)
     message = str(raised.value)
     assert type(raised.value) is error
-    assert said_by(raised, rule), message
+    assert raised_by(raised, rule), message
     assert [part for part in parts if part not in message] == [], message
     sentence = SENTENCE.fullmatch(message)
     assert (sentence["kind"], sentence["name"]) == (
@@ -833,9 +833,9 @@ def test_a_whole_that_breaks_a_rule_is_refused(apply, rule, spec, error, parts):
     with pytest.raises(RecursiveError) as raised:
         apply(spec)
     message = str(raised.value)
-    if apply is checks.check or said_by(raised, rule):
+    if apply is checks.check or raised_by(raised, rule):
         assert type(raised.value) is error
-        assert said_by(raised, rule), message
+        assert raised_by(raised, rule), message
         assert [part for part in parts if part not in message] == [], message
     assert SENTENCE.fullmatch(message)
 
@@ -1122,9 +1122,9 @@ def with_cell(*states):
 
 
 def test_a_state_is_to_be_fed_by_the_output_that_feeds_none():
-    with pytest.raises(StateError) as told:
+    with pytest.raises(StateError) as raised:
         checks.check(with_cell(StateSpec("c", 6)))
-    assert str(told.value).endswith("Say add_state('c', input='a.cell').")
+    assert str(raised.value).endswith("Say add_state('c', input='a.cell').")
     checks.check(with_cell(StateSpec("c", 6, "a.cell")))
 
 

@@ -26,7 +26,7 @@ from tests.spec.building import SENTENCE, node, output
 
 
 def same(input_dim=None):
-    """A rule that keeps the shape of its input, of ``input_dim`` values where that is given."""
+    """A rule that keeps the shape of its input, checked if ``input_dim`` is given."""
     return types.SimpleNamespace(
         input_dim=input_dim, get_output_shape_for=lambda shape: shape
     )
@@ -209,7 +209,7 @@ def test_a_state_without_a_dim_has_that_of_what_it_is_merged_with_unless_that_ma
 
 
 def test_one_value_a_row_multiplies_a_whole_row():
-    """A gate of dim 1, beside any dim, on either side."""
+    """A gate of dim 1 and a value of any dim, in either order."""
     inputs = [InputSpec("gate", dim=1), X4]
     found = shapes_of(
         inputs,
@@ -631,7 +631,7 @@ def test_a_dim_that_was_found_counts_in_the_concat_of_another():
 
 
 def rows(count):
-    """A rule that makes ``count(rows)`` rows of rows whose number is known, and leaves it open where it is open."""
+    """A rule that returns ``count(rows)`` rows; an unknown number stays unknown."""
     return types.SimpleNamespace(
         input_dim=None,
         get_output_shape_for=lambda shape: (
@@ -818,6 +818,6 @@ def test_a_layer_of_two_ports_without_a_rule_is_told_to_give_one():
     )
     with pytest.raises(
         NodeError, match="Give the layer a get_output_shape_for"
-    ) as told:
+    ) as raised:
         shapes_of([X4], [], [(two, same())])
-    assert SENTENCE.fullmatch(str(told.value))
+    assert SENTENCE.fullmatch(str(raised.value))
