@@ -234,6 +234,7 @@ def names_read_are_known(spec: GraphSpec, item: Item) -> None:
                 KINDS[type(item)],
                 item.name,
                 takes="inputs, states and nodes that are declared before it",
+                because="nodes run in the order in which they were added",
                 got=repr(str(ref)),
                 do=suggest(ref.name, _readable_names(spec)),
             )
