@@ -1,4 +1,4 @@
-"""Pictures of a step: what is in them, that nothing lies on anything else, and the files."""
+"""Diagrams of a step: their content, their layout without overlaps, and the files."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def stacked() -> GraphSpec:
 
 
 def taps() -> GraphSpec:
-    """Bare h is h_tm1; rec feeds h, so rec_tm1 is h_tm1 too; i2h_tm1 is the past of a node."""
+    """Bare h is h_tm1, and so is rec_tm1; i2h_tm1 is the past of a node."""
     spec = start({"x": 4}, {"h": 6, "slow": 3})
     for name, read in {
         "i2h": "x",
@@ -180,7 +180,7 @@ def incomplete() -> GraphSpec:
 
 
 def broken() -> GraphSpec:
-    """Names that nobody declared, a cycle, a node that reads nothing, a state fed by nobody known."""
+    """Undeclared names, a cycle, a node without inputs, a state without its node."""
 
     def made(name: str, *refs: str) -> NodeSpec:
         return NodeSpec(
@@ -221,7 +221,7 @@ def long_names() -> GraphSpec:
 
 
 def begun() -> GraphSpec:
-    """Two states that start from one context, which a node reads too, and one that starts from another."""
+    """Two states that start from one context, and one that starts from another."""
     spec = start({"x": 4}, {"h": 6, "c": 6, "k": 3})
     for context, dim in {"begin": 6, "other": 3}.items():
         spec = declare(spec, InputSpec(context, 2, dim=dim, is_sequence=False))
@@ -288,7 +288,7 @@ def drawn_at_random(seed: int) -> GraphSpec:
 
 
 def planned(spec: GraphSpec) -> StepPlan:
-    """A plan by hand: what reads inputs only is before the loop, what no state is fed through is behind it."""
+    """A plan: nodes on inputs alone are hoisted, nodes that feed no state deferred."""
     inputs, fed = (
         {item.name for item in spec.inputs},
         {state.input for state in spec.states},
@@ -379,7 +379,7 @@ def overlap(one: Rectangle, other: Rectangle, slack: float = 1e-6) -> bool:
 
 
 def reach(arrow: Arrow) -> list[Rectangle]:
-    """Rectangles, a little thick, that the arrow does not leave between its points: curves stay inside them."""
+    """Thin rectangles between an arrow's points, which hold its curves."""
     return [
         (
             min(x, to_x) - 1e-3,
@@ -734,7 +734,7 @@ def test_inputs_that_nobody_reads_are_shown_in_every_step():
 
 @pytest.mark.parametrize("steps", [0, -1, 1.5, True, "3", None])
 def test_another_number_of_steps_is_refused(steps):
-    with pytest.raises(ConfigError, match="a whole number of steps from 1"):
+    with pytest.raises(ConfigError, match="an integer of 1 or more"):
         unrolled(SPECS["vanilla"], steps)
 
 
@@ -852,7 +852,7 @@ every_sketch = pytest.mark.parametrize("drawn", SKETCHES.values(), ids=SKETCHES)
 
 
 def told(drawn: Sketch) -> tuple[list[tuple[str, ...]], list[tuple]]:
-    """What a text has to tell: the lines of each box, and for each arrow those at its ends, and its label."""
+    """The content of a text: the lines of boxes, the ends and labels of arrows."""
     links = [(link.source.lines, link.target.lines, link.label) for link in drawn.links]
     return sorted(part.lines for part in drawn.parts), sorted(links)
 
@@ -1031,7 +1031,7 @@ if len(sys.argv) > 2:
 
 
 def run(*arguments: object) -> str:
-    """What the script prints, where strings hash otherwise than here."""
+    """The output of the script in a process with other hashes of strings."""
     return subprocess.run(
         [sys.executable, "-c", SCRIPT, *map(str, arguments)],
         check=True,

@@ -1,7 +1,11 @@
-"""The step of a GraphSpec as a picture: what it is given, what it computes, and what it remembers.
+"""The step of a GraphSpec as a diagram: inputs, past values, nodes and outputs.
 
-``sketch`` tells what there is to see, or ``unrolled`` for several steps; ``layout`` decides where it lies, as plain
-data; a ``Picture`` shows it, and writes it as SVG, PNG, dot or Mermaid. ``draw`` does all of that.
+1. ``sketch`` lists the parts and the links of one step, and ``unrolled`` those of
+   several steps.
+2. ``layout`` gives each of them a place, as plain data.
+3. A ``Picture`` shows them, and writes them as SVG, PNG, dot or Mermaid.
+
+``draw`` does all three.
 """
 
 from __future__ import annotations
@@ -30,8 +34,9 @@ __all__ = [
 def draw(
     spec: GraphSpec, path: str | os.PathLike[str], dark: bool | None = None
 ) -> None:
-    """Write the picture of one step of ``spec`` to ``path``; what is still missing in it is drawn in dashed red.
+    """Write the diagram of one step of ``spec`` to ``path``.
 
-    Args and errors are those of :meth:`Picture.save`.
+    Parts that lack something are drawn in dashed red. Arguments and errors are those of
+    :meth:`Picture.save`.
     """
     Picture(sketch(spec)).save(path, dark)

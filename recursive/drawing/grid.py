@@ -1,6 +1,24 @@
-"""Lengths along the flow and across it, in inches, before they are turned into x and y.
+"""Lengths along the flow of time and across it, in inches.
 
-What is joined with what decides the places across; the sizes of the text decide how deep each column is.
+The layout is computed once for both directions of a diagram. *Along* is the direction
+of the flow: to the right, or upwards if the diagram is *rising*. *Across* is the other
+direction. :mod:`recursive.drawing.layout` turns both into x and y at the end.
+
+Along, a column is as deep as its deepest box, and the gap behind a column is wider if
+its arrows are steep or if feedback passes there. Across, :func:`columns.settle` has
+decided the centre of each box already.
+
+**Feedback.** A state's arrow leaves its node forwards and must come back to the first
+columns without passing a box. It runs in lanes, parallel lines ``LANE`` apart::
+
+     ,---------------- outside ------------.
+     |    +-------+             +------+   |  turn, behind the node's column
+     `--> | h t-1 | ----------> | node | --'
+          +-------+             +------+
+     before the states
+
+The lane of each node is chosen such that lanes do not cross one another: the node that
+feeds the outermost box gets the innermost lane.
 """
 
 from __future__ import annotations
@@ -9,26 +27,28 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
-from operator import add
 
-from recursive.drawing.columns import Columns, Vertex, settled
+from recursive.drawing.columns import Columns, Vertex, settle
 from recursive.drawing.sketch import FIRST, Link, Part, Sketch
 
-NAME_SIZE, LINE_SIZE = 10.0, 8.5
-"""Sizes of type, in points: of names, which are bold, and of the lines below them."""
+NAME_SIZE = 10.0
+"""The type size of names, which are bold, in points."""
+LINE_SIZE = 8.5
+"""The type size of the lines below a name, in points."""
 LINE = 0.165
 """From one line of a box to the next."""
-GAPS = (0.55, 0.42)
-"""Between two columns, at least: side by side, and one above the other."""
-APART = (0.24, 0.22)
-"""Between two boxes of a column."""
+COLUMN_GAP = {False: 0.55, True: 0.42}
+"""Between two columns, at least; by ``rising``."""
+BOX_GAP = {False: 0.24, True: 0.22}
+"""Between two boxes of a column; by ``rising``."""
 LANE = 0.11
-"""Between two parallel ways of the feedback."""
+"""Between two parallel lanes of feedback."""
 PAD = 0.18
-"""From the boxes to the frame, and to the first way of the feedback."""
-TITLE_ROOM, TITLE_START = 0.3, PAD + 0.04
-"""Across, from the frame to the boxes, where its title is; along, from the frame to the title."""
+"""From the boxes to the frame, and to the first lane."""
+TITLE_ROOM = 0.3
+"""Across, from the frame to the boxes on the side of its title."""
+TITLE_START = PAD + 0.04
+"""Along, from the frame to its title."""
 
 Point = tuple[float, float]
 
@@ -37,45 +57,50 @@ Point = tuple[float, float]
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """The width of ``text``, in inches, or a little more."""
-    return sum(map(_width, text)) * size / 72 * (1.15 if bold else 1.0)
+    """The width of ``text`` in inches, or a little more."""
+    return sum(map(_relative_width, text)) * size / 72 * (1.15 if bold else 1.0)
 
 
-def _width(character: str) -> float:
-    """The width of one character, for type of size 1."""
+def _relative_width(character: str) -> float:
+    """The width of a character in type of size 1."""
     if unicodedata.east_asian_width(character) in "WF":
         return 1.05
     if character in "fijlrtI .,:;|'-()[]":
         return 0.42
-    return (
-        1.0
-        if character in "mwMW>%@\N{HORIZONTAL ELLIPSIS}"
-        else 0.79
-        if character.isupper()
-        else 0.645
-    )
+    if character in "mwMW>%@\N{HORIZONTAL ELLIPSIS}":
+        return 1.0
+    return 0.79 if character.isupper() else 0.645
 
 
 def box_size(part: Part, arrows: int, rising: bool) -> Point:
     """Width and height of a part's box, with room for the ``arrows`` that end at it."""
-    texts = [
-        text_width(part.lines[0], NAME_SIZE, bold=True),
-        *(text_width(line, LINE_SIZE) for line in part.lines[1:]),
-    ]
-    width, height = max(0.8, *texts) + 0.2, LINE * len(part.lines) + 0.16
+    name, *lines = part.lines
+    widths = [0.8, text_width(name, NAME_SIZE, bold=True)]
+    for line in lines:
+        widths.append(text_width(line, LINE_SIZE))
+    width = max(widths) + 0.2
+    height = LINE * len(part.lines) + 0.16
+
+    # Arrows end side by side, across the flow.
     ends = 0.1 * arrows + 0.1
-    return (max(width, ends), height) if rising else (width, max(height, ends))
+    if rising:
+        return max(width, ends), height
+    return width, max(height, ends)
 
 
-# The ways of the feedback
+# The lanes of feedback
 
 
 @dataclass(frozen=True)
 class Lanes:
-    """The ways of the feedback, one for each node that is remembered; innermost first.
+    """The lanes of feedback, one for each node that feeds a state.
 
-    Each leaves its node forwards, turns off beside the node's column (``beside``), runs back outside everything and
-    behind the first column (``outside``), and enters the boxes of the past values from there.
+    Args:
+        outside: the nodes, innermost lane first, where lanes run outside of all boxes.
+        beside: the nodes of each column, innermost lane first, where lanes turn off
+            behind that column.
+        label: the width of the widest label.
+        rising: True if time flows upwards.
     """
 
     outside: tuple[Part, ...]
@@ -85,12 +110,15 @@ class Lanes:
 
     @property
     def entry(self) -> float:
-        """From the ways behind the column of the past values to its boxes: the label lies there."""
+        """The length from the innermost lane to the box of a state that it enters.
+
+        The label lies there.
+        """
         return 0.4 if self.rising else self.label + 0.3
 
     @property
-    def outer(self) -> float:
-        """From the innermost of the ways to the outermost."""
+    def depth(self) -> float:
+        """The length from the innermost lane to the outermost."""
         return LANE * (len(self.outside) - 1)
 
     @classmethod
@@ -98,35 +126,36 @@ class Lanes:
         cls,
         drawn: Sketch,
         columns: Columns,
-        middle: Mapping[Vertex, float],
+        centre: Mapping[Vertex, float],
         rising: bool,
     ) -> Lanes:
-        """The lanes in an order that keeps them apart: what lies nearest to the outside turns first."""
+        """The lanes of a sketch, in an order in which they do not cross."""
         links = [link for link in drawn.links if link.kind == "feedback"]
-        last: dict[Vertex, float] = {}
+        # Across, the last box that each node feeds.
+        last_fed: dict[Vertex, float] = {}
         for link in links:
-            last[link.source] = max(
-                last.get(link.source, middle[link.target]), middle[link.target]
-            )
-        outside = tuple(sorted(last, key=last.__getitem__, reverse=True))
-        beside = (
-            sorted(
-                (vertex for vertex in column if vertex in last),
-                key=middle.__getitem__,
-                reverse=True,
-            )
-            for column in columns.order
-        )
-        label = max((text_width(link.label, LINE_SIZE) for link in links), default=0.0)
-        return cls(outside, tuple(map(tuple, beside)), label, rising)
+            height = centre[link.target]
+            last_fed[link.source] = max(last_fed.get(link.source, height), height)
+        outside = sorted(last_fed, key=last_fed.__getitem__, reverse=True)
+
+        # The node nearest to the outside turns off first.
+        beside = []
+        for column in columns.order:
+            nodes = [vertex for vertex in column if vertex in last_fed]
+            nodes.sort(key=centre.__getitem__, reverse=True)
+            beside.append(tuple(nodes))
+
+        widths = [text_width(link.label, LINE_SIZE) for link in links]
+        label = max(widths, default=0.0)
+        return cls(tuple(outside), tuple(beside), label, rising)
 
 
 # Everything
 
 
 @dataclass(frozen=True)
-class Span:
-    """A rectangle: from ``start`` to ``end`` along the flow, from ``first`` to ``last`` across it."""
+class Rectangle:
+    """From ``start`` to ``end`` along the flow, from ``first`` to ``last`` across."""
 
     start: float
     end: float
@@ -136,200 +165,250 @@ class Span:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where each column starts and ends along the flow, and the middle and size of each vertex across it."""
+    """The place of everything along the flow and across it.
+
+    Args:
+        columns: the vertices of each column, and the paths through them.
+        titles: the title of each framed zone.
+        rising: True if time flows upwards.
+        start, end: the lengths along the flow at which each column starts and ends.
+        centre: the centre of each vertex across the flow.
+        size: the size of each vertex across the flow; 0 for a bend.
+        lanes: the lanes of feedback.
+    """
 
     columns: Columns
     titles: Mapping[int, str]
     rising: bool
     start: tuple[float, ...]
     end: tuple[float, ...]
-    middle: Mapping[Vertex, float]
+    centre: Mapping[Vertex, float]
     size: Mapping[Vertex, float]
     lanes: Lanes
 
     @classmethod
     def of(cls, drawn: Sketch, columns: Columns, rising: bool) -> Grid:
         """The grid of a sketch for a flow to the right, or upwards (``rising``)."""
-        boxes = {
-            part: box_size(part, len(columns.before[part]), rising)
-            for part in drawn.parts
-        }
-        size = {
-            vertex: boxes[vertex][not rising] if vertex in boxes else 0.0
-            for column in columns.order
-            for vertex in column
-        }
-        middle = settled(columns, size, between=APART[rising])
-        lanes = Lanes.of(drawn, columns, middle, rising)
-        deep = [
-            max(boxes[vertex][rising] for vertex in column if vertex in boxes)
-            for column in columns.order
-        ]
-        for zone, title in drawn.frames.items():
-            [*within] = _within(columns, zone)
-            if len(within) == 1:
-                deep[within[0]] = max(deep[within[0]], text_width(title, LINE_SIZE))
-        gaps = [
-            GAPS[rising] + _steep(columns, index, middle) + LANE * len(beside)
-            for index, beside in enumerate(lanes.beside)
-        ]
-        if any(link.kind == "start" for link in drawn.links) and lanes.outside:
-            gaps[0] += lanes.entry + lanes.outer
-        start = tuple(accumulate(map(add, deep[:-1], gaps), initial=0.0))
+        along = {}
+        across: dict[Vertex, float] = {}
+        for column in columns.order:
+            for vertex in column:
+                across[vertex] = 0.0
+        for part in drawn.parts:
+            width, height = box_size(part, len(columns.before[part]), rising)
+            along[part] = height if rising else width
+            across[part] = width if rising else height
+
+        centre = settle(columns, across, gap=BOX_GAP[rising])
+        lanes = Lanes.of(drawn, columns, centre, rising)
+        depths = _column_depths(drawn, columns, along)
+        gaps = _column_gaps(drawn, columns, centre, lanes)
+
+        starts = []
+        ends = []
+        start = 0.0
+        for depth, gap in zip(depths, gaps, strict=True):
+            starts.append(start)
+            ends.append(start + depth)
+            start = start + (depth + gap)
         return cls(
             columns,
             drawn.frames,
             rising,
-            start,
-            tuple(map(add, start, deep)),
-            middle,
-            size,
+            tuple(starts),
+            tuple(ends),
+            centre,
+            across,
             lanes,
         )
 
     @cached_property
-    def column(self) -> dict[Vertex, int]:
+    def column_of(self) -> dict[Vertex, int]:
         """The column of each vertex."""
-        return {
-            vertex: index
-            for index, column in enumerate(self.columns.order)
-            for vertex in column
-        }
+        column_of = {}
+        for index, column in enumerate(self.columns.order):
+            column_of.update(dict.fromkeys(column, index))
+        return column_of
 
-    def span(self, vertex: Vertex) -> Span:
-        """The rectangle of a part's box, or of the line that a bend is."""
-        index, half = self.column[vertex], self.size[vertex] / 2
-        return Span(
-            self.start[index],
-            self.end[index],
-            self.middle[vertex] - half,
-            self.middle[vertex] + half,
+    def rectangle(self, vertex: Vertex) -> Rectangle:
+        """The rectangle of a part's box, or the line that a bend is."""
+        index = self.column_of[vertex]
+        centre, half = self.centre[vertex], self.size[vertex] / 2
+        return Rectangle(
+            self.start[index], self.end[index], centre - half, centre + half
         )
 
     @cached_property
-    def frames(self) -> dict[str, Span]:
-        """By its title, the rectangle around each framed zone that has nodes."""
-        return {
-            title: self._frame(within)
-            for zone, title in self.titles.items()
-            if (within := _within(self.columns, zone))
-        }
+    def frames(self) -> dict[str, Rectangle]:
+        """The rectangle around each framed zone that has nodes, by its title."""
+        frames = {}
+        for zone, title in self.titles.items():
+            within = _columns_of_zone(self.columns, zone)
+            if within:
+                frames[title] = self._frame(within)
+        return frames
 
-    def _frame(self, within: list[int]) -> Span:
-        spans = [
-            self.span(vertex)
-            for index in within
-            for vertex in self.columns.order[index]
-        ]
-        lanes = LANE * len(self.lanes.beside[within[-1]])
-        return Span(
-            self.start[within[0]] - PAD,
-            self.end[within[-1]] + PAD + lanes,
-            min(span.first for span in spans) - TITLE_ROOM,
-            max(span.last for span in spans) + PAD,
+    def _frame(self, within: list[int]) -> Rectangle:
+        """The rectangle around some columns, with room for the title and the lanes."""
+        boxes = []
+        for index in within:
+            boxes += map(self.rectangle, self.columns.order[index])
+        first_column, last_column = within[0], within[-1]
+        lanes = LANE * len(self.lanes.beside[last_column])
+        return Rectangle(
+            self.start[first_column] - PAD,
+            self.end[last_column] + PAD + lanes,
+            min(box.first for box in boxes) - TITLE_ROOM,
+            max(box.last for box in boxes) + PAD,
         )
 
     @cached_property
-    def extent(self) -> Span:
+    def extent(self) -> Rectangle:
         """The rectangle around everything."""
-        spans = [*map(self.span, self.middle), *self.frames.values()]
-        beside = PAD + self.lanes.outer if self.lanes.outside else 0.0
-        return Span(
-            min(0.0, self._behind),
-            max(span.end for span in spans),
-            min(span.first for span in spans),
-            max(span.last for span in spans) + beside,
+        inside = [*map(self.rectangle, self.centre), *self.frames.values()]
+        outside = PAD + self.lanes.depth if self.lanes.outside else 0.0
+        return Rectangle(
+            min(0.0, self._outermost_lane),
+            max(box.end for box in inside),
+            min(box.first for box in inside),
+            max(box.last for box in inside) + outside,
         )
 
-    # The ways of the arrows
+    # The points of the arrows
 
-    def way(self, link: Link) -> tuple[Point, ...]:
-        """The points that the arrow of ``link`` passes, along and across; straight amid the feedback."""
+    def points(self, link: Link) -> tuple[Point, ...]:
+        """The points that the arrow of ``link`` passes, along and across."""
         if link.kind == "feedback":
-            return self._back(link)
-        first, *rest = self._forth(self.columns.paths[link])
+            return self._feedback_points(link)
+        first, *rest = self._forward_points(self.columns.paths[link])
         if link.source.zone != FIRST or not self.lanes.outside:
             return first, *rest
-        if link.kind == "start":
-            rest = [(rest[0][0], self._beside(link.target))]
-        return first, (self._behind - 0.1, rest[0][1]), *rest
 
-    def _forth(self, path: tuple[Vertex, ...]) -> tuple[Point, ...]:
-        points = [(self.end[self.column[path[0]]], self.middle[path[0]])]
-        for bend in path[1:-1]:
-            span = self.span(bend)
-            points += [(span.start, self.middle[bend]), (span.end, self.middle[bend])]
-        return (*points, (self.start[self.column[path[-1]]], self._arrival(path)))
+        # A context of the first column passes the lanes in a straight line.
+        if link.kind == "start":
+            rest = [(rest[0][0], self._start_arrival(link.target))]
+        return first, (self._outermost_lane - 0.1, rest[0][1]), *rest
+
+    def _forward_points(self, path: tuple[Vertex, ...]) -> tuple[Point, ...]:
+        """The points of an arrow from a box through bends to another box."""
+        source, *bends, target = path
+        points = [(self.end[self.column_of[source]], self.centre[source])]
+        for bend in bends:
+            line = self.rectangle(bend)
+            points.append((line.start, self.centre[bend]))
+            points.append((line.end, self.centre[bend]))
+        points.append((self.start[self.column_of[target]], self._arrival(path)))
+        return tuple(points)
 
     def _arrival(self, path: tuple[Vertex, ...]) -> float:
-        """Where an arrow ends at its box: the ends lie side by side, in the order of where they come from."""
-        vertex = path[-1]
-        sources = sorted(self.columns.before[vertex], key=self.middle.__getitem__)
-        apart = min(0.16, (self.size[vertex] - 0.1) / len(sources))
-        return self.middle[vertex] + apart * (
-            sources.index(path[-2]) - (len(sources) - 1) / 2
-        )
+        """The point across at which an arrow ends at its box.
 
-    def _beside(self, state: Part) -> float:
-        """Where the arrow of a start ends: beside the feedback, on the side where its label is not."""
-        return self.middle[state] + self.size[state] / 4 * (-1 if self.rising else 1)
+        The arrows of a box end side by side, in the order in which they arrive.
+        """
+        box = path[-1]
+        arriving = sorted(self.columns.before[box], key=self.centre.__getitem__)
+        apart = min(0.16, (self.size[box] - 0.1) / len(arriving))
+        place = arriving.index(path[-2]) - (len(arriving) - 1) / 2
+        return self.centre[box] + apart * place
+
+    def _start_arrival(self, state: Part) -> float:
+        """The point across at which the arrow of an initial value ends.
+
+        It lies next to the feedback, on the side where its label is not.
+        """
+        side = -1 if self.rising else 1
+        return self.centre[state] + self.size[state] / 4 * side
 
     @property
-    def _behind(self) -> float:
-        """Along the flow, where the outermost of the ways runs to the boxes of the past values."""
+    def _outermost_lane(self) -> float:
+        """Along the flow, the outermost lane before the boxes of states."""
         if not self.lanes.outside:
             return 0.0
-        ends = [
-            self.start[self.column[part]]
-            for part in self.size
-            if isinstance(part, Part) and part.kind == "state"
-        ]
-        return min(ends) - self.lanes.entry - self.lanes.outer
+        starts = []
+        for vertex in self.size:
+            if isinstance(vertex, Part) and vertex.kind == "state":
+                starts.append(self.start[self.column_of[vertex]])
+        return min(starts) - self.lanes.entry - self.lanes.depth
 
-    def _back(self, link: Link) -> tuple[Point, ...]:
-        source, target = self.span(link.source), self.span(link.target)
+    def _feedback_points(self, link: Link) -> tuple[Point, ...]:
+        """The points of an arrow from a node back to the state that it feeds."""
+        source = self.rectangle(link.source)
+        target = self.rectangle(link.target)
         lane = LANE * self.lanes.outside.index(link.source)
-        beside = LANE * self.lanes.beside[self.column[link.source]].index(link.source)
-        turn, behind = (
-            source.end + PAD - 0.04 + beside,
-            target.start - self.lanes.entry - lane,
-        )
-        outside = self.extent.last - self.lanes.outer + lane
-        leave, enter = (
-            self.middle[link.source] + self.size[link.source] / 4,
-            self.middle[link.target],
-        )
+        turning = self.lanes.beside[self.column_of[link.source]]
+        lane_beside = LANE * turning.index(link.source)
+
+        turn = source.end + PAD - 0.04 + lane_beside
+        before = target.start - self.lanes.entry - lane
+        outside = self.extent.last - self.lanes.depth + lane
+        leave = self.centre[link.source] + self.size[link.source] / 4
+        enter = self.centre[link.target]
         return (
             (source.end, leave),
             (turn, leave),
             (turn, outside),
-            (behind, outside),
-            (behind, enter),
+            (before, outside),
+            (before, enter),
             (target.start, enter),
         )
 
     def label(self, link: Link) -> Point:
-        """The middle of the label of a feedback: where it enters its box, beside the arrow."""
+        """The centre of a feedback's label, next to where it enters its box."""
+        along = self.rectangle(link.target).start - self.lanes.entry / 2 - 0.04
         beside = self.lanes.label / 2 + 0.06 if self.rising else -0.1
-        return self.span(link.target).start - self.lanes.entry / 2 - 0.04, self.middle[
-            link.target
-        ] + beside
+        return along, self.centre[link.target] + beside
 
 
-def _within(columns: Columns, zone: int) -> list[int]:
-    """The columns of a zone."""
-    return [
-        index
-        for index, column in enumerate(columns.order)
-        if any(isinstance(vertex, Part) and vertex.zone == zone for vertex in column)
-    ]
+def _column_depths(
+    drawn: Sketch, columns: Columns, along: Mapping[Part, float]
+) -> list[float]:
+    """The length of each column along the flow."""
+    depths = []
+    for column in columns.order:
+        depths.append(max(along[vertex] for vertex in column if vertex in along))
+    # The title of a frame around a single column must fit.
+    for zone, title in drawn.frames.items():
+        within = _columns_of_zone(columns, zone)
+        if len(within) == 1:
+            [index] = within
+            depths[index] = max(depths[index], text_width(title, LINE_SIZE))
+    return depths
 
 
-def _steep(columns: Columns, index: int, middle: Mapping[Vertex, float]) -> float:
-    """The additional room behind a column whose arrows are steep."""
-    rises = [
-        abs(middle[end] - middle[vertex])
-        for vertex in columns.order[index]
-        for end in columns.after[vertex]
-    ]
-    return min(0.45, 0.08 * max(rises, default=0.0))
+def _column_gaps(
+    drawn: Sketch,
+    columns: Columns,
+    centre: Mapping[Vertex, float],
+    lanes: Lanes,
+) -> list[float]:
+    """The length of the gap behind each column along the flow."""
+    gaps = []
+    for index, beside in enumerate(lanes.beside):
+        steep = _room_for_steep_arrows(columns, index, centre)
+        gaps.append(COLUMN_GAP[lanes.rising] + steep + LANE * len(beside))
+    # Contexts that states start from form a first column, and the lanes pass behind it.
+    has_starts = any(link.kind == "start" for link in drawn.links)
+    if has_starts and lanes.outside:
+        gaps[0] += lanes.entry + lanes.depth
+    return gaps
+
+
+def _columns_of_zone(columns: Columns, zone: int) -> list[int]:
+    """The indices of the columns that hold parts of a zone."""
+    indices = []
+    for index, column in enumerate(columns.order):
+        zones = {vertex.zone for vertex in column if isinstance(vertex, Part)}
+        if zone in zones:
+            indices.append(index)
+    return indices
+
+
+def _room_for_steep_arrows(
+    columns: Columns, index: int, centre: Mapping[Vertex, float]
+) -> float:
+    """The additional gap behind a column whose arrows are steep."""
+    steepest = 0.0
+    for vertex in columns.order[index]:
+        for end in columns.after[vertex]:
+            steepest = max(steepest, abs(centre[end] - centre[vertex]))
+    return min(0.45, 0.08 * steepest)

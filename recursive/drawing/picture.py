@@ -1,4 +1,4 @@
-"""A picture of a network: shown by a notebook, written to a file, or taken as text."""
+"""A diagram of a network, for notebooks, for files, or as text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ ENDINGS = ".svg, .png, .dot or .mmd"
 
 
 class Picture:
-    """What :meth:`recursive.Recursive.draw` gives. A notebook shows it; ``print`` tells it as Mermaid text.
+    """The diagram that :meth:`recursive.Recursive.draw` returns.
+
+    A notebook shows it. ``print`` writes it as Mermaid text.
 
     >>> from recursive.drawing import sketch
     >>> from recursive.spec.graph import GraphSpec, InputSpec
@@ -34,57 +36,59 @@ class Picture:
 
     @property
     def layout(self) -> Layout:
-        """Where everything lies, in inches."""
+        """The place of everything, in inches."""
         return layout(self.drawn)
 
     @property
     def svg(self) -> str:
-        """The picture as SVG: dark on white, or light on dark where the reader's colours are dark.
+        """The diagram as SVG: light on dark if the reader prefers dark colours.
 
         Raises:
-            MissingPackageError: without matplotlib.
+            MissingPackageError: if matplotlib is not installed.
         """
         return as_svg(self.layout).decode()
 
     @property
     def dot(self) -> str:
-        """The picture in the language of Graphviz, which then lays it out its own way."""
+        """The diagram in the language of Graphviz, which computes its own layout."""
         return as_dot(self.drawn)
 
     @property
     def mermaid(self) -> str:
-        """The picture as a Mermaid flowchart."""
+        """The diagram as a Mermaid flowchart."""
         return as_mermaid(self.drawn)
 
     def save(self, path: str | os.PathLike[str], dark: bool | None = None) -> None:
-        """Write it: .svg, .png, .dot or .mmd (Mermaid), as the ending says; whole or not at all.
+        """Write the diagram as .svg, .png, .dot or .mmd (Mermaid), completely or not.
 
         Args:
-            path: where to.
-            dark: light on dark, or dark on white; None leaves that to the reader of an SVG, and a PNG is white.
+            path: the file; its ending decides the format.
+            dark: True for light on dark, False for dark on white. With None, an SVG
+                follows the reader's preference and a PNG is white.
 
         Raises:
-            ConfigError: for another ending, or a place where no file can be.
-            MissingPackageError: for .svg or .png without matplotlib.
+            ConfigError: for another ending, or a path that cannot be written.
+            MissingPackageError: for .svg or .png if matplotlib is not installed.
         """
         suffix = Path(path).suffix.lower()
-        ways = {
+        # Functions, because only the one that is needed may be called: SVG and PNG need
+        # matplotlib.
+        writers = {
             ".svg": lambda: as_svg(self.layout, dark),
             ".png": lambda: as_png(self.layout, bool(dark)),
             ".dot": lambda: f"{self.dot}\n".encode(),
             ".mmd": lambda: f"{self.mermaid}\n".encode(),
         }
-        if suffix not in ways:
+        if suffix not in writers:
             raise ConfigError.about(
                 "drawing",
                 str(path),
                 takes=f"a path that ends in {ENDINGS}",
-                because="the ending says the format",
                 got=repr(suffix),
                 do="Call it 'step.svg', for example.",
             )
-        written = ways[suffix]()
-        write_atomically(path, lambda place: Path(place).write_bytes(written))
+        content = writers[suffix]()
+        write_atomically(path, lambda place: Path(place).write_bytes(content))
 
     def _repr_svg_(self) -> str:
         return self.svg

@@ -1,4 +1,8 @@
-"""A layout drawn by matplotlib, in a figure of its own: no state of pyplot, and no setting, is left changed."""
+"""A layout drawn by matplotlib.
+
+The figure is not one of pyplot's, and settings are restored, so a user's plots stay as
+they are.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +30,13 @@ if TYPE_CHECKING:
 
 DPI = 150
 LARGEST = 10_000
-"""The most pixels of a side; a picture that would need more is drawn at fewer dots per inch."""
+"""The most pixels of a side. A larger diagram is drawn at fewer dots per inch."""
 MOVE, LINE_TO, QUADRATIC, CUBIC = 1, 2, 3, 4
-"""The codes of ``matplotlib.path.Path``; each point of a curve carries its curve's."""
+"""The codes of ``matplotlib.path.Path``: each point of a curve has the curve's code."""
 HEAD = 0.09
 """The length of an arrow's head."""
 ROUND = 0.12
-"""The radius of the corners of a feedback."""
+"""The radius of the corners of a feedback arrow."""
 
 LIGHT = {
     "paper": "#ffffff",
@@ -48,7 +52,7 @@ LIGHT = {
     "output": ("#dcf5e4", "#15803d"),
     "step": ("none", "#94a3b8"),
 }
-"""Colours on white: of each kind of box, its inside and its edge."""
+"""Colours on white; for each kind of box, those of its inside and its edge."""
 DARK = {
     "paper": "#16191f",
     "ink": "#e8ebf0",
@@ -63,42 +67,42 @@ DARK = {
     "output": ("#163a26", "#6fd396"),
     "step": ("none", "#5b6678"),
 }
-"""The same, light on dark."""
+"""The colours on dark paper."""
 SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "recursive"}
-"""Text stays text, and the names inside the file are the same at every run."""
+"""Text stays text in an SVG, and the ids in the file are the same at every run."""
 
 
 def as_png(found: Layout, dark: bool = False) -> bytes:
-    """The picture as PNG, at 150 dots an inch.
+    """The diagram as PNG, at 150 dots per inch.
 
     Raises:
-        MissingPackageError: without matplotlib.
+        MissingPackageError: if matplotlib is not installed.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    with _own_settings(), io.BytesIO() as file:
+    with _default_settings(), io.BytesIO() as file:
         FigureCanvasAgg(_figure(found, DARK if dark else LIGHT)).print_png(file)
         return file.getvalue()
 
 
 def as_svg(found: Layout, dark: bool | None = None) -> bytes:
-    """The picture as SVG; where ``dark`` is None, in the colours that its reader prefers.
+    """The diagram as SVG. With None for ``dark``, its reader's preference decides.
 
     Raises:
-        MissingPackageError: without matplotlib.
+        MissingPackageError: if matplotlib is not installed.
     """
-    with _own_settings(), io.BytesIO() as file:
+    with _default_settings(), io.BytesIO() as file:
         from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-        FigureCanvasSVG(_figure(found, DARK if dark else LIGHT)).print_svg(
-            file, metadata={"Date": None}
-        )
-        return _either(file.getvalue()) if dark is None else file.getvalue()
+        figure = _figure(found, DARK if dark else LIGHT)
+        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
+        svg = file.getvalue()
+    return _with_dark_colours(svg) if dark is None else svg
 
 
 @contextmanager
-def _own_settings() -> Iterator[None]:
-    """matplotlib as it comes, whatever the user has set."""
+def _default_settings() -> Iterator[None]:
+    """matplotlib's default settings inside the block, whatever the user has set."""
     matplotlib = extras.load("matplotlib", "examples", "it draws")
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -106,23 +110,22 @@ def _own_settings() -> Iterator[None]:
         yield
 
 
-def _either(svg: bytes) -> bytes:
-    """A light picture with a rule for those who read it in the dark: each light colour becomes the dark one."""
-    pairs = dict(
-        pair
-        for key, light in LIGHT.items()
-        for pair in zip(_colours(light), _colours(DARK[key]), strict=True)
-        if "none" not in pair
-    )
-    rules = "".join(
-        f'svg.recursive [style*="{kind}: {light}"]{{{kind}:{dark} !important}}'
-        for light, dark in pairs.items()
-        for kind in ("fill", "stroke")
-    )
-    style = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
-    return re.sub(
-        rb"(<svg )([^>]*>)", rb'\1class="recursive" \2' + style.encode(), svg, count=1
-    )
+def _with_dark_colours(svg: bytes) -> bytes:
+    """A light SVG with a style sheet that replaces its colours for dark readers."""
+    pairs = {}
+    for key, light in LIGHT.items():
+        for one, other in zip(_colours(light), _colours(DARK[key]), strict=True):
+            if one != "none":
+                pairs[one] = other
+    rules = []
+    for light, dark in pairs.items():
+        for kind in ("fill", "stroke"):
+            selector = f'svg.recursive [style*="{kind}: {light}"]'
+            rules.append(f"{selector}{{{kind}:{dark} !important}}")
+    query = "@media (prefers-color-scheme: dark)"
+    style = f"<style>{query}{{{''.join(rules)}}}</style>"
+    opening = rb'\1class="recursive" \2' + style.encode()
+    return re.sub(rb"(<svg )([^>]*>)", opening, svg, count=1)
 
 
 def _colours(entry: str | tuple[str, str]) -> tuple[str, ...]:
@@ -134,15 +137,13 @@ def _figure(found: Layout, colours: dict) -> Figure:
 
     dpi = min(DPI, LARGEST / max(found.width, found.height))
     figure = Figure((found.width, found.height), dpi=dpi, facecolor=colours["paper"])
-    arrows = sorted(found.arrows, key=lambda arrow: arrow.kind, reverse=True)
-    artists = [
-        artist for arrow in arrows for artist in _arrow(arrow, found.rising, colours)
-    ]
-    boxes = (*found.frames, *found.boxes)
-    for artist in (
-        *artists,
-        *(artist for box in boxes for artist in _box(box, found.rising, colours)),
-    ):
+    artists: list[Artist] = []
+    # States are drawn over other arrows, and boxes over all arrows.
+    for arrow in sorted(found.arrows, key=lambda arrow: arrow.kind, reverse=True):
+        artists += _arrow(arrow, found.rising, colours)
+    for box in (*found.frames, *found.boxes):
+        artists += _box(box, found.rising, colours)
+    for artist in artists:
         artist.set_transform(figure.dpi_scale_trans)
         figure.add_artist(artist)
     return figure
@@ -151,128 +152,129 @@ def _figure(found: Layout, colours: dict) -> Figure:
 # Boxes
 
 
-def _box(box: Box, rising: bool, colours: dict) -> Iterator[Artist]:
+def _box(box: Box, rising: bool, colours: dict) -> list[Artist]:
+    """The rectangle of a box or a frame, and its text."""
     from matplotlib.patches import FancyBboxPatch
 
     inside, edge = colours[box.kind]
-    frame = box.kind == "step"
-    yield FancyBboxPatch(
+    is_frame = box.kind == "step"
+    rectangle = FancyBboxPatch(
         (box.x, box.y),
         box.width,
         box.height,
-        boxstyle=f"round,pad=0,rounding_size={0.15 if frame else 0.06}",
+        boxstyle=f"round,pad=0,rounding_size={0.15 if is_frame else 0.06}",
         facecolor=inside,
         edgecolor=colours["missing"] if box.missing else edge,
         linewidth=1.4 if box.missing else 1.0,
         linestyle=(0, (4, 2.5)) if box.missing else "-",
     )
-    if frame:
-        yield _title(box, rising, colours)
-    else:
-        yield from _lines(box, colours)
+    if is_frame:
+        return [rectangle, _title(box, rising, colours)]
+    return [rectangle, *_lines(box, colours)]
 
 
 def _lines(box: Box, colours: dict) -> Iterator[Artist]:
-    """The lines of a box, centred; a line that asks for something is red."""
-    centre, top = (
-        box.x + box.width / 2,
-        box.y + box.height / 2 + LINE * (len(box.lines) - 1) / 2,
-    )
+    """The centred lines of a box. A line that asks for something is red."""
+    centre = box.x + box.width / 2
+    top = box.y + box.height / 2 + LINE * (len(box.lines) - 1) / 2
     for index, line in enumerate(box.lines):
-        style = {"size": LINE_SIZE} if index else {"size": NAME_SIZE, "weight": "bold"}
+        at = (centre, top - LINE * index)
         asks = box.missing and line.endswith("?")
-        yield _text(
-            (centre, top - LINE * index),
-            line,
-            colours["missing" if asks else "ink"],
-            **style,
-        )
+        colour = colours["missing" if asks else "ink"]
+        if index == 0:
+            yield _text(at, line, colour, size=NAME_SIZE, weight="bold")
+        else:
+            yield _text(at, line, colour, size=LINE_SIZE)
 
 
 def _title(box: Box, rising: bool, colours: dict) -> Artist:
-    """The title of the frame, along the flow of time; it begins where the first nodes do."""
+    """The title of a frame, along the flow of time, starting at its first nodes."""
+    style: dict[str, object] = {"size": LINE_SIZE, "style": "italic"}
     if rising:
-        at, style = (
-            (box.x + TITLE_ROOM / 2, box.y + TITLE_START),
-            {"rotation": 90, "va": "bottom"},
-        )
+        at = (box.x + TITLE_ROOM / 2, box.y + TITLE_START)
+        style |= {"rotation": 90, "va": "bottom"}
     else:
-        at, style = (
-            (box.x + TITLE_START, box.y + box.height - TITLE_ROOM / 2),
-            {"ha": "left"},
-        )
-    return _text(
-        at, box.lines[0], colours["now"], size=LINE_SIZE, style="italic", **style
-    )
+        at = (box.x + TITLE_START, box.y + box.height - TITLE_ROOM / 2)
+        style |= {"ha": "left"}
+    return _text(at, box.lines[0], colours["now"], **style)
 
 
 def _text(at: Point, words: str, colour: str, **style: object) -> Artist:
+    """A text, centred at a point unless ``style`` says otherwise."""
     from matplotlib.text import Text
 
-    return Text(
-        *at,
-        words,
-        color=colour,
-        parse_math=False,
-        **{"ha": "center", "va": "center", **style},
-    )
+    style = {"ha": "center", "va": "center", **style}
+    return Text(*at, words, color=colour, parse_math=False, **style)
 
 
 # Arrows
 
 
-def _arrow(arrow: Arrow, rising: bool, colours: dict) -> Iterator[Artist]:
+def _arrow(arrow: Arrow, rising: bool, colours: dict) -> list[Artist]:
+    """The line of an arrow, its head, and its label if it has one."""
     from matplotlib.patches import PathPatch, Polygon
     from matplotlib.path import Path as Curve
 
-    colour, feedback = colours[arrow.kind], arrow.kind == "feedback"
+    colour = colours[arrow.kind]
     tip, left, right, base = _head(arrow.points[-1], rising)
     points = [*arrow.points[:-1], base]
-    steps = [
-        (MOVE, points[0]),
-        *(_rounded(points) if feedback else _smooth(points, rising)),
-    ]
-    yield PathPatch(
-        Curve([point for _, point in steps], [code for code, _ in steps]),
+    is_feedback = arrow.kind == "feedback"
+    segments = _rounded(points) if is_feedback else _smooth(points, rising)
+    codes = [MOVE]
+    vertices = [points[0]]
+    for code, point in segments:
+        codes.append(code)
+        vertices.append(point)
+
+    line = PathPatch(
+        Curve(vertices, codes),
         facecolor="none",
         edgecolor=colour,
         linewidth=1.5 if arrow.kind in ("feedback", "carried") else 1.0,
     )
-    yield Polygon([tip, left, right], facecolor=colour, edgecolor="none")
-    if arrow.label_at:
-        yield _text(arrow.label_at, arrow.label, colour, size=LINE_SIZE)
+    head = Polygon([tip, left, right], facecolor=colour, edgecolor="none")
+    if not arrow.label_at:
+        return [line, head]
+    return [line, head, _text(arrow.label_at, arrow.label, colour, size=LINE_SIZE)]
 
 
 def _head(tip: Point, rising: bool) -> tuple[Point, Point, Point, Point]:
-    """The corners of an arrow's head, and the middle of its base, where the line ends."""
-    (x, y), half = tip, 0.4 * HEAD
+    """The corners of an arrow's head, and the middle of its base, where the line ends.
+
+    The tip is the first of them.
+    """
+    x, y = tip
+    half = 0.4 * HEAD
     if rising:
         return tip, (x - half, y - HEAD), (x + half, y - HEAD), (x, y - HEAD)
     return tip, (x - HEAD, y + half), (x - HEAD, y - half), (x - HEAD, y)
 
 
 def _smooth(points: list[Point], rising: bool) -> Iterator[tuple[int, Point]]:
-    """Cubic curves through ``points`` that pass each of them in the direction of the flow."""
+    """Cubic curves that pass each of ``points`` in the direction of the flow."""
     for (x, y), (to_x, to_y) in pairwise(points):
-        middle_x, middle_y = (x + to_x) / 2, (y + to_y) / 2
-        handles = (
-            ((x, middle_y), (to_x, middle_y))
-            if rising
-            else ((middle_x, y), (middle_x, to_y))
-        )
-        yield from ((CUBIC, point) for point in (*handles, (to_x, to_y)))
+        if rising:
+            middle = (y + to_y) / 2
+            handles = (x, middle), (to_x, middle)
+        else:
+            middle = (x + to_x) / 2
+            handles = (middle, y), (middle, to_y)
+        for point in (*handles, (to_x, to_y)):
+            yield CUBIC, point
 
 
 def _rounded(points: list[Point]) -> Iterator[tuple[int, Point]]:
     """Straight lines through ``points``, with rounded corners."""
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         yield LINE_TO, _towards(corner, before)
-        yield from ((QUADRATIC, corner), (QUADRATIC, _towards(corner, after)))
+        yield QUADRATIC, corner
+        yield QUADRATIC, _towards(corner, after)
     yield LINE_TO, points[-1]
 
 
 def _towards(start: Point, end: Point) -> Point:
-    """The point at most ``ROUND`` away from ``start``, and no further than half way to ``end``."""
-    length = max(abs(end[0] - start[0]), abs(end[1] - start[1]))
+    """The point ``ROUND`` away from ``start``, but not beyond half way to ``end``."""
+    (x, y), (to_x, to_y) = start, end
+    length = max(abs(to_x - x), abs(to_y - y))
     part = min(ROUND / length, 0.5) if length else 0.0
-    return start[0] + part * (end[0] - start[0]), start[1] + part * (end[1] - start[1])
+    return x + part * (to_x - x), y + part * (to_y - y)

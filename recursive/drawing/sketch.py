@@ -1,6 +1,7 @@
-"""What a picture shows of a GraphSpec: its parts, with their words, and the links between them.
+"""The content of a diagram: parts with their lines of text, and links between them.
 
-A part that lacks something says so in a line that ends in a question mark. Nothing here is about places.
+A part that lacks something says so in a line that ends in a question mark. Places come
+later, in :mod:`recursive.drawing.layout`.
 """
 
 from __future__ import annotations
@@ -28,18 +29,26 @@ from recursive.spec.text import ACTIVATIONS, function_name
 
 TITLE = "one step of scan"
 ZONES = {BEFORE: 1, INSIDE: 2, AFTER: 3}
-STEP, OUT, FIRST = ZONES[INSIDE], 4, -1
-"""The zones of nodes, behind what is given (0); that of what comes out; that of the contexts that states start from."""
+"""The zones of nodes, by the place where they run."""
+GIVEN = 0
+"""The zone of inputs and past values."""
+STEP = ZONES[INSIDE]
+"""The zone of nodes in the loop."""
+OUT = 4
+"""The zone of outputs."""
+FIRST = -1
+"""The zone of the contexts that states start from."""
 START_WORDS = {"learned": "from a learned row", "drawn": "from random draws"}
 LONGEST = 36
-"""How many characters of a line below a name are shown."""
+"""The number of characters that are shown of a line below a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """An input, a past value (``state``), a node or an output; ``lines`` are its words, its name first.
+    """An input, a past value ("state"), a node or an output.
 
-    ``zone`` numbers the stretch of time that it belongs to: all of a zone lies behind all of the zone before.
+    ``lines`` are its text, its name first. ``zone`` numbers the stretch of time that it
+    belongs to: all parts of a zone lie behind those of the zone before.
     """
 
     kind: str
@@ -51,10 +60,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """``source`` is read by ``target`` at the same time (``now``), or remembered as it (``feedback``).
+    """A link from ``source`` to ``target``.
 
-    Where several steps are drawn, what one remembers of another is ``carried``. A context that a state starts from is
-    its ``start``.
+    ``kind`` is one of:
+
+    - "now": the target reads the source at the same step.
+    - "feedback": the source is the new value of a state, the target its past value.
+    - "carried": the target reads the source at an earlier step of the diagram.
+    - "start": the source is a context that the state ``target`` starts from.
     """
 
     source: Part
@@ -65,7 +78,13 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """The parts, each after what it reads at the same time, the links between them, and the framed zones' titles."""
+    """The content of a diagram.
+
+    Args:
+        parts: the parts by zone, each after the parts that it reads at the same step.
+        links: the links between the parts.
+        frames: the title of each zone with a frame.
+    """
 
     parts: tuple[Part, ...]
     links: tuple[Link, ...]
@@ -73,228 +92,236 @@ class Sketch:
 
 
 def sketch(spec: GraphSpec, plan: StepPlan | None = None) -> Sketch:
-    """What to draw of ``spec``, whole or not; with a ``plan``, what runs before the loop and after it lies outside it.
+    """The parts and links of one step of ``spec``, which may be incomplete.
+
+    With a ``plan``, nodes that run before or after the loop lie outside of its frame.
 
     >>> read = (PortSpec("input", (Ref("x"), Ref("h"))),)
-    >>> spec = GraphSpec(inputs=(InputSpec("x"),), states=(StateSpec("h", 6, "rec"),),
-    ...                  nodes=(NodeSpec("rec", LayerSpec("Dense"), read),), outputs=(OutputSpec("y", (Ref("rec"),)),))
-    >>> [f"{link.source.name} {link.kind} {link.target.name}" for link in sketch(spec).links]
-    ['x now rec', 'h_tm1 now rec', 'rec now y', 'rec feedback h_tm1']
+    >>> spec = GraphSpec(
+    ...     inputs=(InputSpec("x"),),
+    ...     states=(StateSpec("h", 6, "rec"),),
+    ...     nodes=(NodeSpec("rec", LayerSpec("Dense"), read),),
+    ...     outputs=(OutputSpec("y", (Ref("rec"),)),),
+    ... )
+    >>> for link in sketch(spec).links:
+    ...     print(link.source.name, link.kind, link.target.name)
+    x now rec
+    h_tm1 now rec
+    rec now y
+    rec feedback h_tm1
     """
-    known, ran = (
-        _given(spec),
-        {} if plan is None else {node.name: places(node, plan) for node in spec.nodes},
-    )
-    given = (
-        tuple(known.values()) if spec.inputs else (nothing("input", 0), *known.values())
-    )
-    readers: list[Part] = []
+    known = _given(spec)
+    parts = list(known.values())
+    if not spec.inputs:
+        parts.insert(0, placeholder("input", GIVEN))
     links: list[Link] = []
     for item in (*in_order(spec), *spec.outputs):
         refs = dict.fromkeys(resolve(spec, ref) for ref in item.refs)
-        reader = _reader(
-            item,
-            lost_words(refs, known),
-            ran.get(item.name, ()) if isinstance(item, NodeSpec) else (),
-        )
-        readers.append(reader)
-        links += dict.fromkeys(Link(known[ref], reader) for ref in refs if ref in known)
+        lost = lost_words(refs, known)
         if isinstance(item, NodeSpec):
-            known |= {Ref(value): reader for value in item.values}
-    outputs = () if spec.outputs else (nothing("output", OUT),)
-    parts = tuple(sorted((*given, *readers, *outputs), key=lambda part: part.zone))
-    links += [*_starts(spec, known), *_feedback(spec, known)]
-    return Sketch(parts, tuple(links), {STEP: TITLE} if spec.loop else {})
+            reader = _node(item, places(item, plan) if plan else (), lost)
+        else:
+            reader = _output(item, lost)
+        parts.append(reader)
+        reads = [Link(known[ref], reader) for ref in refs if ref in known]
+        links += dict.fromkeys(reads)
+        # An output has no value that others read.
+        if isinstance(item, NodeSpec):
+            for value in item.values:
+                known[Ref(value)] = reader
+    if not spec.outputs:
+        parts.append(placeholder("output", OUT))
+
+    parts.sort(key=lambda part: part.zone)
+    links += _start_links(spec, known)
+    links += _feedback_links(spec, known)
+    frames = {STEP: TITLE} if spec.loop else {}
+    return Sketch(tuple(parts), tuple(links), frames)
 
 
 def in_order(spec: GraphSpec) -> tuple[NodeSpec, ...]:
-    """The nodes in the order in which they run; as declared, where there is no such order."""
+    """The nodes in the order in which they run, or as declared if they form a cycle."""
     try:
         return ordered(spec)
     except CycleError:
         return spec.nodes
 
 
-def _reader(
-    item: NodeSpec | OutputSpec, lost: Sequence[str], ran: Sequence[str]
-) -> Part:
-    """A node that runs at the places ``ran``, or an output; ``lost`` tells what it reads and nothing gives."""
+def _node(node: NodeSpec, ran: Sequence[str], lost: Sequence[str]) -> Part:
+    """The part of a node that runs at the places ``ran``; none means in the loop.
+
+    ``lost`` are the lines about values that it reads and that are not declared.
+    """
     zone = ZONES[ran[-1]] if ran else STEP
-    told = (
-        ["product with inputs", ran[0]]
-        if len(ran) > 1
-        else [place for place in ran if place != INSIDE]
-    )
-    kind = KINDS[type(item)]
-    return Part(
-        kind,
-        item.name,
-        (item.name, *words(item), *told, *lost),
-        bool(lost),
-        zone if kind == "node" else OUT,
-    )
+    where = [place for place in ran if place != INSIDE]
+    if len(ran) > 1:
+        where = ["product with inputs", ran[0]]
+    lines = (node.name, *words(node), *where, *lost)
+    return Part("node", node.name, lines, bool(lost), zone)
 
 
-def nothing(kind: str, zone: int) -> Part:
-    """What stands where a container has no input or output yet."""
+def _output(output: OutputSpec, lost: Sequence[str]) -> Part:
+    lines = (output.name, *words(output), *lost)
+    return Part("output", output.name, lines, bool(lost), OUT)
+
+
+def placeholder(kind: str, zone: int) -> Part:
+    """The part in place of an input or output that is not declared yet."""
     return Part(kind, "?", ("?", kind), missing=True, zone=zone)
 
 
-# What a step is given
+# Inputs and past values
 
 
 def _given(spec: GraphSpec) -> dict[Ref, Part]:
-    """The inputs and past values that are read; a declared one that is not read is shown at its usual time."""
-    refs = {
-        resolve(spec, ref) for item in (*spec.nodes, *spec.outputs) for ref in item.refs
-    }
+    """The inputs and past values of a step, by their references.
+
+    One that is declared and not read is shown at its usual time.
+    """
+    refs = set()
+    for _, ref in spec.reads():
+        refs.add(resolve(spec, ref))
     read: dict[str, list[Ref]] = {}
     for ref in sorted(refs, reverse=True):
         read.setdefault(ref.name, []).append(ref)
-    started = {state.initial for state in spec.states}
-    inputs = {
-        ref: Part(
-            "input",
-            str(ref),
-            (str(ref), *words(item)),
-            zone=FIRST if item.name in started else 0,
-        )
-        for item in spec.inputs
-        for ref in read.get(item.name, [Ref(item.name)])
-    }
-    states = {
-        ref: _state(spec, ref, state)
-        for name, state in histories(spec).items()
-        for ref in read.get(name, [] if state.input == name else [Ref(name, -1)])
-        if ref.tap
-    }
-    return inputs | states
+
+    given = {}
+    initials = {state.initial for state in spec.states}
+    for item in spec.inputs:
+        zone = FIRST if item.name in initials else GIVEN
+        for ref in read.get(item.name, [Ref(item.name)]):
+            lines = (str(ref), *words(item))
+            given[ref] = Part("input", str(ref), lines, zone=zone)
+    for name, state in histories(spec).items():
+        # A node's own past, which no state was declared for, is shown only if read.
+        usual = [] if state.input == name else [Ref(name, -1)]
+        for ref in read.get(name, usual):
+            if ref.tap:
+                given[ref] = _past_value(spec, ref, state)
+    return given
 
 
 def histories(spec: GraphSpec) -> dict[str, StateSpec]:
-    """Every past that could be read, as a state: those declared, and of each value of a node its own."""
-    declared = {state.name: state for state in spec.states}
-    values = (
-        value for node in spec.nodes for value in node.values if value not in declared
-    )
-    return {**declared, **{value: StateSpec(value, None, value) for value in values}}
+    """Every past that could be read, as a state: declared ones, and those of nodes."""
+    states = {state.name: state for state in spec.states}
+    for node in spec.nodes:
+        for value in node.values:
+            states.setdefault(value, StateSpec(value, None, value))
+    return states
 
 
-def _state(spec: GraphSpec, ref: Ref, state: StateSpec) -> Part:
-    fed = spec.names.get(str(state.input)) == "node"
-    lines = (str(ref), *words(state))
-    return Part(
-        "state", str(ref), lines if fed else (*lines, "fed by ?"), missing=not fed
-    )
+def _past_value(spec: GraphSpec, ref: Ref, state: StateSpec) -> Part:
+    is_fed = spec.names.get(str(state.input)) == "node"
+    lines = [str(ref), *words(state)]
+    if not is_fed:
+        lines.append("fed by ?")
+    return Part("state", str(ref), tuple(lines), missing=not is_fed)
 
 
-def _starts(spec: GraphSpec, known: Mapping[Ref, Part]) -> Iterator[Link]:
+def _start_links(spec: GraphSpec, known: Mapping[Ref, Part]) -> Iterator[Link]:
     """A link from each context to the past values of the states that start from it."""
     pasts = histories(spec)
     for ref, part in known.items():
-        context = (
-            known.get(Ref(str(pasts[ref.name].initial)))
-            if part.kind == "state"
-            else None
-        )
-        if context is not None and context.kind == "input":
-            yield Link(context, part, "start")
+        if part.kind == "state":
+            context = known.get(Ref(str(pasts[ref.name].initial)))
+            if context is not None and context.kind == "input":
+                yield Link(context, part, "start")
 
 
-def _feedback(spec: GraphSpec, known: Mapping[Ref, Part]) -> Iterator[Link]:
-    """A link from each node to the past values that it was."""
+def _feedback_links(spec: GraphSpec, known: Mapping[Ref, Part]) -> Iterator[Link]:
+    """A link from each node to the past values of the state that it feeds."""
     pasts = histories(spec)
     for ref, part in known.items():
         if part.kind == "state" and not part.missing:
-            yield Link(
-                known[Ref(pasts[ref.name].input)], part, "feedback", f"t{ref.tap}"
-            )
+            node = known[Ref(pasts[ref.name].input)]
+            yield Link(node, part, "feedback", f"t{ref.tap}")
 
 
 # Words
 
 
 def words(item: InputSpec | StateSpec | NodeSpec | OutputSpec) -> tuple[str, ...]:
-    """The lines below the name."""
+    """The lines below the name of a part."""
     if isinstance(item, NodeSpec):
-        return (_short(layer_text(item.layer)), *map(_short, _merges(item.ports)))
+        lines = [layer_text(item.layer), *_merges(item.ports)]
+        return tuple(map(_shortened, lines))
     if isinstance(item, OutputSpec):
         return (", ".join(["output", *_merges([item])]),)
-    dtype = getattr(item, "dtype", "float")
-    known = [
-        KINDS[type(item)],
-        "" if dtype == "float" else dtype,
-        "" if item.dim is None else f"dim {item.dim}",
-    ]
-    return (", ".join(filter(None, known)), *_start(item))
-
-
-def _start(item: InputSpec | StateSpec) -> Iterator[str]:
-    """What a state starts from, where that is a value or is learned or drawn."""
-    initial = getattr(item, "initial", None)
-    if isinstance(initial, str):
-        yield f"starts {START_WORDS.get(initial, f'from {initial}')}"
+    facts = [KINDS[type(item)]]
+    if isinstance(item, InputSpec) and item.dtype != "float":
+        facts.append(item.dtype)
+    if item.dim is not None:
+        facts.append(f"dim {item.dim}")
+    line = ", ".join(facts)
+    # Initial values that are numbers are not shown.
+    if isinstance(item, StateSpec) and isinstance(item.initial, str):
+        start = START_WORDS.get(item.initial, f"from {item.initial}")
+        return line, f"starts {start}"
+    return (line,)
 
 
 def lost_words(refs: Collection[Ref], known: Container[Ref]) -> list[str]:
-    """The words for what is read and nothing gives."""
-    return (
-        [f"reads {ref} ?" for ref in refs if ref not in known] if refs else ["reads ?"]
-    )
+    """The lines about references that are not known, or about reading nothing."""
+    if not refs:
+        return ["reads ?"]
+    return [f"reads {ref} ?" for ref in refs if ref not in known]
 
 
 def _merges(reads: Sequence[PortSpec | OutputSpec]) -> list[str]:
-    """How several values become one, port by port; a port is named where there is more than one."""
-    texts = [
-        (read.name, f"{read.merge_mode} of {len(read.refs)}")
-        for read in reads
-        if len(read.refs) > 1
-    ]
-    return [f"{name}: {text}" if len(reads) > 1 else text for name, text in texts]
+    """The merge at each port that reads several values."""
+    texts = []
+    for read in reads:
+        if len(read.refs) > 1:
+            text = f"{read.merge_mode} of {len(read.refs)}"
+            texts.append(f"{read.name}: {text}" if len(reads) > 1 else text)
+    return texts
 
 
 def layer_text(layer: LayerSpec) -> str:
     """A layer in a few words: its class, its sizes and its activation.
 
-    >>> layer_text(LayerSpec("Dense", {"input_dim": 4, "output_dim": 6, "activation": "tanh"}))
+    >>> config = {"input_dim": 4, "output_dim": 6, "activation": "tanh"}
+    >>> layer_text(LayerSpec("Dense", config))
     'Dense 4 -> 6, tanh'
-    >>> layer_text(LayerSpec("Activation", {"activation": "tanh"})), layer_text(LayerSpec("Dropout", {"p": 0.5}))
-    ('Activation tanh', 'Dropout 0.5')
+    >>> layer_text(LayerSpec("Activation", {"activation": "tanh"}))
+    'Activation tanh'
+    >>> layer_text(LayerSpec("Dropout", {"p": 0.5}))
+    'Dropout 0.5'
     """
-    sizes = _sizes(layer.config)
-    function = layer.config.get("activation")
-    words = [_words_for(function)] if function not in (None, "linear") else []
-    words += [str(layer.config["p"])] if "p" in layer.config else []
-    words += (
-        [f"{len(layer.config['layers'])} layers"]
-        if isinstance(layer.config.get("layers"), list)
-        else []
-    )
-    return ", ".join(
-        [" ".join([layer.class_name, *sizes, *words[: not sizes]]), *words[not sizes :]]
-    )
+    config = layer.config
+    facts = []
+    if config.get("activation") not in (None, "linear"):
+        facts.append(_activation_name(config["activation"]))
+    if "p" in config:
+        facts.append(str(config["p"]))
+    if isinstance(config.get("layers"), list):
+        facts.append(f"{len(config['layers'])} layers")
+
+    # The first fact follows the class without a comma: the sizes if they are known.
+    sizes = _sizes(config)
+    if sizes:
+        facts.insert(0, sizes)
+    head = " ".join([layer.class_name, *facts[:1]])
+    return ", ".join([head, *facts[1:]])
 
 
-def _words_for(function: object) -> str:
-    """The name of an activation; a function of the user's own with a library's name is called by its module too."""
+def _activation_name(function: object) -> str:
+    """The name of an activation, with its module if the library has the same name."""
     name = str(getattr(function, "__name__", function))
     return function_name(function) if name in ACTIVATIONS else name
 
 
-def _sizes(config: Mapping[str, object]) -> list[str]:
-    """``["4 -> 6"]``, or less where less is known."""
+def _sizes(config: Mapping[str, object]) -> str:
+    """``4 -> 6``, or less if less is known."""
     before, after = config.get("input_dim"), config.get("output_dim")
-    return (
-        []
-        if after is None
-        else [f"-> {after}" if before is None else f"{before} -> {after}"]
-    )
+    if after is None:
+        return ""
+    return f"-> {after}" if before is None else f"{before} -> {after}"
 
 
-def _short(text: str) -> str:
+def _shortened(text: str) -> str:
+    """The text on one line of at most ``LONGEST`` characters."""
     text = " ".join(text.split())
-    return (
-        text
-        if len(text) <= LONGEST
-        else text[: LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    )
+    if len(text) <= LONGEST:
+        return text
+    return text[: LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"

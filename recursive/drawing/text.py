@@ -1,8 +1,8 @@
-"""A sketch as text that other programs draw: dot for Graphviz, and Mermaid, which many pages draw by themselves."""
+"""A sketch as text that other programs draw: dot for Graphviz, and Mermaid."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from recursive.drawing.sketch import Part, Sketch
 
@@ -26,40 +26,33 @@ def as_dot(drawn: Sketch) -> str:
         p0 [label="x\\ninput, dim 4"];
     }
     """
-    names = _names(drawn)
-    lines = [
-        f"p{index} [label={_quoted(*part.lines)}{', style=dashed, color=red' if part.missing else ''}];"
-        for part, index in names.items()
-    ]
-    framed = [
-        line
-        for zone, title in drawn.frames.items()
-        for line in (
-            f"subgraph cluster_{zone} {{",
-            f"    label={_quoted(title)};",
-            *(f"    p{names[part]};" for part in names if part.zone == zone),
-            "}",
-        )
-    ]
-    arrows = [
-        f"p{names[link.source]} -> p{names[link.target]}{_dot_style(link.kind, link.label)};"
-        for link in drawn.links
-    ]
-    body = ["rankdir=LR;", "node [shape=box];", *lines, *framed, *arrows]
-    return "\n".join(["digraph step {", *(f"    {line}" for line in body), "}"])
+    ids = _ids(drawn)
+    lines = ["rankdir=LR;", "node [shape=box];"]
+    for part, name in ids.items():
+        style = ", style=dashed, color=red" if part.missing else ""
+        lines.append(f"{name} [label={_quoted(part.lines)}{style}];")
+    for zone, title in drawn.frames.items():
+        lines.append(f"subgraph cluster_{zone} {{")
+        lines.append(f"    label={_quoted([title])};")
+        for part, name in ids.items():
+            if part.zone == zone:
+                lines.append(f"    {name};")
+        lines.append("}")
+    for link in drawn.links:
+        style = DOT_STYLES[link.kind]
+        if link.label:
+            style = style.replace("[", f"[label={_quoted([link.label])}, ")
+        lines.append(f"{ids[link.source]} -> {ids[link.target]}{style};")
+    return "\n".join(["digraph step {", *_indented(lines), "}"])
 
 
-def _dot_style(kind: str, label: str) -> str:
-    style = DOT_STYLES[kind]
-    return style.replace("[", f"[label={_quoted(label)}, ") if label else style
-
-
-def _quoted(*lines: str) -> str:
-    return (
-        '"'
-        + "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in lines)
-        + '"'
-    )
+def _quoted(lines: Iterable[str]) -> str:
+    """Lines of a label as a string of Graphviz."""
+    escaped = []
+    for line in lines:
+        escaped.append(line.replace("\\", "\\\\").replace('"', '\\"'))
+    label = "\\n".join(escaped)
+    return f'"{label}"'
 
 
 def as_mermaid(drawn: Sketch) -> str:
@@ -69,47 +62,41 @@ def as_mermaid(drawn: Sketch) -> str:
     flowchart LR
         p0["x<br/>input, dim 4"]
     """
-    names = _names(drawn)
-    arrows = [
-        f"p{names[link.source]} {MERMAID_ARROWS[link.kind]}{_mermaid_label(link.label)} p{names[link.target]}"
-        for link in drawn.links
-    ]
-    lost = [
-        f"style p{index} stroke:red,stroke-dasharray:4"
-        for part, index in names.items()
-        if part.missing
-    ]
-    return "\n".join(
-        [
-            "flowchart LR",
-            *(
-                f"    {line}"
-                for line in (*_mermaid_boxes(drawn, names), *arrows, *lost)
-            ),
-        ]
-    )
-
-
-def _mermaid_boxes(drawn: Sketch, names: Mapping[Part, int]) -> Iterator[str]:
-    boxes = {
-        part: f'p{index}["{"<br/>".join(map(_coded, part.lines))}"]'
-        for part, index in names.items()
-    }
-    yield from (box for part, box in boxes.items() if part.zone not in drawn.frames)
+    ids = _ids(drawn)
+    lines = []
+    for part, name in ids.items():
+        if part.zone not in drawn.frames:
+            lines.append(_mermaid_box(part, name))
     for zone, title in drawn.frames.items():
-        yield f'subgraph z{zone}["{_coded(title)}"]'
-        yield from (f"    {box}" for part, box in boxes.items() if part.zone == zone)
-        yield "end"
+        lines.append(f'subgraph z{zone}["{_coded(title)}"]')
+        for part, name in ids.items():
+            if part.zone == zone:
+                lines.append("    " + _mermaid_box(part, name))
+        lines.append("end")
+    for link in drawn.links:
+        arrow = MERMAID_ARROWS[link.kind]
+        label = f'|"{_coded(link.label)}"|' if link.label else ""
+        lines.append(f"{ids[link.source]} {arrow}{label} {ids[link.target]}")
+    for part, name in ids.items():
+        if part.missing:
+            lines.append(f"style {name} stroke:red,stroke-dasharray:4")
+    return "\n".join(["flowchart LR", *_indented(lines)])
 
 
-def _mermaid_label(label: str) -> str:
-    return f'|"{_coded(label)}"|' if label else ""
+def _mermaid_box(part: Part, name: str) -> str:
+    label = "<br/>".join(map(_coded, part.lines))
+    return f'{name}["{label}"]'
 
 
 def _coded(text: str) -> str:
+    """Text with codes in place of the characters that mean something in Mermaid."""
     return text.translate(MERMAID_CODES)
 
 
-def _names(drawn: Sketch) -> dict[Part, int]:
-    """A number for each part: names may hold anything."""
-    return {part: index for index, part in enumerate(drawn.parts)}
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
+
+
+def _ids(drawn: Sketch) -> Mapping[Part, str]:
+    """A short id for each part, since a name may hold any character."""
+    return {part: f"p{index}" for index, part in enumerate(drawn.parts)}

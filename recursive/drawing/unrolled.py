@@ -1,4 +1,4 @@
-"""Several steps, one after the other: the same nodes again at each, and states that go from step to step."""
+"""A sketch of several steps: the nodes of each step, and states that link the steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from recursive.drawing.sketch import (
     histories,
     in_order,
     lost_words,
-    nothing,
+    placeholder,
     words,
 )
 from recursive.errors import ConfigError
@@ -19,24 +19,33 @@ from recursive.spec.names import Ref
 
 
 def unrolled(spec: GraphSpec, steps: int) -> Sketch:
-    """What to draw of the first ``steps`` steps of ``spec``, whole or not; what was before them has times up to 0.
+    """The parts and links of the first ``steps`` steps of ``spec``.
+
+    ``spec`` may be incomplete. Steps are numbered from 1, and the values that states
+    start from have times up to 0.
 
     Raises:
         ConfigError: for fewer steps than one, or a graph without a loop.
 
     >>> from recursive.spec.graph import InputSpec, LayerSpec, PortSpec, StateSpec
     >>> read = (PortSpec("input", (Ref("x"), Ref("h"))),)
-    >>> spec = GraphSpec(inputs=(InputSpec("x"),), states=(StateSpec("h", 6, "rec"),),
-    ...                  nodes=(NodeSpec("rec", LayerSpec("Dense"), read),))
-    >>> [f"{link.source.name} {link.target.name}" for link in unrolled(spec, 2).links]
-    ['x[1] rec[1]', 'h[0] rec[1]', 'x[2] rec[2]', 'rec[1] rec[2]']
+    >>> spec = GraphSpec(
+    ...     inputs=(InputSpec("x"),),
+    ...     states=(StateSpec("h", 6, "rec"),),
+    ...     nodes=(NodeSpec("rec", LayerSpec("Dense"), read),),
+    ... )
+    >>> for link in unrolled(spec, 2).links:
+    ...     print(link.source.name, link.target.name)
+    x[1] rec[1]
+    h[0] rec[1]
+    x[2] rec[2]
+    rec[1] rec[2]
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise ConfigError.about(
             "drawing",
             "unrolled",
-            takes="a whole number of steps from 1",
-            because="they are drawn one after the other",
+            takes="an integer of 1 or more",
             got=repr(steps),
             do="Say unrolled=3.",
         )
@@ -49,11 +58,25 @@ def unrolled(spec: GraphSpec, steps: int) -> Sketch:
             got="a graph that runs once",
             do="Leave unrolled out.",
         )
-    return _Unrolling(spec).drawn(steps)
+    return _Unrolling(spec).sketch(steps)
+
+
+def _step_zone(time: int) -> int:
+    """The zone of the nodes of a step, which has a frame."""
+    return 2 * time
+
+
+def _zone_before(time: int) -> int:
+    """The zone of inputs and past values of a step, before its nodes.
+
+    The outputs of the step before lie there too. Values before the first step have
+    zone 0.
+    """
+    return max(0, 2 * time - 1)
 
 
 class _Unrolling:
-    """Collects the parts, by what they are the value of and when, and the links."""
+    """Collects the parts by kind, name and time, and the links."""
 
     def __init__(self, spec: GraphSpec):
         self.spec = spec
@@ -61,22 +84,26 @@ class _Unrolling:
         self.parts: dict[tuple[str, str, int], Part] = {}
         self.links: list[Link] = []
 
-    def drawn(self, steps: int) -> Sketch:
-        for time in range(1, steps + 1):
+    def sketch(self, steps: int) -> Sketch:
+        """The sketch of the first steps."""
+        times = range(1, steps + 1)
+        for time in times:
             for item in (*in_order(self.spec), *self.spec.outputs):
                 self._add(item, time)
         self._add_unread(steps)
-        given = () if self.spec.inputs else (nothing("input", 0),)
-        out = () if self.spec.outputs else (nothing("output", 2 * steps + 1),)
-        parts = sorted(
-            dict.fromkeys((*given, *self.parts.values(), *out)),
-            key=lambda part: part.zone,
-        )
-        titles = {2 * time: f"step {time}" for time in range(1, steps + 1)}
-        return Sketch(tuple(parts), tuple(dict.fromkeys(self.links)), titles)
+
+        # A node with several outputs is in the dict once for each of them.
+        parts = list(dict.fromkeys(self.parts.values()))
+        if not self.spec.inputs:
+            parts.insert(0, placeholder("input", 0))
+        if not self.spec.outputs:
+            parts.append(placeholder("output", _step_zone(steps) + 1))
+        parts.sort(key=lambda part: part.zone)
+        frames = {_step_zone(time): f"step {time}" for time in times}
+        return Sketch(tuple(parts), tuple(dict.fromkeys(self.links)), frames)
 
     def _add_unread(self, steps: int) -> None:
-        """The inputs and states that were declared and that nothing reads."""
+        """Add the inputs and states that were declared and that nothing reads."""
         read = {(kind, name) for kind, name, _ in self.parts}
         for item in self.spec.inputs:
             if ("input", item.name) not in read:
@@ -87,69 +114,64 @@ class _Unrolling:
                 self._past(state.name, 0)
 
     def _add(self, item: NodeSpec | OutputSpec, time: int) -> None:
-        """A node or an output of one step, and the links from what it reads."""
+        """Add a node or an output of one step, and the links from what it reads."""
         refs = dict.fromkeys(resolve(self.spec, ref) for ref in item.refs)
-        read = {ref: self._source(ref, time) for ref in refs}
-        lost = lost_words(refs, {ref for ref, part in read.items() if part})
-        kind, name = KINDS[type(item)], f"{item.name}[{time}]"
-        part = Part(
-            kind,
-            name,
-            (name, *words(item), *lost),
-            bool(lost),
-            2 * time + (kind == "output"),
-        )
-        values = item.values if isinstance(item, NodeSpec) else (item.name,)
-        self.parts |= {(kind, value, time): part for value in values}
-        self.links += [
-            Link(
-                source,
-                part,
-                "carried" if ref.tap and ref.name in self.histories else "now",
-            )
-            for ref, source in read.items()
-            if source
-        ]
+        sources = {}
+        for ref in refs:
+            source = self._source(ref, time)
+            if source:
+                sources[ref] = source
+        lost = lost_words(refs, sources)
+
+        kind = KINDS[type(item)]
+        name = f"{item.name}[{time}]"
+        zone = _step_zone(time) if kind == "node" else _step_zone(time) + 1
+        part = Part(kind, name, (name, *words(item), *lost), bool(lost), zone)
+        for value in item.values if kind == "node" else (item.name,):
+            self.parts[kind, value, time] = part
+        for ref, source in sources.items():
+            is_past = ref.tap and ref.name in self.histories
+            self.links.append(Link(source, part, "carried" if is_past else "now"))
 
     def _source(self, ref: Ref, time: int) -> Part | None:
-        """The part that is read as ``ref`` at ``time``; None where nothing gives it."""
+        """The part that is read as ``ref`` at ``time``; None if it is not declared."""
         then = time + ref.tap
         if ref.tap and ref.name in self.histories:
             return self._past(ref.name, then)
         if ("node", ref.name, then) in self.parts:
             return self.parts["node", ref.name, then]
-        return next(
-            (
-                self._input(item, then)
-                for item in self.spec.inputs
-                if item.name == ref.name
-            ),
-            None,
-        )
+        for item in self.spec.inputs:
+            if item.name == ref.name:
+                return self._input(item, then)
+        return None
 
     def _past(self, name: str, then: int) -> Part:
-        """The node that fed a state at ``then``, or what the state started from."""
-        fed = ("node", str(self.histories[name].input), then)
-        if then > 0 and fed in self.parts:
-            return self.parts[fed]
+        """The node that fed a state at ``then``, or the value that the state had."""
+        fed_by = str(self.histories[name].input)
+        node = self.parts.get(("node", fed_by, then))
+        if then > 0 and node:
+            return node
         if ("state", name, then) not in self.parts:
-            self._add_past(name, then, known=self.spec.names.get(fed[1]) == "node")
+            is_fed = self.spec.names.get(fed_by) == "node"
+            self._add_past(name, then, is_fed)
         return self.parts["state", name, then]
 
-    def _add_past(self, name: str, then: int, known: bool) -> None:
-        """What a state was at ``then``, and the link from the context that it starts from."""
+    def _add_past(self, name: str, then: int, is_fed: bool) -> None:
+        """Add a state at ``then``, and the link from the context it starts from."""
+        state = self.histories[name]
         title = f"{name}[{then}]"
-        lines = (title, *words(self.histories[name]), *([] if known else ["fed by ?"]))
-        part = Part("state", title, lines, not known, zone=max(0, 2 * then - 1))
-        self.links += [
-            Link(self._input(item, 0), part, "start")
-            for item in self.spec.inputs
-            if item.name == self.histories[name].initial
-        ]
+        lines = [title, *words(state)]
+        if not is_fed:
+            lines.append("fed by ?")
+        part = Part("state", title, tuple(lines), not is_fed, _zone_before(then))
+        for item in self.spec.inputs:
+            if item.name == state.initial:
+                self.links.append(Link(self._input(item, 0), part, "start"))
         self.parts["state", name, then] = part
 
     def _input(self, item: InputSpec, then: int) -> Part:
+        """The slice of a sequence at ``then``, or a context, which has no time."""
         at = then if item.is_sequence else 0
         title = f"{item.name}[{then}]" if item.is_sequence else item.name
-        part = Part("input", title, (title, *words(item)), zone=max(0, 2 * at - 1))
+        part = Part("input", title, (title, *words(item)), zone=_zone_before(at))
         return self.parts.setdefault(("input", item.name, at), part)

@@ -14,7 +14,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import ConfigError, DtypeError, ShapeError
-from recursive.spec.shapes import Shape, in_words
+from recursive.spec.shapes import Shape, format_shape
 
 
 def check_started(layer: object) -> None:
@@ -89,7 +89,7 @@ def translate_shape_errors(
             type(layer).__name__,
             takes="an input of known dim",
             because="its build reads the shape of it",
-            got=", ".join(map(in_words, shapes)),
+            got=", ".join(map(format_shape, shapes)),
             do="Set self.input_dim in its __init__, or pass data first.",
         ) from error
 
@@ -220,9 +220,9 @@ def check_output(
         raise ShapeError.about(
             "layer",
             kind,
-            takes=f"an output of shape {in_words(said)}",
+            takes=f"an output of shape {format_shape(said)}",
             because="its get_output_shape_for says so, and other layers are made for it",
-            got=in_words(shape),
+            got=format_shape(shape),
             do="Mend get_output_shape_for, or the formula in call.",
         )
 

@@ -20,7 +20,7 @@ from recursive.layers.noise import check_share, seeds_of
 from recursive.layers.products import as_floats
 from recursive.layers.shaping import Flatten, Permute, RepeatVector, Reshape
 from recursive.spec.hoist import Product
-from recursive.spec.shapes import Shape, in_words
+from recursive.spec.shapes import Shape, format_shape
 
 __all__ = [
     "Activation",
@@ -316,7 +316,7 @@ class Lambda(Layer):
                 "Lambda",
                 takes=f"a function that returns {self.output_dim} values a row",
                 because="that is its output_dim",
-                got=in_words(shape),
+                got=format_shape(shape),
                 do="Mend one of them, or leave output_dim out.",
             )
         return shape if self.output_dim is None else (*shape[:-1], self.output_dim)

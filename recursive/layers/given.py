@@ -16,7 +16,7 @@ from recursive.errors import (
     suggest,
 )
 from recursive.loop.lengths import check_lengths, length_message
-from recursive.spec.shapes import Shape, in_words
+from recursive.spec.shapes import Shape, format_shape
 
 
 def checked_mask(
@@ -119,7 +119,7 @@ def checked_draw(
     error = ShapeError.about(
         "draw",
         name,
-        takes=f"an array of shape {in_words(shape)}",
+        takes=f"an array of shape {format_shape(shape)}",
         because="it takes the place of one",
         got=str(value.type.shape).replace("None", "any"),
         do="Draw one value for each that the layer draws.",

@@ -33,7 +33,7 @@ from recursive.spec.graph import (
     LayerSpec,
     NodeSpec,
     OutputSpec,
-    whole,
+    as_python_int,
 )
 from recursive.spec.names import Ref, split
 from recursive.spec.plan import StepPlan, merged_outputs, source_of
@@ -94,7 +94,7 @@ class Graph(DeclaredAsIn2015, Composite):
         Raises:
             RecursiveError: a child of it, for a bad name, ndim, dtype or dim.
         """
-        self._declare(InputSpec(name, whole(ndim), dtype, whole(dim)))
+        self._declare(InputSpec(name, as_python_int(ndim), dtype, as_python_int(dim)))
 
     def add_node(
         self,

@@ -288,7 +288,7 @@ class LoopRun:
     ) -> TensorVariable:
         """The rows of a state before the first step, ``(lag, batch, dim)``."""
         dim = self.shapes[item.name][-1]
-        if item.carried:
+        if item.stateful:
             return backend.with_rows(self.states[item.name], batch)
         if item.initial == LEARNED:
             return all_rows(item, self.params[f"{item.name}.initial"], batch, dim)

@@ -44,7 +44,7 @@ from recursive.spec.graph import (
     OutputSpec,
     StateSpec,
     as_initial,
-    whole,
+    as_python_int,
 )
 from recursive.spec.history import final_name, with_implicit_states
 from recursive.spec.names import Ref
@@ -110,8 +110,8 @@ class Recursive(KeepsStates, Graph):
         self._spec = GraphSpec(
             loop=True,
             free=self.free,
-            truncate_gradient=whole(truncate_gradient),
-            n_steps=whole(n_steps),
+            truncate_gradient=as_python_int(truncate_gradient),
+            n_steps=as_python_int(n_steps),
             until=until,
             **{
                 name: flag(type(self).__name__, name, value)
@@ -145,7 +145,9 @@ class Recursive(KeepsStates, Graph):
         """
         ndim = 2 + bool(is_sequence) if ndim is None else ndim
         self._declare(
-            InputSpec(name, whole(ndim), dtype, whole(dim), bool(is_sequence))
+            InputSpec(
+                name, as_python_int(ndim), dtype, as_python_int(dim), bool(is_sequence)
+            )
         )
 
     def add_mask(self, name: str = "mask") -> None:
@@ -235,7 +237,9 @@ class Recursive(KeepsStates, Graph):
             None if stateful is None else flag(f"state {name!r}", "stateful", stateful)
         )
         self._declare(
-            StateSpec(name, whole(dim), input, as_initial(name, initial), stateful)
+            StateSpec(
+                name, as_python_int(dim), input, as_initial(name, initial), stateful
+            )
         )
 
     def add_node(
@@ -299,12 +303,12 @@ class Recursive(KeepsStates, Graph):
     )
     truncate_gradient = setting(
         "truncate_gradient",
-        lambda _, __, steps: whole(steps),
+        lambda _, __, steps: as_python_int(steps),
         "How many of the last steps the backward loop runs over; -1 for all.",
     )
     n_steps = setting(
         "n_steps",
-        lambda _, __, steps: checks.number_of_steps(whole(steps)),
+        lambda _, __, steps: checks.number_of_steps(as_python_int(steps)),
         "How many steps a loop without sequences runs.",
     )
     until = setting(
@@ -438,7 +442,7 @@ class Recursive(KeepsStates, Graph):
         checked = self._checked(inputs)  # tells dims that were left open
         ran = self.loop_run().execute(checked, call)
         for item in ran.plan.recurrences:
-            if item.carried:
+            if item.stateful:
                 value = self.states.fitting(item.name, ran.lasts[item.name])
                 call.carry(self.states.variables[item.name], value)
         return ran.outputs | (ran.finals() if self.spec.return_final_states else {})
@@ -448,7 +452,7 @@ class Recursive(KeepsStates, Graph):
         self.complete()
         overridden = type(self)._step is not Recursive._step
         spec = self.spec.replace(**changed)
-        kept = any(item.carried for item in declared(spec, {}).recurrences)
+        kept = any(item.stateful for item in declared(spec, {}).recurrences)
         return LoopRun(
             type(self).__name__,
             spec,
@@ -537,7 +541,7 @@ class Recursive(KeepsStates, Graph):
     def carried_states(self) -> tuple[Recurrence, ...]:
         """The states that are kept from batch to batch."""
         return tuple(
-            item for item in declared(self.spec, {}).recurrences if item.carried
+            item for item in declared(self.spec, {}).recurrences if item.stateful
         )
 
     @property

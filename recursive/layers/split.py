@@ -13,7 +13,7 @@ from recursive.layers.masks import accepted_masks
 from recursive.layers.products import affine_map, linear_map, select_rows, side_by_side
 from recursive.loop.call import Call, Value, Values, joined, with_mask
 from recursive.spec.graph import MAIN, NodeSpec
-from recursive.spec.hoist import FusedProducts, ProductSlice, Share, SplitLayer
+from recursive.spec.hoist import FusedProducts, ProductShare, ProductSlice, SplitLayer
 
 
 class SliceRunner:
@@ -21,7 +21,7 @@ class SliceRunner:
 
     draws = ()
 
-    def __init__(self, share: Share, layer: Layer):
+    def __init__(self, share: ProductShare, layer: Layer):
         self.share, self.layer = share, layer
 
     def apply(self, inputs: Values, call: Call) -> dict[str, Value]:
@@ -103,7 +103,7 @@ def _passed_on(layer: Layer, inputs: Values) -> TensorVariable | None:
 
 
 def _factors(
-    share: Share, layer: Layer
+    share: ProductShare, layer: Layer
 ) -> tuple[TensorVariable, TensorVariable | None]:
     """The weights that a share multiplies by, and what it adds, if anything."""
     W, b = layer.factors(share.product)

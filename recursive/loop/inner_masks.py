@@ -48,7 +48,7 @@ def plan_with_masks(
         plan,
         sequences=tuple(sequences),
         contexts=(*plan.contexts, *masks_of_contexts),
-        steady=plan.steady | set(masks_of_contexts),
+        constant_over_time=plan.constant_over_time | set(masks_of_contexts),
     )
     has_deep_results = any(len(shapes[name]) > 2 for name in plan.collected)
     if not masked and not has_deep_results:

@@ -92,12 +92,14 @@ class Loop:
         for ref in _refs(plan.hoisted):
             if ref.tap:
                 env[ref] = _value_before(inputs[ref.name], -ref.tap)
-        run_over_time(plan.hoisted, self.layers, env, plan.steady, rows, self.call)
+        run_over_time(
+            plan.hoisted, self.layers, env, plan.constant_over_time, rows, self.call
+        )
         found, lasts = (
             self._scan(env, starts, rows[0], mask) if plan.results else ({}, {})
         )
         for name, value in found.items():
-            if name not in plan.steady:
+            if name not in plan.constant_over_time:
                 env[Ref(name)] = value
         self._defer(env, found, starts, rows)
         seen = {}
@@ -205,19 +207,24 @@ class Loop:
                 values = states[ref.name] if ref.name in states else env[Ref(ref.name)]
                 env[ref] = _value_before(values, -ref.tap, starts.get(ref.name))
         if self.only_last:
-            steady = self.plan.steady
+            steady = self.plan.constant_over_time
             for ref, value in env.items():
                 if not is_steady(ref, steady):
                     env[ref] = on_tensors(value, lambda x: last_step(x)[None])
             rows = (1, rows[1])
         run_over_time(
-            self.plan.deferred, self.layers, env, self.plan.steady, rows, self.call
+            self.plan.deferred,
+            self.layers,
+            env,
+            self.plan.constant_over_time,
+            rows,
+            self.call,
         )
 
     def _seen(self, name: str, value: Value, length: Size) -> Value:
         """A value as the outside sees it, over time; what scan did not compute is truncated as if it had."""
         length = 1 if self.only_last else length
-        if name in self.plan.steady:
+        if name in self.plan.constant_over_time:
             value = over_time(value, length)
         elif name in self.plan.results:
             return value

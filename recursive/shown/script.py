@@ -86,7 +86,7 @@ class Script:
     @property
     def gaps(self) -> list[str]:
         """What the loop does that a script does not, a sentence each."""
-        carried = [item.name for item in self.plan.recurrences if item.carried]
+        carried = [item.name for item in self.plan.recurrences if item.stateful]
         found = [
             f"Let {name} start from what it was after the batch before."
             for name in carried

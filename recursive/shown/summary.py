@@ -111,7 +111,7 @@ def _states(plan: StepPlan, shapes: Mapping[str, Shape]) -> list[tuple[str, ...]
 
 
 def _start(item: Recurrence) -> str:
-    if item.carried:
+    if item.stateful:
         return f"the batch before; at first {_initial(item.initial)}"
     return _initial(item.initial)
 

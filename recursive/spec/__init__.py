@@ -1,1 +1,1 @@
-"""What was declared and what follows from it: pure data, standard library only, no tensor in sight."""
+"""The declaration and everything that follows from it, as pure data without tensors."""

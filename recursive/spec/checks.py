@@ -1,12 +1,14 @@
 """The rules of a declaration, one function each.
 
-``DECLARATION_RULES`` hold for one declaration beside those before it and are applied as it is made;
-``GRAPH_RULES`` hold for the whole and are applied when it is built. Both are tables, and the code is a loop over them.
+``DECLARATION_RULES`` are about one declaration and the earlier ones. They are applied
+when it is added. ``GRAPH_RULES`` are about a complete graph. They are applied when that
+is built. Both are tables, and the code is a loop over them. A rule has the name of the
+sentence that it enforces, and raises an error if the sentence is false.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 from recursive.errors import (
@@ -31,9 +33,15 @@ from recursive.spec.graph import (
     Item,
     NodeSpec,
     OutputSpec,
+    PortSpec,
     StateSpec,
 )
-from recursive.spec.history import final_name, resolve, with_implicit_states
+from recursive.spec.history import (
+    final_name,
+    is_stateful,
+    resolve,
+    with_implicit_states,
+)
 from recursive.spec.merging import MODE_NAMES
 from recursive.spec.names import Ref, check_name
 
@@ -41,47 +49,47 @@ READABLE = ("input", "state", "node")
 """The kinds of names that stand for one value."""
 
 DTYPES = ("float", "int", "bool")
-"""Dtypes of an input: ``float`` is PyTensor's floatX, ``int`` is int32."""
+"""The dtypes of an input: ``float`` is PyTensor's floatX, ``int`` is int32."""
 
 
 def declare(spec: GraphSpec, item: Item) -> GraphSpec:
-    """``spec`` with ``item`` added to it.
+    """``spec`` with ``item`` added.
 
     Raises:
-        RecursiveError: a child of it, where one of DECLARATION_RULES is broken.
+        RecursiveError: a subclass of it, if one of DECLARATION_RULES is broken.
 
     >>> declare(GraphSpec(), InputSpec("x", dim=4)).names
     {'x': 'input'}
     """
     for rule in DECLARATION_RULES:
         rule(spec, item)
-    item, spec = _joined_by_name(spec, item)
+    # With free names, a node feeds the state of the same name. Either may come first.
+    if spec.free and isinstance(item, StateSpec):
+        if spec.names.get(item.name) == "node":
+            item = replace(item, input=item.name)
+    elif spec.free and isinstance(item, NodeSpec):
+        place = _place_of_state(spec, item.name)
+        if place is not None and spec.states[place].input is None:
+            spec = spec.with_fed_state(place, item.name)
     return spec.with_item(item)
 
 
-def _joined_by_name(spec: GraphSpec, item: Item) -> tuple[Item, GraphSpec]:
-    """``item`` and ``spec``, in which a node feeds the state that has its name, where names are free."""
-    if not spec.free:
-        return item, spec
-    if isinstance(item, StateSpec) and spec.names.get(item.name) == "node":
-        return replace(item, input=item.name), spec
-    if isinstance(item, NodeSpec):
-        for place, state in enumerate(spec.states):
-            if state.name == item.name and state.input is None:
-                return item, spec.with_fed_state(place, item.name)
-    return item, spec
+def _place_of_state(spec: GraphSpec, name: str) -> int | None:
+    """The index of a declared state, or None."""
+    for place, state in enumerate(spec.states):
+        if state.name == name:
+            return place
+    return None
 
 
 def feed(spec: GraphSpec, state: str, node: str) -> GraphSpec:
-    """``spec`` with the new value of ``state`` returned by ``node`` (Santana's ``return_state``).
+    """``spec`` in which ``node`` feeds ``state`` (Santana's ``return_state``).
 
     Raises:
-        UnknownNameError: where no such state was declared.
-        StateError: where another node returns it already.
+        UnknownNameError: if no such state was declared.
+        StateError: if another node feeds it already.
     """
-    place = next(
-        (place for place, item in enumerate(spec.states) if item.name == state), None
-    )
+    place = _place_of_state(spec, state)
     if place is None:
         raise UnknownNameError.about(
             "state",
@@ -97,7 +105,6 @@ def feed(spec: GraphSpec, state: str, node: str) -> GraphSpec:
             "state",
             state,
             takes="its value from one node",
-            because="a state has one value a step",
             got=f"{before!r} and {node!r}",
             do="Merge the two nodes into one first.",
         )
@@ -105,13 +112,13 @@ def feed(spec: GraphSpec, state: str, node: str) -> GraphSpec:
 
 
 def check(spec: GraphSpec) -> None:
-    """Raise a child of RecursiveError where one of GRAPH_RULES is broken."""
+    """Raise a subclass of RecursiveError if one of GRAPH_RULES is broken."""
     for rule in GRAPH_RULES:
         rule(spec)
 
 
 def check_whole(spec: GraphSpec) -> None:
-    """Every rule, for a spec that was not declared step by step but read from a file."""
+    """Apply all rules to a spec that was read from a file."""
     grown = spec.replace(inputs=(), states=(), nodes=(), outputs=())
     for item in (*spec.inputs, *spec.states, *spec.nodes, *spec.outputs):
         grown = declare(grown, item)
@@ -126,17 +133,15 @@ def name_is_valid(spec: GraphSpec, item: Item) -> None:
 
 
 def name_is_new(spec: GraphSpec, item: Item) -> None:
-    taken = (
-        {out.name: "output" for out in spec.outputs}
-        if _names_its_node(spec, item)
-        else spec.names
-    )
+    taken = spec.names
+    if _names_its_node(spec, item):
+        # An output may have its node's name, but not the name of another output.
+        taken = {output.name: "output" for output in spec.outputs}
     if item.name in taken and not _names_its_state(spec, item):
         raise DuplicateNameError.about(
             KINDS[type(item)],
             item.name,
-            takes="a name of its own",
-            because="names tell the parts of a graph apart",
+            takes="a unique name",
             got=f"the name of an existing {taken[item.name]}",
             do="Choose another name.",
         )
@@ -144,14 +149,11 @@ def name_is_new(spec: GraphSpec, item: Item) -> None:
 
 def dim_is_positive(spec: GraphSpec, item: Item) -> None:
     dim = getattr(item, "dim", None)
-    if dim is not None and (
-        isinstance(dim, bool) or not isinstance(dim, int) or dim < 1
-    ):
+    if dim is not None and not _is_integer(dim, least=1):
         raise ShapeError.about(
             KINDS[type(item)],
             item.name,
-            takes="a dim that is a whole number of 1 or more",
-            because="it counts the values of one row",
+            takes="a dim that is an integer of 1 or more",
             got=repr(dim),
             do="Say dim=6, for example.",
         )
@@ -160,14 +162,10 @@ def dim_is_positive(spec: GraphSpec, item: Item) -> None:
 def input_has_room_for_time(spec: GraphSpec, item: Item) -> None:
     if not isinstance(item, InputSpec):
         return
-    least, axes = (
-        (2, "(batch, time)") if spec.loop and item.is_sequence else (1, "(batch,)")
-    )
-    if (
-        isinstance(item.ndim, bool)
-        or not isinstance(item.ndim, int)
-        or item.ndim < least
-    ):
+    has_time_axis = spec.loop and item.is_sequence
+    axes = "(batch, time)" if has_time_axis else "(batch,)"
+    least = 2 if has_time_axis else 1
+    if not _is_integer(item.ndim, least):
         raise ShapeError.about(
             "input",
             item.name,
@@ -184,7 +182,7 @@ def dtype_is_known(spec: GraphSpec, item: Item) -> None:
             "input",
             item.name,
             takes=f"one of the dtypes {', '.join(DTYPES)}",
-            because="the width of a float is PyTensor's floatX",
+            because="PyTensor's floatX decides the dtype of floats",
             got=repr(item.dtype),
             do=suggest(str(item.dtype), DTYPES),
         )
@@ -196,18 +194,17 @@ def something_is_read(spec: GraphSpec, item: Item) -> None:
             "output",
             item.name,
             takes="at least one node to read",
-            because="it has no value of its own",
             got="none",
             do="Say input='name'.",
         )
-    if isinstance(item, NodeSpec) and not (
-        item.ports and all(port.refs for port in item.ports)
-    ):
+    if isinstance(item, NodeSpec):
+        open_ports = [port for port in item.ports if not port.refs]
+        if item.ports and not open_ports:
+            return
         raise NodeError.about(
             "node",
             item.name,
             takes="at least one input",
-            because="its layer is a function of it",
             got="none",
             do="Say input='name', or inputs=['name', ...] for several.",
         )
@@ -220,24 +217,26 @@ def merge_mode_is_known(spec: GraphSpec, item: Item) -> None:
                 KINDS[type(item)],
                 item.name,
                 takes=f"merge_mode {', '.join(MODE_NAMES)}",
-                because="several inputs become one by it",
                 got=repr(read.merge_mode),
                 do=suggest(str(read.merge_mode), MODE_NAMES),
             )
 
 
 def names_read_are_known(spec: GraphSpec, item: Item) -> None:
-    for ref in () if spec.free else _refs(item):
-        itself = isinstance(item, NodeSpec) and ref.name in item.values and ref.tap < 0
-        if spec.names.get(ref.name) not in READABLE and not itself:
-            readable = [name for name, kind in spec.names.items() if kind in READABLE]
+    if spec.free:
+        return  # checked when the graph is complete
+    for ref in _refs(item):
+        reads_own_past = (
+            isinstance(item, NodeSpec) and ref.name in item.values and ref.tap < 0
+        )
+        if spec.names.get(ref.name) not in READABLE and not reads_own_past:
             raise UnknownNameError.about(
                 KINDS[type(item)],
                 item.name,
                 takes="inputs, states and nodes that are declared before it",
                 because="nodes run in the order in which they were added",
                 got=repr(str(ref)),
-                do=suggest(ref.name, readable),
+                do=suggest(ref.name, _readable_names(spec)),
             )
 
 
@@ -254,17 +253,16 @@ def states_are_in_a_loop(spec: GraphSpec, item: Item) -> None:
 
 
 def a_dim_has_an_axis(spec: GraphSpec, item: Item) -> None:
-    over_time = isinstance(item, InputSpec) and spec.loop and item.is_sequence
-    if (
-        isinstance(item, InputSpec)
-        and item.dim is not None
-        and item.ndim - over_time < 2
-    ):
+    if not isinstance(item, InputSpec) or item.dim is None:
+        return
+    has_time_axis = spec.loop and item.is_sequence
+    if item.ndim - has_time_axis < 2:
+        axes = "batch and time" if has_time_axis else "batch"
         raise ShapeError.about(
             "input",
             item.name,
-            takes="a dim only where it has an axis for it",
-            because=f"its {item.ndim} axes are {'batch and time' if over_time else 'batch'}",
+            takes="a dim only if it has an axis for it",
+            because=f"its {item.ndim} axes are {axes}",
             got=f"dim={item.dim}",
             do=f"Say ndim={item.ndim + 1}, or leave the dim out.",
         )
@@ -276,10 +274,10 @@ def taps_are_in_a_loop(spec: GraphSpec, item: Item) -> None:
             raise TapError.about(
                 KINDS[type(item)],
                 item.name,
-                takes="values of now",
+                takes="values without a tap",
                 because="a Graph runs once",
                 got=repr(str(ref)),
-                do="Use a Recursive container to look back in time.",
+                do="Use a Recursive container to read past values.",
             )
 
 
@@ -298,38 +296,31 @@ DECLARATION_RULES = (
 )
 
 
-# Rules of the whole
+# Rules of a complete graph
 
 
 def something_comes_in(spec: GraphSpec) -> None:
-    if not any(item.is_sequence for item in spec.inputs) and spec.n_steps is None:
-        words = (
-            {
-                "takes": "at least one sequence, or n_steps",
-                "do": "Say add_input('x', ndim=3), or n_steps=10.",
-            }
-            if spec.loop
-            else {"takes": "at least one input", "do": "Say add_input('x', ndim=2)."}
-        )
-        raise NodeError.about(
-            "graph", "inputs", because="it has nothing to run on", got="none", **words
-        )
+    if spec.sequence_names or spec.n_steps is not None:
+        return
+    takes = "at least one input"
+    do = "Say add_input('x', ndim=2)."
+    if spec.loop:
+        takes = "at least one sequence, or n_steps"
+        do = "Say add_input('x', ndim=3), or n_steps=10."
+    raise NodeError.about("graph", "inputs", takes=takes, got="none", do=do)
 
 
 def number_of_steps(steps: object) -> int | None:
-    """``steps`` where it is a whole number of 1 or more, or None.
+    """``steps`` if it is None or an integer of 1 or more.
 
     Raises:
-        ConfigError: for anything else.
+        ConfigError: for any other value.
     """
-    if steps is not None and (
-        isinstance(steps, bool) or not isinstance(steps, int) or steps < 1
-    ):
+    if steps is not None and not _is_integer(steps, least=1):
         raise ConfigError.about(
             "graph",
             "n_steps",
-            takes="a whole number of 1 or more",
-            because="it counts the steps",
+            takes="an integer of 1 or more",
             got=repr(steps),
             do="Say n_steps=10, for example.",
         )
@@ -337,43 +328,46 @@ def number_of_steps(steps: object) -> int | None:
 
 
 def how_to_declare(spec: GraphSpec, state: str, states: Iterable[str]) -> str:
-    """What to do about a state that was not declared: the past of a node is one only after ``add_state``."""
+    """Advice about a state that was not declared.
+
+    The past of a node can be read without ``add_state``, but not set.
+    """
     if spec.names.get(state) != "node":
         return suggest(str(state), states)
-    name = state.replace(".", "_") if spec.free else f"{state.replace('.', '_')}_state"
+    name = state.replace(".", "_")
+    if not spec.free:
+        name += "_state"
     call = f"add_state({name!r}, input={state!r})"
     return f"Say {call} first, then set_state_from({name!r}, ...)."
 
 
 def the_number_of_steps_is_known_once(spec: GraphSpec) -> None:
     steps = number_of_steps(spec.n_steps)
-    sequences = [item.name for item in spec.inputs if item.is_sequence]
+    sequences = spec.sequence_names
     if steps is not None and sequences and not spec.unroll:
         raise ConfigError.about(
             "graph",
             "n_steps",
-            takes="no sequences beside it",
-            because="a loop has as many steps as its sequences",
+            takes="no sequences next to it",
+            because="the sequences decide the number of steps",
             got=f"n_steps={steps} and {', '.join(sequences)}",
-            do="Leave n_steps out, declare the inputs with is_sequence=False, or say unroll=True.",
+            do="Leave n_steps out, declare the inputs with is_sequence=False, or say "
+            "unroll=True.",
         )
 
 
 def until_ends_a_plain_loop(spec: GraphSpec) -> None:
-    others = [
-        words
-        for words, said in (
-            ("unroll=True", spec.unroll),
-            ("a mask", spec.mask is not None),
-        )
-        if said
-    ]
+    others = []
+    if spec.unroll:
+        others.append("unroll=True")
+    if spec.mask is not None:
+        others.append("a mask")
     if spec.until is not None and others:
         raise ConfigError.about(
             "graph",
             "until",
             takes="a loop that scan runs, without a mask",
-            because="nobody knows before how many steps there are",
+            because="the number of steps is not known in advance",
             got=" and ".join(others),
             do="Leave one of them out.",
         )
@@ -384,13 +378,13 @@ def states_start_from_contexts(spec: GraphSpec) -> None:
     for state in spec.states:
         named = isinstance(state.initial, str) and state.initial not in (LEARNED, DRAWN)
         if named and state.initial not in contexts:
+            near = suggest(state.initial, [LEARNED, DRAWN, *contexts])
             raise UnknownNameError.about(
                 "state",
                 state.name,
                 takes=f"as initial value numbers, {LEARNED!r}, {DRAWN!r} or a context",
-                because="it is there before the first step",
                 got=repr(state.initial),
-                do=f"{suggest(state.initial, [LEARNED, DRAWN, *contexts])} A context is declared by "
+                do=f"{near} A context is declared by "
                 "add_input(name, is_sequence=False).",
             )
         if named and contexts[state.initial] != "float":
@@ -398,21 +392,19 @@ def states_start_from_contexts(spec: GraphSpec) -> None:
                 "state",
                 state.name,
                 takes="a context of floats to start from",
-                because="its values are floats",
                 got=f"{state.initial!r} of {contexts[state.initial]}",
                 do=f"Declare {state.initial!r} with dtype='float'.",
             )
 
 
-def states_that_go_on_start_from_numbers(spec: GraphSpec) -> None:
+def stateful_states_start_from_numbers(spec: GraphSpec) -> None:
     for state in spec.states:
-        goes_on = spec.stateful if state.stateful is None else state.stateful
-        if goes_on and isinstance(state.initial, str):
+        if is_stateful(spec, state) and isinstance(state.initial, str):
             raise StateError.about(
                 "state",
                 state.name,
                 takes="numbers to start from",
-                because="it goes on from the batch before",
+                because="it is kept between batches",
                 got=f"initial={state.initial!r}",
                 do="Say stateful=False for this state, or leave initial out.",
             )
@@ -425,37 +417,35 @@ def until_is_a_node(spec: GraphSpec) -> None:
             "graph",
             "until",
             takes="the name of a node",
-            because="the loop stops when it is true",
+            because="the loop stops once it is true",
             got=repr(spec.until),
             do=suggest(str(spec.until), nodes),
         )
 
 
 def states_start_as_far_back_as_they_are_read(spec: GraphSpec) -> None:
-    read = [
-        resolve(spec, ref) for item in (*spec.nodes, *spec.outputs) for ref in item.refs
-    ]
+    lags: dict[str, int] = {}
+    for _, ref in spec.reads():
+        past = resolve(spec, ref)
+        lags[past.name] = max(lags.get(past.name, 1), -past.tap)
     for state in spec.states:
-        rows = (
-            len(state.initial)
-            if isinstance(state.initial, tuple) and isinstance(state.initial[0], tuple)
-            else 1
-        )
-        lag = max(
-            [-ref.tap for ref in read if ref.name == state.name and ref.tap], default=1
-        )
+        initial = state.initial
+        has_rows = isinstance(initial, tuple) and isinstance(initial[0], tuple)
+        rows = len(initial) if has_rows else 1
+        lag = lags.get(state.name, 1)
         if rows not in (1, lag):
             raise StateError.about(
                 "state",
                 state.name,
                 takes="1 initial row" if lag == 1 else f"1 or {lag} initial rows",
-                because=f"it is read {lag} steps back at most",
+                because=f"it is read at most {lag} steps back",
                 got=str(rows),
-                do="Give one row for each of these steps, oldest first, or one for all.",
+                do="Give one row for each of these steps, oldest first, or one for "
+                "all.",
             )
 
 
-def final_states_have_names_of_their_own(spec: GraphSpec) -> None:
+def final_states_have_unique_names(spec: GraphSpec) -> None:
     states = with_implicit_states(spec) if spec.return_final_states else ()
     finals = {final_name(state.name): state.name for state in states}
     for name in spec.names:
@@ -463,9 +453,9 @@ def final_states_have_names_of_their_own(spec: GraphSpec) -> None:
             raise DuplicateNameError.about(
                 spec.names[name],
                 name,
-                takes=f"another name than the last value of state {finals[name]!r} has",
-                because="return_final_states=True makes it an output",
-                got="the same",
+                takes=f"another name than the last value of state {finals[name]!r}",
+                because="return_final_states=True makes that an output",
+                got="the same name",
                 do="Choose another name.",
             )
 
@@ -477,42 +467,37 @@ def something_comes_out(spec: GraphSpec) -> None:
             "graph",
             "outputs",
             takes="at least one output",
-            because="it would return nothing",
             got="none",
             do="Say create_output=True in add_node, or add_output('y', input='name').",
         )
 
 
-def names_used_before_are_declared_at_last(spec: GraphSpec) -> None:
-    for item in (*spec.nodes, *spec.outputs) if spec.free else ():
-        for ref in item.refs:
-            if spec.names.get(ref.name) not in READABLE:
-                readable = [
-                    name for name, kind in spec.names.items() if kind in READABLE
-                ]
-                raise UnknownNameError.about(
-                    KINDS[type(item)],
-                    item.name,
-                    takes="inputs, states and nodes that are declared",
-                    because="it reads their values",
-                    got=repr(str(ref)),
-                    do=suggest(ref.name, readable),
-                )
+def free_names_are_declared(spec: GraphSpec) -> None:
+    if not spec.free:
+        return  # checked at each declaration
+    for item, ref in spec.reads():
+        if spec.names.get(ref.name) not in READABLE:
+            raise UnknownNameError.about(
+                KINDS[type(item)],
+                item.name,
+                takes="inputs, states and nodes that are declared",
+                got=repr(str(ref)),
+                do=suggest(ref.name, _readable_names(spec)),
+            )
 
 
 def contexts_have_no_past(spec: GraphSpec) -> None:
-    contexts = {item.name for item in spec.inputs if not item.is_sequence}
-    for item in (*spec.nodes, *spec.outputs):
-        for ref in item.refs:
-            if ref.tap and ref.name in contexts:
-                raise TapError.about(
-                    KINDS[type(item)],
-                    item.name,
-                    takes=f"{ref.name!r} without a tap",
-                    because="a context is the same at every step",
-                    got=repr(str(ref)),
-                    do=f"Say {ref.name!r}, or declare it with is_sequence=True.",
-                )
+    contexts = spec.context_names
+    for item, ref in spec.reads():
+        if ref.tap and ref.name in contexts:
+            raise TapError.about(
+                KINDS[type(item)],
+                item.name,
+                takes=f"{ref.name!r} without a tap",
+                because="a context is the same at every step",
+                got=repr(str(ref)),
+                do=f"Say {ref.name!r}, or declare it with is_sequence=True.",
+            )
 
 
 def states_are_fed_by_nodes(spec: GraphSpec) -> None:
@@ -523,7 +508,6 @@ def states_are_fed_by_nodes(spec: GraphSpec) -> None:
                 "state",
                 state.name,
                 takes="its next value from a node",
-                because="a state that nothing returns would stay at its start",
                 got="no node that returns it",
                 do=_how_to_feed(spec, state.name),
             )
@@ -532,50 +516,46 @@ def states_are_fed_by_nodes(spec: GraphSpec) -> None:
                 "state",
                 state.name,
                 takes="its next value from a node",
-                because="a step computes it",
                 got=repr(state.input),
                 do=suggest(state.input, nodes),
             )
 
 
 def _how_to_feed(spec: GraphSpec, state: str) -> str:
-    """What to say so that ``state`` gets its value: ``return_state`` means the first output of a node only."""
+    """Advice for a ``state`` that no node feeds."""
+    # return_state= means the first output of a node. If that feeds another state, a
+    # second output that feeds none is what the user wants, such as an LSTM's cell.
     for node in spec.nodes:
         first, *others = node.values
-        open_ones = [value for value in others if value not in spec.feeds]
-        if first in spec.feeds and open_ones:
-            return f"Say add_state({state!r}, input={open_ones[0]!r})."
+        unused = [value for value in others if value not in spec.feeds]
+        if first in spec.feeds and unused:
+            return f"Say add_state({state!r}, input={unused[0]!r})."
     return f"Say return_state={state!r} in the add_node that computes it."
 
 
 def a_node_read_in_the_past_feeds_one_state(spec: GraphSpec) -> None:
-    for item in (*spec.nodes, *spec.outputs):
-        for ref in item.refs:
-            fed = spec.feeds.get(ref.name, ())
-            if ref.tap and len(fed) > 1:
-                raise TapError.about(
-                    KINDS[type(item)],
-                    item.name,
-                    takes="a past value that has one history",
-                    because=f"{ref.name!r} feeds {len(fed)} states, which may start differently",
-                    got=repr(str(ref)),
-                    do=f"Read {Ref(fed[0], ref.tap)!s} or another of its states.",
-                )
+    for item, ref in spec.reads():
+        fed = spec.feeds.get(ref.name, ())
+        if ref.tap and len(fed) > 1:
+            raise TapError.about(
+                KINDS[type(item)],
+                item.name,
+                takes="a past value that has one history",
+                because=f"{ref.name!r} feeds {len(fed)} states, which may start "
+                "differently",
+                got=repr(str(ref)),
+                do=f"Read {Ref(fed[0], ref.tap)!s} or another of its states.",
+            )
 
 
 def the_gradient_goes_back_a_number_of_steps(spec: GraphSpec) -> None:
     steps = spec.truncate_gradient
-    if (
-        isinstance(steps, bool)
-        or not isinstance(steps, int)
-        or steps == 0
-        or steps < -1
-    ):
+    if steps == 0 or not _is_integer(steps, least=-1):
         raise ConfigError.about(
             "graph",
             "truncate_gradient",
-            takes="-1, or 1 and more",
-            because="the backward loop runs over so many of the last steps, -1 being all",
+            takes="-1, or an integer of 1 or more",
+            because="it counts the last steps in the reverse pass, -1 for all",
             got=repr(steps),
             do="Say truncate_gradient=-1 for the whole gradient.",
         )
@@ -587,11 +567,11 @@ GRAPH_RULES = (
     until_is_a_node,
     until_ends_a_plain_loop,
     states_start_from_contexts,
-    states_that_go_on_start_from_numbers,
+    stateful_states_start_from_numbers,
     states_start_as_far_back_as_they_are_read,
     something_comes_out,
-    names_used_before_are_declared_at_last,
-    final_states_have_names_of_their_own,
+    free_names_are_declared,
+    final_states_have_unique_names,
     contexts_have_no_past,
     states_are_fed_by_nodes,
     a_node_read_in_the_past_feeds_one_state,
@@ -599,8 +579,21 @@ GRAPH_RULES = (
 )
 
 
+# What the rules ask
+
+
+def _is_integer(value: object, least: int) -> bool:
+    """True for an int (not a bool) of ``least`` or more."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _readable_names(spec: GraphSpec) -> list[str]:
+    """The declared names that stand for one value."""
+    return [name for name, kind in spec.names.items() if kind in READABLE]
+
+
 def _names_its_node(spec: GraphSpec, item: Item) -> bool:
-    """Whether an output is a node under its own name."""
+    """True for an output that returns a node under the node's name."""
     return (
         isinstance(item, OutputSpec)
         and item.refs == (Ref(item.name),)
@@ -609,31 +602,26 @@ def _names_its_node(spec: GraphSpec, item: Item) -> bool:
 
 
 def _names_its_state(spec: GraphSpec, item: Item) -> bool:
-    """Whether a node and the state that it feeds have one name, as they may where names are free."""
+    """True for a node and the state that it feeds, if free names let them share one."""
     if not spec.free:
         return False
+    states = [state for state in spec.states if state.name == item.name]
     if isinstance(item, StateSpec):
-        is_alone = all(state.name != item.name for state in spec.states)
         is_node = spec.names.get(item.name) == "node"
-        return is_alone and is_node and item.input in (None, item.name)
-    return (
-        isinstance(item, NodeSpec)
-        and any(
-            state.name == item.name and state.input in (None, item.name)
-            for state in spec.states
-        )
-        and all(node.name != item.name for node in spec.nodes)
-    )
-
-
-def _reads(item: Item) -> Iterator[object]:
-    """The merged reads of a node (its ports) or an output (itself)."""
+        return is_node and not states and item.input in (None, item.name)
     if isinstance(item, NodeSpec):
-        yield from item.ports
-    elif isinstance(item, OutputSpec):
-        yield item
+        is_new = all(node.name != item.name for node in spec.nodes)
+        return is_new and any(state.input in (None, item.name) for state in states)
+    return False
 
 
-def _refs(item: Item) -> Iterator[Ref]:
-    for read in _reads(item):
-        yield from read.refs
+def _reads(item: Item) -> tuple[PortSpec | OutputSpec, ...]:
+    """The merged reads of a node (its ports) or of an output (itself)."""
+    if isinstance(item, NodeSpec):
+        return item.ports
+    return (item,) if isinstance(item, OutputSpec) else ()
+
+
+def _refs(item: Item) -> tuple[Ref, ...]:
+    """The references of a node or an output."""
+    return item.refs if isinstance(item, NodeSpec | OutputSpec) else ()

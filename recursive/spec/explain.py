@@ -1,8 +1,8 @@
-"""A plan explained: the table of scan's arguments, the generated step as text, and what runs outside the loop."""
+"""A plan as text: the table of scan's arguments, and the generated step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from recursive.spec.hoist import ProductSlice
 from recursive.spec.plan import StepPlan
@@ -10,6 +10,8 @@ from recursive.spec.shapes import Shape
 from recursive.spec.text import step_source
 
 HEAD = ("position", "kind", "name", "tap", "shape")
+
+Row = tuple[str, str, str, str]
 
 
 def explain(
@@ -19,65 +21,54 @@ def explain(
     params: Mapping[str, tuple[str, ...]],
 ) -> str:
     """The arguments of scan, position by position, and the step that it repeats."""
-    shapes = {**shapes, **_shapes_of_slices(plan)}
-    rows = [
-        HEAD,
-        *(
-            (str(position), *row)
-            for position, row in enumerate(_rows(plan, shapes, param_shapes))
-        ),
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = (
-        "  ".join(
-            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    )
-    return "\n".join(
-        [
-            "The arguments of scan's step, in order:",
-            "",
-            *table,
-            "",
-            "The step:",
-            "",
-            step_source(plan, params),
-        ]
-    )
-
-
-def _shapes_of_slices(plan: StepPlan) -> dict[str, Shape]:
-    """The shapes of the values that the plan adds to those of the declaration."""
-    return {
-        node.name: (None, node.share.product.dim)
-        for node in plan.hoisted
-        if isinstance(node, ProductSlice)
-    }
+    lines = ["The arguments of scan's step, in order:", ""]
+    lines += _table(_rows(plan, shapes, param_shapes))
+    lines += ["", "The step:", "", step_source(plan, params)]
+    return "\n".join(lines)
 
 
 def _rows(
     plan: StepPlan, shapes: Mapping[str, Shape], param_shapes: Mapping[str, Shape]
-) -> Iterator[tuple[str, str, str, str]]:
-    for sequence in plan.sequences:
-        for tap in sequence.taps:
-            yield "sequence", sequence.name, _tap(tap), _shape(shapes[sequence.name])
-    for state in plan.recurrences:
-        for tap in state.taps:
-            yield "state", state.name, _tap(tap), _shape(shapes[state.name])
+) -> list[Row]:
+    """Kind, name, tap and shape of each argument, in the order of the arguments."""
+    shapes = dict(shapes)
+    # The plan adds hoisted products to the values of the declaration.
+    for node in plan.hoisted:
+        if isinstance(node, ProductSlice):
+            shapes[node.name] = (None, node.share.product.dim)
+
+    rows = []
+    for kind, items in (("sequence", plan.sequences), ("state", plan.recurrences)):
+        for item in items:
+            shape = _shape_text(shapes[item.name])
+            for tap in item.taps:
+                time = f"t{tap}" if tap else "t"
+                rows.append((kind, item.name, time, shape))
     for name in plan.contexts:
-        yield "context", name, "", _shape(shapes[name])
+        rows.append(("context", name, "", _shape_text(shapes[name])))
     for name in plan.constants:
-        yield "parameter", name, "", _shape(param_shapes[name])
+        rows.append(("parameter", name, "", _shape_text(param_shapes[name])))
+    return rows
 
 
-def _tap(tap: int) -> str:
-    return f"t{tap}" if tap else "t"
+def _table(rows: list[Row]) -> list[str]:
+    """The lines of the table, each column as wide as its widest cell."""
+    numbered: list[tuple[str, ...]] = [HEAD]
+    for position, row in enumerate(rows):
+        numbered.append((str(position), *row))
+    widths = [max(map(len, column)) for column in zip(*numbered, strict=True)]
+
+    lines = []
+    for row in numbered:
+        cells = map(str.ljust, row, widths)
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
-def _shape(shape: Shape) -> str:
-    sizes = [
-        "batch" if axis == 0 and size is None else "any" if size is None else str(size)
-        for axis, size in enumerate(shape)
-    ]
-    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+def _shape_text(shape: Shape) -> str:
+    """A shape as Python writes a tuple, with words for unknown sizes."""
+    sizes = ["any" if size is None else str(size) for size in shape]
+    if shape and shape[0] is None:
+        sizes[0] = "batch"
+    comma = "," if len(sizes) == 1 else ""
+    return f"({', '.join(sizes)}{comma})"

@@ -1,22 +1,29 @@
-"""Products that share an input are made as one: the gates of an LSTM, written as nodes, multiply once a step.
+"""Products in the loop that share an input, computed as one.
 
-Their weights stand side by side, and each of the layers goes on with its share of the product.
+The four gates of an LSTM, written as nodes, all multiply ``concat([x, h_tm1])``. One
+product with their concatenated weights is faster than four::
+
+    i, f, c, o = split(concat([x, h_tm1]) @ concat([W_i, W_f, W_c, W_o]), dims)
+
+So the products are grouped by what they multiply. Each group of two or more becomes one
+:class:`~recursive.spec.hoist.FusedProducts` node with an output per product, and each
+layer becomes a :class:`~recursive.spec.hoist.SplitLayer` that reads its output.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from recursive.spec.graph import NodeSpec, PortSpec
 from recursive.spec.hoist import (
     FusedProducts,
     Movable,
-    Moves,
+    Placement,
+    ProductShare,
     Remainder,
-    Share,
     SplitLayer,
-    product_ports,
+    separable_products,
     split_layer,
 )
 from recursive.spec.merging import DEFAULT
@@ -24,91 +31,95 @@ from recursive.spec.names import Ref
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """A product in the loop: its share, its node, and what it multiplies."""
+class LoopProduct:
+    """A product that ``node`` computes in the loop from the value at ``port``."""
 
-    share: Share
+    share: ProductShare
     node: NodeSpec
-    read: PortSpec
+    port: PortSpec
 
     @property
-    def reads(self) -> tuple[tuple[Ref, ...], str]:
-        """What members of one group have in common."""
-        mode = self.read.merge_mode if len(self.read.refs) > 1 else DEFAULT
-        return self.read.refs, mode
+    def multiplied(self) -> tuple[tuple[Ref, ...], str]:
+        """The references and the merge mode, which are equal within a group."""
+        # A single value is not merged, so its mode must not tell two products apart.
+        is_merged = len(self.port.refs) > 1
+        mode = self.port.merge_mode if is_merged else DEFAULT
+        return self.port.refs, mode
 
 
-def joined(moves: Moves, layers: Mapping[str, Movable]) -> Moves:
-    """``moves`` in which the products of each step that multiply the same are one."""
-    groups: dict[tuple, list[Member]] = {}
-    for node in moves.inside:
-        for member in _members(node, layers):
-            groups.setdefault(member.reads, []).append(member)
-    fused = [group for group in groups.values() if len(group) > 1]
-    # The fused products run just before the first of the nodes that need them.
-    first: dict[str, list[NodeSpec]] = {}
-    for group in fused:
-        first.setdefault(group[0].share.node, []).append(_fused(group))
-    made = [member.share for group in fused for member in group]
+def fuse_products(placement: Placement, layers: Mapping[str, Movable]) -> Placement:
+    """``placement`` with one product for those in the loop that share an input."""
+    groups: dict[tuple, list[LoopProduct]] = {}
+    for node in placement.inside:
+        for product in _loop_products(node, layers):
+            groups.setdefault(product.multiplied, []).append(product)
+
+    # A fused node runs just before the first node that needs one of its products.
+    fused_before: dict[str, list[NodeSpec]] = {}
+    fused_shares = []
+    for group in groups.values():
+        if len(group) > 1:
+            fused = _fused_node(group)
+            fused_shares += fused.shares
+            fused_before.setdefault(group[0].node.name, []).append(fused)
+
     inside = []
-    for node in moves.inside:
-        inside += first.get(node.name, ())
-        inside.append(_without(node, made, layers))
-    return Moves(moves.hoisted, inside, moves.deferred)
+    for node in placement.inside:
+        inside += fused_before.get(node.name, [])
+        inside.append(_without_products(node, fused_shares, layers))
+    return replace(placement, inside=inside)
 
 
-def _remainder(node: NodeSpec, layers: Mapping[str, Movable]) -> Remainder | None:
-    """The products that a node makes itself; None for a layer without any."""
+def _remainder(node: NodeSpec, layers: Mapping[str, Movable]) -> Remainder:
+    """The products that a node computes itself, as far as they are separable."""
     if isinstance(node, SplitLayer):
         return node.remainder
-    products = tuple(product for product, _ in product_ports(node, layers[node.name]))
-    shares = tuple(Share(node.name, product) for product in products)
-    return Remainder(products, shares) if shares else None
+    products = []
+    shares = []
+    for product, _ in separable_products(node, layers[node.name]):
+        products.append(product)
+        shares.append(ProductShare(node.name, product))
+    return Remainder(tuple(products), tuple(shares))
 
 
-def _ports(node: NodeSpec) -> dict[str, PortSpec]:
-    """The ports of the layer itself that a node reads."""
-    ports = node.others if isinstance(node, SplitLayer) else node.ports
-    return {port.name: port for port in ports}
+def _loop_products(node: NodeSpec, layers: Mapping[str, Movable]) -> list[LoopProduct]:
+    """The products that a node computes and that may be fused with others."""
+    ports = node.ports_by_name
+    products = []
+    for share in _remainder(node, layers).shares:
+        products.append(LoopProduct(share, node, ports[share.product.port]))
+    return products
 
 
-def _members(node: NodeSpec, layers: Mapping[str, Movable]) -> list[Member]:
-    remainder = _remainder(node, layers)
-    if remainder is None:
-        return []
-    ports = _ports(node)
-    return [
-        Member(share, node, ports[share.product.port]) for share in remainder.shares
-    ]
-
-
-def _fused(group: list[Member]) -> FusedProducts:
-    """The products of a group, as one node with an output for each."""
-    shares = tuple(member.share for member in group)
+def _fused_node(group: list[LoopProduct]) -> FusedProducts:
+    """The products of a group as one node, with an output for each."""
+    first = group[0]
+    shares = tuple(product.share for product in group)
     return FusedProducts(
-        shares[0].named("products"),
-        group[0].node.layer,
-        (replace(group[0].read, name="input"),),
-        tuple(share.value for share in shares),
+        name=first.share.name_with("products"),
+        layer=first.node.layer,
+        ports=(replace(first.port, name="input"),),
+        outputs=tuple(share.fused_name for share in shares),
         shares=shares,
     )
 
 
-def _without(
-    node: NodeSpec, made: Iterable[Share], layers: Mapping[str, Movable]
+def _without_products(
+    node: NodeSpec, fused: list[ProductShare], layers: Mapping[str, Movable]
 ) -> NodeSpec:
-    """``node``, which reads those of its products that are ``made`` elsewhere, and makes the others."""
-    gone = [share for share in made if share.node == node.name]
-    if not gone:
+    """``node`` without its products that are ``fused``: it reads them instead."""
+    moved = [share for share in fused if share.node == node.name]
+    if not moved:
         return node
     remainder = _remainder(node, layers)
-    read_elsewhere = {share.product.port for share in gone}
-    ports = [port for name, port in _ports(node).items() if name not in read_elsewhere]
-    known = node.known.refs if isinstance(node, SplitLayer) else ()
-    kept = tuple(share for share in remainder.shares if share not in gone)
-    return split_layer(
-        node,
-        replace(remainder, shares=kept),
-        [*known, *(Ref(share.value) for share in gone)],
-        ports,
-    )
+    kept = tuple(share for share in remainder.shares if share not in moved)
+
+    ports = node.ports_by_name
+    known = []
+    if isinstance(node, SplitLayer):
+        # Some products are known already. The new ones are added to them.
+        known += ports.pop(node.known.name).refs
+    for share in moved:
+        ports.pop(share.product.port, None)
+        known.append(Ref(share.fused_name))
+    return split_layer(node, replace(remainder, shares=kept), known, ports.values())

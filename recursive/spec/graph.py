@@ -1,7 +1,11 @@
-"""What was declared, as frozen plain data: the one description that plan, drawing, config and oracle share.
+"""A declaration as frozen plain data: inputs, states, nodes and outputs.
 
-Nothing here knows a tensor. ``to_dict`` and ``from_dict`` turn a :class:`GraphSpec` into JSON-ready data and back;
-the format carries a version, and a dict of another version or with unknown keys is refused.
+A :class:`GraphSpec` is the one description that the plan, the diagrams, the files and
+the reference implementation share. Nothing here knows a tensor.
+
+``to_dict`` and ``from_dict`` turn it into JSON-ready data and back. The format has a
+version. A dict of another version, with unknown or missing keys, or with a value of the
+wrong type is refused.
 """
 
 from __future__ import annotations
@@ -11,24 +15,27 @@ import dataclasses
 import json
 import math
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
+from types import UnionType
+from typing import NoReturn
 
 from recursive.errors import ConfigError, StateError, suggest
 from recursive.spec.merging import DEFAULT
 from recursive.spec.names import Ref, parse
 
 VERSION = "1.0"
-"""Version of the format that :meth:`GraphSpec.to_dict` writes."""
+"""The version of the format that :meth:`GraphSpec.to_dict` writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """A named input: ``(batch, time, dim)`` for ``ndim=3``; ``dim`` is None until it is known.
+    """A named input: a sequence ``(batch, time, dim)``, or a context.
 
-    One that is no sequence is a context: ``(batch, dim)``, which every step sees whole.
+    A context, with ``is_sequence=False``, is ``(batch, dim)`` and every step sees it
+    whole. ``ndim`` counts all axes. ``dim`` is None until it is known.
     """
 
     name: str
@@ -39,19 +46,22 @@ class InputSpec:
 
 
 Initial = float | tuple[float, ...] | tuple[tuple[float, ...], ...] | str
-"""What a state starts from."""
+"""The initial value of a state."""
 
-LEARNED, DRAWN = "learned", "drawn"
-"""States that start from a row of parameters, or from other draws for each row of a batch while training."""
+LEARNED = "learned"
+"""The initial value of a state that starts from a row of parameters."""
+DRAWN = "drawn"
+"""The initial value of a state that starts from random draws, others for each row."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateSpec:
-    """A named state of ``dim`` values a row, fed at every step by the node ``input``.
+    """A named state ``(batch, dim)``, fed at every step by the node ``input``.
 
-    It starts from ``initial``: one number for all values, or a row of numbers, or one row for each step that is
-    looked back to, oldest first; or ``learned``, ``drawn``, or the name of a value that is the same at every step.
-    ``stateful`` says whether it goes on from batch to batch; None leaves that to the container.
+    ``initial`` is one number for all values, a row of numbers, or a row for each step
+    that is read back (oldest first); or ``learned``, ``drawn``, or the name of a
+    context. ``stateful`` is True if the state is kept between batches, and None if the
+    container decides.
     """
 
     name: str
@@ -63,7 +73,7 @@ class StateSpec:
 
 @dataclass(frozen=True, slots=True)
 class LayerSpec:
-    """What a node computes: the layer's class name and its configuration as plain data."""
+    """A layer as its class name and its configuration, which is plain data."""
 
     class_name: str
     config: Mapping[str, object] = field(default_factory=dict)
@@ -71,9 +81,10 @@ class LayerSpec:
 
 @dataclass(frozen=True, slots=True)
 class PortSpec:
-    """What one port of a layer reads: one reference, or several and how they are merged.
+    """The references that one port of a layer reads, and how they are merged.
 
-    What is joined goes by ``names``, the references as they were declared.
+    ``names`` are the references as they were declared, for a layer that takes several
+    values by name.
     """
 
     name: str
@@ -84,7 +95,10 @@ class PortSpec:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """A named layer and what its ports read; ``outputs`` are the names of its values, where there are several."""
+    """A named layer and what its ports read.
+
+    ``outputs`` are the names of the layer's outputs if there are several.
+    """
 
     name: str
     layer: LayerSpec
@@ -93,33 +107,43 @@ class NodeSpec:
 
     @property
     def has_one_port(self) -> bool:
-        """Whether the layer is a function of one value; else it is one of several, by port."""
+        """True if the layer takes one value, False if it takes values by port."""
         return len(self.ports) == 1
 
     @property
     def values(self) -> tuple[str, ...]:
-        """The names by which its values are read: the node's own, or ``node.output`` where there are several.
+        """The names of the node's values: ``node``, or ``node.output`` if several.
 
         >>> NodeSpec("lstm", LayerSpec("RecurrentLSTM"), (), ("output", "cell")).values
         ('lstm', 'lstm.cell')
         """
-        return tuple(
-            value_name(self.name, output) for output in self.outputs or (MAIN,)
-        )
+        outputs = self.outputs or (MAIN,)
+        return tuple(value_name(self.name, output) for output in outputs)
+
+    @property
+    def ports_by_name(self) -> dict[str, PortSpec]:
+        """The ports by their names."""
+        return {port.name: port for port in self.ports}
 
     @property
     def refs(self) -> tuple[Ref, ...]:
-        """Everything that the node reads, port by port."""
-        return tuple(ref for port in self.ports for ref in port.refs)
+        """All references that the node reads, port by port."""
+        refs = []
+        for port in self.ports:
+            refs += port.refs
+        return tuple(refs)
 
 
 MAIN = "output"
-"""The output of a layer that bears the node's own name."""
+"""The output of a layer that has the node's own name."""
 
 
 def value_name(node: str, output: str) -> str:
-    """The name by which an output of a node is read; one with a dot is a whole name already."""
-    return node if output == MAIN else output if "." in output else f"{node}.{output}"
+    """The name by which an output of a node is read."""
+    if output == MAIN:
+        return node
+    # An output with a dot in its name is a full name already.
+    return output if "." in output else f"{node}.{output}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,24 +162,37 @@ SEVERAL = "node of several outputs"
 """The kind of a name that stands for several values, of which one must be chosen."""
 
 KINDS = {InputSpec: "input", StateSpec: "state", NodeSpec: "node", OutputSpec: "output"}
-"""The word for each sort of declaration, as errors use it."""
+"""The word for each type of declaration, as errors use it."""
 
 
 def _names_of(item: Item) -> dict[str, str]:
-    """The names that a declaration gives, and the kind of each."""
-    if isinstance(item, NodeSpec):
-        return {item.name: SEVERAL, **dict.fromkeys(item.values, "node")}
-    return {item.name: KINDS[type(item)]}
+    """The names that a declaration adds, and the kind of each."""
+    if not isinstance(item, NodeSpec):
+        return {item.name: KINDS[type(item)]}
+    names = {item.name: SEVERAL}
+    for value in item.values:
+        names[value] = "node"
+    return names
 
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """A whole declaration.
+    """A complete declaration of a graph.
 
-    ``loop`` tells a recurrent container from a Graph, which runs the same nodes once; in a ``free`` one, names may be
-    used before they are declared, and nodes may share a name with the state that they feed. A loop without sequences
-    runs ``n_steps``; one with ``until`` stops after the first step at which that node is true. ``mask`` names the input
-    that says which steps are data.
+    Args:
+        loop: True for a recurrent container, False for a Graph, which runs once.
+        free: True if names may be used before they are declared, and if a node may have
+            the name of the state that it feeds.
+        inputs, states, nodes, outputs: the declarations.
+        return_sequences: True if outputs have a time axis.
+        truncate_gradient: the number of last steps in the reverse pass; -1 for all.
+        n_steps: the number of steps of a loop without sequences.
+        until: the node that ends the loop after the first step at which it is true.
+        stateful: True if states are kept between batches.
+        return_final_states: True if the last value of each state is an output.
+        go_backwards: True if the loop reads its sequences from the end.
+        mask: the input that is 1 at unmasked steps.
+        unroll: True if each step is written out instead of a call of scan.
 
     >>> spec = GraphSpec(inputs=(InputSpec("x", dim=4),))
     >>> GraphSpec.from_dict(spec.to_dict()) == spec
@@ -180,11 +217,33 @@ class GraphSpec:
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """Every declared name and its kind; an output that shares its node's name counts as the node."""
-        declared = (*self.outputs, *self.inputs, *self.states, *self.nodes)
-        return {
-            name: kind for item in declared for name, kind in _names_of(item).items()
-        }
+        """Every declared name and its kind."""
+        names = {}
+        # An output may have its node's name, which then counts as the node.
+        for item in (*self.outputs, *self.inputs, *self.states, *self.nodes):
+            names.update(_names_of(item))
+        return names
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of all inputs."""
+        return [item.name for item in self.inputs]
+
+    @property
+    def sequence_names(self) -> list[str]:
+        """The names of the inputs that are seen one slice per step."""
+        return [item.name for item in self.inputs if item.is_sequence]
+
+    @property
+    def context_names(self) -> list[str]:
+        """The names of the inputs that every step sees whole."""
+        return [item.name for item in self.inputs if not item.is_sequence]
+
+    def reads(self) -> Iterator[tuple[NodeSpec | OutputSpec, Ref]]:
+        """Each node and output, with each reference that it reads."""
+        for item in (*self.nodes, *self.outputs):
+            for ref in item.refs:
+                yield item, ref
 
     @cached_property
     def feeds(self) -> dict[str, tuple[str, ...]]:
@@ -200,19 +259,22 @@ class GraphSpec:
         return dataclasses.replace(self, **changes)
 
     def with_item(self, item: Item) -> GraphSpec:
-        """A copy with one more declaration. Names are carried over, so that declaring stays fast in large graphs."""
+        """A copy with one more declaration."""
         field_name = KINDS[type(item)] + "s"
         grown = self.replace(**{field_name: (*getattr(self, field_name), item)})
-        named_before = {} if isinstance(item, NodeSpec) else self.names
-        vars(grown)["names"] = {**self.names, **_names_of(item), **named_before}
+        # The names are copied into the cache. Finding them again at each declaration
+        # would make the time to declare a graph quadratic in its size.
+        names = {**self.names, **_names_of(item)}
+        if not isinstance(item, NodeSpec):
+            names.update(self.names)
+        vars(grown)["names"] = names
         return grown
 
     def with_fed_state(self, place: int, node: str) -> GraphSpec:
-        """A copy in which the state at ``place`` is fed by ``node``; no name changes."""
-        state = dataclasses.replace(self.states[place], input=node)
-        fed = self.replace(
-            states=(*self.states[:place], state, *self.states[place + 1 :])
-        )
+        """A copy in which ``node`` feeds the state at ``place``. No name changes."""
+        states = list(self.states)
+        states[place] = dataclasses.replace(states[place], input=node)
+        fed = self.replace(states=tuple(states))
         vars(fed)["names"] = self.names
         return fed
 
@@ -220,27 +282,23 @@ class GraphSpec:
         """The declaration as JSON-ready data.
 
         Raises:
-            ConfigError: where a layer's configuration is not plain data (a Lambda's function, for instance).
+            ConfigError: if a layer's configuration is not plain data (the function of a
+                Lambda, for instance).
         """
         for node in self.nodes:
             _check_plain(node)
         return json.loads(json.dumps(self.as_dict(), allow_nan=False))
 
     def as_dict(self) -> dict[str, object]:
-        """The same of any layers, those too that no file can hold."""
+        """The same for any layers, including those that no file can hold."""
         return {
             "version": VERSION,
             "loop": self.loop,
             "free": self.free,
-            "inputs": [dataclasses.asdict(item) for item in self.inputs],
-            "states": [
-                {**dataclasses.asdict(item), "initial": _as_lists(item.initial)}
-                for item in self.states
-            ],
-            "nodes": [_node_to_dict(node) for node in self.nodes],
-            "outputs": [
-                {"name": out.name, **_read_to_dict(out)} for out in self.outputs
-            ],
+            "inputs": list(map(dataclasses.asdict, self.inputs)),
+            "states": list(map(_state_to_dict, self.states)),
+            "nodes": list(map(_node_to_dict, self.nodes)),
+            "outputs": list(map(_output_to_dict, self.outputs)),
             "return_sequences": self.return_sequences,
             "truncate_gradient": self.truncate_gradient,
             "n_steps": self.n_steps,
@@ -257,36 +315,90 @@ class GraphSpec:
         """The declaration that ``to_dict`` wrote.
 
         Raises:
-            ConfigError: for another version, unknown or missing keys, or fields of the wrong type.
+            ConfigError: for another version, unknown or missing keys, or values of the
+                wrong type.
         """
-        data = dict(_mapping(data, "graph"))
+        data = dict(_mapping("graph", data))
         version = data.pop("version", None)
         if version != VERSION:
             raise ConfigError.about(
                 "config",
                 "graph",
                 takes=f"version {VERSION!r}",
-                because="other versions may mean other things",
                 got=repr(version),
                 do="Write it again with this version of the library.",
             )
-        data["inputs"] = tuple(
-            _build(InputSpec, item, "input") for item in _list(data, "inputs")
-        )
-        data["states"] = tuple(_state_from_dict(item) for item in _list(data, "states"))
-        data["nodes"] = tuple(_node_from_dict(item) for item in _list(data, "nodes"))
-        data["outputs"] = tuple(
-            _build(OutputSpec, _read_from_dict(item, "output", ["name"]), "output")
-            for item in _list(data, "outputs")
-        )
-        return _build(cls, data, "graph")
+        return _read(cls, data)
 
 
-def _read_to_dict(read: PortSpec | OutputSpec) -> dict[str, object]:
-    return {"read": [str(ref) for ref in read.refs], "merge_mode": read.merge_mode}
+# Initial values
+
+
+def as_python_int(value: object) -> object:
+    """An integer of any library as Python's own; any other value as it is.
+
+    >>> as_python_int(True), as_python_int(2.0), as_python_int(None)
+    (True, 2.0, None)
+    """
+    is_integer = hasattr(value, "__index__") and not isinstance(value, bool)
+    return operator.index(value) if is_integer else value
+
+
+def as_initial(state: str, value: object) -> Initial:
+    """An initial value as plain data: a number, a row, or rows (oldest first).
+
+    Takes lists, tuples and arrays. A name is returned as it is.
+
+    Raises:
+        StateError: for any other value.
+    """
+    if isinstance(value, str):
+        return value
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        has_names = any(isinstance(item, str) for item in value)
+        items = () if has_names else tuple(as_initial(state, item) for item in value)
+        if items and (_is_row(items) or _is_rows(items)):
+            return items
+    elif _is_finite_number(value):
+        return float(value)
+    raise StateError.about(
+        "state",
+        str(state),
+        takes="an initial number, row of numbers, or list of equal rows",
+        got=repr(value),
+        do="Say initial=1.0, or initial=[[0.0, 1.0], [2.0, 3.0]] for two steps back.",
+    )
+
+
+def _is_finite_number(value: object) -> bool:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
+
+
+def _is_row(items: tuple) -> bool:
+    """True for numbers alone."""
+    return not any(isinstance(item, tuple) for item in items)
+
+
+def _is_rows(items: tuple) -> bool:
+    """True for rows of equal length alone."""
+    if not all(isinstance(item, tuple) and _is_row(item) for item in items):
+        return False
+    return len({len(item) for item in items}) == 1
+
+
+def _initial_to_data(value: Initial) -> object:
+    """An initial value with lists in place of tuples."""
+    return list(map(_initial_to_data, value)) if isinstance(value, tuple) else value
+
+
+# Writing
 
 
 def _check_plain(node: NodeSpec) -> None:
+    """Raise a ConfigError unless the configuration of a node's layer is plain data."""
     try:
         json.dumps(dict(node.layer.config), allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -300,186 +412,205 @@ def _check_plain(node: NodeSpec) -> None:
         ) from error
 
 
+def _state_to_dict(state: StateSpec) -> dict[str, object]:
+    return dataclasses.asdict(state) | {"initial": _initial_to_data(state.initial)}
+
+
 def _node_to_dict(node: NodeSpec) -> dict[str, object]:
     layer = {"class_name": node.layer.class_name, "config": dict(node.layer.config)}
-    ports = {port.name: _read_to_dict(port) for port in node.ports}
     return {
         "name": node.name,
         "layer": layer,
-        "ports": ports,
+        "ports": {port.name: _reads_to_dict(port) for port in node.ports},
         "outputs": list(node.outputs),
     }
 
 
-def _state_from_dict(item: object) -> StateSpec:
-    state = _build(StateSpec, item, "state")
+def _output_to_dict(output: OutputSpec) -> dict[str, object]:
+    return {"name": output.name, **_reads_to_dict(output)}
+
+
+def _reads_to_dict(item: PortSpec | OutputSpec) -> dict[str, object]:
+    return {"read": list(map(str, item.refs)), "merge_mode": item.merge_mode}
+
+
+# Reading: _FORMS is the format as a table, and _read is a loop over one entry of it
+
+
+def _each(read: Callable[[object], object]) -> Callable[[str, object], tuple]:
+    """The reader of a list, given the function that reads one item."""
+    return lambda key, value: tuple(read(item) for item in _list(key, value))
+
+
+def _read_state(data: object) -> StateSpec:
+    state = _read(StateSpec, data)
     return dataclasses.replace(state, initial=as_initial(state.name, state.initial))
 
 
-def whole(value: object) -> object:
-    """An integer of any library as Python's own; anything else is left for the rules to refuse.
+def _read_layer(key: str, data: object) -> LayerSpec:
+    return _read(LayerSpec, data)
 
-    >>> whole(True), whole(2.0), whole(None)
-    (True, 2.0, None)
+
+def _read_config(key: str, data: object) -> dict[str, object]:
+    # A copy, so that a later change to the data does not change the frozen spec.
+    return copy.deepcopy(_mapping("layer", data))
+
+
+def _read_ports(key: str, data: object) -> tuple[PortSpec, ...]:
+    ports = []
+    for name, reads in _mapping(key, data).items():
+        _check_type("port", "name", str, name)
+        ports.append(_read(PortSpec, reads, name=name))
+    return tuple(ports)
+
+
+def _read_output_name(name: object) -> str:
+    _check_type("node", "outputs", str, name)
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """The keys of one kind of declaration, each with its type or its reader.
+
+    A reader takes the key and the value and returns the value of the field.
     """
-    is_one = hasattr(value, "__index__") and not isinstance(value, bool)
-    return operator.index(value) if is_one else value
+
+    kind: str
+    required: Mapping[str, object]
+    optional: Mapping[str, object]
 
 
-def as_initial(state: str, value: object) -> Initial:
-    """``value`` as plain numbers: one, a row, or rows oldest first, from lists, tuples or arrays; a name as it is.
+_FORMS = {
+    InputSpec: _Form(
+        "input",
+        required={"name": str},
+        optional={
+            "ndim": int,
+            "dtype": str,
+            "dim": int | None,
+            "is_sequence": bool,
+        },
+    ),
+    StateSpec: _Form(
+        "state",
+        required={"name": str},
+        optional={
+            "dim": int | None,
+            "input": str | None,
+            "initial": object,
+            "stateful": bool | None,
+        },
+    ),
+    LayerSpec: _Form(
+        "layer",
+        required={"class_name": str},
+        optional={"config": _read_config},
+    ),
+    PortSpec: _Form(
+        "port",
+        required={"read": _each(parse)},
+        optional={"merge_mode": str},
+    ),
+    NodeSpec: _Form(
+        "node",
+        required={"name": str, "layer": _read_layer, "ports": _read_ports},
+        optional={"outputs": _each(_read_output_name)},
+    ),
+    OutputSpec: _Form(
+        "output",
+        required={"name": str, "read": _each(parse)},
+        optional={"merge_mode": str},
+    ),
+    GraphSpec: _Form(
+        "graph",
+        required={
+            "inputs": _each(lambda data: _read(InputSpec, data)),
+            "states": _each(_read_state),
+            "nodes": _each(lambda data: _read(NodeSpec, data)),
+            "outputs": _each(lambda data: _read(OutputSpec, data)),
+        },
+        optional={
+            "loop": bool,
+            "free": bool,
+            "return_sequences": bool,
+            "truncate_gradient": int,
+            "n_steps": int | None,
+            "until": str | None,
+            "stateful": bool,
+            "return_final_states": bool,
+            "go_backwards": bool,
+            "mask": str | None,
+            "unroll": bool,
+        },
+    ),
+}
+_FIELD_OF_KEY = {"read": "refs"}
+"""The fields that have another name in the format."""
+
+
+def _read(cls: type, data: object, **fields: object):
+    """An instance of ``cls`` from ``data`` and from ``fields`` that it does not hold.
 
     Raises:
-        StateError: for anything else.
+        ConfigError: for an unknown or missing key, or a value of the wrong type.
     """
-    if isinstance(value, str):
-        return value
-    value = value.tolist() if hasattr(value, "tolist") else value
-    if (
-        isinstance(value, list | tuple)
-        and value
-        and not any(isinstance(item, str) for item in value)
-    ):
-        items = tuple(as_initial(state, item) for item in value)
-        depths = {_depth(item) for item in items}
-        if (
-            len(depths) == 1
-            and depths <= {0, 1}
-            and len({len(item) for item in items if _depth(item)}) <= 1
-        ):
-            return items
-    elif (
-        isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    ):
-        return float(value)
-    raise StateError.about(
-        "state",
-        str(state),
-        takes="an initial number, row of numbers, or list of equal rows",
-        because="it starts from them",
-        got=repr(value),
-        do="Say initial=1.0, or initial=[[0.0, 1.0], [2.0, 3.0]] for two steps back.",
-    )
+    form = _FORMS[cls]
+    data = _mapping(form.kind, data)
+    readers = {**form.required, **form.optional}
+    for key in form.required:
+        if key not in data:
+            _raise_wrong(form.kind, f"the key {key!r}", sorted(map(str, data)))
+    for key, value in data.items():
+        if key not in readers:
+            _raise_unknown_key(form.kind, key, readers)
+        reader = readers[key]
+        if isinstance(reader, type | UnionType):
+            _check_type(form.kind, key, reader, value)
+        else:
+            value = reader(key, value)
+        fields[_FIELD_OF_KEY.get(key, key)] = value
+    return cls(**fields)
 
 
-def _as_lists(value: Initial) -> object:
-    return [_as_lists(item) for item in value] if isinstance(value, tuple) else value
-
-
-def _depth(value: Initial) -> int:
-    return 1 + _depth(value[0]) if isinstance(value, tuple) else 0
-
-
-def _node_from_dict(item: object) -> NodeSpec:
-    item = dict(_mapping(item, "node"))
-    item["layer"] = _build(LayerSpec, item.get("layer"), "layer")
-    item["layer"] = LayerSpec(
-        item["layer"].class_name, copy.deepcopy(_mapping(item["layer"].config, "layer"))
-    )
-    item["ports"] = tuple(
-        _build(PortSpec, {"name": name, **_read_from_dict(read, "port")}, "port")
-        for name, read in _mapping(item.get("ports"), "ports").items()
-    )
-    item["outputs"] = tuple(_list({"outputs": (), **item}, "outputs"))
-    for output in item["outputs"]:
-        _check_type("node", "outputs", "str", output)
-    return _build(NodeSpec, item, "node")
-
-
-def _read_from_dict(
-    item: object, kind: str, keys: Iterable[str] = ()
-) -> dict[str, object]:
-    item = _mapping(item, kind)
-    _check_keys(kind, item, ("read", "merge_mode", *keys))
-    return {
-        "refs": tuple(parse(text) for text in _list(item, "read")),
-        **{key: value for key, value in item.items() if key != "read"},
-    }
-
-
-def _check_keys(kind: str, data: Mapping[str, object], known: Iterable[str]) -> None:
-    for key in data:
-        if key not in known:
-            raise ConfigError.about(
-                "config",
-                kind,
-                takes="known keys only",
-                because="an unknown key would be lost",
-                got=repr(key),
-                do=suggest(str(key), known),
-            )
-
-
-def _mapping(data: object, kind: str) -> Mapping[str, object]:
+def _mapping(kind: str, data: object) -> Mapping[str, object]:
+    """``data`` if it is a mapping, else an error."""
     if not isinstance(data, Mapping):
-        raise ConfigError.about(
-            "config",
-            kind,
-            takes="a mapping of names to values",
-            because="fields are named",
-            got=repr(data),
-            do="Compare with what to_dict() writes.",
-        )
+        _raise_wrong(kind, "a mapping of names to values", data)
     return data
 
 
-def _list(data: Mapping[str, object], key: str) -> list[object]:
-    value = data.get(key)
+def _list(key: str, value: object) -> list[object]:
+    """``value`` as a list if it is one or a tuple, else an error."""
     if not isinstance(value, list | tuple):
-        raise ConfigError.about(
-            "config",
-            key,
-            takes="a list",
-            because="declarations have an order",
-            got=repr(value),
-            do="Compare with what to_dict() writes.",
-        )
+        _raise_wrong(key, "a list", value)
     return list(value)
 
 
-def _build(cls: type, data: object, kind: str):
-    """``cls(**data)``, after its keys and the types of its fields were checked."""
-    data = _mapping(data, kind)
-    fields = {item.name: item for item in dataclasses.fields(cls)}
-    _check_keys(kind, data, fields)
-    for key, item in fields.items():
-        required = (
-            item.default is dataclasses.MISSING
-            and item.default_factory is dataclasses.MISSING
-        )
-        if key not in data and required:
-            raise ConfigError.about(
-                "config",
-                kind,
-                takes=f"the key {key!r}",
-                because="it has no default",
-                got=repr(sorted(data)),
-                do="Compare with what to_dict() writes.",
-            )
-        if key in data:
-            _check_type(kind, key, str(item.type), data[key])
-    return cls(**data)
+def _check_type(kind: str, key: str, expected: type | UnionType, value: object) -> None:
+    """Raise a ConfigError unless ``value`` has the expected type."""
+    # For Python, a bool is an int. In the format it is not.
+    is_wrong_bool = isinstance(value, bool) and expected in (int, int | None)
+    if is_wrong_bool or not isinstance(value, expected):
+        word = expected.__name__ if isinstance(expected, type) else str(expected)
+        _raise_wrong(kind, f"{key} as {word}", value)
 
 
-_TYPES = {
-    "str": str,
-    "int": int,
-    "bool": bool,
-    "bool | None": bool | None,
-    "str | None": str | None,
-    "int | None": int | None,
-}
+def _raise_wrong(kind: str, takes: str, value: object) -> NoReturn:
+    raise ConfigError.about(
+        "config",
+        kind,
+        takes=takes,
+        got=repr(value),
+        do="Compare with what to_dict() writes.",
+    )
 
 
-def _check_type(kind: str, key: str, annotation: str, value: object) -> None:
-    expected = _TYPES.get(annotation)
-    wrong_bool = isinstance(value, bool) and annotation in ("int", "int | None")
-    if expected and (wrong_bool or not isinstance(value, expected)):
-        raise ConfigError.about(
-            "config",
-            kind,
-            takes=f"{key} as {annotation}",
-            because="fields are typed",
-            got=repr(value),
-            do="Compare with what to_dict() writes.",
-        )
+def _raise_unknown_key(kind: str, key: object, known: Iterable[str]) -> NoReturn:
+    raise ConfigError.about(
+        "config",
+        kind,
+        takes="known keys only",
+        got=repr(key),
+        do=suggest(str(key), known),
+    )

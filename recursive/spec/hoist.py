@@ -1,17 +1,42 @@
-"""Which nodes need not run step by step: some can be computed for all steps before the loop, some after it.
+"""The nodes that need not run step by step, and the products that can be split.
 
-A node that no past value reaches goes before the loop (it is hoisted), one that feeds no state after it (it is
-deferred), where its layer works on each row by itself: all steps are then rows of one call. A layer that first
-multiplies what it reads by weights is split: what the inputs give to the product is hoisted, the rest stays.
-After elanmart's ``transform_input`` (keras issue 620, 2015).
+**Why.** Inside the loop a layer sees one step, ``(batch, dim)``, and the steps wait for
+one another. Outside, the same layer sees all steps at once, ``(time, batch, dim)``, and
+a matrix product of ``time * batch`` rows is much faster than ``time`` products of
+``batch`` rows. So as little as possible should stay in the loop.
 
-What the plan makes of a node has a type of its own, below. Nothing here looks at the name of a layer's class, so a
-user's class may have any name.
+**Three places.** For each node, in the order in which they run:
+
+===========  ==========================  ============================================
+place        when it runs                which nodes
+===========  ==========================  ============================================
+*hoisted*    before the loop             everything it reads is known before the loop:
+                                         inputs, and values of other hoisted nodes
+*inside*     at each step                a state needs it, directly or through nodes
+*deferred*   after the loop              no state needs it
+===========  ==========================  ============================================
+
+Only a layer that works *row by row* may leave the loop: each row of its output depends
+on the same row of its input alone, so the time axis can be one more axis of rows.
+
+**Split products.** Most layers start with a product, and a product of a concatenation
+is a sum of products, each with some rows of the weights::
+
+    concat([x, h_tm1]) @ W  =  x @ W[:4]  +  h_tm1 @ W[4:]        # x has 4 values
+
+The first term does not depend on a state. It is hoisted as a separate node, a
+:class:`ProductSlice`, and the layer becomes a :class:`SplitLayer` that adds the known
+product to the products it still computes. This is elanmart's ``transform_input`` (keras
+issue 620, 2015), derived from the declaration. A :class:`ProductShare` says which rows
+of which product belong to such a node.
+
+**Types, not names.** A node that the plan creates has its own type. Nothing here
+looks at the name of a layer's class, so a class of a user may have any name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -21,16 +46,22 @@ from recursive.spec.names import Ref, split
 from recursive.spec.shapes import Shape
 
 BEFORE = "before"
-"""The word for a product that is known before the layer runs, in names of values and of ports."""
+"""The word for a hoisted product in names of values and of ports."""
 
-
-Span = tuple[int, int]
-"""Rows from the first to before the second."""
+RowRange = tuple[int, int]
+"""Rows of a weight matrix: the first one, and the one after the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What a layer does first: it multiplies what it reads at ``port`` by weights, to ``dim`` values a row."""
+    """A product that a layer starts with: the value at ``port`` times weights.
+
+    Args:
+        port: the port that reads the value, ``(batch, n)``.
+        dim: the last axis of the result, ``(batch, dim)``.
+        weights: the layer's names of the weights, ``(n, dim)`` in total.
+        biases: the layer's names of the biases that are added.
+    """
 
     port: str
     dim: int
@@ -39,35 +70,36 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """Some rows of the weights of one product of a layer, and its biases or not.
+class ProductShare:
+    """The part of a layer's product that one node computes.
 
     Args:
         node: the node of the layer.
         product: the product.
-        rows: of the weights; None for all of them.
-        bias: whether the biases are added.
+        rows: the rows of the weights that are used; None for all.
+        bias: True if the biases are added.
     """
 
     node: str
     product: Product
-    rows: tuple[Span, ...] | None = None
+    rows: tuple[RowRange, ...] | None = None
     bias: bool = True
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The parameters that it needs, as the layer calls them."""
-        return self.product.weights + (self.product.biases if self.bias else ())
+    def param_names(self) -> tuple[str, ...]:
+        """The parameters that it needs, by the layer's names."""
+        biases = self.product.biases if self.bias else ()
+        return self.product.weights + biases
 
-    def named(self, word: str) -> str:
-        """The name of a value that is made from it."""
+    def name_with(self, word: str) -> str:
+        """A name for a value computed from it: ``node.word`` or ``node.port_word``."""
         if self.product.port == "input":
             return f"{self.node}.{word}"
         return f"{self.node}.{self.product.port}_{word}"
 
     @property
-    def value(self) -> str:
-        """The name of its product in the loop, where it is fused with others."""
+    def fused_name(self) -> str:
+        """The name of its product if it is fused with others in the loop."""
         if self.product.port == "input":
             return f"{self.node}.late"
         return f"{self.node}.{self.product.port}"
@@ -78,36 +110,39 @@ class Remainder:
     """The rest of a layer's computation once some of its products are known.
 
     Args:
-        products: all products that the layer begins with.
-        shares: those that it still makes itself.
+        products: all products that the layer starts with.
+        shares: the shares of them that the layer still computes.
     """
 
     products: tuple[Product, ...]
-    shares: tuple[Share, ...]
+    shares: tuple[ProductShare, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductSlice(NodeSpec):
-    """A product of one layer, made apart from it; ``layer`` is that layer."""
+    """A node that computes one share of a product of ``layer``."""
 
-    share: Share
+    share: ProductShare
 
     @property
-    def shares(self) -> tuple[Share, ...]:
-        """The one share, as the fused products have several."""
+    def shares(self) -> tuple[ProductShare, ...]:
+        """The share as a tuple, like the shares of :class:`FusedProducts`."""
         return (self.share,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FusedProducts(NodeSpec):
-    """Products of several layers that read the same, made as one; ``layer`` is that of the first."""
+    """A node that computes products of several layers that read the same value.
 
-    shares: tuple[Share, ...]
+    ``layer`` is the layer of the first share.
+    """
+
+    shares: tuple[ProductShare, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitLayer(NodeSpec):
-    """A layer whose first port reads products that are known; ``layer`` is the layer that was declared."""
+    """A node that runs the rest of ``layer``. Its first port reads known products."""
 
     remainder: Remainder
 
@@ -118,243 +153,270 @@ class SplitLayer(NodeSpec):
 
     @property
     def others(self) -> tuple[PortSpec, ...]:
-        """The ports of the layer that it still reads."""
+        """The ports of the declared layer that it still reads."""
         return self.ports[1:]
 
 
 class Movable(Protocol):
-    """What a layer says of itself, to be moved or split."""
+    """The attributes of a layer that decide if it is moved or split."""
 
     rowwise: bool
-    """Whether each row of the output follows from the same row of the input."""
+    """True if each row of the output depends on the same row of the input alone."""
     products: tuple[Product, ...]
-    """The products that it begins with, which are added."""
+    """The products that the layer starts with and adds up."""
     splits: bool
-    """Whether its formula is these products and a rest, which may be made apart."""
+    """True if the rest of the layer needs only the sum of these products."""
     draws: tuple[str, ...]
+    """The names of its random draws."""
 
 
 @dataclass(slots=True)
-class Moves:
-    """Nodes before, inside and after the loop, each in the order in which they run."""
+class Placement:
+    """The nodes before, inside and after the loop, each in the order they run."""
 
     hoisted: list[NodeSpec] = field(default_factory=list)
     inside: list[NodeSpec] = field(default_factory=list)
     deferred: list[NodeSpec] = field(default_factory=list)
 
 
-def moved(
+def place_nodes(
     nodes: tuple[NodeSpec, ...],
     inputs: Iterable[str],
-    remembered: Iterable[str],
+    fed: Iterable[str],
     layers: Mapping[str, Movable],
     shapes: Mapping[str, Shape],
     masked: bool = False,
-) -> Moves:
-    """``nodes`` (ordered, their references resolved) in the three places.
+) -> Placement:
+    """Give each node its place, and split the products of those that stay inside.
 
     Args:
-        nodes: every node of a step.
+        nodes: all nodes of a step in order, their references resolved.
         inputs: the names of the inputs.
-        remembered: the values that feed states.
+        fed: the values that feed states.
         layers: the layer of each node.
         shapes: the shape of every value at one step.
-        masked: True keeps what looks back in the loop, which alone knows the last step that was no padding.
+        masked: True if steps may be masked. Then a node that reads a past value stays
+            in the loop: only the loop knows which step was the last unmasked one.
     """
-    moves = Moves()
-    given = set(inputs)
-    outside = {
-        ref
-        for node in nodes
-        for ref in node.refs
-        if ref.name in given and not (masked and ref.tap)
-    }
+    known = _inputs_read(nodes, inputs, masked)
+    placement = Placement()
+    remaining = []
     for node in nodes:
-        if layers[node.name].rowwise and outside.issuperset(node.refs):
-            moves.hoisted.append(node)
-            outside.update(map(Ref, node.values))
-    gone = {node.name for node in moves.hoisted}
-    staying = [node for node in nodes if node.name not in gone]
-    looking_back = [
-        node for node in staying if masked and any(ref.tap for ref in node.refs)
-    ]
-    needed = _needed(staying, remembered, layers, looking_back)
-    for node in staying:
-        if node.name not in needed:
-            moves.deferred.append(node)
-            continue
-        slices, rest = _split(node, layers[node.name], outside, shapes)
-        moves.hoisted.extend(slices)
-        moves.inside.append(rest)
-    return moves
+        if layers[node.name].rowwise and known.issuperset(node.refs):
+            placement.hoisted.append(node)
+            known.update(map(Ref, node.values))
+        else:
+            remaining.append(node)
+
+    needed = _needed_inside(remaining, fed, layers, masked)
+    for node in remaining:
+        if node.name in needed:
+            slices, rest = _split_products(node, layers[node.name], known, shapes)
+            placement.hoisted += slices
+            placement.inside.append(rest)
+        else:
+            placement.deferred.append(node)
+    return placement
 
 
-def _needed(
+def _inputs_read(
+    nodes: tuple[NodeSpec, ...], inputs: Iterable[str], masked: bool
+) -> set[Ref]:
+    """The references to inputs that can be read before the loop."""
+    names = set(inputs)
+    known = set()
+    for node in nodes:
+        for ref in node.refs:
+            if ref.name in names and not (masked and ref.tap):
+                known.add(ref)
+    return known
+
+
+def _needed_inside(
     nodes: list[NodeSpec],
-    remembered: Iterable[str],
+    fed: Iterable[str],
     layers: Mapping[str, Movable],
-    others: list[NodeSpec],
+    masked: bool,
 ) -> set[str]:
-    """The nodes that must run in the loop: those that feed states, those that cannot be moved, and what these read."""
-    makers = {value: node for node in nodes for value in node.values}
-    waiting = [makers[value] for value in remembered if value in makers]
-    waiting += [*others, *(node for node in nodes if not layers[node.name].rowwise)]
+    """The names of the nodes that must run in the loop.
+
+    These are the nodes that feed states, the nodes that cannot be moved, and the nodes
+    that those read at the same step.
+    """
+    computed_by = {}
+    for node in nodes:
+        for value in node.values:
+            computed_by[value] = node
+
+    waiting = [computed_by[value] for value in fed if value in computed_by]
+    for node in nodes:
+        reads_past = any(ref.tap for ref in node.refs)
+        if not layers[node.name].rowwise or (masked and reads_past):
+            waiting.append(node)
+
     needed = set()
     while waiting:
         node = waiting.pop()
-        if node.name not in needed:
-            needed.add(node.name)
-            waiting += [
-                makers[ref.name]
-                for ref in node.refs
-                if not ref.tap and ref.name in makers
-            ]
+        if node.name in needed:
+            continue
+        needed.add(node.name)
+        for ref in node.refs:
+            if not ref.tap and ref.name in computed_by:
+                waiting.append(computed_by[ref.name])
     return needed
 
 
-def product_ports(node: NodeSpec, layer: Movable) -> list[tuple[Product, PortSpec]]:
-    """The products of a node that may be made apart from it, and what each multiplies."""
-    if not layer.splits or layer.draws:
-        return []
-    ports = {port.name: port for port in node.ports}
-    return [(product, ports[product.port]) for product in layer.products]
-
-
-def _split(
-    node: NodeSpec, layer: Movable, outside: set[Ref], shapes: Mapping[str, Shape]
-) -> tuple[list[NodeSpec], NodeSpec]:
-    """The slices of a node's products that are hoisted, and the rest of the node, which adds to them."""
-    slices, shares = [], []
-    ports = {port.name: port for port in node.ports}
-    for product, port in product_ports(node, layer):
-        early, late = _early_and_late(port, outside, shapes)
-        if early.refs:
-            ports.pop(port.name)
-            share = Share(node.name, product, early.rows if late.refs else None)
-            slices.append(_product_slice(node, share, early.refs, port.merge_mode))
-        if late.refs:
-            ports[port.name] = replace(port, refs=late.refs)
-            rows = late.rows if early.refs else None
-            shares.append(Share(node.name, product, rows, bias=not early.refs))
-    if not slices:
-        return [], node
-    remainder = Remainder(tuple(layer.products), tuple(shares))
-    known = [Ref(part.name) for part in slices]
-    return slices, split_layer(node, remainder, known, ports.values())
-
-
-def _product_slice(
-    node: NodeSpec, share: Share, refs: tuple[Ref, ...], merge_mode: str
-) -> ProductSlice:
-    """A product of ``node`` with ``refs``, as a node."""
-    read = PortSpec("input", refs, merge_mode)
-    return ProductSlice(share.named(BEFORE), node.layer, (read,), share=share)
+# Splitting a layer's products
 
 
 @dataclass(frozen=True, slots=True)
 class PortSlice:
-    """Some of what a port reads, and the rows of the weights that it meets."""
+    """Some of the references of a port, and the rows of the weights they meet."""
 
     refs: tuple[Ref, ...] = ()
-    rows: tuple[Span, ...] = ()
+    rows: tuple[RowRange, ...] = ()
+
+
+def separable_products(
+    node: NodeSpec, layer: Movable
+) -> list[tuple[Product, PortSpec]]:
+    """The products that can be computed outside of a node's layer, with their ports."""
+    if not layer.splits or layer.draws:
+        return []
+    ports = node.ports_by_name
+    return [(product, ports[product.port]) for product in layer.products]
+
+
+def _split_products(
+    node: NodeSpec, layer: Movable, known: set[Ref], shapes: Mapping[str, Shape]
+) -> tuple[list[NodeSpec], NodeSpec]:
+    """The slices of a node's products that are hoisted, and the rest of the node."""
+    slices = []
+    shares = []
+    ports = node.ports_by_name
+    for product, port in separable_products(node, layer):
+        early, late = _early_and_late(port, known, shapes)
+        is_cut = bool(early.refs and late.refs)
+        if early.refs:
+            del ports[port.name]
+            rows = early.rows if is_cut else None
+            share = ProductShare(node.name, product, rows)
+            read = PortSpec("input", early.refs, port.merge_mode)
+            name = share.name_with(BEFORE)
+            slices.append(ProductSlice(name, node.layer, (read,), share=share))
+        if late.refs:
+            ports[port.name] = replace(port, refs=late.refs)
+            rows = late.rows if is_cut else None
+            # The bias is added once, by the slice if there is one.
+            bias = not early.refs
+            shares.append(ProductShare(node.name, product, rows, bias))
+    if not slices:
+        return [], node
+    remainder = Remainder(tuple(layer.products), tuple(shares))
+    known_products = [Ref(item.name) for item in slices]
+    return slices, split_layer(node, remainder, known_products, ports.values())
 
 
 def _early_and_late(
-    port: PortSpec, outside: set[Ref], shapes: Mapping[str, Shape]
+    port: PortSpec, known: set[Ref], shapes: Mapping[str, Shape]
 ) -> tuple[PortSlice, PortSlice]:
-    """What a port reads that is known before the loop, and what is not; all of it, where values merge to one."""
-    if outside.isdisjoint(port.refs):
+    """The part of a port that is known before the loop, and the other part."""
+    if known.isdisjoint(port.refs):
         return PortSlice(), PortSlice(port.refs)
-    if outside.issuperset(port.refs):
+    if known.issuperset(port.refs):
         return PortSlice(port.refs), PortSlice()
-    meets_unknown_rows = any(shapes[ref.name][-1] is None for ref in port.refs)
-    if not MODES[port.merge_mode].joins_last_axis or meets_unknown_rows:
+
+    # Only a concatenation can be cut: there each value meets its own rows of the
+    # weights, which follow from the dims, if all of them are known.
+    dims = [shapes[ref.name][-1] for ref in port.refs]
+    if not MODES[port.merge_mode].joins_last_axis or None in dims:
         return PortSlice(), PortSlice(port.refs)
+
     early, late = [], []
-    for ref, rows in zip(port.refs, _rows(port, shapes), strict=True):
-        (early if ref in outside else late).append((ref, rows))
+    start = 0
+    for ref, dim in zip(port.refs, dims, strict=True):
+        stop = start + dim
+        part = early if ref in known else late
+        part.append((ref, (start, stop)))
+        start = stop
     return _port_slice(early), _port_slice(late)
 
 
-def _port_slice(spans: list[tuple[Ref, Span]]) -> PortSlice:
-    return PortSlice(tuple(ref for ref, _ in spans), _joined(spans))
+def _port_slice(spans: list[tuple[Ref, RowRange]]) -> PortSlice:
+    """The references in ``spans``, and their rows. Adjacent ranges become one."""
+    refs: list[Ref] = []
+    rows: list[RowRange] = []
+    for ref, (start, stop) in spans:
+        refs.append(ref)
+        if rows and rows[-1][1] == start:
+            start, _ = rows.pop()
+        rows.append((start, stop))
+    return PortSlice(tuple(refs), tuple(rows))
 
 
 def split_layer(
     node: NodeSpec,
     remainder: Remainder,
-    known: Iterable[Ref],
+    known_products: Iterable[Ref],
     ports: Iterable[PortSpec],
 ) -> SplitLayer:
-    """A node that adds the products that are ``known`` to those that it still makes, and does the rest of ``node``."""
+    """The node that adds the known products and runs the rest of ``node``.
+
+    ``ports`` are those that the rest still reads.
+    """
     ports = tuple(ports)
-    before = PortSpec(_unused_port(node, ports), tuple(known), SUM.name)
+    name = _unused_port_name(node, ports)
+    known = PortSpec(name, tuple(known_products), SUM.name)
     return SplitLayer(
-        node.name, node.layer, (before, *ports), node.outputs, remainder=remainder
+        node.name, node.layer, (known, *ports), node.outputs, remainder=remainder
     )
 
 
-def _unused_port(node: NodeSpec, ports: tuple[PortSpec, ...]) -> str:
-    """A name for the port of known products. The layer itself may have a port called ``before``."""
+def _unused_port_name(node: NodeSpec, ports: tuple[PortSpec, ...]) -> str:
+    """A name for the port of known products that no port of the layer has."""
     if isinstance(node, SplitLayer):
         return node.known.name
-    name, taken = BEFORE, {port.name for port in (*node.ports, *ports)}
+    taken = {port.name for port in (*node.ports, *ports)}
+    name = BEFORE
     while name in taken:
         name += "_"
     return name
 
 
-def _joined(spans: list[tuple[Ref, Span]]) -> tuple[Span, ...]:
-    """The rows in ``spans``, neighbours in one."""
-    rows: list[Span] = []
-    for _, (start, stop) in spans:
-        if rows and rows[-1][1] == start:
-            rows[-1] = (rows[-1][0], stop)
-        else:
-            rows.append((start, stop))
-    return tuple(rows)
+# The parameters that a node needs
 
 
 def params_of(node: NodeSpec, params: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The names of the parameters that a node needs; ``params`` names those of each node that was declared.
+    """The names of the parameters that a node of a plan needs.
 
-    A slice of a product needs weights, and biases where it adds them; the rest of a layer needs weights where it
-    multiplies, and whatever else the layer has.
+    ``params`` are the parameters of each node as declared. A product needs its weights,
+    and its biases if it adds them. The rest of a layer needs all parameters of the
+    layer, except those of products that are computed elsewhere.
     """
     if isinstance(node, ProductSlice | FusedProducts):
-        return tuple(
-            name
-            for share in node.shares
-            for name, inner in _own(share.node, params).items()
-            if inner in share.names
-        )
+        names = []
+        for share in node.shares:
+            for name in params.get(share.node, ()):
+                if _local_name(name) in share.param_names:
+                    names.append(name)
+        return tuple(names)
+    names = params.get(node.name, ())
     if isinstance(node, SplitLayer):
-        gone = _no_longer_needed(node.remainder)
-        return tuple(
-            name for name, inner in _own(node.name, params).items() if inner not in gone
-        )
-    return params.get(node.name, ())
+        unneeded = _params_used_elsewhere(node.remainder)
+        return tuple(name for name in names if _local_name(name) not in unneeded)
+    return names
 
 
-def _no_longer_needed(remainder: Remainder) -> set[str]:
-    """The parameters of products that are made elsewhere."""
-    of_products = {
-        name
-        for product in remainder.products
-        for name in product.weights + product.biases
-    }
-    return of_products - {name for share in remainder.shares for name in share.names}
+def _params_used_elsewhere(remainder: Remainder) -> set[str]:
+    """The parameters of products that other nodes compute, by the layer's names."""
+    names = set()
+    for product in remainder.products:
+        names.update(product.weights, product.biases)
+    for share in remainder.shares:
+        names.difference_update(share.param_names)
+    return names
 
 
-def _own(node: str, params: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """The parameters of a node's layer, and what the layer itself calls them."""
-    return {name: split(name)[1] for name in params.get(node, ())}
-
-
-def _rows(port: PortSpec, shapes: Mapping[str, Shape]) -> Iterator[Span]:
-    """The rows of the weights that belong to each reference of a concat."""
-    start = 0
-    for ref in port.refs:
-        stop = start + shapes[ref.name][-1]
-        yield start, stop
-        start = stop
+def _local_name(param: str) -> str:
+    """The name of a parameter inside its node: ``W`` for ``rec.W``."""
+    return split(param)[1]

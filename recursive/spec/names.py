@@ -1,7 +1,9 @@
-"""Names, and names at a time: ``"h_tm2"`` is ``Ref("h", -2)``, read "h at t minus 2".
+"""Names, and references to a value at a time.
 
-The suffix is elanmart's (keras issue 620, 2015): any value is read at an earlier time as ``name_tm1``, ``name_tm2``...
-A name is a Python identifier, because the generated step uses it as a variable and the weight files as a key.
+``"h_tm2"`` is ``Ref("h", -2)``, which reads "h at t minus 2". The suffix is elanmart's
+(keras issue 620, 2015): ``name_tm1``, ``name_tm2``, ... are any value at earlier steps.
+A name is a Python identifier, because it is a variable in the generated step and a key
+in weight files.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ _DIGITS = 6
 
 @dataclass(frozen=True, slots=True, order=True)
 class Ref:
-    """A value at a time: ``tap`` 0 is now, -1 is the step before.
+    """A value at a time: ``tap`` 0 is this step, -1 is the step before.
 
     >>> str(Ref("h", -2)), str(Ref("i2h"))
     ('h_tm2', 'i2h')
@@ -36,8 +38,8 @@ def parse(text: str) -> Ref:
     """Read ``text`` as a reference.
 
     Raises:
-        TapError: for ``_tm0`` and for leading zeros.
-        InvalidNameError: where ``text`` is not a string.
+        TapError: for ``_tm0``, leading zeros or too many digits.
+        InvalidNameError: if ``text`` is not a string.
 
     >>> parse("h_tm2"), parse("h")
     (Ref(name='h', tap=-2), Ref(name='h', tap=0))
@@ -47,27 +49,29 @@ def parse(text: str) -> Ref:
             "input",
             str(text),
             takes="a name",
-            because="nodes are joined by name",
             got=f"a {type(text).__name__}",
             do="Say input='name', or inputs=['name', ...] for several.",
         )
     found = _TAP.fullmatch(text)
     if not found:
         return Ref(text)
-    if found["lag"].startswith("0") or len(found["lag"]) > _DIGITS:
+    name, lag = found["name"], found["lag"]
+    if lag.startswith("0") or len(lag) > _DIGITS:
         raise TapError.about(
             "input",
             text,
-            takes=f"a tap of _tm1 or more, of at most {_DIGITS} digits, without zeros in front",
-            because="_tm<k> reads the value of k steps before",
-            got=f"_tm{found['lag'][: 2 * _DIGITS]}",
-            do=f"Say {found['name']!r} for the value of now, or {found['name'] + '_tm1'!r} for the one before.",
+            takes=f"a tap of _tm1 or more, of at most {_DIGITS} digits, without "
+            "leading zeros",
+            because="_tm<k> reads the value k steps back",
+            got=f"_tm{lag[: 2 * _DIGITS]}",
+            do=f"Say {name!r} for the value at this step, or '{name}_tm1' for the one "
+            "before.",
         )
-    return Ref(found["name"], -int(found["lag"]))
+    return Ref(name, -int(lag))
 
 
 def split(name: str) -> tuple[str, str]:
-    """The part before the first dot, and the name inside it.
+    """The part of a name before the first dot, and the part after it.
 
     >>> split("rec.W"), split("chain.layer_0.W")
     (('rec', 'W'), ('chain', 'layer_0.W'))
@@ -77,18 +81,21 @@ def split(name: str) -> tuple[str, str]:
 
 
 def check_name(kind: str, name: object) -> None:
-    """Raise an InvalidNameError or a ReservedNameError unless ``name`` may name a ``kind``."""
-    plain = (
-        isinstance(name, str)
-        and name.isidentifier()
-        and unicodedata.normalize("NFKC", name) == name
-    )
-    if not plain or keyword.iskeyword(name):
+    """Check that ``name`` may be the name of a ``kind`` such as "node".
+
+    Raises:
+        InvalidNameError: if it is not an identifier.
+        ReservedNameError: if it ends like a reference to an earlier step.
+    """
+    is_identifier = isinstance(name, str) and name.isidentifier()
+    # Python normalizes identifiers, so two different names could be one variable.
+    is_plain = is_identifier and unicodedata.normalize("NFKC", name) == name
+    if not is_plain or keyword.iskeyword(name):
         raise InvalidNameError.about(
             kind,
             str(name),
-            takes="a name made of letters, digits and underscores, not a Python keyword",
-            because="the generated step uses it as a variable",
+            takes="a name of letters, digits and underscores that is no Python keyword",
+            because="it is a variable in the generated step",
             got=repr(name),
             do="Choose another name.",
         )
@@ -98,7 +105,7 @@ def check_name(kind: str, name: object) -> None:
             kind,
             name,
             takes="a name that does not end in _tm<k>",
-            because="that ending reads an earlier time",
+            because="that ending reads an earlier step",
             got=f"the ending _tm{found['lag']}",
-            do=f"Call it {found['name'] + '_' + found['lag']!r}, for example.",
+            do=f"Call it '{found['name']}_{found['lag']}', for example.",
         )

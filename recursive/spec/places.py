@@ -1,4 +1,7 @@
-"""Where a node runs: before the loop, in it, after it, or, where its product is split, in two of them."""
+"""The places where a declared node runs: before the loop, in it, or after it.
+
+A node whose product is split runs in two of them.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,29 @@ from recursive.spec.graph import NodeSpec
 from recursive.spec.hoist import FusedProducts, ProductSlice
 from recursive.spec.plan import StepPlan
 
-BEFORE, INSIDE, AFTER = "before the loop", "in the loop", "after the loop"
+BEFORE = "before the loop"
+INSIDE = "in the loop"
+AFTER = "after the loop"
 
 
 def places(node: NodeSpec, plan: StepPlan) -> tuple[str, ...]:
-    """Each place where some of ``node`` runs as ``plan`` says, in the order of time.
+    """The places where a part of ``node`` runs, in the order of time.
 
     >>> from recursive.spec.graph import LayerSpec
     >>> late = NodeSpec("late", LayerSpec("Dense"), ())
     >>> places(late, StepPlan((), (), (), (), (), nodes=(), deferred=(late,)))
     ('after the loop',)
     """
-    run = {BEFORE: plan.hoisted, INSIDE: plan.nodes, AFTER: plan.deferred}
-    return tuple(
-        place
-        for place, nodes in run.items()
-        if any(_is_of(part, node) for part in nodes)
-    )
+    nodes_at = {BEFORE: plan.hoisted, INSIDE: plan.nodes, AFTER: plan.deferred}
+    found = []
+    for place, nodes in nodes_at.items():
+        if any(_is_part_of(planned, node) for planned in nodes):
+            found.append(place)
+    return tuple(found)
 
 
-def _is_of(part: NodeSpec, node: NodeSpec) -> bool:
-    if isinstance(part, ProductSlice | FusedProducts):
-        return any(share.node == node.name for share in part.shares)
-    return part.name == node.name
+def _is_part_of(planned: NodeSpec, node: NodeSpec) -> bool:
+    """True if a node of a plan does some work of a declared ``node``."""
+    if isinstance(planned, ProductSlice | FusedProducts):
+        return any(share.node == node.name for share in planned.shares)
+    return planned.name == node.name

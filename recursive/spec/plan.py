@@ -1,8 +1,40 @@
-"""The order of scan's arguments, decided in one place.
+"""The order of the arguments of scan's step, decided in one place.
 
-scan hands its step one long list: a slice of each sequence, the past values of each state, then everything that
-stays the same. :class:`StepPlan` owns that list. Whoever needs a position asks for :attr:`StepPlan.arguments`;
-nobody counts. ``declared`` plans the step as it was declared; ``plan`` takes out of the loop what need not be in it.
+**What scan passes.** PyTensor's ``scan(fn, sequences, outputs_info, non_sequences)``
+runs the loop over time. It calls ``fn`` once, with one flat list of symbolic arguments
+for a single step::
+
+    fn(each sequence at each of its taps,        sliced: one time step of an array
+       each state at each of its taps,           fed back: what earlier steps returned
+       each non-sequence)                        passed whole: the same at every step
+
+Taps run from the oldest to the newest within one sequence or state. ``fn`` returns
+another flat list: the new value of each state, then any other value to collect over
+time. Nothing in either list has a name. A model with one more tap or one more weight
+moves every later position, so code that counts positions breaks in silence.
+
+**Who owns the order.** A :class:`StepPlan` does. It is frozen, it is built from the
+declaration alone, and it holds names, not tensors. Code that calls scan lines up its
+tensors with :attr:`StepPlan.arguments`; the step itself gets its names back by a strict
+zip with the same list; ``explain()`` prints that list. Since all of them read one
+object, they cannot disagree.
+
+**The order here.** Arguments: :attr:`~StepPlan.sequences` (inputs as declared, then
+hoisted values, then draws), :attr:`~StepPlan.recurrences` (states as declared, then
+implicit ones), :attr:`~StepPlan.contexts` and :attr:`~StepPlan.constants` (parameters).
+The last two groups are scan's non-sequences. Results: the value that feeds each state,
+in the order of the states, then :attr:`~StepPlan.collected`.
+
+**How a plan is built.**
+
+1. Each node's references are resolved, so that one value has one name
+   (:mod:`recursive.spec.history`).
+2. Nodes leave the loop if that is possible (:mod:`recursive.spec.hoist`), and
+   products that share an input are fused (:mod:`recursive.spec.fused`).
+3. The arguments and results follow from what the remaining nodes read and compute.
+
+:func:`plan` does all three. :func:`declared` skips the second: it keeps every node in
+the loop, as it was declared.
 """
 
 from __future__ import annotations
@@ -10,7 +42,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from recursive.spec.fused import joined
+from recursive.spec.fused import fuse_products
 from recursive.spec.graph import (
     GraphSpec,
     Initial,
@@ -19,17 +51,25 @@ from recursive.spec.graph import (
     OutputSpec,
     PortSpec,
 )
-from recursive.spec.history import resolve, with_implicit_states
-from recursive.spec.hoist import Movable, Moves, moved, params_of
+from recursive.spec.history import (
+    fed_values,
+    is_stateful,
+    resolve,
+    with_implicit_states,
+)
+from recursive.spec.hoist import Movable, Placement, params_of, place_nodes
 from recursive.spec.merging import MODES
 from recursive.spec.names import Ref
 from recursive.spec.order import ordered
 from recursive.spec.shapes import Shape
 
+NamesByNode = Mapping[str, tuple[str, ...]]
+"""The names of parameters, or of random draws (a Dropout's mask), by node."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """An input, a hoisted value or a draw, of which each step sees the slices at ``taps`` (oldest first)."""
+    """An input, a hoisted value or a draw, sliced at ``taps`` (oldest first)."""
 
     name: str
     taps: tuple[int, ...] = (0,)
@@ -37,30 +77,38 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """A state ``name``, fed by ``node``, seen by each step at ``taps`` (oldest first), starting from ``initial``.
+    """A state ``name``, fed by ``node`` and read at ``taps`` (oldest first).
 
-    One that is ``carried`` goes on from batch to batch.
+    It starts from ``initial``. If it is ``stateful``, it is kept between batches.
     """
 
     name: str
     node: str
     taps: tuple[int, ...] = (-1,)
     initial: Initial = 0.0
-    carried: bool = False
+    stateful: bool = False
 
     @property
     def lag(self) -> int:
-        """How many rows of the past it starts with."""
+        """The number of steps read back, so also of initial values per row."""
         return -min(self.taps)
 
 
 @dataclass(frozen=True)
 class StepPlan:
-    """What runs before the loop, what one step is given, runs and returns, and what runs after the loop.
+    """The arguments, nodes and results of one step, and the nodes outside the loop.
 
-    ``arguments`` are sequences (inputs as declared, then hoisted values, then draws), states as declared, contexts
-    (likewise), then parameters; ``results`` are the values that feed the states, in the order of the states, then what
-    is collected. What is ``steady`` is the same at every step: the contexts, and what is computed from them alone.
+    Args:
+        sequences: the arguments that are sliced per step.
+        recurrences: the states.
+        collected: the values returned in addition to those that feed states.
+        contexts: the arguments that every step gets whole.
+        constants: the parameters that the nodes in the loop need.
+        nodes: the nodes that run in the loop, in order.
+        hoisted: the nodes that run before the loop, in order.
+        deferred: the nodes that run after the loop, in order.
+        constant_over_time: the values that are the same at every step: the contexts
+            and all values computed from them alone.
     """
 
     sequences: tuple[Sequence, ...]
@@ -71,204 +119,271 @@ class StepPlan:
     nodes: tuple[NodeSpec, ...]
     hoisted: tuple[NodeSpec, ...] = ()
     deferred: tuple[NodeSpec, ...] = ()
-    steady: frozenset[str] = frozenset()
+    constant_over_time: frozenset[str] = frozenset()
 
     @property
     def per_step(self) -> tuple[Ref, ...]:
-        """The arguments that are other ones at each step, and the contexts."""
-        over_time = (*self.sequences, *self.recurrences)
-        return (
-            *(Ref(item.name, tap) for item in over_time for tap in item.taps),
-            *map(Ref, self.contexts),
-        )
+        """The arguments that change from step to step, followed by the contexts."""
+        refs = []
+        for item in (*self.sequences, *self.recurrences):
+            for tap in item.taps:
+                refs.append(Ref(item.name, tap))
+        refs.extend(map(Ref, self.contexts))
+        return tuple(refs)
 
     @property
     def arguments(self) -> tuple[Ref, ...]:
-        """The step's arguments, in the order in which scan hands them over."""
+        """The step's arguments, in the order in which scan passes them."""
         return (*self.per_step, *map(Ref, self.constants))
 
     @property
     def results(self) -> tuple[str, ...]:
-        """The names that the step returns, in the order in which scan expects them."""
-        return (*(item.node for item in self.recurrences), *self.collected)
-
-
-Names = Mapping[str, tuple[str, ...]]
-"""The names of parameters, or of draws, by node."""
+        """The names that the step returns, in the order that scan expects."""
+        fed = tuple(item.node for item in self.recurrences)
+        return fed + self.collected
 
 
 def declared(
     spec: GraphSpec,
-    params: Names,
-    draws: Names | None = None,
-    held: Collection[str] = (),
+    params: NamesByNode,
+    draws: NamesByNode | None = None,
+    constant_draws: Collection[str] = (),
 ) -> StepPlan:
-    """The plan of ``spec`` with every node in the loop, given the names of each node's parameters and random draws.
+    """The plan of ``spec`` with every node in the loop.
 
-    Draws that are ``held`` are the same at every step.
+    Args:
+        spec: the declaration.
+        params: the names of each node's parameters.
+        draws: the names of each node's random draws.
+        constant_draws: the draws that are the same at every step.
 
     >>> from recursive.spec.graph import InputSpec, StateSpec
-    >>> rec = NodeSpec("rec", LayerSpec("Dense"), (PortSpec("input", (Ref("x"), Ref("h"))),))
-    >>> spec = GraphSpec(inputs=(InputSpec("x"),), states=(StateSpec("h", 6, "rec"),), nodes=(rec,),
-    ...                  outputs=(OutputSpec("rec", (Ref("rec"),)),))
-    >>> [str(ref) for ref in declared(spec, {"rec": ("rec.W", "rec.b")}).arguments]
+    >>> reads = (PortSpec("input", (Ref("x"), Ref("h"))),)
+    >>> rec = NodeSpec("rec", LayerSpec("Dense"), reads)
+    >>> spec = GraphSpec(
+    ...     inputs=(InputSpec("x"),),
+    ...     states=(StateSpec("h", 6, "rec"),),
+    ...     nodes=(rec,),
+    ...     outputs=(OutputSpec("rec", (Ref("rec"),)),),
+    ... )
+    >>> made = declared(spec, {"rec": ("rec.W", "rec.b")})
+    >>> [str(ref) for ref in made.arguments]
     ['x', 'h_tm1', 'rec.W', 'rec.b']
     """
-    nodes = resolved(spec)
-    return _placed(
-        spec,
-        Moves(inside=list(nodes)),
-        params,
-        draws or {},
-        held,
-        {item.name for item in spec.inputs},
-    )
+    placement = Placement(inside=list(resolved_nodes(spec)))
+    # An input that no node reads is an argument all the same, as declared.
+    inputs = spec.input_names
+    return _build_plan(spec, placement, inputs, params, draws or {}, constant_draws)
 
 
 def plan(
     spec: GraphSpec,
-    params: Names,
-    draws: Names,
+    params: NamesByNode,
+    draws: NamesByNode,
     layers: Mapping[str, Movable],
     shapes: Mapping[str, Shape],
     masked: bool = False,
-    held: Collection[str] = (),
+    constant_draws: Collection[str] = (),
 ) -> StepPlan:
-    """The plan of ``spec`` with as little in the loop as may be, given what each node's layer tells about moving it.
+    """The plan of ``spec`` with as few nodes in the loop as possible.
 
-    A loop that may stop early keeps everything, since nobody knows before how many steps there are.
+    Args:
+        spec: the declaration.
+        params: the names of each node's parameters.
+        draws: the names of each node's random draws.
+        layers: each node's layer, which says if it may be moved or split.
+        shapes: the shape of every value at one step.
+        masked: True if some steps may be masked.
+        constant_draws: the draws that are the same at every step.
     """
     if spec.until is not None:
-        return declared(spec, params, draws, held)
-    nodes = resolved(spec)
-    inputs = [item.name for item in spec.inputs]
-    fed = [state.input for state in with_implicit_states(spec)]
-    moves = joined(moved(nodes, inputs, fed, layers, shapes, masked), layers)
-    read = {ref.name for node in moves.inside for ref in node.refs}
-    return _placed(spec, moves, params, draws, held, read)
+        # The number of steps is not known in advance, so "all steps at once" is not
+        # possible before or after the loop.
+        return declared(spec, params, draws, constant_draws)
+    nodes = resolved_nodes(spec)
+    inputs, fed = spec.input_names, fed_values(spec)
+    placement = place_nodes(nodes, inputs, fed, layers, shapes, masked)
+    placement = fuse_products(placement, layers)
+
+    taps_read = _taps_read(placement.inside)
+    still_read = [name for name in inputs if name in taps_read]
+    return _build_plan(spec, placement, still_read, params, draws, constant_draws)
 
 
-def _placed(
+def _build_plan(
     spec: GraphSpec,
-    moves: Moves,
-    params: Names,
-    draws: Names,
-    held: Collection[str],
-    read: set[str],
+    placement: Placement,
+    inputs: list[str],
+    params: NamesByNode,
+    draws: NamesByNode,
+    constant_draws: Collection[str],
 ) -> StepPlan:
-    """The plan of ``moves``, whose steps see the inputs in ``read``."""
-    taps = _taps_read(moves.inside)
-    steady = _steady(spec, moves.hoisted, draws, held)
-    fed = {state.input for state in with_implicit_states(spec)}
-    hoisted = [
-        value
-        for node in moves.hoisted
-        for value in node.values
-        if value in taps or value in fed
-    ]
-    drawn = [name for node in moves.inside for name in draws.get(node.name, ())]
-    inputs = [item.name for item in spec.inputs if item.name in read]
-    past = _taps_read([*moves.hoisted, *moves.inside, *moves.deferred])
-    recurrences = tuple(
-        Recurrence(
+    """The plan for nodes that have a place; the loop takes the inputs in ``inputs``."""
+    taps_inside = _taps_read(placement.inside)
+    constant = _constant_over_time(spec, placement.hoisted, draws, constant_draws)
+
+    # The loop takes inputs first, then hoisted values, then draws.
+    available = list(inputs)
+    available += _hoisted_values(spec, placement)
+    for node in placement.inside:
+        available += draws.get(node.name, ())
+
+    # Each of them is either sliced per step or passed whole.
+    sequences = []
+    contexts = []
+    for name in available:
+        # The past of a hoisted value is a state, so only inputs have other taps than 0.
+        taps = taps_inside.get(name, (0,)) if name in inputs else (0,)
+        if name in constant:
+            contexts.append(name)
+        else:
+            sequences.append(Sequence(name, taps))
+
+    return StepPlan(
+        sequences=tuple(sequences),
+        recurrences=_recurrences(spec, placement),
+        collected=_collected_values(spec, placement),
+        contexts=tuple(contexts),
+        constants=_needed_params(placement.inside, params),
+        nodes=tuple(placement.inside),
+        hoisted=tuple(placement.hoisted),
+        deferred=tuple(placement.deferred),
+        constant_over_time=frozenset(constant),
+    )
+
+
+def _constant_over_time(
+    spec: GraphSpec,
+    hoisted: list[NodeSpec],
+    draws: NamesByNode,
+    constant_draws: Collection[str],
+) -> set[str]:
+    """The values that are the same at every step."""
+    constant = {*spec.context_names, *constant_draws}
+    # A value computed from constant values alone is constant too. Hoisted nodes are in
+    # the order in which they run, so one pass finds them all.
+    for node in hoisted:
+        read = {ref.name for ref in node.refs}
+        read.update(draws.get(node.name, ()))
+        if constant.issuperset(read):
+            constant.update(node.values)
+    return constant
+
+
+def _hoisted_values(spec: GraphSpec, placement: Placement) -> list[str]:
+    """The values computed before the loop that the loop reads or keeps as a state."""
+    needed = {*_taps_read(placement.inside), *fed_values(spec)}
+    values = []
+    for node in placement.hoisted:
+        for value in node.values:
+            if value in needed:
+                values.append(value)
+    return values
+
+
+def _recurrences(spec: GraphSpec, placement: Placement) -> tuple[Recurrence, ...]:
+    """The states of the loop, each with the taps at which any node reads it."""
+    everywhere = [*placement.hoisted, *placement.inside, *placement.deferred]
+    taps_read = _taps_read(everywhere)
+    recurrences = []
+    for state in with_implicit_states(spec):
+        # The node that feeds an implicit state has the state's name. Its tap 0 is the
+        # node's value at this step, not a past value.
+        past_taps = tuple(tap for tap in taps_read.get(state.name, ()) if tap)
+        recurrence = Recurrence(
             state.name,
             state.input,
-            tuple(tap for tap in past.get(state.name, ()) if tap) or (-1,),
+            past_taps or (-1,),
             state.initial,
-            spec.stateful if state.stateful is None else state.stateful,
+            is_stateful(spec, state),
         )
-        for state in with_implicit_states(spec)
-    )
-    made = {value for node in moves.inside for value in node.values} - {
-        item.node for item in recurrences
-    }
-    wanted = [
-        *(source_of(spec, output) for output in spec.outputs),
-        *([spec.until] if spec.until else []),
-        *(ref.name for node in moves.deferred for ref in node.refs if not ref.tap),
-    ]
-    return StepPlan(
-        sequences=(
-            *(
-                Sequence(name, taps.get(name, (0,)))
-                for name in inputs
-                if name not in steady
-            ),
-            *(Sequence(name) for name in (*hoisted, *drawn) if name not in steady),
-        ),
-        recurrences=recurrences,
-        collected=tuple(name for name in dict.fromkeys(wanted) if name in made),
-        contexts=tuple(name for name in (*inputs, *hoisted, *drawn) if name in steady),
-        constants=tuple(
-            dict.fromkeys(
-                name for node in moves.inside for name in params_of(node, params)
-            )
-        ),
-        nodes=tuple(moves.inside),
-        hoisted=tuple(moves.hoisted),
-        deferred=tuple(moves.deferred),
-        steady=frozenset(steady),
-    )
+        recurrences.append(recurrence)
+    return tuple(recurrences)
 
 
-def _steady(
-    spec: GraphSpec, hoisted: list[NodeSpec], draws: Names, held: Collection[str]
-) -> set[str]:
-    """The values that are the same at every step: contexts, held draws, and what is computed from them alone."""
-    steady = {*(item.name for item in spec.inputs if not item.is_sequence), *held}
-    for node in hoisted:
-        if steady.issuperset(
-            (*(ref.name for ref in node.refs), *draws.get(node.name, ()))
-        ):
-            steady.update(node.values)
-    return steady
+def _collected_values(spec: GraphSpec, placement: Placement) -> tuple[str, ...]:
+    """The values that the step returns in addition to those that feed states."""
+    wanted = [source_of(spec, output) for output in spec.outputs]
+    if spec.until is not None:
+        wanted.append(spec.until)
+    for node in placement.deferred:
+        wanted += [ref.name for ref in node.refs if not ref.tap]
+
+    computed = set()
+    for node in placement.inside:
+        computed.update(node.values)
+    # A value that feeds a state is returned already.
+    computed.difference_update(fed_values(spec))
+    return _unique(name for name in wanted if name in computed)
 
 
-def resolved(spec: GraphSpec) -> tuple[NodeSpec, ...]:
-    """Every node of a step in the order in which they run, outputs that merge included; each reads what it means."""
-    return tuple(
-        _resolved(spec, node) for node in (*ordered(spec), *merged_outputs(spec))
-    )
+def _needed_params(nodes: list[NodeSpec], params: NamesByNode) -> tuple[str, ...]:
+    """The parameters of the nodes in the loop, each once."""
+    names = []
+    for node in nodes:
+        names += params_of(node, params)
+    return _unique(names)
 
 
-def source_of(spec: GraphSpec, output: OutputSpec) -> str:
-    """The name of the node whose sequence an output is: the node that it reads, or itself where it has to merge."""
-    refs = [resolve(spec, ref) for ref in output.refs]
-    is_a_node = (
-        len(refs) == 1 and refs[0].tap == 0 and spec.names[refs[0].name] == "node"
-    )
-    return refs[0].name if is_a_node else output.name
-
-
-def merged_outputs(spec: GraphSpec) -> tuple[NodeSpec, ...]:
-    """A node for each output that is not simply a node: it merges what the output reads and passes it on."""
-    return tuple(
-        NodeSpec(
-            output.name,
-            LayerSpec("Identity"),
-            (PortSpec("input", output.refs, output.merge_mode),),
-        )
-        for output in spec.outputs
-        if spec.names[source_of(spec, output)] == "output"
-    )
-
-
-def _resolved(spec: GraphSpec, node: NodeSpec) -> NodeSpec:
-    ports = (
-        PortSpec(
-            port.name,
-            tuple(resolve(spec, ref) for ref in port.refs),
-            port.merge_mode,
-            tuple(map(str, port.refs)) if MODES[port.merge_mode].is_by_name else (),
-        )
-        for port in node.ports
-    )
-    return NodeSpec(node.name, node.layer, tuple(ports), node.outputs)
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    """The names in order of their first appearance."""
+    return tuple(dict.fromkeys(names))
 
 
 def _taps_read(nodes: Iterable[NodeSpec]) -> dict[str, tuple[int, ...]]:
     """The taps at which each name is read, oldest first."""
-    read: dict[str, set[int]] = {}
-    for ref in (ref for node in nodes for ref in node.refs):
-        read.setdefault(ref.name, set()).add(ref.tap)
-    return {name: tuple(sorted(taps)) for name, taps in read.items()}
+    taps_by_name: dict[str, set[int]] = {}
+    for node in nodes:
+        for ref in node.refs:
+            taps_by_name.setdefault(ref.name, set()).add(ref.tap)
+    return {name: tuple(sorted(taps)) for name, taps in taps_by_name.items()}
+
+
+# Nodes with resolved references, and the nodes that outputs need
+
+
+def resolved_nodes(spec: GraphSpec) -> tuple[NodeSpec, ...]:
+    """All nodes of a step, in the order in which they run, references resolved.
+
+    The nodes of outputs that merge several values come last.
+    """
+    nodes = (*ordered(spec), *merged_outputs(spec))
+    return tuple(_resolved_node(spec, node) for node in nodes)
+
+
+def source_of(spec: GraphSpec, output: OutputSpec) -> str:
+    """The name of the value that an output returns.
+
+    It is the node that the output reads, or the output itself if it merges values or
+    reads an input or a past value.
+    """
+    if len(output.refs) != 1:
+        return output.name
+    ref = resolve(spec, output.refs[0])
+    is_node = ref.tap == 0 and spec.names[ref.name] == "node"
+    return ref.name if is_node else output.name
+
+
+def merged_outputs(spec: GraphSpec) -> tuple[NodeSpec, ...]:
+    """An Identity node for each output that is not just a node.
+
+    The node merges what the output reads and passes it on.
+    """
+    nodes = []
+    for output in spec.outputs:
+        if spec.names[source_of(spec, output)] == "output":
+            port = PortSpec("input", output.refs, output.merge_mode)
+            nodes.append(NodeSpec(output.name, LayerSpec("Identity"), (port,)))
+    return tuple(nodes)
+
+
+def _resolved_node(spec: GraphSpec, node: NodeSpec) -> NodeSpec:
+    """``node`` with each reference replaced by the one that has the same meaning."""
+    ports = []
+    for port in node.ports:
+        refs = tuple(resolve(spec, ref) for ref in port.refs)
+        # A layer that takes values by name expects the names as they were declared.
+        is_by_name = MODES[port.merge_mode].is_by_name
+        names = tuple(map(str, port.refs)) if is_by_name else ()
+        ports.append(PortSpec(port.name, refs, port.merge_mode, names))
+    return NodeSpec(node.name, node.layer, tuple(ports), node.outputs)

@@ -1,8 +1,11 @@
-"""What a node or an output reads, in every way in which it may be said.
+"""The inputs of a node or an output, in every form that a user may write.
 
-``input='x'``; ``input=['x', 'h']`` with ``merge_mode=``; ``input=merge_sum(['x', 'h'])``; or a dict by the layer's
-ports, ``input={'prev_hid': 'h_tm1', 'input': 'x'}`` (fchollet, keras issue 620, 2015). ``inputs=`` is the older word
-for a list.
+- ``input='x'``: one name.
+- ``input=['x', 'h']``: several names, merged as ``merge_mode=`` says.
+- ``input=merge_sum(['x', 'h'])``: several names with their merge.
+- ``input={'prev_hid': 'h_tm1', 'input': 'x'}``: by the layer's ports (fchollet, keras
+  issue 620, 2015).
+- ``inputs=[...]``: the older keyword for a list.
 """
 
 from __future__ import annotations
@@ -18,14 +21,14 @@ from recursive.spec.names import Ref, parse
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """Several names, and how their values become one."""
+    """Several names, and the mode that merges their values into one."""
 
     names: tuple[str, ...]
     merge_mode: str
 
 
 def merge_concat(names: Sequence[str]) -> Merged:
-    """Read ``names`` side by side along the last axis."""
+    """Read the concatenation of ``names`` along the last axis."""
     return Merged(_several(names), "concat")
 
 
@@ -49,7 +52,7 @@ def merge_ave(names: Sequence[str]) -> Merged:
 
 
 def merge_max(names: Sequence[str]) -> Merged:
-    """Read the largest of ``names``, element by element."""
+    """Read the maximum of ``names``, element by element."""
     return Merged(_several(names), "max")
 
 
@@ -61,7 +64,7 @@ def merge_dot(names: Sequence[str]) -> Merged:
 def one_read(
     name: str, input: object, connection_map: Mapping[str, str] | None
 ) -> object:
-    """What was said as ``input=`` or, in the older words, as ``connection_map=``."""
+    """The argument ``input=``, or ``connection_map=``, its older form for a dict."""
     if connection_map is None:
         return input
     if input is not None or not isinstance(connection_map, Mapping):
@@ -69,7 +72,6 @@ def one_read(
             "node",
             str(name),
             takes="input, or a dict as connection_map",
-            because="both say what it reads",
             got=f"input={input!r} and connection_map={connection_map!r}",
             do="Say input={'port': 'name'}.",
         )
@@ -79,13 +81,16 @@ def one_read(
 def read_refs(
     name: str, input: object, inputs: object, merge_mode: str
 ) -> tuple[tuple[Ref, ...], str]:
-    """The references and the merge mode behind ``input=`` or ``inputs=``, of which one is given."""
+    """The references and the merge mode of ``input=`` or ``inputs=``.
+
+    Raises:
+        NodeError: if both are given.
+    """
     if input is not None and inputs:
         raise NodeError.about(
             "node",
             str(name),
             takes="input or inputs",
-            because="both say what it reads",
             got=f"input={input!r} and inputs={inputs!r}",
             do="Leave one of them out.",
         )
@@ -101,32 +106,32 @@ def read_ports(
     inputs: object,
     merge_mode: str,
 ) -> tuple[PortSpec, ...]:
-    """What each port of a layer reads.
+    """The references that each port of a layer reads.
 
     Args:
         name: the node's name.
         layer: the layer's class name.
-        ports: the ports that the layer has; what is not said by port goes to the first.
-        own_past: the ports that, left open, read an output of the node itself, of the step before.
-        input: what the user said as ``input=``.
-        inputs: what the user said as ``inputs=``.
-        merge_mode: how lists are merged.
+        ports: the layer's ports. A name or list without a port goes to the first one.
+        own_past: for ports that may be left out, the output of the node itself that
+            they then read at the step before.
+        input: the user's argument ``input=``.
+        inputs: the user's argument ``inputs=``.
+        merge_mode: the mode that merges lists.
 
     Raises:
-        NodeError: for a port that the layer does not have, a port left open, a dict where there is one input, or a
-            container without inputs.
+        NodeError: for an unknown port, a port that reads nothing, a dict for a layer
+            with one input, or a container without inputs.
     """
     if not ports:
         raise NodeError.about(
             "node",
             str(name),
             takes="a layer with inputs",
-            because="it is a function of what it reads",
             got=f"a {layer} without any",
-            do="Give it an add_input, or run it by itself.",
+            do="Call its add_input, or run it outside of a container.",
         )
     if isinstance(input, Mapping) and not inputs:
-        # The dict names the ports already, so a list at one of them cannot be handed over by name.
+        # The dict is by port already, so a list at a port cannot be passed by name.
         mode = DEFAULT if merge_mode == JOIN.name else merge_mode
         given = {port: _refs(read, mode) for port, read in input.items()}
     else:
@@ -147,6 +152,7 @@ def _several(names: object) -> tuple[object, ...]:
 
 
 def _refs(read: object, merge_mode: str) -> tuple[tuple[Ref, ...], str]:
+    """The references and the merge mode of one name, a list or a ``Merged``."""
     if isinstance(read, Merged):
         read, merge_mode = read.names, read.merge_mode
     return tuple(map(parse, _several(read))), merge_mode
@@ -159,6 +165,7 @@ def _check_ports(
     input: object,
     given: Mapping[str, object],
 ) -> None:
+    """Raise a NodeError unless exactly the ``ports`` of a layer are ``given``."""
     if isinstance(input, Mapping) and tuple(ports) == ("input",):
         raise NodeError.about(
             "node",
@@ -173,8 +180,7 @@ def _check_ports(
             raise NodeError.about(
                 "node",
                 str(name),
-                takes=f"the ports {', '.join(ports)}",
-                because=f"its {layer} has these",
+                takes=f"the ports of its {layer}: {', '.join(ports)}",
                 got=repr(port),
                 do=suggest(str(port), ports),
             )
@@ -183,8 +189,7 @@ def _check_ports(
             raise NodeError.about(
                 "node",
                 str(name),
-                takes=f"something to read at each of {', '.join(ports)}",
-                because=f"its {layer} is a function of them all",
+                takes=f"an input at each port of its {layer}: {', '.join(ports)}",
                 got=f"nothing at {port!r}",
                 do=f"Say input={{..., {port!r}: 'name'}}.",
             )

@@ -1,20 +1,21 @@
 """The generated step as readable Python: "show me the ``_step``".
 
-The text is made from the plan alone, with a formula for each layer that it knows and a call for any other. It is for
-reading: names of parameters are written ``i2h_W``.
+The text is written from the plan alone. A layer of the library is written as its
+formula, any other layer as a call. Names of parameters are written ``i2h_W``. The text
+is for reading; :mod:`recursive.shown` adds what it takes to run it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from recursive.spec.graph import LayerSpec, NodeSpec, PortSpec
 from recursive.spec.hoist import (
     FusedProducts,
+    ProductShare,
     ProductSlice,
-    Share,
-    Span,
+    RowRange,
     SplitLayer,
     params_of,
 )
@@ -23,6 +24,7 @@ from recursive.spec.names import split
 from recursive.spec.plan import StepPlan
 
 _ATOM = re.compile(r"\w+(\(.*\))?")
+"""An expression that needs no parentheses: a name or a call."""
 
 Formula = Callable[..., str]
 
@@ -32,79 +34,84 @@ def step_source(
     params: Mapping[str, tuple[str, ...]],
     reserved: Collection[str] = (),
 ) -> str:
-    """The step of ``plan`` as the text of a Python function; ``params`` names each node's parameters.
+    """The step of ``plan`` as the text of a Python function.
 
-    What is hoisted is written above it and what is deferred below, where a name stands for all steps at once. No
-    variable has a ``reserved`` name: where it would, an underscore is added.
+    Hoisted nodes are written above it and deferred nodes below. There a name stands for
+    all steps at once.
+
+    Args:
+        plan: the plan.
+        params: the names of each node's parameters.
+        reserved: names that no variable may have; an underscore is added to those.
 
     >>> from recursive.spec.graph import GraphSpec, InputSpec, OutputSpec, StateSpec
     >>> from recursive.spec.names import Ref
     >>> from recursive.spec.plan import declared
-    >>> rec = NodeSpec("rec", LayerSpec("Dense", {"activation": "tanh"}),
-    ...                (PortSpec("input", (Ref("x"), Ref("h")), "concat"),))
-    >>> spec = GraphSpec(inputs=(InputSpec("x"),), states=(StateSpec("h", 6, "rec"),), nodes=(rec,),
-    ...                  outputs=(OutputSpec("rec", (Ref("rec"),)),))
+    >>> reads = (PortSpec("input", (Ref("x"), Ref("h")), "concat"),)
+    >>> rec = NodeSpec("rec", LayerSpec("Dense", {"activation": "tanh"}), reads)
+    >>> spec = GraphSpec(
+    ...     inputs=(InputSpec("x"),),
+    ...     states=(StateSpec("h", 6, "rec"),),
+    ...     nodes=(rec,),
+    ...     outputs=(OutputSpec("rec", (Ref("rec"),)),),
+    ... )
     >>> params = {"rec": ("rec.W", "rec.b")}
     >>> print(step_source(declared(spec, params), params))
     def step(x, h_tm1, rec_W, rec_b):
         rec = tanh(concat([x, h_tm1]) @ rec_W + rec_b)
         return [rec]
     """
-    words = _Words(plan, params, reserved)
-    before = [words.line(node) for node in plan.hoisted]
-    after = [words.line(node) for node in plan.deferred]
-    step = (
-        [
-            f"def step({', '.join(words.variables[str(ref)] for ref in plan.arguments)}):",
-            *(f"    {words.line(node)}" for node in plan.nodes),
-            f"    return [{', '.join(words.variables[name] for name in plan.results)}]",
-        ]
-        if plan.results
-        else []
-    )
-    parts = [
-        _titled("# before the loop, for all steps at once", before),
-        step,
-        _titled("# after the loop, for all steps at once", after),
-    ]
-    return "\n\n".join("\n".join(part) for part in parts if part)
+    variables = _variables(plan, params, reserved)
+
+    def listed(names: Iterable[str]) -> str:
+        return ", ".join(map(variables.__getitem__, names))
+
+    def line(node: NodeSpec) -> str:
+        own_params = {name: variables[name] for name in params_of(node, params)}
+        return f"{listed(node.values)} = {expression(node, own_params, variables)}"
+
+    blocks = []
+    if plan.hoisted:
+        title = "# before the loop, for all steps at once"
+        blocks.append([title, *map(line, plan.hoisted)])
+    if plan.results:
+        step = [f"def step({listed(map(str, plan.arguments))}):"]
+        for node in plan.nodes:
+            step.append(f"    {line(node)}")
+        step.append(f"    return [{listed(plan.results)}]")
+        blocks.append(step)
+    if plan.deferred:
+        title = "# after the loop, for all steps at once"
+        blocks.append([title, *map(line, plan.deferred)])
+    return "\n\n".join(map("\n".join, blocks))
 
 
-def _titled(title: str, lines: list[str]) -> list[str]:
-    return [title, *lines] if lines else []
+def _variables(
+    plan: StepPlan,
+    params: Mapping[str, tuple[str, ...]],
+    reserved: Collection[str],
+) -> dict[str, str]:
+    """The variable for each name in a plan: ``i2h_W`` for ``i2h.W``."""
+    names = list(map(str, plan.arguments))
+    nodes = (*plan.hoisted, *plan.nodes, *plan.deferred)
+    for node in nodes:
+        names += map(str, node.refs)
+    for node in nodes:
+        names += node.values
+    for own_params in params.values():
+        names += own_params
 
-
-class _Words:
-    """What everything in a plan is called: ``i2h.W`` is ``i2h_W``, or ``i2h_W_`` where that is a name already."""
-
-    def __init__(
-        self,
-        plan: StepPlan,
-        params: Mapping[str, tuple[str, ...]],
-        reserved: Collection[str] = (),
-    ):
-        nodes = (*plan.hoisted, *plan.nodes, *plan.deferred)
-        refs = (ref for node in nodes for ref in node.refs)
-        values = (value for node in nodes for value in node.values)
-        held = (name for names in params.values() for name in names)
-        self.params = params
-        self.variables: dict[str, str] = {}
-        names = dict.fromkeys(
-            [*map(str, plan.arguments), *map(str, refs), *values, *held]
-        )
-        taken = {name for name in names if "." not in name} | {*reserved}
-        for name in names:
-            variable = name.replace(".", "_")
-            while variable in taken and (variable != name or variable in reserved):
-                variable += "_"
-            taken.add(variable)
-            self.variables[name] = variable
-
-    def line(self, node: NodeSpec) -> str:
-        """A node as the text of an assignment."""
-        held = {name: self.variables[name] for name in params_of(node, self.params)}
-        values = ", ".join(self.variables[name] for name in node.values)
-        return f"{values} = {expression(node, held, self.variables)}"
+    # A name without a dot keeps its spelling, unless it is reserved. Any other variable
+    # gets underscores until it differs from all of them: i2h_W_ if i2h_W is a node.
+    taken = {name for name in names if "." not in name} | set(reserved)
+    variables = {}
+    for name in dict.fromkeys(names):
+        variable = name.replace(".", "_")
+        while variable in taken and (variable != name or variable in reserved):
+            variable += "_"
+        taken.add(variable)
+        variables[name] = variable
+    return variables
 
 
 def expression(
@@ -112,34 +119,50 @@ def expression(
     params: Mapping[str, str],
     variables: Mapping[str, str] | None = None,
 ) -> str:
-    """What a node computes, as the text of an expression; ``params`` are the variables of its parameters by name."""
+    """The computation of a node, as the text of an expression.
+
+    ``params`` are the variables of its parameters, and ``variables`` those of the
+    values that it reads, by name.
+    """
     reads = {port.name: merged(port, variables or {}) for port in node.ports}
     if isinstance(node, ProductSlice):
-        return _slices(node.shares, params, **reads)
+        return _shares_text(node.shares, params, reads["input"])
     if isinstance(node, FusedProducts):
         dims = [share.product.dim for share in node.shares]
-        return f"split({_slices(node.shares, params, **reads)}, {dims})"
-    layer, known = node.layer, ""
+        return f"split({_shares_text(node.shares, params, reads['input'])}, {dims})"
+    known = ""
     if isinstance(node, SplitLayer):
-        params = params | _met(node.remainder.shares, params)
+        params = {**params, **_weights_used(node.remainder.shares, params)}
         known = reads[node.known.name]
-    held = {name.rpartition(".")[2]: text for name, text in params.items()}
+
+    layer = node.layer
+    short_names = {name.rpartition(".")[2]: text for name, text in params.items()}
     if layer.class_name in PRODUCTS:
-        return _product(layer, reads, held, known)
+        return _product(layer, reads, short_names, known)
     if layer.class_name in FORMULAS:
-        return FORMULAS[layer.class_name](layer, held, **reads)
-    function = callable_name(layer.class_name)
+        return FORMULAS[layer.class_name](layer, short_names, **reads)
+    return _call(node, reads, params)
+
+
+def _call(node: NodeSpec, reads: Mapping[str, str], params: Mapping[str, str]) -> str:
+    """A node as a call of its layer's class: by position, or by port."""
+    function = callable_name(node.layer.class_name)
     if node.has_one_port:
-        return f"{function}({', '.join([*reads.values(), *params.values()])})"
-    named = {split(name)[1].replace(".", "_"): text for name, text in params.items()}
-    named = (
-        named if len(named) == len(params) else {text: text for text in params.values()}
-    )
-    return f"{function}({', '.join(f'{name}={text}' for name, text in (reads | named).items())})"
+        arguments = [*reads.values(), *params.values()]
+        return f"{function}({', '.join(arguments)})"
+    keywords = dict(reads)
+    short = {split(name)[1].replace(".", "_"): text for name, text in params.items()}
+    # Two parameters may have one short name. Then their variables are the keywords.
+    is_unique = len(short) == len(params)
+    keywords |= short if is_unique else {text: text for text in params.values()}
+    arguments = [f"{name}={text}" for name, text in keywords.items()]
+    return f"{function}({', '.join(arguments)})"
 
 
 def callable_name(class_name: str) -> str:
-    """The name of a class as Python can call it: a class of a function has ``<locals>`` in its name.
+    """The name of a class as Python can call it.
+
+    The name of a class that was defined in a function contains ``<locals>``.
 
     >>> callable_name("__main__.Dense"), callable_name("net.make.<locals>.Dense")
     ('__main__.Dense', 'net.make.Dense')
@@ -149,65 +172,82 @@ def callable_name(class_name: str) -> str:
 
 
 def merged(port: PortSpec, variables: Mapping[str, str] | None = None) -> str:
-    """What a port reads, as the text of an expression."""
-    names = [(variables or {}).get(str(ref), str(ref)) for ref in port.refs]
+    """The value that a port reads, as the text of an expression."""
+    names = list(map(str, port.refs))
+    if variables:
+        names = [variables.get(name, name) for name in names]
     if len(names) == 1:
         return names[0]
     return MODES[port.merge_mode].text(names)
 
 
+# Products
+
+
 def _product(
     layer: LayerSpec, reads: Mapping[str, str], params: Mapping[str, str], known: str
 ) -> str:
-    """A sum of products and an activation; ``known`` is the text of the products that are made elsewhere."""
-    terms = [known] if known else []
-    terms += (
-        [f"{_in_brackets(reads['input'])} @ {params.get('W', 'W')}"]
-        if "input" in reads
-        else []
-    )
-    terms += [params["b"]] if "b" in params else []
-    terms += (
-        [f"{_in_brackets(reads['prev_hid'])} @ {params.get('U', 'U')}"]
-        if "prev_hid" in reads
-        else []
-    )
+    """An activation of a sum of products; ``known`` is the text of known products."""
+    terms = []
+    if known:
+        terms.append(known)
+    if "input" in reads:
+        terms.append(_times(reads["input"], params.get("W", "W")))
+    if "b" in params:
+        terms.append(params["b"])
+    if "prev_hid" in reads:
+        terms.append(_times(reads["prev_hid"], params.get("U", "U")))
     return _activated(layer, {}, " + ".join(terms))
 
 
-def _slices(shares: Sequence[Share], params: Mapping[str, str], input: str) -> str:
-    """The product of some rows of weights, of one layer or of several side by side."""
-    weights = _met(shares, params)
-    biases = [text for name, text in params.items() if name not in weights]
-    product = f"{_in_brackets(input)} @ {_beside([*weights.values()])}"
-    return f"{product} + {_beside(biases)}" if biases else product
+def _times(value: str, weights: str) -> str:
+    return f"{_in_parentheses(value)} @ {weights}"
 
 
-def _beside(variables: Sequence[str]) -> str:
-    return variables[0] if len(variables) == 1 else CONCAT.text(variables)
-
-
-def _in_brackets(text: str) -> str:
+def _in_parentheses(text: str) -> str:
+    """An expression that can be an operand."""
     return text if _ATOM.fullmatch(text) else f"({text})"
 
 
-def _met(shares: Sequence[Share], params: Mapping[str, str]) -> dict[str, str]:
-    """The weights that ``shares`` of products multiply by, by name: some of their rows, or all."""
-    return {
-        name: _rows(variable, share.rows)
-        for share in shares
-        for name, variable in params.items()
-        if split(name)[0] == share.node and split(name)[1] in share.product.weights
-    }
+def _shares_text(
+    shares: Sequence[ProductShare], params: Mapping[str, str], input: str
+) -> str:
+    """The text of shares of products, concatenated if there are several."""
+    weights = _weights_used(shares, params)
+    biases = [text for name, text in params.items() if name not in weights]
+    product = _times(input, _concatenated(weights.values()))
+    return f"{product} + {_concatenated(biases)}" if biases else product
 
 
-def _rows(W: str, rows: tuple[Span, ...] | None) -> str:
+def _concatenated(variables: Iterable[str]) -> str:
+    variables = list(variables)
+    return variables[0] if len(variables) == 1 else CONCAT.text(variables)
+
+
+def _weights_used(
+    shares: Iterable[ProductShare], params: Mapping[str, str]
+) -> dict[str, str]:
+    """The text of the weights that ``shares`` multiply by, by name."""
+    weights = {}
+    for share in shares:
+        for name, variable in params.items():
+            node, short = split(name)
+            if node == share.node and short in share.product.weights:
+                weights[name] = _rows_of(variable, share.rows)
+    return weights
+
+
+def _rows_of(W: str, rows: tuple[RowRange, ...] | None) -> str:
+    """The text of some rows of a matrix."""
     if rows is None:
         return W
     slices = [f"{W}[{start}:{stop}]" for start, stop in rows]
     if len(slices) == 1:
         return slices[0]
     return f"{CONCAT.name}([{', '.join(slices)}], axis=0)"
+
+
+# Formulas of other layers, with the text of each port as an argument
 
 
 def _activated(layer: LayerSpec, params: Mapping[str, str], input: str) -> str:
@@ -218,10 +258,10 @@ def _activated(layer: LayerSpec, params: Mapping[str, str], input: str) -> str:
 
 
 def function_name(function: object) -> str:
-    """The name of an activation as Python can call it, one that no other activation has.
+    """The unique name of an activation, as Python can call it.
 
-    A configuration holds an activation of the library by its name, and a function of the user's own as it is. Such a
-    function with a library's name is called by its module as well.
+    A configuration holds the name of an activation of the library, or a user's function
+    itself. A user's function with a name of the library is written with its module.
     """
     if isinstance(function, str):
         return function
@@ -243,8 +283,8 @@ def _identity(layer: LayerSpec, params: Mapping[str, str], input: str) -> str:
 def _blend(
     layer: LayerSpec, params: Mapping[str, str], gate: str, old: str, new: str
 ) -> str:
-    gate = _in_brackets(gate)
-    return f"{gate} * {_in_brackets(old)} + (1 - {gate}) * {_in_brackets(new)}"
+    gate, old, new = map(_in_parentheses, (gate, old, new))
+    return f"{gate} * {old} + (1 - {gate}) * {new}"
 
 
 def _switch(
@@ -276,12 +316,12 @@ ACTIVATIONS = (
     "softplus",
     "tanh",
 )
-"""The activations of the library, which a configuration names."""
+"""The activations of the library."""
 WORDS = frozenset({*ACTIVATIONS, *CALLED, "split", "where"})
-"""The functions of the text. A function or class of the user's own must not be shown by one of these names."""
+"""The functions of the text. A user's function must not be written with such a name."""
 
 PRODUCTS = ("Dense", "TimeDistributedDense", "RecurrentDense", "Gate")
-"""Layers that are an activation of ``input @ W + b``, and of ``prev_hid @ U`` where they have that port."""
+"""Layers that are an activation of ``input @ W + b``, with ``prev_hid @ U`` if read."""
 
 FORMULAS: dict[str, Formula] = {
     "Activation": _activated,
@@ -291,4 +331,4 @@ FORMULAS: dict[str, Formula] = {
     "Switch": _switch,
     "IfElse": _if_else,
 }
-"""How other layers are written, port by port; a layer that is not here is written as a call."""
+"""The formulas of other layers. A layer that is not here is written as a call."""

@@ -15,7 +15,7 @@ from recursive.errors import (
     ShapeError,
     suggest,
 )
-from recursive.spec.shapes import in_words
+from recursive.spec.shapes import format_shape
 
 Arrays = dict[str, np.ndarray]
 
@@ -96,7 +96,7 @@ def check_shape(
         raise ShapeError.about(
             kind,
             argument.name,
-            takes=f"an array of shape {in_words(argument.shape)}",
+            takes=f"an array of shape {format_shape(argument.shape)}",
             because="so it was declared, rows first",
             got=array.shape,
             do=do,

@@ -23,7 +23,7 @@ TAKEN = [
     "Product",
     "Products",
     "Rest",
-    "Share",
+    "ProductShare",
     "Remainder",
     "Half",
     "ProductSlice",

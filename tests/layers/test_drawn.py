@@ -165,7 +165,7 @@ def test_a_graph_draws_itself_without_a_frame_and_has_no_steps():
 def test_fewer_steps_than_one_are_refused(steps):
     with pytest.raises(
         ConfigError,
-        match=r"'unrolled' takes a whole number of steps from 1.*Say unrolled=3",
+        match=r"'unrolled' takes an integer of 1 or more.*Say unrolled=3",
     ):
         vanilla().draw(unrolled=steps)
 

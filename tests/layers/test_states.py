@@ -492,7 +492,7 @@ def test_an_encoder_hands_its_states_to_a_decoder():
         (
             lambda: of_wrong_start().build(),
             errors.StateError,
-            r"a start of \(batch, 6\)",
+            r"an initial value of \(batch, 6\)",
         ),
     ],
 )

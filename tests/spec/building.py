@@ -1,4 +1,4 @@
-"""What the tests of the pure layer declare with, and the shape that every error has."""
+"""Helpers to declare nodes and outputs, and the pattern of every error."""
 
 import re
 
@@ -10,7 +10,7 @@ SENTENCE = re.compile(
     r"""(, because (?P<because>.+?))?; got (?P<got>.+)\. (?P<do>[A-Z].+[.?])""",
     re.DOTALL,
 )
-"""``<kind> '<name>' takes <expected>; got <actual>. <what to do>``; the reason may stay out."""
+"""The sentence ``<kind> '<name>' takes <expected>; got <actual>. <what to do>``."""
 
 
 def refs(*texts):

@@ -1,4 +1,4 @@
-"""The rules of a declaration, each with what breaks it and what does not."""
+"""The rules of a declaration, each with cases that break it and cases that keep it."""
 
 import pytest
 
@@ -581,13 +581,13 @@ WHOLES = [
         ["output 'z'", "got 'rec_tm1'", "Read c_tm1 or"],
     ),
     (
-        "names_used_before_are_declared_at_last",
+        "free_names_are_declared",
         LOOP.replace(free=True, nodes=(*LOOP.nodes, node("a", "rce_tm1"))),
         UnknownNameError,
         ["node 'a'", "got 'rce_tm1'", "Did you mean 'rec'?"],
     ),
     (
-        "names_used_before_are_declared_at_last",
+        "free_names_are_declared",
         LOOP.replace(free=True, outputs=(output("z", "later"),)),
         UnknownNameError,
         ["output 'z'", "got 'later'"],
@@ -641,13 +641,13 @@ WHOLES = [
         ["got 'input'", "is_sequence=False"],
     ),
     (
-        "states_that_go_on_start_from_numbers",
+        "stateful_states_start_from_numbers",
         LOOP.replace(states=(StateSpec("h", 4, "rec", "learned", True),)),
         StateError,
         ["state 'h'", "takes numbers to start from", "initial='learned'"],
     ),
     (
-        "states_that_go_on_start_from_numbers",
+        "stateful_states_start_from_numbers",
         LOOP.replace(states=(StateSpec("h", 4, "rec", "drawn"),), stateful=True),
         StateError,
         ["initial='drawn'", "stateful=False"],
@@ -689,7 +689,7 @@ WHOLES = [
         ["a context of floats", "got 'c' of int"],
     ),
     (
-        "final_states_have_names_of_their_own",
+        "final_states_have_unique_names",
         LOOP.replace(
             return_final_states=True, nodes=(*LOOP.nodes, node("h_final", "h"))
         ),
@@ -720,14 +720,14 @@ SOUND_WHOLES = [
         LOOP.replace(states=(StateSpec("h", 4, "rec", "drawn"),)),
     ),
     (
-        "states_that_go_on_start_from_numbers",
+        "stateful_states_start_from_numbers",
         LOOP.replace(
             states=(StateSpec("h", 4, "rec", "learned", False),), stateful=True
         ),
     ),
     ("until_ends_a_plain_loop", LOOP.replace(until="rec")),
     (
-        "names_used_before_are_declared_at_last",
+        "free_names_are_declared",
         LOOP.replace(free=True, nodes=(node("a", "rec_tm1"), *LOOP.nodes)),
     ),
     (
@@ -750,10 +750,10 @@ SOUND_WHOLES = [
         ),
     ),
     (
-        "final_states_have_names_of_their_own",
+        "final_states_have_unique_names",
         LOOP.replace(nodes=(*LOOP.nodes, node("h_final", "h"))),
     ),
-    ("final_states_have_names_of_their_own", LOOP.replace(return_final_states=True)),
+    ("final_states_have_unique_names", LOOP.replace(return_final_states=True)),
     (
         "states_start_as_far_back_as_they_are_read",
         LOOP.replace(
@@ -783,8 +783,8 @@ SOUND_WHOLES = [
 ]
 
 
-def said_by(raised, rule):
-    """Whether the error came out of ``rule``."""
+def raised_by(raised, rule):
+    """True if the error was raised in ``rule``."""
     return rule in [entry.name for entry in raised.traceback]
 
 
@@ -796,7 +796,7 @@ def test_a_declaration_that_breaks_a_rule_is_refused_as_it_is_made(
         checks.declare(spec, item)
     message = str(raised.value)
     assert type(raised.value) is error
-    assert said_by(raised, rule), message
+    assert raised_by(raised, rule), message
     assert [part for part in parts if part not in message] == [], message
     sentence = SENTENCE.fullmatch(message)
     assert (sentence["kind"], sentence["name"]) == (
@@ -833,9 +833,9 @@ def test_a_whole_that_breaks_a_rule_is_refused(apply, rule, spec, error, parts):
     with pytest.raises(RecursiveError) as raised:
         apply(spec)
     message = str(raised.value)
-    if apply is checks.check or said_by(raised, rule):
+    if apply is checks.check or raised_by(raised, rule):
         assert type(raised.value) is error
-        assert said_by(raised, rule), message
+        assert raised_by(raised, rule), message
         assert [part for part in parts if part not in message] == [], message
     assert SENTENCE.fullmatch(message)
 
@@ -1122,9 +1122,9 @@ def with_cell(*states):
 
 
 def test_a_state_is_to_be_fed_by_the_output_that_feeds_none():
-    with pytest.raises(StateError) as told:
+    with pytest.raises(StateError) as raised:
         checks.check(with_cell(StateSpec("c", 6)))
-    assert str(told.value).endswith("Say add_state('c', input='a.cell').")
+    assert str(raised.value).endswith("Say add_state('c', input='a.cell').")
     checks.check(with_cell(StateSpec("c", 6, "a.cell")))
 
 

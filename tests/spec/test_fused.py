@@ -1,4 +1,4 @@
-"""Products of one step that multiply the same are made as one: from the declaration alone."""
+"""Products in the loop that share an input are fused, from the declaration alone."""
 
 import dataclasses
 
@@ -7,10 +7,12 @@ from recursive.spec.hoist import FusedProducts, Product
 from recursive.spec.names import Ref
 from recursive.spec.text import step_source
 from tests.spec.building import node
-from tests.spec.test_hoist import Told, planned
+from tests.spec.test_hoist import Layer, planned
 
-DENSE = Told(True, (Product("input", 6, ("W",), ("b",)),))
-GATE = Told(True, (Product("input", 6, ("W",), ("b",)), Product("prev_hid", 6, ("U",))))
+DENSE = Layer(True, (Product("input", 6, ("W",), ("b",)),))
+GATE = Layer(
+    True, (Product("input", 6, ("W",), ("b",)), Product("prev_hid", 6, ("U",)))
+)
 
 
 def gate(name, read, past):
@@ -19,7 +21,7 @@ def gate(name, read, past):
 
 
 def together(plan):
-    """Which products are made as one, and what they multiply, of every node that makes several."""
+    """The fused products and what they multiply, by the node that computes them."""
     return {
         item.values: tuple(map(str, item.refs))
         for item in plan.nodes
@@ -32,7 +34,7 @@ def test_what_layers_give_to_the_same_past_is_one_product():
         node("a", "x", "h"),
         node("b", "x", "h"),
         node("rec", "a", "b"),
-        told={"a": DENSE, "b": DENSE},
+        layers={"a": DENSE, "b": DENSE},
     )
     assert together(made) == {("a.late", "b.late"): ("h_tm1",)}
     assert [item.name for item in made.nodes] == ["a.products", "a", "b", "rec"]
@@ -47,7 +49,7 @@ def test_products_with_other_pasts_or_in_another_order_stay_apart():
         node("c", "h", "h_tm2"),
         node("d", "h_tm2", "h"),
         node("rec", "a", "b", "c", "d"),
-        told=dict.fromkeys("abcd", DENSE),
+        layers=dict.fromkeys("abcd", DENSE),
     )
     assert together(made) == {}
 
@@ -58,7 +60,7 @@ def test_a_gate_takes_part_with_each_of_its_products():
         gate("b", "a", "h"),
         node("c", "a"),
         node("rec", "b", "c"),
-        told={"a": GATE, "b": GATE, "c": DENSE},
+        layers={"a": GATE, "b": GATE, "c": DENSE},
     )
     assert together(made) == {
         ("a.prev_hid", "b.prev_hid"): ("h_tm1",),
@@ -80,7 +82,7 @@ def test_biases_are_added_once_where_nothing_was_known_before():
         dataclasses.replace(node(name, "h"), layer=LayerSpec("Dense", {}))
         for name in "ab"
     ]
-    made = planned(*dense, node("rec", "a", "b"), told={"a": DENSE, "b": DENSE})
+    made = planned(*dense, node("rec", "a", "b"), layers={"a": DENSE, "b": DENSE})
     text = step_source(made, params)
     assert (
         "a_late, b_late = split(h_tm1 @ concat([a_W, b_W]) + concat([a_b, b_b]), [6, 6])"

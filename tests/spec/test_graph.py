@@ -267,10 +267,10 @@ REFUSED = {
         at("outputs", 0, input="rec"),
         ["config 'output'", "got 'input'"],
     ),
-    "no inputs": (without("inputs"), ["config 'inputs'", "a list", "got None"]),
-    "no states": (without("states"), ["config 'states'", "a list", "got None"]),
-    "no nodes": (without("nodes"), ["config 'nodes'", "a list", "got None"]),
-    "no outputs": (without("outputs"), ["config 'outputs'", "a list", "got None"]),
+    "no inputs": (without("inputs"), ["config 'graph'", "the key 'inputs'"]),
+    "no states": (without("states"), ["config 'graph'", "the key 'states'"]),
+    "no nodes": (without("nodes"), ["config 'graph'", "the key 'nodes'"]),
+    "no outputs": (without("outputs"), ["config 'graph'", "the key 'outputs'"]),
     "an input without a name": (
         without("inputs", 0, "name"),
         ["config 'input'", "the key 'name'"],
@@ -285,11 +285,11 @@ REFUSED = {
     ),
     "a node without a layer": (
         without("nodes", 0, "layer"),
-        ["config 'layer'", "a mapping", "got None"],
+        ["config 'node'", "the key 'layer'"],
     ),
     "a node without ports": (
         without("nodes", 0, "ports"),
-        ["config 'ports'", "a mapping", "got None"],
+        ["config 'node'", "the key 'ports'"],
     ),
     "a layer without a class": (
         without("nodes", 0, "layer", "class_name"),
@@ -297,7 +297,7 @@ REFUSED = {
     ),
     "a port that reads nothing": (
         without("nodes", 0, "ports", "input", "read"),
-        ["config 'read'", "a list"],
+        ["config 'port'", "the key 'read'"],
     ),
     "an output without a name": (
         without("outputs", 0, "name"),
@@ -305,7 +305,7 @@ REFUSED = {
     ),
     "an output that reads nothing": (
         without("outputs", 0, "read"),
-        ["config 'read'", "a list", "got None"],
+        ["config 'output'", "the key 'read'"],
     ),
     "inputs as a mapping": (
         changed(inputs={"x": {}}),

@@ -1,4 +1,4 @@
-"""Which past values exist, and the one name of each."""
+"""The past values that exist, and the one name of each."""
 
 import pytest
 

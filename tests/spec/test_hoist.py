@@ -1,4 +1,4 @@
-"""Which nodes leave the loop, and how a product is split: from the declaration alone."""
+"""The nodes that leave the loop, and split products, from the declaration alone."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ PRODUCT = Product("input", 6, ("W",), ("b",))
 
 
 @dataclass
-class Told:
-    """What a layer tells about being moved."""
+class Layer:
+    """A layer as the plan sees it."""
 
     rowwise: bool = True
     products: tuple[Product, ...] = ()
@@ -24,7 +24,13 @@ class Told:
 
 
 def planned(
-    *nodes, told=None, draws=None, outputs=("rec",), held=(), masked=False, **fields
+    *nodes,
+    layers=None,
+    draws=None,
+    outputs=("rec",),
+    constant_draws=(),
+    masked=False,
+    **fields,
 ):
     spec = GraphSpec(
         inputs=(InputSpec("x"), InputSpec("u"), InputSpec("c", 2, is_sequence=False)),
@@ -33,13 +39,13 @@ def planned(
         outputs=tuple(output(name, name) for name in outputs),
         **fields,
     )
-    layers = {item.name: Told() for item in nodes} | (told or {})
+    layers = {item.name: Layer() for item in nodes} | (layers or {})
     params = {
         item.name: (f"{item.name}.W", f"{item.name}.b", f"{item.name}.U")
         for item in nodes
     }
     shapes = SHAPES | {item.name: (None, 6) for item in nodes}
-    return plan(spec, params, draws or {}, layers, shapes, masked, held)
+    return plan(spec, params, draws or {}, layers, shapes, masked, constant_draws)
 
 
 def names(nodes):
@@ -106,7 +112,9 @@ def test_a_layer_that_looks_at_other_rows_stays_with_all_that_it_reads():
         node("end", "mixed"),
     ]
     made = planned(
-        *nodes, told={"mixed": Told(False), "early": Told(False)}, outputs=("end",)
+        *nodes,
+        layers={"mixed": Layer(False), "early": Layer(False)},
+        outputs=("end",),
     )
     assert placed(made) == ([], ["early", "rec", "late", "mixed"], ["end"])
     assert made.collected == ("mixed",)
@@ -129,7 +137,7 @@ def test_a_layer_that_looks_at_other_rows_stays_with_all_that_it_reads():
 def test_a_product_is_split_by_the_rows_that_meet_what_is_known_before(
     reads, early, late
 ):
-    made = planned(node("rec", *reads), told={"rec": Told(True, (PRODUCT,))})
+    made = planned(node("rec", *reads), layers={"rec": Layer(True, (PRODUCT,))})
     [part], [rest] = made.hoisted, made.nodes
     assert (part.name, type(part)) == ("rec.before", ProductSlice)
     assert (rest.name, type(rest)) == ("rec", SplitLayer)
@@ -144,12 +152,13 @@ def test_a_product_is_split_by_the_rows_that_meet_what_is_known_before(
 
 
 def test_a_product_of_inputs_only_leaves_its_weights_outside():
-    told = {"rec": Told(True, (PRODUCT,))}
+    layers = {"rec": Layer(True, (PRODUCT,))}
     ports = node("rec", "x").ports + tuple(
         port.__class__("prev_hid", port.refs) for port in node("z", "h").ports
     )
     made = planned(
-        node("rec", "x").__class__("rec", node("rec", "x").layer, ports), told=told
+        node("rec", "x").__class__("rec", node("rec", "x").layer, ports),
+        layers=layers,
     )
     [part], [rest] = made.hoisted, made.nodes
     assert part.share.rows is None, "all of them"
@@ -161,7 +170,7 @@ def test_a_product_of_inputs_only_leaves_its_weights_outside():
     "nodes", [[node("rec", "x", "h", mode="sum")], [node("rec", "h", "h_tm2")]]
 )
 def test_a_product_stays_whole_where_it_cannot_be_split(nodes):
-    assert placed(planned(*nodes, told={"rec": Told(True, (PRODUCT,))})) == (
+    assert placed(planned(*nodes, layers={"rec": Layer(True, (PRODUCT,))})) == (
         [],
         ["rec"],
         [],
@@ -179,12 +188,14 @@ def test_what_is_the_same_at_every_step_is_a_context():
     )
     assert made.contexts == ("c", "twice")
     assert [item.name for item in made.sequences] == ["drawn", "mixed"]
-    assert made.steady == {"c", "once", "twice"}
+    assert made.constant_over_time == {"c", "once", "twice"}
 
 
 def test_draws_that_are_held_are_contexts():
     made = planned(
-        node("rec", "h"), draws={"rec": ("rec.keep", "rec.other")}, held={"rec.keep"}
+        node("rec", "h"),
+        draws={"rec": ("rec.keep", "rec.other")},
+        constant_draws={"rec.keep"},
     )
     assert (made.contexts, [item.name for item in made.sequences]) == (
         ("rec.keep",),

@@ -1,4 +1,7 @@
-"""The table of merge modes: shapes and text follow from its properties, and no other module names a mode."""
+"""The table of merge modes: shapes and text follow from it.
+
+No other module of the package names a mode.
+"""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The order in which the nodes of one step run, judged by brute force over what they were declared to read."""
+"""The order in which the nodes of one step run, compared with brute force."""
 
 import itertools
 import random
@@ -13,7 +13,7 @@ from tests.spec.building import SENTENCE, node
 
 
 def spec_of(reads, states=None):
-    """``{"node": ["what", "it", "reads"]}`` as a declaration, beside an input ``x`` and ``{"state": "its node"}``."""
+    """A spec of ``{"node": ["its", "reads"]}``, an input ``x`` and states by node."""
     nodes = tuple(node(name, *read, mode="sum") for name, read in reads.items())
     return GraphSpec(
         inputs=(InputSpec("x", dim=4),),
@@ -27,7 +27,7 @@ def run_order(reads, states=None):
 
 
 def is_valid(order, reads):
-    """Whether each node comes once, and after every node that it reads without a tap."""
+    """True if each node comes once, after the nodes that it reads without a tap."""
     ready = []
     for name in order:
         if any(read in reads and read not in ready for read in reads[name]):
@@ -37,7 +37,7 @@ def is_valid(order, reads):
 
 
 def random_reads(source, count, acyclic=True):
-    """Nodes that read nodes before them in a hidden order, and anything in the past; declared in another order."""
+    """Shuffled nodes that have a valid order, with references to any past value."""
     hidden = [f"n{index}" for index in range(count)]
     source.shuffle(hidden)
     reads = {}
@@ -133,7 +133,7 @@ def test_a_cycle_of_two_names_both_and_offers_the_step_before():
     with pytest.raises(CycleError) as raised:
         run_order({"front": ["x"], "a": ["front", "b"], "b": ["a"], "behind": ["b"]})
     assert str(raised.value) == (
-        "node 'a' takes values that are ready when its turn comes, because nodes of one step "
+        "node 'a' takes values that are computed before it runs, because nodes of one step "
         "run one after another; got a <- b <- a. Let 'a' read 'b_tm1' in place of 'b', "
         "for example."
     )

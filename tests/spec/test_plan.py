@@ -1,4 +1,4 @@
-"""The order of scan's arguments and results, as said, and as run against the declaration itself."""
+"""The order of scan's arguments and results, read and run against the declaration."""
 
 import dataclasses
 import itertools
@@ -295,7 +295,7 @@ def test_there_is_no_plan_of_a_cycle():
         declared(GraphSpec(inputs=(X,), nodes=(node("a", "b"), node("b", "a"))), {})
 
 
-# Run against the declaration: numbers in place of tensors, and no code shared with the plan
+# Run against the declaration: numbers, not tensors, and no code shared with the plan
 
 STEPS, PRIME = 6, 10007
 MERGES = {
@@ -308,7 +308,7 @@ MERGES = {
 
 
 def formula(name, merged, params, draws):
-    """A node's value: different for each node, and for each parameter and draw that it is given."""
+    """A node's value, which differs by node, by parameter and by draw."""
     return (
         sum(map(ord, name)) * merged
         + merged * merged
@@ -360,7 +360,7 @@ def as_declared(world):
 
 
 def as_scanned(world, spec):
-    """Every output at every step, by what scan does: arguments by position in, results by position out."""
+    """Every output at every step, with arguments and results by position like scan."""
     made = declared(spec, world["params"], world["draws"])
     draws = {
         name: [world["values"][name] * step for step in range(STEPS)]
@@ -402,7 +402,7 @@ def as_scanned(world, spec):
 
 
 def random_world(source):
-    """A declaration as plain lists, with values for everything that it does not compute."""
+    """A declaration as plain lists, with values for all that it does not compute."""
     inputs = {
         f"x{index}": source.choices(range(100), k=STEPS)
         for index in range(source.randrange(1, 4))

@@ -1,4 +1,4 @@
-"""Every way in which a node says what it reads, and every way in which it may be said wrong."""
+"""Every form in which a node declares what it reads, and every wrong form."""
 
 import pytest
 

@@ -26,7 +26,7 @@ from tests.spec.building import SENTENCE, node, output
 
 
 def same(input_dim=None):
-    """A rule that keeps the shape of its input, of ``input_dim`` values where that is given."""
+    """A rule that keeps the shape of its input, checked if ``input_dim`` is given."""
     return types.SimpleNamespace(
         input_dim=input_dim, get_output_shape_for=lambda shape: shape
     )
@@ -209,7 +209,7 @@ def test_a_state_without_a_dim_has_that_of_what_it_is_merged_with_unless_that_ma
 
 
 def test_one_value_a_row_multiplies_a_whole_row():
-    """A gate of dim 1, beside any dim, on either side."""
+    """A gate of dim 1 and a value of any dim, in either order."""
     inputs = [InputSpec("gate", dim=1), X4]
     found = shapes_of(
         inputs,
@@ -281,13 +281,13 @@ def test_a_layer_reads_the_dim_that_it_was_made_for():
         "b",
         "12 from a + y_tm1",
     )
-    assert "6 values" in sentence["takes"]
+    assert "dim 6" in sentence["takes"]
     assert "Dense" in sentence["because"]
 
 
 def test_the_dim_that_a_layer_reads_is_the_last_of_any_number_of_axes():
     with pytest.raises(
-        ShapeError, match=r"^node 'a' takes 4 values a row, .* got 3 from image\."
+        ShapeError, match=r"^node 'a' takes an input of dim 4, .* got 3 from image\."
     ):
         shapes_of(
             [InputSpec("image", 4, dim=3)], [], [(node("a", "image"), dense(6, 4))]
@@ -313,7 +313,7 @@ def test_a_state_has_the_dim_of_the_node_that_feeds_it(rule, got):
         "h",
         f"{got} from node 'rec'",
     )
-    assert "6 values" in sentence["takes"]
+    assert "dim 6" in sentence["takes"]
 
 
 @pytest.mark.parametrize(
@@ -399,7 +399,8 @@ def test_the_past_of_a_node_has_the_shape_of_the_node(nodes, expected):
 
 def test_a_layer_checks_the_past_that_it_reads():
     with pytest.raises(
-        ShapeError, match=r"^node 'a' takes 6 values a row, .* got 10 from x \+ a_tm1\."
+        ShapeError,
+        match=r"^node 'a' takes an input of dim 6, .* got 10 from x \+ a_tm1\.",
     ):
         shapes_of([X4], [], [(node("a", "x", "a_tm1"), dense(6, 6))])
 
@@ -564,7 +565,7 @@ def test_a_dim_that_was_given_is_kept_even_where_a_layer_says_otherwise():
     nodes = [(node("a", "x"), dense(6, 9))]
     assert dims_of([X4, OPEN], nodes) == {"x": 4, "open": None}
     with pytest.raises(
-        ShapeError, match=r"^node 'a' takes 9 values a row, .* got 4 from x\."
+        ShapeError, match=r"^node 'a' takes an input of dim 9, .* got 4 from x\."
     ):
         shapes_of([X4], [], nodes)
 
@@ -574,7 +575,7 @@ def test_layers_that_disagree_about_an_input_are_told_apart_once_its_dim_is_foun
     [dim] = dims_of([OPEN], nodes).values()
     assert dim == 4
     with pytest.raises(
-        ShapeError, match=r"^node 'b' takes 5 values a row, .* got 4 from open\."
+        ShapeError, match=r"^node 'b' takes an input of dim 5, .* got 4 from open\."
     ):
         shapes_of([InputSpec("open", dim=dim)], [], nodes)
 
@@ -630,7 +631,7 @@ def test_a_dim_that_was_found_counts_in_the_concat_of_another():
 
 
 def rows(count):
-    """A rule that makes ``count(rows)`` rows of rows whose number is known, and leaves it open where it is open."""
+    """A rule that returns ``count(rows)`` rows; an unknown number stays unknown."""
     return types.SimpleNamespace(
         input_dim=None,
         get_output_shape_for=lambda shape: (
@@ -817,6 +818,6 @@ def test_a_layer_of_two_ports_without_a_rule_is_told_to_give_one():
     )
     with pytest.raises(
         NodeError, match="Give the layer a get_output_shape_for"
-    ) as told:
+    ) as raised:
         shapes_of([X4], [], [(two, same())])
-    assert SENTENCE.fullmatch(str(told.value))
+    assert SENTENCE.fullmatch(str(raised.value))

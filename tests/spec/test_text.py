@@ -1,4 +1,4 @@
-"""The generated step as text: it is Python, it says what the nodes compute, and it runs."""
+"""The generated step as text: it is Python, it shows all nodes, and it runs."""
 
 import ast
 import random
