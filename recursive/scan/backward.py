@@ -163,7 +163,7 @@ class Backward:
             zip(
                 adjoint.fixed,
                 map(
-                    backend.in_rows,
+                    backend.as_contiguous,
                     graph_replace(adjoint.fixed, self.fixed, strict=False),
                 ),
                 strict=True,
@@ -183,7 +183,10 @@ class Backward:
 
         def step(t: TensorVariable, *args: TensorVariable) -> list[TensorVariable]:
             cut = len(args) - len(kept)
-            values = (*args[:cut], *(backend.in_rows(whole[t]) for whole in args[cut:]))
+            values = (
+                *args[:cut],
+                *(backend.as_contiguous(whole[t]) for whole in args[cut:]),
+            )
             known = dict(zip((*carried, *fixed, *kept), values, strict=True))
             return graph_replace(adjoint.back, known, strict=False)
 

@@ -141,7 +141,7 @@ def test_fractions_and_numbers_too_large_are_refused_where_whole_numbers_belong(
     value, dtype
 ):
     with pytest.raises(
-        DtypeError, match=f"input 'x' takes whole numbers that fit {dtype}"
+        DtypeError, match=f"input 'x' takes integers that fit {dtype}"
     ):
         as_array("input", "x", value, dtype)
 
