@@ -643,7 +643,7 @@ class Recursive(KeepsStates, Graph):
         if not self.plan.results:
             return "no loop is left."
         return (
-            op.told(self.get_output())
+            op.describe_gradient(self.get_output())
             if self.built
             else "told when all dims are known."
         )

@@ -473,7 +473,8 @@ class Model(Stored):
         The slots of the optimizer stay on JAX until they are copied: nothing else reads them, and there are more
         of them than of weights. ``fit`` calls this at the end of an epoch, since it takes time.
         """
-        if table.BACKENDS[self.backend].holds_own_arrays:
+        backend = table.BACKENDS.get(self.backend, table.NO_BACKEND)
+        if backend.holds_own_arrays:
             to_numpy(self._shared_of_programs)
 
     def _program(self, kind: str, weighted: bool = False) -> Program:

@@ -139,8 +139,8 @@ def step(i2h, h_tm1, h2h_W, h2h_b):
     rec = tanh(i2h + h2h)
     return [rec, h2h]
 
-The way back: a reverse pass of its own. Each step keeps 0 values for it beside its results; the gradient of weights \
-is one product after the loop."""
+The way back: a reverse pass of its own. Each step keeps 0 values for it in addition to its results; the \
+gradient of weights is one product after the loop."""
     )
 
 
@@ -169,7 +169,7 @@ def test_explain_tells_of_a_loop_in_a_step():
     rnn.add_node(inner, "read", input="words")
     assert rnn.explain().endswith(
         "The way back: scan's own gradient, since a step has a loop or an IfElse in it, or "
-        "cuts or picks values at places that it computes."
+        "slices or indexes values at positions that it computes."
     )
 
 
