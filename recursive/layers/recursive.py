@@ -32,8 +32,9 @@ from recursive.layers.states import KeepsStates, States
 from recursive.locked import locked
 from recursive.loop.axes import swap_time, taps_first
 from recursive.loop.call import Call, Value, Values
+from recursive.loop.nodes import as_values, run
 from recursive.loop.state import check_dim_is_known, start_numbers, started
-from recursive.loop.step import as_values, run, with_params
+from recursive.loop.step import with_params
 from recursive.scan import op
 from recursive.spec import checks
 from recursive.spec.explain import explain

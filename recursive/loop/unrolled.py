@@ -1,14 +1,15 @@
-"""A loop written out, step by step, in place of scan: for short sequences of a known length."""
+"""A loop written out step by step, for short sequences of known length."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_grad
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import ConfigError
+from recursive.scan.step_graph import tapped
 
 
 def written_out(
@@ -20,60 +21,41 @@ def written_out(
     truncate_gradient: int = -1,
     name: str | None = None,
 ) -> list[TensorVariable]:
-    """What ``backend.scan`` returns for the same arguments, without a loop.
+    """The results of ``backend.scan`` for the same arguments, computed without a loop.
 
     Raises:
-        ConfigError: where the number of steps is not known before it runs.
+        ConfigError: if the number of steps is not known.
     """
     if not isinstance(n_steps, int):
         raise ConfigError.about(
             "container",
             str(name),
-            takes="a known number of steps",
-            because="unroll=True writes every step out",
-            got="one that is known when it runs",
-            do="Say n_steps=5 too, give a tensor of your own a time axis of known length, "
-            "or leave unroll out.",
+            takes="a known number of steps with unroll=True",
+            got="one that is known only at run time",
+            do="Pass n_steps=5 too, give your tensor a time axis of known length, or "
+            "leave unroll out.",
         )
-    given = [_entry(item, "input") for item in sequences]
-    states = [
-        None if item is None else _entry(item, "initial") for item in outputs_info
-    ]
-    past = [
-        [rows[index] for index in range(-min(taps))]
-        for rows, taps in filter(None, states)
-    ]
-    found: list[list[TensorVariable]] = [[] for _ in outputs_info]
+    read = [tapped(entry, "input") for entry in sequences]
+    states = [tapped(entry, "initial") for entry in outputs_info if entry is not None]
+    # The values of each state so far, beginning with the rows before the first step.
+    histories = []
+    for state in states:
+        histories.append([state.rows[row] for row in range(state.lag)])
+    results_over_time: list[list[TensorVariable]] = [[] for _ in outputs_info]
     for t in range(n_steps):
-        slices = (values[t + tap - min(taps)] for values, taps in given for tap in taps)
-        seen = (
-            rows[tap]
-            for rows, (_, taps) in zip(past, filter(None, states), strict=True)
-            for tap in taps
-        )
-        results = step(*slices, *seen, *non_sequences)
+        args = []
+        for item in read:
+            args.extend(item.rows[t + item.lag + tap] for tap in item.taps)
+        for state, history in zip(states, histories, strict=True):
+            args.extend(history[tap] for tap in state.taps)
+        results = step(*args, *non_sequences)
         if 0 <= truncate_gradient < n_steps - t:
             results = [disconnected_grad(result) for result in results]
-        for rows, result in zip(found, results, strict=True):
-            rows.append(result)
-        for rows, result in zip(past, _of_states(results, states), strict=True):
-            rows.append(result)
-    return [pt.stack(rows) for rows in found]
-
-
-def _entry(item: object, key: str) -> tuple[TensorVariable, list[int]]:
-    """The values of a sequence or state, as rows from the first that is looked back to, and its taps."""
-    if isinstance(item, dict):
-        values, taps = item[key], item["taps"]
-        return (values[None] if key == "initial" and taps == [-1] else values), taps
-    return (item[None], [-1]) if key == "initial" else (item, [0])
-
-
-def _of_states(
-    results: Sequence[TensorVariable], states: Sequence[object]
-) -> Iterator[TensorVariable]:
-    return (
-        result
-        for result, state in zip(results, states, strict=True)
-        if state is not None
-    )
+        remaining = iter(histories)
+        for entry, values, result in zip(
+            outputs_info, results_over_time, results, strict=True
+        ):
+            values.append(result)
+            if entry is not None:
+                next(remaining).append(result)
+    return [pt.stack(values) for values in results_over_time]

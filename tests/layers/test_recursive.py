@@ -692,7 +692,7 @@ def test_a_state_whose_dim_follows_from_itself_alone_is_told_to_say_it(settings)
         rnn.add_node(Identity(), "h", input=merge(["x", "half"]), create_output=True)
         return rnn
 
-    words = r"^state 'h' takes a known dim, .* Say add_state\('h', dim=1, input='h'\)"
+    words = r"^state 'h' takes a known dim, .* add_state\('h', dim=1, input='h'\)"
     with pytest.raises(errors.StateError, match=words):
         multiplied(merge_mul).predict(X[..., :1])
     with pytest.raises(errors.StateError, match=words):
