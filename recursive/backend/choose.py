@@ -106,6 +106,7 @@ def _check_compiler(name: str, source: str) -> None:
     compiler = pytensor.config.cxx
     if not compiler:
         problem = "none that PyTensor could find"
+    # PyTensor's setting may be a path with spaces, or a command with options.
     elif not shutil.which(compiler) and not shutil.which(compiler.split()[0]):
         problem = f"{compiler!r}, which does not exist"
     else:

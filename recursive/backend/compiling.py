@@ -29,7 +29,9 @@ def compile_function(
     backend: str,
 ) -> Callable:
     """A PyTensor function, compiled for ``backend``; it also updates the generators."""
-    results = [*outputs, *(value for _, value in updates)]
+    results = list(outputs)
+    for _, value in updates:
+        results.append(value)
     row = BACKENDS[backend]
     with (
         quiet(),
@@ -40,6 +42,7 @@ def compile_function(
         return pytensor.function(
             inputs,
             outputs,
+            # The generators move on by themselves, so each call draws other numbers.
             updates=[*updates, *draw_updates(results)],
             mode=mode_of(row),
             on_unused_input="ignore",
@@ -103,6 +106,6 @@ def _translated_errors(backend: Backend) -> Iterator[None]:
 
 
 def _fails_to_truncate(error: AssertionError, backend: Backend) -> bool:
-    # PyTensor's assertion has no message: only the frame tells where it was raised.
+    # PyTensor's assertion has no message: only a frame shows where it was raised.
     frames = traceback.extract_tb(error.__traceback__)
     return any(frame.name == backend.truncation_frame for frame in frames)

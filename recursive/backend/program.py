@@ -109,7 +109,7 @@ class Program:
                 self._warn_of_shapes(shapes)
             while len(self._functions) > KEPT_SHAPES:
                 self._functions.popitem(last=False)
-        self._functions.move_to_end(shapes)
+        self._functions.move_to_end(shapes)  # the first entry is the longest unused
         return self._functions[shapes]
 
     def _warn_of_shapes(self, shapes: Shapes) -> None:

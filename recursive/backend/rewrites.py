@@ -110,7 +110,7 @@ def equals_maximum_by_index(
     """
     if not isinstance(node.op.scalar_op, EQ):
         return None
-    for largest, values in permutations(node.inputs):
+    for largest, values in permutations(node.inputs):  # x == max or max == x
         axes = _axes_of_maximum(largest, values)
         if axes:
             index = pt.argmax(values, axis=axes, keepdims=True)
@@ -138,8 +138,14 @@ def _axes_of_maximum(largest: TensorVariable, values: TensorVariable) -> list[in
 
     axes = range(values.ndim) if maximum.op.axis is None else maximum.op.axis
     # keepdims is a DimShuffle: ("x" for each axis of the maximum, the others in order).
-    rest = iter(range(values.ndim))
-    keepdims = ["x" if axis in axes else next(rest) for axis in range(values.ndim)]
+    keepdims: list[int | str] = []
+    kept = 0
+    for axis in range(values.ndim):
+        if axis in axes:
+            keepdims.append("x")
+        else:
+            keepdims.append(kept)
+            kept += 1
     return sorted(axes) if list(expanded.op.new_order) == keepdims else []
 
 

@@ -29,59 +29,57 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One row of the table.
+    """One row of the table; a property that a row leaves out has the default."""
 
-    Args:
-        name: the ``backend=`` of ``compile``.
-        mode: makes PyTensor's mode.
-        packages: the packages that it runs on.
-        install: what ``pip install`` takes to get them.
-        needs_compiler: True if it needs a C++ compiler, and a BLAS to be fast.
-        flags: makes the PyTensor flags that are set while it compiles.
-        context: makes the context in which functions are compiled and run, from floatX.
-        register: registers this library's operations with it.
-        excluded: names of PyTensor's rewrites that are wrong or slow on it.
-        added: rewrites of this library, each with its position.
-        rewrites_steps: True if the step of a loop has to be compiled in the mode of
-            the function around it; elsewhere PyTensor does so itself.
-        arithmetic: the operations that replace tanh and sigmoid of float32, by the
-            scalar operation that they replace.
-        fixes_shapes: True if a function is compiled for the shapes of its arguments.
-        stops_early: True if a loop may stop before its last step.
-        truncates_computed: True if a truncated gradient may pass through sequences
-            that the program has computed.
-        holds_own_arrays: True if a program leaves arrays of the backend in shared
-            variables instead of NumPy arrays.
-        manages_threads: True if it has threads of its own, apart from BLAS.
-        recompiles: True if it may compile again for another memory layout.
-        separate_products: True if several products with one input are faster than one
-            product whose result is split.
-        contiguous_rows: True if products want their operands row after row in memory.
-        lacks: beginnings of the errors that it raises for what it cannot run.
-        truncation_frame: the function in whose frame a gradient fails to be truncated.
-    """
-
+    # The ``backend=`` of ``compile``, and what makes PyTensor's mode for it.
     name: str
     mode: Callable[[], Mode]
+
+    # The packages that it runs on, and what ``pip install`` takes to get them.
     packages: tuple[str, ...] = ()
     install: str = ""
+    # True if it needs a C++ compiler, and a BLAS to be fast.
     needs_compiler: bool = False
+
+    # The PyTensor flags that are set while it compiles.
     flags: Callable[[], dict[str, str]] = dict
+    # The context in which functions are compiled and run, given floatX.
     context: Callable[[str], AbstractContextManager] = nullcontext
+    # Registers this library's operations with it.
     register: Callable[[], None] = _nothing
+
+    # PyTensor's rewrites that are wrong or slow on it.
     excluded: tuple[str, ...] = ()
+    # Rewrites of this library, each with its position.
     added: tuple[tuple[NodeRewriter, float], ...] = ()
+    # True if the steps of a loop have to be compiled in the mode of the function around
+    # it; on other backends PyTensor does so itself.
     rewrites_steps: bool = False
+    # The operations that replace tanh and sigmoid of float32.
     arithmetic: vectorized.Arithmetic = field(default_factory=dict)
+
+    # True if a function is compiled for the shapes of its arguments.
     fixes_shapes: bool = False
+    # True if a loop may stop before its last step.
     stops_early: bool = True
+    # True if a truncated gradient may pass through a sequence that was computed.
     truncates_computed: bool = True
+
+    # True if a program leaves other arrays than NumPy's in shared variables.
     holds_own_arrays: bool = False
+    # True if it has threads of its own and does not use a BLAS.
     manages_threads: bool = False
+    # True if a function may be compiled again for another memory layout.
     recompiles: bool = False
+
+    # True if several products with one input are faster than one that is split.
     separate_products: bool = False
+    # True if products want their operands row after row in memory.
     contiguous_rows: bool = False
+
+    # Beginnings of the errors by which it says that it cannot run something.
     lacks: tuple[str, ...] = ()
+    # The function in whose frame it fails to truncate a gradient.
     truncation_frame: str = ""
 
 
@@ -139,7 +137,7 @@ BACKENDS: Mapping[str, Backend] = {
 """Every backend by its name."""
 
 PREFERRED, FALLBACK = JAX, NUMBA
-"""What ``auto`` means: JAX compiles fastest; PyTensor itself depends on Numba."""
+"""The backends of ``auto``: JAX compiles fastest, and PyTensor depends on Numba."""
 
 NO_BACKEND = Backend(name="", mode=Mode)
 """The properties while a graph is built for no backend in particular."""

@@ -3,7 +3,7 @@
 On C and Numba a call of the mathematical library for each value takes most of the time
 of a step. Compilers turn plain arithmetic into vector instructions instead.
 
-Both functions are made of one exponential. With n an integer and r at most log(2) / 2::
+Both functions use one exponential. With n an integer and r at most log(2) / 2::
 
     x = n log(2) + r        exp(x) = 2**n exp(r)
 
@@ -158,6 +158,7 @@ def as_arithmetic(
     outputs: Sequence[Variable], arithmetic: Arithmetic
 ) -> list[Variable]:
     """``outputs``, with ``arithmetic`` in place of the functions that they apply."""
+    # Not cloned: the placeholders of scan are among the inputs of this graph.
     graph = FunctionGraph(outputs=list(outputs), clone=False)
     rewriter(arithmetic).rewrite(graph)
     return list(graph.outputs)

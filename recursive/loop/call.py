@@ -38,7 +38,7 @@ class Value:
     is_context: bool = False
 
     def with_tensor(self, tensor: TensorVariable) -> Value:
-        """Another tensor with this mask, if it has the axes of the mask."""
+        """A new value of ``tensor`` with this mask, if it has the axes of the mask."""
         return with_mask(tensor, self.mask, self.is_context)
 
 
@@ -95,7 +95,7 @@ Update = tuple[SharedVariable, TensorVariable]
 
 @dataclass
 class Record:
-    """What a program takes from a network in addition to its outputs."""
+    """The updates and loss terms that a program takes from a network."""
 
     updates: dict[SharedVariable, TensorVariable] = field(default_factory=dict)
     penalties: list[TensorVariable] = field(default_factory=list)

@@ -52,8 +52,8 @@ def check_closed(
             takes="a function of its inputs and parameters",
             because="scan is given all that a step reads, before it runs",
             got=f"one that also reads the variable {stranger}",
-            do="Use a NumPy array instead, or unroll=True. A custom layer keeps what is "
-            "learned in self.params, and names what is drawn in draws.",
+            do="Use a NumPy array instead, or unroll=True. A custom layer keeps what "
+            "it learns in self.params, and names what it draws in draws.",
         )
 
 
@@ -82,7 +82,7 @@ def _first_reader(
 
 
 def _advice_on_draws(layer: Appliable, train: bool) -> str:
-    """What to do about a layer that draws inside a step."""
+    """Advice for a layer that draws inside a step."""
     if train or not layer.draws:
         return (
             "Name them in the draws of a custom layer, which makes them in sample, or "

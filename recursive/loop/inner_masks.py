@@ -82,6 +82,7 @@ def _masked_results(
     lags = {item.name: item.lag for item in plan.recurrences}
     given: dict[Ref, TensorVariable] = {}
     for ref in plan.per_step:
+        # states: (lag, batch, dim); contexts: (batch, ...); else (time, batch, ...)
         if ref.name in lags:
             given[ref] = starts[ref.name][lags[ref.name] + ref.tap]
         elif ref.name in plan.contexts:

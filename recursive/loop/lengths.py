@@ -31,8 +31,12 @@ def common_length(lengths: dict[str, Size]) -> Size:
     check_lengths(known)
     if not unknown:
         return next(iter(known.values()))
+    # The result is a length that runs the check when it is used. One known length is
+    # enough to compare with, since all known ones are equal.
     first, *rest = [*unknown, *list(known.values())[:1]]
-    conditions = [pt.gt(first, 0), *[pt.eq(first, length) for length in rest]]
+    conditions = [pt.gt(first, 0)]
+    for length in rest:
+        conditions.append(pt.eq(first, length))
     message = length_message(" and ".join(lengths), "lengths that differ, or 0")
     return CheckAndRaise(SequenceLengthError, message)(first, *conditions)
 

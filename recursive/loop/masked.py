@@ -52,6 +52,7 @@ def masked_scan(scanned: Scanned, mask: TensorVariable) -> Results:
         now |= dict(zip(plan.contexts, remaining, strict=False))
         reads = [_read(ref, now, past) for ref in plan.per_step]
         results = dict(zip(plan.results, scanned.step(*reads, *remaining), strict=True))
+        # A state's window takes what its node returned, a sequence's window its slice.
         moved = []
         for name, window in past.items():
             new = results[fed_by[name]] if name in fed_by else now[name]
@@ -110,6 +111,7 @@ def _moved(
 def last_valid(mask: TensorVariable, length: Size) -> TensorVariable:
     """The number of the last unmasked step so far, ``(time, batch)``; -1 before any."""
     steps = pt.switch(mask, pt.arange(length).dimshuffle(0, "x"), -1)
+    # The running maximum of the numbers of unmasked steps.
     [last] = backend.scan(
         pt.maximum, [steps], [steps[0]], [], length, name="last_valid"
     )
@@ -124,6 +126,6 @@ def filled(values: TensorVariable, last: TensorVariable) -> TensorVariable:
         last: the step to take for each, ``(time, batch)``, from :func:`last_valid`.
     """
     rows = pt.arange(size(values, 1)).dimshuffle("x", 0)
-    found = values[pt.maximum(last, 0), rows]
+    found = values[pt.maximum(last, 0), rows]  # (time, batch, ...)
     has_any = pt.ge(last, 0).dimshuffle(0, 1, *["x"] * (values.ndim - 2))
     return pt.switch(has_any, found, 0).astype(values.dtype)

@@ -34,6 +34,7 @@ def run(nodes: tuple[NodeSpec, ...], layers: Layers, env: Env, call: Call) -> No
     """Apply each node's layer in turn and add its outputs to ``env``."""
     for node in nodes:
         layer = layers[node.name]
+        # Draws were made before the loop, for all steps: see ``draws`` of a layer.
         draws = draws_in(node, layer, env)
         outputs = layer.apply(inputs_of(node, env), call.inside(node.name, draws))
         env.update(zip(map(Ref, node.values), outputs.values(), strict=True))
@@ -57,6 +58,7 @@ def inputs_of(node: NodeSpec, env: Env) -> dict[str, Value]:
     inputs: dict[str, Value] = {}
     for port in node.ports:
         if MODES[port.merge_mode].is_by_name:
+            # The layer itself combines them, as a function of several arguments.
             names = port.names or tuple(map(str, port.refs))
             for name, ref in zip(names, port.refs, strict=True):
                 inputs[name] = env[ref]

@@ -46,6 +46,7 @@ def run_over_time(
         if set(node.values) <= set(steady):
             run((node,), layers, env, call)
             continue
+        # The node sees a flat copy of what it reads, and of its draws.
         draws = [Ref(f"{node.name}.{name}") for name in layers[node.name].draws]
         flat: Env = {}
         for ref in (*node.refs, *draws):

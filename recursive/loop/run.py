@@ -96,6 +96,7 @@ class Loop:
         """
         plan = self.plan
         env: Env = {Ref(name): value for name, value in inputs.items()}
+        # Hoisted nodes may read inputs some steps back: zeros before the first step.
         for ref in _reads(plan.hoisted):
             if ref.tap:
                 env[ref] = _value_before(inputs[ref.name], -ref.tap)
@@ -106,6 +107,7 @@ class Loop:
         if plan.results:
             results, lasts = self._run_loop(env, starts, rows[0], mask)
         for name, value in results.items():
+            # What is constant over time stays (batch, ...) in env.
             if name not in plan.steady:
                 env[Ref(name)] = value
         self._run_deferred(env, results, starts, rows)
@@ -192,9 +194,11 @@ class Loop:
         plan = self.plan
         states = {item.name: results[item.node] for item in plan.recurrences}
         for ref in _reads(plan.deferred):
+            # Before its first step a state has its start; another value has zeros.
             if ref.tap:
                 values = states[ref.name] if ref.name in states else env[Ref(ref.name)]
                 env[ref] = _value_before(values, -ref.tap, starts.get(ref.name))
+        # Without return_sequences, deferred nodes run on the last step alone.
         if self.only_last:
             for ref, value in env.items():
                 if not is_steady(ref, plan.steady):
@@ -225,7 +229,7 @@ def _value_before(
 
 
 def _reads(nodes: Iterable) -> dict[Ref, None]:
-    """What ``nodes`` read, each once, in order."""
+    """The names that ``nodes`` read, each once, in order."""
     return dict.fromkeys(ref for node in nodes for ref in node.refs)
 
 

@@ -29,6 +29,7 @@ def start_numbers(recurrence: Recurrence, dim: int | None) -> np.ndarray:
         StateError: if its dim is not known.
     """
     check_dim_is_known(recurrence, dim)
+    # A number, (dim,) or (lag, dim); a row stands for each of the taps.
     numbers = np.asarray(recurrence.initial, dtype=floatX())
     return np.array(np.broadcast_to(numbers, (recurrence.lag, dim)))
 
@@ -62,7 +63,7 @@ def all_rows(
     Raises:
         ShapeError: for another number of taps; at run time if it is not known before.
     """
-    if given.ndim == 3:
+    if given.ndim == 3:  # (batch, taps, dim) to (taps, batch, dim)
         given = _with_every_tap(recurrence, given).dimshuffle(1, 0, 2)
     return pt.alloc(given, recurrence.lag, batch, dim)
 

@@ -42,11 +42,14 @@ def make_step(
 
     def step(*args: TensorVariable) -> list[TensorVariable]:
         inputs = [_without_history(arg) for arg in args] if strict else args
+        # Positions become names: ``h_tm1`` is Ref("h", -1).
         given = dict(zip(plan.arguments, inputs, strict=True))
         env = as_values(given, contexts)
+        # Each node's layer is applied to the values that are there by then.
         run(plan.nodes, layers, env, call.in_step())
         if strict:
             check_closed(plan, layers, env, {*inputs, *params.values()}, call.train)
+        # Names become positions again.
         results = [result(name, env) for name in plan.results]
         results = with_params(results, params, given)
         return _replaced(results, dict(zip(inputs, args, strict=True)))

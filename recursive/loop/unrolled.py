@@ -9,7 +9,7 @@ from pytensor.gradient import disconnected_grad
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import ConfigError
-from recursive.scan.step_graph import tapped
+from recursive.scan.step_graph import Tapped, tapped
 
 
 def written_out(
@@ -35,27 +35,30 @@ def written_out(
             do="Pass n_steps=5 too, give your tensor a time axis of known length, or "
             "leave unroll out.",
         )
-    read = [tapped(entry, "input") for entry in sequences]
-    states = [tapped(entry, "initial") for entry in outputs_info if entry is not None]
-    # The values of each state so far, beginning with the rows before the first step.
-    histories = []
-    for state in states:
-        histories.append([state.rows[row] for row in range(state.lag)])
-    results_over_time: list[list[TensorVariable]] = [[] for _ in outputs_info]
+    # What the step reads: the rows of each sequence and state, from the rows before the
+    # first step on. A state's rows grow by one at each step.
+    reads: list[tuple[Tapped, Sequence]] = []
+    for entry in sequences:
+        item = tapped(entry, "input")
+        reads.append((item, item.rows))
+    histories: dict[int, list[TensorVariable]] = {}
+    for place, entry in enumerate(outputs_info):
+        if entry is not None:
+            item = tapped(entry, "initial")
+            histories[place] = [item.rows[row] for row in range(item.lag)]
+            reads.append((item, histories[place]))
+
+    found: list[list[TensorVariable]] = [[] for _ in outputs_info]
     for t in range(n_steps):
         args = []
-        for item in read:
-            args.extend(item.rows[t + item.lag + tap] for tap in item.taps)
-        for state, history in zip(states, histories, strict=True):
-            args.extend(history[tap] for tap in state.taps)
+        for item, rows in reads:
+            for tap in item.taps:
+                args.append(rows[item.lag + t + tap])
         results = step(*args, *non_sequences)
         if 0 <= truncate_gradient < n_steps - t:
             results = [disconnected_grad(result) for result in results]
-        remaining = iter(histories)
-        for entry, values, result in zip(
-            outputs_info, results_over_time, results, strict=True
-        ):
+        for place, (values, result) in enumerate(zip(found, results, strict=True)):
             values.append(result)
-            if entry is not None:
-                next(remaining).append(result)
-    return [pt.stack(values) for values in results_over_time]
+            if place in histories:
+                histories[place].append(result)
+    return [pt.stack(values) for values in found]

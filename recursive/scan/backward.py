@@ -62,7 +62,7 @@ class LoopInputs:
     n_steps: Size
 
     def read_at(self, item: Tapped, rows: TensorVariable, tap: int) -> TensorVariable:
-        """What the steps read of ``rows`` at ``tap``, ``(time, batch, ...)``.
+        """The values that steps read of ``rows`` at ``tap``, ``(time, batch, ...)``.
 
         The first ``item.lag`` of the rows lie before the first step.
         """
@@ -108,13 +108,14 @@ class Backward:
     def _reads(
         self, outputs: Mapping[Variable, TensorVariable]
     ) -> dict[Variable, TensorVariable]:
-        """What the steps have read of sequences and states."""
+        """The values that the steps have read of sequences and states, over time."""
         step, inputs = self.vjp.step, self.inputs
         values = []
         for item in inputs.sequences:
             for tap in item.taps:
                 values.append(inputs.read_at(item, item.rows, tap))
         for item, place in zip(inputs.states, inputs.places, strict=True):
+            # (lag + time, batch, ...): the rows before the loop, then the values in it
             rows = pt.concatenate([item.rows, outputs[step.results[place]]])
             for tap in item.taps:
                 values.append(inputs.read_at(item, rows, tap))
@@ -135,6 +136,7 @@ class Backward:
                 if next(carried) is None:
                     seeds.append(None)
                 elif tap == -1 and number in pending:
+                    # as if a step after the last had read the state and sent this back
                     seeds.append(pending.pop(number)[None])
                 else:
                     seeds.append(pt.zeros_like(state.rows[:-tap]))
@@ -148,9 +150,11 @@ class Backward:
 
     def gradients(self) -> list[Maybe]:
         """The gradients with respect to sequences, states, constants and weights."""
-        past_grads, emitted = self._run()
-        found, lefts = self._after_loop(emitted)
+        past_grads, emitted = self._run()  # (time, batch, ...)
+        found, lefts = self._after_loop(emitted)  # (time, batch, ...)
         taps = self._taps()
+        # At the first k steps a tap -k reads rows from before the loop. Later it reads
+        # values of the state, whose gradients the loop has already used.
         first_rows: list[Maybe] = []
         for tap, gradient in zip(taps, past_grads, strict=True):
             first_rows.append(None if gradient is None else gradient[:-tap])
@@ -179,7 +183,7 @@ class Backward:
         """
         vjp = self.vjp
         carried = present(vjp.carried)
-        if not carried:
+        if not carried:  # no step depends on the past: there is nothing to loop over
             return [None] * len(vjp.carried), {}
         constants = self._constants_of_loop()
         read = {}
@@ -309,6 +313,7 @@ def _summed_over_taps(
             gradient = next(gradients)
             if gradient is not None:
                 terms.append((item.lag + tap, gradient))
+        # Taps read overlapping rows, so each term is added to its own part of them.
         total = pt.zeros_like(item.rows) if terms else None
         for start, gradient in terms:
             target = total[start : start + size(gradient, 0)]

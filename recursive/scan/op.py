@@ -79,8 +79,9 @@ def _reversible_scan(
     if vjp is None:
         return None
 
-    rows = [item.rows for item in (*read, *states)]
-    inputs = [*rows, *graph.given]
+    # The order of inputs is that of Layout.
+    inputs = [item.rows for item in (*read, *states)]
+    inputs.extend(graph.given)
     if not isinstance(n_steps, int):
         inputs.append(n_steps)
     layout = Layout(
@@ -103,7 +104,7 @@ def last_step(values: TensorVariable) -> TensorVariable:
     if node is None or not isinstance(node.op, Reversible):
         return values[-1]
     places = node.op.layout.places
-    lasts = node.outputs[len(node.outputs) - len(places) :]
+    lasts = node.outputs[len(node.outputs) - len(places) :]  # none if no places
     for place, last in zip(places, lasts, strict=True):
         if node.outputs[place] is values:
             return last
@@ -185,6 +186,7 @@ class Reversible(OpFromGraph):
         loop = self.layout.unpack(inputs)
         step = self.vjp.step
         step_outputs = [*step.results, *self.vjp.parts.stored]
+        # None for results that feed no state, and for stored values.
         outputs_info: list[object] = [None] * len(step_outputs)
         for place, state in zip(loop.places, loop.states, strict=True):
             outputs_info[place] = state.entry("initial")
@@ -210,8 +212,10 @@ class Reversible(OpFromGraph):
 
         Integers, such as the number of steps, and bools have none.
         """
-        count = len(self.output_types)
-        return [[is_float(value)] * count for value in self.inner_inputs]
+        pattern = []
+        for value in self.inner_inputs:
+            pattern.append([is_float(value)] * len(self.output_types))
+        return pattern
 
     def pullback(
         self,
@@ -235,19 +239,16 @@ class Reversible(OpFromGraph):
                 output_grads[lasts_from:],
             ).gradients()
             if self.layout.n_steps is None:
-                found.append(None)
-        return [
-            _as_pullback(value, gradient)
-            for value, gradient in zip(inputs, found, strict=True)
-        ]
+                found.append(None)  # of the number of steps, an integer
+        return list(map(_as_pullback, inputs, found))
 
     def _fallback_gradient(
         self, inputs: Sequence[TensorVariable], output_grads: Sequence[Variable]
     ) -> list[Variable | None]:
         """The gradient by PyTensor's own, for the gradient of a reverse pass."""
-        # PyTensor's scan may not hold what the given inputs are computed from, so the
-        # loop is built on placeholders. Outputs are copied for the reason given in
-        # vjp.py: one of them may be part of another.
+        # A step may not read what the given inputs are computed from, so the loop is
+        # built on placeholders. Outputs are copied for the reason given in vjp.py: one
+        # of them may be computed from another.
         placeholders = [value.type() for value in inputs]
         outputs = self._forward(placeholders, f"{self.name}fallback_gradient")
         known = {}

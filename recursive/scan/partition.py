@@ -109,6 +109,7 @@ def partition(
     """
     depend_on_gradients = _depending_on(set(arriving), graph)
     forward = _computed(graph) - depend_on_gradients
+    # Every delta is computed in the loop, even if only the work after it reads it.
     needed_by_past = {*ancestors(past_gradients), *deltas}
     in_loop = (depend_on_gradients & needed_by_past) | set(carried)
 
@@ -124,6 +125,8 @@ def partition(
         elif value not in from_outside:
             emitted.append(value)
 
+    # The forward loop has to hand over what the backward loop reads, the left factors
+    # of the products after it, and what other work after it reads.
     loop_results = [*past_gradients, *emitted]
     lefts = [product.left for product in step.products]
     needed = [*first_reached(loop_results, forward), *lefts, *read_after_loop]
@@ -133,7 +136,10 @@ def partition(
     constants = _constant_over_time(over_time, graph)
     available = {*over_time, *graph.inputs, *constants}
     read = first_reached(loop_results, available)
-    computed = [v for v in read if v in constants and v.owner is not None]
+    computed = []
+    for value in read:
+        if value in constants and value.owner is not None:
+            computed.append(value)
     return Partition(tuple(stored), tuple(emitted), tuple(computed), frozenset(read))
 
 

@@ -117,6 +117,7 @@ def trace_step(
     fixed = [value.type() for value in non_sequences]
     inputs = [*slices, *pasts, *fixed]
     graph = FunctionGraph(inputs, list(step(*inputs)), clone=True)
+    # Two layers may compute the same product: merged, it is differentiated once.
     MergeOptimizer().rewrite(graph)
 
     # The graph is a clone: from here on its own inputs are the placeholders.
@@ -176,6 +177,8 @@ def _replace_invariants(
     changed = set(changing)
     constants: Placeholders = {}
     weights: Placeholders = {}
+    # In this order a node comes after all that it reads. The values where a node that
+    # changes reads one that does not are the border: they become placeholders.
     for node in graph.toposort():
         stays_outside = changed.isdisjoint(node.inputs)
         if stays_outside and not is_size(node.outputs[0]):

@@ -132,6 +132,8 @@ def step_vjp(step: StepGraph, sources: Sequence[int]) -> StepVJP | None:
     vjp, deltas, graph = _simplified(vjp, deltas)
     if not has_constant_sizes(graph, set(vjp.step.constants)):
         return None
+    # The values that stay in the backward loop are found in the merged graph: before,
+    # a forward value and its copy in the gradient would be two values.
     parts = partition(
         step=vjp.step,
         arriving=present([*vjp.outside, *vjp.carried]),
@@ -155,17 +157,19 @@ def _differentiate(
     copies = []
     outside = []
     for result in step.results:
-        copy = result.copy() if is_float(result) else None
+        copy = result.copy() if is_float(result) else None  # integers have none
         copies.append(copy)
         outside.append(None if copy is None else copy.type())
 
     known = dict(zip(present(copies), present(outside), strict=True))
     gradients = _gradients(step, known)
+    # A past has a gradient to carry only if some result depends on it.
     carried = []
     for past, gradient in zip(step.pasts, gradients.pasts, strict=True):
         carried.append(None if gradient is None else past.type())
 
-    # So far the gradients are functions of ``outside`` alone. Put delta in its place.
+    # So far the gradients are functions of ``outside`` alone. Put delta in its place:
+    # the sum of ``outside`` and of one ``carried`` for each tap that reads the state.
     deltas: dict[Variable, Variable] = {}
     for number in sources:
         if outside[number] is not None:
@@ -183,11 +187,10 @@ def _differentiate(
 
 def _gradients(step: StepGraph, known: dict[Variable, Variable]) -> Gradients:
     """The gradients of a step, given those of (copies of) its results."""
-    products = [product.output for product in step.products]
-    groups = (step.pasts, step.slices, step.constants, products)
-    wanted = []
-    for group in groups:
-        wanted.extend(value for value in group if is_float(value))
+    # The groups of Gradients, at first with the values themselves.
+    products = tuple(product.output for product in step.products)
+    values = Gradients(step.pasts, step.slices, step.constants, products)
+    wanted = [value for value in values.all if is_float(value)]
     found = {}
     if known and wanted:
         gradients = grad(
@@ -198,12 +201,7 @@ def _gradients(step: StepGraph, known: dict[Variable, Variable]) -> Gradients:
             return_disconnected="none",
         )
         found = dict(zip(wanted, gradients, strict=True))
-    return Gradients(
-        pasts=tuple(map(found.get, step.pasts)),
-        slices=tuple(map(found.get, step.slices)),
-        constants=tuple(map(found.get, step.constants)),
-        products=tuple(map(found.get, products)),
-    )
+    return values.mapped(found.get)
 
 
 def _simplified(
@@ -215,6 +213,7 @@ def _simplified(
     """
     step = vjp.step
     lefts = [product.left for product in step.products]
+    # Left factors are outputs because the products after the loop need them.
     inputs = [*step.inputs, *present(vjp.outside), *present(vjp.carried)]
     outputs = [*step.results, *deltas, *vjp.gradients.all, *lefts]
     graph = FunctionGraph(inputs, outputs, clone=True, features=[ShapeFeature()])
