@@ -1,8 +1,8 @@
-"""One lock for all threads: PyTensor builds, compiles and runs for one of them at a time.
+"""One lock for all threads: only one at a time builds, compiles or runs a graph.
 
-A PyTensor function keeps its inputs and results in storage of its own, compiling changes
-``pytensor.config`` and the warning filters of the whole process, and a layer draws its parameters when
-it is first called. None of that is safe when two threads do it at once.
+A PyTensor function keeps its inputs and results in its own storage. Compiling changes
+``pytensor.config`` and the warning filters of the whole process. A layer draws its
+parameters at its first call. None of this is safe if two threads do it at once.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 LOCK = threading.RLock()
-"""Held while this library builds tensors, compiles, runs a function, or reads and writes what those change.
+"""The lock that this library holds while it builds, compiles, runs, or reads states.
 
-It is re-entrant, and belongs to the module: copies and pickles of models never hold it.
+It is re-entrant. It belongs to the module: no copy or pickle of a model holds it.
 """
 
 
 def locked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """``function``, run by one thread at a time.
+    """``function``, which only one thread at a time can run.
 
     >>> locked(len)("abc")
     3
@@ -32,15 +32,16 @@ def locked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]
 
     @functools.wraps(function)
     def alone(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        # Entering an RLock by ``with`` cannot be split by a Ctrl-C, so the lock is released whatever happens.
+        # Ctrl-C cannot come between taking an RLock by ``with`` and entering the block,
+        # so the lock is always released.
         with LOCK:
             return function(*args, **kwargs)
 
     return alone
 
 
-# A process that forks while another thread holds the lock would leave the child without the thread that
-# releases it. So the fork waits for the lock, and both sides release it.
+# If a process forked while another thread held the lock, the child would not have the
+# thread that releases it. So a fork waits for the lock, and both processes release it.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=LOCK.acquire,

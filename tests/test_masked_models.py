@@ -169,7 +169,7 @@ def test_without_sequences_out_every_row_counts():
         (
             MASK * 0.5,
             errors.DtypeError,
-            "input 'mask' takes whole numbers that fit bool",
+            "input 'mask' takes integers that fit bool",
         ),
         (None, errors.DataError, "input 'mask' takes an array"),
     ],

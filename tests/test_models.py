@@ -213,7 +213,7 @@ def test_masked_values_are_not_computed_with():
     holed = np.ma.array(X, mask=X > 2.0)
     with pytest.raises(
         errors.DataError,
-        match=r"input 'input' takes a value in every place, .* Call filled\(0\)",
+        match=r"input 'input' takes a value in every place; .* Call filled\(0\)",
     ):
         model().predict(holed)
     assert np.isfinite(model().predict(np.ma.array(X))).all(), "nothing is masked"

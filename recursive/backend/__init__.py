@@ -1,7 +1,9 @@
-"""Where tensors become programs: the one package that knows C, Numba and JAX, and the one that calls ``scan``.
+"""The package that turns tensors into programs.
 
-Everything above speaks of tensors only. A program is described by a ``build`` function from typed inputs to outputs
-and updates; :class:`Program` compiles it when it is first called.
+It alone knows C, Numba and JAX (``table.py``), and it alone calls ``pytensor.scan``
+(``scanning.py``) and ``pytensor.function`` (``compiling.py``). All other packages
+compute with tensors. A ``build`` function describes a program, from typed inputs to
+outputs and updates; :class:`Program` compiles it at its first call.
 """
 
 from recursive.backend.program import (
@@ -12,7 +14,13 @@ from recursive.backend.program import (
     evaluate,
     to_numpy,
 )
-from recursive.backend.scanning import in_rows, prefers_separate_products, scan, target
+from recursive.backend.scanning import (
+    as_contiguous,
+    prefers_separate_products,
+    scan,
+    target,
+    traits,
+)
 from recursive.backend.tensors import (
     checked,
     dtype_of,
@@ -28,13 +36,13 @@ __all__ = [
     "Argument",
     "Build",
     "Program",
+    "as_contiguous",
     "checked",
     "copied_state",
     "dtype_of",
     "evaluate",
     "floatX",
     "if_else",
-    "in_rows",
     "is_lazy",
     "prefers_separate_products",
     "scan",
@@ -42,5 +50,6 @@ __all__ = [
     "target",
     "tensor",
     "to_numpy",
+    "traits",
     "with_rows",
 ]

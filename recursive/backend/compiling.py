@@ -1,129 +1,24 @@
-"""The one call of ``pytensor.function``: the mode of each backend, and its errors in plain words."""
+"""The one call of ``pytensor.function``: modes, flags, and errors in plain words."""
 
 from __future__ import annotations
 
-import functools
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from types import ModuleType
+from contextlib import contextmanager
 
-import numpy as np
 import pytensor
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.rewriting.basic import dfs_rewriter
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.backend import rewrites
-from recursive.backend.choose import is_installed
-from recursive.backend.quiet import quiet
+from recursive.backend import rewrites, vectorized
+from recursive.backend.messages import quiet
+from recursive.backend.table import BACKENDS, Backend, names_with
 from recursive.backend.tensors import floatX
 from recursive.draws import draw_updates
 from recursive.errors import BackendError
 from recursive.locked import locked
-
-
-def _openblas_flags() -> dict[str, str]:
-    """What links C code with the OpenBLAS of the extra ``c``, where it is installed and no other BLAS was chosen.
-
-    Its symbols carry a prefix, which the preprocessor puts on PyTensor's calls.
-    """
-    if not is_installed("scipy_openblas32"):
-        return {}
-    import scipy_openblas32
-
-    folder = scipy_openblas32.get_lib_dir()
-    routines = (
-        kind + routine for kind in "sd" for routine in ("gemm", "gemv", "ger", "dot")
-    )
-    prefixed = " ".join(f"-D{routine}_=scipy_{routine}_" for routine in routines)
-    return {
-        "blas__ldflags": f"-L{folder} -Wl,-rpath,{folder} -l{scipy_openblas32.get_library()}",
-        "gcc__cxxflags": f"{pytensor.config.gcc__cxxflags} {prefixed}".strip(),
-    }
-
-
-@contextmanager
-def _compiling(backend: str, floats: str) -> Iterator[Mode]:
-    """The mode of ``backend``, and PyTensor's configuration set for it while it compiles."""
-    modes = {
-        "python": ("py", "fast_compile"),
-        "c": ("cvm", "fast_run"),
-        "numba": ("numba", "fast_run"),
-    }
-    flags = {
-        "python": {"cxx": "", "mode": "FAST_COMPILE", "linker": "py"},
-        "c": _openblas_flags(),
-    }
-    with (
-        quiet(),
-        running(backend, floats),
-        pytensor.config.change_flags(**flags.get(backend, {})),
-    ):
-        mode = pytensor.compile.mode.JAX if backend == "jax" else Mode(*modes[backend])
-        yield rewrites.for_backend(mode, backend)
-
-
-def running(backend: str, floats: str) -> AbstractContextManager:
-    """What holds while a function is made and while it runs: JAX has a switch of its own for float64."""
-    return _jax().enable_x64(floats == "float64") if backend == "jax" else nullcontext()
-
-
-LACKING = (
-    "No JAX conversion",
-    "No JAX implementation",
-    "JAX does not support",
-    "JAX requires",
-    "module 'jax",
-    "Slice entries must be static",
-    "Array slice indices must have static",
-    "Shapes must be 1D sequences",
-    "Array boolean indices must be concrete",
-    "Abstract tracer value",
-)
-"""How PyTensor and JAX say that an operation cannot be had there, or not with sizes that are computed."""
-
-
-@contextmanager
-def translate_jax_errors() -> Iterator[None]:
-    """Put into words what PyTensor lacks on JAX: some operations, and truncation of a gradient that goes on before."""
-    try:
-        yield
-    except AssertionError as error:
-        if "get_partial_traces" not in [
-            frame.name for frame in traceback.extract_tb(error.__traceback__)
-        ]:
-            raise
-        raise BackendError.about(
-            "backend",
-            "jax",
-            takes="a truncated gradient with respect to weights inside the loop only",
-            because="PyTensor cannot cut a sequence's gradient there",
-            got="truncate_gradient in a loop that runs over what parameters have computed",
-            do="Choose backend numba, c or python, or truncate_gradient=-1.",
-        ) from error
-    except (NotImplementedError, AttributeError, TypeError, IndexError) as error:
-        if not str(error).startswith(LACKING):
-            raise
-        raise BackendError.about(
-            "backend",
-            "jax",
-            takes="operations that PyTensor knows there, of sizes that are known",
-            because="it compiles for fixed shapes",
-            got=str(error).splitlines()[0],
-            do="Choose backend numba, c or python, or write it with other operations.",
-        ) from error
-
-
-@functools.cache
-def _jax() -> ModuleType:
-    """JAX, and PyTensor's way to it. Their first import draws from numpy's global generator: put that back."""
-    state = np.random.get_state()
-    import jax
-    import pytensor.link.jax.dispatch  # noqa: F401
-
-    np.random.set_state(state)
-    return jax
 
 
 @locked
@@ -133,13 +28,84 @@ def compile_function(
     updates: list[tuple[SharedVariable, TensorVariable]],
     backend: str,
 ) -> Callable:
-    """The one call of ``pytensor.function``."""
-    results = [*outputs, *(value for _, value in updates)]
-    with _compiling(backend, floatX()) as mode, translate_jax_errors():
+    """A PyTensor function, compiled for ``backend``; it also updates the generators."""
+    results = list(outputs)
+    for _, value in updates:
+        results.append(value)
+    row = BACKENDS[backend]
+    with (
+        quiet(),
+        running(row, floatX()),
+        pytensor.config.change_flags(**row.flags()),
+    ):
+        row.register()
         return pytensor.function(
             inputs,
             outputs,
+            # The generators move on by themselves, so each call draws other numbers.
             updates=[*updates, *draw_updates(results)],
-            mode=mode,
+            mode=mode_of(row),
             on_unused_input="ignore",
         )
+
+
+def mode_of(backend: Backend) -> Mode:
+    """PyTensor's mode for ``backend``, with the rewrites that its row asks for."""
+    mode = backend.mode().excluding(*rewrites.WRONG, *backend.excluded)
+    for rewrite, position in backend.added:
+        mode = mode.register((dfs_rewriter(rewrite), position))
+    if backend.rewrites_steps:
+        steps = dfs_rewriter(rewrites.steps_in(mode))
+        mode = mode.register((steps, rewrites.AFTER_ALL))
+    if backend.arithmetic:
+        functions = vectorized.rewriter(backend.arithmetic)
+        mode = mode.register((functions, rewrites.BEFORE_FUSION))
+    return mode
+
+
+@contextmanager
+def running(backend: Backend, floats: str) -> Iterator[None]:
+    """The context in which a function is compiled and run, for floatX ``floats``.
+
+    Raises:
+        BackendError: for an error by which the backend says that it lacks something.
+    """
+    with backend.context(floats), _translated_errors(backend):
+        yield
+
+
+@contextmanager
+def _translated_errors(backend: Backend) -> Iterator[None]:
+    try:
+        yield
+    except AssertionError as error:
+        if not _fails_to_truncate(error, backend):
+            raise
+        others = names_with("truncates_computed", True)
+        raise BackendError.about(
+            "backend",
+            backend.name,
+            takes="a truncated gradient with respect to weights inside the loop only",
+            because="PyTensor cannot truncate that of a computed sequence there",
+            got="truncate_gradient in a loop over sequences that parameters computed",
+            do=f"Choose backend {others}, or truncate_gradient=-1.",
+        ) from error
+    except (NotImplementedError, AttributeError, TypeError, IndexError) as error:
+        # An empty tuple of beginnings matches nothing.
+        if not str(error).startswith(backend.lacks):
+            raise
+        others = names_with("fixes_shapes", False)
+        raise BackendError.about(
+            "backend",
+            backend.name,
+            takes="operations that PyTensor has for it, on arrays of known sizes",
+            because="it compiles for fixed shapes",
+            got=str(error).splitlines()[0],
+            do=f"Choose backend {others}, or write it with other operations.",
+        ) from error
+
+
+def _fails_to_truncate(error: AssertionError, backend: Backend) -> bool:
+    # PyTensor's assertion has no message: only a frame shows where it was raised.
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(frame.name == backend.truncation_frame for frame in frames)

@@ -1,8 +1,13 @@
-"""Arrays that lie in one piece: C and Numba compute with them several values at a time.
+"""Contiguous arrays, whose values C and Numba can process several at a time.
 
-For C PyTensor writes such a loop only where every size is known when it compiles; else it steps through each array by
-strides that the compiler does not know, and so value by value. To Numba an array that was cut or turned may be strided,
-be it so or not: a copy says that it is not, and costs less.
+An array is contiguous if its values lie row after row in memory without gaps. A slice
+of columns or a transposed matrix is a strided view instead: a compiler has to step from
+value to value by strides that it learns when the program runs, one value at a time.
+
+- On C, PyTensor writes a loop over contiguous values only if every size is known while
+  it compiles. :class:`ContiguousElemwise` checks the arrays when the program runs.
+- On Numba, the type of an array says if it is contiguous. A view counts as strided even
+  if it happens to be contiguous. :class:`ContiguousCopy` costs less than the strides.
 """
 
 from __future__ import annotations
@@ -14,19 +19,16 @@ import numpy as np
 from pytensor.graph.basic import Apply
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
-from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
+from pytensor.graph.rewriting.basic import node_rewriter
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.variable import TensorVariable
 
 FAILS = "FAILS"
-"""Stands where an operation on values would leave with an error, as whole numbers do divided by zero."""
+"""Marks where C code would leave with an error, as an integer division by zero does."""
 
 
 class ContiguousElemwise(Elemwise):
-    """An operation on the elements of arrays of one shape, with a loop of its own where each lies in one piece.
-
-    The loop is a function that is told to be hot: behind all the checks gcc would take it for rare, and make it small.
-    """
+    """An elementwise operation with a second C loop, for contiguous arrays."""
 
     def _c_all(
         self,
@@ -36,25 +38,30 @@ class ContiguousElemwise(Elemwise):
         outputs: Sequence[str],
         sub: dict,
     ) -> tuple:
-        *head, loop, tail = super()._c_all(node, name, inputs, outputs, sub)
-        places = [
-            inputs[self.inplace_pattern[i]] if i in self.inplace_pattern else output
-            for i, output in enumerate(outputs)
-        ]
-        arrays = dict(
-            zip((*inputs, *places), (*node.inputs, *node.outputs), strict=True)
-        )
+        *head, strided, tail = super()._c_all(node, name, inputs, outputs, sub)
+        # An output that is computed in place lives in the array of that input.
+        targets = []
+        for number, output in enumerate(outputs):
+            if number in self.inplace_pattern:
+                targets.append(inputs[self.inplace_pattern[number]])
+            else:
+                targets.append(output)
+        names = (*inputs, *targets)
+        variables = (*node.inputs, *node.outputs)
+        arrays = dict(zip(names, variables, strict=True))
+        contiguous = self._contiguous_loop(node, name, inputs, targets, arrays, sub)
+        # The second loop is a function, which has no place to report an error from.
+        if FAILS in contiguous:
+            return *head, strided, tail
         flags = " & ".join(f"PyArray_FLAGS({array})" for array in arrays)
-        in_one_piece = f"({flags} & NPY_ARRAY_CARRAY_RO) == NPY_ARRAY_CARRAY_RO"
-        fast = self._loop(node, name, inputs, places, arrays, sub)
-        if FAILS in fast:
-            return *head, loop, tail
-        return *head, f"if ({in_one_piece}) {{ {fast} }} else {{ {loop} }}", tail
+        are_contiguous = f"({flags} & NPY_ARRAY_CARRAY_RO) == NPY_ARRAY_CARRAY_RO"
+        loops = f"if ({are_contiguous}) {{ {contiguous} }} else {{ {strided} }}"
+        return *head, loops, tail
 
     def c_code_cache_version_apply(self, node: Apply) -> tuple:
         return (3, *super().c_code_cache_version_apply(node))
 
-    def _loop(
+    def _contiguous_loop(
         self,
         node: Apply,
         name: str,
@@ -63,20 +70,21 @@ class ContiguousElemwise(Elemwise):
         arrays: dict[str, TensorVariable],
         sub: dict,
     ) -> str:
-        """Reads all values before it writes any: no two arrays overlap, but one that is computed in place."""
-        kinds = {
-            array: f"npy_{variable.type.dtype}" for array, variable in arrays.items()
-        }
-        takes = ", ".join(f"{kind}* {array}_start" for array, kind in kinds.items())
-        given = ", ".join(
-            f"({kind}*) PyArray_DATA({array})" for array, kind in kinds.items()
-        )
-        reads = "\n".join(
-            f"{kinds[array]} {array}_read = {array}_start[i];"
-            for array in dict.fromkeys(inputs)
-        )
-        results = "\n".join(f"{kinds[array]} {array}_made;" for array in outputs)
-        writes = "\n".join(f"{array}_start[i] = {array}_made;" for array in outputs)
+        # Arrays overlap only if they are the same one, computed in place. Each step
+        # reads all its values before it writes any.
+        parameters, arguments = [], []
+        for array, variable in arrays.items():
+            kind = f"npy_{variable.type.dtype}"
+            parameters.append(f"{kind}* {array}_start")
+            arguments.append(f"({kind}*) PyArray_DATA({array})")
+        reads = []
+        for array in dict.fromkeys(inputs):
+            kind = f"npy_{arrays[array].type.dtype}"
+            reads.append(f"{kind} {array}_read = {array}_start[i];")
+        results, writes = [], []
+        for array in outputs:
+            results.append(f"npy_{arrays[array].type.dtype} {array}_made;")
+            writes.append(f"{array}_start[i] = {array}_made;")
         body = self.scalar_op.c_code(
             self.make_scalar_node(*node.inputs),
             f"{name}_scalar",
@@ -84,37 +92,38 @@ class ContiguousElemwise(Elemwise):
             [f"{array}_made" for array in outputs],
             {**sub, "fail": FAILS},
         )
+        # gcc takes code behind so many checks for rarely used and optimizes it for
+        # size. The attribute "hot" says otherwise, and needs a function.
+        lines = "\n".join([*reads, *results, body, *writes])
         return f"""
-        auto elements = [](npy_intp n, {takes}) __attribute__((noinline, hot)) {{
+        auto elements = [](npy_intp n, {", ".join(parameters)})
+            __attribute__((noinline, hot)) {{
             #pragma GCC ivdep
             for (npy_intp i = 0; i < n; i++) {{
-                {reads}
-                {results}
-                {body}
-                {writes}
+                {lines}
             }}
         }};
-        elements(PyArray_SIZE({outputs[0]}), {given});
+        elements(PyArray_SIZE({outputs[0]}), {", ".join(arguments)});
         """
 
 
 @node_rewriter([Elemwise])
-def in_one_piece(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
-    """Use it wherever nothing is broadcast."""
-    patterns = {value.type.broadcastable for value in (*node.inputs, *node.outputs)}
-    if type(node.op) is not Elemwise or len(patterns) > 1 or node.outputs[0].ndim == 0:
+def contiguous_elemwise(
+    graph: FunctionGraph, node: Apply
+) -> list[TensorVariable] | None:
+    """Use :class:`ContiguousElemwise` where nothing is broadcast."""
+    if type(node.op) is not Elemwise or node.outputs[0].ndim == 0:
+        return None
+    variables = (*node.inputs, *node.outputs)
+    patterns = {variable.type.broadcastable for variable in variables}
+    if len(patterns) > 1:
         return None
     op = ContiguousElemwise(node.op.scalar_op, node.op.inplace_pattern)
     return op(*node.inputs, return_list=True)
 
 
-def rewriter() -> GraphRewriter:
-    """What puts it into a graph, after operations have been composed."""
-    return dfs_rewriter(in_one_piece)
-
-
 class ContiguousCopy(Op):
-    """A copy that lies row after row in memory."""
+    """A contiguous copy of an array."""
 
     __props__ = ()
 
@@ -132,21 +141,17 @@ class ContiguousCopy(Op):
         return list(output_grads)
 
 
-def in_rows(x: TensorVariable) -> TensorVariable:
-    """``x`` row after row, for Numba."""
-    register_numba()
-    return ContiguousCopy()(x)
-
-
 @functools.cache
 def register_numba() -> None:
-    """Tell PyTensor's way to Numba how it makes the copy."""
+    """Register the copy with PyTensor's Numba backend."""
     from pytensor.link.numba.dispatch import basic
 
     @basic.register_funcify_and_cache_key(ContiguousCopy)
     def funcify(op, node=None, **kwargs):
         @basic.numba_njit
-        def in_rows(x):
-            return x.copy()  # what is a view of its input would be written over
+        def contiguous_copy(x):
+            # Always a copy: PyTensor does not know that the result could be a view of
+            # the input, and would write over both.
+            return x.copy()
 
-        return in_rows, "InRows_2"
+        return contiguous_copy, "ContiguousCopy_1"

@@ -13,9 +13,10 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 from threadpoolctl import ThreadpoolController
 
-from recursive.backend.compiling import compile_function, running, translate_jax_errors
-from recursive.backend.quiet import quiet
+from recursive.backend.compiling import compile_function, running
+from recursive.backend.messages import quiet
 from recursive.backend.scanning import building_for
+from recursive.backend.table import BACKENDS, Backend, names_with
 from recursive.backend.tensors import floatX, tensor
 from recursive.errors import ShapesChangeWarning
 from recursive.locked import locked
@@ -24,14 +25,23 @@ Build = Callable[
     [list[TensorVariable]],
     tuple[list[TensorVariable], list[tuple[SharedVariable, TensorVariable]]],
 ]
-"""From typed inputs to outputs and updates of shared variables."""
+"""A function from typed inputs to outputs and updates of shared variables."""
+
+Shapes = tuple[tuple[int, ...], ...] | None
+"""The shapes that a function was compiled for; None for any."""
+
+KEPT_SHAPES = 32
+"""The number of shapes for which a program keeps its functions."""
+
+MANY_SHAPES = 16
+"""The number of shapes after which a program warns that they keep changing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One input of a program: its name, dtype, and shape with None where any size will do.
+    """One input of a program. In its shape, None is an axis of any size.
 
-    Whole numbers that number something run from 0 to one below ``limit``.
+    Integers that are indices run from 0 to ``limit`` - 1.
     """
 
     name: str
@@ -40,16 +50,17 @@ class Argument:
     limit: int | None = field(default=None, repr=False)
 
 
-KEPT_SHAPES, MANY_SHAPES = 32, 16
-"""How many shapes a program on JAX keeps its functions for, and after how many it warns."""
-
-
 class Program:
-    """A compiled function of NumPy arrays, made from ``build`` when it is first called.
+    """A compiled function of NumPy arrays, created from ``build`` at its first call.
 
-    Calls return a list of NumPy arrays, in the order of the outputs. One thread calls at a time, whichever Program.
+    Calls return a list of NumPy arrays, in the order of the outputs. Only one thread
+    at a time calls any Program.
 
-    >>> double = Program([Argument("x", "float64", (None,))], lambda inputs: ([2 * inputs[0]], []), "python")
+    >>> double = Program(
+    ...     [Argument("x", "float64", (None,))],
+    ...     lambda inputs: ([2 * inputs[0]], []),
+    ...     "python",
+    ... )
     >>> double(np.array([1.0, 2.0]))[0].tolist()
     [2.0, 4.0]
     """
@@ -59,81 +70,87 @@ class Program:
         self.build = build
         self.backend = backend
         self._floats = floatX()
-        self._functions: OrderedDict[object, Callable] = OrderedDict()
+        self._functions: OrderedDict[Shapes, Callable] = OrderedDict()
         self._compiled = 0
         self._pools: ThreadpoolController | None = None
+
+    @property
+    def _traits(self) -> Backend:
+        return BACKENDS[self.backend]
 
     @locked
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
         shapes = None
-        if self.backend == "jax":
+        if self._traits.fixes_shapes:
             shapes = tuple(array.shape for array in arrays)
         is_new = shapes not in self._functions
-        function = self._made_for(shapes)
-        if self.backend != "jax":
+        function = self._function_for(shapes)
+        if not self._traits.holds_own_arrays:
             to_numpy(function.get_shared())
-        # Compilers warn when a function first runs. Numba may compile again later, for arrays of another layout.
-        # Elsewhere the filters are left alone: they belong to all threads.
-        may_compile = is_new or self.backend == "numba"
+        # Compilers warn when a function runs for the first time. Filters of warnings
+        # belong to all threads, so they are left alone if nothing can be compiled.
+        may_compile = is_new or self._traits.recompiles
         with (
             quiet() if may_compile else nullcontext(),
-            running(self.backend, self._floats),
-            translate_jax_errors(),
+            running(self._traits, self._floats),
             self._one_thread(),
         ):
             return [np.asarray(value) for value in function(*arrays)]
 
-    def _made_for(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:
-        """The function for arrays of these shapes: JAX compiles for each, and those used last are kept."""
+    def _function_for(self, shapes: Shapes) -> Callable:
+        """The function for arrays of these shapes; the last ones used are kept."""
         if shapes not in self._functions:
             self._functions[shapes] = self._compile(shapes)
             self._compiled += 1
-            self._pools = None if self.backend == "jax" else ThreadpoolController()
+            # A compiled function may load a BLAS: look for thread pools again.
+            if not self._traits.manages_threads:
+                self._pools = ThreadpoolController()
             if self._compiled == MANY_SHAPES:
-                warnings.warn(
-                    f"JAX has compiled for {MANY_SHAPES} different shapes, of which {shapes[0]} is the last; "
-                    "each costs seconds. Pad batches and sequences to a few sizes, and mask what is padded, "
-                    "or choose backend numba or c.",
-                    ShapesChangeWarning,
-                    stacklevel=3,
-                )
+                self._warn_of_shapes(shapes)
             while len(self._functions) > KEPT_SHAPES:
                 self._functions.popitem(last=False)
-        self._functions.move_to_end(shapes)
+        self._functions.move_to_end(shapes)  # the first entry is the longest unused
         return self._functions[shapes]
 
-    def _one_thread(self) -> AbstractContextManager:
-        """One BLAS thread: the products of a loop are small, and on busy cores two took ten times as long as one.
-
-        JAX has threads of its own, and knows when to use them.
-        """
-        return (
-            nullcontext()
-            if self._pools is None
-            else self._pools.limit(limits=1, user_api="blas")
+    def _warn_of_shapes(self, shapes: Shapes) -> None:
+        others = names_with("fixes_shapes", False)
+        warnings.warn(
+            f"Backend {self.backend} has compiled for {MANY_SHAPES} different shapes, "
+            f"of which {shapes[0]} is the last; each costs seconds. Pad batches and "
+            "sequences to a few sizes and mask the padding, or choose backend "
+            f"{others}.",
+            ShapesChangeWarning,
+            stacklevel=4,
         )
 
-    def _compile(self, shapes: tuple[tuple[int, ...], ...] | None) -> Callable:
-        inputs = [
-            tensor(
-                argument.name,
-                argument.dtype,
-                shapes[index] if shapes else argument.shape,
-            )
-            for index, argument in enumerate(self.arguments)
-        ]
+    def _one_thread(self) -> AbstractContextManager:
+        """The context that limits BLAS to one thread.
+
+        The products of a loop are small: on busy cores two threads took ten times as
+        long as one.
+        """
+        if self._pools is None:
+            return nullcontext()
+        return self._pools.limit(limits=1, user_api="blas")
+
+    def _compile(self, shapes: Shapes) -> Callable:
+        inputs = []
+        for index, argument in enumerate(self.arguments):
+            shape = shapes[index] if shapes else argument.shape
+            inputs.append(tensor(argument.name, argument.dtype, shape))
         with building_for(self.backend):
             outputs, updates = self.build(inputs)
         return compile_function(inputs, outputs, updates, self.backend)
 
 
 def to_numpy(variables: Iterable[SharedVariable]) -> None:
-    """Make each variable hold a NumPy array: a program on JAX leaves arrays of its own, which nothing else takes.
+    """Replace the value of each variable by a NumPy array, if it is another array.
 
-    They cannot be written to, other backends refuse them, and ``copy.deepcopy`` of such a variable fails.
+    A program on JAX leaves JAX arrays. They cannot be written to, other backends refuse
+    them, and ``copy.deepcopy`` of such a variable fails.
     """
     for variable in variables:
-        # The storage itself: get_value and set_value take longer than the copy of a small array.
+        # get_value and set_value take longer than the copy of a small array.
         storage = variable.container.storage
         value = storage[0]
         if hasattr(value, "__array__") and not isinstance(value, np.ndarray):
@@ -142,17 +159,18 @@ def to_numpy(variables: Iterable[SharedVariable]) -> None:
 
 @locked
 def copied_state(holder: object) -> dict[str, object]:
-    """The attributes of ``holder``, to be copied or pickled: its shared variables hold NumPy arrays."""
+    """The attributes of ``holder`` to copy or pickle, with NumPy arrays as values."""
     attributes = dict(vars(holder))
     to_numpy(_variables_in(attributes))
     return attributes
 
 
 def _variables_in(value: object) -> Iterator[SharedVariable]:
-    """The shared variables in ``value``, and in the lists, tuples and dicts of it, keys too."""
+    """The shared variables in ``value`` and in the containers inside it."""
     if isinstance(value, SharedVariable):
         yield value
     elif isinstance(value, Mapping):
+        # A key may be a variable too: updates are stored by variable.
         for pair in value.items():
             yield from _variables_in(pair)
     elif isinstance(value, list | tuple | set | frozenset):
@@ -166,9 +184,9 @@ def evaluate(
     values: dict[TensorVariable, np.ndarray],
     backend: str = "python",
 ) -> list[np.ndarray]:
-    """The values of ``outputs`` for ``values`` of the inputs, compiled for this one call."""
+    """The values of ``outputs`` for these inputs, compiled for this call alone."""
     function = compile_function(list(values), list(outputs), [], backend)
-    if backend != "jax":
+    if not BACKENDS[backend].holds_own_arrays:
         to_numpy(function.get_shared())
-    with quiet(), running(backend, floatX()):
+    with quiet(), running(BACKENDS[backend], floatX()):
         return [np.asarray(value) for value in function(*values.values())]

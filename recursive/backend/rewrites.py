@@ -1,4 +1,9 @@
-"""What this library changes among PyTensor's rewrites of graphs: some are left out, some of its own come in."""
+"""Changes to PyTensor's rewrites of graphs: some are left out, some are added.
+
+A rewrite replaces a part of a graph by another that computes the same. Each function
+here is one; ``table.py`` says on which backend it runs. At the end of the module are
+corrections of PyTensor 3.0 that hold for every backend.
+"""
 
 from __future__ import annotations
 
@@ -22,153 +27,165 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.math import Max
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.backend import contiguous, vectorized
-from recursive.backend.sizes import sizes
+from recursive.backend.sizes import Size, sizes
 
 VERSION = tuple(
     map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", pytensor.__version__).groups())
 )
 """The version of PyTensor."""
 
-WRONG = ("local_add_of_sparse_write", "scan_push_out_add")
-"""Rewrites that are left out: the first adds many rows in place to a gradient that has one, for all; the second makes
-the products of all steps one outside, also where a truncated gradient is of the last alone (Theano issue 4652, 2016).
+WRONG = (
+    # Adds many rows in place to a gradient that has one row for all.
+    "local_add_of_sparse_write",
+    # Computes the products of all steps outside the loop, even if a truncated gradient
+    # takes the last steps only (Theano issue 4652, 2016).
+    "scan_push_out_add",
+)
+"""Rewrites that are wrong on every backend."""
+
+SLOW_ON_C = (
+    # Computes a matrix product once for each number that it is multiplied by.
+    "local_dot22_to_dot22scalar",
+)
+
+# In PyTensor 3.0 it loses steps if a state passes on the past of another one.
+WRONG_ON_NUMBA = ("scan_save_mem_no_prealloc",) if VERSION < (3, 1, 1) else ()
+
+BEFORE_INLINING = -0.02
+BEFORE_CANONICAL = 0.05
+BEFORE_FUSION = 48.5
+AFTER_ALL = 200
+"""Positions among PyTensor's rewrites.
+
+In order: before the graphs inside operations are inlined, before formulas are
+simplified, before elementwise operations are fused, after everything.
 """
 
-SLOW_ON_C = ("local_dot22_to_dot22scalar",)
-"""Rewrites that make C slower: this one makes a product once for each number that it is multiplied by."""
 
-WRONG_ON_NUMBA = ("scan_save_mem_no_prealloc",) if VERSION < (3, 1, 1) else ()
-"""Rewrites that PyTensor 3.0 gets wrong on Numba: steps are lost where a state passes on another one's past."""
-
-BEFORE_ALL, BEFORE_CANONICAL, BEFORE_FUSION, AFTER_ALL = -0.02, 0.05, 48.5, 200
-"""Positions among PyTensor's rewrites: before graphs in graphs are opened, before formulas are simplified, before
-operations on elements are joined."""
+# The steps of loops
 
 
-def for_backend(mode: Mode, backend: str) -> Mode:
-    """``mode`` with the rewrites that ``backend`` is compiled with."""
-    mode = mode.excluding(*WRONG, *(WRONG_ON_NUMBA if backend == "numba" else ()))
-    if backend == "c":
-        mode = mode.excluding(*SLOW_ON_C)
-        mode = mode.register((contiguous.rewriter(), AFTER_ALL))
-        mode = mode.register((dfs_rewriter(compiled_like(mode)), AFTER_ALL))
-    if backend == "jax":
-        mode = mode.register((dfs_rewriter(largest_by_place), BEFORE_CANONICAL))
-    if backend in vectorized.FUNCTIONS:
-        return mode.register((vectorized.rewriter(backend), BEFORE_FUSION))
-    return (
-        mode.register((dfs_rewriter(unfused_loop), AFTER_ALL))
-        if backend == "python"
-        else mode
-    )
-
-
-def compiled_like(mode: Mode) -> NodeRewriter:
-    """Let the steps of a loop be compiled in ``mode``."""
+def steps_in(mode: Mode) -> NodeRewriter:
+    """The rewrite that compiles the steps of a loop in ``mode``."""
 
     @node_rewriter([Scan])
     def rewrite(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
         if node.op.mode is mode:
             return None
-        op = copy.copy(node.op)
-        op.mode = mode
-        return op(*node.inputs, return_list=True)
+        return _with_mode(node, mode)
 
     return rewrite
 
 
 @node_rewriter([Scan])
 def unfused_loop(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
-    """Let plain Python run the steps of a loop operation by operation, as NumPy calls.
+    """Run the steps of a loop in plain Python as one NumPy call for each operation.
 
-    PyTensor 3.0 prepares a step for C whatever the mode outside: fused, each value would be a call of its own, which
-    is twenty times slower.
+    PyTensor 3.0 prepares a step for C whatever the mode of the function is. Fused
+    operations would call Python for each value, which is twenty times slower.
     """
     if node.op.mode == "FAST_COMPILE":
         return None
+    return _with_mode(node, "FAST_COMPILE")
+
+
+def _with_mode(node: Apply, mode: Mode | str) -> list[TensorVariable]:
     op = copy.copy(node.op)
-    op.mode = "FAST_COMPILE"
+    op.mode = mode
     return op(*node.inputs, return_list=True)
 
 
-@node_rewriter([Elemwise])
-def largest_by_place(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
-    """Say of a value that it is the largest where it stands in its place too, on JAX.
+# The gradient of a maximum on JAX
 
-    The gradient of a maximum asks which values equal it. XLA may compute them a second time, with other roundings, and
-    then none does: the gradient is lost.
+
+@node_rewriter([Elemwise])
+def equals_maximum_by_index(
+    graph: FunctionGraph, node: Apply
+) -> list[TensorVariable] | None:
+    """Compare values with their maximum by index as well as by value.
+
+    The gradient of a maximum goes to the values that are equal to it. XLA may compute
+    the values twice with different roundings; then none is equal and the gradient is
+    lost. The value at the index of the maximum is equal to it whatever the rounding.
     """
     if not isinstance(node.op.scalar_op, EQ):
         return None
-    for largest, values in permutations(node.inputs):
+    for largest, values in permutations(node.inputs):  # x == max or max == x
         axes = _axes_of_maximum(largest, values)
         if axes:
-            place = pt.argmax(values, axis=axes, keepdims=True)
-            is_it = pt.and_(_is_at(place, values, axes), pt.invert(pt.isnan(largest)))
+            index = pt.argmax(values, axis=axes, keepdims=True)
+            at_index = _is_at(index, values, axes)
+            is_it = pt.and_(at_index, pt.invert(pt.isnan(largest)))
             return [pt.or_(pt.ge(values, largest), is_it)]
     return None
 
 
 def _axes_of_maximum(largest: TensorVariable, values: TensorVariable) -> list[int]:
-    """The axes along which ``largest`` is the maximum of ``values``, kept with one value each; none if it is not."""
-    if (
-        not values.dtype.startswith("float")
-        or not largest.owner
-        or not isinstance(largest.owner.op, DimShuffle)
-    ):
+    """The axes of ``values`` over which ``largest`` is the maximum, with keepdims.
+
+    Empty if ``largest`` is something else.
+    """
+    expanded = largest.owner
+    if not values.dtype.startswith("float"):
         return []
-    [source] = largest.owner.inputs
-    if (
-        not source.owner
-        or not isinstance(source.owner.op, Max)
-        or source.owner.inputs[0] is not values
-    ):
+    if not expanded or not isinstance(expanded.op, DimShuffle):
         return []
-    axes = range(values.ndim) if source.owner.op.axis is None else source.owner.op.axis
-    rest = iter(range(values.ndim))
-    order = ["x" if axis in axes else next(rest) for axis in range(values.ndim)]
-    return sorted(axes) if list(largest.owner.op.new_order) == order else []
+    maximum = expanded.inputs[0].owner
+    if not maximum or not isinstance(maximum.op, Max):
+        return []
+    if maximum.inputs[0] is not values:
+        return []
+
+    axes = range(values.ndim) if maximum.op.axis is None else maximum.op.axis
+    # keepdims is a DimShuffle: ("x" for each axis of the maximum, the others in order).
+    keepdims: list[int | str] = []
+    kept = 0
+    for axis in range(values.ndim):
+        if axis in axes:
+            keepdims.append("x")
+        else:
+            keepdims.append(kept)
+            kept += 1
+    return sorted(axes) if list(expanded.op.new_order) == keepdims else []
 
 
 def _is_at(
-    place: TensorVariable, values: TensorVariable, axes: list[int]
+    index: TensorVariable, values: TensorVariable, axes: list[int]
 ) -> TensorVariable:
-    """Whether each of ``values`` is the one at ``place`` along ``axes``, counted through all of them in their order."""
+    """True for each of ``values`` that is at ``index``, which counts along ``axes``."""
     shape = sizes(values)
-    number, step = pt.zeros((), dtype="int64"), 1
-    for along in reversed(axes):
-        others = ["x"] * along + [0] + ["x"] * (values.ndim - along - 1)
-        number, step = (
-            number + step * pt.arange(shape[along]).dimshuffle(*others),
-            step * shape[along],
-        )
-    return pt.eq(number, place)
+    number = pt.zeros((), dtype="int64")
+    stride = 1
+    for axis in reversed(axes):
+        others = ["x"] * axis + [0] + ["x"] * (values.ndim - axis - 1)
+        number = number + stride * pt.arange(shape[axis]).dimshuffle(*others)
+        stride = stride * shape[axis]
+    return pt.eq(number, index)
+
+
+# Corrections of PyTensor 3.0 on every backend
 
 
 @node_rewriter([OpFromGraph])
-def opened(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
-    """Put the graph of an operation that is ``inline`` in its place.
+def inlined(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
+    """Replace an operation that is ``inline`` by its graph.
 
-    PyTensor 3.0 does it with the loops of the first equal graph that it ever met, which may have been rewritten for
-    another backend since.
+    PyTensor 3.0 does so itself, but with the loops of the first equal graph that it
+    ever met, which may have been rewritten for another backend since.
     """
     inner = node.op.fgraph
     if not node.op.is_inline or not isinstance(inner, FunctionGraph):
         return None
-    return clone_replace(
-        inner.outputs,
-        dict(zip(inner.inputs, node.inputs, strict=True)),
-        clone_inner_graphs=True,
-    )
+    outside = dict(zip(inner.inputs, node.inputs, strict=True))
+    return clone_replace(inner.outputs, outside, clone_inner_graphs=True)
 
 
 optdb.register(
-    "recursive_opened",
-    dfs_rewriter(opened),
+    "recursive_inlined",
+    dfs_rewriter(inlined),
     "fast_compile",
     "fast_run",
-    position=BEFORE_ALL,
+    position=BEFORE_INLINING,
 )
 
 
@@ -179,48 +196,58 @@ def split_at_once(
     axis: TensorVariable,
     splits: TensorVariable,
 ) -> Apply:
-    """Cut every step at the same places in one operation, as later PyTensors do.
+    """Split the values of all steps in one operation, as PyTensor 3.1 does.
 
-    PyTensor 3.0 cuts step by step at places of its own for each, which JAX cannot compile.
+    PyTensor 3.0 splits step by step, with sizes of each step that JAX cannot compile.
     """
     old, old_axis, old_splits = node.inputs
     if not isinstance(old_axis, Constant) or not isinstance(old_splits, Constant):
         return vectorize_node_fallback(op, node, x, axis, splits)
-    from_behind = int(old_axis.data) % old.type.ndim - old.type.ndim
-    return op.make_node(x, x.type.ndim + from_behind, old_splits)
+    # Counted from the end, an axis is the same with and without the axis of time.
+    axis_from_end = int(old_axis.data) % old.type.ndim - old.type.ndim
+    return op.make_node(x, x.type.ndim + axis_from_end, old_splits)
 
 
 def join_at_once(
     op: Join, node: Apply, axis: TensorVariable, *values: TensorVariable
 ) -> Apply:
-    """Put values side by side for every step, those too that are the same at every step, as later PyTensors do.
+    """Concatenate the values of all steps in one operation, as PyTensor 3.1 does.
 
-    PyTensor 3.0 does it step by step along an axis of its own for each, which JAX cannot compile.
+    Some of them may be constant over time. PyTensor 3.0 concatenates step by step,
+    along an axis of each step that JAX cannot compile.
     """
     old_axis, *old = node.inputs
-    more = [
-        value.type.ndim - before.type.ndim
-        for value, before in zip(values, old, strict=True)
-    ]
-    if not isinstance(old_axis, Constant) or len(set(more)) == 1:
+    # The number of axes that each value has in front of those that a step sees.
+    added = []
+    for value, before in zip(values, old, strict=True):
+        added.append(value.type.ndim - before.type.ndim)
+    if not isinstance(old_axis, Constant) or len(set(added)) == 1:
         return _join_alike(op, node, axis, *values)
-    ndim = old[0].type.ndim
+
+    # Sizes are computed once: symbolic ones are equal only if they are the same one.
     shapes = [sizes(value) for value in values]
-    leading = (
-        [1] * (max(more) - count) + shape[:count]
-        for shape, count in zip(shapes, more, strict=True)
-    )
-    steps = [
-        next((size for size in found if not isinstance(size, int) or size != 1), 1)
-        for found in zip(*leading, strict=True)
-    ]
-    values = [
-        value
-        if shape[:count] == steps
-        else pt.broadcast_to(value, (*steps, *shape[count:]))
-        for value, shape, count in zip(values, shapes, more, strict=True)
-    ]
-    return op.make_node(len(steps) + int(old_axis.data) % ndim, *values)
+    leading = _leading_sizes(shapes, added)
+    joined = []
+    for value, shape, count in zip(values, shapes, added, strict=True):
+        if shape[:count] != leading:
+            value = pt.broadcast_to(value, (*leading, *shape[count:]))
+        joined.append(value)
+    step_axis = int(old_axis.data) % old[0].type.ndim
+    return op.make_node(len(leading) + step_axis, *joined)
+
+
+def _leading_sizes(shapes: list[list[Size]], added: list[int]) -> list[Size]:
+    """The sizes to which the first axes of several shapes broadcast.
+
+    ``added`` is the number of these axes in each shape.
+    """
+    length = max(added)
+    leading: list[Size] = [1] * length
+    for shape, count in zip(shapes, added, strict=True):
+        for axis, found in enumerate(shape[:count], start=length - count):
+            if isinstance(leading[axis], int) and leading[axis] == 1:
+                leading[axis] = found
+    return leading
 
 
 if Split not in _vectorize_node.registry:

@@ -1,4 +1,4 @@
-"""The one call of ``pytensor.scan``, and what a step looks like on the backend that it is built for."""
+"""The one call of ``pytensor.scan``, and the backend that a graph is built for."""
 
 from __future__ import annotations
 
@@ -9,20 +9,37 @@ from contextvars import ContextVar
 import pytensor
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.backend import contiguous, vectorized
+from recursive.backend import vectorized
+from recursive.backend.contiguous import ContiguousCopy
+from recursive.backend.table import BACKENDS, NO_BACKEND, Backend
 
-_target: ContextVar[str | None] = ContextVar("target", default=None)
+# A context variable rather than an argument: the graph is built by layers and by users'
+# functions, which have no argument for a backend and hardly ever need one. It is a fact
+# about the program, set once for the whole build, and not a way to pass data. Each
+# thread has its own value.
+_target: ContextVar[Backend] = ContextVar("target", default=NO_BACKEND)
 
 
 def target() -> str | None:
-    """The backend of the Program that is being built; None where tensors are made for the user's own use."""
+    """The name of the backend that a Program is being built for.
+
+    None if no Program is being built: tensors are then made for the user's own use.
+    """
+    return _target.get().name or None
+
+
+def traits() -> Backend:
+    """The properties of the backend that a Program is being built for.
+
+    Those of ``NO_BACKEND`` if no Program is being built.
+    """
     return _target.get()
 
 
 @contextmanager
 def building_for(backend: str) -> Iterator[None]:
-    """Make ``backend`` the :func:`target` of everything that is built inside the block."""
-    token = _target.set(backend)
+    """Set ``backend`` as the :func:`target` of what is built inside the block."""
+    token = _target.set(BACKENDS[backend])
     try:
         yield
     finally:
@@ -30,16 +47,19 @@ def building_for(backend: str) -> Iterator[None]:
 
 
 def prefers_separate_products() -> bool:
-    """Whether the backend makes products with the same input faster one by one than as a large one.
+    """True if several products with one input are faster than one that is split.
 
-    C and Numba compute with the pieces of a large one value by value, since they do not lie in one piece.
+    The parts of a large product are not contiguous; C and Numba then compute with them
+    one value at a time.
     """
-    return target() in ("c", "numba")
+    return traits().separate_products
 
 
-def in_rows(x: TensorVariable) -> TensorVariable:
-    """``x`` row after row in memory, where the backend multiplies such matrices faster than turned ones."""
-    return contiguous.in_rows(x) if target() == "numba" and x.ndim > 1 else x
+def as_contiguous(x: TensorVariable) -> TensorVariable:
+    """``x``, copied row after row in memory if the backend multiplies that faster."""
+    if traits().contiguous_rows and x.ndim > 1:
+        return ContiguousCopy()(x)
+    return x
 
 
 def scan(
@@ -51,21 +71,11 @@ def scan(
     truncate_gradient: int = -1,
     name: str | None = None,
 ) -> list[TensorVariable]:
-    """The one call of ``pytensor.scan``: strict, no hidden updates, always a list."""
-    slices = sum(
-        len(entry["taps"]) if isinstance(entry, dict) else 1 for entry in sequences
-    )
-
-    def vectorized_step(*args: TensorVariable) -> object:
-        found = step(*map(in_rows, args[:slices]), *args[slices:])
-        return (
-            vectorized.as_arithmetic(found, target())
-            if isinstance(found, list)
-            else found
-        )
-
+    """``pytensor.scan``, always strict, without hidden updates, returning a list."""
+    if traits().arithmetic:
+        step = _vectorized(step, _slice_count(sequences))
     return pytensor.scan(
-        vectorized_step if target() in vectorized.FUNCTIONS else step,
+        step,
         sequences=sequences,
         outputs_info=outputs_info,
         non_sequences=non_sequences,
@@ -76,3 +86,25 @@ def scan(
         return_list=True,
         return_updates=False,
     )
+
+
+def _slice_count(sequences: list) -> int:
+    """The number of arguments that a step has for slices: one for each tap."""
+    count = 0
+    for entry in sequences:
+        count += len(entry["taps"]) if isinstance(entry, dict) else 1
+    return count
+
+
+def _vectorized(step: Callable, slice_count: int) -> Callable:
+    """``step`` on contiguous slices, with arithmetic in place of tanh and sigmoid."""
+
+    def vectorized_step(*args: TensorVariable) -> object:
+        slices = map(as_contiguous, args[:slice_count])
+        results = step(*slices, *args[slice_count:])
+        # A step that may stop early returns a pair: that stays as it is.
+        if isinstance(results, list):
+            return vectorized.as_arithmetic(results, traits().arithmetic)
+        return results
+
+    return vectorized_step

@@ -1,4 +1,4 @@
-"""Tensors as this library makes them: their floats, their shapes, and checks that run with them."""
+"""Small functions that create tensors, with the dtypes and shapes of this library."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def dtype_of(declared: str) -> str:
 def shared(value: object, name: str | None = None) -> SharedVariable:
     """``value`` as a shared variable of floatX whose shape is part of its type.
 
-    The static shape is what lets a state of dim 1 through scan, and what JAX compiles from.
+    Without a static shape scan refuses a state of dim 1, and JAX cannot compile.
 
     >>> shared([[1.0, 2.0, 3.0]]).type.shape
     (1, 3)
@@ -46,26 +46,29 @@ def shared(value: object, name: str | None = None) -> SharedVariable:
 
 
 def tensor(name: str, dtype: str, shape: Sequence[int | None]) -> TensorVariable:
-    """A symbolic input; None is an axis whose size is known only when it runs."""
+    """A symbolic input; None is an axis whose size is known only at run time."""
     return pt.TensorType(dtype, shape=tuple(shape))(name)
 
 
 def if_else(
     condition: TensorVariable, then: TensorVariable, otherwise: TensorVariable
 ) -> TensorVariable:
-    """``then`` or ``otherwise``, of which the one that is not taken need not be computed."""
+    """``then`` or ``otherwise``; the one that is not chosen need not be computed."""
     return lazy_ifelse(condition, then, otherwise)
 
 
 def is_lazy(op: Op) -> bool:
-    """Whether an operation computes one of its branches only."""
+    """True if an operation computes only one of its branches."""
     return isinstance(op, IfElse)
 
 
 def checked(
     value: TensorVariable, condition: bool | TensorVariable, error: RecursiveError
 ) -> TensorVariable:
-    """``value``; else the ``error``, at once where the condition is known, or when it runs."""
+    """``value`` if the condition holds, else ``error`` is raised.
+
+    It is raised now if the condition is known, else at run time.
+    """
     if isinstance(condition, bool):
         if not condition:
             raise error
@@ -74,6 +77,6 @@ def checked(
 
 
 def with_rows(variable: SharedVariable, rows: Size) -> TensorVariable:
-    """A carried state, ``(lag, batch, dim)``, for a batch whose number of rows may be known."""
+    """A state kept between batches, ``(lag, batch, dim)``, for a batch of ``rows``."""
     known = rows if isinstance(rows, int) else None
     return pt.specify_shape(variable, (None, known, None))

@@ -1,15 +1,26 @@
-"""tanh and sigmoid in float32 as plain arithmetic, which C and Numba compute several values at a time.
+"""tanh and sigmoid in float32 as plain arithmetic, computed several values at a time.
 
-A call of the mathematical library for each value is most of the time of a step there. Both are made of one exponential:
-``exp(x) = 2**n * exp(r)`` for ``x = n * log(2) + r``, with a polynomial for ``exp(r)``; tanh near zero is a polynomial
-of its own. The coefficients are minimax fits, made for this module. tanh stays within 2 units in the last place of the
-true value and sigmoid within 3, for arguments up to 87 in size.
+On C and Numba a call of the mathematical library for each value takes most of the time
+of a step. Compilers turn plain arithmetic into vector instructions instead.
+
+Both functions use one exponential. With n an integer and r at most log(2) / 2::
+
+    x = n log(2) + r        exp(x) = 2**n exp(r)
+
+exp(r) is a polynomial, and 2**n is put into the exponent bits of a float. Then::
+
+    sigmoid(x) = 1 / (1 + exp(-x))
+    tanh(x) = 1 - 2 / (1 + exp(2 x))    for x >= 0, and -tanh(-x) below
+
+Near zero that difference loses digits, so there tanh is a polynomial itself. The
+coefficients are minimax fits computed for this module. For arguments up to 87 in size,
+tanh is within 2 units in the last place of the true value and sigmoid within 3.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from pytensor.graph.basic import Apply, Variable
@@ -22,7 +33,7 @@ from pytensor.tensor.variable import TensorVariable
 
 LOG2_E = 1.4426950408889634
 LOG_2 = (0.693359375, -2.12194440054690583e-4)
-"""log(2) in two parts, the first of which has few digits, so that a product with a whole number is exact."""
+"""log(2) as a sum: the first term has few digits, so its product with n is exact."""
 EXP = (
     0.4999999403953552,
     0.16666515171527863,
@@ -30,7 +41,7 @@ EXP = (
     0.008369418792426586,
     0.0013813144760206342,
 )
-"""``(exp(r) - 1 - r) / r**2`` for r up to half of log(2) in size, lowest power first."""
+"""``(exp(r) - 1 - r) / r**2`` for r up to log(2) / 2 in size, lowest power first."""
 TANH = (
     -0.3333328366279602,
     0.13331490755081177,
@@ -41,13 +52,13 @@ TANH = (
 """``(tanh(x) - x) / x**3`` in powers of ``x**2``, for x up to SMALL in size."""
 SMALL = 0.625
 ROUNDS = 12582912.0
-"""Added and taken away again it leaves a whole number: gcc makes no vector of floorf."""
+"""Added and subtracted, it rounds to an integer: gcc does not vectorize floorf."""
 LARGEST = 88.0
-"""Beyond it exp would leave the range of float32."""
+"""exp of a larger number is outside the range of float32."""
 
 
 class Float32Function(UnaryScalarOp):
-    """A function of a float32, which in C is the ``routine`` below."""
+    """A function of a float32, which in C is the ``routine`` of C_CODE."""
 
     routine = ""
 
@@ -74,7 +85,7 @@ class Float32Tanh(Float32Function):
     routine = "recursive_tanh"
 
     def impl(self, x: np.float32) -> np.float32:
-        """NumPy's, which is as close."""
+        """The value in plain Python, by NumPy's tanh, which is as close."""
         return np.tanh(x)
 
     def pullback(
@@ -89,7 +100,7 @@ class Float32Sigmoid(Float32Function):
     routine = "recursive_sigmoid"
 
     def impl(self, x: np.float32) -> np.float32:
-        """By NumPy's exp, which is as close."""
+        """The value in plain Python, by NumPy's exp, which is as close."""
         return np.float32(1) / (np.float32(1) + np.exp(-x))
 
     def pullback(
@@ -98,67 +109,68 @@ class Float32Sigmoid(Float32Function):
         return [output_grads[0] * outputs[0] * (1 - outputs[0])]
 
 
-class Apart:
-    """Stays apart from operations on the same elements: two such functions in one loop Numba calls for each value."""
+class Unfused:
+    """An operation that PyTensor does not fuse with others on the same elements.
+
+    Numba stops vectorizing a loop that holds two such functions.
+    """
 
     def supports_c_code(self, inputs: Sequence, outputs: Sequence) -> bool:
-        """PyTensor joins only what does."""
+        """False, because PyTensor fuses only what has C code."""
         return False
 
 
-class UnfusedTanh(Apart, Float32Tanh):
-    """tanh of a float32, by Numba."""
+class UnfusedTanh(Unfused, Float32Tanh):
+    """tanh of a float32, for Numba."""
 
 
-class SigmoidApart(Apart, Float32Sigmoid):
-    """1 / (1 + exp(-x)) of a float32, by Numba."""
+class UnfusedSigmoid(Unfused, Float32Sigmoid):
+    """1 / (1 + exp(-x)) of a float32, for Numba."""
 
 
-FUNCTIONS = {
-    "c": {
-        Tanh: Elemwise(Float32Tanh(same_out, name="tanh32")),
-        Sigmoid: Elemwise(Float32Sigmoid(same_out, name="sigmoid32")),
-    },
-    "numba": {
-        Tanh: Elemwise(UnfusedTanh(same_out, name="tanh32")),
-        Sigmoid: Elemwise(SigmoidApart(same_out, name="sigmoid32")),
-    },
+Arithmetic = Mapping[type[UnaryScalarOp], Elemwise]
+"""The operation that replaces each function of a float32."""
+
+FUSED: Arithmetic = {
+    Tanh: Elemwise(Float32Tanh(same_out, name="tanh32")),
+    Sigmoid: Elemwise(Float32Sigmoid(same_out, name="sigmoid32")),
 }
-"""What is computed for each function, by backend."""
+UNFUSED: Arithmetic = {
+    Tanh: Elemwise(UnfusedTanh(same_out, name="tanh32")),
+    Sigmoid: Elemwise(UnfusedSigmoid(same_out, name="sigmoid32")),
+}
 
 
-def rewriter(target: str) -> GraphRewriter:
-    """What puts arithmetic in the place of the functions in a graph that ``target`` compiles."""
-    used = FUNCTIONS[target]
-    if target == "numba":
-        register_numba()
+def rewriter(arithmetic: Arithmetic) -> GraphRewriter:
+    """The rewriter that puts ``arithmetic`` in place of the functions in a graph."""
 
     @node_rewriter([Elemwise])
-    def as_arithmetic(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
-        op = used.get(type(node.op.scalar_op))
-        return (
-            [op(*node.inputs)]
-            if op is not None and node.outputs[0].type.dtype == "float32"
-            else None
-        )
+    def replaced(graph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
+        op = arithmetic.get(type(node.op.scalar_op))
+        if op is None or node.outputs[0].type.dtype != "float32":
+            return None
+        return [op(*node.inputs)]
 
-    return dfs_rewriter(as_arithmetic)
+    return dfs_rewriter(replaced)
 
 
-def as_arithmetic(outputs: Sequence[Variable], target: str) -> list[Variable]:
-    """``outputs`` by arithmetic."""
+def as_arithmetic(
+    outputs: Sequence[Variable], arithmetic: Arithmetic
+) -> list[Variable]:
+    """``outputs``, with ``arithmetic`` in place of the functions that they apply."""
+    # Not cloned: the placeholders of scan are among the inputs of this graph.
     graph = FunctionGraph(outputs=list(outputs), clone=False)
-    rewriter(target).rewrite(graph)
+    rewriter(arithmetic).rewrite(graph)
     return list(graph.outputs)
 
 
 def _horner(coefficients: Sequence[float], x: str) -> str:
-    """A polynomial as the text of C."""
-    return functools.reduce(
-        lambda text, value: f"({text} * {x} + {value!r}f)",
-        coefficients[-2::-1],
-        f"{coefficients[-1]!r}f",
-    )
+    """The C code of a polynomial in ``x``: ``((c2 * x + c1) * x + c0)``."""
+    *lower, highest = coefficients
+    text = f"{highest!r}f"
+    for coefficient in reversed(lower):
+        text = f"({text} * {x} + {coefficient!r}f)"
+    return text
 
 
 C_CODE = f"""
@@ -194,12 +206,13 @@ static inline __attribute__((always_inline)) float recursive_sigmoid(float x) {{
 
 @functools.cache
 def register_numba() -> None:
-    """Tell PyTensor's way to Numba how it computes them."""
+    """Register both functions with PyTensor's Numba backend."""
     from llvmlite import ir
     from numba.core import types
     from numba.core.extending import intrinsic
     from pytensor.link.numba.dispatch import basic
 
+    # The float32 that has the bits of an int32: Numba has no function for it.
     @intrinsic
     def from_bits(typing_context, bits):
         def code(context, builder, signature, arguments):
@@ -207,6 +220,7 @@ def register_numba() -> None:
 
         return types.float32(types.int32), code
 
+    # Constants of float32: a Python float would make Numba compute in float64.
     one, two, half = map(np.float32, (1, 2, 0.5))
     log2_e, high, low = map(np.float32, (LOG2_E, *LOG_2))
     e0, e1, e2, e3, e4 = map(np.float32, EXP)
@@ -235,8 +249,8 @@ def register_numba() -> None:
         bound = smallest if bound < smallest else bound
         return np.divide(one, one + exp(bound))
 
-    for kind, function in ((Float32Tanh, tanh), (Float32Sigmoid, sigmoid)):
-        _register(basic, kind, function)
+    _register(basic, Float32Tanh, tanh)
+    _register(basic, Float32Sigmoid, sigmoid)
 
 
 def _register(basic: object, kind: type, function: Callable) -> None:

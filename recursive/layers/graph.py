@@ -25,7 +25,7 @@ from recursive.layers.nested import StatesOfTheLoop
 from recursive.layers.surface import DeclaredAsIn2015, Place
 from recursive.locked import locked
 from recursive.loop.call import Call, Value, Values
-from recursive.loop.step import Env, inputs_of, run
+from recursive.loop.nodes import Env, inputs_of, run
 from recursive.spec import checks
 from recursive.spec.graph import (
     GraphSpec,

@@ -137,14 +137,14 @@ class LoopRun:
     def plan(self, train: bool, masked: bool = False) -> StepPlan:
         """The plan; while training, with the draws of the nodes among the sequences.
 
-        PyTensor cannot truncate a gradient on JAX where sequences are computed, so there nothing is moved.
+        Hoisted values are computed sequences. If the backend cannot truncate the gradient
+        of such a sequence, every node stays in the loop.
         """
         draws = self.draws_of_nodes() if train else {}
         held = self._held_draws() if train else set()
-        truncated_on_jax = (
-            self.spec.truncate_gradient != -1 and backend.target() == "jax"
-        )
-        if truncated_on_jax or not self.moves or self.step is not None:
+        is_truncated = self.spec.truncate_gradient != -1
+        stays = is_truncated and not backend.traits().truncates_computed
+        if stays or not self.moves or self.step is not None:
             return declared(self.spec, self.param_names, draws, held)
         return plan(
             self.spec, self.param_names, draws, self.layers, self.shapes, masked, held

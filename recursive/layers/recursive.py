@@ -32,8 +32,9 @@ from recursive.layers.states import KeepsStates, States
 from recursive.locked import locked
 from recursive.loop.axes import swap_time, taps_first
 from recursive.loop.call import Call, Value, Values
+from recursive.loop.nodes import as_values, run
 from recursive.loop.state import check_dim_is_known, start_numbers, started
-from recursive.loop.step import as_values, run, with_params
+from recursive.loop.step import with_params
 from recursive.scan import op
 from recursive.spec import checks
 from recursive.spec.explain import explain
@@ -647,7 +648,7 @@ class Recursive(KeepsStates, Graph):
         if not self.plan.results:
             return "no loop is left."
         return (
-            op.told(self.get_output())
+            op.describe_gradient(self.get_output())
             if self.built
             else "told when all dims are known."
         )

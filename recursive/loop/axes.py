@@ -1,4 +1,4 @@
-"""Axes in another order: the user's has rows first, the loop's time first."""
+"""Axes: ``(batch, time, dim)`` for users, ``(time, batch, dim)`` in loops."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from recursive.backend.sizes import size
 
 
 def swap_time(x: TensorVariable) -> TensorVariable:
-    """``(batch, time, ...)`` to ``(time, batch, ...)``, and back; what has no rows stays ``(time,)``."""
+    """``(batch, time, ...)`` as ``(time, batch, ...)``, or back.
+
+    A tensor of one axis, ``(time,)``, stays as it is.
+    """
     return x if x.ndim == 1 else x.dimshuffle(1, 0, *range(2, x.ndim))
 
 

@@ -1,8 +1,8 @@
-"""What a layer is applied to, and what leaves it beside its output.
+"""The inputs of a layer, and the one channel for everything else.
 
-A :class:`Value` is a tensor with the mask that belongs to it. A :class:`Call` is one application of a whole
-network: it says whether the network is training, hands out random draws, and collects updates of shared
-variables and terms of the loss. Both are passed from container to layer; there is no other channel.
+A :class:`Value` is a tensor with its mask. A :class:`Call` is one application of a
+whole network: it says if the network is training, hands out random draws, and collects
+updates of shared variables and terms of the loss. Containers pass both to their layers.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from recursive.spec.names import split
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A tensor, and which entries along its leading axes are data; None for all of them.
+    """A tensor and its mask.
 
     Args:
-        tensor: batch first.
-        mask: ``(batch, time)`` for a sequence, ``(batch, sentence, word)`` for documents; never the last axis
-            of a tensor of floats.
-        is_context: True for a context, which a loop hands to each of its steps whole. A layer that takes no mask may
-            read it, since none of the loop's steps are lost. What is computed from a context is none.
+        tensor: the values, batch first.
+        mask: true where the values are unmasked; None if all are. It is ``(batch,
+            time)`` for a sequence, ``(batch, sentence, word)`` for documents, and never
+            has the last axis of a tensor of floats.
+        is_context: True for a context, which each step of a loop sees whole. A layer
+            that takes no mask may still read a context with one, because the loop loses
+            none of its steps. Values computed from a context are not contexts.
     """
 
     tensor: TensorVariable
@@ -36,7 +38,7 @@ class Value:
     is_context: bool = False
 
     def with_tensor(self, tensor: TensorVariable) -> Value:
-        """Another tensor with this mask, where its axes can still have one."""
+        """A new value of ``tensor`` with this mask, if it has the axes of the mask."""
         return with_mask(tensor, self.mask, self.is_context)
 
 
@@ -47,33 +49,42 @@ Values = Mapping[str, Value]
 def with_mask(
     tensor: TensorVariable, mask: TensorVariable | None, is_context: bool = False
 ) -> Value:
-    """``tensor`` with ``mask``, or without it where the tensor has too few leading axes."""
+    """``tensor`` with ``mask``, or without it if the tensor has too few axes for it."""
     if mask is None or mask.ndim > leading_axes(tensor):
         return Value(tensor)
     return Value(tensor, mask, is_context)
 
 
 def leading_axes(tensor: TensorVariable) -> int:
-    """How many axes a mask may have: all of words, all but the last of vectors."""
+    """The number of axes that a mask may have.
+
+    All of a tensor of integers, such as words; all but the last of a tensor of floats.
+    """
     return tensor.ndim - tensor.dtype.startswith("float")
 
 
 def joined(masks: Iterable[TensorVariable | None]) -> TensorVariable | None:
-    """True where all of ``masks`` are; one with fewer axes holds for all that lies below. None where there is none."""
+    """The mask that is true where all of ``masks`` are; None if there is none.
+
+    A mask with fewer axes than another holds for every entry of the axes it lacks.
+    """
     distinct = list(dict.fromkeys(mask for mask in masks if mask is not None))
-    if len(distinct) < 2:
-        return distinct[0] if distinct else None
+    if not distinct:
+        return None
+    if len(distinct) == 1:
+        return distinct[0]
     axes = max(mask.ndim for mask in distinct)
     return reduce(pt.and_, [_with_axes(pt.neq(mask, 0), axes) for mask in distinct])
 
 
 def _with_axes(mask: TensorVariable, axes: int) -> TensorVariable:
+    """``mask`` with axes of size 1 appended up to ``axes`` of them."""
     missing = ["x"] * (axes - mask.ndim)
     return mask.dimshuffle(*range(mask.ndim), *missing) if missing else mask
 
 
 def joined_with(tensor: TensorVariable, values: Iterable[Value]) -> Value:
-    """``tensor``, made of ``values``: data where all of them are."""
+    """``tensor``, computed from ``values``, masked where any of them is."""
     masked = [value for value in values if value.mask is not None]
     mask = joined(value.mask for value in masked)
     return with_mask(tensor, mask, all(value.is_context for value in masked))
@@ -84,7 +95,7 @@ Update = tuple[SharedVariable, TensorVariable]
 
 @dataclass
 class Record:
-    """What a program takes from a network beside its outputs."""
+    """The updates and loss terms that a program takes from a network."""
 
     updates: dict[SharedVariable, TensorVariable] = field(default_factory=dict)
     penalties: list[TensorVariable] = field(default_factory=list)
@@ -95,7 +106,9 @@ class Call:
 
     Args:
         train: True while training.
-        draws: random draws that take the place of those the layer would make, by name.
+        draws: random draws to use instead of those that the layer would make, by name.
+        record: collects updates and terms of the loss.
+        path: the names of the containers and layers down to this layer.
 
     >>> call = Call(train=True, draws={"drop.keep": pt.vector("keep")})
     >>> list(call.inside("drop").draws)
@@ -116,7 +129,7 @@ class Call:
 
     @property
     def updates(self) -> list[Update]:
-        """What shared variables become after the program has run, in the order in which that was said."""
+        """The new values of shared variables, in the order in which they were set."""
         return list(self._record.updates.items())
 
     @property
@@ -127,7 +140,10 @@ class Call:
     def inside(
         self, part: str, draws: Mapping[str, TensorVariable] | None = None
     ) -> Call:
-        """The call as the layer called ``part`` sees it: its own ``draws``, or those named ``part.<name>``."""
+        """The call for the layer called ``part``.
+
+        Its draws are those called ``part.<name>`` here, updated with ``draws``.
+        """
         own = {}
         for name, value in self.draws.items():
             outer, inner = split(name)
@@ -140,7 +156,7 @@ class Call:
         return self if train == self.train else self._like(train=train)
 
     def in_step(self) -> Call:
-        """The call as the step of a loop sees it, where nothing leaves but the results."""
+        """The call for a step of a loop, which has no outputs but its results."""
         return self._like(draws={}, record=_NoRecord())
 
     def _like(self, **changed: object) -> Call:
@@ -153,12 +169,12 @@ class Call:
         return Call(**(same | changed))
 
     def random(self, name: str, draw: Callable[[], TensorVariable]) -> TensorVariable:
-        """The random draw called ``name``: the one that is given, else what ``draw`` makes."""
+        """The random draw called ``name``: the given one, else that of ``draw()``."""
         given = self.draws.get(name)
         return draw() if given is None else pt.as_tensor_variable(given)
 
     def pending(self, variable: SharedVariable) -> TensorVariable:
-        """What ``variable`` becomes so far: itself, or the value of the last update."""
+        """The value of the last update of ``variable``; without one, the variable."""
         return self._record.updates.get(variable, variable)
 
     def update(
@@ -167,12 +183,13 @@ class Call:
         value: TensorVariable,
         training_only: bool = False,
     ) -> None:
-        """Let ``variable`` become ``value`` after the program has run.
+        """Set ``variable`` to ``value`` after the program has run.
 
         Args:
             variable: a shared variable.
-            value: of its type; start from :meth:`pending` where it may be updated before.
-            training_only: True for what only training changes.
+            value: its new value, of the same type. If others may update it too, compute
+                it from :meth:`pending`.
+            training_only: True if only training changes the variable.
 
         Raises:
             ConfigError: inside the step of a loop.
@@ -182,10 +199,10 @@ class Call:
             self._record.updates[variable] = value
 
     def carry(self, variable: SharedVariable, value: TensorVariable) -> None:
-        """Let the carried state ``variable`` become ``value``, when predicting, testing and training alike.
+        """Set the kept state ``variable`` to ``value``, while training or not.
 
         Raises:
-            StateError: for a second time: one state cannot continue in two ways.
+            StateError: if it has been set already: a state has one next value.
         """
         if variable in self._record.updates:
             raise StateError.about(
@@ -193,10 +210,11 @@ class Call:
                 str(variable.name),
                 takes="one layer call",
                 got="two",
-                because="a state that is carried over can go on in one way only",
-                do="Use copy.deepcopy for a second layer like it, with states of its own.",
+                because="a kept state has one next value",
+                do="Use copy.deepcopy for a second layer like it, with its own states.",
             )
-        # One row, known on JAX, has another type: PyTensor takes that for another class.
+        # On JAX a batch of one row has a broadcastable axis, which PyTensor takes for
+        # another type than that of the variable. Setting all its rows keeps the type.
         if not variable.type.in_same_class(value.type):
             value = pt.set_subtensor(variable[:], value)
         self.update(variable, value)
@@ -216,12 +234,12 @@ class Call:
             raise ConfigError.about(
                 "node",
                 ".".join(self.path),
-                takes="a layer that returns its output and no more",
-                because="a loop hands out nothing but its results",
+                takes="a layer that only returns its output",
+                because="a loop returns nothing but its results",
                 got=f"one with {what}",
-                do="Use it outside of the loop.",
+                do="Use it outside the loop.",
             )
 
 
 class _NoRecord(Record):
-    """The record of a step: a loop has no place for one."""
+    """The record of a step, which nothing can be added to."""

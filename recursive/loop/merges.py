@@ -1,4 +1,7 @@
-"""Merges of several tensors into one, one function for each merge mode of :mod:`recursive.spec.merging`."""
+"""Merges of several tensors into one: a function for each merge mode.
+
+The modes are declared in :mod:`recursive.spec.merging`.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,11 @@ Tensors = Sequence[TensorVariable]
 
 
 def merge(tensors: Tensors, mode: str) -> TensorVariable:
-    """``tensors`` merged by ``mode``; a single one is passed on as it is.
+    """``tensors`` merged by ``mode``; a single tensor is returned as it is.
 
     >>> import numpy as np
-    >>> merge([pt.constant(np.ones((3, 4))), pt.constant(np.ones((3, 6)))], "concat").type.shape
+    >>> left, right = pt.constant(np.ones((3, 4))), pt.constant(np.ones((3, 6)))
+    >>> merge([left, right], "concat").type.shape
     (3, 10)
     """
     if len(tensors) == 1:
@@ -27,9 +31,9 @@ def merge(tensors: Tensors, mode: str) -> TensorVariable:
 
 
 def _of_one_dtype(tensors: Tensors) -> Tensors:
-    """The tensors as they are if they have one dtype, else all as floatX.
+    """The tensors unchanged if they have one dtype, else all as floatX.
 
-    float32 and int32 would make float64, which a loop of float32 refuses.
+    PyTensor would merge float32 and int32 to float64, which a loop of float32 refuses.
     """
     if len({tensor.dtype for tensor in tensors}) == 1:
         return tensors
@@ -37,7 +41,7 @@ def _of_one_dtype(tensors: Tensors) -> Tensors:
 
 
 def concat(tensors: Tensors) -> TensorVariable:
-    """The tensors side by side along the last axis."""
+    """The tensors concatenated along the last axis."""
     return pt.concatenate(tensors, axis=-1)
 
 
@@ -47,7 +51,7 @@ def sum_(tensors: Tensors) -> TensorVariable:
 
 
 def mul_(tensors: Tensors) -> TensorVariable:
-    """The product, element by element. One value a row multiplies a whole row."""
+    """The product, element by element; a tensor of dim 1 multiplies whole rows."""
     return reduce(mul, tensors)
 
 
@@ -62,7 +66,7 @@ def max_(tensors: Tensors) -> TensorVariable:
 
 
 def dot(tensors: Tensors) -> TensorVariable:
-    """The inner product of two, row by row: ``(batch, 1)``."""
+    """The inner product of two tensors, row by row: ``(batch, 1)``."""
     left, right = tensors
     return (left * right).sum(axis=-1, keepdims=True)
 
@@ -75,4 +79,4 @@ MERGES: dict[str, Callable[[Tensors], TensorVariable]] = {
     "max": max_,
     "dot": dot,
 }
-"""The function of each merge mode. ``join`` has none, because it merges nothing."""
+"""The function of each merge mode; ``join`` has none, since it merges nothing."""

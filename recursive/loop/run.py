@@ -1,4 +1,9 @@
-"""The plan as one scan, with what runs before and after it: names in, the sequence of every value out."""
+"""A plan run over time: names in, the sequence of every value out.
+
+1. Hoisted nodes run on all steps at once, before the loop.
+2. The loop runs the nodes that need the past of another node.
+3. Deferred nodes run on all steps at once, after the loop.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +24,7 @@ from recursive.loop.inner_masks import (
     tensors_of,
 )
 from recursive.loop.masked import masked_scan
+from recursive.loop.nodes import Env, Layers
 from recursive.loop.outside import (
     is_steady,
     look_back,
@@ -27,37 +33,36 @@ from recursive.loop.outside import (
     run_over_time,
     without_early_gradient,
 )
-from recursive.loop.state import last_rows, padded, started
-from recursive.loop.step import Appliable, Env, make_step, named_step
+from recursive.loop.scanned import Scanned, Tensors
+from recursive.loop.step import make_step, named_step
 from recursive.loop.unrolled import written_out
-from recursive.loop.until import until, without_wrong_gradient
+from recursive.loop.until import until
 from recursive.scan.op import last_step
 from recursive.spec.names import Ref
 from recursive.spec.plan import StepPlan
 from recursive.spec.shapes import Shape
 
-Tensors = Mapping[str, TensorVariable]
-
 
 @dataclass(frozen=True)
 class Loop:
-    """A plan, and all that it takes to run it.
+    """A plan and all that it takes to run it.
 
     Args:
-        plan: what runs where, and the order of everything.
-        layers: what runs each node, by the node's name.
-        params: the layers' parameters, by the names that the plan gives them.
+        plan: what runs where, and the order of arguments and results.
+        layers: what runs each node.
+        params: the layers' parameters, by the plan's names for them.
         shapes: the shape of every name at one step, batch first.
-        call: says whether the network is training.
-        truncate_gradient: how many of the last steps the backward loop runs over; -1 for all.
-        only_last: True computes what comes after the loop for the last step only.
-        until: the node that stops the loop when it is true in every row.
-        repeat: what runs the steps: scan, or the same written out.
-        step: the user's own step, from the plan's arguments to the values of all nodes; None makes it from the plan.
+        call: says if the network is training.
+        truncate_gradient: the number of last steps that pass a gradient; -1 for all.
+        only_last: True to compute what comes after the loop for the last step only.
+        until: the node that stops the loop once it is true in every row.
+        repeat: the function that runs the steps: a scan, or ``written_out``.
+        step: a user's step, from the plan's arguments to the values of all nodes; None
+            to build it from the plan.
     """
 
     plan: StepPlan
-    layers: Mapping[str, Appliable]
+    layers: Layers
     params: Tensors
     shapes: Mapping[str, Shape]
     call: Call
@@ -77,105 +82,94 @@ class Loop:
         """Run the plan over time.
 
         Args:
-            inputs: sequences and draws as ``(time, batch, ...)``, contexts as ``(batch, ...)``, by name. The mask of a
-                sequence is that of a step's value, ``(time, batch, word)``.
-            rows: how many steps and rows there are.
+            inputs: sequences and draws ``(time, batch, ...)`` and contexts ``(batch,
+                ...)`` by name. The mask of a sequence is about values inside a step,
+                such as ``(time, batch, word)``.
+            rows: the number of steps and of rows.
             starts: the rows before the first step of each state, ``(lag, batch, dim)``.
-            mask: which steps of which rows are data, ``(time, batch)``; None where all are.
+            mask: True for unmasked steps, ``(time, batch)``; None if all are.
 
         Returns:
-            Every value that is known outside the loop, ``(time, batch, ...)``, one step where only the last is asked;
-            and the last rows of each state, ``(lag, batch, dim)``. At masked steps the values mean nothing yet.
+            Every value that is known outside the loop, ``(time, batch, ...)``, with one
+            step if ``only_last``; and the last rows of each state, ``(lag, batch,
+            dim)``. The values at masked steps are not filled in yet.
         """
         plan = self.plan
         env: Env = {Ref(name): value for name, value in inputs.items()}
-        for ref in _refs(plan.hoisted):
+        # Hoisted nodes may read inputs some steps back: zeros before the first step.
+        for ref in _reads(plan.hoisted):
             if ref.tap:
                 env[ref] = _value_before(inputs[ref.name], -ref.tap)
-        run_over_time(
-            plan.hoisted, self.layers, env, plan.constant_over_time, rows, self.call
-        )
-        found, lasts = (
-            self._scan(env, starts, rows[0], mask) if plan.results else ({}, {})
-        )
-        for name, value in found.items():
+        run_over_time(plan.hoisted, self.layers, env, plan.constant_over_time, rows, self.call)
+
+        results: Values = {}
+        lasts: dict[str, TensorVariable] = {}
+        if plan.results:
+            results, lasts = self._run_loop(env, starts, rows[0], mask)
+        for name, value in results.items():
+            # What is constant over time stays (batch, ...) in env.
             if name not in plan.constant_over_time:
                 env[Ref(name)] = value
-        self._defer(env, found, starts, rows)
-        seen = {}
+        self._run_deferred(env, results, starts, rows)
+
+        found = {}
         for ref, value in env.items():
             if not ref.tap:
-                seen[ref.name] = self._seen(ref.name, value, rows[0])
-        return seen, lasts
+                found[ref.name] = self._as_result(ref.name, value, rows[0])
+        return found, lasts
 
-    def _scan(
+    def _run_loop(
         self, env: Env, starts: Tensors, length: Size, mask: TensorVariable | None
     ) -> tuple[dict[str, Value], dict[str, TensorVariable]]:
-        """``(time, batch, ...)`` for each name in ``plan.results``, and the last rows of each state."""
+        """Every result over time, and the last rows of each state."""
         plan = plan_with_masks(
             self.plan, self.layers, self.shapes, env, starts, self.call
         )
-        given = tensors_of(env)
+        scanned = Scanned(
+            plan=plan,
+            step=self._typed(self._step(plan, env), plan),
+            values=tensors_of(env),
+            starts=starts,
+            params=self.params,
+            length=length,
+            truncate_gradient=self.truncate_gradient,
+            repeat=self.repeat,
+        )
+        if mask is None:
+            found, lasts = scanned.run(may_stop=self.until is not None)
+        else:
+            found, lasts = masked_scan(scanned, mask)
+        return as_results(found), lasts
+
+    def _step(self, plan: StepPlan, env: Env) -> Callable:
+        """The step: from the plan's arguments to the plan's results."""
+        if self.step is not None:
+            self._check_no_masks(plan)
+            return named_step(plan, self.layers, self.step, self.call)
+        # Steps that are written out are no function of scan: they may read anything.
         strict = self.repeat is not written_out
-        if self.step is None:
-            contexts = contexts_in(env)
-            step = make_step(
-                plan, self.layers, self.params, self.call, strict, contexts
-            )
-        elif len(plan.arguments) > len(self.plan.arguments):
+        contexts = contexts_in(env)
+        return make_step(plan, self.layers, self.params, self.call, strict, contexts)
+
+    def _check_no_masks(self, plan: StepPlan) -> None:
+        """Raise a ConfigError if a user's step would need arguments for masks."""
+        added = {*map(str, plan.arguments)} - {*map(str, self.plan.arguments)}
+        if added:
             raise ConfigError.about(
                 "container",
                 "recursive",
-                takes="values without masks inside a step, beside a _step of its own",
+                takes="values without masks inside a custom _step",
                 because="_step has no argument for a mask",
-                got=", ".join(
-                    sorted(
-                        {*map(str, plan.arguments)} - {*map(str, self.plan.arguments)}
-                    )
-                ),
-                do="Put DropMask() before the loop, or what makes the mask into the step.",
+                got=", ".join(sorted(added)),
+                do="Put DropMask() before the loop, or compute the mask in the step.",
             )
-        else:
-            step = named_step(plan, self.layers, self.step, self.call)
-        step = self._typed(step, plan)
-        constants = [self.params[name] for name in plan.constants]
-        if mask is not None:
-            found, lasts = masked_scan(
-                plan,
-                self.repeat,
-                step,
-                mask,
-                given,
-                starts,
-                constants,
-                length,
-                self.truncate_gradient,
-            )
-            return as_results(found), lasts
-        results = self.repeat(
-            step,
-            sequences=[padded(item, given[item.name]) for item in plan.sequences],
-            outputs_info=[
-                *(started(item, starts[item.name]) for item in plan.recurrences),
-                *(None for _ in plan.collected),
-            ],
-            non_sequences=[*(given[name] for name in plan.contexts), *constants],
-            n_steps=length,
-            truncate_gradient=self.truncate_gradient,
-            name="recursive",
-        )
-        if self.until is not None:
-            results = map(without_wrong_gradient, results)
-        found = dict(zip(plan.results, results, strict=True))
-        lasts = {
-            item.name: last_rows(item, starts[item.name], found[item.node])
-            for item in plan.recurrences
-        }
-        return as_results(found), lasts
 
     def _typed(self, step: Callable, plan: StepPlan) -> Callable:
-        """``step`` whose results carry their dims in their types: scan refuses a dim of 1 that changes its type."""
-        shapes = self.shapes
+        """``step``, with the dims of its results in their types, and with ``until``.
+
+        scan refuses a state whose type changes from step to step, as a dim of 1 that is
+        known at first and unknown later.
+        """
 
         def typed(*args: TensorVariable) -> object:
             results = dict(zip(plan.results, step(*args), strict=True))
@@ -183,51 +177,42 @@ class Loop:
                 _check_dtype(state.name, state.node, results[state.node].dtype)
             values = []
             for name, value in results.items():
-                if name in shapes:  # a mask has none
-                    known = (None, *shapes[name][1:])[: len(shapes[name])]
-                    value = pt.specify_shape(value, known)
+                if name in self.shapes:  # a mask has no shape there
+                    shape = self.shapes[name]
+                    value = pt.specify_shape(value, (None, *shape[1:])[: len(shape)])
                 values.append(value)
             if self.until is None:
                 return values
-            return values, until(_truth(self.until, results[self.until]))
+            return values, until(_all_true(self.until, results[self.until]))
 
         return typed
 
-    def _defer(
-        self,
-        env: Env,
-        found: Values,
-        starts: Tensors,
-        rows: tuple[Size, Size],
+    def _run_deferred(
+        self, env: Env, results: Values, starts: Tensors, rows: tuple[Size, Size]
     ) -> None:
-        """Run what comes after the loop, which ``found`` its results."""
-        states = {item.name: found[item.node] for item in self.plan.recurrences}
-        for ref in _refs(self.plan.deferred):
+        """Run what comes after the loop, and add its values to ``env``."""
+        plan = self.plan
+        states = {item.name: results[item.node] for item in plan.recurrences}
+        for ref in _reads(plan.deferred):
+            # Before its first step a state has its start; another value has zeros.
             if ref.tap:
                 values = states[ref.name] if ref.name in states else env[Ref(ref.name)]
                 env[ref] = _value_before(values, -ref.tap, starts.get(ref.name))
+        # Without return_sequences, deferred nodes run on the last step alone.
         if self.only_last:
-            steady = self.plan.constant_over_time
             for ref, value in env.items():
-                if not is_steady(ref, steady):
+                if not is_steady(ref, plan.constant_over_time):
                     env[ref] = on_tensors(value, lambda x: last_step(x)[None])
             rows = (1, rows[1])
-        run_over_time(
-            self.plan.deferred,
-            self.layers,
-            env,
-            self.plan.constant_over_time,
-            rows,
-            self.call,
-        )
+        run_over_time(plan.deferred, self.layers, env, plan.constant_over_time, rows, self.call)
 
-    def _seen(self, name: str, value: Value, length: Size) -> Value:
-        """A value as the outside sees it, over time; what scan did not compute is truncated as if it had."""
+    def _as_result(self, name: str, value: Value, length: Size) -> Value:
+        """A value over time, with the gradient that a truncated loop would give it."""
         length = 1 if self.only_last else length
         if name in self.plan.constant_over_time:
             value = over_time(value, length)
         elif name in self.plan.results:
-            return value
+            return value  # scan itself has truncated its gradient
         tensor = without_early_gradient(value.tensor, self.truncate_gradient, length)
         return Value(tensor, value.mask)
 
@@ -235,18 +220,21 @@ class Loop:
 def _value_before(
     value: Value, lag: int, before: TensorVariable | None = None
 ) -> Value:
-    """A value of ``lag`` steps before; what lies before the first step is no data where values have a mask."""
+    """A value as it was ``lag`` steps before.
+
+    If values have a mask, what lies before the first step is masked.
+    """
     mask = None if value.mask is None else look_back(value.mask, lag)
     return Value(look_back(value.tensor, lag, before), mask, value.is_context)
 
 
-def _refs(nodes: Iterable) -> dict[Ref, None]:
-    """Everything that ``nodes`` read, each once."""
+def _reads(nodes: Iterable) -> dict[Ref, None]:
+    """The names that ``nodes`` read, each once, in order."""
     return dict.fromkeys(ref for node in nodes for ref in node.refs)
 
 
-def _truth(node: str, value: TensorVariable) -> TensorVariable:
-    """Whether ``value`` is true in every row."""
+def _all_true(node: str, value: TensorVariable) -> TensorVariable:
+    """True if ``value`` is true in every row."""
     if value.dtype != "bool":
         raise DtypeError.about(
             "node",
@@ -260,13 +248,13 @@ def _truth(node: str, value: TensorVariable) -> TensorVariable:
 
 
 def _check_dtype(state: str, node: str, dtype: str) -> None:
-    """Raise a DtypeError unless the node that feeds a state has the dtype that the state starts with."""
+    """Raise a DtypeError unless a node has the dtype of the state that it feeds."""
     if dtype != backend.floatX():
         raise DtypeError.about(
             "node",
             node,
             takes=f"values of {backend.floatX()}",
-            because=f"it feeds the state {state!r}, which starts from zeros of floatX",
+            because=f"it feeds the state {state!r}, which has that dtype",
             got=dtype,
             do="Cast them in its layer: Lambda(lambda x: x.astype(...)).",
         )

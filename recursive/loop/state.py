@@ -1,4 +1,4 @@
-"""What the loop starts from, and what it leaves: the rows before the first step and the last rows, oldest first."""
+"""The rows of states before the first step and after the last, oldest first."""
 
 from __future__ import annotations
 
@@ -7,105 +7,120 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import checked, floatX
-from recursive.backend.sizes import Size, size
+from recursive.backend.sizes import Size, size, sizes
 from recursive.errors import ShapeError, StateError
 from recursive.scan.op import last_step
 from recursive.spec.plan import Recurrence, Sequence
 
 
 def first_rows(recurrence: Recurrence, batch: Size, dim: int) -> TensorVariable:
-    """What a state is before the first step, ``(lag, batch, dim)``: its initial numbers in every row of the batch."""
-    return pt.alloc(
-        pt.constant(start_numbers(recurrence, dim)[:, np.newaxis]),
-        recurrence.lag,
-        batch,
-        dim,
-    )
+    """The rows before the first step of a state with initial numbers.
+
+    They are ``(lag, batch, dim)``, with the same numbers in every row of the batch.
+    """
+    numbers = pt.constant(start_numbers(recurrence, dim)[:, np.newaxis])
+    return pt.alloc(numbers, recurrence.lag, batch, dim)
 
 
 def start_numbers(recurrence: Recurrence, dim: int | None) -> np.ndarray:
     """The initial numbers of a state, ``(lag, dim)``.
 
     Raises:
-        StateError: where nothing tells its dim.
+        StateError: if its dim is not known.
     """
     check_dim_is_known(recurrence, dim)
+    # A number, (dim,) or (lag, dim); a row stands for each of the taps.
     numbers = np.asarray(recurrence.initial, dtype=floatX())
     return np.array(np.broadcast_to(numbers, (recurrence.lag, dim)))
 
 
 def check_dim_is_known(recurrence: Recurrence, dim: int | None) -> None:
-    """Raise a StateError where nothing tells the ``dim`` of a state."""
+    """Raise a StateError if the dim of a state is not known."""
     if dim is None:
+        name, node = recurrence.name, recurrence.node
         raise StateError.about(
             "state",
-            recurrence.name,
+            name,
             takes="a known dim",
-            because="it starts from that many numbers a row",
-            got=f"that of {recurrence.node!r}, which follows from this state itself",
-            do=f"Say add_state({recurrence.name!r}, dim=1, input={recurrence.node!r}), for example.",
+            because="its initial value has that size",
+            got=f"that of {node!r}, which follows from this state itself",
+            do=f"Declare it: add_state({name!r}, dim=1, input={node!r}), for example.",
         )
 
 
 def all_rows(
     recurrence: Recurrence, given: TensorVariable, batch: Size, dim: int
 ) -> TensorVariable:
-    """``(dim,)``, ``(batch, dim)`` or ``(batch, taps, dim)`` as the rows before the first step, one for each tap.
+    """A given initial value as the rows before the first step, ``(lag, batch, dim)``.
+
+    Args:
+        recurrence: the state.
+        given: ``(dim,)`` or ``(batch, dim)`` for the same row at each tap, or
+            ``(batch, taps, dim)``.
+        batch: the number of rows.
+        dim: the dim of the state.
 
     Raises:
-        ShapeError: for another number of taps, when it runs where that is not known before.
+        ShapeError: for another number of taps; at run time if it is not known before.
     """
-    if given.ndim == 3:
+    if given.ndim == 3:  # (batch, taps, dim) to (taps, batch, dim)
         given = _with_every_tap(recurrence, given).dimshuffle(1, 0, 2)
     return pt.alloc(given, recurrence.lag, batch, dim)
 
 
 def _with_every_tap(recurrence: Recurrence, given: TensorVariable) -> TensorVariable:
+    lag = recurrence.lag
     taps = size(given, 1)
-    known = isinstance(taps, int)
+    if isinstance(taps, int):
+        condition, got = taps == lag, f"{taps} of them"
+    else:
+        condition, got = pt.eq(taps, lag), "another number"
     error = ShapeError.about(
         "state",
         recurrence.name,
-        takes=f"a start of (batch, {recurrence.lag}, dim), oldest first",
-        because=f"it is looked back to {recurrence.lag} steps",
-        got=f"{taps} of them" if known else "another number",
-        do="Give (batch, dim) to have one row used for all.",
+        takes=f"a start of (batch, {lag}, dim), oldest first",
+        because=f"it is read {lag} steps back",
+        got=got,
+        do="Pass (batch, dim) to use one row for all.",
     )
-    return checked(
-        given, taps == recurrence.lag if known else pt.eq(taps, recurrence.lag), error
-    )
+    return checked(given, condition, error)
 
 
 def last_rows(
     recurrence: Recurrence, before: TensorVariable, values: TensorVariable
 ) -> TensorVariable:
-    """The rows before the step that would come next, ``(lag, batch, dim)``."""
+    """The rows before the step that would come next, ``(lag, batch, dim)``.
+
+    Args:
+        recurrence: the state.
+        before: its rows before the first step, ``(lag, batch, dim)``.
+        values: its values at every step, ``(time, batch, dim)``.
+    """
     lag = recurrence.lag
-    return (
-        last_step(values)[None]
-        if lag == 1
-        else pt.concatenate([before, values], axis=0)[-lag:]
-    )
+    if lag == 1:
+        return last_step(values)[None]
+    # There may be fewer steps than the lag.
+    return pt.concatenate([before, values], axis=0)[-lag:]
 
 
 def started(recurrence: Recurrence, rows: TensorVariable) -> dict[str, object]:
-    """scan's entry for a state: ``(batch, dim)``, or ``(lag, batch, dim)`` where it looks further back."""
-    return {
-        "initial": rows[0] if recurrence.taps == (-1,) else rows,
-        "taps": list(recurrence.taps),
-    }
+    """scan's entry for a state: ``(batch, dim)`` for the tap -1, else all rows."""
+    initial = rows[0] if recurrence.taps == (-1,) else rows
+    return {"initial": initial, "taps": list(recurrence.taps)}
 
 
 def padded(sequence: Sequence, values: TensorVariable) -> dict[str, object]:
-    """scan's entry for a sequence ``(time, batch, ...)``, with zeros in front of it for its earliest tap.
+    """scan's entry for a sequence ``(time, batch, ...)``, with zeros in front of it.
 
-    Without them scan would run fewer steps than there are slices, and say nothing.
+    There is a row of zeros for each step that its earliest tap reads back. Without them
+    scan would silently run fewer steps.
     """
     lag = -min(sequence.taps)
     if lag:
-        zeros = pt.zeros(
-            (lag, *(size(values, axis) for axis in range(1, values.ndim))),
-            dtype=values.dtype,
-        )
-        values = pt.concatenate([zeros, values], axis=0)
+        values = pt.concatenate([zeros_before(values, lag), values], axis=0)
     return {"input": values, "taps": list(sequence.taps)}
+
+
+def zeros_before(values: TensorVariable, lag: int) -> TensorVariable:
+    """``(lag, ...)`` of zeros, to stand in front of ``values``, ``(time, ...)``."""
+    return pt.zeros((lag, *sizes(values, 1)), dtype=values.dtype)

@@ -1,14 +1,15 @@
-"""A loop written out, step by step, in place of scan: for short sequences of a known length."""
+"""A loop written out step by step, for short sequences of known length."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_grad
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import ConfigError
+from recursive.scan.step_graph import Tapped, tapped
 
 
 def written_out(
@@ -20,60 +21,44 @@ def written_out(
     truncate_gradient: int = -1,
     name: str | None = None,
 ) -> list[TensorVariable]:
-    """What ``backend.scan`` returns for the same arguments, without a loop.
+    """The results of ``backend.scan`` for the same arguments, computed without a loop.
 
     Raises:
-        ConfigError: where the number of steps is not known before it runs.
+        ConfigError: if the number of steps is not known.
     """
     if not isinstance(n_steps, int):
         raise ConfigError.about(
             "container",
             str(name),
-            takes="a known number of steps",
-            because="unroll=True writes every step out",
-            got="one that is known when it runs",
-            do="Say n_steps=5 too, give a tensor of your own a time axis of known length, "
-            "or leave unroll out.",
+            takes="a known number of steps with unroll=True",
+            got="one that is known only at run time",
+            do="Pass n_steps=5 too, give your tensor a time axis of known length, or "
+            "leave unroll out.",
         )
-    given = [_entry(item, "input") for item in sequences]
-    states = [
-        None if item is None else _entry(item, "initial") for item in outputs_info
-    ]
-    past = [
-        [rows[index] for index in range(-min(taps))]
-        for rows, taps in filter(None, states)
-    ]
+    # What the step reads: the rows of each sequence and state, from the rows before the
+    # first step on. A state's rows grow by one at each step.
+    reads: list[tuple[Tapped, Sequence]] = []
+    for entry in sequences:
+        item = tapped(entry, "input")
+        reads.append((item, item.rows))
+    histories: dict[int, list[TensorVariable]] = {}
+    for place, entry in enumerate(outputs_info):
+        if entry is not None:
+            item = tapped(entry, "initial")
+            histories[place] = [item.rows[row] for row in range(item.lag)]
+            reads.append((item, histories[place]))
+
     found: list[list[TensorVariable]] = [[] for _ in outputs_info]
     for t in range(n_steps):
-        slices = (values[t + tap - min(taps)] for values, taps in given for tap in taps)
-        seen = (
-            rows[tap]
-            for rows, (_, taps) in zip(past, filter(None, states), strict=True)
-            for tap in taps
-        )
-        results = step(*slices, *seen, *non_sequences)
+        args = []
+        for item, rows in reads:
+            for tap in item.taps:
+                args.append(rows[item.lag + t + tap])
+        results = step(*args, *non_sequences)
         if 0 <= truncate_gradient < n_steps - t:
             results = [disconnected_grad(result) for result in results]
-        for rows, result in zip(found, results, strict=True):
-            rows.append(result)
-        for rows, result in zip(past, _of_states(results, states), strict=True):
-            rows.append(result)
-    return [pt.stack(rows) for rows in found]
-
-
-def _entry(item: object, key: str) -> tuple[TensorVariable, list[int]]:
-    """The values of a sequence or state, as rows from the first that is looked back to, and its taps."""
-    if isinstance(item, dict):
-        values, taps = item[key], item["taps"]
-        return (values[None] if key == "initial" and taps == [-1] else values), taps
-    return (item[None], [-1]) if key == "initial" else (item, [0])
-
-
-def _of_states(
-    results: Sequence[TensorVariable], states: Sequence[object]
-) -> Iterator[TensorVariable]:
-    return (
-        result
-        for result, state in zip(results, states, strict=True)
-        if state is not None
-    )
+        for place, (values, result) in enumerate(zip(found, results, strict=True)):
+            values.append(result)
+            if place in histories:
+                histories[place].append(result)
+    return [pt.stack(values) for values in found]

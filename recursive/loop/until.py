@@ -1,4 +1,7 @@
-"""Loops that stop early: JAX has none, and before PyTensor 3.1.1 their gradient is wrong."""
+"""Loops that may stop early, with ``until``.
+
+JAX has none, and before PyTensor 3.1.1 their gradient is wrong.
+"""
 
 from __future__ import annotations
 
@@ -7,43 +10,47 @@ from pytensor.gradient import undefined_grad
 from pytensor.scan.utils import until as scan_until
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.backend import rewrites, target
+from recursive.backend import rewrites, traits
+from recursive.backend.table import names_with
 from recursive.errors import BackendError
 
 
 def until(condition: TensorVariable) -> object:
-    """What a step returns beside its results to stop the loop after it, where ``condition`` is true.
+    """The object that a step returns next to its results to stop after this step.
+
+    The loop stops if ``condition``, a scalar, is true.
 
     Raises:
-        BackendError: on JAX, where the number of steps must be known before.
+        BackendError: for a backend that needs a known number of steps, such as JAX.
     """
-    if target() == "jax":
+    if not traits().stops_early:
+        others = names_with("stops_early", True)
         raise BackendError.about(
             "backend",
-            "jax",
+            traits().name,
             takes="loops of a known number of steps",
             because="it compiles for fixed shapes",
             got="a loop with until",
-            do="Choose backend numba, c or python.",
+            do=f"Choose backend {others}.",
         )
     return scan_until(condition)
 
 
 def check_until_gradient() -> None:
-    """Raise a BackendError where PyTensor's gradient of a loop that stops early is wrong: before 3.1.1."""
+    """Raise a BackendError before PyTensor 3.1.1, where the gradient is wrong."""
     if _has_wrong_until_gradient():
         raise BackendError.about(
             "backend",
             "pytensor",
             takes="a loop without until for a gradient",
-            because="its gradient is wrong before PyTensor 3.1.1",
+            because="that gradient is wrong before PyTensor 3.1.1",
             got=f"PyTensor {pytensor.__version__}",
             do="Install pytensor>=3.1.1 (Python 3.12 or newer), or leave until out.",
         )
 
 
 def without_wrong_gradient(values: TensorVariable) -> TensorVariable:
-    """The values of a loop that stops early, which refuse a gradient where PyTensor's would be wrong."""
+    """``values`` of a loop with ``until``, which refuse a gradient that is wrong."""
     return undefined_grad(values) if _has_wrong_until_gradient() else values
 
 

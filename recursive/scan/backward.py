@@ -1,7 +1,26 @@
-"""The gradient of a loop as a loop of its own, which keeps what the steps have computed and multiplies less.
+"""The backward loop, and the products after it.
 
-scan's own gradient computes every step again, and adds to the gradient of the weights at every step. Here the backward
-loop holds only what the past needs; what a step gives to weights is one product for all steps, after the loop.
+The loop runs from the last step to the first. Its states are the gradients with respect
+to the past, one for each tap: at step ``t`` the gradient of tap ``-k`` belongs to
+``h_{t-k}``, so step ``t-k`` has to read it, k steps later in this loop. That is a state
+with the tap ``-k``::
+
+    for t = T-1, ..., 0:
+        delta_t = outside_t + sum over k of carried_k[t + k]
+        carried_k[t] = delta_t . dh_t/dh_{t-k}                  (from vjp.py)
+        emitted_t = dz_t, ...                                   (from partition.py)
+
+The loop starts from *seeds*, the rows of ``carried_k`` after the last step. They are
+zeros, or the gradient of the state's last value: that acts as if one more step had read
+it.
+
+After the loop each gradient is computed for all steps at once:
+
+- of a slice of a sequence: added to the rows that the taps read;
+- of the rows before the first step of a state: the first k rows of ``carried_k``;
+- of a constant: the sum over time;
+- of a weight: ``sum_t a_t' dz_t`` is one product of ``(dim, time * batch)`` and
+  ``(time * batch, dim)``.
 """
 
 from __future__ import annotations
@@ -17,259 +36,287 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.backend.sizes import Size, size
-from recursive.scan.step_graph import Series
-from recursive.scan.vjp import Adjoint, side_by_side
+from recursive.scan.partition import concatenated
+from recursive.scan.step_graph import Tapped
+from recursive.scan.vjp import Gradients, StepVJP, present
 
-Found = TensorVariable | None
+Maybe = TensorVariable | None
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What a loop was given.
+class LoopInputs:
+    """The tensors that a loop is given.
 
     Args:
-        sequences: with the rows before their first step.
-        states: with the rows before the first step.
-        places: which result each state is.
-        fixed: what is the same at every step, then weights.
-        n_steps: how many steps there are.
+        sequences: the sequences.
+        states: the states.
+        places: for each state, the number of the result that feeds it.
+        constants: the values that are constant over time, then the weights.
+        n_steps: the number of steps.
     """
 
-    sequences: list[Series]
-    states: list[Series]
+    sequences: list[Tapped]
+    states: list[Tapped]
     places: Sequence[int]
-    fixed: list[TensorVariable]
+    constants: list[TensorVariable]
     n_steps: Size
 
-    def at(self, item: Series, rows: TensorVariable, tap: int) -> TensorVariable:
-        """``rows``, of which the first ``item.lag`` are before the first step, as each step reads them at ``tap``."""
+    def read_at(self, item: Tapped, rows: TensorVariable, tap: int) -> TensorVariable:
+        """The values that steps read of ``rows`` at ``tap``, ``(time, batch, ...)``.
+
+        The first ``item.lag`` of the rows lie before the first step.
+        """
         start = item.lag + tap
         return rows[start : start + self.n_steps]
 
 
 class Backward:
-    """The way back through one loop.
+    """The reverse pass through one loop.
 
     Args:
-        adjoint: the step and its vector-Jacobian product.
-        run: what the loop was given.
-        outputs: what it made of that, results and what it has kept, at every step: ``(time, batch, ...)``.
-        of_results: the gradient with respect to each result.
-        of_lasts: the gradient with respect to the last step of each state.
+        vjp: the step and its vector-Jacobian product.
+        inputs: the tensors that the loop was given.
+        outputs: the results and stored values of the forward loop, over time.
+        output_grads: the gradient with respect to each result over time.
+        last_grads: the gradient with respect to the last step of each state.
     """
 
     def __init__(
         self,
-        adjoint: Adjoint,
-        run: Run,
+        vjp: StepVJP,
+        inputs: LoopInputs,
         outputs: Mapping[Variable, TensorVariable],
-        of_results: Sequence[Variable],
-        of_lasts: Sequence[Variable],
+        output_grads: Sequence[Variable],
+        last_grads: Sequence[Variable],
     ):
-        self.adjoint, self.run = adjoint, run
-        self.fixed = dict(
-            zip(
-                (*adjoint.step.constants, *adjoint.step.weights), run.fixed, strict=True
-            )
-        )
-        self.over_time = {**outputs, **self._read(outputs)}
-        for result, outside, value in zip(
-            adjoint.step.results, adjoint.outside, of_results, strict=True
+        self.vjp = vjp
+        self.inputs = inputs
+        step = vjp.step
+        placeholders = (*step.constants, *step.weights)
+        self.constants = dict(zip(placeholders, inputs.constants, strict=True))
+        # The value of each variable of the step at all steps, (time, batch, ...).
+        self.over_time = {**outputs, **self._reads(outputs)}
+        for result, placeholder, gradient in zip(
+            step.results, vjp.outside, output_grads, strict=True
         ):
-            if outside is not None:
-                self.over_time[outside] = (
-                    value if is_there(value) else pt.zeros_like(outputs[result])
-                )
-        self.seeds = self._seeds(of_lasts)
+            if placeholder is not None:
+                if not exists(gradient):
+                    gradient = pt.zeros_like(outputs[result])
+                self.over_time[placeholder] = gradient
+        self.seeds = self._seeds(last_grads)
 
-    def _read(
+    def _reads(
         self, outputs: Mapping[Variable, TensorVariable]
     ) -> dict[Variable, TensorVariable]:
-        """What each step has read of sequences and states."""
-        run, step = self.run, self.adjoint.step
-        past = (
-            pt.concatenate([item.rows, outputs[step.results[place]]])
-            for item, place in zip(run.states, run.places, strict=True)
-        )
-        rows = (
-            *((item, item.rows) for item in run.sequences),
-            *zip(run.states, past, strict=True),
-        )
-        values = (
-            run.at(item, values, tap) for item, values in rows for tap in item.taps
-        )
+        """The values that the steps have read of sequences and states, over time."""
+        step, inputs = self.vjp.step, self.inputs
+        values = []
+        for item in inputs.sequences:
+            for tap in item.taps:
+                values.append(inputs.read_at(item, item.rows, tap))
+        for item, place in zip(inputs.states, inputs.places, strict=True):
+            # (lag + time, batch, ...): the rows before the loop, then the values in it
+            rows = pt.concatenate([item.rows, outputs[step.results[place]]])
+            for tap in item.taps:
+                values.append(inputs.read_at(item, rows, tap))
         return dict(zip((*step.slices, *step.pasts), values, strict=True))
 
-    def _seeds(self, of_lasts: Sequence[Variable]) -> list[Found]:
-        """What the backward loop starts from, for each past: as if steps after the last had read it.
+    def _seeds(self, last_grads: Sequence[Variable]) -> list[Maybe]:
+        """The rows from which the backward loop starts, ``(k, batch, ...)`` for tap -k.
 
-        The gradient of a last step is such a one. Where no step reads the one before, it is added to what comes from
-        outside.
+        None for a past that has no gradient.
         """
-        given = {
-            place: value for place, value in enumerate(of_lasts) if is_there(value)
+        pending = {
+            number: value for number, value in enumerate(last_grads) if exists(value)
         }
-        seeds: list[Found] = []
-        carried = iter(self.adjoint.carried)
-        for place, state in enumerate(self.run.states):
+        seeds: list[Maybe] = []
+        carried = iter(self.vjp.carried)
+        for number, state in enumerate(self.inputs.states):
             for tap in state.taps:
                 if next(carried) is None:
                     seeds.append(None)
-                elif tap == -1 and place in given:
-                    seeds.append(given.pop(place)[None])
+                elif tap == -1 and number in pending:
+                    # as if a step after the last had read the state and sent this back
+                    seeds.append(pending.pop(number)[None])
                 else:
                     seeds.append(pt.zeros_like(state.rows[:-tap]))
-        for place, value in given.items():
-            outside = self.adjoint.outside[self.run.places[place]]
-            self.over_time[outside] = pt.inc_subtensor(
-                self.over_time[outside][-1], value
-            )
+        # A state that no step reads one step back has no such seed. Its gradient is
+        # added to what comes from outside at the last step.
+        for number, value in pending.items():
+            outside = self.vjp.outside[self.inputs.places[number]]
+            last = self.over_time[outside][-1]
+            self.over_time[outside] = pt.inc_subtensor(last, value)
         return seeds
 
-    def gradients(self) -> list[Found]:
-        """The gradient with respect to the rows of each sequence and each state, to what is fixed, and to weights."""
-        of_pasts, emitted = self._run_back()
-        of_slices, of_constants, of_products, lefts = self._afterwards(emitted)
-        of_first = [
-            None if value is None else value[:-tap]
-            for value, tap in zip(
-                of_pasts,
-                (tap for state in self.run.states for tap in state.taps),
-                strict=True,
-            )
-        ]
+    def gradients(self) -> list[Maybe]:
+        """The gradients with respect to sequences, states, constants and weights."""
+        past_grads, emitted = self._run()  # (time, batch, ...)
+        found, lefts = self._after_loop(emitted)  # (time, batch, ...)
+        taps = self._taps()
+        # At the first k steps a tap -k reads rows from before the loop. Later it reads
+        # values of the state, whose gradients the loop has already used.
+        first_rows: list[Maybe] = []
+        for tap, gradient in zip(taps, past_grads, strict=True):
+            first_rows.append(None if gradient is None else gradient[:-tap])
+        constants = []
+        for gradient in found.constants:
+            constants.append(None if gradient is None else gradient.sum(axis=0))
         return [
-            *_added(self.run.sequences, of_slices),
-            *_added(self.run.states, of_first),
-            *(None if value is None else value.sum(axis=0) for value in of_constants),
-            *self._of_weights(lefts, of_products),
+            *_summed_over_taps(self.inputs.sequences, found.slices),
+            *_summed_over_taps(self.inputs.states, first_rows),
+            *constants,
+            *self._weight_gradients(lefts, found.products),
         ]
 
-    def _run_back(self) -> tuple[list[Found], dict[Variable, TensorVariable]]:
-        """The backward loop: the gradient of each past, and the values that later work reads, at every step.
+    def _taps(self) -> list[int]:
+        """The tap of each past."""
+        taps = []
+        for state in self.inputs.states:
+            taps.extend(state.taps)
+        return taps
 
-        What the steps were is read by the number of the step, so that nothing has to be turned round.
+    def _run(self) -> tuple[list[Maybe], dict[Variable, TensorVariable]]:
+        """Run the backward loop.
+
+        Returns:
+            The gradient with respect to each past, and the emitted values, over time.
         """
-        adjoint, carried = (
-            self.adjoint,
-            [value for value in self.adjoint.carried if value is not None],
-        )
-        if not carried:
-            return [None] * len(adjoint.carried), {}
-        fixed = {
-            value: whole for value, whole in self.fixed.items() if value in adjoint.read
-        }
-        fixed |= dict(
-            zip(
-                adjoint.fixed,
-                map(
-                    backend.in_rows,
-                    graph_replace(adjoint.fixed, self.fixed, strict=False),
-                ),
-                strict=True,
-            )
-        )
-        kept = {
-            value: whole
-            for value, whole in self.over_time.items()
-            if value in adjoint.read
-        }
-        taps = (tap for state in self.run.states for tap in state.taps)
-        starts = [
-            Series(seed, (tap,)).entry("initial")
-            for seed, tap in zip(self.seeds, taps, strict=True)
-            if seed is not None
-        ]
+        vjp = self.vjp
+        carried = present(vjp.carried)
+        if not carried:  # no step depends on the past: there is nothing to loop over
+            return [None] * len(vjp.carried), {}
+        constants = self._constants_of_loop()
+        read = {}
+        for value, over_time in self.over_time.items():
+            if value in vjp.parts.read:
+                read[value] = over_time
+        names = (*carried, *constants, *read)
 
         def step(t: TensorVariable, *args: TensorVariable) -> list[TensorVariable]:
-            cut = len(args) - len(kept)
-            values = (*args[:cut], *(backend.in_rows(whole[t]) for whole in args[cut:]))
-            known = dict(zip((*carried, *fixed, *kept), values, strict=True))
-            return graph_replace(adjoint.back, known, strict=False)
+            # Indexing by the number of the step is faster than reversed sequences.
+            count = len(args) - len(read)
+            now = [backend.as_contiguous(over_time[t]) for over_time in args[count:]]
+            values = dict(zip(names, (*args[:count], *now), strict=True))
+            return graph_replace(vjp.backward_results, values, strict=False)
 
         found = backend.scan(
             step,
-            [pt.arange(self.run.n_steps)[::-1]],
-            [*starts, *(None for _ in adjoint.emitted)],
-            [*fixed.values(), *kept.values()],
-            self.run.n_steps,
+            sequences=[pt.arange(self.inputs.n_steps)[::-1]],
+            outputs_info=[*self._starts(), *[None] * len(vjp.parts.emitted)],
+            non_sequences=[*constants.values(), *read.values()],
+            n_steps=self.inputs.n_steps,
             name="backward",
         )
-        values = iter([value[::-1] for value in found])
-        of_pasts = [
-            None if value is None else next(values) for value in adjoint.carried
-        ]
-        return of_pasts, dict(zip(adjoint.emitted, values, strict=True))
+        values = iter([value[::-1] for value in found])  # in the order of time again
+        past_grads = []
+        for placeholder in vjp.carried:
+            past_grads.append(None if placeholder is None else next(values))
+        return past_grads, dict(zip(vjp.parts.emitted, values, strict=True))
 
-    def _afterwards(
+    def _constants_of_loop(self) -> dict[Variable, TensorVariable]:
+        """The values that the backward step reads and that are constant over time."""
+        parts = self.vjp.parts
+        found = {}
+        for placeholder, value in self.constants.items():
+            if placeholder in parts.read:
+                found[placeholder] = value
+        # Such as a transposed weight, which is copied once so that it is contiguous.
+        computed = graph_replace(parts.constants, self.constants, strict=False)
+        for variable, value in zip(parts.constants, computed, strict=True):
+            found[variable] = backend.as_contiguous(value)
+        return found
+
+    def _starts(self) -> list[dict[str, object]]:
+        """scan's entry for each state of the backward loop."""
+        starts = []
+        for seed, tap in zip(self.seeds, self._taps(), strict=True):
+            if seed is not None:
+                starts.append(Tapped(seed, (tap,)).entry("initial"))
+        return starts
+
+    def _after_loop(
         self, emitted: Mapping[Variable, TensorVariable]
-    ) -> tuple[list[Found], ...]:
-        """At every step: the gradients that no step waits for, and what products multiply with weights."""
-        gradients = self.adjoint.gradients
-        groups = (
-            gradients.slices,
-            gradients.constants,
-            gradients.products,
-            [product.left for product in self.adjoint.step.products],
-        )
-        wanted = [value for group in groups for value in group if value is not None]
-        known = {**self.over_time, **emitted, **self.fixed}
-        found = iter(vectorize_graph(wanted, known) if wanted else [])
-        return tuple(
-            [None if value is None else next(found) for value in group]
-            for group in groups
-        )
+    ) -> tuple[Gradients, list[TensorVariable]]:
+        """The gradients that no step waits for, and the left factors, over time."""
+        gradients = self.vjp.gradients
+        lefts = [product.left for product in self.vjp.step.products]
+        wanted = [*gradients.after_loop, *lefts]
+        known = {**self.over_time, **emitted, **self.constants}
+        found = {}
+        if wanted:
+            # The formulas of one step, applied to the values of all steps.
+            vectorized = vectorize_graph(wanted, known)
+            found = dict(zip(wanted, vectorized, strict=True))
+        after = Gradients((), gradients.slices, gradients.constants, gradients.products)
+        return after.mapped(found.__getitem__), [found[left] for left in lefts]
 
-    def _of_weights(
-        self, lefts: Sequence[TensorVariable], of_products: Sequence[Found]
-    ) -> list[Found]:
-        """With respect to weights: for each product of the step one over all rows of all steps."""
+    def _weight_gradients(
+        self, lefts: Sequence[TensorVariable], product_grads: Sequence[Maybe]
+    ) -> list[Maybe]:
+        """The gradient of each weight, summed over the products that use it."""
+        step = self.vjp.step
         found: dict[Variable, TensorVariable] = {}
-        for product, left, value in zip(
-            self.adjoint.step.products, lefts, of_products, strict=True
+        for product, left, gradient in zip(
+            step.products, lefts, product_grads, strict=True
         ):
-            if value is not None:
-                share = _share(left, _rows(value))
-                found[product.weights] = (
-                    found[product.weights] + share
-                    if product.weights in found
-                    else share
-                )
-        return [found.get(weights) for weights in self.adjoint.step.weights]
+            if gradient is None:
+                continue
+            term = weight_gradient(left, _as_matrix(gradient))
+            if product.weights in found:
+                term = found[product.weights] + term
+            found[product.weights] = term
+        return [found.get(weights) for weights in step.weights]
 
 
-def is_there(value: Variable) -> bool:
-    """Whether there is a gradient at all."""
-    return not isinstance(value.type, DisconnectedType)
+def exists(gradient: Variable) -> bool:
+    """True unless PyTensor says that nothing depends on the value."""
+    return not isinstance(gradient.type, DisconnectedType)
 
 
-def _added(items: Sequence[Series], of_reads: Sequence[Found]) -> list[Found]:
-    """The gradient with respect to the rows of each of ``items``, given that of each read of them."""
-    reads, found = iter(of_reads), []
-    for item in items:
-        parts = [
-            (item.lag + tap, value)
-            for tap in item.taps
-            if (value := next(reads)) is not None
-        ]
-        total = pt.zeros_like(item.rows) if parts else None
-        for start, value in parts:
-            total = pt.inc_subtensor(total[start : start + size(value, 0)], value)
-        found.append(total)
-    return found
+def weight_gradient(
+    left: TensorVariable, product_grad: TensorVariable
+) -> TensorVariable:
+    """``sum_t a_t' dz_t`` for one product ``z = a @ W``.
 
-
-def _share(left: TensorVariable, of_product: TensorVariable) -> TensorVariable:
-    """What all steps give to the weights of one product.
-
-    Where values side by side were multiplied, each gives the rows of its own weights: to put the values of all steps
-    side by side takes longer than their products.
+    Args:
+        left: ``a`` at all steps, ``(time, batch, dim)``.
+        product_grad: ``dz`` at all steps, ``(time * batch, dim)``.
     """
-    if parts := side_by_side(left):
-        return pt.concatenate([_share(part, of_product) for part in parts], axis=0)
-    return _rows(left).T.dot(of_product)
+    # If a is a concatenation, each part gives the rows of W that belong to it. Joining
+    # the parts of all steps first would take longer than the products.
+    parts = concatenated(left)
+    if parts:
+        rows = [weight_gradient(part, product_grad) for part in parts]
+        return pt.concatenate(rows, axis=0)
+    return _as_matrix(left).T.dot(product_grad)
 
 
-def _rows(values: TensorVariable) -> TensorVariable:
+def _as_matrix(values: TensorVariable) -> TensorVariable:
     """``(time, batch, dim)`` as ``(time * batch, dim)``."""
     return values.reshape((-1, size(values, 2)))
+
+
+def _summed_over_taps(
+    items: Sequence[Tapped], read_grads: Sequence[Maybe]
+) -> list[Maybe]:
+    """The gradient with respect to the rows of each item.
+
+    Args:
+        items: sequences or states.
+        read_grads: the gradient of each read, by item, then by tap.
+    """
+    gradients = iter(read_grads)
+    found: list[Maybe] = []
+    for item in items:
+        terms = []
+        for tap in item.taps:
+            gradient = next(gradients)
+            if gradient is not None:
+                terms.append((item.lag + tap, gradient))
+        # Taps read overlapping rows, so each term is added to its own part of them.
+        total = pt.zeros_like(item.rows) if terms else None
+        for start, gradient in terms:
+            target = total[start : start + size(gradient, 0)]
+            total = pt.inc_subtensor(target, gradient)
+        found.append(total)
+    return found

@@ -1,4 +1,8 @@
-"""scan with a reverse pass of its own, which ``pytensor.grad`` through a loop then simply uses."""
+"""The scan whose gradient is this package's reverse pass.
+
+:class:`Reversible` is an operation whose graph is the loop, and whose ``pullback`` is
+the reverse pass. ``pytensor.grad`` calls it as it calls that of any other operation.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,9 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.backend.sizes import Size
-from recursive.scan.backward import Backward, Run, is_there
-from recursive.scan.step_graph import Series, holds_graphs, series, trace_step
-from recursive.scan.vjp import Adjoint, adjoint, is_float
+from recursive.scan.backward import Backward, LoopInputs, exists
+from recursive.scan.step_graph import Tapped, holds_graphs, tapped, trace_step
+from recursive.scan.vjp import StepVJP, is_float, step_vjp
 
 
 def scan(
@@ -29,96 +33,114 @@ def scan(
     truncate_gradient: int = -1,
     name: str | None = None,
 ) -> list[TensorVariable]:
-    """``backend.scan`` for the same arguments, with a reverse pass of its own.
+    """``backend.scan`` with the same arguments and values, and its own reverse pass.
 
-    A loop whose gradient is truncated, or whose step has a loop or an IfElse in it, has scan's own gradient; so has one
-    of whose step there is no ``adjoint``.
+    The gradient is PyTensor's if it is truncated, if the step has a loop or an IfElse
+    in it, or if the step's values cannot be stored for all steps.
     """
-    read = [series(entry, "input") for entry in sequences]
-    states = [series(entry, "initial") for entry in outputs_info if entry is not None]
-    anatomy = trace_step(step, read, states, non_sequences)
-    if truncate_gradient != -1 or holds_graphs(anatomy.results):
-        return backend.scan(
-            step,
-            sequences,
-            outputs_info,
-            non_sequences,
-            n_steps,
-            truncate_gradient,
-            name,
+    if truncate_gradient == -1:
+        results = _reversible_scan(
+            step, sequences, outputs_info, non_sequences, n_steps, name
         )
-    places = [place for place, entry in enumerate(outputs_info) if entry is not None]
-    sources = [
-        place for place, state in zip(places, states, strict=True) for _ in state.taps
-    ]
-    both_ways = adjoint(anatomy, sources)
-    if both_ways is None:
-        return backend.scan(
-            step,
-            sequences,
-            outputs_info,
-            non_sequences,
-            n_steps,
-            truncate_gradient,
-            name,
-        )
+        if results is not None:
+            return results
+    return backend.scan(
+        step,
+        sequences,
+        outputs_info,
+        non_sequences,
+        n_steps,
+        truncate_gradient,
+        name,
+    )
+
+
+def _reversible_scan(
+    step: Callable,
+    sequences: Sequence[object],
+    outputs_info: Sequence[object],
+    non_sequences: Sequence[TensorVariable],
+    n_steps: Size,
+    name: str | None,
+) -> list[TensorVariable] | None:
+    """The results over time; None if the step has no reverse pass here."""
+    read = [tapped(entry, "input") for entry in sequences]
+    states, places, sources = [], [], []
+    for place, entry in enumerate(outputs_info):
+        if entry is not None:
+            state = tapped(entry, "initial")
+            states.append(state)
+            places.append(place)
+            sources.extend([place] * len(state.taps))
+    graph = trace_step(step, read, states, non_sequences)
+    if holds_graphs(graph.results):
+        return None
+    vjp = step_vjp(graph, sources)
+    if vjp is None:
+        return None
+
+    # The order of inputs is that of Layout.
+    inputs = [item.rows for item in (*read, *states)]
+    inputs.extend(graph.given)
+    if not isinstance(n_steps, int):
+        inputs.append(n_steps)
     layout = Layout(
-        tuple(item.taps for item in read),
-        tuple(item.taps for item in states),
-        tuple(places),
-        n_steps if isinstance(n_steps, int) else None,
+        sequences=tuple(item.taps for item in read),
+        states=tuple(item.taps for item in states),
+        places=tuple(places),
+        n_steps=n_steps if isinstance(n_steps, int) else None,
     )
-    given = [
-        *(item.rows for item in (*read, *states)),
-        *anatomy.given,
-        *([] if layout.n_steps else [n_steps]),
-    ]
-    found = Reversible(both_ways, layout, name or "loop", given)(
-        *given, return_list=True
-    )
-    return found[: len(anatomy.results)]
+    op = Reversible(vjp, layout, name or "loop", inputs)
+    return op(*inputs, return_list=True)[: len(graph.results)]
 
 
 def last_step(values: TensorVariable) -> TensorVariable:
-    """``values[-1]``.
+    """``values[-1]``, of values over time.
 
-    A loop with a reverse pass gives the last step of each state as an output of its own: its gradient is then no
-    sequence of zeros with one step at the end.
+    A Reversible returns the last step of each state as an output. Its gradient then is
+    one step, instead of a sequence of zeros with one step at the end.
     """
     node = values.owner
     if node is None or not isinstance(node.op, Reversible):
         return values[-1]
     places = node.op.layout.places
-    lasts = node.outputs[len(node.outputs) - len(places) :]
+    lasts = node.outputs[len(node.outputs) - len(places) :]  # none if no places
     for place, last in zip(places, lasts, strict=True):
         if node.outputs[place] is values:
             return last
     return values[-1]
 
 
-def told(outputs: object) -> str:
-    """In words, which gradient the loop behind ``outputs`` has."""
+def describe_gradient(outputs: object) -> str:
+    """A sentence that says which gradient the loop behind ``outputs`` has."""
     outputs = list(outputs.values()) if isinstance(outputs, Mapping) else [outputs]
-    ops = (value.owner.op for value in ancestors(outputs) if value.owner is not None)
-    kept = [len(op.adjoint.kept) for op in ops if isinstance(op, Reversible)]
-    if not kept:
-        return (
-            "scan's own gradient, since a step has a loop or an IfElse in it, or cuts or picks values at places "
-            "that it computes."
-        )
-    values = "1 value" if kept[0] == 1 else f"{kept[0]} values"
+    for variable in ancestors(outputs):
+        if variable.owner is not None and isinstance(variable.owner.op, Reversible):
+            count = len(variable.owner.op.vjp.parts.stored)
+            values = "1 value" if count == 1 else f"{count} values"
+            return (
+                f"a reverse pass of its own. Each step keeps {values} for it in "
+                "addition to its results; the gradient of weights is one product after "
+                "the loop."
+            )
     return (
-        f"a reverse pass of its own. Each step keeps {values} for it beside its results; the gradient of weights "
-        "is one product after the loop."
+        "scan's own gradient, since a step has a loop or an IfElse in it, or slices or "
+        "indexes values at positions that it computes."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The order of a loop's inputs.
+    """The order of the inputs of a Reversible.
 
-    They are the rows of every sequence and of every state, what is the same at every step, weights, and the number of
-    steps where it is not known.
+    They are the rows of every sequence and of every state, the values that are constant
+    over time, the weights, and the number of steps if it is not known.
+
+    Args:
+        sequences: the taps of each sequence.
+        states: the taps of each state.
+        places: for each state, the number of the result that feeds it.
+        n_steps: the number of steps; None if it is the last input.
     """
 
     sequences: tuple[tuple[int, ...], ...]
@@ -126,66 +148,74 @@ class Layout:
     places: tuple[int, ...]
     n_steps: int | None
 
-    def run(self, inputs: Sequence[TensorVariable]) -> Run:
-        """``inputs`` by what they are."""
-        rows = iter(inputs)
-        sequences = [Series(next(rows), taps) for taps in self.sequences]
-        states = [Series(next(rows), taps) for taps in self.states]
-        fixed = list(rows)
-        return Run(
-            sequences,
-            states,
-            self.places,
-            fixed,
-            fixed.pop() if self.n_steps is None else self.n_steps,
-        )
+    def unpack(self, inputs: Sequence[TensorVariable]) -> LoopInputs:
+        """The inputs by their meaning."""
+        remaining = iter(inputs)
+        sequences = [Tapped(next(remaining), taps) for taps in self.sequences]
+        states = [Tapped(next(remaining), taps) for taps in self.states]
+        constants = list(remaining)
+        n_steps = constants.pop() if self.n_steps is None else self.n_steps
+        return LoopInputs(sequences, states, self.places, constants, n_steps)
 
 
 class Reversible(OpFromGraph):
     """A loop and its reverse pass.
 
-    Its outputs are every result at every step, what is kept for the way back, and the last step of each state.
+    Its outputs are, in this order, every result at every step, the values that are
+    stored for the reverse pass, and the last step of each state.
     """
 
     def __init__(
         self,
-        both_ways: Adjoint,
+        vjp: StepVJP,
         layout: Layout,
         name: str,
         given: Sequence[TensorVariable],
     ):
-        self.adjoint, self.layout = both_ways, layout
+        self.vjp = vjp
+        self.layout = layout
         inputs = [value.type() for value in given]
-        super().__init__(inputs, self._forward(inputs, name), inline=True, name=name)
+        outputs = self._forward(inputs, name)
+        # inline: compilers see the loop itself, and can rewrite it.
+        super().__init__(inputs, outputs, inline=True, name=name)
 
     def _forward(
         self, inputs: Sequence[TensorVariable], name: str
     ) -> list[TensorVariable]:
-        """The loop itself."""
-        run, step = self.layout.run(inputs), self.adjoint.step
-        outputs = [*step.results, *self.adjoint.kept]
-        infos: list[object] = [None] * len(outputs)
-        for place, state in zip(run.places, run.states, strict=True):
-            infos[place] = state.entry("initial")
+        """Build the forward loop."""
+        loop = self.layout.unpack(inputs)
+        step = self.vjp.step
+        step_outputs = [*step.results, *self.vjp.parts.stored]
+        # None for results that feed no state, and for stored values.
+        outputs_info: list[object] = [None] * len(step_outputs)
+        for place, state in zip(loop.places, loop.states, strict=True):
+            outputs_info[place] = state.entry("initial")
 
-        def kept_step(*args: TensorVariable) -> list[TensorVariable]:
-            return clone_replace(outputs, dict(zip(step.inputs, args, strict=True)))
+        def storing_step(*args: TensorVariable) -> list[TensorVariable]:
+            return clone_replace(
+                step_outputs, dict(zip(step.inputs, args, strict=True))
+            )
 
         found = backend.scan(
-            kept_step,
-            [item.entry("input") for item in run.sequences],
-            infos,
-            run.fixed,
-            run.n_steps,
+            storing_step,
+            [item.entry("input") for item in loop.sequences],
+            outputs_info,
+            loop.constants,
+            loop.n_steps,
             name=name,
         )
-        return [*found, *(found[place][-1] for place in run.places)]
+        lasts = [found[place][-1] for place in loop.places]
+        return [*found, *lasts]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
-        """Floats may have a gradient; whole numbers, such as the number of steps, and bools have none."""
-        return [
-            [is_float(value)] * len(self.output_types) for value in self.inner_inputs
-        ]
+        """True for inputs that may have a gradient: floats.
+
+        Integers, such as the number of steps, and bools have none.
+        """
+        pattern = []
+        for value in self.inner_inputs:
+            pattern.append([is_float(value)] * len(self.output_types))
+        return pattern
 
     def pullback(
         self,
@@ -193,68 +223,55 @@ class Reversible(OpFromGraph):
         outputs: Sequence[TensorVariable],
         output_grads: Sequence[Variable],
     ) -> list[Variable]:
-        """The gradient with respect to each input, given that with respect to each output."""
-        count = len(self.adjoint.step.results)
-        kept = slice(count, count + len(self.adjoint.kept))
-        if any(map(is_there, output_grads[kept])):
-            found = self.fallback_gradient(inputs, output_grads)
+        """The gradient with respect to each input, given that of each output."""
+        stored_from = len(self.vjp.step.results)
+        lasts_from = stored_from + len(self.vjp.parts.stored)
+        if any(map(exists, output_grads[stored_from:lasts_from])):
+            # Only the reverse pass reads stored values: this is a gradient of it.
+            found = self._fallback_gradient(inputs, output_grads)
         else:
-            known = dict(
-                zip(
-                    (*self.adjoint.step.results, *self.adjoint.kept),
-                    outputs,
-                    strict=False,
-                )
-            )
+            names = (*self.vjp.step.results, *self.vjp.parts.stored)
             found = Backward(
-                self.adjoint,
-                self.layout.run(inputs),
-                known,
-                output_grads[:count],
-                output_grads[kept.stop :],
+                self.vjp,
+                self.layout.unpack(inputs),
+                dict(zip(names, outputs[:lasts_from], strict=True)),
+                output_grads[:stored_from],
+                output_grads[lasts_from:],
             ).gradients()
-            found += [None] * (len(inputs) - len(found))
-        return [
-            disconnected_type()
-            if not is_float(value)
-            else pt.zeros_like(value)
-            if gradient is None
-            else gradient
-            for value, gradient in zip(inputs, found, strict=True)
-        ]
+            if self.layout.n_steps is None:
+                found.append(None)  # of the number of steps, an integer
+        return list(map(_as_pullback, inputs, found))
 
-    def fallback_gradient(
+    def _fallback_gradient(
         self, inputs: Sequence[TensorVariable], output_grads: Sequence[Variable]
     ) -> list[Variable | None]:
-        """The same by scan's own gradient: for a gradient of the reverse pass itself, which reads what was kept.
-
-        It is made for inputs of its own, since a step may not hold what the given ones are computed of. Outputs are
-        copied, since one whose gradient is given takes none from another that is a part of it.
-        """
-        inside = [value.type() for value in inputs]
-        outputs = [
-            value.copy()
-            for value in self._forward(inside, f"{self.name}fallback_gradient")
-        ]
-        known = {
-            output: value
-            for output, value in zip(outputs, output_grads, strict=True)
-            if is_there(value)
-        }
+        """The gradient by PyTensor's own, for the gradient of a reverse pass."""
+        # A step may not read what the given inputs are computed from, so the loop is
+        # built on placeholders. Outputs are copied for the reason given in vjp.py: one
+        # of them may be computed from another.
+        placeholders = [value.type() for value in inputs]
+        outputs = self._forward(placeholders, f"{self.name}fallback_gradient")
+        known = {}
+        for output, gradient in zip(outputs, output_grads, strict=True):
+            copy = output.copy()
+            if exists(gradient):
+                known[copy] = gradient
         found = grad(
             None,
-            inside,
+            placeholders,
             known_grads=known,
             disconnected_inputs="ignore",
             return_disconnected="none",
         )
-        there = [place for place, gradient in enumerate(found) if gradient is not None]
-        given = dict(zip(inside, inputs, strict=True))
-        replaced = dict(
-            zip(
-                there,
-                graph_replace([found[place] for place in there], given, strict=False),
-                strict=True,
-            )
-        )
-        return [replaced.get(place) for place in range(len(found))]
+        before = [gradient for gradient in found if gradient is not None]
+        given = dict(zip(placeholders, inputs, strict=True))
+        after = iter(graph_replace(before, given, strict=False))
+        return [None if gradient is None else next(after) for gradient in found]
+
+
+def _as_pullback(value: TensorVariable, gradient: Variable | None) -> Variable:
+    """A gradient as ``pullback`` has to return it."""
+    if not is_float(value):
+        return disconnected_type()
+    # PyTensor refuses a disconnected gradient of a float here.
+    return pt.zeros_like(value) if gradient is None else gradient

@@ -1,7 +1,8 @@
-"""What a step consists of: what it reads, what is the same at every step, and its products with weights.
+"""The graph of one step: placeholders, results, and products with weights.
 
-A step is called once on placeholders. What it makes of weights alone is taken out of it, to be made once, before the
-loop; what remains is a graph from slices, past states and such constants to results.
+A step is a Python function of tensors. It is called once on placeholders, which gives
+a graph. What the step computes from parameters alone is taken out of the graph, so that
+it is computed once before the loop. A placeholder takes its place.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pytensor.compile.builders import OpFromGraph
-from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import MergeOptimizer
@@ -23,19 +24,21 @@ from pytensor.tensor.variable import TensorVariable
 from recursive.backend import is_lazy
 
 WITH_GRAPHS = (Scan, OpFromGraph)
-"""Operations that hold a graph of their own: what is inside them cannot be run for all steps at once."""
+"""Operations with a graph inside, which cannot be vectorized over all steps ..."""
 
-RUN_AT_ONCE = (Softmax, LogSoftmax)
-"""Those of them that can."""
+VECTORIZABLE = (Softmax, LogSoftmax)
+"""... except these, which PyTensor vectorizes by their name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """A sequence or a state as scan is given it: rows from the first that is looked back to, and the taps read.
+class Tapped:
+    """A sequence or a state as scan takes it: rows in time, and the taps that are read.
 
     Args:
-        rows: ``(time, batch, ...)`` of a sequence; ``(lag, batch, ...)`` before the first step of a state.
-        taps: which steps are read, relative to the present one, in the order in which the step reads them.
+        rows: ``(time, batch, ...)`` of a sequence, with the rows in front of its first
+            step; ``(lag, batch, ...)`` of a state, the rows before the first step.
+        taps: the steps that are read, relative to the present one, in the order of the
+            step's arguments.
     """
 
     rows: TensorVariable
@@ -43,26 +46,31 @@ class Series:
 
     @property
     def lag(self) -> int:
-        """How many steps it looks back at most."""
+        """The number of rows in front of the first step."""
         return max(0, -min(self.taps))
 
     def entry(self, key: str) -> dict[str, object]:
-        """scan's entry for it, as ``input`` or ``initial``."""
-        is_whole = key == "input" or self.taps != (-1,)
-        return {key: self.rows if is_whole else self.rows[0], "taps": list(self.taps)}
+        """The dict that scan takes for it; ``key`` is ``input`` or ``initial``."""
+        rows = self.rows
+        if key == "initial" and self.taps == (-1,):
+            rows = rows[0]  # scan wants a state of one row without its axis of time
+        return {key: rows, "taps": list(self.taps)}
 
 
-def series(entry: object, key: str) -> Series:
-    """A Series from what scan takes: a variable, or a dict with its taps."""
-    if not isinstance(entry, dict):
-        return Series(entry, (0,)) if key == "input" else Series(entry[None], (-1,))
-    rows, taps = entry[key], tuple(entry["taps"])
-    return Series(rows[None] if key == "initial" and taps == (-1,) else rows, taps)
+def tapped(entry: object, key: str) -> Tapped:
+    """The inverse of :meth:`Tapped.entry`; a bare variable has scan's default taps."""
+    if isinstance(entry, dict):
+        rows, taps = entry[key], tuple(entry["taps"])
+    else:
+        rows, taps = entry, (0,) if key == "input" else (-1,)
+    if key == "initial" and taps == (-1,):
+        rows = rows[None]
+    return Tapped(rows, taps)
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """``left @ weights`` in a step, the weights being the same at every step."""
+    """``left @ weights`` in a step; the weights are constant over time."""
 
     left: TensorVariable
     weights: TensorVariable
@@ -71,16 +79,16 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class StepGraph:
-    """A step taken apart.
+    """A step as a graph from placeholders to results.
 
     Args:
-        slices: placeholders for the slices of sequences, sequence by sequence, tap by tap.
-        pasts: placeholders for past rows of states, state by state, tap by tap.
-        constants: placeholders for what is the same at every step, beside weights.
-        weights: placeholders for what products multiply by.
-        given: what stands outside for each of ``constants``, then of ``weights``.
-        results: what the step returns.
-        products: every product with weights.
+        slices: placeholders of the slices of sequences, by sequence, then by tap.
+        pasts: placeholders of the past of states, by state, then by tap.
+        constants: placeholders of values that are constant over time, without weights.
+        weights: placeholders of the right factors of products.
+        given: the values outside the loop of ``constants``, then of ``weights``.
+        results: the values that the step returns.
+        products: the products with weights.
     """
 
     slices: tuple[TensorVariable, ...]
@@ -93,85 +101,125 @@ class StepGraph:
 
     @property
     def inputs(self) -> tuple[TensorVariable, ...]:
-        """Every placeholder, in the order in which scan gives their values."""
+        """All placeholders, in the order of scan's arguments."""
         return (*self.slices, *self.pasts, *self.constants, *self.weights)
 
 
 def trace_step(
     step: Callable,
-    sequences: Sequence[Series],
-    states: Sequence[Series],
+    sequences: Sequence[Tapped],
+    states: Sequence[Tapped],
     non_sequences: Sequence[TensorVariable],
 ) -> StepGraph:
-    """Take ``step`` apart."""
-    moving = [item.rows[0].type() for item in (*sequences, *states) for _ in item.taps]
+    """Call ``step`` on placeholders and return its graph."""
+    slices = _placeholders(sequences)
+    pasts = _placeholders(states)
     fixed = [value.type() for value in non_sequences]
-    graph = FunctionGraph([*moving, *fixed], list(step(*moving, *fixed)), clone=True)
+    inputs = [*slices, *pasts, *fixed]
+    graph = FunctionGraph(inputs, list(step(*inputs)), clone=True)
+    # Two layers may compute the same product: merged, it is differentiated once.
     MergeOptimizer().rewrite(graph)
-    moving, fixed = graph.inputs[: len(moving)], graph.inputs[len(moving) :]
-    constants, weights = _without_invariants(graph, moving)
-    outside = dict(zip(fixed, non_sequences, strict=True))
-    given = (
-        clone_replace([*constants, *weights], outside) if constants or weights else []
-    )
-    held = set(weights.values())
-    products = [
-        Product(node.inputs[0], node.inputs[1], node.outputs[0])
-        for node in graph.toposort()
-        if isinstance(node.op, Dot) and node.inputs[1] in held
-    ]
-    count = sum(len(item.taps) for item in sequences)
+
+    # The graph is a clone: from here on its own inputs are the placeholders.
+    changing = graph.inputs[: len(slices) + len(pasts)]
+    fixed = graph.inputs[len(changing) :]
+    constants, weights = _replace_invariants(graph, changing)
+    invariants = [*constants, *weights]
+    given = []
+    if invariants:
+        outside = dict(zip(fixed, non_sequences, strict=True))
+        given = clone_replace(invariants, outside)
     return StepGraph(
-        tuple(moving[:count]),
-        tuple(moving[count:]),
-        tuple(constants.values()),
-        tuple(weights.values()),
-        tuple(given),
-        tuple(constants.get(value, value) for value in graph.outputs),
-        tuple(products),
+        slices=tuple(changing[: len(slices)]),
+        pasts=tuple(changing[len(slices) :]),
+        constants=tuple(constants.values()),
+        weights=tuple(weights.values()),
+        given=tuple(given),
+        results=tuple(constants.get(value, value) for value in graph.outputs),
+        products=_products(graph, set(weights.values())),
     )
 
 
-def _without_invariants(
-    graph: FunctionGraph,
-    moving: Sequence[Variable],
-) -> tuple[dict[Variable, Variable], dict[Variable, Variable]]:
-    """Put a placeholder in ``graph`` for each value that is the same at every step: of constants, and of weights."""
-    changing = set(moving)
-    constants: dict[Variable, Variable] = {}
-    weights: dict[Variable, Variable] = {}
+def _placeholders(items: Sequence[Tapped]) -> list[TensorVariable]:
+    """A variable for each read of each item, of the type that one step sees."""
+    found = []
+    for item in items:
+        for _ in item.taps:
+            found.append(item.rows[0].type())
+    return found
+
+
+def _products(graph: FunctionGraph, weights: set[Variable]) -> tuple[Product, ...]:
+    products = []
     for node in graph.toposort():
-        if changing.isdisjoint(node.inputs) and not is_size(node.outputs[0]):
+        if isinstance(node.op, Dot) and node.inputs[1] in weights:
+            left, right = node.inputs
+            products.append(Product(left, right, node.outputs[0]))
+    return tuple(products)
+
+
+Placeholders = dict[Variable, Variable]
+"""The placeholder that replaces each value."""
+
+
+def _replace_invariants(
+    graph: FunctionGraph, changing: Sequence[Variable]
+) -> tuple[Placeholders, Placeholders]:
+    """Replace values of ``graph`` that are constant over time by placeholders.
+
+    Args:
+        graph: a step; it is changed.
+        changing: the inputs that change from step to step.
+
+    Returns:
+        The placeholders of values that are no weights, and of weights.
+    """
+    changed = set(changing)
+    constants: Placeholders = {}
+    weights: Placeholders = {}
+    # In this order a node comes after all that it reads. The values where a node that
+    # changes reads one that does not are the border: they become placeholders.
+    for node in graph.toposort():
+        stays_outside = changed.isdisjoint(node.inputs)
+        if stays_outside and not is_size(node.outputs[0]):
             continue
-        changing.update(node.outputs)
+        changed.update(node.outputs)
         for place, value in enumerate(node.inputs):
-            if value not in changing and not isinstance(value, Constant):
-                is_weight = (
-                    isinstance(node.op, Dot)
-                    and place == 1
-                    and value.ndim == node.inputs[0].ndim == 2
-                )
-                found = weights if is_weight else constants
-                if value not in found:
-                    found[value] = value.type()
-                    graph.add_input(found[value])
-                graph.change_node_input(node, place, found[value])
+            if value in changed or isinstance(value, Constant):
+                continue
+            found = weights if _is_weight(node, place) else constants
+            if value not in found:
+                found[value] = value.type()
+                graph.add_input(found[value])
+            graph.change_node_input(node, place, found[value])
+    # A result may itself be constant over time.
     for value in graph.outputs:
-        if value not in changing and not isinstance(value, Constant):
+        if value not in changed and not isinstance(value, Constant):
             constants.setdefault(value, value.type())
     return constants, weights
 
 
+def _is_weight(node: Apply, place: int) -> bool:
+    """True for the right factor of a product of two matrices."""
+    if not isinstance(node.op, Dot) or place != 1:
+        return False
+    return node.inputs[0].ndim == node.inputs[1].ndim == 2
+
+
 def is_size(value: Variable) -> bool:
-    """Whether it may be a shape, which stays where it is used: a compiler for fixed shapes must see through it."""
+    """True if ``value`` may be a shape.
+
+    Shapes are computed where they are used. A compiler for fixed shapes must see that
+    they are known.
+    """
     return value.type.dtype.startswith("int") and value.type.ndim < 2
 
 
 def holds_graphs(results: Sequence[Variable]) -> bool:
-    """Whether some operation of a step holds a graph of its own that cannot be run for all steps at once."""
-    ops = (
-        node.op
-        for node in applys_between([], results)
-        if not isinstance(node.op, RUN_AT_ONCE)
-    )
-    return any(isinstance(op, WITH_GRAPHS) or is_lazy(op) for op in ops)
+    """True if an operation has a graph inside that cannot be vectorized."""
+    for node in applys_between([], results):
+        if isinstance(node.op, VECTORIZABLE):
+            continue
+        if isinstance(node.op, WITH_GRAPHS) or is_lazy(node.op):
+            return True
+    return False

@@ -10,7 +10,7 @@ import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
 from recursive import objectives, optimizers
-from recursive.backend import Argument, Program, floatX, to_numpy
+from recursive.backend import Argument, Program, floatX, table, to_numpy
 from recursive.backend.choose import BACKENDS, resolve_backend
 from recursive.callbacks import Callback, History
 from recursive.errors import (
@@ -473,7 +473,8 @@ class Model(Stored):
         The slots of the optimizer stay on JAX until they are copied: nothing else reads them, and there are more
         of them than of weights. ``fit`` calls this at the end of an epoch, since it takes time.
         """
-        if self.backend == "jax":
+        backend = table.BACKENDS.get(self.backend, table.NO_BACKEND)
+        if backend.holds_own_arrays:
             to_numpy(self._shared_of_programs)
 
     def _program(self, kind: str, weighted: bool = False) -> Program:

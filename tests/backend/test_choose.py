@@ -1,5 +1,6 @@
 """Which backend is chosen, and what is told where it cannot be had."""
 
+import importlib.util
 import sys
 
 import numpy as np
@@ -87,14 +88,14 @@ def test_a_package_whose_finder_raises_is_not_installed(monkeypatch):
     def raising(package):
         raise ImportError(package)
 
-    monkeypatch.setattr(choose.importlib.util, "find_spec", raising)
+    monkeypatch.setattr(importlib.util, "find_spec", raising)
     assert not choose.is_installed("jax")
 
 
 def test_a_compiler_that_is_not_there_is_told_of(monkeypatch):
     monkeypatch.setattr(pytensor.config, "cxx", "/no/such/g++")
     with pytest.raises(
-        errors.BackendError, match=r"got '/no/such/g\+\+', which is not there"
+        errors.BackendError, match=r"got '/no/such/g\+\+', which does not exist"
     ):
         choose.resolve_backend("c")
 

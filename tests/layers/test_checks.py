@@ -290,7 +290,7 @@ def test_a_function_in_a_loop_that_reads_a_variable_of_its_own_is_told():
     rnn.add_node(Lambda(lambda x: pt.dot(x, W), output_dim=4), "h", input="x")
     with pytest.raises(
         NodeError,
-        match=r"node 'h' takes a function of its inputs and parameters.* W of its own",
+        match=r"node 'h' takes a function of its inputs and parameters.* reads the variable W\.",
     ):
         rnn(np.ones((3, 5, 4)))
     rnn = Recurrent(n_steps=5, unroll=True)

@@ -253,6 +253,6 @@ def test_a_chain_that_drops_and_loops_is_a_node_of_a_loop_where_it_reads_no_past
 def test_a_symbol_is_no_data():
     with pytest.raises(
         errors.DataError,
-        match=r"input 'x' takes numbers, .* got a symbol .*\. Pass an array",
+        match=r"input 'x' takes numbers; got a symbol .*\. Pass an array",
     ):
         dropping().predict(pt.zeros((BATCH, TIME, IN)))

@@ -139,8 +139,8 @@ def step(i2h, h_tm1, h2h_W, h2h_b):
     rec = tanh(i2h + h2h)
     return [rec, h2h]
 
-The way back: a reverse pass of its own. Each step keeps 0 values for it beside its results; the gradient of weights \
-is one product after the loop."""
+The way back: a reverse pass of its own. Each step keeps 0 values for it in addition to its results; the \
+gradient of weights is one product after the loop."""
     )
 
 
@@ -169,7 +169,7 @@ def test_explain_tells_of_a_loop_in_a_step():
     rnn.add_node(inner, "read", input="words")
     assert rnn.explain().endswith(
         "The way back: scan's own gradient, since a step has a loop or an IfElse in it, or "
-        "cuts or picks values at places that it computes."
+        "slices or indexes values at positions that it computes."
     )
 
 
@@ -691,7 +691,7 @@ def test_a_state_whose_dim_follows_from_itself_alone_is_told_to_say_it(settings)
         rnn.add_node(Identity(), "h", input=merge(["x", "half"]), create_output=True)
         return rnn
 
-    words = r"^state 'h' takes a known dim, .* Say add_state\('h', dim=1, input='h'\)"
+    words = r"^state 'h' takes a known dim, .* add_state\('h', dim=1, input='h'\)"
     with pytest.raises(errors.StateError, match=words):
         multiplied(merge_mul).predict(X[..., :1])
     with pytest.raises(errors.StateError, match=words):

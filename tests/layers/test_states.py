@@ -682,7 +682,7 @@ def test_a_loop_that_is_written_out_equals_scan_truncated_or_not(steps):
 
 
 def test_what_is_written_out_needs_a_known_number_of_steps():
-    with pytest.raises(errors.ConfigError, match=r"Say n_steps=5 too"):
+    with pytest.raises(errors.ConfigError, match=r"Pass n_steps=5 too"):
         looking_back(unroll=True).predict(x_of(BATCH, TIME, IN))
     with pytest.raises(errors.SequenceLengthError, match="Set n_steps=5"):
         looking_back(unroll=True, n_steps=6).predict(x_of(BATCH, 5, IN))

@@ -23,7 +23,7 @@ from recursive import (
     recipes,
 )
 from recursive.backend.compiling import compile_function
-from recursive.layers import recursive as containers
+from recursive.scan import op
 from recursive.scan.op import Reversible
 from tests.cases import with_random_weights
 from tests.loop.random_networks import random_network
@@ -37,7 +37,7 @@ def gradients(rnn, arrays, monkeypatch, repeat=None, sizes_known=True):
     Known sizes make PyTensor's own gradient twice as fast to build; every fifth network learns them when it runs.
     """
     if repeat is not None:
-        monkeypatch.setattr(containers.reversible, "scan", repeat)
+        monkeypatch.setattr(op, "scan", repeat)
     given = {
         name: backend.tensor(
             name,

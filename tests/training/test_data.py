@@ -141,7 +141,7 @@ def test_fractions_and_numbers_too_large_are_refused_where_whole_numbers_belong(
     value, dtype
 ):
     with pytest.raises(
-        DtypeError, match=f"input 'x' takes whole numbers that fit {dtype}"
+        DtypeError, match=f"input 'x' takes integers that fit {dtype}"
     ):
         as_array("input", "x", value, dtype)
 
@@ -173,7 +173,7 @@ def test_numbers_too_large_for_float32_are_refused(value):
 )
 def test_text_objects_dates_and_complex_numbers_are_refused(value, dtype):
     with pytest.raises(
-        DtypeError, match=f"input 'x' takes numbers, as {dtype}, .* got dtype"
+        DtypeError, match=f"input 'x' takes numbers, as {dtype}; got dtype"
     ):
         as_array("input", "x", value, dtype)
 
