@@ -194,7 +194,7 @@ def test_classes_as_numbers_are_shown_the_way_to_rows(labels, written):
     assert np.isfinite(chain.train_on_batch(X, np.eye(3)[labels.ravel()]))
     for others in (labels + 0.5, np.ones((11, 2)), np.ones((11, 1, 1, 1))):
         with pytest.raises(
-            errors.ShapeError, match="mend the layer that computes the output"
+            errors.ShapeError, match="correct the layer that computes the output"
         ):
             chain.fit(X, others)
 
@@ -390,7 +390,7 @@ def test_data_that_does_not_match_is_refused_before_anything_runs(x, y, error, w
         (
             ("adam", "mse", "categorical", "FAST_RUN"),
             errors.ConfigError,
-            "no Theano any more; got .FAST_RUN.. Say b",
+            "PyTensor replaces Theano; got .FAST_RUN.. Pass b",
         ),
         ((3, "mse"), errors.ConfigError, "a name or an Optimizer"),
     ],

@@ -173,7 +173,7 @@ def test_what_get_states_gives_is_a_copy():
         (
             {"first.h": np.ones((4, HIDDEN))},
             errors.ShapeError,
-            "states 'first.h, last.g' takes one number of rows.* 4, 3",
+            "states 'first.h, last.g' takes the same number of rows.* 4, 3",
         ),
         ([START], errors.DataError, "takes a dict by name, .* got list"),
         ({"first.h": "abc"}, errors.DtypeError, "state 'h' takes numbers"),
@@ -298,7 +298,7 @@ def test_another_batch_size_after_a_reset_runs_without_compiling_again():
         model.predict(x_of(rows, STEPS, IN))
     model.reset_states(2)
     model.predict(x_of(2, STEPS + 1, IN))
-    [program] = model._programs.values()
+    [program] = model._programs.compiled.values()
     assert len(program._functions) == 1
 
 
@@ -312,7 +312,7 @@ def test_on_jax_each_shape_compiles_once_and_is_kept():
             each.reset_states()
         for _ in range(2):
             np.testing.assert_allclose(model.predict(x), plain.predict(x), atol=1e-12)
-    [program] = model._programs.values()
+    [program] = model._programs.compiled.values()
     assert len(program._functions) == 2
 
 
@@ -442,8 +442,8 @@ def test_fit_asks_that_the_rows_keep_their_order_and_says_why(shuffle):
     model = chain()
     with pytest.raises(
         errors.ConfigError,
-        match=r"'shuffle' takes False .* row i of a batch goes on from row i of the "
-        r"batch before; got .*\. Say shuffle=False, or reset_states='batch'",
+        match=r"'shuffle' takes False .* row i of a batch continues row i of the "
+        r"batch before; got .*\. Pass shuffle=False, or reset_states='batch'",
     ):
         model.fit(X, Y, batch_size=3, verbose=0, shuffle=shuffle)
     assert model.get_states()["layer_0.h"].shape == (0, HIDDEN), "nothing ran"
@@ -461,7 +461,7 @@ def test_fit_asks_that_the_rows_keep_their_order_and_says_why(shuffle):
     [
         (
             {"reset_states": "epochs"},
-            "'reset_states' takes None, 'epoch' or 'batch', .* Did you mean 'epoch'",
+            "'reset_states' takes None, 'epoch' or 'batch'; .* Did you mean 'epoch'",
         ),
         ({"reset_states": True}, "'reset_states' takes None"),
     ],
@@ -474,7 +474,7 @@ def test_states_are_reset_before_epochs_or_batches_only(settings, words):
 def test_a_model_without_states_that_go_on_has_nothing_to_reset():
     with pytest.raises(
         errors.ConfigError,
-        match=r"takes a model that carries states over, .* got 'epoch'",
+        match=r"takes a model with states kept between batches; got 'epoch'",
     ):
         chain(False).fit(X, Y, reset_states="epoch", verbose=0)
 

@@ -263,7 +263,7 @@ def test_on_jax_a_shorter_last_chunk_costs_one_more_compilation():
         np.abs(a - b).max() < 1e-10
         for a, b in zip(model.get_weights(), weights, strict=True)
     )
-    [program] = model._programs.values()
+    [program] = model._programs.compiled.values()
     assert len(program._functions) == 2
 
 
@@ -324,7 +324,7 @@ def partly():
             Y,
             2,
             errors.ConfigError,
-            r"takes loops whose states all go on, .* got 'h' of layer_1 \(GRU\), .* Say stateful=True",
+            r"takes loops that keep all their states; got 'h' of layer_1 \(GRU\), .* Pass stateful=True",
         ),
         (
             chain(lambda: LSTM(HIDDEN, OUT, return_sequences=True)),
@@ -340,7 +340,7 @@ def partly():
             H,
             2,
             errors.ConfigError,
-            r"got 'h' of the model \(Recursive\), which would start anew at each",
+            r"got 'h' of the model \(Recursive\), reset before each chunk",
         ),
         (
             chain(
@@ -372,7 +372,7 @@ def partly():
             H,
             2,
             errors.ConfigError,
-            r"takes loops over as many steps as come, because each chunk has 2; got n_steps=5 in the model",
+            r"takes loops of at most 2 steps, because a chunk has no more; got n_steps=5 in the model",
         ),
         (
             lambda: recurrent(stateful=False),
@@ -380,7 +380,7 @@ def partly():
             H,
             2,
             errors.ConfigError,
-            r"'tbptt_steps' takes a model that carries states over, .* Say stateful=True",
+            r"'tbptt_steps' takes a stateful model, .* Pass stateful=True",
         ),
         (
             lambda: recurrent(return_sequences=False),
@@ -388,7 +388,7 @@ def partly():
             H[:, 0],
             2,
             errors.ConfigError,
-            r"takes outputs that are sequences, .* from 'rec'\. Say return_sequences=True",
+            r"takes outputs that are sequences, .* from 'rec'\. Pass return_sequences=True",
         ),
         (
             lambda: recurrent(return_final_states=True),
@@ -396,7 +396,7 @@ def partly():
             {"rec": H, "h_final": H[:, 0]},
             2,
             errors.ConfigError,
-            r"one row for all steps from 'h_final'",
+            r"one value for all steps from 'h_final'",
         ),
         (
             counting,
