@@ -1,6 +1,6 @@
-"""What a parameter is made to be after every training step: functions from its new value to another.
+"""Constraints: functions that are applied to a parameter after every training step.
 
-Norms that are 0 stay 0.
+They map the new value to the one that is stored. Norms that are 0 stay 0.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from recursive.utils import registry
 
 
 class Constraint:
-    """The base; leaves a value as it is."""
+    """The base class, which does not change the value."""
 
     def __call__(self, p: TensorVariable) -> TensorVariable:
         return p
 
     def get_config(self) -> dict[str, object]:
-        """The class name, as ``name``, and the arguments that make this constraint again."""
+        """Return the class name, as ``name``, and the arguments of the constraint."""
         return {"name": type(self).__name__}
 
 
@@ -74,17 +74,18 @@ CONSTRAINTS = {
     "nonneg": NonNeg,
     "unitnorm": UnitNorm,
 } | {kind.__name__: kind for kind in (Constraint, MaxNorm, NonNeg, UnitNorm)}
-"""Every constraint by name: called, each makes a new one."""
+"""The constraint classes by name."""
 
 
 def get(
     identifier: str | Constraint | Mapping[str, object] | None,
     kwargs: Mapping[str, object] | None = None,
 ) -> Constraint | None:
-    """The constraint called ``identifier``, or made from its configuration, or ``identifier`` itself; None is none.
+    """Return a constraint by its name or configuration.
 
     Args:
-        identifier: a name, a dict as ``get_config()`` gives, or the thing itself.
+        identifier: a name, a dict in the form of ``get_config()``, or a Constraint or
+            None, which is returned.
         kwargs: arguments that go with a name.
 
     Raises:

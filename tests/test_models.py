@@ -146,7 +146,7 @@ def test_one_input_may_come_as_a_list_of_one(given):
 def test_predict_takes_a_whole_number_of_rows_at_once():
     with pytest.raises(
         errors.ConfigError,
-        match="argument 'batch_size' takes a whole number of 1 or more",
+        match="argument 'batch_size' takes an integer of 1 or more",
     ):
         model().predict(X, batch_size=0)
 
@@ -204,7 +204,7 @@ def test_targets_of_a_graph_are_among_its_data():
     graph.compile("sgd", {"right": "mse", "both": "mae"})
     with pytest.raises(
         errors.ConfigError,
-        match=r"'batch_size' takes a whole number of 1 or more, .* got dict",
+        match=r"'batch_size' takes an integer of 1 or more; got dict",
     ):
         graph.fit({"a": np.ones((7, 3))}, {"right": np.ones((7, 2))})
 

@@ -294,7 +294,7 @@ def test_where_all_weights_are_zero_the_loss_and_its_gradient_are_zero():
 
 def test_an_objective_that_is_one_number_cannot_be_weighted():
     with pytest.raises(
-        ShapeError, match=r"loss 'whole' takes one value a row, .* got 0 axes"
+        ShapeError, match=r"loss 'whole' takes one value per row, .* got 0 axes"
     ):
 
         def whole(y_true, y_pred):

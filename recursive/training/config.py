@@ -48,6 +48,7 @@ def to_config(
         config["optimizer"] = _optimizer_config(optimizer)
         config["loss"] = _loss_config(loss)
         config["class_mode"] = class_mode
+    # Through JSON and back: tuples become lists, and NaN is refused before it is saved.
     return json.loads(json.dumps(config, allow_nan=False))
 
 

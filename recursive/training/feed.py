@@ -61,6 +61,7 @@ def pairs(
     for argument in targets:
         arrays[argument.name] = _target(argument, given[argument.name])
     data.check_rows(arrays)
+    # Last: data that is refused builds nothing, so other data can still be tried.
     container.build(_as_input_shape(container, shapes))
     return arrays
 

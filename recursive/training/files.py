@@ -78,6 +78,7 @@ class ModelFiles:
             WeightsError: for a file that cannot be read, or of another optimizer or
                 model.
         """
+        # This creates missing slots, so a model that never trained can load too.
         groups = self._optimizer_groups()
         [found] = weight_files.load_weights(filepath, groups).values()
         variables = self.optimizer.named_state(self.named_params).values()

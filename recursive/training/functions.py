@@ -109,6 +109,8 @@ def trainer(
                 loss = regularizer(loss)
         for penalty in call.penalties:
             loss = loss + penalty
+        # ``call`` has the new kept states and running means, ``learned`` the updates
+        # that layers list themselves.
         steps = optimizer.get_updates(learned.params, learned.constraints, loss)
         return scores, [*steps, *call.updates, *learned.updates]
 

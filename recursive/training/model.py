@@ -85,6 +85,7 @@ class Model(ModelFiles):
                 mode.
             BackendError: for an unknown or missing backend.
         """
+        # All checks come first: a call that fails changes nothing.
         _check_compile_arguments(optimizer, loss, class_mode, theano_mode)
         chosen = resolve_backend(backend, why_not_jax(self))
         if loss is not None:
@@ -245,6 +246,7 @@ class Model(ModelFiles):
         arrays, held_out = data.split(arrays, validation_split)
         if validation_data is not None:
             held_out = self._validation_pairs(validation_data)
+        # After the split, because validation has no class weights.
         arrays |= row_weights.of_classes(class_weight, arrays, self.output_names)
         shuffle = checked_shuffle(shuffle)
         states = KeptStates.of(self)
@@ -264,6 +266,7 @@ class Model(ModelFiles):
         try:
             return fit.run(arrays, held_out, verbose, callbacks)
         finally:
+            # A callback, Ctrl-C or divergence may end fit in the middle of an epoch.
             self._leave_jax()
 
     @locked

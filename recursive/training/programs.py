@@ -35,6 +35,7 @@ class Programs:
         self.model = model
         self._version = _version(model)
         _check_floats(model)
+        # Looked up once: walking all layers for each batch would take too long.
         self.states = KeptStates.of(model)
         self.compiled: dict[tuple[str, bool], Program] = {}
         self._shared = [*model.named_weights.values(), *self.states.variables]
@@ -54,6 +55,7 @@ class Programs:
             weighted: True if there are weights.
         """
         program = self.program(kind, weighted)
+        # Kept states have a row per row of the batch; the first batch sets the number.
         self.states.prepare(data.check_rows(arrays))
         return program(*arrays.values())
 

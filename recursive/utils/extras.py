@@ -1,4 +1,4 @@
-"""Packages that are not needed to run a network, imported where they are used."""
+"""Optional packages, imported only when they are used."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from recursive.errors import MissingPackageError
 
 
 def load(module: str, extra: str, why: str) -> ModuleType:
-    """Import ``module``, which comes with the extra called ``extra``.
+    """Import ``module``, which is installed with the extra called ``extra``.
 
     Raises:
-        MissingPackageError: where it is not installed; the message says how to install it.
+        MissingPackageError: if it is not installed. The message explains how to install
+            it, and ``why`` it is needed.
 
     >>> load("json", "examples", "it reads JSON").__name__
     'json'
@@ -24,8 +25,9 @@ def load(module: str, extra: str, why: str) -> ModuleType:
         raise MissingPackageError.about(
             "package",
             package,
-            takes="to be installed",
+            takes="an installation",
             because=why,
             got="no such package",
-            do=f"Run pip install 'recursive-rnn[{extra}]', or pip install '.[{extra}]' in a clone.",
+            do=f"Run pip install 'recursive-rnn[{extra}]', "
+            f"or pip install '.[{extra}]' in a clone.",
         ) from error

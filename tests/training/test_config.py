@@ -595,7 +595,7 @@ BAD = [
         changed(["layers", 0, "init"], "os.system"),
         "initialization 'os.system' takes a known name",
     ),
-    (changed(["layers", 0, "seed"], "a"), "argument 'seed' takes a whole number"),
+    (changed(["layers", 0, "seed"], "a"), "argument 'seed' takes an integer"),
     (
         changed(["layers", 0], {"name": "Dropout"}),
         "'Dropout' takes the arguments of its class, .* missing",

@@ -229,7 +229,7 @@ def test_a_model_whose_dims_wait_for_data_has_no_states_yet_and_resetting_them_d
     model.predict(x_of(BATCH, STEPS, IN))
     assert list(model.get_states()) == ["layer_0.h"]
     with pytest.raises(
-        errors.ConfigError, match="'batch_size' takes a whole number of 1 or more"
+        errors.ConfigError, match="'batch_size' takes an integer of 1 or more"
     ):
         model.reset_states(0)
 

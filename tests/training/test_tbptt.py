@@ -420,7 +420,7 @@ def partly():
             H,
             0,
             errors.ConfigError,
-            "'tbptt_steps' takes a whole number of 1 or more",
+            "'tbptt_steps' takes an integer of 1 or more",
         ),
         (
             recurrent,
@@ -428,7 +428,7 @@ def partly():
             H,
             2.5,
             errors.ConfigError,
-            "'tbptt_steps' takes a whole number of 1 or more",
+            "'tbptt_steps' takes an integer of 1 or more",
         ),
     ],
 )
