@@ -1,4 +1,4 @@
-"""What callbacks are told, in which order, and what they may do: stop, save, set the learning rate, raise."""
+"""Callbacks: the order of calls, their logs, and what they may do to training."""
 
 import os
 import signal
@@ -253,7 +253,7 @@ def test_a_checkpoint_writes_a_file_for_each_epoch(tmp_path, capsys):
 
 
 class Numbers(Callback):
-    """Puts chosen numbers in the place of those that were followed."""
+    """Replaces the logs of an epoch by chosen numbers."""
 
     def __init__(self, **values):
         self.values = values

@@ -79,6 +79,7 @@ class Fit:
 
         rollback = Rollback(self.changing)
         self.model.stop_training = False
+        # Ctrl-C takes effect where ``check_interrupt`` is called, after a batch.
         with between_batches() as check_interrupt, closing(logger):
             callbacks.on_train_begin()
             for epoch in range(self.nb_epoch):
@@ -86,6 +87,7 @@ class Fit:
                 callbacks.on_epoch_begin(epoch)
                 mean = self._train_epoch(arrays, callbacks, check_interrupt)
                 self._check_finite(epoch, mean, rollback)
+                # Callbacks may pass weights to functions that take no JAX arrays.
                 self.model._leave_jax()
                 logs = mean.values()
                 if held_out:
@@ -138,7 +140,7 @@ class Fit:
     def _validate(
         self, held_out: Arrays, check_interrupt: Callable[[], None]
     ) -> dict[str, float]:
-        """``val_loss`` and maybe ``val_acc``; the kept states are restored after."""
+        """The ``val_loss`` and maybe ``val_acc``; kept states are not changed."""
 
         def test(arrays: Arrays) -> dict[str, float]:
             self._reset_before("batch")

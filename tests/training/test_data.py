@@ -1,4 +1,4 @@
-"""What the user hands over, made into arrays by name."""
+"""The user's data as arrays by name."""
 
 from collections import OrderedDict
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Sample and class weights, from what the user gives to the loss, against losses computed by hand."""
+"""Sample and class weights, against losses computed by hand."""
 
 import numpy as np
 import pytest

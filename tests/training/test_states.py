@@ -1,4 +1,4 @@
-"""Models whose states go on from batch to batch: asked for, set, reset, copied, and what fit asks of the rows."""
+"""Kept states of a model: read, set, reset, copied, and what fit requires of rows."""
 
 import copy
 import functools
@@ -33,7 +33,7 @@ def x_of(*shape, seed=3):
 
 
 def recurrent(**settings):
-    """One state of HIDDEN, which starts from 0.5."""
+    """A loop with one state of dim HIDDEN and initial value 0.5."""
     rnn = Recursive(return_sequences=True, **{"stateful": True, **settings})
     rnn.add_input("x", dim=IN)
     rnn.add_state("h", dim=HIDDEN, initial=0.5)
@@ -59,7 +59,7 @@ def compiled(stateful):
 
 
 def chain(stateful=True):
-    """One model, compiled once, as it was in the beginning."""
+    """A model that is compiled once and returned to its initial values."""
     model, weights = compiled(stateful)
     model.set_weights(weights)
     model.reset_states()
@@ -86,7 +86,7 @@ def graph_as_it_began():
 
 
 def graph():
-    """Likewise, with two layers that carry states over."""
+    """The same with two stateful layers."""
     graph_as_it_began().reset_states()
     return graph_as_it_began()
 
@@ -327,7 +327,7 @@ def test_on_jax_each_shape_compiles_once_and_is_kept():
     ids=["container", "layer", "dim one"],
 )
 def test_a_batch_of_one_row_goes_on_on_jax(make):
-    """Its size is known there, and PyTensor takes no update of a known 1 for a state of any number of rows."""
+    """PyTensor takes no update with 1 known row for a state with any rows."""
     model, x = make(), x_of(2, 2 * STEPS, IN)[:1]
     model.build()
     with_random_weights(model)
@@ -591,7 +591,7 @@ def test_validation_may_have_another_number_of_rows():
 
 
 class Spoils(Callback):
-    """Spoils the weights in the second epoch, after ``batch``, or before the first for None."""
+    """Spoils the weights in epoch 2, after ``batch``, or before the first for None."""
 
     def __init__(self, batch):
         self.batch = batch

@@ -1,4 +1,4 @@
-"""Truncated backpropagation through time in chunks, against a NumPy loop with its gradient written by hand."""
+"""Truncated backpropagation through time, against a NumPy loop and its gradient."""
 
 import copy
 import functools
@@ -64,7 +64,7 @@ def masked():
 
 
 def fresh(kept):
-    """One model, compiled once, as it was in the beginning."""
+    """A model that is compiled once and returned to its initial values."""
     model, weights = kept()
     model.set_weights(weights)
     model.reset_states()
@@ -72,9 +72,10 @@ def fresh(kept):
 
 
 def step(w, x, y, h, shares):
-    """One step of gradient descent on a chunk, by hand: its loss, and the state after it, of before the step.
+    """One gradient step on a chunk by hand: the loss and final state of before it.
 
-    ``shares`` says how much each step of each row counts, ``(batch, time)``; where it counts nothing, h stays.
+    ``shares`` is the weight of each step of each row, ``(batch, time)``. A step of
+    weight 0 is masked: h keeps its value.
     """
     W, b, V, c = w
     states, seen, data = [h], [], shares > 0
@@ -234,7 +235,7 @@ def test_contexts_are_handed_whole_to_every_chunk():
 
 
 def test_words_are_cut_where_vectors_are():
-    """An input of whole numbers is (batch, time)."""
+    """An input of integers is (batch, time)."""
     model = Sequential([Embedding(9, IN), recurrent()])
     model, weights = compiled(model)
     words, y = (
@@ -268,7 +269,7 @@ def test_on_jax_a_shorter_last_chunk_costs_one_more_compilation():
 
 
 def joined():
-    """Two sequences in, which a graph does not ask to be of one length."""
+    """Two sequences, which a graph allows to have different lengths."""
     model = Graph()
     model.add_input("x", ndim=3, dim=IN)
     model.add_input("z", ndim=3, dim=IN)
@@ -306,7 +307,7 @@ def chain(*layers):
 
 
 def partly():
-    """One state goes on, and of the others one was declared to start anew."""
+    """A loop that keeps one state; of the others, one is declared stateful=False."""
     rnn = recurrent(stateful=False)
     rnn.add_state("g", dim=OUT, input="own", stateful=True)
     rnn.add_state("f", dim=OUT, input="told", stateful=False)
@@ -481,6 +482,6 @@ def test_a_loop_inside_a_step_of_another_runs_over_steps_that_are_not_cut():
 
 
 def test_what_is_cut_is_in_one_piece_of_memory():
-    """Numba would compile once more for pieces with gaps."""
+    """Numba would compile again for strided arrays."""
     for _, chunk in tbptt.cut({"x": X}, (), 2):
         assert chunk["x"].flags.c_contiguous

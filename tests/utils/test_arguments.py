@@ -1,4 +1,4 @@
-"""Counts, flags and seeds that a user says, and what is none of these."""
+"""Counts, flags and seeds, and the values that are refused."""
 
 import numpy as np
 import pytest

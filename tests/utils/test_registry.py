@@ -1,4 +1,4 @@
-"""Things found by name."""
+"""Functions and classes by name."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""A long series as batches whose rows go on from batch to batch."""
+"""A long series cut into batches whose rows continue from batch to batch."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Weights in files: the layout, the whole and nothing but the whole, and what is refused."""
+"""Weights in files: the layout, atomic writes, and the files that are refused."""
 
 import json
 import os
@@ -30,7 +30,7 @@ OTHERS = {
     group: {name: array + 100.0 for name, array in arrays.items()}
     for group, arrays in GROUPS.items()
 }
-"""As GROUPS, of other numbers."""
+"""Like GROUPS, with other numbers."""
 
 
 def chain():
@@ -512,7 +512,7 @@ def test_process_killed_while_it_writes_leaves_the_old_file_whole(tmp_path, suff
 
 @pytest.fixture
 def umask():
-    """Sets the umask of this process, and puts the old one back."""
+    """Sets the umask of this process and restores the previous one."""
     before = os.umask(0)
     os.umask(before)
     yield os.umask
@@ -561,7 +561,7 @@ def test_numbers_that_are_not_finite_are_refused_by_the_parameters_name(
 
 @pytest.mark.parametrize("shape", [(10**6, 10**6), (2**40,), (4, 7)])
 def test_an_array_of_another_shape_is_refused_before_it_is_read(tmp_path, shape):
-    """HDF5 holds only the chunks that were written: a small file may say that it holds more than there is room for."""
+    """HDF5 stores only written chunks: a file may declare more than fits in memory."""
     with h5py.File(tmp_path / "w.h5", "w") as file:
         group = file.create_group("graph")
         group.attrs["nb_params"] = 1
