@@ -142,6 +142,7 @@ class BaseLogger(Callback):
     _bar: Bar | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        # An epoch that an exception ended left its bar open.
         self.close()
         metrics = self.params["metrics"]
         self._mean = Mean(name for name in metrics if not name.startswith("val_"))

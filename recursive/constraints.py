@@ -36,6 +36,7 @@ class MaxNorm(Constraint):
         self.m = m
 
     def __call__(self, p: TensorVariable) -> TensorVariable:
+        # A column holds the weights into one unit. The 1e-7 is that of Keras 0.1.
         norms = pt.sqrt(pt.sqr(p).sum(axis=0))
         return p * (pt.clip(norms, 0, self.m) / (1e-7 + norms))
 
@@ -63,6 +64,7 @@ class UnitNorm(Constraint):
 
     def __call__(self, p: TensorVariable) -> TensorVariable:
         norms = pt.sqrt(pt.sqr(p).sum(axis=-1, keepdims=True))
+        # A row of zeros is divided by ``tiny`` and so stays zeros.
         return p / pt.maximum(norms, np.finfo(p.dtype).tiny)
 
 

@@ -67,6 +67,7 @@ def categorical_crossentropy(
     y_true: TensorVariable, y_pred: TensorVariable
 ) -> TensorVariable:
     """``-sum(y_true log y_pred)``; rows of ``y_pred`` are scaled to sum to 1."""
+    # Clipped before scaling: a row of zeros becomes uniform, not 0 / 0.
     clipped = pt.clip(y_pred, epsilon(), 1.0 - epsilon())
     probabilities = clipped / clipped.sum(axis=-1, keepdims=True)
     return -(y_true * pt.log(probabilities)).sum(axis=-1)

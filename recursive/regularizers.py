@@ -28,6 +28,7 @@ class Regularizer:
 
     def on(self, p: SharedVariable) -> Regularizer:
         """Return a copy bound to the parameter ``p``; one may serve several layers."""
+        # Keras 0.1 bound the object itself, so only its last layer was penalized.
         bound = copy.copy(self)
         bound.set_param(p)
         return bound

@@ -39,6 +39,7 @@ def to_config(
         ConfigError: if a layer, the loss or the optimizer is user-defined code, which a
             file cannot hold.
     """
+    # Before anything is written: a file that cannot be read again is of no use.
     check_plain(container)
     config = {"version": VERSION, **config_of(container)}
     shared = shared_layers(container)
@@ -122,6 +123,7 @@ def _loss_config(loss: object) -> object:
     """The name of a loss, or a dict of names by output."""
     if isinstance(loss, Mapping):
         return {name: _loss_config(each) for name, each in loss.items()}
+    # A function may have two names, such as mse; the first, its own, is written.
     for name, objective in objectives.OBJECTIVES.items():
         if loss in (name, objective):
             return name

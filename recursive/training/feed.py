@@ -88,6 +88,7 @@ def _input_arrays(container: Layer, X: object) -> Arrays:
     arrays = {}
     for name, value in data.by_name("input", X, list(arguments)).items():
         arrays[name] = as_array("input", name, value, arguments[name].dtype)
+    # The number of steps comes before shapes, for the better error message.
     _check_steps(container, arguments, arrays)
     for name, array in arrays.items():
         data.check_shape("input", arguments[name], array)

@@ -164,6 +164,7 @@ def masked_weights(
     """
     if mask is None:
         return weights
+    # (batch, time) -> (batch, time, 1)
     valid = mask.astype(floatX())[..., None]
     return valid if weights is None else weights * valid
 

@@ -129,6 +129,7 @@ def _checked(kind: str, name: str, target: np.ndarray, given: object) -> np.ndar
     weights = as_array(kind, name, given, str(target.dtype))
     per_step = target.shape[:-1]  # (batch,) or (batch, time)
     per_row = per_step[:1]
+    # A last axis of 1, as of targets, may be there or not.
     if weights.shape in ((*per_step, 1), (*per_row, 1)):
         weights = weights[..., 0]
     if weights.shape not in (per_step, per_row):

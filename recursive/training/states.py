@@ -127,6 +127,7 @@ class KeptStates:
             states, inner_name = owners[name]
             by_layer.setdefault(states, {})[inner_name] = value
 
+        # Some layers may be set before the values of another are refused.
         before = self._copies()
         try:
             for states, values in by_layer.items():

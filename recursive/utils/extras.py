@@ -21,6 +21,7 @@ def load(module: str, extra: str, why: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
+        # Not always ``module``: an installed package may miss one that it imports.
         package = (error.name or module).partition(".")[0]
         raise MissingPackageError.about(
             "package",

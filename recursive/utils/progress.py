@@ -63,6 +63,7 @@ class Bar:
 
     def advance(self, rows: int, logs: dict[str, float]) -> None:
         """Advance by ``rows`` and show ``logs``."""
+        # ``update`` redraws, and not more often than a terminal can show.
         self._bar.set_postfix(_formatted(logs), refresh=False)
         self._bar.update(rows)
 

@@ -59,6 +59,7 @@ def instance(
     if identifier is None or isinstance(identifier, base):
         return identifier
     if isinstance(identifier, Mapping):
+        # A copy: the user's configuration keeps its name.
         arguments = dict(identifier)
         name = arguments.pop("name", None)
     else:

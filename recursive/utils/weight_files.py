@@ -155,6 +155,7 @@ def _check_finite(path: str | Path, name: str, value: np.ndarray) -> None:
 
 def _write_h5(path: str, groups: Groups) -> None:
     with h5py.File(path, "w") as file:
+        # Keras 0.1.3 counts the layers of a Sequential; a Graph has one group.
         if any(group.startswith("layer_") for group in groups):
             file.attrs["nb_layers"] = len(groups)
         for group, arrays in groups.items():
