@@ -283,8 +283,8 @@ class Adadelta(Optimizer):
         squares = self.slot(param, "squares")
         deltas = self.slot(param, "deltas")
         new_squares = self.rho * squares + (1 - self.rho) * gradient**2
-        # A gradient over its RMS has no unit. Times the RMS of steps, it has the unit of
-        # the parameter.
+        # A gradient over its RMS has no unit; times the RMS of steps it has that of the
+        # parameter.
         rms_delta = pt.sqrt(deltas + self.epsilon)
         rms_gradient = pt.sqrt(new_squares + self.epsilon)
         delta = gradient * rms_delta / rms_gradient
