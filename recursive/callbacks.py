@@ -1,4 +1,4 @@
-"""What is told of each stage of ``fit``, and may act on it.
+"""Callbacks: objects whose methods ``fit`` calls at each stage of training.
 
 >>> class Losses(Callback):
 ...     def on_train_begin(self, logs=None):
@@ -25,14 +25,19 @@ Logs = dict[str, float]
 
 
 class Callback:
-    """The base: every method does nothing. ``self.model`` is the model, ``self.params`` how it is fitted.
+    """The base class, whose methods do nothing.
 
-    ``params`` has ``batch_size``, ``nb_epoch``, ``nb_sample``, ``verbose``, ``do_validation`` and ``metrics``. The
-    logs of a batch have its ``size``, and at its end ``loss`` (and ``acc``); those of the end of an epoch have the
-    means, and ``val_loss`` (and ``val_acc``). Set ``self.model.stop_training = True`` to stop after the epoch.
+    ``self.model`` is the model. ``self.params`` is a dict with ``batch_size``,
+    ``nb_epoch``, ``nb_sample``, ``verbose``, ``do_validation`` and ``metrics``.
 
-    Epochs and batches are counted from 0. What a method raises ends ``fit``; the model stays as the last batch left
-    it. Source: ``keras.callbacks`` of Keras 0.1, whose logs of an epoch had the numbers of validation only.
+    The logs of a batch hold its ``size`` and, at its end, ``loss`` and maybe ``acc``.
+    The logs at the end of an epoch hold the means, and ``val_loss`` and maybe
+    ``val_acc``. Epochs and batches are counted from 0.
+
+    Set ``self.model.stop_training = True`` to stop after the current epoch. An
+    exception in a method ends ``fit``; the model keeps the weights of the last batch.
+
+    Source: ``keras.callbacks`` of Keras 0.1, whose epoch logs had only validation.
     """
 
     model: object = None
@@ -45,29 +50,29 @@ class Callback:
         self.model = model
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Before the first epoch."""
+        """Called before the first epoch."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """After the last epoch."""
+        """Called after the last epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Before an epoch."""
+        """Called before an epoch."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """After an epoch and its validation."""
+        """Called after an epoch and its validation."""
 
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a step."""
+        """Called before the training step on a batch."""
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a step."""
+        """Called after the training step on a batch."""
 
 
 class CallbackList(Callback):
-    """Several callbacks as one, told in their order.
+    """Several callbacks as one, called in order.
 
     Raises:
-        ConfigError: for something that is not a callback.
+        ConfigError: for anything that is not a list of callbacks.
     """
 
     def __init__(self, callbacks: Sequence[Callback] = ()):
@@ -77,9 +82,8 @@ class CallbackList(Callback):
                 "argument",
                 "callbacks",
                 takes="a list",
-                because="there may be several",
                 got=repr(callbacks),
-                do="Say callbacks=[History()], for example.",
+                do="Pass callbacks=[History()], for example.",
             )
         for callback in callbacks:
             self.append(callback)
@@ -88,15 +92,14 @@ class CallbackList(Callback):
         return iter(self.callbacks)
 
     def append(self, callback: Callback) -> None:
-        """Tell ``callback`` too, after the others."""
+        """Add ``callback`` after the others."""
         if not isinstance(callback, Callback):
             raise ConfigError.about(
                 "argument",
                 "callbacks",
                 takes="callbacks",
-                because="their methods are called",
                 got=repr(callback),
-                do="Derive from Callback; a class needs its brackets.",
+                do="Derive from Callback, and pass an instance, not the class.",
             )
         self.callbacks.append(callback)
 
@@ -109,40 +112,40 @@ class CallbackList(Callback):
             callback._set_model(model)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        for callback in self.callbacks:
-            callback.on_train_begin({} if logs is None else logs)
+        self._call("on_train_begin", logs)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        for callback in self.callbacks:
-            callback.on_train_end({} if logs is None else logs)
+        self._call("on_train_end", logs)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        for callback in self.callbacks:
-            callback.on_epoch_begin(epoch, {} if logs is None else logs)
+        self._call("on_epoch_begin", logs, epoch)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        for callback in self.callbacks:
-            callback.on_epoch_end(epoch, {} if logs is None else logs)
+        self._call("on_epoch_end", logs, epoch)
 
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        for callback in self.callbacks:
-            callback.on_batch_begin(batch, {} if logs is None else logs)
+        self._call("on_batch_begin", logs, batch)
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self._call("on_batch_end", logs, batch)
+
+    def _call(self, method: str, logs: Logs | None, *number: int) -> None:
+        """Call a method of each callback; ``number`` is that of the epoch or batch."""
         for callback in self.callbacks:
-            callback.on_batch_end(batch, {} if logs is None else logs)
+            # Always a dict, which a callback may read without a check for None.
+            getattr(callback, method)(*number, {} if logs is None else logs)
 
 
 class BaseLogger(Callback):
-    """Shows a bar, or a line an epoch, as ``verbose`` says: what ``fit`` prints."""
+    """The output of ``fit``: a bar or a line per epoch, depending on ``verbose``."""
 
     _bar: Bar | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        # An epoch that an exception ended left its bar open.
         self.close()
-        self._mean = Mean(
-            name for name in self.params["metrics"] if not name.startswith("val_")
-        )
+        metrics = self.params["metrics"]
+        self._mean = Mean(name for name in metrics if not name.startswith("val_"))
         self._bar = Bar(
             f"Epoch {epoch + 1}/{self.params['nb_epoch']}",
             self.params["nb_sample"],
@@ -158,14 +161,16 @@ class BaseLogger(Callback):
         self.close()
 
     def close(self) -> None:
-        """Leave the line of the bar, which an epoch that was broken off would go on with."""
+        """End the line of the bar, which an interrupted epoch leaves open."""
         if self._bar is not None:
             self._bar.close()
 
 
 @dataclass
 class History(Callback):
-    """The epochs that were run, and one list for each number that was followed: ``loss``, ``acc``, ``val_loss``...
+    """The numbers of all epochs: a list each for ``loss``, ``acc``, ``val_loss``...
+
+    ``epoch`` lists the epochs, ``history`` holds the lists by name.
 
     >>> history = History()
     >>> history.on_epoch_end(0, {"loss": 0.5})
@@ -177,7 +182,8 @@ class History(Callback):
     history: dict[str, list[float]] = field(default_factory=dict)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self.epoch, self.history = [], {}
+        self.epoch = []
+        self.history = {}
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
@@ -186,9 +192,10 @@ class History(Callback):
 
 
 class Monitor(Callback):
-    """The base of what waits for a number to get better: larger for an accuracy, smaller for anything else.
+    """The base of callbacks that watch a number, and remember its best value.
 
-    Keras 0.1 took the smaller one for an accuracy too.
+    An accuracy is better if it is larger, anything else if it is smaller. In Keras 0.1,
+    smaller was better for an accuracy too.
 
     Args:
         monitor: the name of the number.
@@ -196,23 +203,27 @@ class Monitor(Callback):
 
     def __init__(self, monitor: str):
         self.monitor = monitor
-        self.is_better = operator.gt if monitor.endswith("acc") else operator.lt
-        self.best = -np.inf if monitor.endswith("acc") else np.inf
+        if monitor.endswith("acc"):
+            self.is_better = operator.gt
+            self.best = -np.inf
+        else:
+            self.is_better = operator.lt
+            self.best = np.inf
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        followed = self.params["metrics"]
-        if self.monitor not in followed:
+        metrics = self.params["metrics"]
+        if self.monitor not in metrics:
             raise ConfigError.about(
                 "callback",
                 type(self).__name__,
-                takes=f"one of the numbers {', '.join(followed)}",
-                because="only these are followed",
+                takes=f"one of the numbers {', '.join(metrics)}",
                 got=repr(self.monitor),
-                do="Pass validation_data or validation_split for val_loss, show_accuracy for acc.",
+                do="Pass validation_data or validation_split for val_loss, "
+                "show_accuracy for acc.",
             )
 
     def improved(self, logs: Logs) -> bool:
-        """Whether the number is the best so far, which is then remembered."""
+        """True if the number is the best so far, which updates ``best``."""
         if not self.is_better(logs[self.monitor], self.best):
             return False
         self.best = logs[self.monitor]
@@ -220,17 +231,20 @@ class Monitor(Callback):
 
 
 class ModelCheckpoint(Monitor):
-    """Saves the weights after each epoch, or after each that is the best so far. A file is never left half written.
+    """Saves the weights after each epoch, or after each that is the best so far.
+
+    Writes are atomic: a file is never left half written.
 
     Args:
-        filepath: the file; ``weights.{epoch:02d}-{val_loss:.2f}.h5`` is filled in from the epoch and its numbers.
+        filepath: the file. The epoch and its numbers replace braces, as in
+            ``weights.{epoch:02d}-{val_loss:.2f}.h5``.
         monitor: the number that decides which epoch is the best.
         verbose: 1 prints a line for each file.
-        save_best_only: True overwrites the file only with something better.
+        save_best_only: True saves only after an epoch that is the best so far.
 
     Raises:
-        ConfigError: at the start of ``fit``, for a file that cannot be written, or a name in ``filepath`` or a
-            ``monitor`` that is not followed.
+        ConfigError: at the start of ``fit``, for a file that cannot be written, or if
+            ``fit`` does not compute ``monitor`` or a number in ``filepath``.
 
     Source: ``keras.callbacks.ModelCheckpoint`` of Keras 0.1.
     """
@@ -250,6 +264,7 @@ class ModelCheckpoint(Monitor):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if self.save_best_only:
             super().on_train_begin(logs)
+        # With made-up numbers, so that a bad path fails now and not after an epoch.
         check_target(self._path(0, dict.fromkeys(self.params["metrics"], 0.0)))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -267,18 +282,18 @@ class ModelCheckpoint(Monitor):
             raise ConfigError.about(
                 "callback",
                 "ModelCheckpoint",
-                takes="a filepath whose braces can be filled in",
-                because="they hold the epoch and its numbers",
+                takes="a filepath with the epoch or its numbers in braces",
                 got=f"{self.filepath} ({error})",
                 do=suggest(str(error).strip("'"), ["epoch", *logs]),
             ) from error
 
 
 class EarlyStopping(Monitor):
-    """Stops once a number has not got better for more than ``patience`` epochs in a row.
+    """Stops once a number has not improved for more than ``patience`` epochs in a row.
 
-    Source: ``keras.callbacks.EarlyStopping`` of Keras 0.1, with its way of counting: ``patience=0`` stops at the first
-    epoch that is no better.
+    ``patience=0`` stops at the first epoch that is no better.
+
+    Source: ``keras.callbacks.EarlyStopping`` of Keras 0.1, which counts in this way.
     """
 
     def __init__(self, monitor: str = "val_loss", patience: int = 0, verbose: int = 0):
@@ -291,20 +306,22 @@ class EarlyStopping(Monitor):
         if self.improved(logs):
             self.wait = 0
             return
+        # Checked before this epoch is counted, as in Keras 0.1.
         if self.wait >= self.patience:
             self.model.stop_training = True
             if self.verbose:
                 print(
-                    f"Epoch {epoch + 1}: stopped early, {self.monitor} no better than {self.best:.4f}"
+                    f"Epoch {epoch + 1}: stopped early, "
+                    f"{self.monitor} no better than {self.best:.4f}"
                 )
         self.wait += 1
 
 
 class LearningRateScheduler(Callback):
-    """Sets the learning rate before each epoch to ``schedule(epoch)``, for epochs from 0.
+    """Sets the learning rate to ``schedule(epoch)`` before each epoch, counted from 0.
 
     Raises:
-        ConfigError: where the schedule gives something that is not a number.
+        ConfigError: if the schedule returns anything but a finite number.
 
     Source: ``keras.callbacks.LearningRateScheduler`` of Keras 0.1.
     """
@@ -313,18 +330,16 @@ class LearningRateScheduler(Callback):
         self.schedule = schedule
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        rate, lr = self.schedule(epoch), self.model.optimizer.lr
-        if (
-            isinstance(rate, bool)
-            or not isinstance(rate, Real)
-            or not np.isfinite(rate)
-        ):
+        rate = self.schedule(epoch)
+        lr = self.model.optimizer.lr
+        is_number = isinstance(rate, Real) and not isinstance(rate, bool)
+        if not is_number or not np.isfinite(rate):
             raise ConfigError.about(
                 "callback",
                 "LearningRateScheduler",
-                takes="a schedule that gives finite numbers",
-                because="each is a learning rate",
+                takes="a schedule that returns finite numbers",
                 got=f"{rate!r} for epoch {epoch}",
-                do="Look at the function again.",
+                do="Correct the function.",
             )
+        # A shared variable: compiled functions see the new rate.
         lr.set_value(np.asarray(rate, dtype=lr.dtype))

@@ -15,10 +15,10 @@ from recursive.errors import RecursiveError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command in ``arguments`` (or of the process).
+    """Run the command in ``arguments``, or in those of the process.
 
     Returns:
-        0 where it went well, 1 where a port fails a case, 2 where the user can mend it.
+        0 for success, 1 if a port fails a case, 2 for a user error, 130 after Ctrl-C.
     """
     started = time.time()
     chosen = _parser().parse_args(arguments)
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
-        return 130
+        return 130  # 128 + SIGINT, as in a shell
     return code or 0
 
 
@@ -41,6 +41,12 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"recursive {recursive.__version__}"
     )
     commands = parser.add_subparsers(required=True, metavar="command")
+    _add_demo(commands)
+    conformance_command.add_to(commands)
+    return parser
+
+
+def _add_demo(commands: argparse._SubParsersAction) -> None:
     demo = commands.add_parser(
         "demo", help="train a network on a small real task, from data to pictures"
     )
@@ -65,17 +71,15 @@ def _parser() -> argparse.ArgumentParser:
         " addition and text)",
     )
     demo.add_argument(
-        "--seed", type=int, default=1, help="of first weights and order of rows"
+        "--seed", type=int, default=1, help="of initial weights and order of rows"
     )
-    demo.set_defaults(run=_demo)
-    conformance_command.add_to(commands)
-    return parser
+    demo.set_defaults(run=_run_demo)
 
 
-def _demo(chosen: argparse.Namespace, started: float) -> None:
-    out = chosen.out or Path(
-        "recursive-demo", *([] if chosen.task == "digits" else [chosen.task])
-    )
+def _run_demo(chosen: argparse.Namespace, started: float) -> None:
+    folder = Path("recursive-demo")
+    out = chosen.out or (folder if chosen.task == "digits" else folder / chosen.task)
+    # A demo imports tensor libraries, which take seconds to load.
     demo = importlib.import_module(f"recursive.demos.{chosen.task}")
     demo.run(out, chosen.quick, chosen.backend, chosen.seed, started)
 

@@ -1,6 +1,6 @@
-"""What a parameter is made to be after every training step: functions from its new value to another.
+"""Constraints: functions that are applied to a parameter after every training step.
 
-Norms that are 0 stay 0.
+They map the new value to the one that is stored. Norms that are 0 stay 0.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from recursive.utils import registry
 
 
 class Constraint:
-    """The base; leaves a value as it is."""
+    """The base class, which does not change the value."""
 
     def __call__(self, p: TensorVariable) -> TensorVariable:
         return p
 
     def get_config(self) -> dict[str, object]:
-        """The class name, as ``name``, and the arguments that make this constraint again."""
+        """Return the class name, as ``name``, and the arguments of the constraint."""
         return {"name": type(self).__name__}
 
 
@@ -36,6 +36,7 @@ class MaxNorm(Constraint):
         self.m = m
 
     def __call__(self, p: TensorVariable) -> TensorVariable:
+        # A column holds the weights into one unit. The 1e-7 is that of Keras 0.1.
         norms = pt.sqrt(pt.sqr(p).sum(axis=0))
         return p * (pt.clip(norms, 0, self.m) / (1e-7 + norms))
 
@@ -63,6 +64,7 @@ class UnitNorm(Constraint):
 
     def __call__(self, p: TensorVariable) -> TensorVariable:
         norms = pt.sqrt(pt.sqr(p).sum(axis=-1, keepdims=True))
+        # A row of zeros is divided by ``tiny`` and so stays zeros.
         return p / pt.maximum(norms, np.finfo(p.dtype).tiny)
 
 
@@ -74,17 +76,18 @@ CONSTRAINTS = {
     "nonneg": NonNeg,
     "unitnorm": UnitNorm,
 } | {kind.__name__: kind for kind in (Constraint, MaxNorm, NonNeg, UnitNorm)}
-"""Every constraint by name: called, each makes a new one."""
+"""The constraint classes by name."""
 
 
 def get(
     identifier: str | Constraint | Mapping[str, object] | None,
     kwargs: Mapping[str, object] | None = None,
 ) -> Constraint | None:
-    """The constraint called ``identifier``, or made from its configuration, or ``identifier`` itself; None is none.
+    """Return a constraint by its name or configuration.
 
     Args:
-        identifier: a name, a dict as ``get_config()`` gives, or the thing itself.
+        identifier: a name, a dict in the form of ``get_config()``, or a Constraint or
+            None, which is returned.
         kwargs: arguments that go with a name.
 
     Raises:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 
 class RecursiveError(ValueError):
-    """The base of every error that this library raises on purpose; a ``ValueError``.
+    """The base class of all errors that this library raises; a ``ValueError``.
 
     >>> raise RecursiveError.about(
     ...     "state", "h", takes="a positive dim", got="0", do="Say add_state('h', dim=6)."
@@ -47,7 +47,7 @@ Say add_state('h', dim=6).
 
 
 class InvalidNameError(RecursiveError):
-    """A name that cannot be used as one: not an identifier, reserved, or taken already."""
+    """A name that is not an identifier, reserved, or already used."""
 
 
 class DuplicateNameError(InvalidNameError):
@@ -55,11 +55,11 @@ class DuplicateNameError(InvalidNameError):
 
 
 class ReservedNameError(InvalidNameError):
-    """A name that ends in ``_tm<k>``, which reads an earlier time."""
+    """A name that ends in ``_tm<k>``, which is the form of a tap."""
 
 
 class UnknownNameError(RecursiveError):
-    """A name that nothing in reach declares; the message offers the nearest one."""
+    """A name that is not declared; the message suggests the nearest one."""
 
 
 class TapError(RecursiveError):
@@ -67,39 +67,39 @@ class TapError(RecursiveError):
 
 
 class NodeError(RecursiveError):
-    """A node that cannot be part of a step: without inputs, or used against its layer's rules."""
+    """A node without inputs, or one that breaks a rule of its layer."""
 
 
 class MergeError(RecursiveError):
-    """A merge mode that does not exist, is missing, or does not fit what it should merge."""
+    """A merge mode that is unknown, missing, or does not fit its inputs."""
 
 
 class StateError(RecursiveError):
-    """A state that nothing returns, that two nodes return, or whose dim does not fit."""
+    """A state that no node or two nodes return, or whose dim does not fit."""
 
 
 class OutputError(RecursiveError):
-    """A container that returns nothing."""
+    """A container without outputs."""
 
 
 class CycleError(RecursiveError):
-    """Nodes that need one another's value of the same time."""
+    """Nodes that need each other's value of the same step."""
 
 
 class ShapeError(RecursiveError):
-    """Dims, shapes or numbers of dimensions that do not fit."""
+    """Dims, shapes or numbers of axes that do not fit."""
 
 
 class SequenceLengthError(ShapeError):
-    """Sequences of no steps, or of unequal numbers of steps."""
+    """Sequences without steps, or with different numbers of steps."""
 
 
 class BatchSizeError(ShapeError):
-    """A batch of another number of rows than the states that should go on through it."""
+    """A batch whose number of rows differs from that of the kept states."""
 
 
 class DtypeError(RecursiveError):
-    """Values of another dtype than is taken, which no cast gives without changing what they mean, or their width."""
+    """Values of another dtype, which a cast would change, or of mixed dtypes."""
 
 
 class DataError(RecursiveError):
@@ -107,35 +107,35 @@ class DataError(RecursiveError):
 
 
 class ConfigError(RecursiveError):
-    """A configuration, option or file content that cannot be read or written."""
+    """A configuration, option or file that cannot be used."""
 
 
 class WeightsError(RecursiveError):
-    """Weights of another number, name or shape than the model's."""
+    """Weights whose number, names or shapes differ from those of the model."""
 
 
 class BackendError(RecursiveError):
-    """A backend that is unknown, not installed, or cannot run this model."""
+    """A backend that is unknown, not installed, or unable to run this model."""
 
 
 class MissingPackageError(RecursiveError):
-    """A package of an extra that is not installed."""
+    """An optional package that is not installed."""
 
 
 class NotCompiledError(RecursiveError):
-    """A model used for training before ``compile``."""
+    """A model trained or evaluated before ``compile``."""
 
 
 class DivergenceError(RecursiveError):
-    """A loss that is no longer a finite number."""
+    """A loss that is no longer finite."""
 
 
 class TrainableChangedWarning(UserWarning):
-    """A layer was frozen or freed after ``compile``, which reads what is learned."""
+    """A layer was frozen or unfrozen after ``compile``, which has no effect."""
 
 
 class ShapesChangeWarning(UserWarning):
-    """Shapes that change from call to call, on a backend that compiles for each."""
+    """Shapes that change from call to call on a backend that compiles for each."""
 
 
 def suggest(name: str, candidates: Iterable[str]) -> str:

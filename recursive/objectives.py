@@ -1,4 +1,8 @@
-"""What training makes small: ``objective(y_true, y_pred)`` gives one value a row, the mean over the last axis."""
+"""Objectives, which training minimizes.
+
+``objective(y_true, y_pred)`` returns one value per row, the mean over the last axis:
+``(batch,)``, or ``(batch, time)`` for sequences.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from recursive.utils import registry
 
 
 def epsilon() -> float:
-    """What keeps logarithms and quotients finite: 1e-9 in float64, 1e-7 in float32."""
+    """Return the bound that keeps logarithms finite: 1e-9, or 1e-7 in float32."""
     return 1.0e-9 if floatX() == "float64" else 1.0e-7
 
 
@@ -36,15 +40,14 @@ def mean_absolute_percentage_error(
     y_true: TensorVariable, y_pred: TensorVariable
 ) -> TensorVariable:
     """``100 mean(|y_true - y_pred| / |y_true|)``, in percent."""
-    return 100.0 * abs(
-        (y_true - y_pred) / pt.clip(abs(y_true), epsilon(), pt.inf)
-    ).mean(axis=-1)
+    divisor = pt.clip(abs(y_true), epsilon(), pt.inf)
+    return 100.0 * abs((y_true - y_pred) / divisor).mean(axis=-1)
 
 
 def mean_squared_logarithmic_error(
     y_true: TensorVariable, y_pred: TensorVariable
 ) -> TensorVariable:
-    """``mean((log(1 + y_pred) - log(1 + y_true))**2)``, negative values cut off."""
+    """``mean((log(1 + y_pred) - log(1 + y_true))**2)``; negative values count as 0."""
     log_pred = pt.log(pt.clip(y_pred, epsilon(), pt.inf) + 1.0)
     log_true = pt.log(pt.clip(y_true, epsilon(), pt.inf) + 1.0)
     return pt.sqr(log_pred - log_true).mean(axis=-1)
@@ -63,11 +66,11 @@ def hinge(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
 def categorical_crossentropy(
     y_true: TensorVariable, y_pred: TensorVariable
 ) -> TensorVariable:
-    """``-sum(y_true log y_pred)``, for rows of ``y_pred`` that are made to sum to 1."""
+    """``-sum(y_true log y_pred)``; rows of ``y_pred`` are scaled to sum to 1."""
+    # Clipped before scaling: a row of zeros becomes uniform, not 0 / 0.
     clipped = pt.clip(y_pred, epsilon(), 1.0 - epsilon())
-    return -(y_true * pt.log(clipped / clipped.sum(axis=-1, keepdims=True))).sum(
-        axis=-1
-    )
+    probabilities = clipped / clipped.sum(axis=-1, keepdims=True)
+    return -(y_true * pt.log(probabilities)).sum(axis=-1)
 
 
 def binary_crossentropy(
@@ -84,20 +87,23 @@ def poisson_loss(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariab
 
 
 def weighted_objective(fn: Callable) -> Callable:
-    """The mean of ``fn`` in which each row counts by its weight: ``sum(w fn(y_true, y_pred)) / sum(w)``.
+    """Return the weighted mean of ``fn``: ``sum(w fn(y_true, y_pred)) / sum(w)``.
 
-    What comes out is a function of ``(y_true, y_pred, weights, mask=None)``. Weights are ``(batch, 1)``, for sequences
-    ``(batch, time, 1)``. A row of weight 0 has no share in the value or the gradient, even where ``fn`` is not finite
-    there. A ``mask`` of ``(batch, time)`` takes steps out of the divisor alone, as in Keras 0.1. Where all weights are
-    0, the value is 0.
+    The result is a function of ``(y_true, y_pred, weights, mask=None)``. Weights are
+    ``(batch, 1)``, for sequences ``(batch, time, 1)``. A row of weight 0 contributes to
+    neither value nor gradient, even if ``fn`` is not finite there. If all weights are
+    0, so is the value. A ``mask``, ``(batch, time)``, leaves steps out of the divisor
+    only, as in Keras 0.1.
 
     Raises:
-        ShapeError: where ``fn`` does not give one value a row.
+        ShapeError: if ``fn`` does not return one value per row.
 
     Source: ``keras.models.weighted_objective`` of Keras 0.1.
 
-    >>> y_true, weights = pt.as_tensor_variable([[0.0], [0.0]]), pt.as_tensor_variable([[3.0], [1.0]])
-    >>> weighted_objective(mean_squared_error)(y_true, pt.as_tensor_variable([[1.0], [2.0]]), weights).eval().item()
+    >>> y_true = pt.as_tensor_variable([[0.0], [0.0]])
+    >>> y_pred = pt.as_tensor_variable([[1.0], [2.0]])
+    >>> weights = pt.as_tensor_variable([[3.0], [1.0]])
+    >>> weighted_objective(mean_squared_error)(y_true, y_pred, weights).eval().item()
     1.75
     """
 
@@ -107,28 +113,31 @@ def weighted_objective(fn: Callable) -> Callable:
         weights: TensorVariable,
         mask: TensorVariable | None = None,
     ) -> TensorVariable:
-        shares = weights[..., 0]
-        counts = pt.neq(shares, 0)[..., np.newaxis]
-        values = fn(
-            pt.switch(counts, y_true, HARMLESS), pt.switch(counts, y_pred, HARMLESS)
-        )
-        if values.ndim != shares.ndim:
+        row_weights = weights[..., 0]
+        # 0 times infinity is NaN, in the value and in the gradient. So rows of weight 0
+        # are replaced before ``fn``, not after.
+        counts = pt.neq(row_weights, 0)[..., np.newaxis]
+        safe_true = pt.switch(counts, y_true, HARMLESS)
+        safe_pred = pt.switch(counts, y_pred, HARMLESS)
+        values = fn(safe_true, safe_pred)
+        if values.ndim != row_weights.ndim:
             raise ShapeError.about(
                 "loss",
                 registry.name_of(fn),
-                takes="one value a row",
+                takes="one value per row",
                 because="each is multiplied by the weight of its row",
                 got=f"{values.ndim} axes",
                 do="Leave out the mean over rows, or the weights.",
             )
-        total = (shares if mask is None else shares * mask).sum()
-        return (shares * values).sum() / pt.switch(pt.eq(total, 0), 1.0, total)
+        total = (row_weights if mask is None else row_weights * mask).sum()
+        divisor = pt.switch(pt.eq(total, 0), 1.0, total)
+        return (row_weights * values).sum() / divisor
 
     return weighted
 
 
 HARMLESS = 0.5
-"""What stands for targets and predictions of weight 0: every objective and its gradient are finite there."""
+"""A target and prediction for which every objective and its gradient are finite."""
 
 OBJECTIVES = {
     function.__name__: function
@@ -150,11 +159,11 @@ OBJECTIVES.update(
     mape=mean_absolute_percentage_error,
     msle=mean_squared_logarithmic_error,
 )
-"""Every objective by name."""
+"""The objectives by name."""
 
 
 def get(identifier: str | Callable) -> Callable:
-    """The objective called ``identifier``, or the function itself.
+    """Return the objective called ``identifier``, or the function itself.
 
     Raises:
         UnknownNameError: for an unknown name.

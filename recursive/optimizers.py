@@ -1,7 +1,8 @@
-"""Optimizers of Keras 0.1, each the update rule of its paper.
+"""The optimizers of Keras 0.1, each the update rule of its paper.
 
-An optimizer remembers numbers beside each parameter (a momentum, a mean of squares): its *slots*. They are shared
-variables, made once and kept, so that a function which is compiled again goes on where the last one stopped.
+An optimizer keeps *slots*: values per parameter, such as a momentum or a running mean
+of squares. They are shared variables that are created once, so training continues with
+them after a function is compiled again.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ Update = tuple[SharedVariable, TensorVariable]
 
 
 class Optimizer:
-    """The base: gradients, their clipping, and the slots.
+    """The base class: gradients, clipping and slots.
 
-    Subclasses give :meth:`step`, the new slots and the new value of one parameter.
+    Subclasses implement :meth:`step`, the new slots and the new value of a parameter.
 
     Args:
-        clipnorm: where above 0, gradients are scaled down so that the norm over all of them together is at most this.
+        clipnorm: if above 0, gradients are scaled down so that the norm over all of
+            them together is at most this.
     """
 
     def __init__(self, clipnorm: float = 0.0):
@@ -45,142 +47,153 @@ class Optimizer:
         constraints: Sequence[Callable],
         loss: TensorVariable,
     ) -> list[Update]:
-        """The updates that one training step makes: the iteration count, then slots and value of each parameter.
+        """Return the updates of one training step.
+
+        They are the iteration count, then the slots and the value of each parameter.
 
         Args:
-            params: what is learned.
-            constraints: for each of them, a function from its new value to the one it is given.
-            loss: one number.
+            params: the parameters to train.
+            constraints: for each parameter, a function that is applied to its new
+                value.
+            loss: a scalar.
 
         Raises:
-            ConfigError: for another number of constraints than of parameters.
+            ConfigError: unless there is one constraint for each parameter.
         """
         if len(constraints) != len(params):
             raise ConfigError.about(
                 "optimizer",
                 type(self).__name__,
                 takes=f"{len(params)} constraints",
-                because="each parameter has one",
                 got=str(len(constraints)),
-                do="Pass lambda p: p for those that are free.",
+                do="Pass lambda p: p for a parameter without one.",
             )
         updates = [(self.iterations, self.iterations + 1)]
+        gradients = self.get_gradients(loss, params)
         for param, gradient, constraint in zip(
-            params, self.get_gradients(loss, params), constraints, strict=True
+            params, gradients, constraints, strict=True
         ):
-            *slots, (_, value) = self.step(param, gradient)
-            updates += [*slots, (param, constraint(value))]
+            # The last update is that of the parameter; its constraint comes after it.
+            *slots, (_, new_value) = self.step(param, gradient)
+            updates += slots
+            updates.append((param, constraint(new_value)))
         return [(old, _like(new, old)) for old, new in updates]
 
     def get_gradients(
         self, loss: TensorVariable, params: Sequence[SharedVariable]
     ) -> list[TensorVariable]:
-        """The gradients of ``loss``, clipped; zeros for a parameter that ``loss`` does not depend on."""
+        """Return the clipped gradients of ``loss``.
+
+        They are zeros for a parameter that ``loss`` does not depend on.
+        """
         gradients = pytensor.grad(loss, list(params), disconnected_inputs="ignore")
-        if self.clipnorm > 0 and gradients:
-            norm = _norm(gradients)
-            gradients = [
-                pt.switch(
-                    norm >= self.clipnorm, gradient * self.clipnorm / norm, gradient
-                )
-                for gradient in gradients
-            ]
-        return gradients
+        if self.clipnorm <= 0 or not gradients:
+            return gradients
+        # The quotient is NaN if all gradients are 0; the switch does not take it then.
+        norm = _norm(gradients)
+        clipped = []
+        for gradient in gradients:
+            scaled = gradient * self.clipnorm / norm
+            clipped.append(pt.switch(norm >= self.clipnorm, scaled, gradient))
+        return clipped
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
-        """The new values of the slots of ``param``, then of ``param``."""
+        """Yield the new values of the slots of ``param``, then of ``param``."""
         raise NotImplementedError
 
     def slot(self, param: SharedVariable, name: str) -> SharedVariable:
-        """The number(s) called ``name`` remembered beside ``param``, zeros at first."""
+        """Return the slot of ``param`` called ``name``, created as zeros."""
         if (param, name) not in self.slots:
-            self.slots[param, name] = shared(
-                np.zeros(param.get_value(borrow=True).shape), name
-            )
+            shape = param.get_value(borrow=True).shape
+            self.slots[param, name] = shared(np.zeros(shape), name)
         return self.slots[param, name]
 
     @locked
     def named_state(
         self, params: Mapping[str, SharedVariable]
     ) -> dict[str, SharedVariable]:
-        """The iteration count and the slots of ``params``, by name; slots that are not there yet are made."""
+        """Return the iteration count and the slots of ``params`` by name.
+
+        Missing slots are created.
+        """
         for param in params.values():
+            # The first step creates the slots; its values are not used.
             list(self.step(param, pt.zeros_like(param)))
         names = {param: name for name, param in params.items()}
-        slots = {
-            f"{names[param]}.{slot}": value
-            for (param, slot), value in self.slots.items()
-            if param in names
-        }
-        return {"iterations": self.iterations, **slots}
+        state = {"iterations": self.iterations}
+        for (param, slot), value in self.slots.items():
+            # An optimizer may have trained other parameters before, in another model.
+            if param in names:
+                state[f"{names[param]}.{slot}"] = value
+        return state
 
     @locked
     def get_state(self) -> list[np.ndarray]:
-        """Copies of the values of ``state``. Keras 0.1 gave the parameters among them."""
+        """Return copies of the values of ``state``; in Keras 0.1, of parameters too."""
         return [np.array(value.get_value()) for value in self.state]
 
     @locked
     def set_state(self, values: Sequence[np.ndarray]) -> None:
-        """Give ``state`` the values that ``get_state`` gave; nothing is changed unless all of them fit.
+        """Set ``state`` to values that ``get_state`` returned.
+
+        Nothing is changed unless all of them fit.
 
         Raises:
-            WeightsError: for another number of arrays, or another shape. Slots are made by the first training step.
+            WeightsError: for another number of arrays or another shape. The first
+                training step creates the slots.
         """
-        shapes = [value.get_value(borrow=True).shape for value in self.state]
-        if [np.shape(value) for value in values] != shapes:
+        expected = [variable.get_value(borrow=True).shape for variable in self.state]
+        found = [np.shape(value) for value in values]
+        if found != expected:
             raise WeightsError.about(
                 "optimizer",
                 type(self).__name__,
-                takes=f"arrays of the shapes {shapes}",
-                because="it remembers so much",
-                got=f"{[np.shape(value) for value in values]}",
-                do="Use load_optimizer of a model, which makes its slots first.",
+                takes=f"arrays of the shapes {expected}",
+                got=str(found),
+                do="Use load_optimizer of a model, which creates the slots first.",
             )
         for variable, value in zip(self.state, values, strict=True):
             variable.set_value(np.asarray(value, dtype=variable.dtype))
 
     def __getstate__(self) -> dict[str, object]:
-        """The slots, and the parameters that they belong to, as NumPy arrays, whatever backend ran last."""
+        """The attributes, with NumPy arrays in all shared variables."""
         return copied_state(self)
 
     def _number(self, name: str, value: object) -> float:
-        """A setting as a float."""
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, Real)
-            or not np.isfinite(value)
-        ):
+        """Return a setting as a float."""
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not is_number or not np.isfinite(value):
             raise ConfigError.about(
                 "optimizer",
                 type(self).__name__,
                 takes=f"a finite number as {name}",
-                because="its rule computes with it",
                 got=repr(value),
-                do=f"Say {name}=0.01.",
+                do=f"Pass {name}=0.01, for example.",
             )
         return float(value)
 
     @property
     def state(self) -> list[SharedVariable]:
-        """Everything that changes while training: the iteration count and all slots."""
+        """All variables that training changes: the iteration count and the slots."""
         return [self.iterations, *self.slots.values()]
 
     def get_config(self) -> dict[str, object]:
-        """The arguments that make this optimizer again, and its name."""
-        settings = {
-            name: float(value.get_value())
-            if isinstance(value, SharedVariable)
-            else value
-            for name, value in vars(self).items()
-            if name not in ("iterations", "slots")
-        }
-        return {"name": type(self).__name__, **settings}
+        """Return the class name, as ``name``, and the arguments of the optimizer."""
+        # Every other attribute is an argument of ``__init__`` of the same name.
+        config = {"name": type(self).__name__}
+        for name, value in vars(self).items():
+            if isinstance(value, SharedVariable):
+                value = float(value.get_value())
+            if name not in ("iterations", "slots"):
+                config[name] = value
+        return config
 
 
 class SGD(Optimizer):
-    """Gradient descent: ``v = momentum v - lr g``, ``p += v``; Nesterov looks ahead by one ``momentum v``.
+    """Gradient descent with momentum: ``v = momentum v - lr g``, ``p += v``.
 
-    ``lr`` shrinks as ``lr / (1 + decay iterations)``. Sutskever et al., 2013.
+    Nesterov's variant is ``p += momentum v - lr g`` with the new ``v``. The learning
+    rate decays as ``lr / (1 + decay iterations)``. Sutskever et al., 2013.
     """
 
     def __init__(
@@ -193,10 +206,8 @@ class SGD(Optimizer):
     ):
         super().__init__(clipnorm)
         self.lr = shared(self._number("lr", lr), "lr")
-        self.momentum, self.decay = (
-            self._number("momentum", momentum),
-            self._number("decay", decay),
-        )
+        self.momentum = self._number("momentum", momentum)
+        self.decay = self._number("decay", decay)
         self.nesterov = bool(nesterov)
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
@@ -204,19 +215,17 @@ class SGD(Optimizer):
         velocity = self.slot(param, "velocity")
         new_velocity = self.momentum * velocity - descent
         yield velocity, new_velocity
-        yield (
-            param,
-            param
-            + (
-                self.momentum * new_velocity - descent
-                if self.nesterov
-                else new_velocity
-            ),
-        )
+        if self.nesterov:
+            yield param, param + (self.momentum * new_velocity - descent)
+        else:
+            yield param, param + new_velocity
 
 
 class RMSprop(Optimizer):
-    """``p -= lr g / sqrt(a + epsilon)``, where ``a`` is a running mean of ``g**2``. Tieleman and Hinton, 2012."""
+    """``p -= lr g / sqrt(a + epsilon)``, with ``a`` a running mean of ``g**2``.
+
+    Tieleman and Hinton, 2012.
+    """
 
     def __init__(
         self,
@@ -227,10 +236,8 @@ class RMSprop(Optimizer):
     ):
         super().__init__(clipnorm)
         self.lr = shared(self._number("lr", lr), "lr")
-        self.rho, self.epsilon = (
-            self._number("rho", rho),
-            self._number("epsilon", epsilon),
-        )
+        self.rho = self._number("rho", rho)
+        self.epsilon = self._number("epsilon", epsilon)
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
         squares = self.slot(param, "squares")
@@ -240,7 +247,10 @@ class RMSprop(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """``p -= lr g / sqrt(a + epsilon)``, where ``a`` is the sum of all ``g**2``. Duchi et al., 2011."""
+    """``p -= lr g / sqrt(a + epsilon)``, with ``a`` the sum of all ``g**2``.
+
+    Duchi et al., 2011.
+    """
 
     def __init__(self, lr: float = 0.01, epsilon: float = 1e-6, clipnorm: float = 0.0):
         super().__init__(clipnorm)
@@ -266,26 +276,28 @@ class Adadelta(Optimizer):
     ):
         super().__init__(clipnorm)
         self.lr = shared(self._number("lr", lr), "lr")
-        self.rho, self.epsilon = (
-            self._number("rho", rho),
-            self._number("epsilon", epsilon),
-        )
+        self.rho = self._number("rho", rho)
+        self.epsilon = self._number("epsilon", epsilon)
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
-        squares, deltas = self.slot(param, "squares"), self.slot(param, "deltas")
+        squares = self.slot(param, "squares")
+        deltas = self.slot(param, "deltas")
         new_squares = self.rho * squares + (1 - self.rho) * gradient**2
-        delta = (
-            gradient
-            * pt.sqrt(deltas + self.epsilon)
-            / pt.sqrt(new_squares + self.epsilon)
-        )
+        # A gradient over its RMS has no unit; times the RMS of steps it has that of the
+        # parameter.
+        rms_delta = pt.sqrt(deltas + self.epsilon)
+        rms_gradient = pt.sqrt(new_squares + self.epsilon)
+        delta = gradient * rms_delta / rms_gradient
         yield squares, new_squares
         yield deltas, self.rho * deltas + (1 - self.rho) * delta**2
         yield param, param - self.lr * delta
 
 
 class Adam(Optimizer):
-    """Running means of ``g`` and ``g**2``, both corrected for their start at zero. Kingma and Ba, 2015."""
+    """Running means of ``g`` and ``g**2``, both corrected for their start at zero.
+
+    Kingma and Ba, 2015.
+    """
 
     def __init__(
         self,
@@ -297,16 +309,16 @@ class Adam(Optimizer):
     ):
         super().__init__(clipnorm)
         self.lr = shared(self._number("lr", lr), "lr")
-        self.beta_1, self.beta_2 = (
-            self._number("beta_1", beta_1),
-            self._number("beta_2", beta_2),
-        )
+        self.beta_1 = self._number("beta_1", beta_1)
+        self.beta_2 = self._number("beta_2", beta_2)
         self.epsilon = self._number("epsilon", epsilon)
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
+        # As at the end of the paper's section 2, the rate holds both corrections.
         time = self.iterations + 1
         rate = self.lr * pt.sqrt(1 - self.beta_2**time) / (1 - self.beta_1**time)
-        mean, squares = self.slot(param, "mean"), self.slot(param, "squares")
+        mean = self.slot(param, "mean")
+        squares = self.slot(param, "squares")
         new_mean = self.beta_1 * mean + (1 - self.beta_1) * gradient
         new_squares = self.beta_2 * squares + (1 - self.beta_2) * gradient**2
         yield mean, new_mean
@@ -317,21 +329,22 @@ class Adam(Optimizer):
 OPTIMIZERS = {
     cls.__name__.lower(): cls for cls in (SGD, RMSprop, Adagrad, Adadelta, Adam)
 }
-"""Every optimizer class by its name in small letters."""
+"""The optimizer classes by name in lower case."""
 
 
 def get(
     identifier: str | Optimizer, kwargs: dict[str, object] | None = None
 ) -> Optimizer:
-    """The optimizer itself, or a new one of the class called ``identifier``, in any case of letters.
+    """Return an optimizer by its name, in upper or lower case.
 
     Args:
-        identifier: a name, or an Optimizer.
-        kwargs: settings of the new one.
+        identifier: a name, or an Optimizer, which is returned.
+        kwargs: the settings that go with a name.
 
     Raises:
         UnknownNameError: for an unknown name.
-        ConfigError: where the identifier is neither a name nor an Optimizer, or for settings that it has not.
+        ConfigError: for anything else than a name or an Optimizer, or for unknown
+            settings.
 
     >>> get("sgd", {"momentum": 0.9}).momentum
     0.9
@@ -343,7 +356,6 @@ def get(
             "optimizer",
             str(identifier),
             takes="a name or an Optimizer, and settings for a name",
-            because="it keeps numbers beside the parameters",
             got=repr(identifier),
             do=suggest("", OPTIMIZERS),
         )
@@ -355,7 +367,6 @@ def get(
                 "optimizer",
                 cls.__name__,
                 takes=f"the settings {', '.join(known)}",
-                because="its rule has these",
                 got=repr(name),
                 do=suggest(str(name), known),
             )
@@ -363,7 +374,8 @@ def get(
 
 
 def _norm(gradients: Sequence[TensorVariable]) -> TensorVariable:
-    """The norm over all of them together, measured in units of the largest, so that no square overflows."""
+    """The norm over all gradients together."""
+    # In units of the largest value, so that no square overflows.
     largest = reduce(pt.maximum, [abs(gradient).max() for gradient in gradients])
     unit = pt.switch(largest > 0, largest, pt.ones_like(largest))
     return unit * pt.sqrt(sum(pt.sqr(gradient / unit).sum() for gradient in gradients))
@@ -371,6 +383,6 @@ def _norm(gradients: Sequence[TensorVariable]) -> TensorVariable:
 
 def _like(new: TensorVariable, old: SharedVariable) -> TensorVariable:
     """``new`` in the dtype and static shape of ``old``, as an update must be."""
-    return pt.specify_shape(
-        new.astype(old.dtype) if new.dtype != old.dtype else new, old.type.shape
-    )
+    if new.dtype != old.dtype:
+        new = new.astype(old.dtype)
+    return pt.specify_shape(new, old.type.shape)

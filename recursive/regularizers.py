@@ -1,6 +1,7 @@
-"""What is added to a loss while training: penalties on parameters, and on what layers return.
+"""Regularizers: penalties on parameters and on outputs of layers, added to the loss.
 
-A regularizer is a function from a loss to a loss, bound to a parameter or a layer before it is used, as in Keras 0.1.
+As in Keras 0.1, a regularizer is a function from a loss to a loss. It is bound to a
+parameter or a layer before it is used.
 """
 
 from __future__ import annotations
@@ -15,24 +16,25 @@ from recursive.utils import registry
 
 
 class Regularizer:
-    """The base; adds nothing."""
+    """The base class, which adds nothing."""
 
     def set_param(self, p: SharedVariable) -> None:
         """Penalize the parameter ``p``."""
         self.p = p
 
     def set_layer(self, layer: object) -> None:
-        """Penalize what ``layer`` returns."""
+        """Penalize the output of ``layer``."""
         self.layer = layer
 
     def on(self, p: SharedVariable) -> Regularizer:
-        """This regularizer bound to the parameter ``p``; a copy, so that one may be given to several layers."""
+        """Return a copy bound to the parameter ``p``; one may serve several layers."""
+        # Keras 0.1 bound the object itself, so only its last layer was penalized.
         bound = copy.copy(self)
         bound.set_param(p)
         return bound
 
     def on_activity_of(self, layer: object) -> Regularizer:
-        """This regularizer bound to what ``layer`` returns; a copy, too."""
+        """Return a copy bound to the output of ``layer``."""
         bound = copy.copy(self)
         bound.set_layer(layer)
         return bound
@@ -41,7 +43,7 @@ class Regularizer:
         return loss
 
     def get_config(self) -> dict[str, object]:
-        """The class name, as ``name``, and the arguments that make this regularizer again."""
+        """Return the class name, as ``name``, and the arguments of the regularizer."""
         return {"name": type(self).__name__}
 
 
@@ -49,7 +51,8 @@ class WeightRegularizer(Regularizer):
     """``loss + l1 * sum(|p|) + l2 * sum(p**2)``, for a parameter ``p``."""
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0):
-        self.l1, self.l2 = l1, l2
+        self.l1 = l1
+        self.l2 = l2
 
     def __call__(self, loss: TensorVariable) -> TensorVariable:
         return loss + self.l1 * abs(self.p).sum() + self.l2 * (self.p**2).sum()
@@ -59,16 +62,18 @@ class WeightRegularizer(Regularizer):
 
 
 class ActivityRegularizer(Regularizer):
-    """``loss + sum(l1 * mean(|y|) + l2 * mean(y**2))``, for what a layer returns: means over the rows of a batch.
+    """``loss + sum(l1 * mean(|y|) + l2 * mean(y**2))``, for a layer's output ``y``.
 
-    A layer that is used twice in a model is penalized for both of its outputs.
+    The means are over the rows of a batch. A layer that is used twice in a model is
+    penalized for both of its outputs.
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0):
-        self.l1, self.l2 = l1, l2
+        self.l1 = l1
+        self.l2 = l2
 
     def penalty(self, y: TensorVariable) -> TensorVariable:
-        """What the output ``y`` of a layer adds to the loss."""
+        """Return what an output ``y`` of the layer adds to the loss."""
         return self.l1 * abs(y).mean(axis=0).sum() + self.l2 * (y**2).mean(axis=0).sum()
 
     def __call__(self, loss: TensorVariable) -> TensorVariable:
@@ -125,7 +130,7 @@ REGULARIZERS = {
         ActivityRegularizer,
     )
 }
-"""Every regularizer by name: called, each makes a new one."""
+"""The functions and classes that create a regularizer, by name."""
 REGULARIZERS["identity"] = Regularizer
 
 
@@ -133,10 +138,11 @@ def get(
     identifier: str | Regularizer | Mapping[str, object] | None,
     kwargs: Mapping[str, object] | None = None,
 ) -> Regularizer | None:
-    """The regularizer called ``identifier``, or made from its configuration, or ``identifier`` itself; None is none.
+    """Return a regularizer by its name or configuration.
 
     Args:
-        identifier: a name, a dict as ``get_config()`` gives, or the thing itself.
+        identifier: a name, a dict in the form of ``get_config()``, or a Regularizer or
+            None, which is returned.
         kwargs: arguments that go with a name.
 
     Raises:

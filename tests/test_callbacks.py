@@ -1,4 +1,4 @@
-"""What callbacks are told, in which order, and what they may do: stop, save, set the learning rate, raise."""
+"""Callbacks: the order of calls, their logs, and what they may do to training."""
 
 import os
 import signal
@@ -253,7 +253,7 @@ def test_a_checkpoint_writes_a_file_for_each_epoch(tmp_path, capsys):
 
 
 class Numbers(Callback):
-    """Puts chosen numbers in the place of those that were followed."""
+    """Replaces the logs of an epoch by chosen numbers."""
 
     def __init__(self, **values):
         self.values = values
@@ -287,11 +287,11 @@ def test_the_best_only_is_kept_where_asked_for(tmp_path):
         (lambda folder: ModelCheckpoint(folder / "{epohc}.h5"), "Did you mean 'epoch'"),
         (
             lambda folder: ModelCheckpoint(folder / "{val_loss}.h5"),
-            "braces can be filled in",
+            "the epoch or its numbers in braces",
         ),
         (
             lambda folder: ModelCheckpoint(folder / "{epoch:x.h5"),
-            "braces can be filled in",
+            "the epoch or its numbers in braces",
         ),
         (lambda folder: ModelCheckpoint(folder / "w.pkl"), "takes a suffix of .h5"),
         (
@@ -304,7 +304,7 @@ def test_the_best_only_is_kept_where_asked_for(tmp_path):
         ),
         (
             lambda folder: EarlyStopping(),
-            "callback 'EarlyStopping' takes one of the numbers loss, because only",
+            "callback 'EarlyStopping' takes one of the numbers loss; got",
         ),
         (lambda folder: EarlyStopping("acc"), "show_accuracy for acc"),
     ],
@@ -384,14 +384,14 @@ def test_the_learning_rate_follows_its_schedule():
 
 @pytest.mark.parametrize("rate", ["a", None, float("nan"), True])
 def test_a_schedule_gives_numbers(rate):
-    with pytest.raises(ConfigError, match="a schedule that gives finite numbers"):
+    with pytest.raises(ConfigError, match="a schedule that returns finite numbers"):
         fit(chain(), LearningRateScheduler(lambda epoch: rate))
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ([EarlyStopping], "a class needs its brackets"),
+        ([EarlyStopping], "an instance, not the class"),
         ([3], "takes callbacks"),
         (EarlyStopping(), "takes a list"),
     ],

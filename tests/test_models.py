@@ -146,7 +146,7 @@ def test_one_input_may_come_as_a_list_of_one(given):
 def test_predict_takes_a_whole_number_of_rows_at_once():
     with pytest.raises(
         errors.ConfigError,
-        match="argument 'batch_size' takes a whole number of 1 or more",
+        match="argument 'batch_size' takes an integer of 1 or more",
     ):
         model().predict(X, batch_size=0)
 
@@ -194,7 +194,7 @@ def test_classes_as_numbers_are_shown_the_way_to_rows(labels, written):
     assert np.isfinite(chain.train_on_batch(X, np.eye(3)[labels.ravel()]))
     for others in (labels + 0.5, np.ones((11, 2)), np.ones((11, 1, 1, 1))):
         with pytest.raises(
-            errors.ShapeError, match="mend the layer that computes the output"
+            errors.ShapeError, match="correct the layer that computes the output"
         ):
             chain.fit(X, others)
 
@@ -204,7 +204,7 @@ def test_targets_of_a_graph_are_among_its_data():
     graph.compile("sgd", {"right": "mse", "both": "mae"})
     with pytest.raises(
         errors.ConfigError,
-        match=r"'batch_size' takes a whole number of 1 or more, .* got dict",
+        match=r"'batch_size' takes an integer of 1 or more; got dict",
     ):
         graph.fit({"a": np.ones((7, 3))}, {"right": np.ones((7, 2))})
 
@@ -390,7 +390,7 @@ def test_data_that_does_not_match_is_refused_before_anything_runs(x, y, error, w
         (
             ("adam", "mse", "categorical", "FAST_RUN"),
             errors.ConfigError,
-            "no Theano any more; got .FAST_RUN.. Say b",
+            "PyTensor replaces Theano; got .FAST_RUN.. Pass b",
         ),
         ((3, "mse"), errors.ConfigError, "a name or an Optimizer"),
     ],

@@ -1,4 +1,4 @@
-"""Objectives against NumPy formulas, their gradients against central differences, and both at the ends."""
+"""Objectives against NumPy formulas, their gradients against central differences."""
 
 import numpy as np
 import pytensor
@@ -87,7 +87,7 @@ DATA = {
         rng.uniform(0.5, 3, shape),
     ),
 }
-"""Targets and predictions that an objective is meant for, away from its kinks; normal numbers for the others."""
+"""Targets and predictions in the range of an objective and away from its kinks."""
 
 EXTREMES = {
     "mean_absolute_percentage_error": ([0.0, 0.0, 1.0, -1.0], [0.0, 1.0, 0.0, 1e6]),
@@ -98,7 +98,7 @@ EXTREMES = {
     "binary_crossentropy": ([0.0, 1.0, 0.0, 1.0], [1.0, 0.0, 0.0, 1.0]),
     "poisson_loss": ([0.0, 1.0, 2.0, 0.0], [0.0, 0.0, 1e6, 1.0]),
 }
-"""Targets and predictions where a formula without an epsilon would be infinite or no number."""
+"""Targets and predictions for which a formula without an epsilon is not finite."""
 
 
 def plain_data(rng, shape):
@@ -122,7 +122,7 @@ CASES |= {
 
 @pytest.fixture(scope="module")
 def computed():
-    """For every case the values, and the gradient of their sum by ``y_pred``: one compilation."""
+    """The values of every case and the gradient of their sum by ``y_pred``."""
     outputs, values = [], {}
     with pytensor.config.change_flags(floatX="float64"):
         for (name, _), (target, predicted) in CASES.items():
@@ -243,7 +243,7 @@ def test_unknown_loss_is_refused_and_the_nearest_offered():
 
 
 def weighted_loop(t, p, w, mask, error):
-    """Row by row, those of weight 0 left out."""
+    """The weighted mean by a loop over rows that skips those of weight 0."""
     total, shares = 0.0, 0.0
     for place in np.ndindex(t.shape[:-1]):
         if w[place][0] != 0:
@@ -294,7 +294,7 @@ def test_where_all_weights_are_zero_the_loss_and_its_gradient_are_zero():
 
 def test_an_objective_that_is_one_number_cannot_be_weighted():
     with pytest.raises(
-        ShapeError, match=r"loss 'whole' takes one value a row, .* got 0 axes"
+        ShapeError, match=r"loss 'whole' takes one value per row, .* got 0 axes"
     ):
 
         def whole(y_true, y_pred):

@@ -1,4 +1,4 @@
-"""What an optimizer remembers, in files: a run that goes on is the run that never stopped."""
+"""Optimizers in files: resumed training equals uninterrupted training."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def run(chain, epochs=3):
 
 
 def fresh(optimizer):
-    """A chain of its own with an optimizer of its own."""
+    """A new chain with a new optimizer."""
     if not isinstance(optimizer, str):
         config = optimizer.get_config()
         optimizer = OPTIMIZERS[config.pop("name").lower()](**config)

@@ -1,4 +1,4 @@
-"""Optimizers against loops of NumPy written from their papers, ten steps down a fixed quadratic."""
+"""Optimizers against NumPy loops from their papers, on a fixed quadratic."""
 
 import json
 import pickle
@@ -22,14 +22,15 @@ STEPS = 10
 
 
 def gradients_at(points):
-    """Of ``sum(curve (point - lowest)**2) / 2`` over all points."""
+    """The gradient of ``sum(curve (point - lowest)**2) / 2`` over all points."""
     return [
         curve * (point - lowest)
         for curve, point, lowest in zip(CURVES, points, LOWEST, strict=True)
     ]
 
 
-# The rules of the papers: points and gradients in, points out; what they remember they keep in `memory`.
+# The update rules of the papers, from points and gradients to new points. Slots are in
+# `memory`.
 
 
 def sgd(points, gradients, memory, lr=0.01, decay=0.0):
@@ -50,7 +51,7 @@ def momentum(points, gradients, memory, lr=0.01, momentum=0.0, decay=0.0):
 
 
 def nesterov(points, gradients, memory, lr=0.01, momentum=0.0, decay=0.0):
-    """Sutskever et al. 2013, equations 3 and 4, where the gradient is taken at ``theta + mu v``, the point shown."""
+    """Sutskever et al. 2013, equations 3 and 4; points are ``theta + mu v``."""
     rate = lr / (1 + decay * memory["steps"])
     velocities = memory.get("velocities", [0.0, 0.0])
     thetas = memory.get("thetas", points)
@@ -116,7 +117,7 @@ def adam(points, gradients, memory, lr=0.001, beta_1=0.9, beta_2=0.999, epsilon=
 
 
 def descend(rule, settings, clipnorm=0.0, steps=STEPS):
-    """The points after each step, the gradients scaled so that their norm over both tensors is at most clipnorm."""
+    """The points after each step, with gradients clipped by their joint norm."""
     points, memory, trajectory = STARTS, {"steps": 0}, []
     for _ in range(steps):
         gradients = gradients_at(points)
@@ -192,7 +193,7 @@ def as_it_is(value):
 
 
 def program(optimizer, params, loss=None, constraints=None):
-    """A function of nothing that makes one step down the quadratic."""
+    """A compiled function that makes one step down the quadratic."""
 
     def build(inputs):
         return [], optimizer.get_updates(
@@ -346,9 +347,7 @@ def test_slots_do_not_see_the_constraint():
 
 def test_number_of_constraints_is_the_number_of_parameters():
     params = fresh_params()
-    with pytest.raises(
-        ConfigError, match="takes 2 constraints, because each parameter has one; got 1"
-    ):
+    with pytest.raises(ConfigError, match="takes 2 constraints; got 1"):
         SGD().get_updates(params, [as_it_is], quadratic(params))
 
 
@@ -584,6 +583,6 @@ def test_settings_go_with_a_name_and_not_with_an_optimizer():
         optimizers.get(Adam(), {"lr": 0.5})
     with pytest.raises(
         ConfigError,
-        match=r"optimizer 'SGD' takes the settings lr, .* got 'lrr'. Did you mean 'lr'",
+        match=r"optimizer 'SGD' takes the settings lr, .*; got 'lrr'. Did you mean 'lr'",
     ):
         optimizers.get("sgd", {"lrr": 0.5})

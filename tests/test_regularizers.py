@@ -1,4 +1,4 @@
-"""Penalties and constraints: their formulas, and that training applies them to what they were given to."""
+"""Penalties and constraints: their formulas, and their effect in training."""
 
 import json
 
@@ -28,7 +28,7 @@ LR = 0.1
 
 
 def stepped(model, x=X):
-    """The weights after one step on targets that the model meets: what moved them is not the loss."""
+    """The weights after one step with a loss of 0, which only a penalty can move."""
     model.compile(SGD(lr=LR), "mse")
     model.train_on_batch(x, model.predict(x))
     return model.get_weights()

@@ -1,1 +1,1 @@
-"""Training: the functions of a model, its epochs and batches, the data they take, and its files."""
+"""Training: programs, epochs and batches, the data they take, and model files."""

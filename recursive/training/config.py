@@ -1,7 +1,8 @@
-"""A model's configuration as JSON or YAML, and back: the layers, and how it was compiled. Weights are no part of it.
+"""The configuration of a model as JSON or YAML: its layers and how it was compiled.
 
-A Graph or Recursive is written as its versioned GraphSpec, a Sequential as a list of layers. What Keras 0.1.3 wrote
-can be read too. Nothing in a file is ever run.
+A Graph or Recursive is written as its versioned GraphSpec, a Sequential as a list of
+layers. Files of Keras 0.1.3 can be read too. Weights are not part of a configuration,
+and nothing in a file is ever executed.
 """
 
 from __future__ import annotations
@@ -26,110 +27,119 @@ from recursive.spec.graph import VERSION
 from recursive.utils import extras
 
 COMPILED = ("optimizer", "loss", "class_mode", "theano_mode")
-"""The arguments of ``compile`` in a file; ``theano_mode`` in those of Keras 0.1 only."""
+"""The arguments of ``compile`` in a file; only Keras 0.1 wrote ``theano_mode``."""
 
 
 def to_config(
     container: Layer, optimizer: Optimizer | None, loss: object, class_mode: str
 ) -> dict[str, object]:
-    """The configuration of a model as plain data.
+    """Return the configuration of a model as plain data.
 
     Raises:
-        ConfigError: where a layer, the loss or the optimizer is code of the user's own, which no file can hold.
+        ConfigError: if a layer, the loss or the optimizer is user-defined code, which a
+            file cannot hold.
     """
+    # Before anything is written: a file that cannot be read again is of no use.
     check_plain(container)
-    again = shared_layers(container)
-    config = {
-        "version": VERSION,
-        **config_of(container),
-        **({"shared": again} if again else {}),
-    }
+    config = {"version": VERSION, **config_of(container)}
+    shared = shared_layers(container)
+    if shared:
+        config["shared"] = shared
     if optimizer is not None:
-        config |= {
-            "optimizer": _optimizer_config(optimizer),
-            "loss": _loss_config(loss),
-            "class_mode": class_mode,
-        }
+        config["optimizer"] = _optimizer_config(optimizer)
+        config["loss"] = _loss_config(loss)
+        config["class_mode"] = class_mode
+    # Through JSON and back: tuples become lists, and NaN is refused before it is saved.
     return json.loads(json.dumps(config, allow_nan=False))
 
 
 def from_config(config: object, classes: Classes) -> Layer:
-    """The model that ``config`` describes, compiled where it was, with new weights.
+    """Create the model that ``config`` describes, with new weights.
+
+    It is compiled if the model that was written was.
 
     Raises:
-        ConfigError: for another version, or anything that :func:`to_config` does not write.
-        RecursiveError: a child of it, from the checks of layers and ``compile``.
+        ConfigError: for another version, or anything that :func:`to_config` does not
+            write.
+        RecursiveError: a subclass of it, from the checks of layers and ``compile``.
     """
     check_keys("model", config, config)
+    _check_version(config)
+    _check_class(config.get("name"), classes)
+    layers = {}
+    for key, value in config.items():
+        if key not in ("version", "shared", *COMPILED):
+            layers[key] = value
+    model = layer_from_config(layers, classes, config.get("shared"))
+
+    if config.get("optimizer") is not None:
+        arguments = {"optimizer": _optimizer(config["optimizer"])}
+        for key in COMPILED[1:]:
+            if config.get(key) is not None:
+                arguments[key] = config[key]
+        model.compile(**arguments)
+    return model
+
+
+def _check_version(config: Mapping[str, object]) -> None:
     if config.get("version", VERSION) != VERSION:
         raise ConfigError.about(
             "config",
             "model",
-            takes=f"version {VERSION!r}, or none, as of Keras 0.1",
-            because="other versions may mean other things",
+            takes=f"version {VERSION!r}, or none as in Keras 0.1",
             got=repr(config["version"]),
             do="Write it again with this version of the library.",
         )
-    if not isinstance(config.get("name"), str) or not hasattr(
-        classes.get(config["name"]), "compile"
-    ):
-        name = str(config.get("name"))
+
+
+def _check_class(name: object, classes: Classes) -> None:
+    """Raise a ConfigError unless ``name`` is a class that can be compiled."""
+    if not isinstance(name, str) or not hasattr(classes.get(name), "compile"):
         models = [known for known, cls in classes.items() if hasattr(cls, "compile")]
         raise ConfigError.about(
             "model",
-            name,
-            takes="the name of a model's class",
-            because="it is made from its class",
-            got=repr(config.get("name")),
-            do=f"{suggest(name, models)} {advice_for_own(name)}",
+            str(name),
+            takes="the name of a model class",
+            got=repr(name),
+            do=f"{suggest(str(name), models)} {advice_for_own(str(name))}",
         )
-    layers = {
-        key: value
-        for key, value in config.items()
-        if key not in ("version", "shared", *COMPILED)
-    }
-    model = layer_from_config(layers, classes, config.get("shared"))
-    if config.get("optimizer") is not None:
-        options = {
-            key: config[key] for key in COMPILED[1:] if config.get(key) is not None
-        }
-        model.compile(optimizer=_optimizer(config["optimizer"]), **options)
-    return model
 
 
 def _optimizer_config(optimizer: Optimizer) -> dict[str, object]:
-    if optimizers.OPTIMIZERS.get(type(optimizer).__name__.lower()) is not type(
-        optimizer
-    ):
-        raise _own("optimizer", type(optimizer).__name__, optimizers.OPTIMIZERS)
+    cls = type(optimizer)
+    if optimizers.OPTIMIZERS.get(cls.__name__.lower()) is not cls:
+        raise _user_code("optimizer", cls.__name__, optimizers.OPTIMIZERS)
     return optimizer.get_config()
 
 
 def _optimizer(config: object) -> Optimizer:
     check_keys("optimizer", config, config)
-    settings = {key: value for key, value in config.items() if key != "name"}
-    return optimizers.get(config.get("name"), settings)
+    settings = dict(config)
+    name = settings.pop("name", None)
+    return optimizers.get(name, settings)
 
 
 def _loss_config(loss: object) -> object:
+    """The name of a loss, or a dict of names by output."""
     if isinstance(loss, Mapping):
         return {name: _loss_config(each) for name, each in loss.items()}
-    names = [
-        name for name, each in objectives.OBJECTIVES.items() if loss in (name, each)
-    ]
-    if not names:
-        raise _own("loss", getattr(loss, "__name__", repr(loss)), objectives.OBJECTIVES)
-    return names[0]
+    # A function may have two names, such as mse; the first, its own, is written.
+    for name, objective in objectives.OBJECTIVES.items():
+        if loss in (name, objective):
+            return name
+    name = getattr(loss, "__name__", repr(loss))
+    raise _user_code("loss", name, objectives.OBJECTIVES)
 
 
-def _own(kind: str, name: str, known: Mapping[str, object]) -> ConfigError:
+def _user_code(kind: str, name: str, known: Mapping[str, object]) -> ConfigError:
     return ConfigError.about(
         kind,
         name,
-        takes="one of the library's, to be written",
+        takes="one that the library provides",
         because="a file must never hold code",
-        got="one of your own",
-        do=f"{suggest('', known)} Or write the model before it is compiled, and compile it anew.",
+        got="a user-defined one",
+        do=f"{suggest('', known)} Or write the model before it is compiled, "
+        "and compile it again after reading.",
     )
 
 
@@ -137,12 +147,12 @@ def _own(kind: str, name: str, known: Mapping[str, object]) -> ConfigError:
 
 
 def to_json(config: Mapping[str, object], indent: int | None = None) -> str:
-    """``config`` as JSON."""
+    """Return ``config`` as JSON."""
     return json.dumps(config, indent=indent, allow_nan=False)
 
 
 def to_yaml(config: Mapping[str, object]) -> str:
-    """``config`` as YAML.
+    """Return ``config`` as YAML.
 
     Raises:
         MissingPackageError: without the extra ``yaml``.
@@ -151,61 +161,64 @@ def to_yaml(config: Mapping[str, object]) -> str:
 
 
 def parse_json(text: str) -> object:
-    """The data in a text of JSON.
+    """Parse JSON text.
 
     Raises:
-        ConfigError: for text that is no JSON.
+        ConfigError: for text that is not JSON.
     """
-    return _parsed("JSON", text, lambda: json.loads(text, parse_constant=_no_number))
+    return _parsed("JSON", text, _load_json)
 
 
 def parse_yaml(text: str) -> object:
-    """The data in a text of YAML: plain data only, and none by reference, which could grow without bound.
+    """Parse YAML text, which must be plain data without references.
 
     Raises:
-        ConfigError: for text that is no YAML, or names objects to be made.
+        ConfigError: for text that is not YAML, or that names objects to create.
         MissingPackageError: without the extra ``yaml``.
     """
+    return _parsed("YAML", text, _load_yaml, _yaml().YAMLError)
+
+
+def _load_json(text: str) -> object:
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(text: str) -> None:
+    """Refuse NaN and infinities, which JSON does not have but Python reads."""
+    raise ValueError(f"{text} is not a number")
+
+
+def _load_yaml(text: str) -> object:
     yaml = _yaml()
-
-    def load() -> object:
-        if any(
-            isinstance(event, yaml.AliasEvent)
-            for event in yaml.parse(text, Loader=yaml.SafeLoader)
-        ):
+    # References to references can make a small text grow without bound.
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
             raise ValueError("it refers to another place by *")
-        return yaml.safe_load(text)
-
-    return _parsed("YAML", text, load, yaml.YAMLError)
+    return yaml.safe_load(text)
 
 
 def _parsed(
-    kind: str, text: object, load: Callable[[], object], *errors: type[Exception]
+    kind: str, text: object, load: Callable[[str], object], *errors: type[Exception]
 ) -> object:
     if not isinstance(text, str):
         raise ConfigError.about(
             "config",
             kind,
-            takes="a text",
-            because="it is parsed",
+            takes="a string",
             got=type(text).__name__,
-            do="Pass what to_json() or to_yaml() gave, not the file's name.",
+            do="Pass what to_json() or to_yaml() returned, not the name of a file.",
         )
     try:
-        return load()
+        return load(text)
+    # Deeply nested text ends in a RecursionError.
     except (ValueError, RecursionError, *errors) as error:
         raise ConfigError.about(
             "config",
             kind,
             takes=f"plain {kind}",
-            because="a model is made from it",
             got=f"{text[:40]!r} ({error})",
-            do="Pass the text itself, not the file's name.",
+            do="Pass the text itself, not the name of a file.",
         ) from error
-
-
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number")
 
 
 def _yaml() -> object:

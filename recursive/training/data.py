@@ -1,6 +1,7 @@
-"""What the user hands over, as arrays by name: cast, checked, cut into batches.
+"""The user's data as arrays by name, checked and cut into batches.
 
-Data comes as a dict by name, as a list in the order declared, or as one array where one is expected.
+Data comes as a dict by name, as a list in declaration order, or as one array if only
+one is expected. The first axis is rows: row i of every array belongs to example i.
 """
 
 from __future__ import annotations
@@ -10,75 +11,87 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from recursive.backend import Argument
-from recursive.errors import (
-    DataError,
-    ShapeError,
-    suggest,
-)
+from recursive.errors import ConfigError, DataError, ShapeError, suggest
 from recursive.spec.shapes import format_shape
 
 Arrays = dict[str, np.ndarray]
 
 
 def by_name(kind: str, given: object, names: Sequence[str]) -> dict[str, object]:
-    """``given`` as a dict with exactly ``names``.
+    """Return ``given`` as a dict with exactly ``names``, in their order.
+
+    Args:
+        kind: ``input`` or ``target``, for the errors.
+        given: a dict, a list, a single array, or None.
+        names: the declared names.
 
     Raises:
-        DataError: for missing, unknown, or too many.
+        DataError: for missing, unknown or too many arrays.
 
     >>> by_name("input", [1, 2], ["a", "b"])
     {'a': 1, 'b': 2}
     """
-    listed = ", ".join(map(repr, names))
     if isinstance(given, Mapping):
         check_names(kind, given, names)
-        missing = [name for name in names if name not in given]
-        if missing:
+        return {name: _required(kind, given, name, names) for name in names}
+    if not names:
+        if given is not None:
             raise DataError.about(
+                "model",
                 kind,
-                missing[0],
-                takes="an array",
-                because="it was declared",
-                got="none",
-                do=f"Pass a dict with {listed}.",
+                takes=f"no {kind}",
+                got=type(given).__name__,
+                do="Leave it out.",
             )
-        return {name: given[name] for name in names}
-    if not names and given is None:
         return {}
-    if not names and not isinstance(given, Mapping):
-        raise DataError.about(
-            "model",
-            kind,
-            takes=f"no {kind}",
-            because="none was declared",
-            got=type(given).__name__,
-            do="Leave it out.",
-        )
-    values = given if isinstance(given, list | tuple) and len(names) > 1 else [given]
+
+    # A list for a single name is one array: its rows, not a list of arrays.
+    is_list = isinstance(given, list | tuple) and len(names) > 1
+    values = given if is_list else [given]
     if len(values) != len(names) or any(value is None for value in values):
         raise DataError.about(
             kind,
             ", ".join(names),
-            takes=f"{len(names)} arrays",
-            because=f"there are {listed}",
+            takes=_counted(len(names)),
             got="none" if given is None else str(len(values)),
-            do="Pass a dict by name, or a list in that order.",
+            do="Pass a dict by name, or a list in this order.",
         )
     return dict(zip(names, values, strict=True))
 
 
+def _required(
+    kind: str, given: Mapping[str, object], name: str, names: Sequence[str]
+) -> object:
+    if name not in given:
+        raise DataError.about(
+            kind,
+            name,
+            takes="an array",
+            got="none",
+            do=f"Pass a dict with {_quoted(names)}.",
+        )
+    return given[name]
+
+
 def check_names(kind: str, given: Iterable[str], names: Sequence[str]) -> None:
-    """Raise a DataError for a name in ``given`` that is none of ``names``."""
+    """Raise a DataError if ``given`` has a name that is not one of ``names``."""
     for name in given:
         if name not in names:
             raise DataError.about(
                 kind,
                 str(name),
-                takes=f"one of the names {', '.join(map(repr, names))}",
-                because="these were declared",
+                takes=f"one of the names {_quoted(names)}",
                 got="an unknown name",
                 do=suggest(name, names),
             )
+
+
+def _counted(number: int) -> str:
+    return "1 array" if number == 1 else f"{number} arrays"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def check_shape(
@@ -87,62 +100,69 @@ def check_shape(
     array: np.ndarray,
     do: str = "Reshape the data, or declare another ndim or dim.",
 ) -> None:
-    """Raise a ShapeError unless ``array`` has the axes and the known sizes of ``argument``; ``do`` is its advice."""
-    fits = array.ndim == len(argument.shape) and all(
-        size in (None, actual)
-        for size, actual in zip(argument.shape, array.shape, strict=True)
-    )
-    if not fits:
+    """Raise a ShapeError unless the axes and known sizes of ``argument`` match.
+
+    ``do`` is the advice in the error.
+    """
+    if not _fits(array.shape, argument.shape):
         raise ShapeError.about(
             kind,
             argument.name,
             takes=f"an array of shape {format_shape(argument.shape)}",
-            because="so it was declared, rows first",
             got=array.shape,
             do=do,
         )
 
 
+def _fits(shape: tuple[int, ...], declared: tuple[int | None, ...]) -> bool:
+    if len(shape) != len(declared):
+        return False
+    sizes = zip(shape, declared, strict=True)
+    return all(expected in (None, actual) for actual, expected in sizes)
+
+
 def check_limit(kind: str, argument: Argument, array: np.ndarray) -> None:
-    """Raise a DataError unless all numbers are 0 or more and below the limit of ``argument``, where it has one."""
-    if (
-        argument.limit is not None
-        and array.size
-        and not (array.min() >= 0 and array.max() < argument.limit)
-    ):
+    """Raise a DataError unless all values lie in ``0 <= value < argument.limit``."""
+    limit = argument.limit
+    if limit is None or not array.size:
+        return
+    smallest, largest = array.min(), array.max()
+    if not (smallest >= 0 and largest < limit):
         raise DataError.about(
             kind,
             argument.name,
-            takes=f"whole numbers from 0 to {argument.limit - 1}",
-            because=f"they number the {argument.limit} rows of an Embedding",
-            got=f"numbers from {array.min()} to {array.max()}",
-            do="Mend the data, or give the Embedding a larger input_dim.",
+            takes=f"integers from 0 to {limit - 1}",
+            because=f"they index the {limit} rows of an Embedding",
+            got=f"numbers from {smallest} to {largest}",
+            do="Correct the data, or give the Embedding a larger input_dim.",
         )
 
 
 def check_rows(arrays: Arrays) -> int:
-    """The number of rows that all arrays share; 1 where there are none, as for a loop without inputs.
+    """Return the number of rows that all arrays share.
+
+    It is 1 if there are no arrays, as for a loop without inputs.
 
     Raises:
-        DataError: for numbers that differ, or 0.
+        DataError: if the numbers differ or are 0.
     """
     if not arrays:
         return 1
-    rows = {name: len(array) for name, array in arrays.items()}
-    if len(set(rows.values())) != 1 or 0 in rows.values():
+    counts = {name: len(array) for name, array in arrays.items()}
+    if len(set(counts.values())) != 1 or 0 in counts.values():
         raise DataError.about(
             "data",
-            " and ".join(rows),
-            takes="arrays of one number of rows, 1 or more",
+            " and ".join(counts),
+            takes="arrays with the same number of rows, 1 or more",
             because="row i of each belongs to example i",
-            got=", ".join(f"{name}: {count}" for name, count in rows.items()),
-            do="Pass as many rows of each.",
+            got=", ".join(f"{name}: {rows}" for name, rows in counts.items()),
+            do="Pass the same number of rows in each.",
         )
-    return next(iter(rows.values()))
+    return next(iter(counts.values()))
 
 
 def batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """The indices in ``order``, batch by batch; the last may be shorter.
+    """Yield the indices in ``order`` batch by batch; the last may be shorter.
 
     >>> [batch.tolist() for batch in batches(np.array([4, 0, 2]), 2)]
     [[4, 0], [2]]
@@ -152,5 +172,32 @@ def batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
 
 
 def take(arrays: Arrays, rows: np.ndarray) -> Arrays:
-    """Some rows of each array."""
+    """Return these rows of each array."""
     return {name: array[rows] for name, array in arrays.items()}
+
+
+def split(arrays: Arrays, validation_split: float) -> tuple[Arrays, Arrays]:
+    """Split off the last rows for validation; no arrays if the share is 0.
+
+    Raises:
+        ConfigError: for a share that is not a number with ``0 <= share < 1``.
+    """
+    is_number = isinstance(validation_split, int | float | np.floating)
+    if (
+        not is_number
+        or isinstance(validation_split, bool)
+        or not 0 <= validation_split < 1
+    ):
+        raise ConfigError.about(
+            "argument",
+            "validation_split",
+            takes="a share from 0 to below 1",
+            because="some rows must be left for training",
+            got=repr(validation_split),
+            do="Pass 0.1, for example.",
+        )
+    rows = check_rows(arrays)
+    start = int(rows * (1 - validation_split))
+    training = take(arrays, np.arange(start))
+    validation = take(arrays, np.arange(start, rows)) if validation_split else {}
+    return training, validation

@@ -1,4 +1,8 @@
-"""A container's inputs and targets: what arrays they take, and the user's data made into them."""
+"""The user's data as the inputs and targets of a container.
+
+Data is cast and checked against what the container declares. Shapes that the
+declaration leaves open are taken from the data, which builds the container.
+"""
 
 from __future__ import annotations
 
@@ -19,74 +23,15 @@ from recursive.training.data import Arrays
 
 
 def inputs(container: Layer, X: object) -> Arrays:
-    """An array for each input. What the declaration left open is found from them: the container is built.
+    """Return an array for each input and build the container for their shapes.
 
     Raises:
-        DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not match the declaration.
+        DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not
+            match the declaration.
     """
-    arrays = _arrays(container, X)
+    arrays = _input_arrays(container, X)
     container.build(_as_input_shape(container, _shapes(arrays)))
     return arrays
-
-
-def _arrays(container: Layer, X: object) -> Arrays:
-    arguments = {argument.name: argument for argument in container.arguments()}
-    given = data.by_name(
-        "input", _unlisted(X, list(arguments.values())), list(arguments)
-    )
-    arrays = {
-        name: as_array("input", name, value, arguments[name].dtype)
-        for name, value in given.items()
-    }
-    _check_steps(container, arguments, arrays)
-    for name, array in arrays.items():
-        data.check_shape("input", arguments[name], array)
-        data.check_limit("input", arguments[name], array)
-    data.check_rows(arrays)
-    if sequences := getattr(container, "sequence_names", ()):
-        check_lengths({name: arrays[name].shape[1] for name in sequences})
-    return arrays
-
-
-def _check_steps(
-    container: Layer, arguments: Mapping[str, Argument], arrays: Arrays
-) -> None:
-    """Raise a SequenceLengthError where a loop was declared with another number of steps than a sequence has."""
-    first = container
-    while getattr(first, "layers", None):  # a Sequential's first layer takes its input
-        first = first.layers[0]
-    steps = getattr(first, "n_steps", None)
-    for name in getattr(first, "sequence_names", ()) if steps is not None else ():
-        array, shape = arrays.get(name), arguments[name].shape
-        # An array of other axes is told of by its shape.
-        if array is None or array.ndim != len(shape) or array.shape[1] == steps:
-            continue
-        raise SequenceLengthError.about(
-            "input",
-            name,
-            takes=f"{steps} steps",
-            because=f"the loop has n_steps={steps}",
-            got=str(array.shape[1]),
-            do=f"Set n_steps={array.shape[1]} for the loop, or pass sequences of {steps} steps.",
-        )
-
-
-def sequences(container: Layer) -> list[str]:
-    """The inputs that have steps: those that a loop says, else by their axes, words one fewer than vectors."""
-    named = getattr(container, "sequence_names", None)
-    return [
-        argument.name
-        for argument in container.arguments()
-        if (
-            len(argument.shape) > 1 + argument.dtype.startswith("float")
-            if named is None
-            else argument.name in named
-        )
-    ]
-
-
-def _shapes(arrays: Arrays) -> dict[str, Shape]:
-    return {name: (None, *array.shape[1:]) for name, array in arrays.items()}
 
 
 def pairs(
@@ -95,51 +40,151 @@ def pairs(
     y: object,
     targets_for: Callable[[dict[str, Shape]], list[Argument]],
 ) -> Arrays:
-    """An array for each input, then one for each target; ``X`` may be a dict that holds both.
+    """Return an array for each input and target, and build the container.
 
     Args:
-        container: what they are for.
-        X, y: as the user gave them.
-        targets_for: what targets look like, for inputs of some shapes.
+        container: the container that is trained.
+        X: the user's inputs; a dict may hold the targets too if ``y`` is None.
+        y: the user's targets.
+        targets_for: returns the expected targets for inputs of given shapes.
 
     Raises:
-        DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not match the declaration.
+        DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not
+            match the declaration.
     """
     if y is None and isinstance(X, Mapping):
-        y = {name: value for name, value in X.items() if name in container.output_names}
-        X = {name: value for name, value in X.items() if name not in y}
-    arrays = _arrays(container, X)
+        X, y = _separate(X, container.output_names)
+    arrays = _input_arrays(container, X)
     shapes = _shapes(arrays)
     targets = targets_for(shapes)
     given = data.by_name("target", _unlisted(y, targets), list(container.output_names))
-    arrays |= {
-        argument.name: _target(argument, given[argument.name]) for argument in targets
-    }
+    for argument in targets:
+        arrays[argument.name] = _target(argument, given[argument.name])
     data.check_rows(arrays)
+    # Last: data that is refused builds nothing, so other data can still be tried.
     container.build(_as_input_shape(container, shapes))
     return arrays
+
+
+def _separate(
+    values: Mapping[str, object], outputs: tuple[str, ...]
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Separate a dict of inputs and targets."""
+    X, y = {}, {}
+    for name, value in values.items():
+        if name in outputs:
+            y[name] = value
+        else:
+            X[name] = value
+    return X, y
+
+
+# Inputs
+
+
+def _input_arrays(container: Layer, X: object) -> Arrays:
+    arguments = {argument.name: argument for argument in container.arguments()}
+    X = _unlisted(X, list(arguments.values()))
+    arrays = {}
+    for name, value in data.by_name("input", X, list(arguments)).items():
+        arrays[name] = as_array("input", name, value, arguments[name].dtype)
+    # The number of steps comes before shapes, for the better error message.
+    _check_steps(container, arguments, arrays)
+    for name, array in arrays.items():
+        data.check_shape("input", arguments[name], array)
+        data.check_limit("input", arguments[name], array)
+    data.check_rows(arrays)
+    names = getattr(container, "sequence_names", ())
+    check_lengths({name: arrays[name].shape[1] for name in names})
+    return arrays
+
+
+def _check_steps(
+    container: Layer, arguments: Mapping[str, Argument], arrays: Arrays
+) -> None:
+    """Raise a SequenceLengthError if a sequence does not have the steps of its loop."""
+    loop = container
+    while getattr(loop, "layers", None):  # a Sequential's first layer takes its input
+        loop = loop.layers[0]
+    steps = getattr(loop, "n_steps", None)
+    if steps is None:
+        return
+    for name in getattr(loop, "sequence_names", ()):
+        array = arrays.get(name)
+        # The check of shapes reports an array with other axes.
+        if array is None or array.ndim != len(arguments[name].shape):
+            continue
+        if array.shape[1] != steps:
+            raise SequenceLengthError.about(
+                "input",
+                name,
+                takes=f"{steps} steps",
+                because=f"the loop has n_steps={steps}",
+                got=str(array.shape[1]),
+                do=f"Set n_steps={array.shape[1]} for the loop, "
+                f"or pass sequences of {steps} steps.",
+            )
+
+
+def sequences(container: Layer) -> list[str]:
+    """Return the names of the inputs that have a time axis.
+
+    A loop declares them. Other containers show them by their axes:
+    ``(batch, time, dim)`` for floats, ``(batch, time)`` for integers.
+    """
+    declared = getattr(container, "sequence_names", None)
+    if declared is not None:
+        return [item.name for item in container.arguments() if item.name in declared]
+    found = []
+    for argument in container.arguments():
+        has_dim = argument.dtype.startswith("float")
+        if len(argument.shape) > 1 + has_dim:
+            found.append(argument.name)
+    return found
+
+
+def _shapes(arrays: Arrays) -> dict[str, Shape]:
+    return {name: (None, *array.shape[1:]) for name, array in arrays.items()}
+
+
+def _as_input_shape(container: Layer, shapes: dict[str, Shape]) -> object:
+    """Shapes by name for a container with named inputs, else the only shape."""
+    if isinstance(container, Graph) or len(shapes) > 1:
+        return shapes
+    return next(iter(shapes.values()))
+
+
+def _unlisted(given: object, arguments: list[Argument]) -> object:
+    """``X`` for ``[X]`` if one array is expected: Keras 0.1 took a list of arrays."""
+    is_list = isinstance(given, list | tuple)
+    if not is_list or not len(given) == len(arguments) == 1:
+        return given
+    return given[0] if np.ndim(given[0]) == len(arguments[0].shape) else given
+
+
+# Targets
 
 
 def target_arguments(
     container: Layer, shapes: dict[str, Shape] | None = None
 ) -> list[Argument]:
-    """What the targets of a built container look like, for inputs of ``shapes``: its outputs, in floatX."""
-    shapes = shapes or {
-        argument.name: argument.shape for argument in container.arguments()
-    }
+    """Return the targets of a built container: one per output, of its shape, in floatX.
+
+    Args:
+        container: the container.
+        shapes: the shapes of its inputs; None for the declared ones.
+    """
+    if not shapes:
+        arguments = container.arguments()
+        shapes = {argument.name: argument.shape for argument in arguments}
     found = container.get_output_shape_for(_as_input_shape(container, shapes))
-    found = found if isinstance(found, Mapping) else {container.output_names[0]: found}
+    if not isinstance(found, Mapping):
+        found = {container.output_names[0]: found}
     return [Argument(name, backend.floatX(), shape) for name, shape in found.items()]
 
 
-def _unlisted(given: object, arguments: list[Argument]) -> object:
-    """``X`` for ``[X]`` where one array is expected: to Keras 0.1, a list was one of arrays."""
-    alone = isinstance(given, list | tuple) and len(given) == len(arguments) == 1
-    return given[0] if alone and np.ndim(given[0]) == len(arguments[0].shape) else given
-
-
 def _target(argument: Argument, value: object) -> np.ndarray:
-    """A target as an array; ``(batch,)`` will do where ``(batch, 1)`` is expected."""
+    """The target as an array; ``(batch,)`` is accepted for ``(batch, 1)``."""
     array = as_array("target", argument.name, value, argument.dtype)
     if array.ndim == len(argument.shape) - 1 and argument.shape[-1] == 1:
         array = array[..., np.newaxis]
@@ -148,23 +193,13 @@ def _target(argument: Argument, value: object) -> np.ndarray:
 
 
 def _advice(argument: Argument, array: np.ndarray) -> str:
-    """What to do about a target of another shape: whole numbers where rows of values belong may be classes."""
+    """The advice for a target of another shape, which may be class numbers."""
     classes = argument.shape[-1]
-    numbers = {len(argument.shape) - 1: "y", len(argument.shape): "y[..., 0]"}.get(
-        array.ndim
-    )
-    one_a_row = array.ndim < len(argument.shape) or array.shape[-1] == 1
-    if (
-        numbers
-        and classes not in (None, 1)
-        and one_a_row
-        and np.array_equal(array, np.round(array))
-    ):
+    numbers = None
+    if array.ndim == len(argument.shape) - 1:
+        numbers = "y"
+    elif array.ndim == len(argument.shape) and array.shape[-1] == 1:
+        numbers = "y[..., 0]"
+    if numbers and classes not in (None, 1) and np.array_equal(array, np.round(array)):
         return f"If they are classes, pass np.eye({classes})[{numbers}]."
-    return "Reshape the targets, or mend the layer that computes the output."
-
-
-def _as_input_shape(container: Layer, shapes: dict[str, Shape]) -> object:
-    """Shapes by name for a container with named inputs, the one shape for others."""
-    named = isinstance(container, Graph) or len(shapes) > 1
-    return shapes if named else next(iter(shapes.values()))
+    return "Reshape the targets, or correct the layer that computes the output."

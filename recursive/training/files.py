@@ -1,53 +1,65 @@
-"""A model in files: its weights, what its optimizer remembers, and its configuration."""
+"""The files of a model: its weights, the state of its optimizer, its configuration."""
 
 from __future__ import annotations
 
 import pprint
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
 
 from recursive.locked import locked
 from recursive.training.config import to_config, to_json, to_yaml
 from recursive.utils import weight_files
 
 
-class Stored:
-    """``save_weights``, ``save_optimizer``, ``to_json`` and their like, for whatever learns.
+class ModelFiles:
+    """The methods of a model that read and write files.
 
-    Source: ``keras.models`` of Keras 0.1; the optimizer's memory was not kept then.
+    Source: ``keras.models`` of Keras 0.1, which did not save optimizers.
     """
 
     # Weights in files
 
     def save_weights(self, filepath: str | Path, overwrite: bool = False) -> None:
-        """Write all weights to a file: ``.h5`` (the layout of Keras 0.1.3) or ``.safetensors``, by the suffix.
+        """Write all weights to a file.
 
-        A process that is killed meanwhile leaves the old file or the new one.
+        The suffix decides the format: ``.h5`` (the layout of Keras 0.1.3) or
+        ``.safetensors``. A process killed while writing leaves the old file or the new
+        one.
 
         Raises:
             ConfigError: for another suffix, or a file that exists unless ``overwrite``.
-            ShapeError: where some weights are not drawn yet, because the dim of an input is not known.
+            ShapeError: if some weights do not exist yet because the dim of an input is
+                not known.
         """
         self.complete()
         weight_files.save_weights(filepath, self._weight_groups(), overwrite)
 
     @locked
     def load_weights(self, filepath: str | Path) -> None:
-        """Read all weights from a file that ``save_weights`` wrote; nothing is changed unless all of them fit.
+        """Read all weights from a file that ``save_weights`` wrote.
+
+        Nothing is changed unless all of them fit.
 
         Raises:
-            WeightsError: for a file that cannot be read, or holds other names, numbers or shapes.
+            WeightsError: for a file that cannot be read, or with other names, numbers
+                or shapes.
         """
         self.complete()
         found = weight_files.load_weights(filepath, self._weight_groups())
-        self.set_weights([array for arrays in found.values() for array in arrays])
+        weights = []
+        for arrays in found.values():
+            weights += arrays
+        self.set_weights(weights)
 
     def save_optimizer(self, filepath: str | Path, overwrite: bool = False) -> None:
-        """Write what the optimizer remembers beside the weights (momenta, means, its count of steps) to a file.
+        """Write the state of the optimizer (momenta, means, step count) to a file.
 
-        A run that loads it, and the weights, goes on as if it had not stopped. Settings are in ``to_json``; the
-        generators of a Dropout and of numpy, which shuffles, are yours to seed.
+        Training that loads it and the weights continues as if it had not stopped.
+        Settings are in ``to_json``. The random generators of Dropout and of numpy,
+        which shuffles, are not saved: seed them yourself.
 
         Raises:
             NotCompiledError: before ``compile`` with an optimizer.
@@ -57,17 +69,20 @@ class Stored:
 
     @locked
     def load_optimizer(self, filepath: str | Path) -> None:
-        """Read what ``save_optimizer`` wrote; nothing is changed unless all of it fits.
+        """Read a file that ``save_optimizer`` wrote.
+
+        Nothing is changed unless all of it fits.
 
         Raises:
             NotCompiledError: before ``compile`` with an optimizer.
-            WeightsError: for a file that cannot be read, or of another optimizer or model.
+            WeightsError: for a file that cannot be read, or of another optimizer or
+                model.
         """
+        # This creates missing slots, so a model that never trained can load too.
         groups = self._optimizer_groups()
         [found] = weight_files.load_weights(filepath, groups).values()
-        for variable, value in zip(
-            self.optimizer.named_state(self.named_params).values(), found, strict=True
-        ):
+        variables = self.optimizer.named_state(self.named_params).values()
+        for variable, value in zip(variables, found, strict=True):
             variable.set_value(value.astype(variable.dtype))
 
     @locked
@@ -75,27 +90,18 @@ class Stored:
         self._check_compiled("optimizer")
         self.complete()
         state = self.optimizer.named_state(self.named_params)
-        return {
-            type(self.optimizer).__name__: {
-                name: np.array(value.get_value()) for name, value in state.items()
-            }
-        }
+        return {type(self.optimizer).__name__: _copies(state)}
 
     @locked
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
-        return {
-            "graph": {
-                name: np.array(param.get_value())
-                for name, param in self.named_weights.items()
-            }
-        }
+        return {"graph": _copies(self.named_weights)}
 
-    # The model in a file
+    # The configuration
 
     def get_config(self, verbose: int = 0) -> dict[str, object]:
-        """The class name, as ``name``, and the arguments that make the layers again; ``verbose=1`` prints them too.
+        """Return the class, as ``name``, and the arguments that recreate the layers.
 
-        How the model was compiled is in ``to_json``.
+        ``verbose=1`` prints them too. The arguments of ``compile`` are in ``to_json``.
         """
         config = super().get_config()
         if verbose:
@@ -103,21 +109,29 @@ class Stored:
         return config
 
     def to_json(self, indent: int | None = None) -> str:
-        """The layers and the arguments of ``compile`` as JSON, which ``model_from_json`` reads; no weights.
+        """Return the layers and the arguments of ``compile`` as JSON, without weights.
+
+        ``model_from_json`` reads it.
 
         Raises:
-            ConfigError: where a layer, the loss or the optimizer is code of your own.
+            ConfigError: if a layer, the loss or the optimizer is user-defined code.
         """
         return to_json(self._model_config(), indent)
 
     def to_yaml(self) -> str:
-        """As ``to_json``, in YAML.
+        """Return what ``to_json`` returns, as YAML.
 
         Raises:
-            ConfigError: where a layer, the loss or the optimizer is code of your own.
+            ConfigError: if a layer, the loss or the optimizer is user-defined code.
             MissingPackageError: without the extra ``yaml``.
         """
         return to_yaml(self._model_config())
 
     def _model_config(self) -> dict[str, object]:
         return to_config(self, self.optimizer, self.loss, self.class_mode)
+
+
+def _copies(variables: Mapping[str, SharedVariable]) -> dict[str, np.ndarray]:
+    return {
+        name: np.array(variable.get_value()) for name, variable in variables.items()
+    }

@@ -1,4 +1,15 @@
-"""Epochs and batches of ``fit``, and what surrounds them: callbacks, Ctrl-C, a loss that is no longer finite."""
+"""One call of ``fit``.
+
+Each epoch visits every row once, in batches, and makes one training step per batch. It
+then validates on held-out rows. Callbacks are called before and after each stage.
+
+Two things can cut this short, and neither may leave a broken model behind:
+
+- Ctrl-C waits until the current batch is done, because weights and optimizer slots are
+  consistent only between batches.
+- If the loss is no longer finite, weights, optimizer slots and kept states return
+  together to the end of the last good epoch, and a DivergenceError is raised.
+"""
 
 from __future__ import annotations
 
@@ -10,44 +21,44 @@ import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
 from recursive.callbacks import BaseLogger, Callback, CallbackList, History
-from recursive.errors import DivergenceError
+from recursive.errors import ConfigError, DivergenceError
 from recursive.training import data
 from recursive.training.data import Arrays
 from recursive.training.rollback import Rollback
-from recursive.training.states import Carried
+from recursive.training.states import KeptStates
 from recursive.utils.interrupt import between_batches
 from recursive.utils.progress import Mean
 
-Run = Callable[[Arrays], dict[str, float]]
-"""From the arrays of one batch to its numbers: ``loss``, ``acc``."""
+RunBatch = Callable[[Arrays], dict[str, float]]
+"""From the arrays of one batch to its ``loss`` and ``acc``."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """One call of ``fit``.
+    """The settings of one call of ``fit``.
 
     Args:
-        model: what callbacks are told of.
-        train: makes one step on a batch.
-        test: the numbers of a batch, nothing learned.
-        changing: everything that training changes.
-        batch_size: rows of a batch.
-        nb_epoch: how often all rows are gone through.
-        shuffle: True draws the order of rows anew for each epoch, ``batch`` that of whole batches.
-        followed: the names of the numbers to take means of.
-        carried: the states that go on from batch to batch.
-        resets: before what they start anew: each ``epoch``, each ``batch``, or None.
+        model: the model, which callbacks see.
+        train: makes one training step on a batch.
+        test: computes the loss of a batch without learning from it.
+        changing: returns all variables that training changes.
+        batch_size: the number of rows in a batch.
+        nb_epoch: the number of epochs.
+        shuffle: True shuffles rows in each epoch, ``batch`` shuffles whole batches.
+        metrics: the names of the numbers to average, ``loss`` and maybe ``acc``.
+        states: the states kept between batches.
+        resets: resets them before each ``epoch`` or ``batch``; None for never.
     """
 
     model: object
-    train: Run
-    test: Run
+    train: RunBatch
+    test: RunBatch
     changing: Callable[[], Sequence[SharedVariable]]
     batch_size: int
     nb_epoch: int
     shuffle: bool | str
-    followed: tuple[str, ...]
-    carried: Carried
+    metrics: tuple[str, ...]
+    states: KeptStates
     resets: str | None
 
     def run(
@@ -57,138 +68,179 @@ class Fit:
         verbose: int,
         callbacks: Sequence[Callback],
     ) -> History:
-        """Learn from ``arrays``, validate on ``held_out`` where there is any."""
+        """Train on ``arrays`` and validate on ``held_out``, which may be empty."""
         self._check_batches(arrays, held_out)
-        history, logger = History(), BaseLogger()
-        told = CallbackList(
-            [history, *([logger] if verbose else []), *CallbackList(callbacks)]
-        )
-        told._set_model(self.model)
-        told._set_params(
-            {
-                "batch_size": self.batch_size,
-                "nb_epoch": self.nb_epoch,
-                "nb_sample": data.check_rows(arrays),
-                "verbose": verbose,
-                "do_validation": bool(held_out),
-                "metrics": [
-                    *self.followed,
-                    *(f"val_{name}" for name in self.followed if held_out),
-                ],
-            }
-        )
+        history = History()
+        logger = BaseLogger()
+        loggers = [history, logger] if verbose else [history]
+        callbacks = CallbackList([*loggers, *CallbackList(callbacks)])
+        callbacks._set_model(self.model)
+        callbacks._set_params(self._params(arrays, held_out, verbose))
+
         rollback = Rollback(self.changing)
         self.model.stop_training = False
+        # Ctrl-C takes effect where ``check_interrupt`` is called, after a batch.
         with between_batches() as check_interrupt, closing(logger):
-            told.on_train_begin()
+            callbacks.on_train_begin()
             for epoch in range(self.nb_epoch):
-                self._reset("epoch")
-                told.on_epoch_begin(epoch)
-                mean = self._epoch(arrays, told, check_interrupt)
+                self._reset_before("epoch")
+                callbacks.on_epoch_begin(epoch)
+                mean = self._train_epoch(arrays, callbacks, check_interrupt)
                 self._check_finite(epoch, mean, rollback)
-                self.model._leave_jax()
+                # Callbacks may pass weights to functions that take no JAX arrays.
+                self.model._release_arrays()
                 logs = mean.values()
                 if held_out:
-                    found = self._validate(held_out, check_interrupt)
-                    logs |= {f"val_{name}": value for name, value in found.items()}
-                told.on_epoch_end(epoch, logs)
+                    logs |= self._validate(held_out, check_interrupt)
+                callbacks.on_epoch_end(epoch, logs)
                 rollback.keep(epoch)
                 if self.model.stop_training:
                     break
-            told.on_train_end()
+            callbacks.on_train_end()
         return history
 
-    def _epoch(
-        self, arrays: Arrays, told: CallbackList, check_interrupt: Callable[[], None]
+    def _train_epoch(
+        self,
+        arrays: Arrays,
+        callbacks: Callback,
+        check_interrupt: Callable[[], None],
     ) -> Mean:
-        """Go through all rows once; stops early where the loss is not finite, which the mean then shows."""
-        order = np.arange(data.check_rows(arrays))
-        if self.shuffle == "batch":
-            whole = order[: len(order) // self.batch_size * self.batch_size].reshape(
-                -1, self.batch_size
-            )
-            np.random.shuffle(whole)
-        elif self.shuffle:
-            np.random.shuffle(order)
-        mean = Mean(self.followed)
+        """Train on every row once and return the running means.
+
+        Stops early if the loss is not finite. The mean loss is not finite then either.
+        """
+        mean = Mean(self.metrics)
+        order = self._order(data.check_rows(arrays))
         for index, rows in enumerate(data.batches(order, self.batch_size)):
-            self._reset("batch")
-            told.on_batch_begin(index, {"batch": index, "size": len(rows)})
-            logs = self.train(data.take(arrays, rows))
-            mean.add(logs, len(rows))
-            if not np.isfinite(logs["loss"]):
+            self._reset_before("batch")
+            logs = {"batch": index, "size": len(rows)}
+            callbacks.on_batch_begin(index, dict(logs))
+            found = self.train(data.take(arrays, rows))
+            mean.add(found, len(rows))
+            if not np.isfinite(found["loss"]):
                 break
-            told.on_batch_end(
-                index,
-                {
-                    "batch": index,
-                    "size": len(rows),
-                    **{name: logs[name] for name in self.followed},
-                },
-            )
+            for name in self.metrics:
+                logs[name] = found[name]
+            callbacks.on_batch_end(index, logs)
             check_interrupt()
         return mean
+
+    def _order(self, rows: int) -> np.ndarray:
+        """The row indices of one epoch in the order they are visited."""
+        order = np.arange(rows)
+        if self.shuffle == "batch":
+            # The batches are a view, so shuffling them reorders ``order`` in place. A
+            # shorter last batch stays last.
+            full = rows // self.batch_size * self.batch_size
+            np.random.shuffle(order[:full].reshape(-1, self.batch_size))
+        elif self.shuffle:
+            np.random.shuffle(order)
+        return order
 
     def _validate(
         self, held_out: Arrays, check_interrupt: Callable[[], None]
     ) -> dict[str, float]:
-        """The numbers of other data, with states of their own: training goes on as if it had not been."""
+        """The ``val_loss`` and maybe ``val_acc``; kept states are not changed."""
 
         def test(arrays: Arrays) -> dict[str, float]:
-            self._reset("batch")
+            self._reset_before("batch")
             return self.test(arrays)
 
-        with self.carried.set_aside():
-            return scores(
-                test,
-                held_out,
-                self.batch_size,
-                self.followed,
-                lambda *_: check_interrupt(),
-            )
+        def advance(rows: int, logs: dict[str, float]) -> None:
+            check_interrupt()
 
-    def _reset(self, before: str) -> None:
-        if self.resets == before:
-            self.carried.reset()
+        with self.states.set_aside():
+            found = scores(test, held_out, self.batch_size, self.metrics, advance)
+        return {f"val_{name}": value for name, value in found.items()}
+
+    def _reset_before(self, stage: str) -> None:
+        if self.resets == stage:
+            self.states.reset()
+
+    def _params(
+        self, arrays: Arrays, held_out: Arrays, verbose: int
+    ) -> dict[str, object]:
+        """The ``params`` of a callback."""
+        metrics = list(self.metrics)
+        if held_out:
+            metrics += [f"val_{name}" for name in self.metrics]
+        return {
+            "batch_size": self.batch_size,
+            "nb_epoch": self.nb_epoch,
+            "nb_sample": data.check_rows(arrays),
+            "verbose": verbose,
+            "do_validation": bool(held_out),
+            "metrics": metrics,
+        }
 
     def _check_batches(self, arrays: Arrays, held_out: Arrays) -> None:
-        """Raise a BatchSizeError where states would go on from batches of one size to some of another."""
+        """Raise a BatchSizeError if kept states would meet batches of unequal size."""
         if self.resets == "batch":
             return
-        for rows in map(data.check_rows, [arrays, *([held_out] if held_out else [])]):
-            self.carried.check_batches(rows, self.batch_size)
+        rows = data.check_rows(arrays)
+        self.states.check_batches(rows, self.batch_size)
+        if held_out:
+            self.states.check_batches(data.check_rows(held_out), self.batch_size)
         if self.resets is None:
-            self.carried.prepare(min(data.check_rows(arrays), self.batch_size))
+            self.states.prepare(min(rows, self.batch_size))
 
     def _check_finite(self, epoch: int, mean: Mean, rollback: Rollback) -> None:
-        """The loss is that of before each step: the last one of an epoch may spoil the weights, and not show it."""
+        """Roll back and raise a DivergenceError unless loss and weights are finite."""
+        # A loss is computed before its step. So the last step of an epoch may spoil the
+        # weights without showing in any loss.
         loss = mean.values()["loss"]
-        if np.isfinite(loss) and all(
-            np.isfinite(value.get_value(borrow=True)).all()
-            for value in self.model.params
-        ):
+        if np.isfinite(loss) and _all_finite(self.model.params):
             return
         restored = rollback.restore(at_first_batch=mean.rows <= self.batch_size)
         raise DivergenceError.about(
             "model",
             "fit",
             takes="a loss that stays finite",
-            because="its gradient moves the weights",
-            got=f"a loss of {loss}, or weights that are not finite, in epoch {epoch + 1} of {self.nb_epoch}",
-            do=f"Lower the learning rate, or set clipnorm; weights and optimizer are back at {restored}.",
+            got=f"a loss of {loss}, or weights that are not finite, "
+            f"in epoch {epoch + 1} of {self.nb_epoch}",
+            do="Lower the learning rate, or set clipnorm; "
+            f"weights and optimizer are back at {restored}.",
         )
 
 
 def scores(
-    test: Run,
+    test: RunBatch,
     arrays: Arrays,
     batch_size: int,
-    followed: Sequence[str],
+    metrics: Sequence[str],
     advance: Callable[[int, dict[str, float]], None],
 ) -> dict[str, float]:
-    """The means over all rows; ``advance`` is told of the rows of each batch, and the means so far."""
-    mean = Mean(followed)
+    """Return the means over all rows.
+
+    ``advance`` is called after each batch with its number of rows and the means so far.
+    """
+    mean = Mean(metrics)
     for rows in data.batches(np.arange(data.check_rows(arrays)), batch_size):
         mean.add(test(data.take(arrays, rows)), len(rows))
         advance(len(rows), mean.values())
     return mean.values()
+
+
+def checked_shuffle(value: object) -> bool | str:
+    """Return ``shuffle`` as True, False or ``batch``.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    if value == "batch":
+        return "batch"
+    if isinstance(value, bool | np.bool_ | int):
+        return bool(value)
+    raise ConfigError.about(
+        "argument",
+        "shuffle",
+        takes="True, False or 'batch'",
+        got=repr(value),
+        do="Pass shuffle=True, for example.",
+    )
+
+
+def _all_finite(variables: Sequence[SharedVariable]) -> bool:
+    return all(
+        np.isfinite(variable.get_value(borrow=True)).all() for variable in variables
+    )

@@ -1,4 +1,11 @@
-"""The three functions of a model, as tensors: what it predicts, how far off that is, and one step that mends it."""
+"""The symbolic functions of a model: prediction, test and training step.
+
+Each is built for a :class:`~recursive.backend.Program` that takes the inputs of the
+container, then a target per output, then the weights of each target if there are any.
+
+The loss that is reported is the sum of the mean losses of all outputs. The loss that is
+differentiated adds the penalties of regularizers to it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +15,7 @@ from collections.abc import Callable, Mapping
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
+from recursive import objectives
 from recursive.backend import Build, floatX
 from recursive.errors import ConfigError
 from recursive.layers.checks import check_width
@@ -20,17 +28,45 @@ from recursive.utils import registry
 
 Objective = Callable[[TensorVariable, TensorVariable], TensorVariable]
 
+
+def _categorical_accuracy(
+    y_true: TensorVariable, y_pred: TensorVariable
+) -> TensorVariable:
+    return pt.eq(y_true.argmax(axis=-1), y_pred.argmax(axis=-1)).mean()
+
+
+def _binary_accuracy(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
+    return pt.eq(y_true, pt.round(y_pred)).mean()
+
+
 ACCURACIES: dict[str, Objective] = {
-    "categorical": lambda y_true, y_pred: pt.eq(
-        y_true.argmax(axis=-1), y_pred.argmax(axis=-1)
-    ).mean(),
-    "binary": lambda y_true, y_pred: pt.eq(y_true, pt.round(y_pred)).mean(),
+    "categorical": _categorical_accuracy,
+    "binary": _binary_accuracy,
 }
-"""The share of right answers, by class mode."""
+"""The accuracy by class mode: the share of predictions that are right."""
+
+
+def losses_by_output(loss: object, outputs: tuple[str, ...]) -> dict[str, Objective]:
+    """The objective of each output, from the ``loss`` argument of ``compile``.
+
+    Raises:
+        UnknownNameError: for an unknown loss.
+        ConfigError: unless there is one loss for each output.
+    """
+    given = loss if isinstance(loss, Mapping) else dict.fromkeys(outputs[:1], loss)
+    if set(given) != set(outputs):
+        raise ConfigError.about(
+            "model",
+            "compile",
+            takes=f"a loss for each of the outputs {', '.join(outputs)}",
+            got=repr(loss),
+            do="Pass loss={'name': 'mse', ...}.",
+        )
+    return {name: objectives.get(given[name]) for name in outputs}
 
 
 def predictor(container: Layer) -> Build:
-    """From inputs to outputs."""
+    """Build the function from inputs to outputs."""
 
     def build(inputs: list[TensorVariable]):
         call = Call()
@@ -41,7 +77,7 @@ def predictor(container: Layer) -> Build:
 
 
 def tester(container: Layer, losses: Mapping[str, Objective], class_mode: str) -> Build:
-    """From inputs and targets, and weights where they are given, to the loss and the accuracy."""
+    """Build the function from inputs, targets and weights to loss and accuracy."""
 
     def build(inputs: list[TensorVariable]):
         call = Call()
@@ -57,7 +93,10 @@ def trainer(
     optimizer: Optimizer,
     frozen: Mapping[Layer, Frozen] | None = None,
 ) -> Build:
-    """As :func:`tester`, with one step of the optimizer as updates; what is ``frozen`` is not learned."""
+    """Build :func:`tester` with one optimizer step as its updates.
+
+    Parameters in ``frozen`` are not updated.
+    """
 
     def build(inputs: list[TensorVariable]):
         call = Call(train=True)
@@ -65,12 +104,13 @@ def trainer(
         learned = collect(container, frozen)
         loss = scores[0]
         for regularizer in learned.regularizers:
-            if not hasattr(
-                regularizer, "layer"
-            ):  # one of a layer's output is a penalty of the call
+            # Penalties on a layer's output are in ``call.penalties`` already.
+            if not hasattr(regularizer, "layer"):
                 loss = regularizer(loss)
-        for term in call.penalties:
-            loss = loss + term
+        for penalty in call.penalties:
+            loss = loss + penalty
+        # ``call`` has the new kept states and running means, ``learned`` the updates
+        # that layers list themselves.
         steps = optimizer.get_updates(learned.params, learned.constraints, loss)
         return scores, [*steps, *call.updates, *learned.updates]
 
@@ -80,10 +120,8 @@ def trainer(
 def _outputs(
     container: Layer, inputs: list[TensorVariable], call: Call
 ) -> dict[str, Value]:
-    """Every output by name.
-
-    Inputs that follow those of the container are targets and weights, and left alone.
-    """
+    """Every output by name."""
+    # Not strict: targets and weights follow the inputs of the container.
     names = [argument.name for argument in container.arguments()]
     tensors = dict(zip(names, inputs, strict=False))
     return container.apply(container.as_inputs(tensors), call)
@@ -96,31 +134,39 @@ def _scores(
     class_mode: str,
     call: Call,
 ) -> list[TensorVariable]:
-    """The sum of the mean losses of all outputs, and the mean accuracy over them, in which weights do not count."""
+    """The summed losses and the mean accuracy over all outputs.
+
+    Weights and masks count in the loss only.
+    """
     predicted = _outputs(container, inputs, call)
-    rest = inputs[len(container.arguments()) :]
-    targets = dict(zip(predicted, rest, strict=False))
-    weights = dict(zip(predicted, rest[len(predicted) :], strict=False))
-    losses_of_outputs, accuracies = [], []
+    targets_and_weights = inputs[len(container.arguments()) :]
+    targets = dict(zip(predicted, targets_and_weights, strict=False))
+    weights = dict(zip(predicted, targets_and_weights[len(predicted) :], strict=False))
+
+    mean_losses = []
+    accuracies = []
     for name, value in predicted.items():
-        counts = masked_weights(weights.get(name), value.mask)
-        y_true, y_pred = targets[name], value.tensor
-        losses_of_outputs.append(_mean(losses[name], y_true, y_pred, counts))
+        y_true = targets[name]
+        y_pred = value.tensor
+        unmasked = masked_weights(weights.get(name), value.mask)
+        mean_losses.append(_mean(losses[name], y_true, y_pred, unmasked))
         accuracies.append(ACCURACIES[class_mode](y_true, y_pred))
-    return [sum(losses_of_outputs), sum(accuracies) / len(accuracies)]
+    return [sum(mean_losses), sum(accuracies) / len(accuracies)]
 
 
 def masked_weights(
     weights: TensorVariable | None, mask: TensorVariable | None
 ) -> TensorVariable | None:
-    """Weights of ``(batch, time, 1)`` in which the steps that ``mask`` takes out count nothing; None are ones.
+    """Weights ``(batch, time, 1)`` that are 0 at masked steps; None stands for ones.
 
-    Keras 0.1 took masked steps out of the divisor only, so that what stood there had a share in the loss.
+    Keras 0.1 left masked steps out of the divisor only, so their values still
+    contributed to the loss.
     """
     if mask is None:
         return weights
-    counts = mask.astype(floatX())[..., None]
-    return counts if weights is None else weights * counts
+    # (batch, time) -> (batch, time, 1)
+    valid = mask.astype(floatX())[..., None]
+    return valid if weights is None else weights * valid
 
 
 def _mean(
@@ -129,6 +175,8 @@ def _mean(
     y_pred: TensorVariable,
     weights: TensorVariable | None,
 ) -> TensorVariable:
+    """The mean of ``objective`` over rows and steps, weighted if there are weights."""
+
     @functools.wraps(objective)
     def checked(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
         found = objective(y_true, y_pred)
@@ -137,9 +185,8 @@ def _mean(
                 "loss",
                 registry.name_of(objective),
                 takes="a function that returns a tensor",
-                because="its gradient is what is learned from",
                 got=type(found).__name__,
-                do="End it with return, and a formula of PyTensor.",
+                do="Return a PyTensor expression.",
             )
         check_width("loss", registry.name_of(objective), [y_true, y_pred], found)
         return found

@@ -1,4 +1,4 @@
-"""Copies of everything that changes while training, to go back to when the loss is no longer finite."""
+"""Copies of all variables that training changes, restored when the loss diverges."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ Values = Mapping[SharedVariable, np.ndarray]
 
 
 class Rollback:
-    """Remembers weights and optimizer together, at the start and at the end of each epoch.
-
-    A loss is that of before a step. So the weights at the end of an epoch are known to be good only when the first
-    loss of the next one is finite; until then the copy before is kept too.
+    """Copies of weights and optimizer, made at the start and after each epoch.
 
     Args:
-        variables: everything that changes, asked for anew each time, since an optimizer adds to it.
+        variables: returns all variables that change. It is called for each copy,
+            because an optimizer adds slots at its first step.
     """
 
     def __init__(self, variables: Callable[[], Sequence[SharedVariable]]):
@@ -27,25 +25,31 @@ class Rollback:
         self._copies = [("the initial ones", self._copy())]
 
     def keep(self, epoch: int) -> None:
-        """Copy everything at the end of ``epoch``, counted from 0."""
-        self._copies = [
-            self._copies[-1],
-            (f"those of the end of epoch {epoch + 1}", self._copy()),
-        ]
+        """Copy all variables at the end of ``epoch``, counted from 0."""
+        # A loss is computed before its step, so the newest copy is known to be good
+        # only once the first loss of the next epoch is finite. Until then the older one
+        # stays.
+        newest = (f"those of the end of epoch {epoch + 1}", self._copy())
+        self._copies = [self._copies[-1], newest]
 
     @locked
     def restore(self, at_first_batch: bool) -> str:
-        """Go back to the last copy that is known to be good, and say which; what is new since then becomes zero."""
-        which, values = self._copies[0 if at_first_batch else -1]
+        """Restore the last copy known to be good and return its description.
+
+        Variables that are newer than the copy become zero.
+
+        Args:
+            at_first_batch: True if the first loss of the epoch was not finite, which
+                means that the newest copy is bad.
+        """
+        description, values = self._copies[0 if at_first_batch else -1]
         for variable in self._variables():
             current = variable.get_value(borrow=True)
-            variable.set_value(
-                values.get(variable, np.zeros(current.shape, current.dtype))
-            )
-        return which
+            zeros = np.zeros(current.shape, current.dtype)
+            variable.set_value(values.get(variable, zeros))
+        return description
 
     @locked
     def _copy(self) -> Values:
-        return {
-            variable: np.array(variable.get_value()) for variable in self._variables()
-        }
+        variables = self._variables()
+        return {variable: np.array(variable.get_value()) for variable in variables}

@@ -1,7 +1,7 @@
-"""How much each row counts in the loss: ``sample_weight`` and ``class_weight``, made into an array for each target.
+"""The weights of rows in the loss, from ``sample_weight`` and ``class_weight``.
 
-The arrays are ``(batch, 1)``, for sequences ``(batch, time, 1)``. Where nobody gave any, there are none, and the loss
-is the plain mean.
+Both become one array per target, ``(batch, 1)``, for sequences ``(batch, time, 1)``.
+Without any, there are no such arrays and the loss is the plain mean.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from recursive.training.data import Arrays
 
 
 def argument(target: Argument) -> Argument:
-    """What the weights of a target look like.
+    """Return the program input for the weights of a target.
 
     >>> argument(Argument("y", "float64", (None, None, 6)))
     Argument(name='weights of y', dtype='float64', shape=(None, None, 1))
@@ -27,40 +27,43 @@ def argument(target: Argument) -> Argument:
 
 
 def of_samples(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
-    """The weights of each target: ``given``, an array or a dict of them by output, and ones for the outputs left out.
+    """Return the weights of each target from ``sample_weight``.
 
-    An array is ``(batch,)``, or ``(batch, time)`` where the output is a sequence.
+    Args:
+        given: an array, ``(batch,)`` or for a sequence ``(batch, time)``, a dict of
+            them by output, in which outputs left out have weight 1, or None.
+        arrays: the targets by name.
+        outputs: the names of the outputs.
 
     Raises:
         DataError: for unknown outputs, or weights that are negative or not finite.
-        ShapeError: for anything but one weight a row, or one a step.
+        ShapeError: unless there is one weight per row or per step.
     """
     if given is None:
         return {}
-    by_output = (
-        given
-        if isinstance(given, Mapping)
-        else data.by_name("sample_weight", given, outputs)
-    )
-    data.check_names("sample_weight", by_output, outputs)
-    return _complete(
-        {
-            name: _checked("sample_weight", name, arrays[name], value)
-            for name, value in by_output.items()
-        },
-        arrays,
-        outputs,
-    )
+    if not isinstance(given, Mapping):
+        given = data.by_name("sample_weight", given, outputs)
+    data.check_names("sample_weight", given, outputs)
+    weights = {}
+    for name, value in given.items():
+        weights[name] = _checked("sample_weight", name, arrays[name], value)
+    return _complete(weights, arrays, outputs)
 
 
 def of_classes(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
-    """The weights of each target by the class of each row: ``{0: 1.0, 1: 2.5}``, or a dict of such by output.
+    """Return the weights of each target from ``class_weight``.
 
-    The class is the place of the largest value, or the value itself where a target has one a row.
+    The class of a row is the index of its largest value, or its only value.
+
+    Args:
+        given: weights by class, ``{0: 1.0, 1: 2.5}``, or a dict of such by output.
+        arrays: the targets by name.
+        outputs: the names of the outputs.
 
     Raises:
-        ConfigError: for anything but a dict, or where the rows have weights of their own.
-        DataError: for unknown outputs, classes without a weight, or weights that are negative or not finite.
+        ConfigError: for anything but a dict, or if there are sample weights too.
+        DataError: for unknown outputs, classes without a weight, or weights that are
+            negative or not finite.
         ShapeError: for targets that are sequences.
     """
     if not given:
@@ -69,58 +72,52 @@ def of_classes(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
         raise ConfigError.about(
             "argument",
             "class_weight",
-            takes="no sample_weight beside it",
-            because="either says how much a row counts",
+            takes="no sample_weight next to it",
             got="both",
             do="Multiply the two, and pass sample_weight.",
         )
-    nested = isinstance(given, Mapping) and any(
-        isinstance(value, Mapping) for value in given.values()
-    )
-    by_output = given if nested else dict.fromkeys(outputs, given)
+    by_output = given if _is_nested(given) else dict.fromkeys(outputs, given)
     data.check_names("class_weight", by_output, outputs)
-    return _complete(
-        {
-            name: _checked(
-                "class_weight",
-                name,
-                arrays[name],
-                _looked_up(name, arrays[name], value),
-            )
-            for name, value in by_output.items()
-        },
-        arrays,
-        outputs,
-    )
+    weights = {}
+    for name, weight_of_class in by_output.items():
+        target = arrays[name]
+        rows = _looked_up(name, target, weight_of_class)
+        weights[name] = _checked("class_weight", name, target, rows)
+    return _complete(weights, arrays, outputs)
+
+
+def _is_nested(given: object) -> bool:
+    if not isinstance(given, Mapping):
+        return False
+    return any(isinstance(value, Mapping) for value in given.values())
 
 
 def _looked_up(name: str, target: np.ndarray, given: object) -> np.ndarray:
+    """The weight of the class of each row, ``(batch,)``."""
     if not isinstance(given, Mapping):
         raise ConfigError.about(
             "class_weight",
             name,
             takes="a dict from classes to weights",
-            because="each class is looked up in it",
             got=repr(given),
-            do="Say {0: 1.0, 1: 2.5}.",
+            do="Pass {0: 1.0, 1: 2.5}, for example.",
         )
     if target.ndim != 2:
         raise ShapeError.about(
             "class_weight",
             name,
-            takes="targets of one class a row",
-            because="each class has a weight",
+            takes="targets with one class per row",
             got=f"targets of shape {target.shape}",
             do="Pass sample_weight, which may have a weight for each step.",
         )
-    classes = (target.argmax(axis=1) if target.shape[1] > 1 else target[:, 0]).tolist()
+    is_one_hot = target.shape[1] > 1
+    classes = (target.argmax(axis=1) if is_one_hot else target[:, 0]).tolist()
     missing = sorted(set(classes) - set(given))
     if missing:
         raise DataError.about(
             "class_weight",
             name,
             takes="a weight for every class",
-            because="each row has a class",
             got=f"none for {', '.join(f'{label:g}' for label in missing)}",
             do="Give the others a weight of 1.",
         )
@@ -128,19 +125,21 @@ def _looked_up(name: str, target: np.ndarray, given: object) -> np.ndarray:
 
 
 def _checked(kind: str, name: str, target: np.ndarray, given: object) -> np.ndarray:
-    """One weight for each row of the target, or each step of it, with a last axis of 1."""
+    """One weight for each row or step of the target, with a last axis of 1."""
     weights = as_array(kind, name, given, str(target.dtype))
-    rows = target.shape[:-1]
-    if weights.shape in ((*rows, 1), (rows[0], 1)):
+    per_step = target.shape[:-1]  # (batch,) or (batch, time)
+    per_row = per_step[:1]
+    # A last axis of 1, as of targets, may be there or not.
+    if weights.shape in ((*per_step, 1), (*per_row, 1)):
         weights = weights[..., 0]
-    if weights.shape not in (rows, rows[:1]):
+    if weights.shape not in (per_step, per_row):
+        allowed = dict.fromkeys((per_row, per_step))
         raise ShapeError.about(
             kind,
             name,
-            takes=" or ".join(f"{shape}" for shape in dict.fromkeys((rows[:1], rows))),
-            because="each row has one weight",
+            takes=" or ".join(map(str, allowed)),
             got=weights.shape,
-            do="Pass one weight a row.",
+            do="Pass one weight per row.",
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise DataError.about(
@@ -149,25 +148,27 @@ def _checked(kind: str, name: str, target: np.ndarray, given: object) -> np.ndar
             takes="finite weights of 0 or more",
             because="the loss is divided by their sum",
             got="others",
-            do="Look at them again.",
+            do="Check the weights.",
         )
-    weights = weights.reshape((*weights.shape, *[1] * (len(rows) - weights.ndim)))
-    return np.broadcast_to(weights, rows)[..., np.newaxis]
+    # A weight per row applies to all its steps: (batch,) -> (batch, 1) -> (batch,
+    # time).
+    while weights.ndim < len(per_step):
+        weights = weights[..., np.newaxis]
+    return np.broadcast_to(weights, per_step)[..., np.newaxis]
 
 
 def _complete(weights: Arrays, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
-    """The weights of every output, where there are weights for any."""
-    ones = {
-        name: np.ones((*arrays[name].shape[:-1], 1), arrays[name].dtype)
-        for name in outputs
-    }
-    return (
-        {_key(name): value for name, value in (ones | weights).items()}
-        if weights
-        else {}
-    )
+    """The weights of every output, with ones for those left out; none if all are."""
+    if not weights:
+        return {}
+    complete = {}
+    for name in outputs:
+        target = arrays[name]
+        ones = np.ones((*target.shape[:-1], 1), target.dtype)
+        complete[_key(name)] = weights.get(name, ones)
+    return complete
 
 
 def _key(output: str) -> str:
-    """The name of an array of weights: no input or target has such a one, since theirs are identifiers."""
+    """The name of an array of weights; not an identifier, so nothing else has it."""
     return f"weights of {output}"

@@ -1,7 +1,10 @@
-"""Truncated backpropagation through time: sequences cut into chunks of some steps, and a training step on each.
+"""Truncated backpropagation through time: a training step on each chunk of a batch.
 
-States go on from chunk to chunk, gradients do not. Source: BPTT(h; h') of Williams and Peng, "An Efficient
-Gradient-Based Algorithm for On-Line Training of Recurrent Network Trajectories", 1990, with h = h'.
+The sequences of a batch are cut into chunks of equal length. States continue from chunk
+to chunk, gradients do not.
+
+Source: BPTT(h; h') of Williams and Peng, "An Efficient Gradient-Based Algorithm for
+On-Line Training of Recurrent Network Trajectories", 1990, with h = h'.
 """
 
 from __future__ import annotations
@@ -11,141 +14,152 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 import numpy as np
 
 from recursive.errors import ConfigError, SequenceLengthError
+from recursive.layers import config
+from recursive.layers.layer import Layer
 from recursive.spec.shapes import Shape
+from recursive.training import feed
 from recursive.training.data import Arrays
+from recursive.training.states import KeptStates
 from recursive.utils.progress import Mean
 
 
 def train(
     run: Callable[[Arrays], dict[str, float]],
-    whole: Collection[str],
+    contexts: Collection[str],
     steps: int,
     arrays: Arrays,
 ) -> dict[str, float]:
-    """Make a training step with ``run`` on each chunk of ``steps``; the last chunk may be shorter.
+    """Make a training step on each chunk of a batch.
 
     Args:
-        run: from the arrays of a chunk to its numbers.
-        whole: the names of what is not cut, since it is the same at every step.
-        steps: how many steps a chunk has.
-        arrays: a batch, ``(batch, time, ...)`` each but for ``whole``.
+        run: the training step, from the arrays of a chunk to ``loss`` and ``acc``.
+        contexts: the names of the arrays that are constant over time; they are not cut.
+        steps: the number of steps in a chunk; the last may be shorter.
+        arrays: a batch, ``(batch, time, ...)`` each except for ``contexts``.
 
     Returns:
         The means over the chunks, in which each step counts the same.
     """
     mean = Mean(("loss", "acc"))
-    for length, chunk in cut(arrays, whole, steps):
+    for length, chunk in cut(arrays, contexts, steps):
         mean.add(run(chunk), length)
     return mean.values()
 
 
 def cut(
-    arrays: Arrays, whole: Collection[str], steps: int
+    arrays: Arrays, contexts: Collection[str], steps: int
 ) -> Iterator[tuple[int, Arrays]]:
-    """The chunks of a batch, and how many steps each has.
+    """Yield the number of steps and the arrays of each chunk.
 
     >>> import numpy as np
-    >>> [(length, chunk["x"].tolist()) for length, chunk in cut({"x": np.array([[1, 2, 3]])}, (), 2)]
+    >>> chunks = cut({"x": np.array([[1, 2, 3]])}, (), 2)
+    >>> [(length, chunk["x"].tolist()) for length, chunk in chunks]
     [(2, [[1, 2]]), (1, [[3]])]
     """
-    time = next(array.shape[1] for name, array in arrays.items() if name not in whole)
+    sequences = [array for name, array in arrays.items() if name not in contexts]
+    time = sequences[0].shape[1]
     for start in range(0, time, steps):
-        span = slice(start, start + steps)
-        yield (
-            min(steps, time - start),
-            {
-                name: array if name in whole else np.ascontiguousarray(array[:, span])
-                for name, array in arrays.items()
-            },
-        )
+        chunk = {}
+        for name, array in arrays.items():
+            if name not in contexts:
+                # A slice over time is strided, for which Numba would compile again.
+                array = np.ascontiguousarray(array[:, start : start + steps])
+            chunk[name] = array
+        yield min(steps, time - start), chunk
 
 
-def check(
-    carries: bool,
-    sequences: Collection[str],
-    targets: Mapping[str, Shape],
-    arrays: Arrays,
-) -> None:
-    """Raise an error where a model cannot be trained in chunks.
+def checked_contexts(model: Layer, arrays: Arrays, steps: int) -> list[str]:
+    """Check that a model can be trained in chunks and return its contexts.
 
     Args:
-        carries: whether the model has states that go on.
-        sequences: the names of the inputs that are sequences.
-        targets: the shapes of the outputs by name.
-        arrays: the data.
+        model: a container that is built.
+        arrays: all rows, inputs and targets by name.
+        steps: the number of steps in a chunk.
+
+    Returns:
+        The names of the inputs that are not cut.
 
     Raises:
-        ConfigError: without states that go on, without a sequence, or for an output that is none.
-        SequenceLengthError: for sequences of several lengths.
+        ConfigError: for a model without kept states or sequences, an output that is not
+            a sequence, or a loop that gives another result in chunks.
+        SequenceLengthError: for sequences of different lengths.
     """
-    if not carries:
-        raise _refused(
-            "a model that carries states over",
-            "they go on from chunk to chunk",
-            "one without",
-            "Say stateful=True in the recurrent layer.",
+    sequences = feed.sequences(model)
+    targets = feed.target_arguments(model)
+    target_shapes = {target.name: target.shape for target in targets}
+    if not KeptStates.of(model).layers:
+        raise _refusal(
+            "a stateful model",
+            "a model without kept states",
+            "Pass stateful=True to the recurrent layer.",
+            because="states continue from chunk to chunk",
         )
+    _check_sequences(sequences, target_shapes)
+    _check_lengths([*sequences, *target_shapes], arrays)
+    for path, loop in config.loops(model).items():
+        _check_loop(f"{path or 'the model'} ({type(loop).__name__})", loop, steps)
+    inputs = [argument.name for argument in model.arguments()]
+    return [name for name in inputs if name not in sequences]
+
+
+def _check_sequences(sequences: list[str], target_shapes: Mapping[str, Shape]) -> None:
     if not sequences:
-        raise _refused(
+        raise _refusal(
             "an input that is a sequence",
-            "it is cut into chunks",
             "none",
             "Leave tbptt_steps out, and choose n_steps.",
         )
-    last = [name for name, shape in targets.items() if len(shape) < 3]
-    if last:
-        raise _refused(
-            "outputs that are sequences",
-            "every chunk has targets of its own",
-            f"one row for all steps from {', '.join(map(repr, last))}",
-            "Say return_sequences=True, or leave tbptt_steps out.",
-        )
-    lengths = {name: arrays[name].shape[1] for name in (*sequences, *targets)}
+    for name, shape in target_shapes.items():
+        if len(shape) < 3:  # (batch, dim)
+            raise _refusal(
+                "outputs that are sequences",
+                f"one value for all steps from {name!r}",
+                "Pass return_sequences=True, or leave tbptt_steps out.",
+                because="every chunk needs its own targets",
+            )
+
+
+def _check_lengths(names: list[str], arrays: Arrays) -> None:
+    lengths = {name: arrays[name].shape[1] for name in names}
     if len(set(lengths.values())) > 1:
         raise SequenceLengthError.about(
             "argument",
             "tbptt_steps",
-            takes="sequences of one length",
+            takes="sequences of equal length",
             because="all are cut at the same steps",
             got=", ".join(f"{name}: {length}" for name, length in lengths.items()),
             do="Leave tbptt_steps out, or cut them yourself for train_on_batch.",
         )
 
 
-def check_loops(loops: Mapping[str, object], steps: int) -> None:
-    """Raise a ConfigError where chunks of ``steps`` would not be what the whole sequence is to one of ``loops``.
-
-    Args:
-        loops: the layers that run over the steps that are cut, by their paths.
-        steps: how many steps a chunk has.
-    """
-    for path, loop in loops.items():
-        name = f"{path or 'the model'} ({type(loop).__name__})"
-        if loop.go_backwards:
-            raise _refused(
-                "loops that run forwards",
-                "states go on from one chunk to the next",
-                f"go_backwards=True in {name}",
-                "Leave tbptt_steps out, or that layer.",
-            )
-        if loop.starting_anew:
-            raise _refused(
-                "loops whose states all go on",
-                "each chunk goes on from the one before",
-                f"{', '.join(map(repr, loop.starting_anew))} of {name}, which would start anew at each",
-                "Say stateful=True in it; or stateful=False in add_state, for a state that is to.",
-            )
-        length = getattr(loop, "n_steps", None)
-        if length is not None and length > steps:
-            raise _refused(
-                "loops over as many steps as come",
-                f"each chunk has {steps}",
-                f"n_steps={length} in {name}",
-                "Leave n_steps out.",
-            )
+def _check_loop(name: str, loop: Layer, steps: int) -> None:
+    """Raise a ConfigError if chunks and the whole sequence would differ for a loop."""
+    if loop.go_backwards:
+        raise _refusal(
+            "loops that run forwards",
+            f"go_backwards=True in {name}",
+            "Leave tbptt_steps out, or that layer.",
+            because="states continue from one chunk to the next",
+        )
+    if loop.starting_anew:
+        raise _refusal(
+            "loops that keep all their states",
+            f"{', '.join(map(repr, loop.starting_anew))} of {name}, "
+            "reset before each chunk",
+            "Pass stateful=True to it. A state that should be reset needs "
+            "stateful=False in add_state.",
+        )
+    length = getattr(loop, "n_steps", None)
+    if length is not None and length > steps:
+        raise _refusal(
+            f"loops of at most {steps} steps",
+            f"n_steps={length} in {name}",
+            "Leave n_steps out.",
+            because="a chunk has no more",
+        )
 
 
-def _refused(takes: str, because: str, got: str, do: str) -> ConfigError:
+def _refusal(takes: str, got: str, do: str, because: str | None = None) -> ConfigError:
     return ConfigError.about(
         "argument", "tbptt_steps", takes=takes, because=because, got=got, do=do
     )

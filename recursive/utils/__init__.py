@@ -1,1 +1,1 @@
-"""Small helpers, in the rooms where Keras 0.1 had them."""
+"""Small helpers, several of them at the import paths of Keras 0.1."""

@@ -1,4 +1,4 @@
-"""What a user says as an argument: counts, flags, seeds."""
+"""Checks of common arguments: counts, flags and seeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from recursive.errors import ConfigError
 
 
 def count(name: str, value: object) -> int:
-    """``value`` where it is a whole number of 1 or more.
+    """Return ``value`` if it is an integer of 1 or more.
 
     Raises:
         ConfigError: for anything else.
@@ -16,25 +16,23 @@ def count(name: str, value: object) -> int:
     >>> count("batch_size", 32)
     32
     """
-    if not _is_whole(value) or value < 1:
-        got = (
-            repr(value)
-            if isinstance(value, str | float | int) or value is None
-            else type(value).__name__
-        )
+    if not _is_integer(value) or value < 1:
+        is_short = value is None or isinstance(value, str | float | int)
         raise ConfigError.about(
             "argument",
             name,
-            takes="a whole number of 1 or more",
-            because="it counts",
-            got=got,
-            do=f"Say {name}=32, for example.",
+            takes="an integer of 1 or more",
+            got=repr(value) if is_short else type(value).__name__,
+            do=f"Pass {name}=32, for example.",
         )
     return int(value)
 
 
 def flag(owner: str, name: str, value: object) -> bool:
-    """``value`` where it is True or False, or 1 or 0; text such as ``'no'`` would count as true.
+    """Return ``value`` if it is True or False, or 1 or 0.
+
+    ``owner`` is the layer or state that has the flag. Text is refused because ``'no'``
+    would count as true.
 
     Raises:
         ConfigError: for anything else.
@@ -42,22 +40,22 @@ def flag(owner: str, name: str, value: object) -> bool:
     >>> flag("GRU", "stateful", 1)
     True
     """
-    if not isinstance(value, bool | np.bool_) and not (
-        _is_whole(value) and value in (0, 1)
-    ):
+    is_0_or_1 = _is_integer(value) and value in (0, 1)
+    if not isinstance(value, bool | np.bool_) and not is_0_or_1:
         raise ConfigError.about(
             "argument",
             name,
             takes="True or False",
-            because=f"{owner} does so or not",
             got=repr(value),
-            do=f"Say {name}=True.",
+            do=f"Pass {name}=True for {owner}, for example.",
         )
     return bool(value)
 
 
-def seed(name: str, value: object) -> int | None:
-    """``value`` where it is a seed: a whole number from 0 to 2**32 - 1, or None.
+def seed(owner: str, value: object) -> int | None:
+    """Return ``value`` if it is a seed: an integer from 0 to 2**32 - 1, or None.
+
+    ``owner`` is the layer that draws from it.
 
     Raises:
         ConfigError: for anything else.
@@ -65,17 +63,19 @@ def seed(name: str, value: object) -> int | None:
     >>> seed("Dense", 7)
     7
     """
-    if value is not None and not (_is_whole(value) and 0 <= value < 2**32):
+    if value is None:
+        return None
+    if not _is_integer(value) or not 0 <= value < 2**32:
         raise ConfigError.about(
             "argument",
             "seed",
-            takes="a whole number from 0 to 4294967295, or None",
-            because=f"the draws of {name} follow from it",
+            takes=f"an integer from 0 to {2**32 - 1}, or None",
             got=repr(value),
-            do="Say seed=1.",
+            do=f"Pass seed=1 for {owner}, for example.",
         )
-    return None if value is None else int(value)
+    return int(value)
 
 
-def _is_whole(value: object) -> bool:
+def _is_integer(value: object) -> bool:
+    """True for an integer that is not a bool, which Python counts as one."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)

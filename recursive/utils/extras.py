@@ -1,4 +1,4 @@
-"""Packages that are not needed to run a network, imported where they are used."""
+"""Optional packages, imported only when they are used."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from recursive.errors import MissingPackageError
 
 
 def load(module: str, extra: str, why: str) -> ModuleType:
-    """Import ``module``, which comes with the extra called ``extra``.
+    """Import ``module``, which is installed with the extra called ``extra``.
 
     Raises:
-        MissingPackageError: where it is not installed; the message says how to install it.
+        MissingPackageError: if it is not installed. The message explains how to install
+            it, and ``why`` it is needed.
 
     >>> load("json", "examples", "it reads JSON").__name__
     'json'
@@ -20,12 +21,14 @@ def load(module: str, extra: str, why: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
+        # Not always ``module``: an installed package may miss one that it imports.
         package = (error.name or module).partition(".")[0]
         raise MissingPackageError.about(
             "package",
             package,
-            takes="to be installed",
+            takes="an installation",
             because=why,
             got="no such package",
-            do=f"Run pip install 'recursive-rnn[{extra}]', or pip install '.[{extra}]' in a clone.",
+            do=f"Run pip install 'recursive-rnn[{extra}]', "
+            f"or pip install '.[{extra}]' in a clone.",
         ) from error

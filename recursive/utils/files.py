@@ -1,4 +1,4 @@
-"""Files that are there as a whole: the old one or the new one, never half of one."""
+"""Atomic file writes: a reader sees the old file or the new one, never half of one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from recursive.errors import ConfigError
 
 
 def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
-    """Let ``write`` fill a new file beside ``path``, then put it in its place in one move.
+    """Let ``write`` fill a new file next to ``path``, then rename it to ``path``.
 
-    A process that is killed leaves the old file or the new one, never half of one.
+    A process that is killed while writing leaves the old file or the new one.
 
     Raises:
-        ConfigError: where the folder does not exist or takes no files, or ``path`` is one, or a device.
+        ConfigError: if the folder does not exist or cannot be written, or if ``path``
+            is a folder or a device.
     """
     path = place_of(path)
     temporary = str(path.with_name(f".{path.name}.{secrets.token_hex(8)}{path.suffix}"))
@@ -27,13 +28,14 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
             "file",
             str(path),
             takes="a folder that can be written",
-            because="it is put there",
             got=error.strerror,
-            do="Name another place.",
+            do="Choose another folder.",
         ) from error
+    # The mode that the umask allows. ``write`` may replace the file and so lose it.
     usual_mode = os.stat(temporary).st_mode
     try:
         write(temporary)
+        # On disk before the rename: else a crash may leave an empty file in place.
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.chmod(temporary, usual_mode)
@@ -44,31 +46,35 @@ def write_atomically(path: str | Path, write: Callable[[str], None]) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` in UTF-8, as :func:`write_atomically` does, which says what it raises."""
-    write_atomically(
-        path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8")
-    )
+    """Write ``text`` in UTF-8; raises as :func:`write_atomically`."""
+
+    def write(temporary: str) -> None:
+        Path(temporary).write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
 
 
 def place_of(path: str | Path) -> Path:
-    """The whole path, where a file can be put there."""
+    """Return the absolute path if a file can be written there.
+
+    Raises:
+        ConfigError: for a folder, a device, or a folder that does not exist.
+    """
     path = Path(path).resolve()
     if path.exists() and not path.is_file():
         raise ConfigError.about(
             "file",
             str(path),
             takes="the name of a file",
-            because="it is written there",
             got="a folder" if path.is_dir() else "a device",
-            do="Name another one.",
+            do="Choose another name.",
         )
     if not path.parent.is_dir():
         raise ConfigError.about(
             "file",
             str(path),
             takes="a folder that exists",
-            because="it is written there",
             got="none",
-            do=f"Make {path.parent} first.",
+            do=f"Create {path.parent} first.",
         )
     return path

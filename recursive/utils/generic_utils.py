@@ -1,4 +1,4 @@
-"""What scripts of Keras 0.1 took from ``keras.utils.generic_utils``."""
+"""The functions that scripts import from ``keras.utils.generic_utils`` of Keras 0.1."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ def get_from_module(
     instantiate: bool = False,
     kwargs: Mapping[str, object] | None = None,
 ) -> object:
-    """What ``identifier`` names in ``module_params`` (``globals()`` of a module), or ``identifier`` itself.
+    """Return the object called ``identifier``, or ``identifier`` if it is not a string.
 
     Args:
-        identifier: a name, or the thing.
-        module_params: things by name.
-        module_name: the kind of thing, for the error.
+        identifier: a name, or the object itself.
+        module_params: objects by name, such as ``globals()`` of a module.
+        module_name: the kind of object, for the error.
         instantiate: True calls a class that was found.
-        kwargs: what it is called with.
+        kwargs: the arguments of that call.
 
     Raises:
-        UnknownNameError: for a name that is not there.
+        UnknownNameError: for an unknown name.
 
     >>> get_from_module("double", {"double": lambda x: 2 * x}, "function")(3)
     6
     """
-    found = (
-        registry.lookup(module_name, identifier, module_params)
-        if isinstance(identifier, str)
-        else identifier
-    )
-    return found(**(kwargs or {})) if instantiate and inspect.isclass(found) else found
+    found = identifier
+    if isinstance(identifier, str):
+        found = registry.lookup(module_name, identifier, module_params)
+    if instantiate and inspect.isclass(found):
+        return found(**(kwargs or {}))
+    return found
 
 
 def make_tuple(*args: object) -> tuple:
-    """The arguments as a tuple.
+    """Return the arguments as a tuple.
 
     >>> make_tuple(1, 2)
     (1, 2)
@@ -48,7 +48,7 @@ def make_tuple(*args: object) -> tuple:
 
 
 def printv(v: object, prefix: str = "") -> None:
-    """Print a value, of a dict or a list each part in a line.
+    """Print a value; each item of a dict or list has its own line.
 
     >>> printv({"a": [1, 2]})
     a:
@@ -57,14 +57,11 @@ def printv(v: object, prefix: str = "") -> None:
     ..1:
     ....2
     """
-    items = (
-        v.items()
-        if isinstance(v, Mapping)
-        else enumerate(v)
-        if isinstance(v, list | tuple)
-        else None
-    )
-    if items is None:
+    if isinstance(v, Mapping):
+        items = v.items()
+    elif isinstance(v, list | tuple):
+        items = enumerate(v)
+    else:
         print(f"{prefix}{v}")
         return
     for key, value in items:

@@ -1,4 +1,4 @@
-"""Signals that wait until things are in order: Ctrl-C for the batch under way, an end for what is still open."""
+"""Signal handling: Ctrl-C between batches, and a clean exit on SIGTERM."""
 
 from __future__ import annotations
 
@@ -11,49 +11,55 @@ from types import FrameType
 
 @contextmanager
 def between_batches() -> Iterator[Callable[[], None]]:
-    """While inside, the first Ctrl-C is kept until the yielded function is called, or until the end.
+    """Defer the first Ctrl-C inside the block until the yielded function is called.
 
-    It then goes to whoever would have had it: Python, which raises KeyboardInterrupt, or the user's own handler.
-    A second Ctrl-C goes there at once. Outside the main thread, where signals do not arrive, and in a process that
-    ignores Ctrl-C, nothing is changed.
+    That function, or the end of the block, passes the signal on to the previous
+    handler: Python's, which raises KeyboardInterrupt, or the user's. A second Ctrl-C
+    reaches that handler at once.
+
+    Nothing changes outside the main thread, which is the only one that gets signals,
+    and in a process that ignores Ctrl-C.
     """
-    usual = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+    previous = signal.getsignal(signal.SIGINT)
+    if not _in_main_thread() or not callable(previous):
         yield lambda: None
         return
-    kept: list[tuple[int, FrameType | None]] = []
+    deferred: list[tuple[int, FrameType | None]] = []
 
-    def keep(number: int, frame: FrameType | None) -> None:
-        kept.append((number, frame))
-        signal.signal(signal.SIGINT, usual)
+    def defer(number: int, frame: FrameType | None) -> None:
+        deferred.append((number, frame))
+        # The second Ctrl-C gets through, or a batch that hangs could not be stopped.
+        signal.signal(signal.SIGINT, previous)
 
     def check() -> None:
-        if kept:
-            usual(*kept.pop())
+        if deferred:
+            previous(*deferred.pop())
 
-    signal.signal(signal.SIGINT, keep)
+    signal.signal(signal.SIGINT, defer)
     try:
         yield check
         check()
     finally:
-        signal.signal(signal.SIGINT, usual)
+        signal.signal(signal.SIGINT, previous)
 
 
 @contextmanager
 def closing() -> Iterator[None]:
-    """While inside, a process that is told to end (SIGTERM) ends as after Ctrl-C: what it has opened is closed.
+    """Let SIGTERM end the process like Ctrl-C, so that open resources are closed.
 
-    Outside the main thread, and where SIGTERM does something else already, nothing is changed.
+    Nothing changes outside the main thread, and if SIGTERM has a handler already.
     """
-    usual = signal.getsignal(signal.SIGTERM)
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or usual is not signal.SIG_DFL
-    ):
+    previous = signal.getsignal(signal.SIGTERM)
+    if not _in_main_thread() or previous is not signal.SIG_DFL:
         yield
         return
+    # Python's handler of Ctrl-C raises KeyboardInterrupt, which unwinds all blocks.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, usual)
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

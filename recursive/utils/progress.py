@@ -1,4 +1,4 @@
-"""What a user sees while a model works: a bar with the running means in it, or a line an epoch."""
+"""Progress of a running model: a bar with running means, or one line at the end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 
 class Mean:
-    """The means of the numbers called ``names``, each batch weighted by its rows.
+    """Running means by name, in which each batch counts by its number of rows.
 
     >>> mean = Mean(["loss"])
     >>> mean.add({"loss": 1.0, "acc": 0.5}, rows=3)
@@ -23,18 +23,21 @@ class Mean:
         self._sums = dict.fromkeys(names, 0.0)
 
     def add(self, logs: dict[str, float], rows: int) -> None:
-        """Count the numbers of one batch."""
+        """Add the numbers of one batch; those without a mean are ignored."""
         self.rows += rows
         for name in self._sums:
             self._sums[name] += logs[name] * rows
 
     def values(self) -> dict[str, float]:
-        """The means so far."""
+        """Return the means so far."""
         return {name: total / self.rows for name, total in self._sums.items()}
 
 
 class Bar:
-    """Progress over ``rows``: a bar for ``verbose=1``, one line at the end for 2, nothing for 0."""
+    """Progress over ``rows``.
+
+    ``verbose`` is 1 for a bar, 2 for one line at the end, 0 for nothing.
+    """
 
     def __init__(self, title: str, rows: int, verbose: int):
         self._title = title
@@ -55,22 +58,21 @@ class Bar:
         self.close()
 
     def close(self) -> None:
-        """Leave the line."""
+        """End the line of the bar."""
         self._bar.close()
 
     def advance(self, rows: int, logs: dict[str, float]) -> None:
-        """Move on by ``rows``, and show ``logs``."""
+        """Advance by ``rows`` and show ``logs``."""
+        # ``update`` redraws, and not more often than a terminal can show.
         self._bar.set_postfix(_formatted(logs), refresh=False)
         self._bar.update(rows)
 
     def end(self, logs: dict[str, float]) -> None:
-        """Show the last numbers."""
-        self._bar.set_postfix(_formatted(logs))
+        """Show the final numbers."""
+        formatted = _formatted(logs)
+        self._bar.set_postfix(formatted)
         if self._verbose == 2:
-            print(
-                self._title,
-                *(f"{name}={value}" for name, value in _formatted(logs).items()),
-            )
+            print(self._title, *map("=".join, formatted.items()))
 
 
 def _formatted(logs: dict[str, float]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Functions and classes found by name, as Keras 0.1's ``get`` found them: a string, or the thing itself."""
+"""Functions and classes by name, as in the ``get`` functions of Keras 0.1."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Thing = TypeVar("Thing")
 
 
 def lookup(kind: str, identifier: object, table: Mapping[str, Thing]) -> Thing:
-    """What ``identifier`` names in ``table``, or ``identifier`` itself where it is callable.
+    """Return the object called ``identifier``, or ``identifier`` if it is callable.
 
     Raises:
-        UnknownNameError: for a name that the table does not have.
+        UnknownNameError: for a name that is not in the table.
 
     >>> lookup("activation", "double", {"double": lambda x: 2 * x})(3)
     6
@@ -26,7 +26,6 @@ def lookup(kind: str, identifier: object, table: Mapping[str, Thing]) -> Thing:
             kind,
             str(identifier),
             takes="a known name or a function",
-            because="it is looked up by name",
             got=repr(identifier),
             do=suggest(str(identifier), table),
         )
@@ -40,34 +39,43 @@ def instance(
     base: type[Thing],
     kwargs: Mapping[str, object] | None = None,
 ) -> Thing | None:
-    """A new thing by its name, or by its configuration, a dict with its ``name``; one of ``base`` itself; None is none.
+    """Create an object from its name or configuration.
+
+    Args:
+        kind: the kind of object, for the error.
+        identifier: a name; a configuration, which is a dict with a ``name`` and
+            arguments; or an object of class ``base`` or None, which is returned.
+        table: classes by name.
+        base: the base class of the objects.
+        kwargs: arguments that go with a name.
 
     Raises:
-        UnknownNameError: for a name that the table does not have, or something else.
+        UnknownNameError: for a name that is not in the table, or anything else.
 
-    >>> instance("number", {"name": "complex", "real": 1, "imag": 2}, {"complex": complex}, complex)
+    >>> config = {"name": "complex", "real": 1, "imag": 2}
+    >>> instance("number", config, {"complex": complex}, complex)
     (1+2j)
     """
     if identifier is None or isinstance(identifier, base):
         return identifier
-    settings = (
-        dict(identifier)
-        if isinstance(identifier, Mapping)
-        else {"name": identifier, **(kwargs or {})}
-    )
-    name = settings.pop("name", None)
+    if isinstance(identifier, Mapping):
+        # A copy: the user's configuration keeps its name.
+        arguments = dict(identifier)
+        name = arguments.pop("name", None)
+    else:
+        arguments = dict(kwargs or {})
+        name = identifier
     if not isinstance(name, str) or name not in table:
         raise UnknownNameError.about(
             kind,
             str(name),
             takes=f"a known name, a configuration or a {base.__name__}",
-            because="it is looked up by name",
             got=repr(identifier),
             do=suggest(str(name), table),
         )
-    return table[name](**settings)
+    return table[name](**arguments)
 
 
 def name_of(thing: object) -> str:
-    """The name under which a function is found again: its ``__name__``."""
+    """Return the name of a function, or the class name of another object."""
     return getattr(thing, "__name__", type(thing).__name__)

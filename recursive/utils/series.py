@@ -1,4 +1,13 @@
-"""One long series as batches whose rows go on from batch to batch, and back."""
+"""One long series cut into batches for a stateful model, and joined again.
+
+A series is divided into ``batch_size`` stretches of equal length, one per row of a
+batch. Each batch holds the next ``steps`` of all stretches, so row i of a batch
+continues row i of the batch before::
+
+    0 1 2 3 4 5 | 6 7 8 9 10 11      two stretches
+    [0 1 2]  [3 4 5]                 row 0 of batches 0 and 1
+    [6 7 8]  [9 10 11]               row 1 of batches 0 and 1
+"""
 
 from __future__ import annotations
 
@@ -9,58 +18,61 @@ from recursive.utils.arguments import count
 
 
 def cut(series: object, batch_size: int, steps: int) -> np.ndarray:
-    """A series ``(length, ...)`` as rows ``(batches * batch_size, steps, ...)``, in the order that ``fit`` takes them.
+    """Cut a series into rows in the order that ``fit`` takes them.
 
-    The series is laid out as ``batch_size`` stretches of one length, and each batch has the next ``steps`` of all of
-    them: row i of a batch goes on from row i of the batch before. So a stateful model sees each stretch as one
-    sequence under ``fit(..., batch_size=batch_size, shuffle=False)``. Targets are cut likewise.
+    A stateful model sees each stretch as one sequence in ``fit(...,
+    batch_size=batch_size, shuffle=False)``. Cut the targets in the same way.
+
+    Args:
+        series: ``(length, ...)``.
+        batch_size: the number of rows in a batch.
+        steps: the number of steps in a row.
+
+    Returns:
+        ``(batches * batch_size, steps, ...)``.
 
     Raises:
-        ConfigError: for a ``batch_size`` or ``steps`` that is no whole number of 1 or more.
-        DataError: for a length that the batches do not use up, or what is no array.
+        ConfigError: for a ``batch_size`` or ``steps`` that is not an integer of 1 or
+            more.
+        DataError: if the length is not a multiple of ``batch_size * steps``, or if
+            ``series`` is not an array.
 
     >>> cut(np.arange(12), batch_size=2, steps=3).tolist()
     [[0, 1, 2], [6, 7, 8], [3, 4, 5], [9, 10, 11]]
     """
     series = _one_array("series", series)
-    for name, value in (("batch_size", batch_size), ("steps", steps)):
-        count(name, value)
-    length, used = len(series) if series.ndim else 0, batch_size * steps
-    if length == 0 or length % used:
+    count("batch_size", batch_size)
+    count("steps", steps)
+    length = len(series) if series.ndim else 0
+    steps_of_batch = batch_size * steps
+    if length == 0 or length % steps_of_batch:
+        usable = length // steps_of_batch * steps_of_batch
         raise DataError.about(
             "series",
             "length",
-            takes=f"a multiple of {used} steps, 1 or more",
+            takes=f"a multiple of {steps_of_batch} steps, 1 or more",
             because=f"each batch has {batch_size} rows of {steps}",
             got=f"{length}",
-            do=f"Pass series[:{length // used * used}]."
-            if length > used
-            else "Choose smaller ones.",
+            do=f"Pass series[:{usable}]." if usable else "Choose smaller ones.",
         )
+    # (batch, batches, steps, ...) -> (batches, batch, steps, ...)
     pieces = series.reshape(batch_size, -1, steps, *series.shape[1:])
     return pieces.swapaxes(0, 1).reshape(-1, steps, *series.shape[1:])
 
 
-def _one_array(name: str, value: object) -> np.ndarray:
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise DataError.about(
-            "argument",
-            name,
-            takes="one array",
-            because="it is cut at equal steps",
-            got=f"{type(value).__name__} ({error})",
-            do="Bring all of it to one length.",
-        ) from error
-
-
 def join(rows: object, batch_size: int) -> np.ndarray:
-    """The series that was cut into ``rows``, or what a model made of each of its steps: the inverse of :func:`cut`.
+    """Join the rows of :func:`cut`, or a model's outputs for them, into one series.
+
+    Args:
+        rows: ``(batches * batch_size, steps, ...)``.
+        batch_size: the number of rows in a batch.
+
+    Returns:
+        ``(length, ...)``.
 
     Raises:
-        ConfigError: for a ``batch_size`` that is no whole number of 1 or more.
-        DataError: for rows that do not fill their batches, or have no steps.
+        ConfigError: for a ``batch_size`` that is not an integer of 1 or more.
+        DataError: for rows that do not fill their batches or have no steps.
 
     >>> join(cut(np.arange(12), 2, 3), 2).tolist()
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
@@ -72,10 +84,23 @@ def join(rows: object, batch_size: int) -> np.ndarray:
             "rows",
             "shape",
             takes=f"(batches * {batch_size}, steps, ...)",
-            because="that is what cut gives",
             got=rows.shape,
-            do="Say return_sequences=True in the "
-            "model, and the batch_size that the series was cut with.",
+            do="Pass return_sequences=True to the model, "
+            "and the batch_size that the series was cut with.",
         )
+    # (batches, batch, steps, ...) -> (batch, batches, steps, ...)
     pieces = rows.reshape(-1, batch_size, *rows.shape[1:])
     return pieces.swapaxes(0, 1).reshape(-1, *rows.shape[2:])
+
+
+def _one_array(name: str, value: object) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise DataError.about(
+            "argument",
+            name,
+            takes="one array",
+            got=f"{type(value).__name__} ({error})",
+            do="Bring all parts to the same length.",
+        ) from error

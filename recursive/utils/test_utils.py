@@ -15,10 +15,11 @@ def get_test_data(
     classification: bool = True,
     nb_class: int = 2,
 ) -> tuple[Pair, Pair]:
-    """``(X_train, y_train), (X_test, y_test)``, drawn from numpy's global generator in the order of Keras 0.1.
+    """Return ``(X_train, y_train), (X_test, y_test)``.
 
-    Each row of ``X`` is normal about its class, a number from 0; or, for ``classification=False``, each row of ``X``
-    and of ``y`` about one number in [0, 1).
+    For classification, a row of ``X`` is drawn from a normal distribution with its
+    class as mean. Otherwise a row of ``X`` and its row of ``y`` have the same mean,
+    drawn from [0, 1). The draws of numpy's global generator are those of Keras 0.1.
 
     >>> (X, y), _ = get_test_data(nb_train=3, nb_test=2, input_shape=(5, 4))
     >>> X.shape, y.shape
@@ -28,11 +29,12 @@ def get_test_data(
     X = np.zeros((nb_sample, *input_shape))
     if classification:
         y = np.random.randint(0, nb_class, size=(nb_sample, 1))
-        for row, center in zip(X, y, strict=True):
-            row[...] = np.random.normal(loc=center, scale=1.0, size=input_shape)
+        for row, mean in zip(X, y, strict=True):
+            row[...] = np.random.normal(loc=mean, scale=1.0, size=input_shape)
     else:
         y = np.zeros((nb_sample, *output_shape))
-        for row, target, center in zip(X, y, np.random.random(nb_sample), strict=True):
-            row[...] = np.random.normal(loc=center, scale=1.0, size=input_shape)
-            target[...] = np.random.normal(loc=center, scale=1.0, size=output_shape)
+        means = np.random.random(nb_sample)
+        for row, target, mean in zip(X, y, means, strict=True):
+            row[...] = np.random.normal(loc=mean, scale=1.0, size=input_shape)
+            target[...] = np.random.normal(loc=mean, scale=1.0, size=output_shape)
     return (X[:nb_train], y[:nb_train]), (X[nb_train:], y[nb_train:])

@@ -1,4 +1,8 @@
-"""Weights in files: HDF5 in the layout of Keras 0.1.3, or safetensors. Written whole or not at all."""
+"""Weights in files: HDF5 in the layout of Keras 0.1.3, or safetensors.
+
+Files may come from anywhere. So their names, dtypes and shapes are checked against the
+model before any array is read, and writes are atomic.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +19,32 @@ from recursive.errors import ConfigError, WeightsError
 from recursive.utils.files import place_of, write_atomically
 
 Groups = Mapping[str, Mapping[str, np.ndarray]]
-"""Weights by group (``graph``, or ``layer_0``, ``layer_1``...) and by name, in their order."""
+"""Arrays by group (``graph``, or ``layer_0``, ``layer_1``...) and by name, in order."""
+
+DAMAGED = (
+    OSError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    AttributeError,
+    safetensors.SafetensorError,
+)
+"""The errors that reading a damaged or foreign file can raise."""
 
 
 def check_target(path: str | Path) -> None:
-    """Tell at once whether weights can be written there.
+    """Check that weights can be written to ``path``.
 
     Raises:
-        ConfigError: for an unknown suffix, a folder, or a place in a folder that does not exist.
+        ConfigError: for an unknown suffix, a folder, or a folder that does not exist.
     """
     _format(path)
     place_of(path)
 
 
 def save_weights(path: str | Path, groups: Groups, overwrite: bool) -> None:
-    """Write ``groups`` as ``.h5`` or ``.safetensors``, as the suffix says.
+    """Write ``groups`` as ``.h5`` or ``.safetensors``, by the suffix of ``path``.
 
     Raises:
         ConfigError: for another suffix, or a file that exists unless ``overwrite``.
@@ -40,7 +55,6 @@ def save_weights(path: str | Path, groups: Groups, overwrite: bool) -> None:
             "file",
             str(path),
             takes="overwrite=True",
-            because="it would be lost",
             got="a file that exists",
             do="Choose another name, or pass overwrite=True.",
         )
@@ -48,10 +62,15 @@ def save_weights(path: str | Path, groups: Groups, overwrite: bool) -> None:
 
 
 def load_weights(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
-    """The arrays in a file, checked against ``groups``, which are of the names, numbers and shapes expected.
+    """Read the arrays of a file, by group and in order.
+
+    Args:
+        path: the file.
+        groups: arrays with the expected names and shapes.
 
     Raises:
-        WeightsError: for a file that cannot be read, or other names, numbers or shapes.
+        WeightsError: for a file that cannot be read, or with other names, numbers or
+            shapes.
     """
     _, reader = _format(path)
     if not Path(path).is_file():
@@ -59,44 +78,29 @@ def load_weights(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]
             "file",
             str(path),
             takes="a file of weights",
-            because="they are read from it",
             got="no such file",
-            do="Look at the path again.",
+            do="Check the path.",
         )
     try:
         found = reader(path, groups)
-    except WeightsError:
+    except WeightsError:  # a ValueError, but worded already
         raise
-    except (
-        OSError,
-        LookupError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-        AttributeError,
-        safetensors.SafetensorError,
-    ) as error:
+    except DAMAGED as error:
         raise WeightsError.about(
             "file",
             str(path),
-            takes="a whole file of weights for this model",
-            because="every parameter is read from it",
+            takes="a complete file of weights for this model",
             got=f"one that cannot be read ({error})",
             do="Save it again from a model of the same declaration.",
         ) from error
-    for group, arrays in groups.items():
-        for (name, array), value in zip(arrays.items(), found[group], strict=True):
-            _check_kind(path, name, array, value)
-            if not np.isfinite(value).all():
-                raise WeightsError.about(
-                    "parameter",
-                    name,
-                    takes="finite numbers",
-                    because="it is computed with",
-                    got=f"infinite ones, or none, in {path}",
-                    do="Save it again from a model that has not diverged.",
-                )
+    for group, expected in groups.items():
+        for name, value in zip(expected, found[group], strict=True):
+            _check_array(path, name, expected[name], value)
+            _check_finite(path, name, value)
     return found
+
+
+# Checks
 
 
 def _check_number(
@@ -113,16 +117,15 @@ def _check_number(
         )
 
 
-def _check_kind(
+def _check_array(
     path: str | Path, name: str, expected: np.ndarray, found: np.ndarray | h5py.Dataset
 ) -> None:
-    """Whether an array, or one that is still in its file, is of the kind and shape that is expected."""
+    """Check the dtype and shape of an array, which may still be in its file."""
     if found.dtype.kind not in "fiu":
         raise WeightsError.about(
             "parameter",
             name,
             takes="an array of numbers",
-            because="it is computed with",
             got=f"{found.dtype} in {path}",
             do="Save it again as float32 or float64.",
         )
@@ -131,79 +134,100 @@ def _check_kind(
             "parameter",
             name,
             takes=f"an array of shape {expected.shape}",
-            because="the model was declared with it",
             got=f"{found.shape} in {path}",
             do="Load it into a model of the same declaration.",
         )
 
 
+def _check_finite(path: str | Path, name: str, value: np.ndarray) -> None:
+    if not np.isfinite(value).all():
+        raise WeightsError.about(
+            "parameter",
+            name,
+            takes="finite numbers",
+            got=f"infinities or NaN in {path}",
+            do="Save it again from a model that has not diverged.",
+        )
+
+
+# HDF5
+
+
 def _write_h5(path: str, groups: Groups) -> None:
     with h5py.File(path, "w") as file:
+        # Keras 0.1.3 counts the layers of a Sequential; a Graph has one group.
         if any(group.startswith("layer_") for group in groups):
             file.attrs["nb_layers"] = len(groups)
         for group, arrays in groups.items():
-            inside = file.create_group(group)
-            inside.attrs["nb_params"] = len(arrays)
+            h5_group = file.create_group(group)
+            h5_group.attrs["nb_params"] = len(arrays)
             for index, (name, array) in enumerate(arrays.items()):
-                inside.create_dataset(f"param_{index}", data=array).attrs["name"] = (
-                    np.bytes_(name)
-                )
+                dataset = h5_group.create_dataset(f"param_{index}", data=array)
+                dataset.attrs["name"] = np.bytes_(name)
 
 
 def _read_h5(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
     with h5py.File(path, "r") as file:
-        if set(file) != set(groups):
-            raise KeyError(f"its groups differ in {sorted(set(file) ^ set(groups))}")
-        return {
-            group: list(_read_group(path, file[group], named))
-            for group, named in groups.items()
-        }
+        differing = set(file) ^ set(groups)
+        if differing:
+            raise KeyError(f"its groups differ in {sorted(differing)}")
+        found = {}
+        for group, expected in groups.items():
+            found[group] = list(_read_group(path, file[group], expected))
+        return found
 
 
 def _read_group(
     path: str | Path, group: h5py.Group, expected: Mapping[str, np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """The arrays of a group in their order; names are compared where the file has any, which 2015's had not.
-
-    What a file says of its arrays is checked first: it may say more than there is room for.
-    """
+    """Yield the arrays of a group in order; files of 2015 have no names to compare."""
     _check_number(path, group.name, expected, int(group.attrs["nb_params"]))
     for index, (name, array) in enumerate(expected.items()):
         dataset = group[f"param_{index}"]
         if not isinstance(dataset, h5py.Dataset):
-            raise ValueError(f"param_{index} of {group.name} is no array")
-        if _name_of(dataset) not in (None, name):
+            raise ValueError(f"param_{index} of {group.name} is not an array")
+        found_name = _name_of(dataset)
+        if found_name not in (None, name):
             raise ValueError(
-                f"param_{index} of {group.name} is {_name_of(dataset)}, not {name}"
+                f"param_{index} of {group.name} is {found_name}, not {name}"
             )
-        _check_kind(path, name, array, dataset)
+        # Before reading: a damaged file may declare more values than fit in memory.
+        _check_array(path, name, array, dataset)
         yield dataset[()]
 
 
 def _name_of(dataset: h5py.Dataset) -> str | None:
-    """The name beside an array; text of fixed length only, since a damaged one of any length can hang HDF5."""
-    fixed = "name" in dataset.attrs and dataset.attrs.get_id("name").dtype.kind == "S"
-    return dataset.attrs["name"].decode() if fixed else None
+    """The name of the parameter in a dataset, if it has one."""
+    if "name" not in dataset.attrs:
+        return None
+    # Reading damaged text of variable length can hang HDF5, so it is not read.
+    is_fixed = dataset.attrs.get_id("name").dtype.kind == "S"
+    return dataset.attrs["name"].decode() if is_fixed else None
+
+
+# safetensors
 
 
 def _write_safetensors(path: str, groups: Groups) -> None:
-    arrays = {
-        f"{group}/{name}": np.asarray(array, order="C")
-        for group, named in groups.items()
-        for name, array in named.items()
-    }
+    arrays = {}
+    for group, named in groups.items():
+        for name, array in named.items():
+            arrays[f"{group}/{name}"] = np.asarray(array, order="C")
     safetensors.numpy.save_file(arrays, path)
 
 
 def _read_safetensors(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
     arrays = safetensors.numpy.load_file(path)
-    expected = {f"{group}/{name}" for group, named in groups.items() for name in named}
-    if set(arrays) != expected:
-        raise KeyError(f"its names differ in {sorted(set(arrays) ^ expected)}")
-    return {
-        group: [arrays[f"{group}/{name}"] for name in named]
-        for group, named in groups.items()
-    }
+    found = {}
+    expected = set()
+    for group, named in groups.items():
+        keys = [f"{group}/{name}" for name in named]
+        expected.update(keys)
+        found[group] = [arrays[key] for key in keys if key in arrays]
+    differing = set(arrays) ^ expected
+    if differing:
+        raise KeyError(f"its names differ in {sorted(differing)}")
+    return found
 
 
 FORMATS = {
@@ -211,7 +235,7 @@ FORMATS = {
     ".hdf5": (_write_h5, _read_h5),
     ".safetensors": (_write_safetensors, _read_safetensors),
 }
-"""How each suffix is written and read."""
+"""The functions that write and read a file, by suffix."""
 
 
 def _format(path: str | Path) -> tuple[Callable, Callable]:
@@ -220,9 +244,8 @@ def _format(path: str | Path) -> tuple[Callable, Callable]:
             "file",
             str(path),
             takes="a path",
-            because="it is read or written there",
             got=type(path).__name__,
-            do="Say weights.h5, for example.",
+            do="Pass 'weights.h5', for example.",
         )
     suffix = Path(path).suffix
     if suffix not in FORMATS:
@@ -230,8 +253,7 @@ def _format(path: str | Path) -> tuple[Callable, Callable]:
             "file",
             str(path),
             takes=f"a suffix of {', '.join(FORMATS)}",
-            because="it decides the format",
             got=repr(suffix),
-            do="Say weights.h5, for example.",
+            do="Pass 'weights.h5', for example.",
         )
     return FORMATS[suffix]

@@ -325,6 +325,6 @@ def test_numbers_that_an_embedding_has_no_row_for_are_refused_where_they_come_in
     given = [ids, ids] if len(container.arguments()) > 1 else ids
     with pytest.raises(
         DataError,
-        match=rf"takes whole numbers from 0 to 8, .* got numbers from {min(number, 0)} to",
+        match=rf"takes integers from 0 to 8, .* got numbers from {min(number, 0)} to",
     ):
         container.predict(given)

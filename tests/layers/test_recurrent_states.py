@@ -186,7 +186,7 @@ def test_a_layer_begins_to_go_on_when_it_is_told_to_and_stops_likewise():
         (
             lambda layer: layer.reset_states(0),
             ConfigError,
-            "'batch_size' takes a whole number of 1 or more",
+            "'batch_size' takes an integer of 1 or more",
         ),
         (lambda layer: layer.reset_states("3"), ConfigError, "got '3'"),
         (lambda layer: layer.reset_states(2.5), ConfigError, "got 2.5"),

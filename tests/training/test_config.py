@@ -1,4 +1,4 @@
-"""A model written as JSON or YAML, read again: the same declaration, the same outputs with the same weights."""
+"""Models written as JSON or YAML and read back: same declaration, same outputs."""
 
 import copy
 import inspect
@@ -166,7 +166,7 @@ EXAMPLES = {
         SEQUENCES,
     ),
 }
-"""Each public layer with arguments that are not its defaults, and what it reads."""
+"""Each public layer with arguments other than its defaults, and its inputs."""
 OF_PORTS = {
     "Blend": Blend,
     "Switch": Switch,
@@ -189,11 +189,11 @@ BASES = {
     "RecurrentLayer",
     "ShapedActivation",
 }
-"""Bases, and what cannot be written."""
+"""Base classes, and layers that cannot be written."""
 
 
 def model_with(layer):
-    """A model around a layer: a chain, or a loop where the layer reads a state."""
+    """A model around a layer: a chain, or a loop if the layer reads a state."""
     if not isinstance(layer, Cell):
         return Sequential([layer])
     rnn = Recurrent(return_sequences=True)
@@ -431,7 +431,7 @@ def test_places_that_cannot_be_shared_are_refused(places):
         model_from_json(json.dumps(config))
 
 
-# How it was compiled
+# The arguments of compile
 
 
 @pytest.mark.parametrize(
@@ -460,7 +460,7 @@ def test_a_loss_for_each_output_comes_back_and_a_model_that_was_not_compiled_is_
 
 
 class Scaled(Layer):
-    """A layer as a user writes it."""
+    """A user-defined layer."""
 
     def __init__(self, factor=2.0):
         super().__init__()
@@ -490,7 +490,7 @@ def test_a_layer_of_ones_own_is_read_where_it_is_passed():
             again(model, custom_layers=wrong)
 
 
-# Refused when it is written
+# Models that cannot be written
 
 
 def with_function():
@@ -534,16 +534,16 @@ def test_a_loss_or_an_optimizer_of_ones_own_is_refused_when_the_model_is_written
 
     model = Sequential([Dense(4, 6)])
     model.compile("sgd", lambda y_true, y_pred: (y_true - y_pred) ** 2)
-    with pytest.raises(ConfigError, match="takes one of the library's, to be written"):
+    with pytest.raises(ConfigError, match="takes one that the library provides"):
         model.to_json()
     model.compile(Mine(), "mse")
     with pytest.raises(
-        ConfigError, match="optimizer 'Mine' takes one of the library's"
+        ConfigError, match="optimizer 'Mine' takes one that the library provides"
     ):
         model.to_json()
 
 
-# Refused when it is read
+# Configurations that cannot be read
 
 
 def config_of(model=None):
@@ -572,9 +572,9 @@ def changed(path, value):
 BAD = [
     (changed(["version"], "0.0"), "version '1.0', or none"),
     (changed(["name"], "Sequentail"), "Did you mean 'Sequential'"),
-    (changed(["name"], "Dense"), "the name of a model's class"),
-    (changed(["name"], 3), "the name of a model's class"),
-    (changed(["name"], KeyError), "the name of a model's class"),
+    (changed(["name"], "Dense"), "the name of a model class"),
+    (changed(["name"], 3), "the name of a model class"),
+    (changed(["name"], KeyError), "the name of a model class"),
     (changed(["layes"], []), "got 'layes'. Did you mean 'layers'"),
     (changed(["layers"], 3), "'Sequential' takes the arguments of its class"),
     (changed(["layers"], "Dense"), "takes a layer"),
@@ -595,7 +595,7 @@ BAD = [
         changed(["layers", 0, "init"], "os.system"),
         "initialization 'os.system' takes a known name",
     ),
-    (changed(["layers", 0, "seed"], "a"), "argument 'seed' takes a whole number"),
+    (changed(["layers", 0, "seed"], "a"), "argument 'seed' takes an integer"),
     (
         changed(["layers", 0], {"name": "Dropout"}),
         "'Dropout' takes the arguments of its class, .* missing",
@@ -616,7 +616,7 @@ BAD = [
     (changed(["loss"], "mes"), "Did you mean 'mse'"),
     (changed(["loss"], KeyError), "an optimizer and a loss"),
     (changed(["class_mode"], "categoric"), "Did you mean 'categorical'"),
-    (changed(["theano_mode"], "FAST_RUN"), "no Theano any more"),
+    (changed(["theano_mode"], "FAST_RUN"), "PyTensor replaces Theano"),
 ]
 
 
@@ -644,9 +644,9 @@ def test_a_declaration_that_breaks_a_rule_or_is_of_another_class_is_refused():
         ("{", "plain JSON"),
         ("[1]", "'model' takes a mapping"),
         ("3", "takes a mapping"),
-        ('{"name": NaN}', "NaN is no number"),
-        ("model.json", "not the file's name"),
-        (3, "takes a text"),
+        ('{"name": NaN}', "NaN is not a number"),
+        ("model.json", "not the name of a file"),
+        (3, "takes a string"),
         ("[" * 100_000, "plain JSON"),
     ],
 )
@@ -661,7 +661,7 @@ def test_text_that_is_no_model_is_refused(text, words):
         ("{", "plain YAML"),
         ("a: &a [1]\nb: *a", "refers to another place"),
         ("3", "takes a mapping"),
-        (3, "takes a text"),
+        (3, "takes a string"),
         ("!!python/object/apply:os.system ['false']", "plain YAML"),
         ("name: !!python/name:os.system", "plain YAML"),
     ],
@@ -685,7 +685,7 @@ def places(config, path=()):
 
 
 def test_a_config_with_anything_anywhere_replaced_is_read_or_refused_in_words():
-    """Every place in a graph's and a chain's configuration, in turn, holds something else."""
+    """Every place in the configurations of a graph and a chain is replaced in turn."""
     rnn = CASES[-1].build()
     rnn.compile("sgd", "mse")
     for config in (config_of(), config_of(rnn), config_of(tied()[0])):
@@ -855,7 +855,7 @@ def test_the_backend_is_the_machines_business_and_not_in_the_file():
 
 
 class Times(Layer):
-    """Keeps its argument where its configuration does not find it."""
+    """A layer whose configuration does not find its argument."""
 
     def __init__(self, factor=1.0):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the user hands over, made into arrays by name."""
+"""The user's data as arrays by name."""
 
 from collections import OrderedDict
 from types import MappingProxyType
@@ -56,7 +56,7 @@ def test_list_is_one_array_where_one_is_expected(rows):
         (
             {"a": A, "c": B},
             ["a", "b"],
-            r"input 'c' takes one of the names 'a', 'b', .* There are: 'a', 'b'",
+            r"input 'c' takes one of the names 'a', 'b'; .* There are: 'a', 'b'",
         ),
         ({"inptu": A}, ["input"], r"input 'inptu' .* Did you mean 'input'"),
         ({"a": A, "b": B, "c": B}, ["a", "b"], r"input 'c' takes one of the names"),
@@ -64,20 +64,20 @@ def test_list_is_one_array_where_one_is_expected(rows):
         (
             {"a": A},
             ["a", "b"],
-            r"input 'b' takes an array, because it was declared; got none",
+            r"input 'b' takes an array; got none",
         ),
         ({}, ["a"], r"input 'a' takes an array"),
-        ([A, B, B], ["a", "b"], r"takes 2 arrays, because there are 'a', 'b'; got 3"),
-        ([A], ["a", "b"], r"takes 2 arrays, because there are 'a', 'b'; got 1"),
-        ([], ["a", "b"], r"takes 2 arrays, because there are 'a', 'b'; got 0"),
-        (A, ["a", "b"], r"takes 2 arrays, because there are 'a', 'b'; got 1"),
+        ([A, B, B], ["a", "b"], r"takes 2 arrays; got 3"),
+        ([A], ["a", "b"], r"takes 2 arrays; got 1"),
+        ([], ["a", "b"], r"takes 2 arrays; got 0"),
+        (A, ["a", "b"], r"takes 2 arrays; got 1"),
         (
             np.stack([B, B]),
             ["a", "b"],
-            r"takes 2 arrays, because there are 'a', 'b'; got 1",
+            r"takes 2 arrays; got 1",
         ),
-        (None, ["a"], r"takes 1 arrays, because there are 'a'; got none"),
-        (None, ["a", "b"], r"takes 2 arrays, because there are 'a', 'b'; got none"),
+        (None, ["a"], r"takes 1 array; got none"),
+        (None, ["a", "b"], r"takes 2 arrays; got none"),
         ([A, None], ["a", "b"], r"takes 2 arrays"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Data of another number of steps than a loop was declared with."""
+"""Data whose number of steps differs from that of its loop."""
 
 import numpy as np
 import pytest

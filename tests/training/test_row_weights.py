@@ -1,4 +1,4 @@
-"""Sample and class weights, from what the user gives to the loss, against losses computed by hand."""
+"""Sample and class weights, against losses computed by hand."""
 
 import numpy as np
 import pytest
@@ -220,7 +220,7 @@ def test_fit_of_a_graph_takes_its_arguments_in_the_order_of_keras_0_1():
         (
             np.ones(6),
             ShapeError,
-            r"sample_weight 'output' takes \(7,\), because each row has one weight; got \(6,\)",
+            r"sample_weight 'output' takes \(7,\); got \(6,\)",
         ),
         (np.ones((7, 6)), ShapeError, r"got \(7, 6\)"),
         (np.float64(1.0), ShapeError, r"got \(\)"),
@@ -262,9 +262,9 @@ def test_class_weights_that_mean_nothing_are_refused(weights, error, words):
 
 def test_class_weights_need_one_class_a_row_and_no_sample_weights():
     rnn, x, y = sequences()
-    with pytest.raises(ShapeError, match="targets of one class a row"):
+    with pytest.raises(ShapeError, match="targets with one class per row"):
         rnn.train_on_batch(x, y, class_weight=CLASS_WEIGHTS)
-    with pytest.raises(ConfigError, match="no sample_weight beside it"):
+    with pytest.raises(ConfigError, match="no sample_weight next to it"):
         chain(out=3).train_on_batch(
             X, np.eye(3)[LABELS], class_weight=CLASS_WEIGHTS, sample_weight=WEIGHTS
         )

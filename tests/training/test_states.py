@@ -1,4 +1,4 @@
-"""Models whose states go on from batch to batch: asked for, set, reset, copied, and what fit asks of the rows."""
+"""Kept states of a model: read, set, reset, copied, and what fit requires of rows."""
 
 import copy
 import functools
@@ -33,7 +33,7 @@ def x_of(*shape, seed=3):
 
 
 def recurrent(**settings):
-    """One state of HIDDEN, which starts from 0.5."""
+    """A loop with one state of dim HIDDEN and initial value 0.5."""
     rnn = Recursive(return_sequences=True, **{"stateful": True, **settings})
     rnn.add_input("x", dim=IN)
     rnn.add_state("h", dim=HIDDEN, initial=0.5)
@@ -59,7 +59,7 @@ def compiled(stateful):
 
 
 def chain(stateful=True):
-    """One model, compiled once, as it was in the beginning."""
+    """A model that is compiled once and returned to its initial values."""
     model, weights = compiled(stateful)
     model.set_weights(weights)
     model.reset_states()
@@ -86,7 +86,7 @@ def graph_as_it_began():
 
 
 def graph():
-    """Likewise, with two layers that carry states over."""
+    """The same with two stateful layers."""
     graph_as_it_began().reset_states()
     return graph_as_it_began()
 
@@ -173,7 +173,7 @@ def test_what_get_states_gives_is_a_copy():
         (
             {"first.h": np.ones((4, HIDDEN))},
             errors.ShapeError,
-            "states 'first.h, last.g' takes one number of rows.* 4, 3",
+            "states 'first.h, last.g' takes the same number of rows.* 4, 3",
         ),
         ([START], errors.DataError, "takes a dict by name, .* got list"),
         ({"first.h": "abc"}, errors.DtypeError, "state 'h' takes numbers"),
@@ -229,7 +229,7 @@ def test_a_model_whose_dims_wait_for_data_has_no_states_yet_and_resetting_them_d
     model.predict(x_of(BATCH, STEPS, IN))
     assert list(model.get_states()) == ["layer_0.h"]
     with pytest.raises(
-        errors.ConfigError, match="'batch_size' takes a whole number of 1 or more"
+        errors.ConfigError, match="'batch_size' takes an integer of 1 or more"
     ):
         model.reset_states(0)
 
@@ -298,7 +298,7 @@ def test_another_batch_size_after_a_reset_runs_without_compiling_again():
         model.predict(x_of(rows, STEPS, IN))
     model.reset_states(2)
     model.predict(x_of(2, STEPS + 1, IN))
-    [program] = model._programs.values()
+    [program] = model._programs.compiled.values()
     assert len(program._functions) == 1
 
 
@@ -312,7 +312,7 @@ def test_on_jax_each_shape_compiles_once_and_is_kept():
             each.reset_states()
         for _ in range(2):
             np.testing.assert_allclose(model.predict(x), plain.predict(x), atol=1e-12)
-    [program] = model._programs.values()
+    [program] = model._programs.compiled.values()
     assert len(program._functions) == 2
 
 
@@ -327,7 +327,7 @@ def test_on_jax_each_shape_compiles_once_and_is_kept():
     ids=["container", "layer", "dim one"],
 )
 def test_a_batch_of_one_row_goes_on_on_jax(make):
-    """Its size is known there, and PyTensor takes no update of a known 1 for a state of any number of rows."""
+    """PyTensor takes no update with 1 known row for a state with any rows."""
     model, x = make(), x_of(2, 2 * STEPS, IN)[:1]
     model.build()
     with_random_weights(model)
@@ -442,8 +442,8 @@ def test_fit_asks_that_the_rows_keep_their_order_and_says_why(shuffle):
     model = chain()
     with pytest.raises(
         errors.ConfigError,
-        match=r"'shuffle' takes False .* row i of a batch goes on from row i of the "
-        r"batch before; got .*\. Say shuffle=False, or reset_states='batch'",
+        match=r"'shuffle' takes False .* row i of a batch continues row i of the "
+        r"batch before; got .*\. Pass shuffle=False, or reset_states='batch'",
     ):
         model.fit(X, Y, batch_size=3, verbose=0, shuffle=shuffle)
     assert model.get_states()["layer_0.h"].shape == (0, HIDDEN), "nothing ran"
@@ -461,7 +461,7 @@ def test_fit_asks_that_the_rows_keep_their_order_and_says_why(shuffle):
     [
         (
             {"reset_states": "epochs"},
-            "'reset_states' takes None, 'epoch' or 'batch', .* Did you mean 'epoch'",
+            "'reset_states' takes None, 'epoch' or 'batch'; .* Did you mean 'epoch'",
         ),
         ({"reset_states": True}, "'reset_states' takes None"),
     ],
@@ -474,7 +474,7 @@ def test_states_are_reset_before_epochs_or_batches_only(settings, words):
 def test_a_model_without_states_that_go_on_has_nothing_to_reset():
     with pytest.raises(
         errors.ConfigError,
-        match=r"takes a model that carries states over, .* got 'epoch'",
+        match=r"takes a model with states kept between batches; got 'epoch'",
     ):
         chain(False).fit(X, Y, reset_states="epoch", verbose=0)
 
@@ -591,7 +591,7 @@ def test_validation_may_have_another_number_of_rows():
 
 
 class Spoils(Callback):
-    """Spoils the weights in the second epoch, after ``batch``, or before the first for None."""
+    """Spoils the weights in epoch 2, after ``batch``, or before the first for None."""
 
     def __init__(self, batch):
         self.batch = batch

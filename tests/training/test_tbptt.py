@@ -1,4 +1,4 @@
-"""Truncated backpropagation through time in chunks, against a NumPy loop with its gradient written by hand."""
+"""Truncated backpropagation through time, against a NumPy loop and its gradient."""
 
 import copy
 import functools
@@ -64,7 +64,7 @@ def masked():
 
 
 def fresh(kept):
-    """One model, compiled once, as it was in the beginning."""
+    """A model that is compiled once and returned to its initial values."""
     model, weights = kept()
     model.set_weights(weights)
     model.reset_states()
@@ -72,9 +72,10 @@ def fresh(kept):
 
 
 def step(w, x, y, h, shares):
-    """One step of gradient descent on a chunk, by hand: its loss, and the state after it, of before the step.
+    """One gradient step on a chunk by hand: the loss and final state of before it.
 
-    ``shares`` says how much each step of each row counts, ``(batch, time)``; where it counts nothing, h stays.
+    ``shares`` is the weight of each step of each row, ``(batch, time)``. A step of
+    weight 0 is masked: h keeps its value.
     """
     W, b, V, c = w
     states, seen, data = [h], [], shares > 0
@@ -234,7 +235,7 @@ def test_contexts_are_handed_whole_to_every_chunk():
 
 
 def test_words_are_cut_where_vectors_are():
-    """An input of whole numbers is (batch, time)."""
+    """An input of integers is (batch, time)."""
     model = Sequential([Embedding(9, IN), recurrent()])
     model, weights = compiled(model)
     words, y = (
@@ -263,12 +264,12 @@ def test_on_jax_a_shorter_last_chunk_costs_one_more_compilation():
         np.abs(a - b).max() < 1e-10
         for a, b in zip(model.get_weights(), weights, strict=True)
     )
-    [program] = model._programs.values()
+    [program] = model._programs.compiled.values()
     assert len(program._functions) == 2
 
 
 def joined():
-    """Two sequences in, which a graph does not ask to be of one length."""
+    """Two sequences, which a graph allows to have different lengths."""
     model = Graph()
     model.add_input("x", ndim=3, dim=IN)
     model.add_input("z", ndim=3, dim=IN)
@@ -306,7 +307,7 @@ def chain(*layers):
 
 
 def partly():
-    """One state goes on, and of the others one was declared to start anew."""
+    """A loop that keeps one state; of the others, one is declared stateful=False."""
     rnn = recurrent(stateful=False)
     rnn.add_state("g", dim=OUT, input="own", stateful=True)
     rnn.add_state("f", dim=OUT, input="told", stateful=False)
@@ -324,7 +325,7 @@ def partly():
             Y,
             2,
             errors.ConfigError,
-            r"takes loops whose states all go on, .* got 'h' of layer_1 \(GRU\), .* Say stateful=True",
+            r"takes loops that keep all their states; got 'h' of layer_1 \(GRU\), .* Pass stateful=True",
         ),
         (
             chain(lambda: LSTM(HIDDEN, OUT, return_sequences=True)),
@@ -340,7 +341,7 @@ def partly():
             H,
             2,
             errors.ConfigError,
-            r"got 'h' of the model \(Recursive\), which would start anew at each",
+            r"got 'h' of the model \(Recursive\), reset before each chunk",
         ),
         (
             chain(
@@ -372,7 +373,7 @@ def partly():
             H,
             2,
             errors.ConfigError,
-            r"takes loops over as many steps as come, because each chunk has 2; got n_steps=5 in the model",
+            r"takes loops of at most 2 steps, because a chunk has no more; got n_steps=5 in the model",
         ),
         (
             lambda: recurrent(stateful=False),
@@ -380,7 +381,7 @@ def partly():
             H,
             2,
             errors.ConfigError,
-            r"'tbptt_steps' takes a model that carries states over, .* Say stateful=True",
+            r"'tbptt_steps' takes a stateful model, .* Pass stateful=True",
         ),
         (
             lambda: recurrent(return_sequences=False),
@@ -388,7 +389,7 @@ def partly():
             H[:, 0],
             2,
             errors.ConfigError,
-            r"takes outputs that are sequences, .* from 'rec'\. Say return_sequences=True",
+            r"takes outputs that are sequences, .* from 'rec'\. Pass return_sequences=True",
         ),
         (
             lambda: recurrent(return_final_states=True),
@@ -396,7 +397,7 @@ def partly():
             {"rec": H, "h_final": H[:, 0]},
             2,
             errors.ConfigError,
-            r"one row for all steps from 'h_final'",
+            r"one value for all steps from 'h_final'",
         ),
         (
             counting,
@@ -420,7 +421,7 @@ def partly():
             H,
             0,
             errors.ConfigError,
-            "'tbptt_steps' takes a whole number of 1 or more",
+            "'tbptt_steps' takes an integer of 1 or more",
         ),
         (
             recurrent,
@@ -428,7 +429,7 @@ def partly():
             H,
             2.5,
             errors.ConfigError,
-            "'tbptt_steps' takes a whole number of 1 or more",
+            "'tbptt_steps' takes an integer of 1 or more",
         ),
     ],
 )
@@ -481,6 +482,6 @@ def test_a_loop_inside_a_step_of_another_runs_over_steps_that_are_not_cut():
 
 
 def test_what_is_cut_is_in_one_piece_of_memory():
-    """Numba would compile once more for pieces with gaps."""
+    """Numba would compile again for strided arrays."""
     for _, chunk in tbptt.cut({"x": X}, (), 2):
         assert chunk["x"].flags.c_contiguous

@@ -11,7 +11,7 @@ from recursive.utils.interrupt import between_batches
 
 @pytest.fixture(autouse=True)
 def usual_handler():
-    """Python's own handler, whatever the process was started with, and afterwards what was there before."""
+    """Installs Python's handler of Ctrl-C and restores the previous one."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield signal.default_int_handler
     signal.signal(signal.SIGINT, before)
@@ -23,7 +23,7 @@ def press():
 
 @contextmanager
 def uninterrupted():
-    """Where no KeyboardInterrupt should come: it would end the whole test run, and is made a failure."""
+    """Turns a KeyboardInterrupt, which would end the test run, into a failure."""
     try:
         yield
     except KeyboardInterrupt:
@@ -68,7 +68,7 @@ def test_handler_is_another_inside_and_restored_after(usual_handler):
 
 
 def own_handler(number, frame):
-    """A user's own."""
+    """A user-defined handler."""
 
 
 @pytest.mark.parametrize("usual", [own_handler, signal.SIG_DFL, signal.SIG_IGN])

@@ -1,4 +1,4 @@
-"""Running means, and what is shown of them."""
+"""Running means and the bar that shows them."""
 
 import pytest
 

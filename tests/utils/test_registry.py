@@ -1,4 +1,4 @@
-"""Things found by name."""
+"""Functions and classes by name."""
 
 import functools
 
@@ -30,7 +30,7 @@ def test_unknown_name_is_refused_with_the_nearest_in_the_sentence_all_errors_sha
     with pytest.raises(UnknownNameError) as caught:
         lookup("function", "duoble", TABLE)
     assert str(caught.value) == (
-        "function 'duoble' takes a known name or a function, because it is looked up by name; "
+        "function 'duoble' takes a known name or a function; "
         "got 'duoble'. Did you mean 'double'?"
     )
 

@@ -1,4 +1,4 @@
-"""A long series as batches whose rows go on from batch to batch."""
+"""A long series cut into batches whose rows continue from batch to batch."""
 
 import numpy as np
 import pytest
@@ -67,17 +67,17 @@ def test_ten_batches_of_a_stateful_model_equal_one_long_run():
         (
             lambda: series.cut(SERIES, 0, 2),
             errors.ConfigError,
-            "'batch_size' takes a whole number of 1 or more",
+            "'batch_size' takes an integer of 1 or more",
         ),
         (
             lambda: series.cut(SERIES, 3, True),
             errors.ConfigError,
-            "'steps' takes a whole number of 1 or more",
+            "'steps' takes an integer of 1 or more",
         ),
         (
             lambda: series.join(SERIES, 2.0),
             errors.ConfigError,
-            "'batch_size' takes a whole number",
+            "'batch_size' takes an integer",
         ),
         (
             lambda: series.join(SERIES[:, 0], 2),
@@ -87,7 +87,7 @@ def test_ten_batches_of_a_stateful_model_equal_one_long_run():
         (
             lambda: series.join(SERIES[:3], 2),
             errors.DataError,
-            r"got \(3, 4\)\. Say return_sequences=True",
+            r"got \(3, 4\)\. Pass return_sequences=True",
         ),
         (lambda: series.join(SERIES[:0], 2), errors.DataError, r"got \(0, 4\)"),
     ],

@@ -1,4 +1,4 @@
-"""Weights in files: the layout, the whole and nothing but the whole, and what is refused."""
+"""Weights in files: the layout, atomic writes, and the files that are refused."""
 
 import json
 import os
@@ -30,7 +30,7 @@ OTHERS = {
     group: {name: array + 100.0 for name, array in arrays.items()}
     for group, arrays in GROUPS.items()
 }
-"""As GROUPS, of other numbers."""
+"""Like GROUPS, with other numbers."""
 
 
 def chain():
@@ -197,7 +197,7 @@ def test_existing_file_is_overwritten_only_when_asked(tmp_path, suffix):
     path = tmp_path / f"w{suffix}"
     save_weights(path, GROUPS, overwrite=False)
     with pytest.raises(
-        ConfigError, match="takes overwrite=True, because it would be lost"
+        ConfigError, match="takes overwrite=True; got a file that exists"
     ):
         save_weights(path, OTHERS, overwrite=False)
     assert_equal_groups(load_weights(path, GROUPS), GROUPS)
@@ -231,7 +231,7 @@ def test_empty_and_truncated_files_are_refused(tmp_path, suffix, kept):
     path.write_bytes(
         whole[: int(kept * len(whole)) if isinstance(kept, float) else kept]
     )
-    with pytest.raises(WeightsError, match="takes a whole file of weights"):
+    with pytest.raises(WeightsError, match="takes a complete file of weights"):
         load_weights(path, GROUPS)
 
 
@@ -512,7 +512,7 @@ def test_process_killed_while_it_writes_leaves_the_old_file_whole(tmp_path, suff
 
 @pytest.fixture
 def umask():
-    """Sets the umask of this process, and puts the old one back."""
+    """Sets the umask of this process and restores the previous one."""
     before = os.umask(0)
     os.umask(before)
     yield os.umask
@@ -561,7 +561,7 @@ def test_numbers_that_are_not_finite_are_refused_by_the_parameters_name(
 
 @pytest.mark.parametrize("shape", [(10**6, 10**6), (2**40,), (4, 7)])
 def test_an_array_of_another_shape_is_refused_before_it_is_read(tmp_path, shape):
-    """HDF5 holds only the chunks that were written: a small file may say that it holds more than there is room for."""
+    """HDF5 stores only written chunks: a file may declare more than fits in memory."""
     with h5py.File(tmp_path / "w.h5", "w") as file:
         group = file.create_group("graph")
         group.attrs["nb_params"] = 1
@@ -575,9 +575,7 @@ def test_an_array_of_another_shape_is_refused_before_it_is_read(tmp_path, shape)
 @pytest.mark.parametrize("path", [None, 3, b"w.h5", ["w.h5"]])
 def test_what_is_no_path_is_refused(path):
     for call in (chain().save_weights, chain().load_weights):
-        with pytest.raises(
-            ConfigError, match="takes a path, because it is read or written there"
-        ):
+        with pytest.raises(ConfigError, match="takes a path; got"):
             call(path)
 
 

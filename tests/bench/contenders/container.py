@@ -35,7 +35,7 @@ class Runner(Contender):
 
     def bare(self, x: np.ndarray, y: np.ndarray) -> float:
         """As ``train``, by the compiled function alone, which ``train`` has left: no checks, no names."""
-        program = self.model._program("train")
+        program = self.model._current_programs().program("train")
         [function] = program._functions.values()
         with program._one_thread():
             return float(np.asarray(function(x, y)[0]))

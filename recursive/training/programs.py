@@ -1,0 +1,131 @@
+"""The compiled functions of a model: programs that train, test and predict.
+
+A program is fixed once it is compiled. So a model makes a new set of programs after
+``compile``, after more is added to the container, and after floatX changes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recursive.backend import Argument, Build, Program, floatX, table, to_numpy
+from recursive.backend.choose import resolve_backend
+from recursive.errors import DtypeError
+from recursive.layers import config
+from recursive.layers.layer import Layer
+from recursive.layers.learned import frozen_now
+from recursive.training import data, feed, functions, row_weights
+from recursive.training.data import Arrays
+from recursive.training.states import KeptStates
+
+
+class Programs:
+    """The programs of a model for one version of its declaration and one floatX.
+
+    Each program is compiled when it is first called.
+
+    Args:
+        model: a container with the attributes that ``Model.compile`` sets.
+
+    Raises:
+        DtypeError: if parameters have another dtype than floatX.
+    """
+
+    def __init__(self, model: Layer):
+        self.model = model
+        self._version = _version(model)
+        _check_floats(model)
+        # Looked up once: walking all layers for each batch would take too long.
+        self.states = KeptStates.of(model)
+        self.compiled: dict[tuple[str, bool], Program] = {}
+        self._shared = [*model.named_weights.values(), *self.states.variables]
+
+    def is_current(self) -> bool:
+        """True unless the declaration or floatX has changed since."""
+        return self._version == _version(self.model)
+
+    def call(
+        self, kind: str, arrays: Arrays, weighted: bool = False
+    ) -> list[np.ndarray]:
+        """Run a program on one batch, with kept states ready for its rows.
+
+        Args:
+            kind: ``train``, ``test`` or ``predict``.
+            arrays: inputs, then targets, then weights.
+            weighted: True if there are weights.
+        """
+        program = self.program(kind, weighted)
+        # Kept states have a row per row of the batch; the first batch sets the number.
+        self.states.prepare(data.check_rows(arrays))
+        return program(*arrays.values())
+
+    def program(self, kind: str, weighted: bool = False) -> Program:
+        """The program of this kind; only one with weights multiplies by them."""
+        if (kind, weighted) not in self.compiled:
+            arguments = self._arguments(kind, weighted)
+            build = self._build(kind)
+            backend = resolve_backend(self.model.backend, why_not_jax(self.model))
+            self.compiled[kind, weighted] = Program(arguments, build, backend)
+        return self.compiled[kind, weighted]
+
+    def release_arrays(self) -> None:
+        """Replace a backend's own arrays in weights and kept states by NumPy arrays.
+
+        User functions can read those. Optimizer slots stay with the backend until they
+        are copied: nothing else reads them, and there are more of them than of weights.
+        """
+        backend = table.BACKENDS.get(self.model.backend, table.NO_BACKEND)
+        if backend.holds_own_arrays:
+            to_numpy(self._shared)
+
+    def _arguments(self, kind: str, weighted: bool) -> list[Argument]:
+        inputs = list(self.model.arguments())
+        if kind == "predict":
+            return inputs
+        targets = feed.target_arguments(self.model)
+        if not weighted:
+            return inputs + targets
+        return inputs + targets + [row_weights.argument(target) for target in targets]
+
+    def _build(self, kind: str) -> Build:
+        model = self.model
+        if kind == "predict":
+            return functions.predictor(model)
+        losses = functions.losses_by_output(model.loss, model.output_names)
+        if kind == "test":
+            return functions.tester(model, losses, model.class_mode)
+        # Layers that were frozen at ``compile`` stay so. Newer ones are read now.
+        frozen = frozen_now(model) | model._frozen
+        return functions.trainer(
+            model, losses, model.class_mode, model.optimizer, frozen
+        )
+
+
+def _version(model: Layer) -> tuple[object, str]:
+    return model.revision, floatX()
+
+
+def _check_floats(model: Layer) -> None:
+    """Raise a DtypeError if a parameter has another dtype than floatX."""
+    for name, param in model.named_params.items():
+        if param.dtype != floatX():
+            raise DtypeError.about(
+                "parameter",
+                name,
+                takes=f"floatX={param.dtype}",
+                because="it was created so, and dtypes are never mixed",
+                got=f"floatX={floatX()}",
+                do="Set pytensor.config.floatX once, before the model is created.",
+            )
+
+
+def why_not_jax(model: Layer) -> str | None:
+    """The reason why JAX cannot train a model, or None if it can."""
+    inside = [layer for _, layer in config.walk(model)]
+    for layer in [model, *inside]:
+        if getattr(layer, "until", None) is not None:
+            return "a loop with until has no known number of steps, which JAX needs"
+    for layer in inside:
+        if getattr(layer, "truncate_gradient", -1) != -1:
+            return "JAX has no truncated gradient that continues before its loop"
+    return None
