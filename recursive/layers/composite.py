@@ -19,11 +19,6 @@ from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
 
-def one_or_all(values: dict[str, object]) -> object:
-    """The value, where there is one; else all of them by name."""
-    return next(iter(values.values())) if len(values) == 1 else values
-
-
 def check_draws_of_parts(draws: Mapping[str, object], parts: Iterable[str]) -> None:
     """Raise a DataError for a draw of a part that there is not."""
     parts = list(parts)

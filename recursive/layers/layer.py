@@ -30,9 +30,9 @@ from recursive.layers.checks import (
     mark_built,
     translate_shape_errors,
 )
-from recursive.layers.given import check_draws
+from recursive.layers.draws import check_draws
 from recursive.layers.linked import Linked
-from recursive.layers.masks import PASS, REFUSE, USE, accepted_masks, check_fits, policy
+from recursive.layers.masks import PASS, REFUSE, USE, accepted_masks, check_mask, policy
 from recursive.layers.parameters import HoldsParameters
 from recursive.layers.products import affine_map, side_by_side
 from recursive.locked import locked
@@ -204,7 +204,7 @@ class Layer(HoldsParameters, Linked):
         shapes = chain.shapes_of(inputs, self)
         self.ensure_built(shapes)
         for port, value in inputs.items():
-            check_fits(self, port, value)
+            check_mask(self, port, value)
         self.check_draws(call.draws, shapes)
         accepted = accepted_masks(self, inputs)
         x = inputs_of_formula(
@@ -231,7 +231,7 @@ class Layer(HoldsParameters, Linked):
         self, x: Tensors, accepted: Mapping[str, TensorVariable], call: Call
     ) -> Tensors:
         """What :meth:`call` returns, given the mask too where the layer uses it."""
-        given = {**self.beside_input(call), **call.draws}
+        given = {**self.extra_arguments(call), **call.draws}
         used = {
             port: mask for port, mask in accepted.items() if policy(self, port) == USE
         }
@@ -245,7 +245,7 @@ class Layer(HoldsParameters, Linked):
         check_takes(self, given)
         return self.call(x, train=call.train, **given)
 
-    def beside_input(self, call: Call) -> dict[str, object]:
+    def extra_arguments(self, call: Call) -> dict[str, object]:
         """What :meth:`call` is given by name beside its input, its mask and its draws."""
         return {}
 
@@ -474,7 +474,7 @@ class Layer(HoldsParameters, Linked):
         ]
 
     @property
-    def tells_its_input(self) -> bool:
+    def declares_input(self) -> bool:
         """Whether the layer itself says what its input is like."""
         return (
             self.input_ndim is not None
@@ -483,7 +483,7 @@ class Layer(HoldsParameters, Linked):
         )
 
     def _symbolic_input(self) -> TensorVariable:
-        if not self.tells_its_input:
+        if not self.declares_input:
             raise AttributeError(
                 f"{type(self).__name__} has no input of its own, because it takes any shape: "
                 "assign layer.input, or call set_previous"

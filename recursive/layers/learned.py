@@ -58,14 +58,14 @@ def frozen_now(container: Layer) -> dict[Layer, Frozen]:
     """
     free = _reached(container, {})
     return {
-        layer: Frozen(layer not in free, frozenset(layer.left_out))
+        layer: Frozen(layer not in free, frozenset(layer.frozen_params))
         for layer in inside(container)
     }
 
 
 def marks(layers: Iterable[Layer]) -> list[tuple[bool, int]]:
     """What changes when a layer is frozen or freed; the parameters that a layer has yet to draw change nothing."""
-    return [(layer.trainable, len(layer.left_out)) for layer in layers]
+    return [(layer.trainable, len(layer.frozen_params)) for layer in layers]
 
 
 def _reached(layer: Layer, seen: dict[Layer, None]) -> dict[Layer, None]:

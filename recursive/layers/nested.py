@@ -17,7 +17,7 @@ from recursive.spec.graph import MAIN, GraphSpec
 from recursive.spec.shapes import Shape
 
 
-class StatesOfTheLoop(Layer):
+class NestedLoop(Layer):
     """``inner``, whose states enter by ports of their own, left open, and leave as outputs ``<state>_final``.
 
     Each is ``(batch, dim)``, or ``(batch, lag * dim)`` where it is looked back to; all start from zeros.
@@ -26,7 +26,7 @@ class StatesOfTheLoop(Layer):
     def __init__(self, name: str, inner: Layer):
         super().__init__()
         self._inner = inner
-        self.states = inner.carried_states()
+        self.states = inner.kept_states()
         for state in self.states:
             if np.any(np.asarray(state.initial, dtype=float) != 0):
                 raise NodeError.about(

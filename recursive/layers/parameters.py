@@ -71,7 +71,7 @@ class HoldsParameters:
         return bool(self.own_params()) and not self.params
 
     @property
-    def left_out(self) -> list[SharedVariable]:
+    def frozen_params(self) -> list[SharedVariable]:
         """The parameters that were taken out of ``params``: they are kept and saved, and not learned."""
         learned = self.params
         return [

@@ -177,7 +177,7 @@ class States:
         return array
 
 
-class KeepsStates:
+class Stateful:
     """The methods of a layer that has :class:`States` of its own, in ``self.states``."""
 
     def reset_states(self, batch_size: int | None = None) -> None:

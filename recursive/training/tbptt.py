@@ -128,11 +128,11 @@ def check_loops(loops: Mapping[str, object], steps: int) -> None:
                 f"go_backwards=True in {name}",
                 "Leave tbptt_steps out, or that layer.",
             )
-        if loop.starting_anew:
+        if loop.reset_each_batch:
             raise _refused(
                 "loops whose states all go on",
                 "each chunk goes on from the one before",
-                f"{', '.join(map(repr, loop.starting_anew))} of {name}, which would start anew at each",
+                f"{', '.join(map(repr, loop.reset_each_batch))} of {name}, which would start anew at each",
                 "Say stateful=True in it; or stateful=False in add_state, for a state that is to.",
             )
         length = getattr(loop, "n_steps", None)
