@@ -17,7 +17,7 @@ The methods themselves are in :mod:`recursive.layers.linked`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -123,7 +123,7 @@ def apply_bound(
 def _argument_of_call(container: object, inputs: Values) -> Tensors:
     """A dict of tensors if the container declares inputs by name, else one tensor."""
     if container.nb_input > 1 or hasattr(container, "spec"):
-        return {name: value.tensor for name, value in inputs.items()}
+        return tensors_by_name(inputs)
     return tensors_of(inputs)
 
 
@@ -152,10 +152,7 @@ def probed_shape(layer: object, input_shape: Shapes) -> Shapes:
     for name, shape in shapes.items():
         dtype = dtypes.get(name, backend.dtype_of(layer.input_dtype))
         inputs[name] = Value(backend.tensor(name, dtype, shape))
-    outputs = layer.apply(inputs, Call())
-    return one_or_all(
-        {name: value.tensor.type.shape for name, value in outputs.items()}
-    )
+    return one_or_all(shapes_by_name(layer.apply(inputs, Call())))
 
 
 # It is no independent rule: comparing it with the output would apply the layer again.
@@ -171,8 +168,7 @@ def linked_inputs(layer: object, train: bool) -> dict[str, Value]:
         tensors = by_name(layer.ports, layer.input)
         return {name: Value(tensor) for name, tensor in tensors.items()}
     outputs = linked_outputs(layer.previous, train)
-    pairs = dict(layer.connection_map) or paired(layer.ports, outputs)
-    return {port: outputs[output] for port, output in pairs.items()}
+    return handed_on(outputs, layer, layer.connection_map)
 
 
 def linked_outputs(layer: object, train: bool) -> Values:
@@ -182,17 +178,19 @@ def linked_outputs(layer: object, train: bool) -> Values:
     return layer.apply(linked_inputs(layer, train), Call(train))
 
 
-def handed_on(outputs: Values, layer: object) -> dict[str, Value]:
+def handed_on(
+    outputs: Values, layer: object, connection_map: Mapping[str, str] | None = None
+) -> dict[str, Value]:
     """The ``outputs`` of one layer by the ports of the next ``layer``."""
-    pairs = paired(layer.ports, outputs)
+    pairs = connection_map or paired(layer.ports, outputs)
     return {port: outputs[output] for port, output in pairs.items()}
 
 
-def paired(ports: tuple[str, ...], outputs: Mapping[str, object]) -> dict[str, str]:
+def paired(ports: Sequence[str], outputs: Collection[str]) -> dict[str, str]:
     """The output that each port reads: the only one, or the one of the same name."""
     if len(ports) == len(outputs) == 1:
         return dict(zip(ports, outputs, strict=True))
-    return {port: port for port in ports}
+    return dict(zip(ports, ports, strict=True))
 
 
 # One value, or several by name
@@ -214,11 +212,26 @@ def one_or_all(values: dict[str, object]) -> object:
 
 def tensors_of(values: Values) -> Tensors:
     """The tensor if there is one value, else all tensors by name."""
-    return one_or_all({name: value.tensor for name, value in values.items()})
+    return one_or_all(tensors_by_name(values))
+
+
+def tensors_by_name(values: Values) -> dict[str, TensorVariable]:
+    """The tensors of ``values``, without their masks."""
+    return {name: value.tensor for name, value in values.items()}
+
+
+def masks_by_name(values: Values) -> dict[str, TensorVariable | None]:
+    """The masks of ``values``."""
+    return {name: value.mask for name, value in values.items()}
+
+
+def shapes_by_name(values: Values) -> dict[str, Shape]:
+    """The static shapes of ``values``."""
+    return {name: value.tensor.type.shape for name, value in values.items()}
 
 
 def shapes_of(inputs: Values, layer: object) -> Shapes:
     """The static shapes of ``inputs`` as the shape rule of ``layer`` takes them."""
-    shapes = {name: value.tensor.type.shape for name, value in inputs.items()}
+    shapes = shapes_by_name(inputs)
     takes_one = len(layer.ports) == 1 and tuple(shapes) == tuple(layer.ports)
     return next(iter(shapes.values())) if takes_one else shapes

@@ -62,6 +62,7 @@ def check_held_layers(layer: object) -> None:
                 do="Override apply(self, inputs, call), and run it with "
                 "child.apply(inputs, call.inside(name)).",
             )
+        # They call their own inner layers as functions too.
         check_held_layers(child)
 
 
@@ -71,6 +72,7 @@ def mark_built(build: Callable) -> Callable:
     @functools.wraps(build)
     def built(self: object, *args: object, **kwargs: object) -> None:
         build(self, *args, **kwargs)
+        # Not by assignment: a subclass may have a property without a setter.
         vars(self)["built"] = True
 
     return built
@@ -105,7 +107,6 @@ def check_params(layer: object) -> None:
     """
     if layer.named_weights:
         return
-    updated = [variable for variable, _ in layer.updates]
     # The layer before is linked, not held.
     attributes = {
         name: value
@@ -113,7 +114,7 @@ def check_params(layer: object) -> None:
         if value is not layer.previous
     }
     for name, variable in _held_variables(attributes).items():
-        if _is_of_floats(variable) and variable not in updated:
+        if _is_of_floats(variable) and variable not in dict(layer.updates):
             raise ConfigError.about(
                 "parameter",
                 name,
@@ -145,17 +146,20 @@ def _is_of_floats(value: SharedVariable) -> bool:
 
 
 def check_width(
-    kind: str, name: str, made_of: Iterable[TensorVariable], found: object
+    kind: str, name: str, operands: Iterable[TensorVariable], found: object
 ) -> None:
     """Raise a DtypeError if a formula returns float64 but was given float32 only.
 
     Args:
         kind: ``layer`` or ``loss``.
         name: the name of the layer or loss.
-        made_of: the tensors that the formula computes with, parameters included.
+        operands: the tensors that the formula computes with, parameters included.
         found: the result, a tensor or a dict of tensors.
     """
-    float_dtypes = [value.dtype for value in made_of if value.dtype.startswith("float")]
+    # The names of the dtypes sort by width, up to float64.
+    float_dtypes = [
+        value.dtype for value in operands if value.dtype.startswith("float")
+    ]
     if max(float_dtypes, default="float64") != "float32":
         return
     for value in found.values() if isinstance(found, Mapping) else [found]:
@@ -177,6 +181,7 @@ def check_takes(layer: object, given: Iterable[str]) -> None:
         return
     parameters = inspect.signature(layer.call).parameters
     kinds = [parameter.kind for parameter in parameters.values()]
+    # A call with **arguments takes any.
     if inspect.Parameter.VAR_KEYWORD in kinds:
         return
     for name in given:

@@ -73,16 +73,16 @@ class Composite(Layer):
     @property
     def has_own_call(self) -> bool:
         """True if a user's class overrides ``call``."""
-        defined_by = next(cls for cls in type(self).__mro__ if "call" in vars(cls))
-        return not identity.is_of_library(defined_by)
+        return not identity.is_of_library(identity.defining_class(type(self), "call"))
 
     def call(self, x: object, train: bool = False, **draws: TensorVariable) -> Tensors:
         """The outputs of the inner layers for ``x``; a user's class may extend this."""
         now = chain.bound(self)
+        # Not bound: a user calls the formula itself, without masks.
         if now is None:
             return chain.tensors_of(self.compute(self.as_inputs(x), Call(train, draws)))
-        masks = {name: value.mask for name, value in now.inputs.items()}
-        return chain.tensors_of(self.compute(self.as_inputs(x, masks), now.call))
+        inputs = self.as_inputs(x, chain.masks_by_name(now.inputs))
+        return chain.tensors_of(self.compute(inputs, now.call))
 
     @property
     def limit(self) -> int | None:
@@ -104,6 +104,7 @@ class Composite(Layer):
         super().set_weights(weights)
 
     def _draw_what_is_known(self) -> None:
+        """Build if the declaration is enough."""
         if self.built:
             return
         # A part that needs data, or an incomplete declaration, has no weights yet.
@@ -120,7 +121,7 @@ class Composite(Layer):
     ) -> TensorVariable | None:
         """The mask of the output: steps that are unmasked in all outputs."""
         outputs = self.apply(self.as_inputs(x, mask), Call())
-        return joined(value.mask for value in outputs.values())
+        return joined(chain.masks_by_name(outputs).values())
 
     def output_masks(
         self, inputs: Values, train: bool
@@ -129,9 +130,8 @@ class Composite(Layer):
         now = chain.bound(self)
         # An overridden method has called super, which applied the inner layers.
         if now is not None and now.outputs:
-            return {name: value.mask for name, value in now.outputs.items()}
-        outputs = self.compute(inputs, Call(train))
-        return {name: value.mask for name, value in outputs.items()}
+            return chain.masks_by_name(now.outputs)
+        return chain.masks_by_name(self.compute(inputs, Call(train)))
 
     @property
     def built(self) -> bool:
@@ -140,6 +140,7 @@ class Composite(Layer):
 
     def ensure_built(self, input_shape: Shape | Mapping[str, Shape]) -> None:
         """Build every inner layer that is not built."""
+        # Called even if all are built, because build checks the shape of the input.
         self.build(input_shape)
 
     @property
@@ -172,14 +173,11 @@ class Composite(Layer):
         return self._unique("named_weights")
 
     def _unique(self, attribute: str) -> dict[str, SharedVariable]:
-        found = {}
-        seen = set()
+        first_names: dict[SharedVariable, str] = {}
         for part, layer in self.children.items():
             for name, variable in getattr(layer, attribute).items():
-                if id(variable) not in seen:
-                    seen.add(id(variable))
-                    found[f"{part}.{name}"] = variable
-        return found
+                first_names.setdefault(variable, f"{part}.{name}")
+        return {name: variable for variable, name in first_names.items()}
 
     def get_params(self) -> tuple[list, list, list, list]:
         """Params, regularizers, constraints and updates, each layer asked once."""
@@ -199,7 +197,8 @@ class Composite(Layer):
     def _draw_names(self, attribute: str) -> tuple[str, ...]:
         names = []
         for part, layer in self.children.items():
-            names += [f"{part}.{name}" for name in getattr(layer, attribute)]
+            for name in getattr(layer, attribute):
+                names.append(f"{part}.{name}")
         return tuple(names)
 
     def check_draws(

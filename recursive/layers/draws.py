@@ -58,6 +58,7 @@ def checked_draw(
         got=str(value.type.shape).replace("None", "any"),
         do="Draw one value for each that the layer draws.",
     )
+    # A size that is known is compared now, so that the traceback shows the caller.
     fits = value.ndim == len(shape)
     comparisons = []
     for expected, actual in zip(shape, sizes(value), strict=False):

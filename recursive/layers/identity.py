@@ -57,6 +57,7 @@ _changes = 0
 
 def register(cls: type) -> None:
     """Remember a class that is in a module of this library."""
+    # The module is still running: is_of_library asks later if it holds the class.
     if _is_in_package(cls):
         _registered.setdefault(cls.__name__, []).append(cls)
 
@@ -119,13 +120,18 @@ def config_of(layer: object) -> dict[str, object]:
 # Formulas of users
 
 
+def defining_class(cls: type, name: str) -> type | None:
+    """The class of the bases of ``cls`` in whose body ``name`` is set."""
+    return next((base for base in cls.__mro__ if name in vars(base)), None)
+
+
 def own_methods(cls: type) -> list[str]:
     """The methods of the formula that a user's class defines, as ``Mine.call``."""
     found = []
     for method in FORMULA:
-        by = next((base for base in cls.__mro__ if method in vars(base)), object)
-        if by is not object and not is_of_library(by):
-            found.append(f"{by.__name__}.{method}")
+        defined_by = defining_class(cls, method)
+        if defined_by not in (None, object) and not is_of_library(defined_by):
+            found.append(f"{defined_by.__name__}.{method}")
     return found
 
 

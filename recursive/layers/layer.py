@@ -87,6 +87,8 @@ class Layer(HoldsParameters, Linked):
     [[2.0, 2.0]]
     """
 
+    # Inputs and outputs
+
     input_ndim: int | None = None
     """The number of axes of an input, batch included; None for any."""
     input_dtype: str = "float"
@@ -97,6 +99,15 @@ class Layer(HoldsParameters, Linked):
     """The number of classes of an integer input: all its values are below it."""
     ports: tuple[str, ...] = ("input",)
     """The names of the inputs. A layer with several is called with a dict by these."""
+    output_names: tuple[str, ...] = ("output",)
+    """The names of the outputs. A layer with several returns a dict in this order."""
+    keeps_axes: bool = True
+    """True if the output has as many axes as the input, for layers that take any."""
+    masks: str | Mapping[str, str] = REFUSE
+    """The mask policy: ``pass``, ``use``, ``drop``, ``refuse`` or a dict by port."""
+
+    # Permissions for a loop, which may hoist, defer or split a layer
+
     own_past: Mapping[str, str] = MappingProxyType({})
     """The output of the node one step back that a port reads if it is not connected."""
     rowwise: bool = False
@@ -108,20 +119,17 @@ class Layer(HoldsParameters, Linked):
     """The products that the layer begins with and sums; needs :meth:`Layer.finish`."""
     splits: bool = True
     """True if :meth:`Layer.call` is the products and :meth:`Layer.finish` alone."""
-    keeps_axes: bool = True
-    """True if the output has as many axes as the input, for layers that take any."""
+
+    # Anything besides parameters that a call depends on
+
     draws: tuple[str, ...] = ()
-    """The names of the draws, made by :meth:`sample`, that :meth:`call` takes."""
+    """The names of the draws that :meth:`sample` creates and :meth:`call` takes."""
     steady_draws: tuple[str, ...] = ()
     """The draws that are constant over the time of a loop."""
     carries: bool = False
     """True if states are kept between batches, in ``self.states``."""
-    output_names: tuple[str, ...] = ("output",)
-    """The names of the outputs. A layer with several returns a dict in this order."""
     revision: tuple = ()
     """A value that changes whenever the declaration of a container changes."""
-    masks: str | Mapping[str, str] = REFUSE
-    """The mask policy: ``pass``, ``use``, ``drop``, ``refuse`` or a dict by port."""
     has_own_call: bool = False
     """True for a container of a user's class that overrides ``call``."""
 
@@ -132,12 +140,14 @@ class Layer(HoldsParameters, Linked):
         check_methods(cls)
         if "build" in vars(cls):
             cls.build = mark_built(cls.build)
+        # Layers of 2015 have no shape rule: their output is computed to find its shape.
         written_as_in_2015 = "get_output" in vars(cls) or "get_input" in vars(cls)
         if written_as_in_2015 and "get_output_shape_for" not in vars(cls):
             cls.get_output_shape_for = chain.probed_shape
 
+        # A declaration is inherited, but holds for the formula it was written for only.
         keeps_formula = cls._keeps_methods("rowwise", identity.FORMULA)
-        declaring = cls._class_that_declares("rowwise")
+        declaring = identity.defining_class(cls, "rowwise")
         if not keeps_formula or identity.changes_formula(cls, declaring):
             cls.rowwise = False
         # A split layer runs ``finish`` of its own class, so that one may change.
@@ -145,14 +155,9 @@ class Layer(HoldsParameters, Linked):
         cls.splits = cls._keeps_methods("products", others)
 
     @classmethod
-    def _class_that_declares(cls, attribute: str) -> type:
-        """The class in whose body the current value of ``attribute`` is set."""
-        return next(base for base in cls.__mro__ if attribute in vars(base))
-
-    @classmethod
     def _keeps_methods(cls, attribute: str, methods: Sequence[str]) -> bool:
         """True if ``methods`` are those of the class that declares ``attribute``."""
-        declaring = cls._class_that_declares(attribute)
+        declaring = identity.defining_class(cls, attribute)
         return all(
             getattr(cls, method, None) is getattr(declaring, method, None)
             for method in methods
@@ -173,6 +178,7 @@ class Layer(HoldsParameters, Linked):
                 got=f"a {name} that is assigned to one instance",
                 do=f"Write a subclass with a method {name}.",
             )
+        # Another activation is another formula, so plans made before are out of date.
         is_new = name not in vars(self)
         super().__setattr__(name, value)
         if name.endswith("activation") and not is_new:
@@ -199,6 +205,7 @@ class Layer(HoldsParameters, Linked):
             ShapeError: for a draw, a mask or an output of another shape than declared.
         """
         check_started(self)
+        # Containers apply their inner layers; only a formula calls them as functions.
         if type(self).compute is Layer.compute:
             check_held_layers(self)
         now = chain.bound(self)
@@ -218,6 +225,7 @@ class Layer(HoldsParameters, Linked):
 
     def _penalize(self, inputs: Values, outputs: Values, call: Call) -> None:
         """Add the penalties on the output to the loss."""
+        # By id: one rule may be in both places, and a rule need not be hashable.
         rules = {}
         for rule in self.regularizers:
             if getattr(rule, "layer", None) is self:
@@ -244,10 +252,11 @@ class Layer(HoldsParameters, Linked):
         self.check_draws(call.draws, shapes)
         accepted = accepted_masks(self, inputs)
 
+        # One tensor, or a dict by port if the layer has several.
         x = _tensors_for_call(self, inputs)
         output = self._formula(x, accepted, call)
         self.check_output(output, shapes)
-        operands = [value.tensor for value in inputs.values()]
+        operands = list(chain.tensors_by_name(inputs).values())
         operands += self.named_params.values()
         check_width("layer", type(self).__name__, operands, output)
 
@@ -266,7 +275,7 @@ class Layer(HoldsParameters, Linked):
         if used:
             named["mask"] = _for_call(self, used)
         elif accepted and hasattr(self, "call_masked"):
-            # Layers of earlier versions read their mask in a method of its own.
+            # Layers of earlier versions read their mask in a separate method.
             masks = _for_call(self, accepted)
             return self.call_masked(x, masks, train=call.train, **named)
         check_takes(self, named)
@@ -321,21 +330,22 @@ class Layer(HoldsParameters, Linked):
         mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
     ) -> dict[str, Value]:
         """Tensors or arrays as the values that :meth:`apply` takes."""
-        tensors = {}
-        for port, tensor in chain.by_name(self.ports, x).items():
-            tensors[port] = pt.as_tensor_variable(tensor)
-        inputs = {port: Value(tensor) for port, tensor in tensors.items()}
-        if mask is None:
-            return inputs
-        if isinstance(mask, Mapping):
-            for port, given in mask.items():
-                if port in tensors and given is not None:
-                    inputs[port] = Value(tensors[port], pt.as_tensor_variable(given))
-            return inputs
-        mask = pt.as_tensor_variable(mask)
+        tensors = chain.by_name(self.ports, x)
         # Among several inputs, those without steps get no mask. A single one must fit.
-        attach = Value if len(tensors) == 1 else with_mask
-        return {port: attach(tensor, mask) for port, tensor in tensors.items()}
+        attach = with_mask
+        if len(tensors) == 1 or isinstance(mask, Mapping):
+            attach = Value
+        if not isinstance(mask, Mapping):
+            shared_mask = None if mask is None else pt.as_tensor_variable(mask)
+            mask = dict.fromkeys(tensors, shared_mask)
+
+        inputs = {}
+        for port, tensor in tensors.items():
+            port_mask = mask.get(port)
+            if port_mask is not None:
+                port_mask = pt.as_tensor_variable(port_mask)
+            inputs[port] = attach(pt.as_tensor_variable(tensor), port_mask)
+        return inputs
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         """The formula of the layer; a plain ``Layer`` returns its input, as in 2015."""
@@ -366,6 +376,7 @@ class Layer(HoldsParameters, Linked):
         """True if the layer takes a mask at its first port."""
         return policy(self, self.ports[0]) != REFUSE
 
+    # Marks the library's method: an override, as in 2015, goes before the policy.
     supports_masked_input.follows_policy = True
 
     def get_output_mask_for(
@@ -519,7 +530,7 @@ class MaskedLayer(Layer):
 
 def _tensors_for_call(layer: Layer, inputs: Values) -> Tensors:
     """The tensors of ``inputs`` as ``call`` takes them."""
-    return _for_call(layer, {port: value.tensor for port, value in inputs.items()})
+    return _for_call(layer, chain.tensors_by_name(inputs))
 
 
 def _for_call(layer: Layer, values: Mapping[str, object]) -> object:

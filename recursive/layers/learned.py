@@ -49,9 +49,11 @@ class Collected:
                 self.params.append(param)
                 self.constraints.append(constraint)
                 continue
+            # Updating a shared parameter twice would double its step.
             place = self.params.index(param)
             if self.constraints[place] is linear:
                 self.constraints[place] = constraint
+        # A penalty that several layers report is added to the loss once.
         new = [rule for rule in regularizers if rule not in self.regularizers]
         self.regularizers += new
         self.updates += updates
@@ -73,6 +75,7 @@ def marks(layers: Iterable[Layer]) -> list[tuple[bool, int]]:
 
 def _reached(layer: Layer, seen: dict[Layer, None]) -> dict[Layer, None]:
     """``layer`` and the inner layers that are reached without passing a frozen one."""
+    # A frozen layer freezes the layers inside it.
     is_frozen = not layer.trainable or layer.is_frozen_as_in_2015
     if not is_frozen and layer not in seen:
         seen[layer] = None

@@ -20,6 +20,7 @@ from recursive.layers.chain import (
     binding,
     bound,
     linked_inputs,
+    paired,
     read_inputs,
     tensors_of,
 )
@@ -61,10 +62,7 @@ class Linked:
         Raises:
             ConfigError: if an input has no output to read.
         """
-        pairs = dict(connection_map)
-        if not pairs and self.nb_input == layer.nb_output == 1:
-            pairs = {self.ports[0]: layer.output_names[0]}
-        pairs = pairs or {name: name for name in self.ports}
+        pairs = dict(connection_map) or paired(self.ports, layer.output_names)
         reads_every_port = set(pairs) == set(self.ports)
         if not reads_every_port or not set(pairs.values()) <= set(layer.output_names):
             raise ConfigError.about(
@@ -86,9 +84,11 @@ class Linked:
         now = bound(self)
         if now is not None:
             return BoundPrevious(now)
+        # A link by the user goes before a link by a container.
         linked = vars(self).get("_previous") or vars(self).get("_link")
         if linked is not None:
             return linked
+        # Asked late, because the container may be linked after the layer was added.
         container = vars(self).get("_first_of")
         return None if container is None else container.previous
 
@@ -166,12 +166,12 @@ class Linked:
             return self.apply(read_inputs(self, train), now.call.training(train))
         inputs = linked_inputs(self, train)
         call = Call(train)
-        # Bound, so that an overridden get_input is asked, and asked once.
+        # Bound, so that a get_input of the class has the inputs to answer with.
         with binding(self, inputs, call):
             return self.apply(read_inputs(self, train), call)
 
     def __getstate__(self) -> dict[str, object]:
-        """The attributes without the symbolic input and links made by a container."""
+        """The attributes without the symbolic input and links set by containers."""
         state = backend.copied_state(self)
         for name in ("_input", "_link", "_first_of", "_bound"):
             state.pop(name, None)

@@ -79,6 +79,7 @@ def accepted_masks(layer: object, inputs: Values) -> dict[str, TensorVariable]:
             found[port] = value.mask
         elif declared == REFUSE and not value.is_context:
             raise _refused(layer, port)
+        # DROP: the layer does not see the mask.
     return found
 
 
@@ -111,6 +112,7 @@ def check_mask(layer: object, port: str, value: Value) -> None:
     if mask is None:
         return
     kind = type(layer).__name__
+    # One axis, (batch,), cannot mask steps. A mask never has the axis of the dim.
     if not 2 <= mask.ndim <= max(leading_axes(tensor), 2):
         raise ShapeError.about(
             "mask",

@@ -45,6 +45,7 @@ class NestedLoop(Layer):
 
     def _check(self, name: str) -> None:
         """Raise a NodeError for a container that cannot be inside a loop."""
+        # The outer loop starts the states of this node from zeros.
         for state in self.states:
             if np.any(np.asarray(state.initial, dtype=float) != 0):
                 raise NodeError.about(
@@ -54,6 +55,7 @@ class NestedLoop(Layer):
                     got=f"initial={state.initial!r} of {state.name!r}",
                     do="Leave initial out.",
                 )
+        # from_states runs the loop of the library: an override would have no effect.
         for method in own_methods(type(self._inner)):
             raise NodeError.about(
                 "node",
@@ -75,7 +77,7 @@ class NestedLoop(Layer):
     @property
     def ports(self) -> tuple[str, ...]:
         """The inputs, then the states."""
-        return (*self._inner.ports, *(state.name for state in self.states))
+        return (*self._inner.ports, *self.own_past)
 
     @property
     def own_past(self) -> Mapping[str, str]:
@@ -112,6 +114,7 @@ class NestedLoop(Layer):
         outputs = self._inner.get_output_shape_for(inner_shapes)
         shapes = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
         sizes = self._inner.sizes_of_states(inner_shapes)
+        # (batch, lag * dim)
         shapes += [(None, sizes[state.name]) for state in self.states]
         return dict(zip(self.output_names, shapes, strict=True))
 

@@ -43,6 +43,7 @@ class HoldsParameters:
         """The inner layers by name: the public attributes that are layers."""
         found: dict[str, HoldsParameters] = {}
         for name, value in vars(self).items():
+            # Private attributes are links and caches, not inner layers.
             if name.startswith("_"):
                 continue
             for suffix, item in _items(value):
@@ -68,6 +69,7 @@ class HoldsParameters:
 
     @params.setter
     def params(self, value: list[SharedVariable]) -> None:
+        # Parameters of the old list become frozen ones, if the layer still holds them.
         self._every_param()
         self._params = value
 
@@ -79,15 +81,13 @@ class HoldsParameters:
     @property
     def frozen_params(self) -> list[SharedVariable]:
         """The parameters that were taken out of ``params``."""
-        learned = _ids(self.params)
-        return [param for param in self.own_params() if id(param) not in learned]
+        return _without(self.own_params(), self.params)
 
     def _every_param(self) -> list[SharedVariable]:
         """The parameters that are in ``params``, or were and are still held."""
         listed = vars(self).get("_params", [])
         known = vars(self).get("_known_params", [])
-        known_ids = _ids(known)
-        new = [param for param in listed if id(param) not in known_ids]
+        new = _without(listed, known)
         if not new:
             return known
         # A parameter that was replaced by a new one is no longer held.
@@ -99,10 +99,11 @@ class HoldsParameters:
     @property
     def named_params(self) -> dict[str, SharedVariable]:
         """The parameters, learned or frozen, by attribute; as ``inner.W`` if inside."""
-        names = {id(value): name for name, value in vars(self).items()}
+        names = _names_by_id(vars(self))
         found = {}
         for index, param in enumerate(self._every_param()):
             found[names.get(id(param), f"param_{index}")] = param
+        # A parameter that an inner layer shares keeps the shorter name.
         own = _ids(found.values())
         for child, layer in self.children.items():
             for name, param in layer.named_params.items():
@@ -144,7 +145,7 @@ class HoldsParameters:
 
         Penalties apply to all parameters of the layer, learned or frozen.
         """
-        names = {id(param): name for name, param in self.named_params.items()}
+        names = _names_by_id(self.named_params)
         penalties = list(self.regularizers)
         for param in self.own_params():
             penalty = getattr(self, f"{names[id(param)]}_regularizer", None)
@@ -165,6 +166,8 @@ class HoldsParameters:
 
     def get_params(self) -> tuple[list, list, list, list]:
         """Params, regularizers, constraints (one per parameter) and updates.
+
+        A frozen layer gives its penalties and updates, but no parameters.
 
         Source: ``get_params`` of Keras 0.1's layers.
         """
@@ -203,6 +206,7 @@ class HoldsParameters:
                     do="Compare with get_weights().",
                 )
             values.append(value)
+        # All of them fit.
         for weight, value in zip(named.values(), values, strict=True):
             weight.set_value(value)
 
@@ -224,6 +228,15 @@ def _items(value: object) -> Iterator[tuple[str, object]]:
             yield f"_{key}", item
     else:
         yield "", value
+
+
+def _without(params: list, others: list) -> list[SharedVariable]:
+    other_ids = _ids(others)
+    return [param for param in params if id(param) not in other_ids]
+
+
+def _names_by_id(named: Mapping[str, object]) -> dict[int, str]:
+    return {id(value): name for name, value in named.items()}
 
 
 def _ids(values: Iterable[object]) -> set[int]:

@@ -4,12 +4,11 @@ For most nodes this is the layer. The plan may also take the matrix products of 
 apart (:mod:`recursive.spec.hoist`). A layer ``finish(x @ W_x + h @ W_h + b)`` then
 becomes
 
-* a :class:`SliceRunner` for ``x @ W_x + b``, which can run before the loop. It uses the
-  rows of ``W`` that belong to ``x``;
-* a :class:`SplitRunner` for the rest: it adds ``h @ W_h`` to the known part and
-  finishes;
-* or a :class:`FusedRunner`, if several layers multiply the same ``x``: ``x @ [W1 W2
-  ...]``.
+* a :class:`SliceRunner` for ``x @ W_x + b``, which can run before the loop;
+* a :class:`SplitRunner` for the rest: it adds ``h @ W_h`` and calls ``finish``.
+
+``W_x`` and ``W_h`` are slices, along the rows, of one weight matrix of the layer. A
+:class:`FusedRunner` multiplies ``x`` by the weights of several layers in one product.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.layers.chain import tensors_by_name
 from recursive.layers.layer import Layer
 from recursive.layers.masks import accepted_masks
 from recursive.layers.products import affine_map, linear_map, select_rows, side_by_side
@@ -31,6 +31,7 @@ from recursive.spec.hoist import FusedProducts, ProductShare, ProductSlice, Spli
 class SliceRunner:
     """Runs the product of an input with some rows of a layer's weights."""
 
+    # The plan splits no layer that draws.
     draws = ()
 
     def __init__(self, share: ProductShare, layer: Layer):
@@ -81,8 +82,10 @@ class FusedRunner:
             weights.append(W)
             biases.append(b)
             dims.append(one.share.product.dim)
+        # (..., sum of dims)
         product = linear_map(x, side_by_side(weights))
         products = pt.split(product, dims, axis=product.ndim - 1)
+        # Each part gets its own bias: some shares have none.
         for index, b in enumerate(biases):
             if b is not None:
                 products[index] = products[index] + b
@@ -102,7 +105,8 @@ class SplitRunner:
 
     def apply(self, inputs: Values, call: Call) -> dict[str, Value]:
         """The outputs of the layer by name."""
-        others = {port: value.tensor for port, value in inputs.items()}
+        others = tensors_by_name(inputs)
+        # Known products come first in the sum, which fixes its rounding.
         total = others.pop(self.known)
         for share in self.shares:
             W, b = _factors(share, self.layer)
@@ -110,7 +114,7 @@ class SplitRunner:
         found = self.layer.finish(total, others)
         outputs = list(found.values()) if isinstance(found, Mapping) else [found]
 
-        # The layer's policy was applied to the known products when they were made.
+        # The layer's policy was applied to the known products when they were computed.
         unknown = dict(inputs)
         known = unknown.pop(self.known)
         mask = joined([known.mask, _passed_on(self.layer, unknown)])

@@ -47,12 +47,11 @@ class States:
     """
 
     def __init__(self, starts: Mapping[str, np.ndarray]):
-        self.starts = {
-            name: np.asarray(start, dtype=floatX()) for name, start in starts.items()
-        }
-        self.variables = {
-            name: _variable(name, start) for name, start in self.starts.items()
-        }
+        self.starts: dict[str, np.ndarray] = {}
+        self.variables: dict[str, SharedVariable] = {}
+        for name, start in starts.items():
+            self.starts[name] = np.asarray(start, dtype=floatX())
+            self.variables[name] = _variable(name, self.starts[name])
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -62,6 +61,7 @@ class States:
     @property
     def batch_size(self) -> int | None:
         """The number of rows of the states; None before the first batch."""
+        # All states have equally many rows: the first one will do.
         for variable in self.variables.values():
             return variable.get_value(borrow=True).shape[1] or None
         return None
@@ -219,5 +219,6 @@ def check_named(given: object) -> None:
 def _variable(name: str, start: np.ndarray) -> SharedVariable:
     """A shared variable for a state without rows, ``(lag, 0, dim)``."""
     lag, dim = start.shape
+    # None in the static shape lets the number of rows change.
     empty = np.zeros((lag, 0, dim), dtype=floatX())
     return pytensor.shared(empty, name=name, shape=(lag, None, dim))

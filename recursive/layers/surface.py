@@ -6,7 +6,7 @@ written for Keras 0.1's ``Graph`` and the ``Recursive`` of the proposal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pytensor.tensor.variable import TensorVariable
@@ -56,12 +56,12 @@ class DeclaredAsIn2015:
     @property
     def input_order(self) -> list[str]:
         """The names of the inputs, as declared."""
-        return [item.name for item in self.spec.inputs]
+        return _names(self.spec.inputs)
 
     @property
     def output_order(self) -> list[str]:
         """The names of the outputs, as declared."""
-        return [output.name for output in self.spec.outputs]
+        return _names(self.spec.outputs)
 
     @property
     def namespace(self) -> set[str]:
@@ -93,7 +93,7 @@ class DeclaredAsIn2015:
     @property
     def state_order(self) -> list[str]:
         """The names of the states, as declared."""
-        return [state.name for state in self.spec.states]
+        return _names(self.spec.states)
 
     @property
     def state_map(self) -> dict[str, str]:
@@ -117,9 +117,10 @@ class DeclaredAsIn2015:
     def node_config(self) -> list[dict[str, object]]:
         """The arguments of each ``add_node`` except the layer."""
         spec = self.spec
-        shown = {
+        # Outputs that add_output declared may merge several values.
+        shown = [
             str(output.refs[0]) for output in spec.outputs if len(output.refs) == 1
-        }
+        ]
         fed = {state.input: state.name for state in spec.states}
         found = []
         for node in spec.nodes:
@@ -134,6 +135,10 @@ class DeclaredAsIn2015:
     def output_config(self) -> list[dict[str, object]]:
         """The arguments of each ``add_output``."""
         return [{"name": output.name, **_read(output)} for output in self.spec.outputs]
+
+
+def _names(items: Iterable[object]) -> list[str]:
+    return [item.name for item in items]
 
 
 def _reads(node: NodeSpec) -> dict[str, object]:
