@@ -95,15 +95,15 @@ class Composite(Layer):
 
     def get_weights(self) -> list[np.ndarray]:
         """Copies of the values of all weights, which are drawn first if possible."""
-        self._draw_what_is_known()
+        self._build_if_possible()
         return super().get_weights()
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Give the weights new values; raises as ``Layer.set_weights``."""
-        self._draw_what_is_known()
+        self._build_if_possible()
         super().set_weights(weights)
 
-    def _draw_what_is_known(self) -> None:
+    def _build_if_possible(self) -> None:
         """Build if the declaration is enough."""
         if self.built:
             return
