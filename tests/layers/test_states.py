@@ -140,7 +140,7 @@ def test_states_can_be_set_and_are_checked():
     before = rnn.get_states()["h"]
     with pytest.raises(
         errors.UnknownNameError,
-        match="state 'g' takes the name of a state kept between batches",
+        match="state 'g' takes the name of a state",
     ):
         rnn.set_states({"g": given})
     with pytest.raises(errors.ShapeError, match=r"takes \(2, batch, 6\), oldest first"):
