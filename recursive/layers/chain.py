@@ -1,14 +1,23 @@
-"""Layers as in 2015: linked one to the next, each asking the one before it for its input.
+"""The functions behind the chain of Keras 0.1, in which a layer asks for its input.
 
-Keras 0.1's layers were linked by ``set_previous``. ``get_output(train)`` of a layer called its ``get_input(train)``,
-which called ``get_output(train)`` of the layer before. Such a chain is :meth:`Layer.apply` called along the links. A
-layer of the user's own that overrides one of these methods is applied through them: for the duration of one call its
-inputs are bound to it, and ``get_input`` answers with these.
+In 2015 a layer was linked to the one before it by ``set_previous``. Its
+``get_output(train)`` called its ``get_input(train)``, which called
+``get_output(train)`` of the layer before. A user wrote a layer by overriding these
+methods. Both uses still work, and both end in :meth:`Layer.apply`:
+
+* *Asking a chain.* :func:`linked_outputs` follows the links back to the symbolic input
+  and applies one layer after the other.
+* *Running a method of 2015.* :func:`apply_bound` is how a container applies a layer
+  that overrides ``get_output``. It binds the inputs of the call to the layer while the
+  method runs: ``get_input``, ``previous`` and ``super().get_output()`` then use these
+  inputs.
+
+The methods themselves are in :mod:`recursive.layers.linked`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -22,12 +31,18 @@ Tensors = TensorVariable | dict[str, TensorVariable]
 """One tensor, or several by name."""
 
 METHODS = ("get_output", "get_input", "get_output_mask", "get_input_mask")
-"""What one overrode to write a layer."""
+"""The methods that a layer of 2015 overrides."""
+
+
+# Methods of 2015 that a user overrides
 
 
 @dataclass(frozen=True)
 class Bound:
-    """The inputs of a layer for the duration of one call, and what it made of them, once ``super`` was asked."""
+    """The inputs of a layer while one of its methods runs.
+
+    ``outputs`` is filled when the method calls ``super().get_output()``.
+    """
 
     inputs: Values
     call: Call
@@ -35,33 +50,38 @@ class Bound:
 
 
 def bound(layer: object) -> Bound | None:
-    """What is bound to ``layer`` now."""
+    """The inputs bound to ``layer``, if one of its methods runs now."""
     return vars(layer).get("_bound")
 
 
 @dataclass(frozen=True)
 class BoundPrevious:
-    """The layer before, for the duration of a call: what a method of 2015 asks as ``self.previous``."""
+    """The value of ``self.previous`` inside a method of 2015.
+
+    It answers with the inputs of the call. The layer before may be any node of a
+    container.
+    """
 
     bound: Bound
 
     @property
     def input(self) -> Tensors:
-        """What it returned: its own input is out of reach here."""
+        """The output of the layer before, whose own input is not known here."""
         return tensors_of(self.bound.inputs)
 
     def get_output(self, train: bool = False) -> Tensors:
-        """What it returned."""
+        """The output of the layer before."""
         return tensors_of(self.bound.inputs)
 
     def get_output_mask(self, train: bool = False) -> TensorVariable | None:
-        """The mask of what it returned."""
+        """The mask of the output of the layer before."""
         return next(iter(self.bound.inputs.values())).mask
 
 
 @contextmanager
 def binding(layer: object, inputs: Values, call: Call) -> Iterator[None]:
-    """Bind ``inputs`` to ``layer``: its ``get_input`` answers with them inside the block."""
+    """Let ``get_input`` of ``layer`` return ``inputs`` inside the block."""
+    # Blocks may be nested: a method may apply its own layer again.
     before = bound(layer)
     vars(layer)["_bound"] = Bound(inputs, call)
     try:
@@ -74,7 +94,7 @@ def binding(layer: object, inputs: Values, call: Call) -> Iterator[None]:
 
 
 def overrides(layer: object, base: type, methods: tuple[str, ...] = METHODS) -> bool:
-    """True where the class of ``layer`` has another of the ``methods`` than ``base``."""
+    """True if the class of ``layer`` overrides one of the ``methods`` of ``base``."""
     cls = type(layer)
     return any(getattr(cls, name) is not getattr(base, name) for name in methods)
 
@@ -82,97 +102,48 @@ def overrides(layer: object, base: type, methods: tuple[str, ...] = METHODS) -> 
 def apply_bound(
     layer: object, inputs: Values, call: Call, base: type
 ) -> dict[str, Value]:
-    """The outputs of a layer that overrides a method of 2015."""
+    """The outputs of a layer whose class overrides a method of 2015.
+
+    It also runs a container whose class overrides ``call``.
+    """
     layer.ensure_built(shapes_of(inputs, layer))
     with binding(layer, inputs, call):
-        if layer.has_own_call and not overrides(layer, base):
-            x = {name: value.tensor for name, value in inputs.items()}
-            found = layer.call(
-                x
-                if layer.nb_input > 1 or hasattr(layer, "spec")
-                else tensors_of(inputs),
-                call.train,
-            )
-        else:
+        if overrides(layer, base):
             found = layer.get_output(call.train)
+        else:
+            found = layer.call(_argument_of_call(layer, inputs), call.train)
         outputs = by_name(layer.output_names, found)
-        masks_are_its_own = overrides(layer, base, ("get_output_mask",))
-        if masks_are_its_own:
-            mask = layer.get_output_mask(call.train)
-            return {name: with_mask(value, mask) for name, value in outputs.items()}
-        masks = layer.output_masks(override_inputs(layer, call.train), call.train)
+        if overrides(layer, base, ("get_output_mask",)):
+            masks = dict.fromkeys(outputs, layer.get_output_mask(call.train))
+        else:
+            masks = layer.output_masks(read_inputs(layer, call.train), call.train)
     return {name: with_mask(value, masks[name]) for name, value in outputs.items()}
 
 
-def override_inputs(layer: object, train: bool) -> dict[str, Value]:
-    """What a layer's own ``get_input`` and ``get_input_mask`` say that it reads."""
+def _argument_of_call(container: object, inputs: Values) -> Tensors:
+    """A dict of tensors if the container declares inputs by name, else one tensor."""
+    if container.nb_input > 1 or hasattr(container, "spec"):
+        return tensors_by_name(inputs)
+    return tensors_of(inputs)
+
+
+def read_inputs(layer: object, train: bool) -> dict[str, Value]:
+    """The inputs that ``get_input`` and ``get_input_mask`` of a bound layer return."""
+    inputs = bound(layer).inputs
     tensors = layer.get_input(train)
     mask = layer.get_input_mask(train)
-    inputs = bound(layer).inputs
-    contexts = {name: value.is_context for name, value in inputs.items()}
-    if isinstance(tensors, Mapping):
-        return {
-            name: with_mask(tensor, inputs[name].mask, contexts[name])
-            for name, tensor in tensors.items()
-        }
-    [port] = inputs
-    return {port: with_mask(tensors, mask, contexts[port])}
-
-
-def linked_inputs(layer: object, train: bool) -> dict[str, Value]:
-    """What a layer is given by the layer before it, or its symbolic input where there is none."""
-    if layer.previous is None:
-        found = layer.input
-        return {name: Value(x) for name, x in by_name(layer.ports, found).items()}
-    outputs = linked_outputs(layer.previous, train)
-    pairs = dict(layer.connection_map) or paired(layer.ports, outputs)
-    return {port: outputs[output] for port, output in pairs.items()}
-
-
-def linked_outputs(layer: object, train: bool) -> Values:
-    """What a layer returns at its place in the chain, or what stands at a place of a graph."""
-    if hasattr(layer, "linked_values"):
-        return layer.linked_values(train)
-    return layer.apply(linked_inputs(layer, train), Call(train))
-
-
-def handed_on(outputs: Values, layer: object) -> dict[str, Value]:
-    """What ``layer`` reads of the ``outputs`` of the layer before it, by its ports."""
-    pairs = paired(layer.ports, outputs)
-    return {port: outputs[output] for port, output in pairs.items()}
-
-
-def paired(ports: tuple[str, ...], outputs: Mapping[str, object]) -> dict[str, str]:
-    """The output that each port reads: the only one, or the one of its own name."""
-    if len(ports) == len(outputs) == 1:
-        return dict(zip(ports, outputs, strict=True))
-    return {port: port for port in ports}
-
-
-def by_name(names: tuple[str, ...], found: object) -> dict[str, TensorVariable]:
-    """One tensor, several in order or several by name, as a dict by ``names``."""
-    if isinstance(found, Mapping):
-        return dict(found)
-    if isinstance(found, list | tuple):
-        return dict(zip(names, found, strict=True))
-    return {names[0]: found}
-
-
-def tensors_of(values: Values) -> Tensors:
-    """The tensor, where there is one value; else all of them by name."""
-    tensors = {name: value.tensor for name, value in values.items()}
-    return next(iter(tensors.values())) if len(tensors) == 1 else tensors
-
-
-def shapes_of(inputs: Values, layer: object) -> Shapes:
-    """The static shapes of ``inputs`` in the form that the shape rule of ``layer`` takes."""
-    shapes = {name: value.tensor.type.shape for name, value in inputs.items()}
-    takes_one = len(layer.ports) == 1 and tuple(shapes) == tuple(layer.ports)
-    return next(iter(shapes.values())) if takes_one else shapes
+    if not isinstance(tensors, Mapping):
+        [(port, value)] = inputs.items()
+        return {port: with_mask(tensors, mask, value.is_context)}
+    found = {}
+    for name, tensor in tensors.items():
+        value = inputs[name]
+        found[name] = with_mask(tensor, value.mask, value.is_context)
+    return found
 
 
 def probed_shape(layer: object, input_shape: Shapes) -> Shapes:
-    """The shape of the output, found by applying the layer: one written as in 2015 has no rule for it."""
+    """The shape of the output, found by applying a layer that has no shape rule."""
     shapes: dict[str, Shape] = {layer.ports[0]: input_shape}
     if isinstance(input_shape, Mapping):
         shapes = dict(input_shape)
@@ -181,11 +152,86 @@ def probed_shape(layer: object, input_shape: Shapes) -> Shapes:
     for name, shape in shapes.items():
         dtype = dtypes.get(name, backend.dtype_of(layer.input_dtype))
         inputs[name] = Value(backend.tensor(name, dtype, shape))
-    outputs = layer.apply(inputs, Call())
-    found = {name: value.tensor.type.shape for name, value in outputs.items()}
-    return next(iter(found.values())) if len(found) == 1 else found
+    return one_or_all(shapes_by_name(layer.apply(inputs, Call())))
 
 
-probed_shape.applies_the_layer = (
-    True  # so it says nothing that could be compared with the output
-)
+# It is no independent rule: comparing it with the output would apply the layer again.
+probed_shape.applies_the_layer = True
+
+
+# Links
+
+
+def linked_inputs(layer: object, train: bool) -> dict[str, Value]:
+    """The outputs of the layer before, or the symbolic input, by port."""
+    if layer.previous is None:
+        tensors = by_name(layer.ports, layer.input)
+        return {name: Value(tensor) for name, tensor in tensors.items()}
+    outputs = linked_outputs(layer.previous, train)
+    return handed_on(outputs, layer, layer.connection_map)
+
+
+def linked_outputs(layer: object, train: bool) -> Values:
+    """The outputs of a layer in a chain, or of a place in a graph."""
+    if hasattr(layer, "linked_values"):
+        return layer.linked_values(train)
+    return layer.apply(linked_inputs(layer, train), Call(train))
+
+
+def handed_on(
+    outputs: Values, layer: object, connection_map: Mapping[str, str] | None = None
+) -> dict[str, Value]:
+    """The ``outputs`` of one layer by the ports of the next ``layer``."""
+    pairs = connection_map or paired(layer.ports, outputs)
+    return {port: outputs[output] for port, output in pairs.items()}
+
+
+def paired(ports: Sequence[str], outputs: Collection[str]) -> dict[str, str]:
+    """The output that each port reads: the only one, or the one of the same name."""
+    if len(ports) == len(outputs) == 1:
+        return dict(zip(ports, outputs, strict=True))
+    return dict(zip(ports, ports, strict=True))
+
+
+# One value, or several by name
+
+
+def by_name(names: tuple[str, ...], found: object) -> dict[str, TensorVariable]:
+    """One tensor, a list in the order of ``names``, or a dict, as a dict."""
+    if isinstance(found, Mapping):
+        return dict(found)
+    if isinstance(found, list | tuple):
+        return dict(zip(names, found, strict=True))
+    return {names[0]: found}
+
+
+def one_or_all(values: dict[str, object]) -> object:
+    """The value if there is one, else the dict of all."""
+    return next(iter(values.values())) if len(values) == 1 else values
+
+
+def tensors_of(values: Values) -> Tensors:
+    """The tensor if there is one value, else all tensors by name."""
+    return one_or_all(tensors_by_name(values))
+
+
+def tensors_by_name(values: Values) -> dict[str, TensorVariable]:
+    """The tensors of ``values``, without their masks."""
+    return {name: value.tensor for name, value in values.items()}
+
+
+def masks_by_name(values: Values) -> dict[str, TensorVariable | None]:
+    """The masks of ``values``."""
+    return {name: value.mask for name, value in values.items()}
+
+
+def shapes_by_name(values: Values) -> dict[str, Shape]:
+    """The static shapes of ``values``."""
+    return {name: value.tensor.type.shape for name, value in values.items()}
+
+
+def shapes_of(inputs: Values, layer: object) -> Shapes:
+    """The static shapes of ``inputs`` as the shape rule of ``layer`` takes them."""
+    shapes = shapes_by_name(inputs)
+    takes_one = len(layer.ports) == 1 and tuple(shapes) == tuple(layer.ports)
+    return next(iter(shapes.values())) if takes_one else shapes

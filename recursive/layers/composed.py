@@ -12,7 +12,7 @@ from recursive.backend import Argument
 from recursive.errors import ConfigError, MergeError, ShapeError, suggest
 from recursive.layers import chain
 from recursive.layers.checks import check_started
-from recursive.layers.composite import Composite, one_or_all
+from recursive.layers.composite import Composite
 from recursive.layers.layer import Layer
 from recursive.loop.call import Call, Value, Values, joined_with
 from recursive.loop.merges import MERGES, merge
@@ -121,7 +121,7 @@ class Merge(Composite):
                 do="Pass a dict by name, or a list in that order.",
             )
         return [
-            one_or_all(
+            chain.one_or_all(
                 {
                     argument.name: by_name[name]
                     for name, argument in _named(index, layer.arguments()).items()

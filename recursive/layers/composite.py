@@ -1,4 +1,8 @@
-"""What containers have in common: values and parameters under the names of their parts, as ``part.name``."""
+"""The base class of layers that are composed of layers: containers and wrappers.
+
+A :class:`Composite` has no parameters, draws or policy for masks. It collects those of
+its parts, which are named ``part.name``.
+"""
 
 from __future__ import annotations
 
@@ -19,79 +23,45 @@ from recursive.spec.names import split
 from recursive.spec.shapes import Shape
 
 
-def one_or_all(values: dict[str, object]) -> object:
-    """The value, where there is one; else all of them by name."""
-    return next(iter(values.values())) if len(values) == 1 else values
-
-
 def check_draws_of_parts(draws: Mapping[str, object], parts: Iterable[str]) -> None:
-    """Raise a DataError for a draw of a part that there is not."""
+    """Raise a DataError for a draw of an unknown part."""
     parts = list(parts)
     for name in draws:
-        if split(name)[0] not in parts:
+        part, _ = split(name)
+        if part not in parts:
             raise DataError.about(
                 "draw",
                 name,
                 takes="the name of a part and of its draw, as part.keep",
-                because="it takes its place",
                 got="an unknown part",
-                do=suggest(split(name)[0], parts),
+                do=suggest(part, parts),
             )
 
 
-def unique_params(layers: Mapping[str, Layer]) -> dict[str, SharedVariable]:
-    """Parameters as ``layer.param``; one that several layers hold is named after the first."""
-    return _unique(
-        {
-            f"{name}.{inner}": param
-            for name, layer in layers.items()
-            for inner, param in layer.named_params.items()
-        }
-    )
-
-
-def unique_weights(layers: Mapping[str, Layer]) -> dict[str, SharedVariable]:
-    """Weights, likewise: parameters, and what layers keep beside them."""
-    return _unique(
-        {
-            f"{name}.{inner}": weight
-            for name, layer in layers.items()
-            for inner, weight in layer.named_weights.items()
-        }
-    )
-
-
-def _unique(named: Mapping[str, SharedVariable]) -> dict[str, SharedVariable]:
-    first = {id(variable): name for name, variable in reversed(named.items())}
-    return {
-        name: variable
-        for name, variable in named.items()
-        if first[id(variable)] == name
-    }
-
-
 def layers_of(layer: Layer) -> Iterator[Layer]:
-    """``layer``, and every layer inside it, as often as it stands there."""
+    """``layer`` and every layer inside it, as often as each is used."""
     yield layer
     for child in layer.children.values():
         yield from layers_of(child)
 
 
 def refuse_params(container: Layer, value: list[SharedVariable]) -> None:
-    """A container's parameters are its layers'; the empty list that every layer starts with is let pass."""
+    """Raise a ConfigError for parameters of a container itself.
+
+    The empty list passes: the constructor of every layer assigns it.
+    """
     if value:
         raise ConfigError.about(
             "container",
             type(container).__name__,
-            takes="no parameters of its own",
-            because="they belong to its layers",
+            takes="no parameters besides those of its layers",
             got=f"{len(value)}",
             do="Assign to the params of a layer.",
         )
 
 
 class Composite(Layer):
-    """A layer made of other layers: its parameters and draws are theirs, as ``part.name``."""
+    """A layer composed of layers, whose parameters and draws are ``part.name``."""
 
     masks = USE
 
@@ -102,78 +72,80 @@ class Composite(Layer):
 
     @property
     def has_own_call(self) -> bool:
-        """True where a class of the user's own overrides ``call``."""
-        defined_by = next(cls for cls in type(self).__mro__ if "call" in vars(cls))
-        return not identity.is_of_library(defined_by)
+        """True if a user's class overrides ``call``."""
+        return not identity.is_of_library(identity.defining_class(type(self), "call"))
 
     def call(self, x: object, train: bool = False, **draws: TensorVariable) -> Tensors:
-        """What the layers make of ``x``. A class of the user's own may change it, and call this one."""
+        """The outputs of the inner layers for ``x``; a user's class may extend this."""
         now = chain.bound(self)
+        # Not bound: a user calls the formula itself, without masks.
         if now is None:
             return chain.tensors_of(self.compute(self.as_inputs(x), Call(train, draws)))
-        masks = {name: value.mask for name, value in now.inputs.items()}
-        return chain.tensors_of(self.compute(self.as_inputs(x, masks), now.call))
+        inputs = self.as_inputs(x, chain.masks_by_name(now.inputs))
+        return chain.tensors_of(self.compute(inputs, now.call))
 
     @property
     def limit(self) -> int | None:
-        """What the numbers of the first input are below."""
+        """The number of classes of the first input, if it holds integers."""
         return self.limit_at(self.ports[0]) if self.ports else None
 
     def limit_at(self, port: str) -> int | None:
-        """What the numbers at ``port`` are below; None for a container of vectors."""
+        """The number of classes at ``port``; None for vectors."""
         return None
 
     def get_weights(self) -> list[np.ndarray]:
-        """Copies of the values of all weights, once those that can be drawn are there."""
-        self._draw_what_is_known()
+        """Copies of the values of all weights, which are drawn first if possible."""
+        self._build_if_possible()
         return super().get_weights()
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Give the weights new values, once those that can be drawn are there; raises as ``Layer.set_weights``."""
-        self._draw_what_is_known()
+        """Give the weights new values; raises as ``Layer.set_weights``."""
+        self._build_if_possible()
         super().set_weights(weights)
 
-    def _draw_what_is_known(self) -> None:
-        if not self.built:
-            with suppress(
-                RecursiveError
-            ):  # what waits for data, or is not complete, has no weights yet
-                self.complete()
+    def _build_if_possible(self) -> None:
+        """Build if the declaration is enough."""
+        if self.built:
+            return
+        # A part that needs data, or an incomplete declaration, has no weights yet.
+        with suppress(RecursiveError):
+            self.complete()
 
     @property
     def revision(self) -> tuple:
-        """Another one whenever a layer is added or replaced, here or inside."""
+        """A value that changes when a layer is added or replaced, at any depth."""
         return tuple((layer, layer.revision) for layer in self.children.values())
 
     def get_output_mask_for(
         self, x: object, mask: TensorVariable | None = None
     ) -> TensorVariable | None:
-        """The mask of the output for input ``x`` and its mask: data where all outputs are."""
+        """The mask of the output: steps that are unmasked in all outputs."""
         outputs = self.apply(self.as_inputs(x, mask), Call())
-        return joined(value.mask for value in outputs.values())
+        return joined(chain.masks_by_name(outputs).values())
 
     def output_masks(
         self, inputs: Values, train: bool
     ) -> dict[str, TensorVariable | None]:
-        """The mask of each output: that which the layers made of the inputs, if they were asked for the output."""
+        """The mask of each output, as the inner layers returned it."""
         now = chain.bound(self)
+        # An overridden method has called super, which applied the inner layers.
         if now is not None and now.outputs:
-            return {name: value.mask for name, value in now.outputs.items()}
-        outputs = self.compute(inputs, Call(train))
-        return {name: value.mask for name, value in outputs.items()}
+            return chain.masks_by_name(now.outputs)
+        return chain.masks_by_name(self.compute(inputs, Call(train)))
 
     @property
     def built(self) -> bool:
-        """True once every layer has its parameters."""
+        """True once every layer is built."""
         return all(layer.built for layer in self.children.values())
 
     def ensure_built(self, input_shape: Shape | Mapping[str, Shape]) -> None:
-        """Build: each layer does what it has left to do."""
+        """Build every inner layer that is not built."""
+        # Called even if all are built, because build checks the shape of the input.
         self.build(input_shape)
 
     @property
     def params(self) -> list[SharedVariable]:
-        """The parameters of all layers, each once, but for those that ``params = []`` has frozen."""
+        """The parameters of all layers, each once, without frozen ones."""
         found: dict[SharedVariable, None] = {}
         for layer in self.children.values():
             found |= dict.fromkeys(layer.params)
@@ -182,45 +154,52 @@ class Composite(Layer):
     @params.setter
     def params(self, value: list[SharedVariable]) -> None:
         refuse_params(self, value)
-        if "constraints" in vars(self):  # assigned by the user, not by the constructor
+        # The constructor assigns params before constraints: later it is the user.
+        if "constraints" in vars(self):
             self.trainable = False
 
     def own_params(self) -> list[SharedVariable]:
-        """None: they belong to the layers."""
+        """No parameters: they belong to the inner layers."""
         return []
 
     @property
     def named_params(self) -> dict[str, SharedVariable]:
-        """The parameters by the names of the layer and in it."""
-        return unique_params(self.children)
+        """The parameters as ``layer.param``; shared ones are named after the first."""
+        return self._unique("named_params")
 
     @property
     def named_weights(self) -> dict[str, SharedVariable]:
-        """The weights likewise."""
-        return unique_weights(self.children)
+        """The weights as ``layer.weight``; shared ones are named after the first."""
+        return self._unique("named_weights")
+
+    def _unique(self, attribute: str) -> dict[str, SharedVariable]:
+        first_names: dict[SharedVariable, str] = {}
+        for part, layer in self.children.items():
+            for name, variable in getattr(layer, attribute).items():
+                first_names.setdefault(variable, f"{part}.{name}")
+        return {name: variable for variable, name in first_names.items()}
 
     def get_params(self) -> tuple[list, list, list, list]:
-        """Params, regularizers, constraints and updates of all layers, each layer asked once."""
+        """Params, regularizers, constraints and updates, each layer asked once."""
         found = learned.collect(self)
         return found.params, found.regularizers, found.constraints, found.updates
 
     @property
     def draws(self) -> tuple[str, ...]:
-        """The draws of all layers, as ``part.keep``, ..."""
-        return tuple(
-            f"{part}.{name}"
-            for part, layer in self.children.items()
-            for name in layer.draws
-        )
+        """The draws of all layers, as ``part.keep``."""
+        return self._draw_names("draws")
 
     @property
     def steady_draws(self) -> tuple[str, ...]:
-        """Those of the draws that are the same at every step of a loop."""
-        return tuple(
-            f"{part}.{name}"
-            for part, layer in self.children.items()
-            for name in layer.steady_draws
-        )
+        """The draws that are constant over the time of a loop, as ``part.keep``."""
+        return self._draw_names("steady_draws")
+
+    def _draw_names(self, attribute: str) -> tuple[str, ...]:
+        names = []
+        for part, layer in self.children.items():
+            for name in getattr(layer, attribute):
+                names.append(f"{part}.{name}")
+        return tuple(names)
 
     def check_draws(
         self, draws: Mapping[str, object], input_shape: Shape | Mapping[str, Shape]

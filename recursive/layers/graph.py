@@ -16,12 +16,12 @@ from recursive.drawing import unrolled as steps_of
 from recursive.errors import DataError, NodeError, ShapeError, suggest
 from recursive.layers import chain
 from recursive.layers.checks import check_started
-from recursive.layers.composite import Composite, layers_of, one_or_all
+from recursive.layers.composite import Composite, layers_of
 from recursive.layers.core import Identity
 from recursive.layers.identity import changes, class_name, config_of
 from recursive.layers.layer import Layer, Tensors
-from recursive.layers.masks import check_fits
-from recursive.layers.nested import StatesOfTheLoop
+from recursive.layers.masks import check_mask
+from recursive.layers.nested import NestedLoop
 from recursive.layers.surface import DeclaredAsIn2015, Place
 from recursive.locked import locked
 from recursive.loop.call import Call, Value, Values
@@ -448,7 +448,7 @@ class Graph(DeclaredAsIn2015, Composite):
             output.name: self._output_shape(shapes[source_of(spec, output)], given)
             for output in spec.outputs
         }
-        return one_or_all(found)
+        return chain.one_or_all(found)
 
     def _output_shape(self, shape: Shape, input_shapes: Mapping[str, Shape]) -> Shape:
         return shape
@@ -480,7 +480,7 @@ class Graph(DeclaredAsIn2015, Composite):
         return input_shape(self.spec, item)
 
     def _symbolic_input(self) -> Tensors:
-        return one_or_all(
+        return chain.one_or_all(
             {
                 argument.name: backend.tensor(
                     argument.name, argument.dtype, argument.shape
@@ -539,7 +539,7 @@ class Graph(DeclaredAsIn2015, Composite):
         self.complete({name: value.tensor.type.shape for name, value in inputs.items()})
         for item in self.spec.inputs:
             _check_input(item, inputs[item.name].tensor)
-            check_fits(self, item.name, inputs[item.name])
+            check_mask(self, item.name, inputs[item.name])
         return inputs
 
     def supports_masked_input(self) -> bool:
@@ -681,9 +681,7 @@ class Graph(DeclaredAsIn2015, Composite):
 def _in_loop(name: str, layer: Layer) -> Layer:
     """What stands for ``layer`` in a loop: a container that is stateful hands its states to it."""
     return (
-        StatesOfTheLoop(name, layer)
-        if isinstance(layer, Graph) and layer.carries
-        else layer
+        NestedLoop(name, layer) if isinstance(layer, Graph) and layer.carries else layer
     )
 
 

@@ -1,7 +1,11 @@
 """The name of a layer's class in a configuration: one name stands for one formula.
 
-The reference, ``source`` and ``explain`` look a formula up by this name, and a file is read by it. So a class of the
-user's own is never called as a class of the library is, whatever its ``__name__``.
+The reference, ``source()``, ``explain()`` and files find a formula by this name. A
+user's class never gets the name of a class of the library, even if its ``__name__`` is
+the same: it is then called by its module too, as ``__main__.Dense``.
+
+The second part finds out if a user's class changes the formula that it inherits. The
+loop may only take a formula apart if the answer is no.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ FORMULA = (
     "transform_input",
     "with_mask",
 )
-"""The methods that say what a layer computes."""
+"""The methods that define what a layer computes."""
 
 HARMLESS = (
     "build",
@@ -45,14 +49,15 @@ HARMLESS = (
     "set_weights",
     "supports_masked_input",
 )
-"""Methods that a class may override without another formula."""
+"""The methods that a class may override without changing its formula."""
 
 _registered: dict[str, list[type]] = {}
 _changes = 0
 
 
 def register(cls: type) -> None:
-    """Remember a class that this library may define."""
+    """Remember a class that is in a module of this library."""
+    # The module is still running: is_of_library asks later if it holds the class.
     if _is_in_package(cls):
         _registered.setdefault(cls.__name__, []).append(cls)
 
@@ -62,8 +67,11 @@ def _is_in_package(cls: type) -> bool:
 
 
 def is_of_library(cls: type) -> bool:
-    """True for a class that a module of this library defines, once the module has run."""
-    module = sys.modules.get(cls.__module__) if _is_in_package(cls) else None
+    """True for a class that a module of this library defines at its top level."""
+    if not _is_in_package(cls):
+        return False
+    # A user's class may claim such a module. The module itself must hold the class.
+    module = sys.modules.get(cls.__module__)
     return getattr(module, cls.__qualname__, None) is cls
 
 
@@ -77,8 +85,8 @@ def is_library_name(name: str) -> bool:
 def class_name(cls: type) -> str:
     """The name of a layer's class in a configuration.
 
-    It is the class's ``__name__``. A class that is not the library's, but has the name of one of its classes, is
-    called by its module as well.
+    It is the class's ``__name__``, with its module for a user's class that has a name
+    of the library.
     """
     name = cls.__name__
     if is_of_library(cls):
@@ -89,13 +97,14 @@ def class_name(cls: type) -> str:
 
 
 def config_of(layer: object) -> dict[str, object]:
-    """``layer.get_config()``, with the name of the layer's class, and with ``trainable`` for a frozen one.
+    """``layer.get_config()`` with the right class name, and ``trainable`` if frozen.
 
-    A layer may stand for another one and give its configuration, with its name. No class of the user's own may stand
-    for one of the library's, and what is inherited says nothing about the class that inherits it.
+    A class whose own ``get_config`` returns another name stands for the class of that
+    name. A user's class cannot stand for a class of the library.
     """
     config = dict(layer.get_config())
-    cls, name = type(layer), config.get("name")
+    cls = type(layer)
+    name = config.get("name")
     stands_for_another = (
         "get_config" in vars(cls)
         and isinstance(name, str)
@@ -108,38 +117,49 @@ def config_of(layer: object) -> dict[str, object]:
     return config
 
 
-# Formulas of the user's own
+# Formulas of users
+
+
+def defining_class(cls: type, name: str) -> type | None:
+    """The class of the bases of ``cls`` in whose body ``name`` is set."""
+    return next((base for base in cls.__mro__ if name in vars(base)), None)
 
 
 def own_methods(cls: type) -> list[str]:
-    """The methods of the formula that a class of the user's own defines, as ``Mine.call``."""
+    """The methods of the formula that a user's class defines, as ``Mine.call``."""
     found = []
     for method in FORMULA:
-        by = next((base for base in cls.__mro__ if method in vars(base)), object)
-        if by is not object and not is_of_library(by):
-            found.append(f"{by.__name__}.{method}")
+        defined_by = defining_class(cls, method)
+        if defined_by not in (None, object) and not is_of_library(defined_by):
+            found.append(f"{defined_by.__name__}.{method}")
     return found
 
 
-def changes_formula(cls: type, said_by: type) -> bool:
-    """True where a class of the user's own overrides a method of ``said_by`` on which the formula may depend."""
-    for base in cls.__mro__[: cls.__mro__.index(said_by)]:
+def changes_formula(cls: type, declaring: type) -> bool:
+    """True if a user's class overrides a method that the formula may depend on.
+
+    Args:
+        cls: the class.
+        declaring: the class that declares the formula.
+    """
+    for base in cls.__mro__[: cls.__mro__.index(declaring)]:
         if _is_in_package(base):
             continue
         for name, value in vars(base).items():
+            # Any other method may be called by the formula: it cannot be known.
             is_special = name.startswith("__") and name not in FORMULA
             is_formula = callable(value) and not is_special and name not in HARMLESS
-            if is_formula and hasattr(said_by, name):
+            if is_formula and hasattr(declaring, name):
                 return True
     return False
 
 
 def note_change() -> None:
-    """Take note that some layer has another formula than when it was declared."""
+    """Count a change of the formula of some layer, such as another activation."""
     global _changes
     _changes += 1
 
 
 def changes() -> int:
-    """How often a formula was replaced so far. A declaration made before has to be looked at again."""
+    """The number of changes so far; a plan made at another number is out of date."""
     return _changes

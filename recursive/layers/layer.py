@@ -1,7 +1,29 @@
-"""The layer: a function of a tensor, with parameters, ``layer(x, train=False)``.
+"""The base class of all layers, and how a layer is applied.
 
-Keras 0.1's chain, in which a layer asks the one before it (``set_previous``, ``get_input``, ``get_output(train)``), is
-that call written along the chain.
+A layer is a function of tensors with parameters. Users call it, ``layer(x)``.
+Containers, wrappers and loops *apply* it, ``layer.apply(inputs, call)``, and
+``layer(x)`` does too. There are three levels:
+
+1. :meth:`Layer.apply` is the template that every layer goes through. It takes and
+   returns dicts of :class:`~recursive.loop.call.Value` (a tensor and its mask) by port
+   and by output name. ``call`` says whether the network is training, hands out draws,
+   and collects side outputs: updates and penalties. ``apply`` runs the methods of 2015
+   that a class overrides (:mod:`recursive.layers.chain`) and adds the penalties on the
+   output.
+2. :meth:`Layer.compute` does the work. It builds the parameters, checks masks and
+   draws, runs ``call``, checks its output and adds the mask. A container overrides it
+   and applies its inner layers.
+3. :meth:`Layer.call` is the formula, a function of plain tensors:
+   ``call(x, train=False)``. A layer of your own defines this method.
+
+A loop may take the formula apart. If the layer declares that it begins with products of
+its inputs (``products``) and continues with :meth:`Layer.finish`, the products with
+inputs are hoisted out of the loop. This is only right while ``call`` is the declared
+formula, so ``__init_subclass__`` withdraws the declaration from a subclass that changes
+a method of it.
+
+Parameters are held by the base class ``HoldsParameters``, and links of 2015 by
+``Linked``. The rules of masks are in :mod:`recursive.layers.masks`.
 """
 
 from __future__ import annotations
@@ -30,9 +52,9 @@ from recursive.layers.checks import (
     mark_built,
     translate_shape_errors,
 )
-from recursive.layers.given import check_draws
+from recursive.layers.draws import check_draws
 from recursive.layers.linked import Linked
-from recursive.layers.masks import PASS, REFUSE, USE, accepted_masks, check_fits, policy
+from recursive.layers.masks import PASS, REFUSE, USE, accepted_masks, check_mask, policy
 from recursive.layers.parameters import HoldsParameters
 from recursive.layers.products import affine_map, side_by_side
 from recursive.locked import locked
@@ -42,18 +64,20 @@ from recursive.spec.shapes import Shape
 from recursive.utils import arguments, registry
 
 Rule = str | Mapping | Callable | None
-"""A regularizer or a constraint: its name, its configuration, the thing itself, or none."""
+"""A regularizer or a constraint: its name, its configuration, a callable, or None."""
 
 
 class Layer(HoldsParameters, Linked):
     """The base of all layers.
 
-    A layer of your own gives :meth:`call`, says the shape of its output in :meth:`get_output_shape_for` where that
-    differs from the shape of its input, and holds its parameters in ``self.params``.
+    A layer of your own defines :meth:`call`, lists its parameters in ``self.params``,
+    and defines :meth:`get_output_shape_for` if its output has another shape than its
+    input.
 
     Args:
-        name: a name for the user's own use.
-        seed: seeds the draws of the first parameters; None draws them from numpy's global generator.
+        name: a name that the library does not use.
+        seed: the seed of the initial weights; None draws them from numpy's global
+            generator.
 
     >>> class Double(Layer):
     ...     def call(self, x, train=False):
@@ -63,66 +87,79 @@ class Layer(HoldsParameters, Linked):
     [[2.0, 2.0]]
     """
 
+    # Inputs and outputs
+
     input_ndim: int | None = None
-    """The number of axes of an input, batch included; None for layers that take any."""
+    """The number of axes of an input, batch included; None for any."""
     input_dtype: str = "float"
+    """The kind of values of an input: ``float`` or ``int``."""
     input_dim: int | None = None
-    """The size of the last axis of the input, or of the first of them; None while it is not known, or for any."""
+    """The dim of the first input; None for any, or while it is not known."""
     limit: int | None = None
-    """What the whole numbers of the input are below, where they number something."""
+    """The number of classes of an integer input: all its values are below it."""
     ports: tuple[str, ...] = ("input",)
-    """The names of the inputs, where there are several: the layer is then called with a dict by these."""
-    own_past: Mapping[str, str] = MappingProxyType({})
-    """The ports that, left open in a recurrent container, read an output of the node itself, of the step before."""
-    rowwise: bool = False
-    """Whether each row of the output follows from the same row of the input: a loop can then be run in one call."""
-    products: tuple[Product, ...] = ()
-    """The products that the layer begins with and adds, where it gives :meth:`Layer.finish`."""
-    splits: bool = True
-    """Whether :meth:`Layer.call` is the products and :meth:`Layer.finish` alone: a loop can then make them apart."""
-    keeps_axes: bool = True
-    """Whether the output has as many axes as the input, where the layer takes any number of them."""
-    draws: tuple[str, ...] = ()
-    """Names of the random draws that :meth:`call` takes while training; :meth:`sample` makes them."""
-    steady_draws: tuple[str, ...] = ()
-    """Those of the draws that are the same at every step of a loop."""
-    carries: bool = False
-    """Whether states go on from batch to batch; they are then in ``self.states``."""
+    """The names of the inputs. A layer with several is called with a dict by these."""
     output_names: tuple[str, ...] = ("output",)
-    """The names of the outputs; where there are several, :meth:`Layer.call` returns a dict by these, in this order."""
-    revision: tuple = ()
-    """Another one whenever the declaration inside changes, or a layer of it."""
+    """The names of the outputs. A layer with several returns a dict in this order."""
+    keeps_axes: bool = True
+    """True if the output has as many axes as the input, for layers that take any."""
     masks: str | Mapping[str, str] = REFUSE
-    """What happens to the mask of each input: ``pass``, ``use``, ``drop`` or ``refuse``; a dict says it by port."""
+    """The mask policy: ``pass``, ``use``, ``drop``, ``refuse`` or a dict by port."""
+
+    # Permissions for a loop, which may hoist, defer or split a layer
+
+    own_past: Mapping[str, str] = MappingProxyType({})
+    """The output of the node one step back that a port reads if it is not connected."""
+    rowwise: bool = False
+    """True if each row of the output depends only on the same row of the input.
+
+    All steps of a loop can then be rows of one call.
+    """
+    products: tuple[Product, ...] = ()
+    """The products that the layer begins with and sums; needs :meth:`Layer.finish`."""
+    splits: bool = True
+    """True if :meth:`Layer.call` is the products and :meth:`Layer.finish` alone."""
+
+    # Anything besides parameters that a call depends on
+
+    draws: tuple[str, ...] = ()
+    """The names of the draws that :meth:`sample` creates and :meth:`call` takes."""
+    steady_draws: tuple[str, ...] = ()
+    """The draws that are constant over the time of a loop."""
+    carries: bool = False
+    """True if states are kept between batches, in ``self.states``."""
+    revision: tuple = ()
+    """A value that changes whenever the declaration of a container changes."""
+    has_own_call: bool = False
+    """True for a container of a user's class that overrides ``call``."""
 
     def __init_subclass__(cls) -> None:
-        """Forget what the base class says of a formula that this class changes; note when ``build`` has returned."""
+        """Check and register a subclass; withdraw declarations that it contradicts."""
         super().__init_subclass__()
         identity.register(cls)
         check_methods(cls)
         if "build" in vars(cls):
             cls.build = mark_built(cls.build)
+        # Layers of 2015 have no shape rule: their output is computed to find its shape.
         written_as_in_2015 = "get_output" in vars(cls) or "get_input" in vars(cls)
         if written_as_in_2015 and "get_output_shape_for" not in vars(cls):
             cls.get_output_shape_for = chain.probed_shape
-        same_formula = cls._computes_as_said("rowwise", identity.FORMULA)
-        if not same_formula or identity.changes_formula(cls, cls._said_by("rowwise")):
+
+        # A declaration is inherited, but holds for the formula it was written for only.
+        keeps_formula = cls._keeps_methods("rowwise", identity.FORMULA)
+        declaring = identity.defining_class(cls, "rowwise")
+        if not keeps_formula or identity.changes_formula(cls, declaring):
             cls.rowwise = False
-        # What makes the products apart calls the layer's own ``finish``.
-        whole = [method for method in identity.FORMULA if method != "finish"]
-        cls.splits = cls._computes_as_said("products", whole)
+        # A split layer runs ``finish`` of its own class, so that one may change.
+        others = [method for method in identity.FORMULA if method != "finish"]
+        cls.splits = cls._keeps_methods("products", others)
 
     @classmethod
-    def _said_by(cls, what: str) -> type:
-        """The class that says ``what`` of its formula."""
-        return next(base for base in cls.__mro__ if what in vars(base))
-
-    @classmethod
-    def _computes_as_said(cls, what: str, methods: Sequence[str]) -> bool:
-        """True if ``methods`` are still those of the class that said ``what`` of them."""
-        said_by = cls._said_by(what)
+    def _keeps_methods(cls, attribute: str, methods: Sequence[str]) -> bool:
+        """True if ``methods`` are those of the class that declares ``attribute``."""
+        declaring = identity.defining_class(cls, attribute)
         return all(
-            getattr(cls, method, None) is getattr(said_by, method, None)
+            getattr(cls, method, None) is getattr(declaring, method, None)
             for method in methods
         )
 
@@ -130,17 +167,18 @@ class Layer(HoldsParameters, Linked):
         """Assign an attribute.
 
         Raises:
-            ConfigError: for a method of the formula: what goes by the class of a layer would not see it.
+            ConfigError: for a method of the formula.
         """
         if name in identity.FORMULA:
             raise ConfigError.about(
                 "layer",
                 type(self).__name__,
                 takes="its formula from its class",
-                because="the loop, source and files go by the class of a layer",
+                because="the loop, source and files look at the class of a layer",
                 got=f"a {name} that is assigned to one instance",
                 do=f"Write a subclass with a method {name}.",
             )
+        # Another activation is another formula, so plans made before are out of date.
         is_new = name not in vars(self)
         super().__setattr__(name, value)
         if name.endswith("activation") and not is_new:
@@ -151,29 +189,32 @@ class Layer(HoldsParameters, Linked):
         self.name = name
         self.seed = arguments.seed(type(self).__name__, seed)
 
-    # The layer as a function
+    # Applying the layer
 
     @locked
     def apply(self, inputs: Values, call: Call) -> dict[str, Value]:
-        """The outputs by name, each with its mask: how every container, wrapper and loop runs a layer.
+        """The outputs by name, each with its mask: the one way to run a layer.
 
         Args:
-            inputs: what each port reads, with its mask.
-            call: says whether the network is training, and takes what leaves the layer beside its outputs.
+            inputs: the value at each port.
+            call: says whether the network is training, and collects side outputs.
 
         Raises:
-            ConfigError: for a mask at a port that takes none, or a formula that returns something else than tensors.
+            ConfigError: for a mask that a port refuses, or an output that is no tensor.
             DataError: for a draw that the layer does not make.
-            ShapeError: for a draw, a mask or an output of another shape than the layer says.
+            ShapeError: for a draw, a mask or an output of another shape than declared.
         """
         check_started(self)
+        # Containers apply their inner layers; only a formula calls them as functions.
         if type(self).compute is Layer.compute:
             check_held_layers(self)
         now = chain.bound(self)
         if now is not None:
+            # An overridden method asks for the formula it extends: no penalty yet.
             outputs = self.compute(inputs, call)
             now.outputs.update(outputs)
             return outputs
+
         if chain.overrides(self, Layer) or self.has_own_call:
             outputs = chain.apply_bound(self, inputs, call, Layer)
         else:
@@ -184,69 +225,64 @@ class Layer(HoldsParameters, Linked):
 
     def _penalize(self, inputs: Values, outputs: Values, call: Call) -> None:
         """Add the penalties on the output to the loss."""
-        bound_rules = [
-            rule for rule in self.regularizers if getattr(rule, "layer", None) is self
-        ]
+        # By id: one rule may be in both places, and a rule need not be hashable.
+        rules = {}
+        for rule in self.regularizers:
+            if getattr(rule, "layer", None) is self:
+                rules[id(rule)] = rule
         if self.activity_regularizer is not None:
-            bound_rules.append(self.activity_regularizer)
-        for rule in {id(rule): rule for rule in bound_rules}.values():
+            rules[id(self.activity_regularizer)] = self.activity_regularizer
+
+        for rule in rules.values():
             if hasattr(rule, "penalty"):
                 for value in outputs.values():
                     call.penalty(rule.penalty(value.tensor))
-            else:  # one of the user's own, which asks its layer for the output
-                with chain.binding(self, inputs, call):
-                    call.penalty(
-                        rule.on_activity_of(self)(pt.zeros((), dtype=backend.floatX()))
-                    )
+                continue
+            # A rule of a user's class, as in 2015: it asks its layer for the output.
+            no_loss = pt.zeros((), dtype=backend.floatX())
+            with chain.binding(self, inputs, call):
+                call.penalty(rule.on_activity_of(self)(no_loss))
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
-        """The outputs as the formula gives them: a layer by its :meth:`call`, a container by its layers."""
+        """The outputs of :meth:`call` with their masks; containers override this."""
         shapes = chain.shapes_of(inputs, self)
         self.ensure_built(shapes)
         for port, value in inputs.items():
-            check_fits(self, port, value)
+            check_mask(self, port, value)
         self.check_draws(call.draws, shapes)
         accepted = accepted_masks(self, inputs)
-        x = inputs_of_formula(
-            self, {port: value.tensor for port, value in inputs.items()}
-        )
+
+        # One tensor, or a dict by port if the layer has several.
+        x = _tensors_for_call(self, inputs)
         output = self._formula(x, accepted, call)
         self.check_output(output, shapes)
-        tensors = [value.tensor for value in inputs.values()]
-        check_width(
-            "layer",
-            type(self).__name__,
-            [*tensors, *self.named_params.values()],
-            output,
-        )
-        mask = self.get_output_mask_for(
-            x, inputs_of_formula(self, accepted, default=None)
-        )
-        return {
-            name: with_mask(tensor, mask)
-            for name, tensor in chain.by_name(self.output_names, output).items()
-        }
+        operands = list(chain.tensors_by_name(inputs).values())
+        operands += self.named_params.values()
+        check_width("layer", type(self).__name__, operands, output)
+
+        mask = self.get_output_mask_for(x, _for_call(self, accepted))
+        outputs = chain.by_name(self.output_names, output)
+        return {name: with_mask(tensor, mask) for name, tensor in outputs.items()}
 
     def _formula(
         self, x: Tensors, accepted: Mapping[str, TensorVariable], call: Call
     ) -> Tensors:
-        """What :meth:`call` returns, given the mask too where the layer uses it."""
-        given = {**self.beside_input(call), **call.draws}
+        """The result of :meth:`call`, which takes masks only if the layer uses them."""
+        named = self.extra_arguments(call) | call.draws
         used = {
             port: mask for port, mask in accepted.items() if policy(self, port) == USE
         }
         if used:
-            given["mask"] = inputs_of_formula(self, used)
-        elif accepted and hasattr(
-            self, "call_masked"
-        ):  # how layers of earlier versions read a mask
-            mask = inputs_of_formula(self, accepted)
-            return self.call_masked(x, mask, train=call.train, **given)
-        check_takes(self, given)
-        return self.call(x, train=call.train, **given)
+            named["mask"] = _for_call(self, used)
+        elif accepted and hasattr(self, "call_masked"):
+            # Layers of earlier versions read their mask in a separate method.
+            masks = _for_call(self, accepted)
+            return self.call_masked(x, masks, train=call.train, **named)
+        check_takes(self, named)
+        return self.call(x, train=call.train, **named)
 
-    def beside_input(self, call: Call) -> dict[str, object]:
-        """What :meth:`call` is given by name beside its input, its mask and its draws."""
+    def extra_arguments(self, call: Call) -> dict[str, object]:
+        """Named arguments of :meth:`call` besides its input, mask and draws."""
         return {}
 
     def __call__(
@@ -256,14 +292,15 @@ class Layer(HoldsParameters, Linked):
         mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
         **draws: TensorVariable,
     ) -> Tensors:
-        """The output for input ``x``; draws that are not given are made here.
+        """The output for input ``x``.
 
         Args:
-            x: the input, batch first; where there are several, a dict of these by port, or a list in their order.
+            x: the input, batch first. For several inputs, a dict by port, or a list in
+                the order of the ports.
             train: turns dropout on.
-            mask: ``(batch, time)``, 0 at steps that are no data; it holds for every input that has steps, or only for
-                those that a dict by port names.
-            draws: the random draws of this layer, by name.
+            mask: ``(batch, time)``, 0 at masked steps. One mask is that of every input
+                that has steps; a dict by port gives each input its own.
+            draws: random draws by name; those that are not given are drawn here.
 
         Raises:
             RecursiveError: as :meth:`apply`.
@@ -278,11 +315,14 @@ class Layer(HoldsParameters, Linked):
         mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
         **draws: TensorVariable,
     ) -> tuple[Tensors, TensorVariable | None]:
-        """The output as ``layer(x)`` gives it, and its mask; None for the mask where there are several outputs."""
+        """The output of ``layer(x)`` and its mask; None for several outputs."""
         check_started(self)
         outputs = self.apply(self.as_inputs(x, mask), Call(train, draws))
-        only = next(iter(outputs.values())) if len(outputs) == 1 else None
-        return chain.tensors_of(outputs), None if only is None else only.mask
+        output_mask = None
+        if len(outputs) == 1:
+            [value] = outputs.values()
+            output_mask = value.mask
+        return chain.tensors_of(outputs), output_mask
 
     def as_inputs(
         self,
@@ -290,42 +330,35 @@ class Layer(HoldsParameters, Linked):
         mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
     ) -> dict[str, Value]:
         """Tensors or arrays as the values that :meth:`apply` takes."""
-        tensors = {
-            name: pt.as_tensor_variable(value)
-            for name, value in chain.by_name(self.ports, x).items()
-        }
-        if mask is None:
-            return {name: Value(tensor) for name, tensor in tensors.items()}
-        if isinstance(mask, Mapping):
-            given = {
-                name: None if value is None else pt.as_tensor_variable(value)
-                for name, value in mask.items()
-            }
-            return {
-                name: Value(tensor, given.get(name)) for name, tensor in tensors.items()
-            }
-        mask = pt.as_tensor_variable(mask)
-        if len(tensors) == 1:
-            return {name: Value(tensor, mask) for name, tensor in tensors.items()}
-        return {name: with_mask(tensor, mask) for name, tensor in tensors.items()}
+        tensors = chain.by_name(self.ports, x)
+        # Among several inputs, those without steps get no mask. A single one must fit.
+        attach = with_mask
+        if len(tensors) == 1 or isinstance(mask, Mapping):
+            attach = Value
+        if not isinstance(mask, Mapping):
+            shared_mask = None if mask is None else pt.as_tensor_variable(mask)
+            mask = dict.fromkeys(tensors, shared_mask)
 
-    has_own_call: bool = False
-    """True for a container of the user's own that overrides ``call``: no layer's formula, but what wraps its layers."""
+        inputs = {}
+        for port, tensor in tensors.items():
+            port_mask = mask.get(port)
+            if port_mask is not None:
+                port_mask = pt.as_tensor_variable(port_mask)
+            inputs[port] = attach(pt.as_tensor_variable(tensor), port_mask)
+        return inputs
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        """The formula of the layer; that of a plain Layer passes its input on, as in 2015."""
+        """The formula of the layer; a plain ``Layer`` returns its input, as in 2015."""
         return x
 
     def factors(self, product: Product) -> tuple[TensorVariable, TensorVariable | None]:
-        """What the layer multiplies by in one of its products, ``(dim of the port, product.dim)``, and adds, if so."""
-        W, b = (
-            [getattr(self, name) for name in names]
-            for names in (product.weights, product.biases)
-        )
-        return side_by_side(W), side_by_side(b) if b else None
+        """The weights ``(input dim, product.dim)`` and the bias of a product."""
+        W = side_by_side([getattr(self, name) for name in product.weights])
+        biases = [getattr(self, name) for name in product.biases]
+        return W, side_by_side(biases) if biases else None
 
     def transform_input(self, x: TensorVariable) -> TensorVariable:
-        """The product with the input that the layer begins with, ``x @ W + b``.
+        """The product of the input and the weights, ``x @ W + b``.
 
         Source: elanmart, keras issue 620, 2015.
         """
@@ -334,15 +367,16 @@ class Layer(HoldsParameters, Linked):
     def finish(
         self, total: TensorVariable, others: Mapping[str, TensorVariable]
     ) -> TensorVariable:
-        """The output, given the sum of the layer's products and what the other ports read."""
+        """The output, from the sum of the products and the inputs at other ports."""
         raise NotImplementedError(f"{type(self).__name__} has no product to begin with")
 
-    # Masks: which steps of the input are data, and which only fill it up
+    # Masks
 
     def supports_masked_input(self) -> bool:
         """True if the layer takes a mask at its first port."""
         return policy(self, self.ports[0]) != REFUSE
 
+    # Marks the library's method: an override, as in 2015, goes before the policy.
     supports_masked_input.follows_policy = True
 
     def get_output_mask_for(
@@ -350,30 +384,31 @@ class Layer(HoldsParameters, Linked):
         x: Tensors,
         mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
     ) -> TensorVariable | None:
-        """The mask of the output for input ``x`` and its mask, by port where there are several inputs.
+        """The mask of the output for input ``x`` and its mask, or masks by port.
 
-        The masks that the layer passes on are joined with AND; a layer that uses masks says what it returns.
+        The masks of all ports that pass them are joined with AND. A layer that uses
+        masks overrides this.
         """
-        found = chain.by_name(self.ports, mask) if mask is not None else {}
+        masks = {} if mask is None else chain.by_name(self.ports, mask)
         return joined(
-            value for port, value in found.items() if policy(self, port) == PASS
+            value for port, value in masks.items() if policy(self, port) == PASS
         )
 
     def output_masks(
         self, inputs: Values, train: bool
     ) -> dict[str, TensorVariable | None]:
-        """The mask of each output by the rule of the layer, without its formula."""
-        accepted = accepted_masks(self, inputs)
-        tensors = {port: value.tensor for port, value in inputs.items()}
-        x = inputs_of_formula(self, tensors)
-        mask = self.get_output_mask_for(x, inputs_of_formula(self, accepted))
+        """The mask of each output, without running the formula."""
+        masks = _for_call(self, accepted_masks(self, inputs))
+        mask = self.get_output_mask_for(_tensors_for_call(self, inputs), masks)
         return dict.fromkeys(self.output_names, mask)
+
+    # Building
 
     @property
     def built(self) -> bool:
-        """Whether the parameters have their first values: whether ``build`` has run, where the class gives one.
+        """True once the parameters have initial values: ``build`` has run, if defined.
 
-        May be assigned, as Keras's later layers do at the end of ``build``.
+        May be assigned, as later versions of Keras do at the end of ``build``.
         """
         return vars(self).get("built", type(self).build is Layer.build)
 
@@ -382,15 +417,15 @@ class Layer(HoldsParameters, Linked):
         vars(self)["built"] = bool(value)
 
     def build(self, input_shape: Shape) -> None:
-        """Draw the parameters that depend on the input's shape, and list them in ``self.params``."""
+        """Draw the parameters for this input shape and list them in ``self.params``."""
 
     @locked
     def ensure_built(self, input_shape: Shape | Mapping[str, Shape]) -> None:
-        """Build, unless that is done.
+        """Build the layer unless it is built.
 
         Raises:
-            ConfigError: for a parameter that is not listed.
-            ShapeError: where it needs a dim that is not known yet.
+            ConfigError: for a parameter that is not listed in ``self.params``.
+            ShapeError: if ``build`` needs a dim that is not known yet.
         """
         if not self.built:
             with translate_shape_errors(self, input_shape):
@@ -399,83 +434,75 @@ class Layer(HoldsParameters, Linked):
 
     @locked
     def complete(self) -> None:
-        """Build from the declaration alone, without any data.
+        """Build from the declaration alone, without data.
 
         Raises:
-            ShapeError: where parameters wait for a dim that only data would tell.
+            ShapeError: if a parameter needs a dim that only data can show.
         """
         self.ensure_built((None, self.input_dim))
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
-        """The shape of the output, batch first, None for sizes that are not known."""
+        """The shape of the output, batch first; None for sizes that are not known."""
         return input_shape
 
-    # Random draws: in a loop they are made before it, and enter it as sequences
+    # Random draws. A loop makes them before its first step, as sequences.
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:
-        """The draw called ``name``, of ``size``: other values at each call of the compiled function."""
+        """The draw called ``name``, of ``size``; redrawn at each call of a program."""
         raise NotImplementedError(
             f"{type(self).__name__} names the draw {name!r} but does not make it"
         )
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
-        """The shape of the draw called ``name`` for an input of ``input_shape``: the same, unless a layer differs."""
+        """The shape of the draw called ``name``: by default that of the input."""
         return input_shape
 
     def check_draws(
         self, draws: Mapping[str, object], input_shape: Shape | Mapping[str, Shape]
     ) -> None:
-        """Raise an error unless ``draws`` may be given in place of the layer's own: see ``__call__``."""
+        """Raise an error unless ``draws`` can replace those of the layer."""
         check_draws(self, draws, input_shape)
 
     def check_output(
         self, output: object, input_shape: Shape | Mapping[str, Shape]
     ) -> None:
-        """Raise an error unless ``output`` is what the layer says that it returns for ``input_shape``."""
+        """Raise an error unless ``output`` is as declared for ``input_shape``."""
         check_output(self, output, input_shape)
 
     @property
     def rng(self) -> np.random.RandomState | None:
-        """Where first values are drawn from: a generator of its own where there is a ``seed``, else numpy's."""
+        """The generator of initial weights; None, for numpy's, without a seed."""
         return None if self.seed is None else np.random.RandomState(self.seed)
 
     def get_config(self) -> dict[str, object]:
-        """The class name, as ``name``, and the arguments that make this layer again, as plain values.
+        """The class name, as ``name``, and the constructor arguments, as plain values.
 
-        An argument of a layer of your own is found where the layer keeps it under its own name. Weights are no
-        part of it.
+        An argument is read from the attribute of the same name, if there is one.
+        Weights are not part of the configuration.
         """
-        arguments = [
-            name
-            for name in inspect.signature(type(self)).parameters
-            if name not in ("name", "weights")
-        ]
-        kept = {
-            name: plain(getattr(self, name))
-            for name in arguments
-            if hasattr(self, name)
-        }
-        return {"name": identity.class_name(type(self)), **kept}
+        config = {"name": identity.class_name(type(self))}
+        for argument in inspect.signature(type(self)).parameters:
+            if argument not in ("name", "weights") and hasattr(self, argument):
+                config[argument] = plain(getattr(self, argument))
+        return config
 
-    # What a program is given
+    # Arguments of a program
 
     def limit_at(self, port: str) -> int | None:
-        """What the whole numbers at ``port`` are below, where they number something."""
+        """The number of classes that integers at ``port`` index, if they do."""
         return self.limit if port == self.ports[0] else None
 
     def arguments(self) -> list[Argument]:
-        """What a program that runs this layer is given."""
+        """The arguments of a program that runs this layer."""
         ndim = 2 if self.input_ndim is None else self.input_ndim
-        shape = (None,) * (ndim - 1) + (
-            self.input_dim if self.input_dtype == "float" else None,
-        )
-        return [
-            Argument("input", backend.dtype_of(self.input_dtype), shape, self.limit)
-        ]
+        dim = self.input_dim if self.input_dtype == "float" else None
+        shape = (*[None] * (ndim - 1), dim)
+        dtype = backend.dtype_of(self.input_dtype)
+        return [Argument("input", dtype, shape, self.limit)]
 
     @property
-    def tells_its_input(self) -> bool:
-        """Whether the layer itself says what its input is like."""
+    def declares_input(self) -> bool:
+        """True if the layer declares the shape of its input, or a part of it."""
         return (
             self.input_ndim is not None
             or self.input_dim is not None
@@ -483,9 +510,9 @@ class Layer(HoldsParameters, Linked):
         )
 
     def _symbolic_input(self) -> TensorVariable:
-        if not self.tells_its_input:
+        if not self.declares_input:
             raise AttributeError(
-                f"{type(self).__name__} has no input of its own, because it takes any shape: "
+                f"{type(self).__name__} has no input, because it takes any shape: "
                 "assign layer.input, or call set_previous"
             )
         [argument] = self.arguments()
@@ -493,7 +520,7 @@ class Layer(HoldsParameters, Linked):
 
 
 class MaskedLayer(Layer):
-    """The base of layers that treat every step alike: they take a mask and pass it on as it is.
+    """The base of layers that pass masks on: they compute every step in the same way.
 
     Source: ``keras.layers.core.MaskedLayer`` of Keras 0.1.
     """
@@ -501,45 +528,48 @@ class MaskedLayer(Layer):
     masks = PASS
 
 
-def inputs_of_formula(
-    layer: Layer, values: Mapping[str, object], default: object = None
-) -> object:
-    """What a formula takes: the value of its one port, or all by name; ``default`` where there is none."""
+def _tensors_for_call(layer: Layer, inputs: Values) -> Tensors:
+    """The tensors of ``inputs`` as ``call`` takes them."""
+    return _for_call(layer, chain.tensors_by_name(inputs))
+
+
+def _for_call(layer: Layer, values: Mapping[str, object]) -> object:
+    """``values`` as ``call`` takes them: one, or several in a dict; None for none."""
     if not values:
-        return default
-    return (
-        values[layer.ports[0]]
-        if tuple(values) == tuple(layer.ports) and len(layer.ports) == 1
-        else dict(values)
-    )
+        return None
+    has_one_port = len(layer.ports) == 1 and tuple(values) == tuple(layer.ports)
+    return values[layer.ports[0]] if has_one_port else dict(values)
 
 
 def check_dim(
     layer: str, argument: str, value: object, optional: bool = False
 ) -> int | None:
-    """``value`` where it is a whole number of 1 or more (or None, if ``optional``), else a ShapeError."""
+    """Return ``value``, which must be an integer of 1 or more, or None if ``optional``.
+
+    Raises:
+        ShapeError: for anything else.
+    """
     if value is None and optional:
         return None
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ShapeError.about(
             "layer",
             layer,
-            takes=f"an {argument} that is a whole number of 1 or more",
-            because="it counts the values of one row",
+            takes=f"an {argument} that is an integer of 1 or more",
             got=repr(value),
-            do=f"Say {argument}=6, for example.",
+            do=f"Pass {argument}=6, for example.",
         )
     return int(value)
 
 
 def plain(value: object) -> object:
-    """``value`` as a configuration holds it: a function by its name, where it is found again by it."""
+    """``value`` as a configuration holds it: a function of the library by its name."""
     if isinstance(value, Layer):
         return identity.config_of(value)
     if hasattr(value, "get_config"):
         config = value.get_config()
         known = NAMED_RULES.get(config.get("name"), type(value))
-        # A rule of the user's own with the name of one of the library's stays what it is: no file can hold it.
+        # A user's rule with a name of the library would be read as the wrong class.
         return config if known is type(value) else value
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
@@ -548,6 +578,6 @@ def plain(value: object) -> object:
 
 
 NAMED_FUNCTIONS = activations.ACTIVATIONS | initializations.INITIALIZATIONS
-"""Functions that a configuration names."""
+"""The functions that a configuration holds by name."""
 NAMED_RULES = {**constraints.CONSTRAINTS, **regularizers.REGULARIZERS}
-"""Constraints and regularizers that a configuration names."""
+"""The constraints and regularizers that a configuration holds by name."""

@@ -1,4 +1,9 @@
-"""What training changes: the parameters of all layers inside a container, each once, but for those that are frozen."""
+"""Collects what training needs from all layers of a container, each layer once.
+
+A layer may stand in several places of a container, and two layers may share a
+parameter. Each parameter is learned once. A layer is frozen if it is not trainable
+itself or is inside a layer that is not, unless another place of it is free.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +18,19 @@ from recursive.layers.layer import Layer
 
 @dataclass(frozen=True)
 class Frozen:
-    """What is not learned of one layer: all of it, or the parameters that were taken out of its ``params``."""
+    """The frozen part of one layer: all of it if ``whole``, else some parameters."""
 
     whole: bool
     params: frozenset[SharedVariable] = frozenset()
 
     def is_learned(self, param: SharedVariable) -> bool:
-        """True unless the layer is frozen, or this one of its parameters."""
+        """True unless the layer or this parameter is frozen."""
         return not self.whole and param not in self.params
 
 
 @dataclass
 class Collected:
-    """What the layers of a container give training."""
+    """The parameters of all layers, with their penalties, constraints and updates."""
 
     params: list[SharedVariable] = field(default_factory=list)
     regularizers: list[Callable] = field(default_factory=list)
@@ -35,41 +40,42 @@ class Collected:
     def add(
         self, params: list, regularizers: list, constraints: list, updates: list
     ) -> None:
-        """Add what one layer gives; a parameter of two layers counts once, with the first constraint that it has."""
-        for param, rule in zip(params, constraints, strict=True):
-            places = [
-                place for place, known in enumerate(self.params) if known is param
-            ]
-            if not places:
+        """Add the results of ``get_params`` of one layer.
+
+        A parameter of two layers is added once, with the first constraint that it has.
+        """
+        for param, constraint in zip(params, constraints, strict=True):
+            if param not in self.params:
                 self.params.append(param)
-                self.constraints.append(rule)
-            elif self.constraints[places[0]] is linear:
-                self.constraints[places[0]] = rule
-        self.regularizers += [
-            rule for rule in regularizers if rule not in self.regularizers
-        ]
+                self.constraints.append(constraint)
+                continue
+            # Updating a shared parameter twice would double its step.
+            place = self.params.index(param)
+            if self.constraints[place] is linear:
+                self.constraints[place] = constraint
+        # A penalty that several layers report is added to the loss once.
+        new = [rule for rule in regularizers if rule not in self.regularizers]
+        self.regularizers += new
         self.updates += updates
 
 
 def frozen_now(container: Layer) -> dict[Layer, Frozen]:
-    """For every layer inside, and the container: what of it is frozen now.
-
-    A layer that stands in several places is learned if one of them is not frozen.
-    """
+    """The frozen part of the container and of every inner layer, as of now."""
     free = _reached(container, {})
     return {
-        layer: Frozen(layer not in free, frozenset(layer.left_out))
+        layer: Frozen(layer not in free, frozenset(layer.frozen_params))
         for layer in inside(container)
     }
 
 
 def marks(layers: Iterable[Layer]) -> list[tuple[bool, int]]:
-    """What changes when a layer is frozen or freed; the parameters that a layer has yet to draw change nothing."""
-    return [(layer.trainable, len(layer.left_out)) for layer in layers]
+    """A list that changes when a layer is frozen or freed, but not when it is built."""
+    return [(layer.trainable, len(layer.frozen_params)) for layer in layers]
 
 
 def _reached(layer: Layer, seen: dict[Layer, None]) -> dict[Layer, None]:
-    """``layer`` and all layers inside that are reached without passing a frozen one."""
+    """``layer`` and the inner layers that are reached without passing a frozen one."""
+    # A frozen layer freezes the layers inside it.
     is_frozen = not layer.trainable or layer.is_frozen_as_in_2015
     if not is_frozen and layer not in seen:
         seen[layer] = None
@@ -79,7 +85,7 @@ def _reached(layer: Layer, seen: dict[Layer, None]) -> dict[Layer, None]:
 
 
 def inside(layer: Layer) -> list[Layer]:
-    """``layer`` and every layer inside it, each once, in the order of their first places."""
+    """``layer`` and every inner layer, each once, in the order of first places."""
     return list(dict.fromkeys(_walk(layer)))
 
 
@@ -92,11 +98,11 @@ def _walk(layer: Layer) -> Iterator[Layer]:
 def collect(
     container: Layer, frozen: Mapping[Layer, Frozen] | None = None
 ) -> Collected:
-    """What training needs of every layer, each asked once.
+    """Collect what training needs from every layer.
 
     Args:
         container: a layer, or a container of layers.
-        frozen: what is not learned, by layer; None looks at what is frozen now.
+        frozen: the frozen part of each layer; None for what is frozen now.
     """
     frozen = frozen_now(container) if frozen is None else frozen
     found = Collected()
@@ -110,25 +116,28 @@ def _collect(
     if layer in seen:
         return
     seen.add(layer)
-    speaks_for_itself = type(layer).get_params not in LIBRARY
-    if not speaks_for_itself:
-        # The parameters of a container's layers come before its own, as learned initial states.
-        for child in layer.children.values():
-            _collect(child, frozen, found, seen)
-        learned = [
-            param for param in layer.own_params() if frozen[layer].is_learned(param)
-        ]
-        found.add(*layer.rules_for(learned))
+    overrides_get_params = type(layer).get_params not in LIBRARY
+    if overrides_get_params:
+        _collect_overridden(layer, frozen[layer], found)
         return
+    # Inner layers come before the container's own parameters, such as initial states.
+    for child in layer.children.values():
+        _collect(child, frozen, found, seen)
+    learned = filter(frozen[layer].is_learned, layer.own_params())
+    found.add(*layer.rules_for(list(learned)))
+
+
+def _collect_overridden(layer: Layer, frozen: Frozen, found: Collected) -> None:
+    """Add the results of a user's ``get_params``, which speaks for inner layers too."""
     params, regularizers, constraints, updates = layer.get_params()
-    kept = [
-        place for place, param in enumerate(params) if frozen[layer].is_learned(param)
-    ]
-    rules = [
-        constraints[place] if place < len(constraints) else linear for place in kept
-    ]
-    found.add([params[place] for place in kept], regularizers, rules, updates)
+    learned, rules = [], []
+    for place, param in enumerate(params):
+        if frozen.is_learned(param):
+            learned.append(param)
+            # As in 2015, there may be fewer constraints than parameters.
+            rules.append(constraints[place] if place < len(constraints) else linear)
+    found.add(learned, regularizers, rules, updates)
 
 
 LIBRARY: set[Callable] = {Layer.get_params}
-"""The ``get_params`` of this library's classes; any other is a user's own, which says what its layer gives."""
+"""The ``get_params`` of this library's classes; any other is defined by a user."""

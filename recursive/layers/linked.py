@@ -1,4 +1,9 @@
-"""The methods of Keras 0.1 by which one layer asked the one before it: thin layers on top of ``apply``."""
+"""The methods of Keras 0.1 by which layers are linked and asked for their output.
+
+:class:`Linked` gives every layer these methods. Users call them and may override them.
+The functions behind them, and an account of how they reach :meth:`Layer.apply`, are in
+:mod:`recursive.layers.chain`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,8 @@ from recursive.layers.chain import (
     binding,
     bound,
     linked_inputs,
-    override_inputs,
+    paired,
+    read_inputs,
     tensors_of,
 )
 from recursive.locked import locked
@@ -23,23 +29,24 @@ from recursive.loop.call import Call, Value
 
 
 class Linked:
-    """A layer in a chain: it has a layer before it, and its input and output can be asked for.
+    """The part of a layer that knows the layer before it.
 
-    A class that overrides ``get_output``, ``get_input`` or ``get_output_mask`` is applied through them, see
-    ``layers/chain.py``.
+    Every method has two cases. While the layer is bound (a container runs a method that
+    its class overrides), the methods use the inputs of that call. Otherwise they follow
+    the links.
     """
 
     connection_map: Mapping[str, str] = MappingProxyType({})
-    """Which output of the layer before each input is, by name, where there are several."""
+    """The output of the layer before that each input reads, if there are several."""
 
     @property
     def nb_input(self) -> int:
-        """How many inputs there are."""
+        """The number of inputs."""
         return len(self.ports)
 
     @property
     def nb_output(self) -> int:
-        """How many outputs there are."""
+        """The number of outputs."""
         return len(self.output_names)
 
     def set_previous(
@@ -49,41 +56,41 @@ class Linked:
 
         Args:
             layer: the layer before.
-            connection_map: which of its outputs each input is, ``{"input": "output"}``; where there are several, and
-                outputs are not called as the inputs are.
+            connection_map: the output that each input reads, ``{"input": "output"}``.
+                It is needed if there are several and their names differ.
 
         Raises:
-            ConfigError: where inputs and outputs do not pair.
+            ConfigError: if an input has no output to read.
         """
-        pairs = dict(connection_map)
-        if not pairs and self.nb_input == layer.nb_output == 1:
-            pairs = {self.ports[0]: layer.output_names[0]}
-        pairs = pairs or {name: name for name in self.ports}
-        if set(pairs) != set(self.ports) or not set(pairs.values()) <= set(
-            layer.output_names
-        ):
+        pairs = dict(connection_map) or paired(self.ports, layer.output_names)
+        reads_every_port = set(pairs) == set(self.ports)
+        if not reads_every_port or not set(pairs.values()) <= set(layer.output_names):
             raise ConfigError.about(
                 "layer",
                 type(self).__name__,
                 takes=f"an output for each of the inputs {', '.join(self.ports)}",
-                because="each reads one",
                 got=f"{pairs} of the outputs {', '.join(layer.output_names)}",
-                do="Say set_previous(layer, connection_map={'input': 'output'}), by the names of both.",
+                do="Pass connection_map={'input': 'output'}, by the names of both.",
             )
-        self.previous, self.connection_map = layer, pairs
+        self.previous = layer
+        self.connection_map = pairs
 
     @property
     def previous(self) -> Linked | None:
-        """The layer before: as said by :meth:`set_previous`, else as a container has linked it.
+        """The layer before: that of :meth:`set_previous`, else that of the container.
 
-        Before the first layer of a container is what is before the container.
+        The layer before the first one of a container is the layer before the container.
         """
         now = bound(self)
         if now is not None:
             return BoundPrevious(now)
-        given = vars(self).get("_previous") or vars(self).get("_link")
+        # A link by the user goes before a link by a container.
+        linked = vars(self).get("_previous") or vars(self).get("_link")
+        if linked is not None:
+            return linked
+        # Asked late, because the container may be linked after the layer was added.
         container = vars(self).get("_first_of")
-        return given if given is not None or container is None else container.previous
+        return None if container is None else container.previous
 
     @previous.setter
     def previous(self, layer: Linked | None) -> None:
@@ -91,25 +98,26 @@ class Linked:
 
     @property
     def has_place(self) -> bool:
-        """True once the layer stands somewhere: it keeps its first place when it is added again."""
+        """True once the layer is linked; it keeps its first link when added again."""
         return any(name in vars(self) for name in ("_previous", "_link", "_first_of"))
 
     def link(self, layer: Linked) -> None:
-        """Take the output of ``layer`` as input, unless the layer has a place; a copy of it has none."""
+        """Take the output of ``layer`` as input, unless a link exists already."""
         if not self.has_place:
             self._link = layer
 
     def place_first(self, container: Linked) -> None:
-        """Stand first in ``container``, unless the layer has a place."""
+        """Become the first layer of ``container``, unless a link exists already."""
         if not self.has_place:
             self._first_of = container
 
     @property
     def input(self) -> TensorVariable:
-        """The symbolic input at the start of the chain; may be assigned.
+        """The symbolic input of the first layer of the chain; may be assigned.
 
         Raises:
-            AttributeError: for a layer that takes an input of any shape, until one is assigned.
+            AttributeError: for a layer that takes any shape, until an input is
+                assigned.
         """
         now = bound(self)
         if now is not None:
@@ -126,12 +134,12 @@ class Linked:
 
     @locked
     def get_input(self, train: bool = False) -> Tensors:
-        """The output of the layer before, or the symbolic input where there is none."""
+        """The output of the layer before, or the symbolic input of a first layer."""
         now = bound(self)
         return tensors_of(linked_inputs(self, train) if now is None else now.inputs)
 
     def get_input_mask(self, train: bool = False) -> TensorVariable | None:
-        """The mask of what the first port reads; None where all of it is data."""
+        """The mask of the first input; None if all of its steps are valid."""
         now = bound(self)
         if now is None and self.previous is None:
             return None
@@ -140,29 +148,30 @@ class Linked:
 
     @locked
     def get_output(self, train: bool = False) -> Tensors:
-        """The output as a tensor; ``train`` turns dropout on."""
+        """The output as a tensor, or several by name; ``train`` turns dropout on."""
         return tensors_of(self._linked(train))
 
     @locked
     def get_output_mask(self, train: bool = False) -> TensorVariable | None:
-        """The mask of the output, ``(batch, time)``; None where all of it is data."""
+        """The mask of the output, ``(batch, time)``; None if all steps are valid."""
         if bound(self) is None:
             return next(iter(self._linked(train).values())).mask
-        masks = self.output_masks(override_inputs(self, train), train)
+        masks = self.output_masks(read_inputs(self, train), train)
         return next(iter(masks.values()))
 
     def _linked(self, train: bool) -> dict[str, Value]:
-        """The outputs for what the layer reads in its chain, or for what is bound to it."""
+        """The outputs for the bound inputs, or else for those of the chain."""
         now = bound(self)
         if now is not None:
-            return self.apply(override_inputs(self, train), now.call.training(train))
+            return self.apply(read_inputs(self, train), now.call.training(train))
         inputs = linked_inputs(self, train)
         call = Call(train)
+        # Bound, so that a get_input of the class has the inputs to answer with.
         with binding(self, inputs, call):
-            return self.apply(override_inputs(self, train), call)
+            return self.apply(read_inputs(self, train), call)
 
     def __getstate__(self) -> dict[str, object]:
-        """Everything but the symbolic input, which is made again, and the link that a container made."""
+        """The attributes without the symbolic input and links set by containers."""
         state = backend.copied_state(self)
         for name in ("_input", "_link", "_first_of", "_bound"):
             state.pop(name, None)

@@ -15,8 +15,9 @@ from recursive.backend.sizes import Size, size
 from recursive.draws import normal
 from recursive.errors import ConfigError, NodeError
 from recursive.layers.composite import layers_of
-from recursive.layers.given import check_draw_names, checked_draw, checked_mask
+from recursive.layers.draws import check_draw_names, checked_draw
 from recursive.layers.layer import Layer
+from recursive.layers.masks import checked_mask
 from recursive.layers.split import runners
 from recursive.loop.axes import swap_time
 from recursive.loop.call import Call, Value, Values, joined, with_mask

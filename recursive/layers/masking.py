@@ -1,4 +1,4 @@
-"""Masks made, read as values, and dropped."""
+"""Layers that create, read and drop masks: Masking, ReadMask, DropMask."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from recursive.spec.shapes import Shape
 
 
 class Masking(MaskedLayer):
-    """Masks the steps of ``(batch, time, dim)`` where every value is ``mask_value``, and sets them to 0.
+    """Masks steps of ``(batch, time, dim)`` whose values all equal ``mask_value``.
+
+    Masked steps become 0. The mask is joined with that of the input.
 
     Source: ``keras.layers.core.Masking`` of Keras 0.1.
 
@@ -33,25 +35,27 @@ class Masking(MaskedLayer):
         self.mask_value = mask_value
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        # A switch, not a product: what stands at masked steps may be inf or NaN.
-        return pt.switch(self._data(x)[..., None], x, pt.zeros((), dtype=x.dtype))
+        # A switch, not a product: masked steps may hold inf or NaN.
+        unmasked = self._unmasked(x)[..., None]
+        return pt.switch(unmasked, x, pt.zeros((), dtype=x.dtype))
 
     def get_output_mask_for(
         self, x: TensorVariable, mask: TensorVariable | None = None
     ) -> TensorVariable:
-        return joined([mask, self._data(x)])
+        return joined([mask, self._unmasked(x)])
 
-    def _data(self, x: TensorVariable) -> TensorVariable:
-        """True at the steps that hold another value than ``mask_value``, which may be NaN."""
+    def _unmasked(self, x: TensorVariable) -> TensorVariable:
+        """True at steps with a value other than ``mask_value``, ``(batch, time)``."""
+        # NaN differs from itself, so it needs a test of its own.
         if np.isnan(self.mask_value):
             return pt.any(~pt.isnan(x), axis=-1)
         return pt.any(pt.neq(x, np.asarray(self.mask_value, dtype=x.dtype)), axis=-1)
 
 
 class ReadMask(Layer):
-    """The mask of its input as a value: bool, ``(batch, time)`` for a sequence, ones where there is no mask.
+    """The mask of the input as a value: bool, ``(batch, time)``; ones without a mask.
 
-    What an attention needs that weighs no padding: it reads this at a port of its own.
+    An attention reads it at a second port, to give no weight to masked steps.
 
     >>> x = np.ones((1, 3, 4))
     >>> ReadMask()(x, mask=np.array([[1, 1, 0]])).eval().tolist()
@@ -73,8 +77,7 @@ class ReadMask(Layer):
             raise ShapeError.about(
                 "layer",
                 "ReadMask",
-                takes="(batch, time) of words or (batch, time, dim)",
-                because="a mask says which steps are data",
+                takes="integers, (batch, time), or floats, (batch, time, dim)",
                 got=f"a value of {x.ndim} axes",
                 do="Read a sequence.",
             )
@@ -91,11 +94,11 @@ class ReadMask(Layer):
         return input_shape[:-1] if len(input_shape) > 2 else input_shape
 
     def check_output(self, output: object, input_shape: Shape) -> None:
-        """Nothing: words have a mask of as many axes as they have, vectors of one fewer."""
+        """Check nothing: floats lose their last axis here, integers do not."""
 
 
 class DropMask(Layer):
-    """Passes its input on without its mask: from here on, masked steps count as data.
+    """Returns its input without the mask: masked steps count as valid from here on.
 
     >>> DropMask().with_mask(np.ones((1, 2, 3)), mask=np.ones((1, 2)))[1] is None
     True

@@ -1,81 +1,108 @@
-"""What happens to the mask of what each port of a layer reads."""
+"""Masks: the policy of each port of a layer, and the checks of a mask's shape.
+
+A mask says which steps of a sequence are valid: ``(batch, time)``, nonzero at unmasked
+steps, 0 at masked ones. ``(batch, sentence, word)`` masks the words of documents. No
+mask means that all steps are valid. A mask belongs to one value, so a layer that reads
+two values may read two masks.
+
+A layer declares a policy for each port in ``Layer.masks``:
+
+* ``pass``: the output gets the mask. Masks of several ports are joined with AND.
+* ``use``: ``call`` takes the mask, ``get_output_mask_for`` returns that of the output.
+* ``drop``: the output has no mask.
+* ``refuse``: a mask is an error, because masked steps would count as valid.
+
+A layer that declares nothing refuses masks. There is one exception: the context of a
+loop is passed whole to every step, so a port that refuses masks reads it without its
+mask.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
+from recursive import backend
+from recursive.backend.sizes import Size, size
 from recursive.errors import ConfigError, SequenceLengthError, ShapeError
 from recursive.loop.call import Value, Values, leading_axes
+from recursive.loop.lengths import check_lengths, length_message
 
 PASS = "pass"
-"""The output has the mask; masks of several ports are joined with AND."""
 USE = "use"
-"""The formula reads the mask, as ``call(x, mask=...)``, and the layer says which mask its output has."""
 DROP = "drop"
-"""The mask ends here."""
 REFUSE = "refuse"
-"""A mask is an error: masked entries would silently count as data."""
 POLICIES = (PASS, USE, DROP, REFUSE)
 
 
 def policy(layer: object, port: str) -> str:
-    """The policy of ``layer`` at ``port``."""
-    stated = layer.masks
+    """The policy of ``layer`` at ``port``.
+
+    Raises:
+        ConfigError: for a policy that does not exist.
+    """
     supports = layer.supports_masked_input
-    if not getattr(supports, "follows_policy", False):  # overridden, as in Keras 0.1
+    # Layers of Keras 0.1 override this method instead of declaring a policy.
+    is_overridden = not getattr(supports, "follows_policy", False)
+    if is_overridden:
         return PASS if supports() else REFUSE
-    if isinstance(stated, Mapping):
-        stated = stated.get(port, REFUSE)
-    if stated not in POLICIES:
+
+    declared = layer.masks
+    if isinstance(declared, Mapping):
+        declared = declared.get(port, REFUSE)
+    if declared not in POLICIES:
+        known = ", ".join(map(repr, POLICIES))
         raise ConfigError.about(
             "layer",
             type(layer).__name__,
-            takes=f"masks of {', '.join(map(repr, POLICIES))}, or a dict of these by port",
-            because="it states what happens to the mask of its input",
-            got=repr(stated),
-            do="Say masks = 'pass' in the class, for example.",
+            takes=f"masks of {known}, or a dict of these by port",
+            got=repr(declared),
+            do="Set masks = 'pass' in the class, for example.",
         )
-    return stated
+    return declared
 
 
 def accepted_masks(layer: object, inputs: Values) -> dict[str, TensorVariable]:
     """The masks that ``layer`` uses or passes on, by port.
 
     Raises:
-        ConfigError: for a mask at a port that refuses one. A context of a loop is read without its mask instead.
+        ConfigError: for a mask at a port that refuses masks, except that of a context.
     """
     found = {}
     for port, value in inputs.items():
         if value.mask is None:
             continue
-        stated = policy(layer, port)
-        if stated in (PASS, USE):
+        declared = policy(layer, port)
+        if declared in (PASS, USE):
             found[port] = value.mask
-        elif stated == REFUSE and not value.is_context:
-            raise refused(layer, port)
+        elif declared == REFUSE and not value.is_context:
+            raise _refused(layer, port)
+        # DROP: the layer does not see the mask.
     return found
 
 
-def refused(layer: object, port: str) -> ConfigError:
+def _refused(layer: object, port: str) -> ConfigError:
     """The error of a layer that takes no mask at ``port``."""
-    kind = type(layer).__name__
     where = "" if tuple(layer.ports) == ("input",) else f" at port {port!r}"
     return ConfigError.about(
         "layer",
-        kind,
+        type(layer).__name__,
         takes=f"an input without a mask{where}",
-        because="it does not look at one, so that masked steps would count as data",
+        because="masked steps would count as valid",
         got="a masked value",
-        do="Put a recurrent layer with return_sequences=False before it, use a layer that supports "
-        "masks (TimeDistributedDense for a Dense), or put DropMask() before it where masked steps "
-        "may count as data. A class of your own states masks = 'pass', or masks = 'use' to read it.",
+        do="Put a recurrent layer with return_sequences=False before it, use a layer "
+        "that supports masks (TimeDistributedDense for a Dense), or put DropMask() "
+        "before it if masked steps may count as valid. In a class of your own, set "
+        "masks = 'pass', or masks = 'use' to read the mask.",
     )
 
 
-def check_fits(layer: object, port: str, value: Value) -> None:
-    """Raise an error where a mask has other axes or other sizes than the value that it belongs to.
+def check_mask(layer: object, port: str, value: Value) -> None:
+    """Raise an error if the mask of ``value`` does not fit the value.
+
+    Only sizes that the types show are compared.
 
     Raises:
         ShapeError: for axes that the value does not have, or another number of rows.
@@ -85,39 +112,77 @@ def check_fits(layer: object, port: str, value: Value) -> None:
     if mask is None:
         return
     kind = type(layer).__name__
-    axes = leading_axes(tensor)
-    if not 2 <= mask.ndim <= max(axes, 2):
+    # One axis, (batch,), cannot mask steps. A mask never has the axis of the dim.
+    if not 2 <= mask.ndim <= max(leading_axes(tensor), 2):
         raise ShapeError.about(
             "mask",
             kind,
-            takes="(batch, time), or as many leading axes of its value as there are",
-            because="it says of every step of every row whether it is data",
+            takes="(batch, time), or as many leading axes as its value has",
             got=f"{mask.ndim} axes for a value of {tensor.ndim}, at port {port!r}",
-            do="Leave out the axis of the dims.",
+            do="Leave out the last axis, the dim.",
         )
-    rows, *sizes = zip(mask.type.shape, tensor.type.shape, strict=False)
-    if None not in rows and rows[0] != rows[1]:
+
+    # The mask may have fewer axes than the value: zip stops with the mask.
+    pairs = list(zip(mask.type.shape, tensor.type.shape, strict=False))
+    mask_rows, rows = pairs[0]
+    if None not in (mask_rows, rows) and mask_rows != rows:
+        raise _wrong_rows(kind, f"{mask_rows} rows for {rows}")
+    for entries, steps in pairs[1:]:
+        if None not in (entries, steps) and entries != steps:
+            raise SequenceLengthError.about(
+                "mask",
+                kind,
+                takes=f"an entry for each step of what port {port!r} reads",
+                got=f"input: {steps}, mask: {entries}",
+                do="Cut or pad one of them.",
+            )
+
+
+def checked_mask(
+    kind: str, mask: TensorVariable, rows: Size, length: Size
+) -> TensorVariable:
+    """Return ``mask``, which must be ``(rows, length)``.
+
+    Sizes that are not known are compared when the program runs.
+
+    Args:
+        kind: the class name of the layer, for errors.
+        mask: the mask.
+        rows: the number of rows of the batch.
+        length: the number of steps.
+
+    Raises:
+        ShapeError: for another number of axes or rows.
+        SequenceLengthError: for another number of steps.
+    """
+    if mask.ndim != 2:
         raise ShapeError.about(
             "mask",
             kind,
             takes="(batch, time)",
-            because="it says of every step of every row whether it is data",
-            got=f"{rows[0]} rows for {rows[1]}",
-            do="Give each row its own.",
+            got=f"{mask.ndim} axes",
+            do="Leave out the last axis, the dim.",
         )
-    for found, wanted in sizes:
-        if None not in (found, wanted):
-            check_length(kind, port, wanted, found)
+
+    mask_rows = size(mask, 0)
+    if isinstance(mask_rows, int) and isinstance(rows, int):
+        same_rows = mask_rows == rows
+        got = f"{mask_rows} rows for {rows}"
+    else:
+        same_rows = pt.eq(mask_rows, rows)
+        got = "another number of rows"
+    # The length is that of the mask before the check of its rows.
+    mask_length = size(mask, 1)
+    mask = backend.checked(mask, same_rows, _wrong_rows(kind, got))
+
+    if isinstance(mask_length, int) and isinstance(length, int):
+        check_lengths({"input": length, "mask": mask_length})
+        return mask
+    error = SequenceLengthError(length_message("input and mask", "lengths that differ"))
+    return backend.checked(mask, pt.eq(mask_length, length), error)
 
 
-def check_length(kind: str, port: str, steps: int, entries: int) -> None:
-    """Raise a SequenceLengthError unless a mask has an entry for each step."""
-    if steps != entries:
-        raise SequenceLengthError.about(
-            "mask",
-            kind,
-            takes=f"an entry for each step of what port {port!r} reads",
-            because="it says of every step whether it is data",
-            got=f"input: {steps}, mask: {entries}",
-            do="Cut or pad one of them.",
-        )
+def _wrong_rows(kind: str, got: str) -> ShapeError:
+    return ShapeError.about(
+        "mask", kind, takes="(batch, time)", got=got, do="Give each row its own."
+    )

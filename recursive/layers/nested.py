@@ -1,8 +1,14 @@
-"""A stateful container as a node of a loop: its states are states of that loop, read and returned at every step."""
+"""A stateful container as a node of an outer loop.
+
+The step of the outer loop is a function, so nothing can be kept inside it. The kept
+states of the inner loop become states of the outer one: they enter through ports and
+leave as outputs at every step.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
@@ -16,86 +22,103 @@ from recursive.loop.call import Call, Value, Values
 from recursive.spec.graph import MAIN, GraphSpec
 from recursive.spec.shapes import Shape
 
+Item = TypeVar("Item")
 
-class StatesOfTheLoop(Layer):
-    """``inner``, whose states enter by ports of their own, left open, and leave as outputs ``<state>_final``.
 
-    Each is ``(batch, dim)``, or ``(batch, lag * dim)`` where it is looked back to; all start from zeros.
+class NestedLoop(Layer):
+    """The layer of the node: ``inner`` with a port and an output for each kept state.
+
+    The port has the name of the state, the output is ``<state>_final``. If nothing is
+    connected to the port, it reads that output of the step before. Each state is
+    ``(batch, lag * dim)``, oldest first, and starts from zeros.
+
+    Args:
+        name: the name of the node, for errors.
+        inner: the stateful container.
     """
 
     def __init__(self, name: str, inner: Layer):
         super().__init__()
         self._inner = inner
-        self.states = inner.carried_states()
+        self.states = inner.kept_states()
+        self._check(str(name))
+
+    def _check(self, name: str) -> None:
+        """Raise a NodeError for a container that cannot be inside a loop."""
+        # The outer loop starts the states of this node from zeros.
         for state in self.states:
             if np.any(np.asarray(state.initial, dtype=float) != 0):
                 raise NodeError.about(
                     "node",
-                    str(name),
+                    name,
                     takes="a stateful container whose states start from zeros",
-                    because="they are states of the loop here",
                     got=f"initial={state.initial!r} of {state.name!r}",
                     do="Leave initial out.",
                 )
-        for method in own_methods(type(inner)):
+        # from_states runs the loop of the library: an override would have no effect.
+        for method in own_methods(type(self._inner)):
             raise NodeError.about(
                 "node",
-                str(name),
+                name,
                 takes="a stateful container with the formula of its class",
-                because="in a loop its states are read and returned at every step",
+                because="the loop reads and returns its states at every step",
                 got=f"one with {method}",
-                do="Leave stateful out, or put what the method does into a node.",
+                do="Leave stateful out, or move the method into a node.",
             )
-        for final in {*self.own_past.values()} & {*inner.output_names}:
+        for final in set(self.own_past.values()) & set(self._inner.output_names):
             raise NodeError.about(
                 "node",
-                str(name),
+                name,
                 takes="a stateful container without return_final_states",
-                because="in a loop its states are read as outputs already",
-                got=f"return_final_states=True, which gives {final!r} too",
+                got=f"return_final_states=True, which returns {final!r} too",
                 do=f"Leave it out, and read {name}.{final}.",
             )
 
     @property
     def ports(self) -> tuple[str, ...]:
         """The inputs, then the states."""
-        return (*self._inner.ports, *(state.name for state in self.states))
+        return (*self._inner.ports, *self.own_past)
 
     @property
     def own_past(self) -> Mapping[str, str]:
-        """Each state is what it was after the step before."""
+        """Each state reads its final value of the step before."""
         return {state.name: f"{state.name}_final" for state in self.states}
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """The outputs, one alone under the node's own name, then the states."""
+        """The outputs, then the states. A single output has the name of the node."""
         names = self._inner.output_names
-        return (*((MAIN,) if len(names) == 1 else names), *self.own_past.values())
+        if len(names) == 1:
+            names = (MAIN,)
+        return (*names, *self.own_past.values())
 
     masks = USE
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
-        """The outputs and the states after the inner loop."""
+        """The outputs of the inner loop and its states after the last step."""
         starts = {state.name: inputs[state.name].tensor for state in self.states}
-        sequences = {port: inputs[port] for port in self._inner.ports}
-        found, lasts = self._inner.from_states(sequences, starts, call)
-        values = [*found.values(), *map(Value, lasts.values())]
+        outputs, lasts = self._inner.from_states(
+            self._inner_ports(inputs), starts, call
+        )
+        values = [*outputs.values(), *map(Value, lasts.values())]
         return dict(zip(self.output_names, values, strict=True))
+
+    def _inner_ports(self, by_port: Mapping[str, Item]) -> dict[str, Item]:
+        """The items at ports of the container, without those of the states."""
+        return {port: by_port[port] for port in self._inner.ports}
 
     def get_output_shape_for(
         self, input_shape: Mapping[str, Shape]
     ) -> dict[str, Shape]:
-        found = self._inner.get_output_shape_for(
-            {port: input_shape[port] for port in self._inner.ports}
-        )
-        shapes = [*(found.values() if isinstance(found, dict) else [found])]
-        sizes = self._inner.sizes_of_states(
-            {port: input_shape[port] for port in self._inner.ports}
-        )
-        states = ((None, sizes[state.name]) for state in self.states)
-        return dict(zip(self.output_names, [*shapes, *states], strict=True))
+        inner_shapes = self._inner_ports(input_shape)
+        outputs = self._inner.get_output_shape_for(inner_shapes)
+        shapes = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
+        sizes = self._inner.sizes_of_states(inner_shapes)
+        # (batch, lag * dim)
+        shapes += [(None, sizes[state.name]) for state in self.states]
+        return dict(zip(self.output_names, shapes, strict=True))
 
-    # What it holds is the container's
+    # The node holds the parameters, draws and settings of the container.
 
     @property
     def children(self) -> dict[str, Layer]:
@@ -119,7 +142,7 @@ class StatesOfTheLoop(Layer):
 
     @property
     def steady_draws(self) -> tuple[str, ...]:
-        """Those that are the same at every step."""
+        """The draws that are constant over time."""
         return self._inner.steady_draws
 
     @property
@@ -129,7 +152,7 @@ class StatesOfTheLoop(Layer):
 
     @property
     def trainable(self) -> bool:
-        """That of the container."""
+        """False if the container is frozen."""
         return self._inner.trainable
 
     @trainable.setter
@@ -160,14 +183,14 @@ class StatesOfTheLoop(Layer):
 
     @params.setter
     def params(self, value: list[SharedVariable]) -> None:
-        """Let pass the empty list that every layer starts with."""
+        """Ignore the empty list that the constructor of every layer assigns."""
 
     def build(self, input_shape: Mapping[str, Shape]) -> None:
-        self._inner.build({port: input_shape[port] for port in self._inner.ports})
+        self._inner.build(self._inner_ports(input_shape))
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:
         return self._inner.sample(name, size)
 
     def get_config(self, verbose: int = 0) -> dict[str, object]:
-        """That of the container."""
+        """The configuration of the container."""
         return config_of(self._inner)

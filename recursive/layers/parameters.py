@@ -1,8 +1,15 @@
-"""What a layer holds: the layers inside it, its parameters, and which of them are learned."""
+"""The parameters of a layer: learned ones, frozen ones and those of inner layers.
+
+A layer lists the shared variables it learns in ``params``. A parameter that is taken
+out of the list is *frozen*: it is no longer learned, and is still saved and loaded as a
+weight. ``_known_params`` remembers every parameter that was ever listed and is still
+held. *Weights* are the parameters, learned or frozen, and the variables a layer keeps
+without learning them, such as running means.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
@@ -14,18 +21,16 @@ from recursive.utils import arguments
 
 
 class HoldsParameters:
-    """The base of whatever has parameters: shared variables in ``params``, and layers inside.
-
-    The parameters are what is in ``params``, or was and is still held: what is taken out of the list is frozen, and
-    stays a weight.
-    """
+    """The part of a layer that holds parameters and inner layers."""
 
     _trainable: bool = True
     activity_regularizer: regularizers.Regularizer | None = None
-    """The penalty on what the layer returns."""
+    """The penalty on the output of the layer."""
     has_side_outputs: bool = False
-    """True where training takes something from inside the layer (a penalty on its output, a running mean): a loop,
-    which hands out nothing but its results, refuses such a layer."""
+    """True if a call has effects besides its output: a penalty or a running mean.
+
+    A loop refuses such a layer, because its step returns values only.
+    """
 
     def __init__(self) -> None:
         self.params: list[SharedVariable] = []
@@ -35,19 +40,20 @@ class HoldsParameters:
 
     @property
     def children(self) -> dict[str, HoldsParameters]:
-        """The layers inside by name: those that the layer holds as attributes."""
+        """The inner layers by name: the public attributes that are layers."""
         found: dict[str, HoldsParameters] = {}
         for name, value in vars(self).items():
+            # Private attributes are links and caches, not inner layers.
             if name.startswith("_"):
                 continue
-            for place, item in _items(value):
+            for suffix, item in _items(value):
                 if isinstance(item, HoldsParameters):
-                    found[f"{name}{place}"] = item
+                    found[f"{name}{suffix}"] = item
         return found
 
     @property
     def trainable(self) -> bool:
-        """False keeps the parameters of the layer, and of all layers inside, as they are; ``compile`` reads it."""
+        """False freezes the layer and all inner layers; read by ``compile``."""
         return self._trainable
 
     @trainable.setter
@@ -57,75 +63,59 @@ class HoldsParameters:
     @property
     def params(self) -> list[SharedVariable]:
         """The parameters that are learned; ``params = []`` freezes them, as in 2015."""
-        self._every_param()  # what is taken out of the list stays a weight
+        # The caller may remove items from the list: remember them first.
+        self._every_param()
         return self._params
 
     @params.setter
     def params(self, value: list[SharedVariable]) -> None:
+        # Parameters of the old list become frozen ones, if the layer still holds them.
         self._every_param()
         self._params = value
 
     @property
     def is_frozen_as_in_2015(self) -> bool:
-        """True for a layer whose parameters were all taken out of ``params``."""
+        """True for a layer that has parameters, all of them taken out of ``params``."""
         return bool(self.own_params()) and not self.params
 
     @property
-    def left_out(self) -> list[SharedVariable]:
-        """The parameters that were taken out of ``params``: they are kept and saved, and not learned."""
-        learned = self.params
-        return [
-            param
-            for param in self.own_params()
-            if all(param is not other for other in learned)
-        ]
+    def frozen_params(self) -> list[SharedVariable]:
+        """The parameters that were taken out of ``params``."""
+        return _without(self.own_params(), self.params)
 
     def _every_param(self) -> list[SharedVariable]:
-        """The parameters, learned or frozen: also those that were once in ``params`` and that the layer still holds."""
-        learned = vars(self).get("_params", [])
+        """The parameters that are in ``params``, or were and are still held."""
+        listed = vars(self).get("_params", [])
         known = vars(self).get("_known_params", [])
-        new = [param for param in learned if not any(param is other for other in known)]
-        if new:
-            held = [
-                value
-                for value in vars(self).values()
-                if isinstance(value, SharedVariable)
-            ]
-            kept = [
-                param
-                for param in known
-                if any(param is other for other in (*held, *learned))
-            ]
-            known = [*kept, *new] if kept else list(learned)
-            self._known_params = known
-        return known
+        new = _without(listed, known)
+        if not new:
+            return known
+        # A parameter that was replaced by a new one is no longer held.
+        held = _ids([*vars(self).values(), *listed])
+        kept = [param for param in known if id(param) in held]
+        self._known_params = [*kept, *new] if kept else list(listed)
+        return self._known_params
 
     @property
     def named_params(self) -> dict[str, SharedVariable]:
-        """The parameters, learned or frozen, by the names of their attributes; those of layers inside too."""
-        names = {
-            id(value): name
-            for name, value in vars(self).items()
-            if isinstance(value, SharedVariable)
-        }
-        own = {
-            names.get(id(param), f"param_{index}"): param
-            for index, param in enumerate(self._every_param())
-        }
-        inner = {}
+        """The parameters, learned or frozen, by attribute; as ``inner.W`` if inside."""
+        names = _names_by_id(vars(self))
+        found = {}
+        for index, param in enumerate(self._every_param()):
+            found[names.get(id(param), f"param_{index}")] = param
+        # A parameter that an inner layer shares keeps the shorter name.
+        own = _ids(found.values())
         for child, layer in self.children.items():
             for name, param in layer.named_params.items():
-                inner[f"{child}.{name}"] = param
-        known = {id(param) for param in own.values()}
-        return own | {
-            name: param for name, param in inner.items() if id(param) not in known
-        }
+                if id(param) not in own:
+                    found[f"{child}.{name}"] = param
+        return found
 
     @property
     def named_weights(self) -> dict[str, SharedVariable]:
-        """What a file of weights holds: the parameters, and what layers keep that is not learned."""
+        """All weights by name, as a file of weights holds them."""
         found = self.named_params
-        known = {id(variable) for variable in found.values()}
+        known = _ids(found.values())
         for child, layer in self.children.items():
             for name, variable in layer.named_weights.items():
                 if id(variable) not in known:
@@ -133,54 +123,62 @@ class HoldsParameters:
         return found
 
     def set_regularizers(self, **rules: object) -> None:
-        """Keep regularizers and constraints under the names where :meth:`get_params` looks for them.
+        """Set regularizers and constraints as attributes.
 
         Args:
-            rules: ``W_regularizer``, ``W_constraint`` for a parameter ``W``, and so on; ``activity_regularizer``.
+            rules: ``W_regularizer`` and ``W_constraint`` for a parameter ``W``, and so
+                on; ``activity_regularizer`` for the output.
         """
         for name, rule in rules.items():
-            setattr(
-                self,
-                name,
-                (regularizers if name.endswith("_regularizer") else constraints).get(
-                    rule
-                ),
-            )
+            kind = regularizers if name.endswith("_regularizer") else constraints
+            setattr(self, name, kind.get(rule))
         self.has_side_outputs = self.activity_regularizer is not None
 
     def own_params(self) -> list[SharedVariable]:
-        """The parameters of this layer, learned or frozen, without those of layers inside."""
+        """The parameters, learned or frozen, without those of inner layers."""
         return list(self._every_param())
 
     def rules_for(
         self, params: Sequence[SharedVariable]
     ) -> tuple[list, list, list, list]:
-        """``params`` with the penalties, constraints and updates that the layer has for them."""
-        names = {id(param): name for name, param in self.named_params.items()}
-        penalties, rules = [], []
+        """``params`` with the penalties, constraints and updates of the layer.
+
+        Penalties apply to all parameters of the layer, learned or frozen.
+        """
+        names = _names_by_id(self.named_params)
+        penalties = list(self.regularizers)
         for param in self.own_params():
             penalty = getattr(self, f"{names[id(param)]}_regularizer", None)
             if penalty is not None:
                 penalties.append(penalty.on(param))
-        for place, param in enumerate(params):
-            rule = getattr(self, f"{names[id(param)]}_constraint", None)
-            if place < len(self.constraints):
-                rule = self.constraints[place]
-            rules.append(rule or activations.linear)
         if self.activity_regularizer is not None:
             penalties.append(self.activity_regularizer.on_activity_of(self))
-        return list(params), [*self.regularizers, *penalties], rules, self.updates
+
+        rules = []
+        for place, param in enumerate(params):
+            # The list of 2015, by place, goes before the attribute.
+            if place < len(self.constraints):
+                rule = self.constraints[place]
+            else:
+                rule = getattr(self, f"{names[id(param)]}_constraint", None)
+            rules.append(rule or activations.linear)
+        return list(params), penalties, rules, self.updates
 
     def get_params(self) -> tuple[list, list, list, list]:
-        """Params, regularizers, constraints (one a parameter) and updates, as Keras 0.1's layers gave them."""
+        """Params, regularizers, constraints (one per parameter) and updates.
+
+        A frozen layer gives its penalties and updates, but no parameters.
+
+        Source: ``get_params`` of Keras 0.1's layers.
+        """
         return self.rules_for(self.params if self.trainable else [])
 
     def get_weights(self) -> list[np.ndarray]:
-        """Copies of the values of the parameters, in their order, and of what is kept beside them."""
+        """Copies of the values of all weights, parameters first, in a fixed order."""
         return [np.array(weight.get_value()) for weight in self.named_weights.values()]
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Give the parameters new values; nothing is changed unless all of them fit.
+        """Give the weights new values; none is changed unless all of them fit.
 
         Raises:
             WeightsError: for another number of arrays, or another shape.
@@ -195,30 +193,33 @@ class HoldsParameters:
                 got=f"{len(weights)}",
                 do="Compare with get_weights().",
             )
-        values = [
-            np.asarray(value, dtype=param.dtype)
-            for param, value in zip(named.values(), weights, strict=True)
-        ]
-        for (name, param), value in zip(named.items(), values, strict=True):
-            if value.shape != param.get_value(borrow=True).shape:
+        values = []
+        for (name, weight), array in zip(named.items(), weights, strict=True):
+            value = np.asarray(array, dtype=weight.dtype)
+            shape = weight.get_value(borrow=True).shape
+            if value.shape != shape:
                 raise WeightsError.about(
                     "parameter",
                     name,
-                    takes=f"an array of shape {param.get_value(borrow=True).shape}",
-                    because=f"{type(self).__name__} was made with it",
+                    takes=f"an array of shape {shape}",
                     got=value.shape,
                     do="Compare with get_weights().",
                 )
-        for param, value in zip(named.values(), values, strict=True):
-            param.set_value(value)
+            values.append(value)
+        # All of them fit.
+        for weight, value in zip(named.values(), values, strict=True):
+            weight.set_value(value)
 
     def count_params(self) -> int:
-        """How many numbers the parameters hold."""
+        """The number of values in the parameters."""
         return sum(param.get_value(borrow=True).size for param in self.params)
 
 
 def _items(value: object) -> Iterator[tuple[str, object]]:
-    """What an attribute holds, each with what is added to its name: itself, or the items of a list or dict."""
+    """The items of an attribute, each with the suffix of its name.
+
+    A list or dict gives its items; any other value is one item without a suffix.
+    """
     if isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield f"_{index}", item
@@ -227,3 +228,17 @@ def _items(value: object) -> Iterator[tuple[str, object]]:
             yield f"_{key}", item
     else:
         yield "", value
+
+
+def _without(params: list, others: list) -> list[SharedVariable]:
+    other_ids = _ids(others)
+    return [param for param in params if id(param) not in other_ids]
+
+
+def _names_by_id(named: Mapping[str, object]) -> dict[int, str]:
+    return {id(value): name for name, value in named.items()}
+
+
+def _ids(values: Iterable[object]) -> set[int]:
+    """The ids of ``values``: parameters are compared by identity, never by value."""
+    return {id(value) for value in values}

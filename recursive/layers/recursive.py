@@ -28,7 +28,7 @@ from recursive.layers.identity import own_methods
 from recursive.layers.layer import Layer
 from recursive.layers.loop_run import LoopRun, states_from_start
 from recursive.layers.settings import setting
-from recursive.layers.states import KeepsStates, States
+from recursive.layers.states import Stateful, States
 from recursive.locked import locked
 from recursive.loop.axes import swap_time, taps_first
 from recursive.loop.call import Call, Value, Values
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from recursive.shown.trace import Series, Trace
 
 
-class Recursive(KeepsStates, Graph):
+class Recursive(Stateful, Graph):
     """A recurrent network as a graph. A bare state name reads t-1, a node name reads t, ``name_tm2`` reads t-2.
 
     Args:
@@ -535,11 +535,11 @@ class Recursive(KeepsStates, Graph):
         )
 
     @property
-    def starting_anew(self) -> tuple[str, ...]:
+    def reset_each_batch(self) -> tuple[str, ...]:
         """The states that start again with each batch, but for those that were declared to."""
         return states_from_start(self.spec)
 
-    def carried_states(self) -> tuple[Recurrence, ...]:
+    def kept_states(self) -> tuple[Recurrence, ...]:
         """The states that are kept from batch to batch."""
         return tuple(
             item for item in declared(self.spec, {}).recurrences if item.stateful
@@ -551,7 +551,7 @@ class Recursive(KeepsStates, Graph):
         self.complete()
         starts = {
             item.name: start_numbers(item, self.shapes[item.name][-1])
-            for item in self.carried_states()
+            for item in self.kept_states()
         }
         shapes = {name: start.shape for name, start in starts.items()}
         if self._states is None or self._states.shapes != shapes:
@@ -566,7 +566,7 @@ class Recursive(KeepsStates, Graph):
         Each state is ``(batch, lag * dim)``, oldest first.
         """
         checked = self._checked(inputs)
-        carried = {item.name: item for item in self.carried_states()}
+        carried = {item.name: item for item in self.kept_states()}
         given = {}
         for name, value in starts.items():
             given[name] = taps_first(value, carried[name].lag, self.shapes[name][-1])
@@ -582,7 +582,7 @@ class Recursive(KeepsStates, Graph):
         """Values a row of each kept state, all that it looks back to."""
         shapes = infer(self._with_dims(input_shapes), self.nodes)
         found = {}
-        for item in self.carried_states():
+        for item in self.kept_states():
             dim = shapes[item.name][-1]
             found[item.name] = None if dim is None else item.lag * dim
         return found

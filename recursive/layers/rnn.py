@@ -19,10 +19,9 @@ from recursive.backend.sizes import Size, size
 from recursive.errors import ConfigError, ShapeError, suggest
 from recursive.layers import learned
 from recursive.layers.cells import Cell, is_ours
-from recursive.layers.given import checked_mask
 from recursive.layers.layer import Layer, MaskedLayer
-from recursive.layers.masks import USE
-from recursive.layers.states import KeepsStates, States
+from recursive.layers.masks import USE, checked_mask
+from recursive.layers.states import Stateful, States
 from recursive.loop.axes import swap_time
 from recursive.loop.call import Call, Value
 from recursive.loop.lengths import common_length
@@ -36,7 +35,7 @@ MASK_MODES = ("zero", "carry")
 Tensors = Sequence[TensorVariable]
 
 
-class RNN(KeepsStates, MaskedLayer):
+class RNN(Stateful, MaskedLayer):
     """A cell repeated over time: ``(batch, time, input_dim)`` to ``(batch, output_dim)``, the last step, or with
     ``return_sequences`` to ``(batch, time, output_dim)``.
 
@@ -204,7 +203,7 @@ class RNN(KeepsStates, MaskedLayer):
         return self.stateful
 
     @property
-    def starting_anew(self) -> tuple[str, ...]:
+    def reset_each_batch(self) -> tuple[str, ...]:
         """The states that are reset with each batch."""
         return () if self.stateful else self.state_names
 
@@ -255,7 +254,7 @@ class RNN(KeepsStates, MaskedLayer):
         """The output over the steps that are data: see ``mask_mode``; ``carry`` takes what states become."""
         return self._run(x, mask, train, carry)
 
-    def beside_input(self, call: Call) -> dict[str, object]:
+    def extra_arguments(self, call: Call) -> dict[str, object]:
         return {"carry": call.carry} if self.stateful else {}
 
     def _run(

@@ -11,7 +11,7 @@ from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError
 from recursive.layers import chain
 from recursive.layers.checks import check_started
-from recursive.layers.composite import Composite, one_or_all
+from recursive.layers.composite import Composite
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer, Tensors
 from recursive.locked import locked
@@ -113,9 +113,9 @@ class Sequential(Composite):
         )
 
     @property
-    def tells_its_input(self) -> bool:
+    def declares_input(self) -> bool:
         """Whether one of the layers does."""
-        return any(layer.tells_its_input for layer in self.layers)
+        return any(layer.declares_input for layer in self.layers)
 
     def _symbolic_input(self) -> Tensors:
         first = self.layers[0] if self.layers else self
@@ -129,7 +129,7 @@ class Sequential(Composite):
     def build(self, input_shape: Shape | dict[str, Shape] | None = None) -> None:
         """Draw the parameters that depend on the input's shape; None is the shape that the first layer declares."""
         if input_shape is None:
-            input_shape = one_or_all(
+            input_shape = chain.one_or_all(
                 {argument.name: argument.shape for argument in self.arguments()}
             )
         self._check_layers()

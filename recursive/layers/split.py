@@ -1,4 +1,15 @@
-"""What runs the nodes that the plan makes of a layer: a slice of its product, fused products, the rest of it."""
+"""Runners: the objects that a loop applies for its nodes.
+
+For most nodes this is the layer. The plan may also take the matrix products of layers
+apart (:mod:`recursive.spec.hoist`). A layer ``finish(x @ W_x + h @ W_h + b)`` then
+becomes
+
+* a :class:`SliceRunner` for ``x @ W_x + b``, which can run before the loop;
+* a :class:`SplitRunner` for the rest: it adds ``h @ W_h`` and calls ``finish``.
+
+``W_x`` and ``W_h`` are slices, along the rows, of one weight matrix of the layer. A
+:class:`FusedRunner` multiplies ``x`` by the weights of several layers in one product.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +19,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
+from recursive.layers.chain import tensors_by_name
 from recursive.layers.layer import Layer
 from recursive.layers.masks import accepted_masks
 from recursive.layers.products import affine_map, linear_map, select_rows, side_by_side
@@ -17,26 +29,31 @@ from recursive.spec.hoist import FusedProducts, ProductShare, ProductSlice, Spli
 
 
 class SliceRunner:
-    """The product of some rows of a layer's weights."""
+    """Runs the product of an input with some rows of a layer's weights."""
 
+    # The plan splits no layer that draws.
     draws = ()
 
     def __init__(self, share: ProductShare, layer: Layer):
-        self.share, self.layer = share, layer
+        self.share = share
+        self.layer = layer
 
     def apply(self, inputs: Values, call: Call) -> dict[str, Value]:
-        """The product of the one input."""
+        """The product, with the mask that the layer passes on."""
         [value] = inputs.values()
         mask = _passed_on(self.layer, {self.share.product.port: value})
         return {MAIN: with_mask(self.product(value.tensor), mask)}
 
     def product(self, x: TensorVariable) -> TensorVariable:
-        """``x`` times the rows of the weights, and the bias where it is added here."""
+        """``x`` times the rows of the weights, plus the bias if this share adds it."""
         return affine_map(x, *_factors(self.share, self.layer))
 
 
 class FusedRunner:
-    """The products of several layers with the same input, as one where the backend makes large ones faster."""
+    """Runs products of several layers with the same input, as one product or apart.
+
+    One large product is faster on some backends, separate ones on others.
+    """
 
     draws = ()
 
@@ -58,18 +75,25 @@ class FusedRunner:
         return found
 
     def _as_one(self, x: TensorVariable) -> list[TensorVariable]:
-        factors = [_factors(one.share, one.layer) for one in self.slices]
-        dims = [one.share.product.dim for one in self.slices]
-        product = linear_map(x, side_by_side([W for W, _ in factors]))
-        pieces = pt.split(product, dims, axis=product.ndim - 1)
-        return [
-            piece if b is None else piece + b
-            for piece, (_, b) in zip(pieces, factors, strict=True)
-        ]
+        """The products with ``x``, cut out of one product with all weights."""
+        weights, biases, dims = [], [], []
+        for one in self.slices:
+            W, b = _factors(one.share, one.layer)
+            weights.append(W)
+            biases.append(b)
+            dims.append(one.share.product.dim)
+        # (..., sum of dims)
+        product = linear_map(x, side_by_side(weights))
+        products = pt.split(product, dims, axis=product.ndim - 1)
+        # Each part gets its own bias: some shares have none.
+        for index, b in enumerate(biases):
+            if b is not None:
+                products[index] = products[index] + b
+        return products
 
 
 class SplitRunner:
-    """The rest of a layer: it adds the products that it still makes to the known ones, and finishes."""
+    """Runs the rest of a layer: sums all products and finishes."""
 
     draws = ()
 
@@ -81,43 +105,44 @@ class SplitRunner:
 
     def apply(self, inputs: Values, call: Call) -> dict[str, Value]:
         """The outputs of the layer by name."""
-        others = {port: value.tensor for port, value in inputs.items()}
+        others = tensors_by_name(inputs)
+        # Known products come first in the sum, which fixes its rounding.
         total = others.pop(self.known)
         for share in self.shares:
             W, b = _factors(share, self.layer)
             total = total + affine_map(others.pop(share.product.port), W, b)
         found = self.layer.finish(total, others)
-        outputs = found if isinstance(found, Mapping) else {MAIN: found}
-        ports = {port: value for port, value in inputs.items() if port != self.known}
-        known_mask = inputs[self.known].mask  # what its slice has passed on
-        mask = joined([known_mask, _passed_on(self.layer, ports)])
-        return {
-            name: with_mask(tensor, mask)
-            for name, tensor in zip(self.names, outputs.values(), strict=True)
-        }
+        outputs = list(found.values()) if isinstance(found, Mapping) else [found]
+
+        # The layer's policy was applied to the known products when they were computed.
+        unknown = dict(inputs)
+        known = unknown.pop(self.known)
+        mask = joined([known.mask, _passed_on(self.layer, unknown)])
+        values = [with_mask(tensor, mask) for tensor in outputs]
+        return dict(zip(self.names, values, strict=True))
 
 
 def _passed_on(layer: Layer, inputs: Values) -> TensorVariable | None:
-    """The mask that ``layer`` passes on from what its ports read; an error where it takes none."""
+    """The joined mask of ``inputs`` of ``layer``, which must not refuse them."""
     return joined(accepted_masks(layer, inputs).values())
 
 
 def _factors(
     share: ProductShare, layer: Layer
 ) -> tuple[TensorVariable, TensorVariable | None]:
-    """The weights that a share multiplies by, and what it adds, if anything."""
+    """The weights, ``(input dim, dim)``, and the bias of a share, if it adds one."""
     W, b = layer.factors(share.product)
     return select_rows(W, share.rows), b if share.bias else None
 
 
 Runner = SliceRunner | FusedRunner | SplitRunner | Layer
-"""What applies a node."""
+"""An object that a loop applies for a node."""
 
 
 def runners(
     nodes: tuple[NodeSpec, ...], layers: Mapping[str, Layer]
 ) -> dict[str, Runner]:
-    """What applies each of ``nodes``: its layer, or what runs a node that the plan made."""
+    """The runner of each of ``nodes``, by name."""
     return {node.name: _runner(node, layers) for node in nodes}
 
 

@@ -1,6 +1,12 @@
-"""States that go on from batch to batch: shared variables whose number of rows may change.
+"""Kept states: the states of a stateful layer, which are kept between batches.
 
-Santana was stuck on it in 2015, since shared variables could not change size (keras issue 620); PyTensor's can.
+:class:`States` holds them in shared variables. Row i of a batch starts from the state
+that row i of the batch before ended with, so batches must have equally many rows until
+the states are reset. In 2015 this was not possible in general, because the size of a
+shared variable of Theano could not change (keras issue 620).
+
+:class:`Stateful` gives a layer the methods ``reset_states``, ``get_states`` and
+``set_states``. ``Layer.carries`` is True for a layer that keeps states now.
 """
 
 from __future__ import annotations
@@ -27,9 +33,12 @@ from recursive.utils.arguments import count
 
 
 class States:
-    """The carried states of a layer, by name: each ``(lag, batch, dim)``, its rows before the next step.
+    """The kept states of a layer by name, each ``(lag, batch, dim)``, oldest first.
 
-    Before the first batch there are no rows; the first batch sets their number.
+    There are no rows before the first batch, which sets their number.
+
+    Args:
+        starts: the initial value of each state, ``(lag, dim)``.
 
     >>> states = States({"h": np.zeros((1, 6))})
     >>> states.prepare(3)
@@ -38,33 +47,31 @@ class States:
     """
 
     def __init__(self, starts: Mapping[str, np.ndarray]):
-        self.starts = {
-            name: np.asarray(start, dtype=floatX()) for name, start in starts.items()
-        }
-        self.variables = {
-            name: _variable(name, start) for name, start in self.starts.items()
-        }
+        self.starts: dict[str, np.ndarray] = {}
+        self.variables: dict[str, SharedVariable] = {}
+        for name, start in starts.items():
+            self.starts[name] = np.asarray(start, dtype=floatX())
+            self.variables[name] = _variable(name, self.starts[name])
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The lag and the dim of each state."""
+        """The ``(lag, dim)`` of each state."""
         return {name: start.shape for name, start in self.starts.items()}
 
     @property
     def batch_size(self) -> int | None:
-        """How many rows the states have; None before the first batch."""
-        sizes = [
-            variable.get_value(borrow=True).shape[1]
-            for variable in self.variables.values()
-        ]
-        return sizes[0] if sizes and sizes[0] else None
+        """The number of rows of the states; None before the first batch."""
+        # All states have equally many rows: the first one will do.
+        for variable in self.variables.values():
+            return variable.get_value(borrow=True).shape[1] or None
+        return None
 
     @locked
     def prepare(self, rows: int) -> None:
-        """Make the states ready for a batch of ``rows``.
+        """Prepare the states for a batch of ``rows`` rows.
 
         Raises:
-            BatchSizeError: where they go on from a batch of another size.
+            BatchSizeError: if the states are those of a batch of another size.
         """
         if self.batch_size is None:
             self.reset(rows)
@@ -73,146 +80,145 @@ class States:
                 "batch",
                 "rows",
                 takes=f"{self.batch_size} rows",
-                because="its states go on from batch to batch",
+                because="states are kept between batches",
                 got=str(rows),
-                do="Call reset_states() first, or leave the rest out so that all batches are equal.",
+                do="Call reset_states() first, or drop the last rows so that all "
+                "batches are equal.",
             )
 
     @locked
     def reset(self, batch_size: int | None = None) -> None:
-        """Put every state back to its start, for ``batch_size`` rows; None lets the next batch say how many.
+        """Reset every state to its initial value.
+
+        Args:
+            batch_size: the number of rows; None lets the next batch set it.
 
         Raises:
-            ConfigError: for a ``batch_size`` that is no whole number of 1 or more.
+            ConfigError: unless ``batch_size`` is an integer of 1 or more.
         """
         rows = 0 if batch_size is None else count("batch_size", batch_size)
         for name, variable in self.variables.items():
-            variable.set_value(
-                np.repeat(self.starts[name][:, np.newaxis], rows, axis=1)
-            )
+            variable.set_value(self._repeated_start(name, rows))
+
+    def _repeated_start(self, name: str, rows: int) -> np.ndarray:
+        """The initial value of a state, ``(lag, rows, dim)``."""
+        return np.repeat(self.starts[name][:, np.newaxis], rows, axis=1)
 
     @locked
     def get(self) -> dict[str, np.ndarray]:
-        """Copies of the states: ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first, where several are kept."""
-        values = {
-            name: np.array(variable.get_value())
-            for name, variable in self.variables.items()
-        }
-        return {
-            name: value[0] if len(value) == 1 else value
-            for name, value in values.items()
-        }
+        """Copies of the states, ``(batch, dim)``; ``(lag, batch, dim)`` if lag > 1."""
+        found = {}
+        for name, variable in self.variables.items():
+            value = np.array(variable.get_value())
+            found[name] = value[0] if len(value) == 1 else value
+        return found
 
     @locked
     def set(self, given: Mapping[str, object]) -> None:
-        """Give states new values, of one number of rows; those that are not named stay as they are.
+        """Give states new values; those that are not named keep theirs.
 
         Raises:
             DataError: for anything but a dict.
-            UnknownNameError: for a name that is no carried state.
+            UnknownNameError: for a name that is no kept state.
             DtypeError: for values that are no numbers of floatX.
             ShapeError: for values of another shape; nothing is changed then.
         """
         check_named(given)
-        values = {}
-        for name, value in given.items():
-            if name not in self.variables:
-                raise UnknownNameError.about(
-                    "state",
-                    str(name),
-                    takes="the name of a state that is carried over",
-                    because="others start anew",
-                    got="an unknown name",
-                    do=suggest(str(name), self.variables),
-                )
-            values[name] = self._fitted(name, value)
+        # All values are checked before the first one is set.
+        values = {name: self._fitted(name, value) for name, value in given.items()}
+        others = set(self.variables) - set(values)
         rows = {value.shape[1] for value in values.values()}
-        kept = (
-            {self.batch_size} - {None} if set(values) < set(self.variables) else set()
-        )
-        if len(rows | kept) > 1:
+        kept_rows = self.batch_size if others else None
+        all_rows = rows if kept_rows is None else rows | {kept_rows}
+        if len(all_rows) > 1:
             raise ShapeError.about(
                 "states",
                 ", ".join(map(str, given)),
                 takes="one number of rows",
-                because="they belong to one batch",
-                got=", ".join(map(str, sorted(rows | kept))),
+                got=", ".join(map(str, sorted(all_rows))),
                 do="Set all of them, or call reset_states(batch_size) first.",
             )
         for name, value in values.items():
             self.variables[name].set_value(value)
-        if not kept and rows:
-            for name in set(self.variables) - set(values):
-                self.variables[name].set_value(
-                    np.repeat(self.starts[name][:, np.newaxis], *rows, axis=1)
-                )
+        if rows and kept_rows is None:
+            # No batch has set the rows of the others yet.
+            [new_rows] = rows
+            for name in others:
+                self.variables[name].set_value(self._repeated_start(name, new_rows))
 
     def fitting(self, name: str, value: TensorVariable) -> TensorVariable:
-        """``value``, ``(lag, batch, dim)``, in the type of the state called ``name``, which may have any rows."""
-        variable = self.variables[name]
-        return _with_any_rows(value, variable) if value.type.shape[1] == 1 else value
+        """``value``, ``(lag, batch, dim)``, with the type of the state ``name``."""
+        if value.type.shape[1] != 1:
+            return value
+        # An update must have the type of its variable, which leaves the rows open.
+        return pt.second(self.variables[name], value)
 
     def __getstate__(self) -> dict[str, object]:
         """The states as NumPy arrays, whatever backend ran last."""
         return copied_state(self)
 
     def _fitted(self, name: str, value: object) -> np.ndarray:
+        """A new value for the state ``name`` as an array, ``(lag, batch, dim)``."""
+        if name not in self.variables:
+            raise UnknownNameError.about(
+                "state",
+                str(name),
+                takes="the name of a state kept between batches",
+                got="an unknown name",
+                do=suggest(str(name), self.variables),
+            )
         lag, dim = self.starts[name].shape
         array = as_array("state", name, value, floatX())
-        array = array[np.newaxis] if array.ndim == 2 and lag == 1 else array
-        if array.ndim != 3 or array.shape[0] != lag or array.shape[2] != dim:
-            wanted = (
-                f"(batch, {dim})"
-                if lag == 1
-                else f"({lag}, batch, {dim}), oldest first"
-            )
-            raise ShapeError.about(
-                "state",
-                name,
-                takes=wanted,
-                because="that is its dim, and how far it is looked to",
-                got=str(np.shape(value)),
-                do="Compare with get_states().",
-            )
-        return array
+        if array.ndim == 2 and lag == 1:
+            array = array[np.newaxis]
+        if array.ndim == 3 and array.shape[0] == lag and array.shape[2] == dim:
+            return array
+        wanted = f"({lag}, batch, {dim}), oldest first"
+        if lag == 1:
+            wanted = f"(batch, {dim})"
+        raise ShapeError.about(
+            "state",
+            name,
+            takes=wanted,
+            got=str(np.shape(value)),
+            do="Compare with get_states().",
+        )
 
 
-class KeepsStates:
-    """The methods of a layer that has :class:`States` of its own, in ``self.states``."""
+class Stateful:
+    """The methods of a layer that has :class:`States`, in ``self.states``."""
 
     def reset_states(self, batch_size: int | None = None) -> None:
-        """Put the states back to their starts; the next batch has ``batch_size`` rows, or sets their number."""
+        """Reset the kept states, for ``batch_size`` rows or those of the next batch."""
         self.states.reset(batch_size)
 
     def get_states(self) -> dict[str, np.ndarray]:
-        """Copies of the carried states by name, ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first."""
+        """Copies of the kept states by name.
+
+        Each is ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first.
+        """
         return self.states.get()
 
     def set_states(self, states: Mapping[str, np.ndarray]) -> None:
-        """Give carried states other values; raises as ``States.set``."""
+        """Give kept states new values; raises as ``States.set``."""
         self.states.set(states)
 
 
 def check_named(given: object) -> None:
-    """Raise a DataError where states are given in anything but a dict."""
+    """Raise a DataError unless states are given as a dict."""
     if not isinstance(given, Mapping):
         raise DataError.about(
             "argument",
             "states",
             takes="a dict by name",
-            because="each state has a name",
             got=type(given).__name__,
             do="Compare with get_states().",
         )
 
 
-def _with_any_rows(value: TensorVariable, variable: SharedVariable) -> TensorVariable:
-    """``value``, whose type says one row, with that of ``variable``, which may have others: PyTensor asks for it."""
-    return pt.second(variable, value)
-
-
 def _variable(name: str, start: np.ndarray) -> SharedVariable:
+    """A shared variable for a state without rows, ``(lag, 0, dim)``."""
     lag, dim = start.shape
-    return pytensor.shared(
-        np.zeros((lag, 0, dim), dtype=floatX()), name=name, shape=(lag, None, dim)
-    )
+    # None in the static shape lets the number of rows change.
+    empty = np.zeros((lag, 0, dim), dtype=floatX())
+    return pytensor.shared(empty, name=name, shape=(lag, None, dim))

@@ -1,8 +1,12 @@
-"""What containers of 2015 showed as attributes: their inputs, outputs and declarations, by name and in order."""
+"""The attributes of containers of 2015, such as ``input_order`` and ``node_config``.
+
+They are read-only views of the declaration, ``container.spec``, for code that was
+written for Keras 0.1's ``Graph`` and the ``Recursive`` of the proposal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pytensor.tensor.variable import TensorVariable
@@ -10,17 +14,17 @@ from pytensor.tensor.variable import TensorVariable
 from recursive.layers import chain
 from recursive.layers.chain import Tensors
 from recursive.loop.call import Value, Values
-from recursive.spec.graph import GraphSpec, NodeSpec, OutputSpec
+from recursive.spec.graph import GraphSpec, NodeSpec, OutputSpec, PortSpec
 from recursive.spec.history import with_implicit_states
 
 
 @dataclass(frozen=True)
 class Place:
-    """A place in a graph that can be asked for its value, as ``graph.inputs['x']`` and ``graph.outputs['y']`` were.
+    """An input or output of a graph: ``graph.inputs['x']``, ``graph.outputs['y']``.
 
     Args:
-        values: what stands there, given whether the network is training.
-        source: the symbolic input that it is computed from.
+        values: returns the values at this place, given ``train``.
+        source: returns the symbolic input that they are computed from.
     """
 
     values: Callable[[bool], Values]
@@ -28,7 +32,7 @@ class Place:
 
     @property
     def input(self) -> Tensors:
-        """The symbolic input at the start."""
+        """The symbolic input of the graph."""
         return self.source()
 
     def linked_values(self, train: bool) -> Values:
@@ -36,37 +40,37 @@ class Place:
         return self.values(train)
 
     def get_output(self, train: bool = False) -> Tensors:
-        """The value as a tensor; several by name."""
+        """The value as a tensor, or several by name."""
         return chain.tensors_of(self.values(train))
 
     def get_output_mask(self, train: bool = False) -> TensorVariable | None:
-        """The mask of the first value; None where all of it is data."""
+        """The mask of the first value; None if all of its steps are valid."""
         return next(iter(self.values(train).values())).mask
 
 
 class DeclaredAsIn2015:
-    """The attributes by which containers of 2015 showed what was declared, read off the declaration."""
+    """The attributes of a container of 2015 that show what was declared."""
 
     spec: GraphSpec
 
     @property
     def input_order(self) -> list[str]:
         """The names of the inputs, as declared."""
-        return [item.name for item in self.spec.inputs]
+        return _names(self.spec.inputs)
 
     @property
     def output_order(self) -> list[str]:
         """The names of the outputs, as declared."""
-        return [output.name for output in self.spec.outputs]
+        return _names(self.spec.outputs)
 
     @property
     def namespace(self) -> set[str]:
-        """Every name that is declared."""
+        """All declared names."""
         return set(self.spec.names)
 
     @property
     def inputs(self) -> dict[str, Place]:
-        """A place for each input, whose ``input`` is the symbolic one."""
+        """The inputs by name: ``inputs[name].input`` is the symbolic input."""
         return {name: self._input_place(name) for name in self.input_order}
 
     def _input_place(self, name: str) -> Place:
@@ -77,7 +81,7 @@ class DeclaredAsIn2015:
 
     @property
     def outputs(self) -> dict[str, Place]:
-        """A place for each output, whose ``get_output(train)`` is its value."""
+        """The outputs by name: ``outputs[name].get_output(train)`` is the value."""
         return {name: self._output_place(name) for name in self.output_order}
 
     def _output_place(self, name: str) -> Place:
@@ -89,80 +93,66 @@ class DeclaredAsIn2015:
     @property
     def state_order(self) -> list[str]:
         """The names of the states, as declared."""
-        return [state.name for state in self.spec.states]
+        return _names(self.spec.states)
 
     @property
     def state_map(self) -> dict[str, str]:
-        """The node that feeds each state."""
-        return state_map(self.spec)
+        """The name of the node that feeds each state."""
+        return {state.name: state.input for state in with_implicit_states(self.spec)}
 
     @property
     def state_config(self) -> list[dict[str, object]]:
         """The arguments of each ``add_state``."""
-        return state_config(self.spec)
+        return [{"name": item.name, "dim": item.dim} for item in self.spec.states]
 
     @property
     def input_config(self) -> list[dict[str, object]]:
         """The arguments of each ``add_input``."""
-        return input_config(self.spec)
+        found = []
+        for item in self.spec.inputs:
+            found.append({"name": item.name, "ndim": item.ndim, "dtype": item.dtype})
+        return found
 
     @property
     def node_config(self) -> list[dict[str, object]]:
-        """The arguments of each ``add_node`` but the layer."""
-        return node_config(self.spec)
+        """The arguments of each ``add_node`` except the layer."""
+        spec = self.spec
+        # Outputs that add_output declared may merge several values.
+        shown = [
+            str(output.refs[0]) for output in spec.outputs if len(output.refs) == 1
+        ]
+        fed = {state.input: state.name for state in spec.states}
+        found = []
+        for node in spec.nodes:
+            config = {"name": node.name, **_reads(node)}
+            config["create_output"] = node.name in shown
+            if spec.loop:
+                config["return_state"] = fed.get(node.name)
+            found.append(config)
+        return found
 
     @property
     def output_config(self) -> list[dict[str, object]]:
         """The arguments of each ``add_output``."""
-        return output_config(self.spec)
+        return [{"name": output.name, **_read(output)} for output in self.spec.outputs]
 
 
-def input_config(spec: GraphSpec) -> list[dict[str, object]]:
-    """The arguments of each ``add_input``."""
-    return [
-        {"name": item.name, "ndim": item.ndim, "dtype": item.dtype}
-        for item in spec.inputs
-    ]
-
-
-def state_config(spec: GraphSpec) -> list[dict[str, object]]:
-    """The arguments of each ``add_state``."""
-    return [{"name": item.name, "dim": item.dim} for item in spec.states]
-
-
-def node_config(spec: GraphSpec) -> list[dict[str, object]]:
-    """The arguments of each ``add_node`` but the layer."""
-    shown = {str(output.refs[0]) for output in spec.outputs if len(output.refs) == 1}
-    fed = {state.input: state.name for state in spec.states}
-    found = []
-    for node in spec.nodes:
-        config = {"name": node.name, **_reads(node)}
-        config["create_output"] = node.name in shown
-        if spec.loop:
-            config["return_state"] = fed.get(node.name)
-        found.append(config)
-    return found
-
-
-def output_config(spec: GraphSpec) -> list[dict[str, object]]:
-    """The arguments of each ``add_output``."""
-    return [{"name": output.name, **_read(output)} for output in spec.outputs]
-
-
-def state_map(spec: GraphSpec) -> dict[str, str]:
-    """The node that feeds each state."""
-    return {state.name: state.input for state in with_implicit_states(spec)}
+def _names(items: Iterable[object]) -> list[str]:
+    return [item.name for item in items]
 
 
 def _reads(node: NodeSpec) -> dict[str, object]:
+    """The arguments ``input``, ``inputs`` and ``merge_mode`` of a node."""
     if node.has_one_port:
         return _read(node.ports[0])
     ports = {port.name: list(map(str, port.refs)) for port in node.ports}
     return {"input": ports, "inputs": [], "merge_mode": "concat"}
 
 
-def _read(item: OutputSpec) -> dict[str, object]:
+def _read(item: OutputSpec | PortSpec) -> dict[str, object]:
+    """The arguments ``input``, ``inputs`` and ``merge_mode`` of a port or an output."""
     names = list(map(str, item.refs))
+    config = {"input": None, "inputs": names, "merge_mode": item.merge_mode}
     if len(names) == 1:
-        return {"input": names[0], "inputs": [], "merge_mode": item.merge_mode}
-    return {"input": None, "inputs": names, "merge_mode": item.merge_mode}
+        config |= {"input": names[0], "inputs": []}
+    return config

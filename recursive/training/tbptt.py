@@ -141,10 +141,10 @@ def _check_loop(name: str, loop: Layer, steps: int) -> None:
             "Leave tbptt_steps out, or that layer.",
             because="states continue from one chunk to the next",
         )
-    if loop.starting_anew:
+    if loop.reset_each_batch:
         raise _refusal(
             "loops that keep all their states",
-            f"{', '.join(map(repr, loop.starting_anew))} of {name}, "
+            f"{', '.join(map(repr, loop.reset_each_batch))} of {name}, "
             "reset before each chunk",
             "Pass stateful=True to it. A state that should be reset needs "
             "stateful=False in add_state.",

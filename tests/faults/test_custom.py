@@ -38,7 +38,7 @@ TAKEN = [
     "LSTM",
     "Masking",
     "Recurrent",
-    "StatesOfTheLoop",
+    "NestedLoop",
 ]
 
 

@@ -1,4 +1,4 @@
-"""A layer of one's own: what it may leave to the base, and what it is told when it is not right."""
+"""Layers that a user writes: defaults of the base class, and errors for mistakes."""
 
 import numpy as np
 import pytensor
@@ -27,7 +27,7 @@ from recursive.layers.cells import RecurrentGRU
 
 
 class Scale(Layer):
-    """As short as a layer with parameters can be."""
+    """The shortest layer with parameters."""
 
     def build(self, input_shape):
         self.a = shared(np.full(input_shape[-1], 2.0))
@@ -37,11 +37,11 @@ class Scale(Layer):
         return x * self.a
 
 
-def test_a_layer_is_built_when_it_is_called_without_saying_built():
+def test_a_layer_is_built_on_its_first_call_without_setting_built():
     assert Scale()(np.ones((3, 4))).eval().tolist() == np.full((3, 4), 2.0).tolist()
 
 
-def test_a_layer_is_built_once_whoever_holds_it():
+def test_a_layer_is_built_once_in_any_container():
     layer = Scale()
     model = Sequential([Dense(4, 4), layer])
     model.build()
@@ -95,7 +95,7 @@ class Unstarted(Layer):
     ],
     ids=["called", "in a Sequential", "as a node", "merged", "in an AutoEncoder"],
 )
-def test_a_forgotten_super_is_told(use):
+def test_a_layer_without_super_init_is_refused(use):
     with pytest.raises(
         ConfigError, match=r"layer 'Unstarted' takes super\(\).__init__\(\)"
     ):
@@ -111,7 +111,7 @@ def test_a_forgotten_super_is_told(use):
     ],
     ids=["an input", "a node", "a state"],
 )
-def test_a_super_that_a_container_forgot_is_told(use):
+def test_a_container_without_super_init_is_refused(use):
     class Mine(Recursive):
         def __init__(self):
             self.dim = 6
@@ -120,7 +120,7 @@ def test_a_super_that_a_container_forgot_is_told(use):
         use(Mine())
 
 
-def test_a_super_that_a_chain_forgot_is_told():
+def test_a_sequential_without_super_init_is_refused():
     class Mine(Sequential):
         def __init__(self):
             self.add(Dense(4, 6))
@@ -159,7 +159,7 @@ class Inside(Unlisted):
 
 
 class Elsewhere(Layer):
-    """Its output has twice the dim that it says."""
+    """Its output has twice the declared dim."""
 
     def __init__(self, dim):
         super().__init__()
@@ -211,12 +211,12 @@ class Silent(Layer):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Layer) else "",
 )
-def test_what_a_layer_does_not_keep_to_is_told(layer, error, words):
+def test_a_layer_that_breaks_a_rule_is_refused(layer, error, words):
     with pytest.raises(error, match=words):
         layer(np.ones((3, 4)))
 
 
-def test_a_layer_that_lists_some_may_hold_others_that_never_change():
+def test_a_layer_that_lists_parameters_may_hold_constant_variables():
     class Projected(Scale):
         def build(self, input_shape):
             super().build(input_shape)
@@ -233,7 +233,7 @@ def test_a_layer_that_lists_some_may_hold_others_that_never_change():
     ],
     ids=["alone", "in a Sequential"],
 )
-def test_a_build_that_needs_a_dim_which_nothing_tells_is_told(use):
+def test_a_build_that_needs_an_unknown_dim_is_refused(use):
     with pytest.raises(
         ShapeError,
         match=r"layer 'Scale' takes an input of known dim.*got \(any, any\).*input_dim",
@@ -241,7 +241,7 @@ def test_a_build_that_needs_a_dim_which_nothing_tells_is_told(use):
         use(Scale())
 
 
-def test_an_error_of_a_build_that_knows_its_dims_is_its_own():
+def test_an_error_inside_build_is_not_translated_if_the_dims_are_known():
     class Wrong(Scale):
         def build(self, input_shape):
             self.a = shared(np.full(input_shape[-1], 2.0)) + len(5)
@@ -261,7 +261,7 @@ def test_an_error_of_a_build_that_knows_its_dims_is_its_own():
     ids=["called", "in a loop"],
 )
 @pytensor.config.change_flags(floatX="float32")
-def test_a_formula_that_makes_float64_of_float32_is_told(use):
+def test_a_formula_that_returns_float64_for_float32_is_refused(use):
     with pytest.raises(
         DtypeError,
         match=r"layer 'Lambda' takes a formula that returns float32.*got float64",
@@ -276,14 +276,14 @@ def in_a_step(layer):
     return rnn
 
 
-def test_a_lambda_in_a_loop_that_drops_rows_is_told():
+def test_a_lambda_in_a_loop_that_drops_rows_is_refused():
     with pytest.raises(
         NodeError, match=r"node 'h' takes a row for each row of the batch.*got 1 of 7"
     ):
         in_a_step(Lambda(lambda x: x[:1])).complete()
 
 
-def test_a_function_in_a_loop_that_reads_a_variable_of_its_own_is_told():
+def test_a_function_in_a_loop_that_reads_another_variable_is_refused():
     W = shared(np.ones((4, 4)), "W")
     rnn = Recurrent()
     rnn.add_input("x", dim=4)
@@ -312,7 +312,7 @@ def test_a_layer_of_the_library_may_be_called_within_another_formula():
 
 
 class Centring:
-    """A mixin, no layer: values less their mean over the rows."""
+    """A mixin that is no layer: subtracts the mean over the rows."""
 
     def call(self, x, train=False):
         return super().call(x - x.mean(axis=0), train)
@@ -333,7 +333,7 @@ class Finished(Dense):
 
 
 class FinishedInTheEnd(Finished):
-    """A class of such a class."""
+    """A subclass of a class with another formula."""
 
 
 OWN_FORMULAS = [
@@ -362,13 +362,13 @@ def test_a_formula_around_that_of_a_layer_is_not_split_in_a_loop(layer, formula)
 
 
 class RowlessCell(RecurrentGRU):
-    """A step of one's own: values less their mean over the rows."""
+    """A step that subtracts the mean over the rows."""
 
     def step(self, *args):
         return [value - value.mean(axis=0) for value in super().step(*args)]
 
 
-def test_a_step_of_ones_own_sees_the_rows_of_one_step():
+def test_a_custom_step_sees_the_rows_of_one_step():
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=4)
     rnn.add_state("h", dim=6)
@@ -388,7 +388,7 @@ def test_a_step_of_ones_own_sees_the_rows_of_one_step():
     np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-6)
 
 
-def test_a_mixin_that_is_no_layer_may_speak_of_rows():
+def test_rowwise_of_a_mixin_that_is_no_layer_is_ignored():
     class Fast:
         rowwise = True
 
@@ -400,10 +400,10 @@ def test_a_mixin_that_is_no_layer_may_speak_of_rows():
 
 
 @pytest.mark.parametrize(("layer", "formula"), OWN_FORMULAS)
-def test_a_formula_of_ones_own_that_reads_inputs_only_sees_the_rows_of_one_step(
+def test_a_custom_formula_that_reads_only_inputs_sees_the_rows_of_one_step(
     layer, formula
 ):
-    """A known one would be run for all steps at once."""
+    """A formula of the library would be run for all steps at once."""
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=4)
     rnn.add_node(layer(4, 6), "y", input="x", create_output=True)
@@ -415,7 +415,7 @@ def test_a_formula_of_ones_own_that_reads_inputs_only_sees_the_rows_of_one_step(
         )
 
 
-def test_it_is_told_in_a_loop_too():
+def test_a_layer_that_breaks_a_rule_is_refused_in_a_loop_too():
     rnn = Recurrent()
     rnn.add_input("x", dim=4)
     rnn.add_node(Elsewhere(4), "h", input="x", create_output=True)
@@ -423,7 +423,7 @@ def test_it_is_told_in_a_loop_too():
         rnn(np.ones((3, 5, 4)))
 
 
-def test_parameters_of_init_and_of_build_are_both_made():
+def test_parameters_may_be_created_in_init_and_in_build():
     class Both(Layer):
         def __init__(self):
             super().__init__()
@@ -457,7 +457,7 @@ def test_a_frozen_layer_keeps_its_weights(make):
     ]
 
 
-def test_a_rule_that_needs_sizes_that_are_not_known_says_nothing():
+def test_a_shape_rule_that_needs_unknown_sizes_is_not_compared():
     class Cut(Layer):
         def call(self, x, train=False):
             return x[:, 2:]
@@ -469,7 +469,7 @@ def test_a_rule_that_needs_sizes_that_are_not_known_says_nothing():
     assert Cut()(np.ones((3, 5, 4))).type.shape == (3, 3, 4)
 
 
-def test_several_ports_without_a_rule_can_be_called():
+def test_a_layer_with_several_ports_needs_no_shape_rule():
     class Added(Layer):
         ports = ("a", "b")
 
@@ -479,7 +479,7 @@ def test_several_ports_without_a_rule_can_be_called():
     assert Added()({"a": np.ones((3, 4)), "b": np.ones((3, 4))}).eval().shape == (3, 4)
 
 
-def test_what_targets_look_like_is_asked_anew_after_compile():
+def test_shapes_of_targets_are_computed_again_after_compile():
     x = np.ones((3, 5, 4))
     model = Sequential([LSTM(4, 2, return_sequences=True)])
     model.compile("sgd", "mse", backend="python")
@@ -490,7 +490,7 @@ def test_what_targets_look_like_is_asked_anew_after_compile():
     model.train_on_batch(x, np.ones((3, 2)))
 
 
-def test_an_open_dim_of_an_input_is_no_state_of_unknown_dim():
+def test_a_state_gets_its_dim_from_an_input_of_open_dim():
     rnn = Recurrent()
     rnn.add_input("x")
     rnn.add_node(
@@ -500,7 +500,7 @@ def test_an_open_dim_of_an_input_is_no_state_of_unknown_dim():
     assert rnn.predict(np.ones((3, 5, 4))).shape == (3, 4)
 
 
-def test_the_parameters_of_a_layer_that_is_held_as_an_attribute_are_learned_and_saved():
+def test_parameters_of_an_inner_layer_are_learned_and_saved():
     inside = Inside()
     model = Sequential([Dense(4, 3), inside])
     model.compile("sgd", "mse", backend="python")
@@ -520,7 +520,7 @@ def test_the_parameters_of_a_layer_that_is_held_as_an_attribute_are_learned_and_
     assert all(changed)
 
 
-def test_a_held_layer_that_hands_something_to_training_is_refused_where_it_would_be_lost():
+def test_an_inner_layer_with_side_outputs_is_refused_inside_a_formula():
     class Around(Layer):
         def __init__(self, inner):
             super().__init__()
@@ -539,7 +539,7 @@ def test_a_held_layer_that_hands_something_to_training_is_refused_where_it_would
             Sequential([Around(inner)]).predict(np.ones((2, 4)))
 
 
-def test_a_layer_may_apply_what_it_holds_by_itself():
+def test_a_layer_may_apply_its_inner_layers_itself():
     class Around(Layer):
         def __init__(self, inner):
             super().__init__()

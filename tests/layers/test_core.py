@@ -79,11 +79,11 @@ def test_whole_numbers_into_a_dense_stay_in_floatx():
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda: Dense(0), ShapeError, "whole number"),
-        (lambda: Dense(4, -1), ShapeError, "whole number"),
-        (lambda: Dense(4, 2.5), ShapeError, "whole number"),
-        (lambda: Dense(True), ShapeError, "whole number"),
-        (lambda: Dense("h"), ShapeError, "whole number"),
+        (lambda: Dense(0), ShapeError, "integer"),
+        (lambda: Dense(4, -1), ShapeError, "integer"),
+        (lambda: Dense(4, 2.5), ShapeError, "integer"),
+        (lambda: Dense(True), ShapeError, "integer"),
+        (lambda: Dense("h"), ShapeError, "integer"),
         (
             lambda: Dense(4, 6, init="glorot_unifrom"),
             UnknownNameError,

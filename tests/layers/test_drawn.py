@@ -1,4 +1,4 @@
-"""``draw`` of containers: which parts lie where, several steps, text, files, and what is refused."""
+"""``draw`` of containers: the layout, several steps, text, files, and errors."""
 
 import importlib.util
 import re
@@ -55,7 +55,7 @@ def links(picture, kind):
     }
 
 
-def test_what_runs_outside_the_loop_lies_outside_its_frame():
+def test_nodes_outside_the_loop_are_outside_its_frame():
     found = boxes(vanilla().draw())
     assert found["i2h"].lines[-1] == "before the loop"
     assert found["y"].lines[-1] == "after the loop"
@@ -77,7 +77,7 @@ def test_what_runs_outside_the_loop_lies_outside_its_frame():
     assert inside == {"h2h", "rec"}
 
 
-def test_a_node_whose_product_with_the_inputs_leaves_the_loop_says_so_and_stays_inside():
+def test_a_node_whose_input_product_is_hoisted_says_so_and_stays_inside():
     found = boxes(lstm(4, 6).draw())
     split = {
         name
@@ -88,7 +88,7 @@ def test_a_node_whose_product_with_the_inputs_leaves_the_loop_says_so_and_stays_
     assert {found[name].zone for name in split} == {2}
 
 
-def test_a_state_says_the_value_that_it_starts_from():
+def test_a_state_shows_its_initial_value():
     assert boxes(started().draw())["h_tm1"].lines[-1] == "starts from h0"
     assert boxes(started().draw(unrolled=2))["h[0]"].lines[-1] == "starts from h0"
 
@@ -114,7 +114,7 @@ def test_unrolled_each_step_reads_the_step_before_it():
     ]
 
 
-def test_unrolled_a_tap_reaches_back_over_several_steps():
+def test_unrolled_a_tap_spans_several_steps():
     rnn = Recursive()
     rnn.add_input("x", dim=4)
     rnn.add_state("h", dim=6)
@@ -138,7 +138,7 @@ def test_unrolled_a_tap_reaches_back_over_several_steps():
     assert ("rec[3]", "rec[3]") in links(picture, "now")  # the last is the output
 
 
-def test_what_is_not_complete_is_drawn_as_far_as_it_goes():
+def test_an_incomplete_container_is_drawn_with_its_gaps():
     rnn = vanilla()
     rnn.add_state("c", dim=3)
     lost = {part.name for part in rnn.draw().drawn.parts if part.missing}
@@ -181,7 +181,7 @@ def test_the_text_has_every_box_every_arrow_and_the_loop():
         assert "t-1" in text
 
 
-def test_signs_that_mean_something_to_dot_and_mermaid_are_words_in_the_text():
+def test_special_characters_of_dot_and_mermaid_are_escaped():
     def a_function(x):
         return x
 
@@ -195,7 +195,7 @@ def test_signs_that_mean_something_to_dot_and_mermaid_are_words_in_the_text():
 
 
 @needs_matplotlib
-def test_a_path_writes_the_file_of_its_ending(tmp_path):
+def test_the_ending_of_a_path_sets_the_format(tmp_path):
     begins = {
         "a.svg": b"<?xml",
         "a.PNG": b"\x89PNG",
@@ -209,13 +209,13 @@ def test_a_path_writes_the_file_of_its_ending(tmp_path):
 
 
 @needs_matplotlib
-def test_a_notebook_is_shown_an_svg_that_turns_dark_for_those_who_read_in_the_dark():
+def test_a_notebook_shows_an_svg_with_a_dark_mode():
     svg = vanilla().draw()._repr_svg_()
     assert "prefers-color-scheme: dark" in svg
     assert "before the loop" in svg
 
 
-def test_another_ending_and_a_folder_that_is_not_there_are_refused(tmp_path):
+def test_another_ending_and_a_missing_folder_are_refused(tmp_path):
     with pytest.raises(
         ConfigError, match=r"ends in \.svg, \.png, \.dot or \.mmd.*got '\.jpg'"
     ):

@@ -1,4 +1,4 @@
-"""A layer is its class: a formula of the user's own is never taken for one of the library's, by whatever name."""
+"""A user's class is never taken for a class of the library, whatever its name."""
 
 import json
 
@@ -23,11 +23,11 @@ X = RANDOM.normal(size=(3, 5, 4))
 HERE = __name__
 
 
-# The network, and the same written flat
+# The network, and the same in NumPy
 
 
 def network(layer, hidden=6):
-    """``h`` becomes what ``layer`` makes of the input and of ``h``."""
+    """A loop whose state ``h`` is the output of ``layer`` for the input and ``h``."""
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=4)
     rnn.add_state("h", dim=hidden)
@@ -43,7 +43,7 @@ def weights(rnn):
 
 
 def flat(rnn, formula, W=None):
-    """The states over time, where a step gives ``formula(z)`` for the product ``z``."""
+    """The states over time if a step returns ``formula(z)`` for the product ``z``."""
     W = weights(rnn)["a.W"] if W is None else W
     b, h = weights(rnn)["a.b"], np.zeros((3, W.shape[1]))
     steps = []
@@ -58,11 +58,11 @@ def assert_close(found, expected):
     assert np.abs(found - expected).max() < 1e-12
 
 
-# Layers of the user's own
+# Layers of a user
 
 
 def with_method(name, method, base=core.Dense):
-    """A class called ``name`` that computes ``tanh(z) / 2``, by overriding ``method``."""
+    """A class called ``name`` whose ``method`` makes it compute ``tanh(z) / 2``."""
 
     def call(self, x, train=False):
         return pt.tanh(core.Dense.transform_input(self, x)) / 2
@@ -176,7 +176,7 @@ def test_the_table_names_the_class(name):
     assert lines[2].split()[:2] == ["a", shown_name(name)]
 
 
-def test_what_is_the_librarys_keeps_its_name_and_its_formula():
+def test_a_class_of_the_library_keeps_its_name_and_its_formula():
     rnn = network(core.Dense(6, activation="tanh"))
     assert rnn.get_config()["name"] == "Recursive"
     assert Sequential([]).get_config()["name"] == "Sequential"
@@ -201,7 +201,7 @@ def test_a_class_may_have_any_name(name, method):
 
 
 class Before(core.Dense):
-    """A Dense that adds what it reads at a port called ``before``, tenfold."""
+    """A Dense that adds ten times the input at a port called ``before``."""
 
     ports = ("input", "before")
 
@@ -253,14 +253,14 @@ def test_a_formula_cannot_be_assigned_to_one_instance(method):
 
 
 @pytest.mark.parametrize("method", ["__call__", "with_mask"])
-def test_how_a_layer_is_called_cannot_be_overridden(method):
+def test_methods_that_only_call_the_formula_cannot_be_overridden(method):
     with pytest.raises(
         ConfigError, match=f"layer 'Mine' takes a method call.*{method}"
     ):
         type("Mine", (core.Dense,), {method: lambda self, x, train=False: x})
 
 
-# Activations of the user's own
+# Activations of a user
 
 
 def tanh(x):
@@ -273,7 +273,7 @@ def sigmoid(x):
 
 
 @pytest.mark.parametrize("own", [tanh, sigmoid])
-def test_an_activation_of_ones_own_is_called_by_its_module(own):
+def test_a_custom_activation_is_named_with_its_module(own):
     rnn = network(core.Dense(6, activation=own))
     assert_close(rnn.predict(X), flat(rnn, own))
     assert f"a = {HERE}.{own.__name__}(" in rnn.explain()
@@ -288,7 +288,7 @@ def test_an_activation_of_ones_own_is_called_by_its_module(own):
         rnn.to_json()
 
 
-def test_an_activation_that_is_assigned_is_seen_by_the_reference():
+def test_the_reference_sees_an_activation_that_was_assigned():
     rnn = network(core.Dense(6, activation="tanh"))
     rnn.nodes["a"].activation = tanh
     with pytest.raises(UnknownNameError, match="node 'a'"):
@@ -302,7 +302,7 @@ def test_an_activation_that_is_assigned_is_seen_by_the_reference():
 
 
 class Graph(containers.Graph):
-    """A Graph that returns the half of what its nodes compute."""
+    """A Graph that returns half of the value of its nodes."""
 
     def call(self, inputs, train=False, **draws):
         found = super().call(inputs, train, **draws)
@@ -322,7 +322,7 @@ def inner(cls):
 
 
 @pytest.mark.parametrize(("cls", "name"), [(Graph, f"{HERE}.Graph"), (Mine, "Mine")])
-def test_a_container_of_ones_own_keeps_its_formula_as_a_node(cls, name):
+def test_a_custom_container_keeps_its_formula_as_a_node(cls, name):
     rnn = network(inner(cls))
     W, b = weights(rnn)["a.d.W"], weights(rnn)["a.d.b"]
     h, expected = np.zeros((3, 6)), []
@@ -376,14 +376,14 @@ def test_a_layer_inside_a_wrapper_is_read_with_its_class():
 
 
 class Loop(Recursive):
-    """A network that returns the double of its loop."""
+    """A loop whose output is doubled."""
 
     def call(self, inputs, train=False, **draws):
         found = super().call(inputs, train, **draws)
         return {name: 2 * value for name, value in found.items()}
 
 
-def test_a_network_with_its_own_call_is_not_written_as_its_loop_alone():
+def test_a_loop_with_a_custom_call_is_not_written_as_its_loop_alone():
     rnn = Loop(return_sequences=True)
     rnn.add_input("x", dim=4)
     rnn.add_state("h", dim=6)
@@ -403,7 +403,7 @@ def test_a_network_with_its_own_call_is_not_written_as_its_loop_alone():
             found["run"](weights(rnn), {"x": X})
 
 
-def test_a_model_of_ones_own_is_read_with_its_class():
+def test_a_custom_model_is_read_with_its_class():
     class Own(Sequential):
         pass
 
@@ -416,11 +416,11 @@ def test_a_model_of_ones_own_is_read_with_its_class():
     assert type(again) is Own
 
 
-# Configurations of the user's own
+# Configurations of a user
 
 
 class Dense(core.Dense):
-    """A configuration as it was written in 2015."""
+    """A configuration in the form of 2015."""
 
     def __init__(self, input_dim=None, output_dim=None):
         super().__init__(input_dim, output_dim)
@@ -437,21 +437,21 @@ class Dense(core.Dense):
 
 
 class Claims(Dense):
-    """What claims to be a layer of the library."""
+    """A class that claims the name of a layer of the library."""
 
     def get_config(self):
         return {**super().get_config(), "name": "Dense"}
 
 
 class Inherits(Claims):
-    """What inherits the claim."""
+    """A class that inherits the claim."""
 
 
 @pytest.mark.parametrize(
     ("cls", "name"),
     [(Dense, f"{HERE}.Dense"), (Claims, "Claims"), (Inherits, "Inherits")],
 )
-def test_a_configuration_of_ones_own_does_not_give_the_librarys_name(cls, name):
+def test_a_custom_configuration_cannot_claim_a_name_of_the_library(cls, name):
     rnn = network(cls(6))
     with pytest.raises(UnknownNameError, match=f"'{name}'.*node 'a'"):
         reference.run(rnn.spec, weights(rnn), {"x": X})
@@ -472,7 +472,7 @@ def test_two_classes_of_one_name_are_not_written():
     assert json.loads(Sequential([first(4, 6), first(6, 6)]).to_json())
 
 
-def test_rules_of_ones_own_with_a_librarys_name_are_not_written():
+def test_custom_rules_with_a_name_of_the_library_are_not_written():
     def named(base, method):
         return type(base.__name__, (base,), {"__call__": method, "__module__": HERE})
 
@@ -486,14 +486,14 @@ def test_rules_of_ones_own_with_a_librarys_name_are_not_written():
             Sequential([layer]).to_json()
 
 
-# What a loop takes from the class
+# Moving and splitting layers
 
 
 @pytest.mark.parametrize(
     "method",
     ["apply", "compute", "get_output", "get_input", "get_output_mask", "call"],
 )
-def test_a_class_with_its_own_formula_is_neither_moved_nor_split(method):
+def test_a_class_with_another_formula_is_neither_moved_nor_split(method):
     made = type("Mine", (core.Dense,), {method: lambda self, *args, **named: None})
     layer = made(4, 6)
     assert (layer.rowwise, layer.splits) == (False, False)
@@ -522,7 +522,7 @@ def test_a_helper_of_the_formula_may_mix_rows():
     assert Told(4, 6).rowwise
 
 
-def test_a_cell_with_its_own_finish_keeps_it():
+def test_a_cell_with_a_custom_finish_keeps_it():
     class RecurrentDense(cells.RecurrentDense):
         def finish(self, total, others):
             return super().finish(total, others) / 2
@@ -541,7 +541,7 @@ def test_a_cell_with_its_own_finish_keeps_it():
         reference.run(rnn.spec, named, {"x": X})
 
 
-def test_a_class_of_a_name_that_explain_uses_for_a_function_is_told_apart():
+def test_a_class_with_the_name_of_a_function_in_explain_is_named_with_its_module():
     made = type("tanh", (Layer,), {"call": lambda self, x, train=False: 2 * x})
     made.__module__, made.__qualname__ = HERE, "tanh"
     rnn = Recursive(return_sequences=True)

@@ -435,7 +435,7 @@ def test_a_reshape_in_front_leaves_the_number_of_axes_open():
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda: Reshape(0, 2), ShapeError, "whole number"),
+        (lambda: Reshape(0, 2), ShapeError, "integer"),
         (
             lambda: Reshape(2, 3).get_output_shape_for((None, 5, 4)),
             ShapeError,
@@ -443,7 +443,7 @@ def test_a_reshape_in_front_leaves_the_number_of_axes_open():
         ),
         (lambda: Permute((0, 1)), ShapeError, "the axes .1, 2. in some order"),
         (lambda: Permute((1, 1)), ShapeError, "got .1, 1."),
-        (lambda: RepeatVector(0), ShapeError, "whole number"),
+        (lambda: RepeatVector(0), ShapeError, "integer"),
         (lambda: MaxoutDense(4, 6, nb_feature=0), ShapeError, "nb_feature"),
         (lambda: BatchNormalization(4, mode=2), ConfigError, "mode 0 or 1"),
         (lambda: BatchNormalization(0), ShapeError, "input_shape"),

@@ -1,4 +1,4 @@
-"""Masks through layers: who makes them, who takes them, and what a masked step does to a recurrent layer."""
+"""Masks through layers, and masked steps of recurrent layers."""
 
 import numpy as np
 import pytensor
@@ -34,7 +34,7 @@ from tests.layers.test_recurrent import (
 )
 
 MASK = np.array([[1, 1, 1, 0, 0], [0, 0, 1, 1, 1], [1, 0, 1, 0, 1]])
-"""Data in front, behind, and with holes."""
+"""Padding on the right, on the left, and inside."""
 
 
 def kinds(function):
@@ -44,7 +44,7 @@ def kinds(function):
 
 
 @kinds
-def test_a_carrying_layer_computes_each_row_as_if_the_masked_steps_were_not_there(kind):
+def test_in_mode_carry_each_row_is_computed_as_if_without_its_masked_steps(kind):
     layer = kind(IN, HIDDEN, return_sequences=True, mask_mode="carry")
     step, states = LOOPS[kind]
     weights, found = random_weights(layer), value(layer(X, mask=MASK))
@@ -66,7 +66,7 @@ def test_a_carrying_layer_computes_each_row_as_if_the_masked_steps_were_not_ther
 def test_a_zeroing_layer_starts_anew_behind_a_masked_step_and_computes_masked_steps_too(
     kind,
 ):
-    """As in Keras 0.1.3, but for SimpleDeepRNN, which looks further back (the golden cases have it)."""
+    """As in Keras 0.1.3. SimpleDeepRNN, with longer lags, is in the golden cases."""
     layer = kind(IN, HIDDEN, return_sequences=True)
     step, states = LOOPS[kind]
     weights, found = random_weights(layer), value(layer(X, mask=MASK))
@@ -89,7 +89,7 @@ def test_a_mask_of_ones_changes_nothing(kind, mode):
 
 
 @kinds
-def test_what_stands_at_masked_steps_has_no_influence_on_a_carrying_layer_and_gets_no_gradient(
+def test_in_mode_carry_masked_values_have_no_influence_and_no_gradient(
     kind,
 ):
     layer = kind(IN, HIDDEN, mask_mode="carry")
@@ -110,7 +110,7 @@ def test_what_stands_at_masked_steps_has_no_influence_on_a_carrying_layer_and_ge
     assert (first[1][MASK == 0] == 0).all() and (first[1][MASK == 1] != 0).all()
 
 
-def test_masking_masks_the_steps_where_all_values_are_the_mask_value_and_sets_them_to_zero():
+def test_masking_masks_steps_of_the_mask_value_and_sets_them_to_zero():
     x = np.where(MASK[..., None], X, 7.0)
     x[0, 0, 1] = 7.0
     layer = Masking(mask_value=7.0)
@@ -130,7 +130,7 @@ def test_masking_keeps_float32():
         assert Masking()(np.ones((1, 2, 3), dtype="float32")).dtype == "float32"
 
 
-def test_an_embedding_masks_number_zero_where_it_is_told_to():
+def test_an_embedding_with_mask_zero_masks_the_integer_zero():
     ids = np.array([[3, 0, 1], [0, 0, 2]])
     assert np.array_equal(
         value(Embedding(4, 2, mask_zero=True).get_output_mask_for(ids)), ids != 0
@@ -139,7 +139,7 @@ def test_an_embedding_masks_number_zero_where_it_is_told_to():
     assert Embedding(4, 2, mask_zero=True).get_config()["mask_zero"] is True
 
 
-def test_a_chain_hands_the_mask_on_to_the_layer_that_returns_one_step():
+def test_a_sequential_passes_the_mask_up_to_the_layer_that_returns_one_step():
     chain = Sequential(
         [
             Masking(),
@@ -161,7 +161,7 @@ def test_a_chain_hands_the_mask_on_to_the_layer_that_returns_one_step():
     assert np.array_equal(value(output), value(last(lstm(inner, mask=MASK))))
 
 
-def test_the_chain_of_2015_hands_it_on_too_and_asks_every_layer_once():
+def test_a_chain_of_2015_passes_the_mask_and_applies_every_layer_once():
     class Counting(MaskedLayer):
         calls = 0
 
@@ -191,7 +191,7 @@ def test_the_chain_of_2015_hands_it_on_too_and_asks_every_layer_once():
     assert Counting().get_input_mask() is None
 
 
-def test_a_layer_of_ones_own_can_use_the_mask():
+def test_a_custom_layer_can_use_the_mask():
     class Mean(MaskedLayer):
         def call(self, x, train=False):
             return x.mean(axis=1)
@@ -245,12 +245,12 @@ def test_a_layer_of_ones_own_can_use_the_mask():
         (lambda: GRU(IN, 2, mask_mode="carrry"), ConfigError, "Did you mean 'carry'"),
     ],
 )
-def test_masks_that_cannot_be_are_told(make, error, words):
+def test_a_mask_that_does_not_fit_is_refused(make, error, words):
     with pytest.raises(error, match=words):
         make()
 
 
-def test_a_mask_of_another_length_is_told_when_the_lengths_are_known_at_last():
+def test_a_mask_of_another_unknown_length_is_refused_when_the_program_runs():
     x, mask = (
         tensor("x", "float64", (None, None, IN)),
         tensor("mask", "bool", (None, None)),
@@ -260,7 +260,7 @@ def test_a_mask_of_another_length_is_told_when_the_lengths_are_known_at_last():
 
 
 def test_masked_steps_have_no_share_in_the_loss_and_none_in_what_is_learned():
-    """Keras 0.1 took them out of the divisor only: what stood at them moved the weights."""
+    """Keras 0.1 left them out of the divisor only: their values moved the weights."""
     xm = np.where(MASK[..., None], X, 0.0)
     y = np.random.RandomState(2).normal(size=(3, TIME, 2))
     weights = np.array([1.0, 2.0, 0.5])

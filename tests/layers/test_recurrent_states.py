@@ -193,7 +193,7 @@ def test_a_layer_begins_to_go_on_when_it_is_told_to_and_stops_likewise():
         (
             lambda layer: layer.set_states([np.zeros((BATCH, HIDDEN))]),
             DataError,
-            "takes a dict by name, .* got list",
+            "takes a dict by name; got list",
         ),
         (
             lambda layer: layer.set_states({"h": "abc"}),

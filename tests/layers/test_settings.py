@@ -1,4 +1,4 @@
-"""What the constructor of a loop was told can be assigned, and is checked as it was there."""
+"""Settings of a loop can be assigned later, and are checked as in the constructor."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_the_number_of_steps_is_checked_as_in_the_constructor(steps):
     assert rnn.n_steps == 2
 
 
-def test_what_stops_the_loop_may_be_assigned():
+def test_until_may_be_assigned():
     rnn = counting(6)
     rnn.add_node(Lambda(lambda n: n > 5), "large", input="sum")
     c = np.full((1, 1), 2.0)
@@ -63,7 +63,7 @@ def test_what_stops_the_loop_may_be_assigned():
     assert rnn.predict(c).ravel().tolist() == [2, 4, 6, 8, 10, 12]
 
 
-def test_what_stops_the_loop_is_checked_as_in_the_constructor():
+def test_until_is_checked_as_in_the_constructor():
     rnn = counting(6)
     rnn.until = "larg"
     with pytest.raises(UnknownNameError, match="'larg'"):

@@ -1,4 +1,4 @@
-"""States of containers: carried over, given, learned, drawn, handed on, standing still at masked steps."""
+"""States of containers: kept between batches, given, learned, drawn, and masked."""
 
 import numpy as np
 import pytensor
@@ -28,7 +28,7 @@ def x_of(*shape, seed=3):
 
 
 def looking_back(**settings):
-    """h one and two steps back, x now and one back; a node behind that is deferred where it may be."""
+    """A loop with h at lags 1 and 2, x at lags 0 and 1, and a deferred node."""
     rnn = Recurrent(return_sequences=True, **settings)
     rnn.add_input("x", dim=IN)
     rnn.add_node(
@@ -42,7 +42,7 @@ def looking_back(**settings):
 
 
 def of_states_only(**settings):
-    """The same without a look back to the input, which no state keeps."""
+    """The same without lags of the input, which are not kept between batches."""
     rnn = Recurrent(return_sequences=True, **settings)
     rnn.add_input("x", dim=IN)
     rnn.add_node(
@@ -69,7 +69,7 @@ def loop_over(w, x, before, two_back=False):
 ZEROS = [np.zeros((BATCH, HIDDEN))] * 2
 
 
-# Carried over
+# Kept between batches
 
 
 def test_ten_batches_of_a_stateful_container_equal_one_long_run():
@@ -84,7 +84,7 @@ def test_ten_batches_of_a_stateful_container_equal_one_long_run():
     assert np.abs(states - expected[:, -2:].swapaxes(0, 1)).max() < 1e-12
 
 
-def test_predicting_testing_and_training_all_carry_the_state_on():
+def test_predicting_testing_and_training_all_keep_the_states():
     rnn, x = of_states_only(stateful=True), x_of(BATCH, 6, IN)
     rnn.compile("sgd", {"h": "mse", "y": "mse"}, backend="python")
     targets = {"h": np.zeros((BATCH, 2, HIDDEN)), "y": np.zeros((BATCH, 2, 2))}
@@ -140,7 +140,7 @@ def test_states_can_be_set_and_are_checked():
     before = rnn.get_states()["h"]
     with pytest.raises(
         errors.UnknownNameError,
-        match="state 'g' takes the name of a state that is carried over",
+        match="state 'g' takes the name of a state",
     ):
         rnn.set_states({"g": given})
     with pytest.raises(errors.ShapeError, match=r"takes \(2, batch, 6\), oldest first"):
@@ -148,7 +148,7 @@ def test_states_can_be_set_and_are_checked():
     assert (rnn.get_states()["h"] == before).all()
 
 
-def test_each_state_says_whether_it_goes_on():
+def test_stateful_may_be_set_for_each_state():
     rnn = Recursive(return_sequences=True, stateful=True)
     rnn.add_input("x", dim=IN)
     rnn.add_state("goes", dim=HIDDEN, input="a")
@@ -173,7 +173,7 @@ def test_each_state_says_whether_it_goes_on():
     assert np.abs(first["a"] - second["a"]).min() > 0
 
 
-def test_a_stateful_container_carries_on_inside_a_chain():
+def test_a_stateful_container_keeps_its_states_inside_a_sequential():
     rnn = Recursive(stateful=True, return_sequences=True)
     rnn.add_input("x", dim=IN)
     rnn.add_node(
@@ -192,7 +192,7 @@ def test_a_stateful_container_carries_on_inside_a_chain():
     assert np.abs(np.concatenate(parts, 1) - long).max() < 1e-12
 
 
-def test_a_stateful_container_is_one_node_and_no_step_of_a_loop():
+def test_a_stateful_container_is_only_one_node_and_not_inside_a_step():
     rnn = of_states_only(stateful=True)
     graph = Graph()
     graph.add_input("x", ndim=3, dim=IN)
@@ -215,7 +215,7 @@ def test_a_stateful_container_is_one_node_and_no_step_of_a_loop():
 def test_the_states_of_a_stateful_container_in_a_loop_are_states_of_that_loop(
     outer_goes_on,
 ):
-    """They go on from one outer step to the next, and from batch to batch where those of the outer loop do."""
+    """They are kept between outer steps; between batches if the outer loop does so."""
     inner = Recurrent(stateful=True)
     inner.add_input("word", dim=IN)
     inner.add_node(
@@ -258,7 +258,7 @@ def test_the_states_of_a_stateful_container_in_a_loop_are_states_of_that_loop(
     assert outer.train_on_batch(x, np.zeros((BATCH, 4, 2))) < first
 
 
-# Where they start
+# Initial values
 
 
 def start_by(kind, taps=1, **settings):
@@ -388,7 +388,7 @@ def test_a_drawn_start_can_be_given(shape):
         rnn(x, train=True, **{"g.initial": start})
 
 
-def test_a_start_with_rows_for_another_number_of_steps_back_is_told_of():
+def test_an_initial_value_for_another_lag_is_refused():
     rnn, x = with_random_weights(start_by("rows", taps=2)), x_of(BATCH, TIME, IN)
     with pytest.raises(
         errors.ShapeError,
@@ -403,7 +403,7 @@ def test_a_start_with_rows_for_another_number_of_steps_back_is_told_of():
 
 
 @pytest.mark.parametrize(("name", "kind"), [("h", "state"), ("h_", "node")])
-def test_a_state_cannot_start_from_what_the_loop_itself_computes(name, kind):
+def test_a_state_cannot_start_from_a_value_of_the_loop_itself(name, kind):
     rnn = start_by(0.0)
     with pytest.raises(
         errors.UnknownNameError,
@@ -413,7 +413,7 @@ def test_a_state_cannot_start_from_what_the_loop_itself_computes(name, kind):
     assert rnn.ports == ("x",)
 
 
-def test_a_container_begins_to_go_on_when_it_is_told_to():
+def test_stateful_may_be_assigned_later():
     rnn, x = of_states_only(), x_of(BATCH, 6, IN)
     expected = rnn.predict(x)["h"]
     rnn.stateful = True
@@ -423,7 +423,7 @@ def test_a_container_begins_to_go_on_when_it_is_told_to():
     assert rnn.get_states() == {}
 
 
-def test_an_encoder_hands_its_states_to_a_decoder():
+def test_an_encoder_passes_its_states_to_a_decoder():
     encoder = with_random_weights(of_states_only(return_final_states=True))
     decoder = Recursive(return_sequences=True)
     decoder.add_input("u", dim=2)
@@ -496,7 +496,7 @@ def test_an_encoder_hands_its_states_to_a_decoder():
         ),
     ],
 )
-def test_a_start_that_cannot_be_is_refused(declare, error, words):
+def test_an_invalid_initial_value_is_refused(declare, error, words):
     with pytest.raises(error, match=words):
         declare()
 
@@ -603,7 +603,7 @@ def masked_values(rnn, x, mask):
     )
 
 
-def test_a_masked_step_repeats_the_last_that_was_data_and_zeros_before_any():
+def test_a_masked_step_repeats_the_last_valid_one_or_zeros():
     found = masked_values(looking_back(), x_of(BATCH, TIME, IN), MASK)
     for value in found.values():
         assert (value[0, 3:] == value[0, 2]).all()
@@ -611,7 +611,7 @@ def test_a_masked_step_repeats_the_last_that_was_data_and_zeros_before_any():
         assert (value[2, 1] == value[2, 0]).all() and (value[2, 4] == value[2, 3]).all()
 
 
-def test_without_return_sequences_the_last_step_that_was_data_is_returned():
+def test_without_return_sequences_the_last_valid_step_is_returned():
     rnn = looking_back()
     every = masked_values(rnn, x_of(BATCH, TIME, IN), MASK)
     rnn.return_sequences = False
@@ -619,7 +619,7 @@ def test_without_return_sequences_the_last_step_that_was_data_is_returned():
         assert np.abs(last - every[name][:, -1]).max() < 1e-14
 
 
-def test_a_row_without_any_data_leaves_its_state_as_it_was():
+def test_a_row_without_valid_steps_leaves_its_state_as_it_was():
     rnn = of_states_only(stateful=True)
     rnn.add_mask("m")
     x, start = x_of(BATCH, TIME, IN), x_of(2, BATCH, HIDDEN)
@@ -632,7 +632,7 @@ def test_a_row_without_any_data_leaves_its_state_as_it_was():
     assert np.abs(rnn.get_states()["h"][:, 0] - start[:, 0]).max() > 0
 
 
-def test_what_stands_at_masked_steps_does_not_matter():
+def test_values_at_masked_steps_do_not_matter():
     rnn, x = looking_back(), x_of(BATCH, TIME, IN)
     other = np.where(MASK[..., None], x, 100 * x_of(BATCH, TIME, IN, seed=11))
     for value, same in zip(
@@ -643,7 +643,7 @@ def test_what_stands_at_masked_steps_does_not_matter():
         assert (value == same).all()
 
 
-def test_a_second_mask_and_a_mask_beside_until_are_refused():
+def test_a_second_mask_and_a_mask_with_until_are_refused():
     rnn = looking_back()
     rnn.add_mask()
     with pytest.raises(errors.ConfigError, match="takes one mask"):
@@ -656,17 +656,17 @@ def test_a_second_mask_and_a_mask_beside_until_are_refused():
         stopping.build()
 
 
-# Backwards, written out, random
+# Backwards, unrolled, random
 
 
-def test_backwards_is_the_loop_over_the_turned_input():
+def test_go_backwards_is_the_loop_over_the_reversed_input():
     rnn, x = looking_back(go_backwards=True), x_of(BATCH, TIME, IN)
     expected = loop_over(weights_of(rnn), x[:, ::-1], ZEROS, two_back=True)
     assert np.abs(rnn.predict(x)["h"] - expected).max() < 1e-12
 
 
 @pytest.mark.parametrize("steps", [-1, 2])
-def test_a_loop_that_is_written_out_equals_scan_truncated_or_not(steps):
+def test_an_unrolled_loop_equals_scan_truncated_or_not(steps):
     x, gradients = x_of(BATCH, TIME, IN), []
     for settings in ({}, {"unroll": True, "n_steps": TIME}):
         rnn = looking_back(truncate_gradient=steps, **settings)
@@ -681,14 +681,14 @@ def test_a_loop_that_is_written_out_equals_scan_truncated_or_not(steps):
         assert np.abs(value - right).max() <= 1e-12 * max(1, np.abs(right).max())
 
 
-def test_what_is_written_out_needs_a_known_number_of_steps():
+def test_an_unrolled_loop_needs_a_known_number_of_steps():
     with pytest.raises(errors.ConfigError, match=r"Pass n_steps=5 too"):
         looking_back(unroll=True).predict(x_of(BATCH, TIME, IN))
     with pytest.raises(errors.SequenceLengthError, match="Set n_steps=5"):
         looking_back(unroll=True, n_steps=6).predict(x_of(BATCH, 5, IN))
 
 
-def test_a_state_may_be_fed_by_what_is_the_same_at_every_step():
+def test_a_state_may_be_fed_by_a_value_that_is_constant_over_time():
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=IN)
     rnn.add_input("c", is_sequence=False, dim=2)
@@ -742,7 +742,7 @@ def dropping():
     return with_random_weights(rnn)
 
 
-def test_given_draws_take_the_place_of_random_ones():
+def test_given_draws_replace_random_ones():
     rnn, x = dropping(), x_of(BATCH, TIME, IN)
     rng = np.random.RandomState(0)
     early, held, stepwise = (
@@ -771,7 +771,7 @@ def test_given_draws_take_the_place_of_random_ones():
         rnn(given, train=True, **{"hold.keep": held})
 
 
-def test_draws_of_a_sequence_are_the_same_at_every_step_and_others_are_not():
+def test_draws_per_sequence_are_constant_over_time_and_others_are_not():
     rnn, x = dropping(), np.ones((BATCH, TIME, IN))
     given = rnn.get_input()
     (found,) = backend.evaluate([rnn.get_output(train=True)["early"]], {given: x})
@@ -786,7 +786,7 @@ def test_draws_of_a_sequence_are_the_same_at_every_step_and_others_are_not():
 
 
 def everything():
-    """Carried, masked, learned and dropped, all at once."""
+    """A loop with kept, masked, learned and dropped values at once."""
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=IN)
     rnn.add_mask("m")
@@ -806,7 +806,7 @@ def everything():
     "target",
     [pytest.param("jax", marks=JAX), "numba", pytest.param("c", marks=COMPILER)],
 )
-def test_all_of_it_learns_alike_on_every_backend(target):
+def test_a_loop_of_everything_learns_alike_on_every_backend(target):
     x = x_of(BATCH, TIME, IN)
     results = []
     for name in ("python", target):

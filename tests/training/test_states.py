@@ -175,7 +175,7 @@ def test_what_get_states_gives_is_a_copy():
             errors.ShapeError,
             "states 'first.h, last.g' takes the same number of rows.* 4, 3",
         ),
-        ([START], errors.DataError, "takes a dict by name, .* got list"),
+        ([START], errors.DataError, "takes a dict by name; got list"),
         ({"first.h": "abc"}, errors.DtypeError, "state 'h' takes numbers"),
         (
             {"first.h": START * 1j},

@@ -1,4 +1,4 @@
-"""Masks and draws that are given: what fits, and what is told of before PyTensor would complain."""
+"""Masks and draws given to a layer: which fit, and which errors others raise."""
 
 import numpy as np
 import pytensor.tensor as pt
@@ -46,7 +46,7 @@ def dropping(p=0.5, per="step"):
         (
             np.ones((BATCH, TIME, 1)),
             errors.ShapeError,
-            r"mask 'Recursive' takes \(batch, time\), .* got 3 axes",
+            r"mask 'Recursive' takes \(batch, time\).*; got 3 axes",
         ),
         (np.ones(TIME), errors.ShapeError, "got 1 axes"),
         (np.ones((2, TIME)), errors.ShapeError, "got 2 rows for 3"),
@@ -54,7 +54,7 @@ def dropping(p=0.5, per="step"):
         (np.ones((BATCH, 4)), errors.SequenceLengthError, "input: 5, mask: 4"),
     ],
 )
-def test_a_mask_of_another_shape_is_told_of_by_containers_too(mask, error, words):
+def test_a_container_refuses_a_mask_of_another_shape(mask, error, words):
     with pytest.raises(error, match=words):
         dropping()(X, mask=mask)
 
@@ -70,7 +70,7 @@ def test_a_mask_of_another_shape_is_told_of_by_containers_too(mask, error, words
 @pytest.mark.parametrize(
     "make", [dropping, lambda: LSTM(IN, 2)], ids=["container", "layer"]
 )
-def test_numbers_that_are_not_known_before_are_compared_when_it_runs(
+def test_unknown_sizes_of_a_mask_are_compared_when_the_program_runs(
     make, shape, error, words
 ):
     x, mask = (
@@ -87,23 +87,23 @@ def test_numbers_that_are_not_known_before_are_compared_when_it_runs(
 @pytest.mark.parametrize(
     "shape", [(BATCH, 4, HIDDEN), (BATCH, TIME, 1), (1, TIME, HIDDEN), (BATCH, HIDDEN)]
 )
-def test_a_draw_of_another_shape_is_told_of_by_a_loop(shape):
+def test_a_loop_refuses_a_draw_of_another_shape(shape):
     with pytest.raises(
         errors.ShapeError, match=r"draw 'drop.keep' takes an array of shape \(3, 5, 6\)"
     ):
         dropping()(X, train=True, **{"drop.keep": np.ones(shape)})
 
 
-def test_a_draw_that_holds_for_all_steps_has_no_axis_of_time():
+def test_a_draw_per_sequence_has_no_time_axis():
     with pytest.raises(
-        errors.ShapeError, match=r"takes an array of shape \(3, 6\), .* got \(3, 5, 6\)"
+        errors.ShapeError, match=r"takes an array of shape \(3, 6\); got \(3, 5, 6\)"
     ):
         dropping(per="sequence")(
             X, train=True, **{"drop.keep": np.ones((BATCH, TIME, HIDDEN))}
         )
 
 
-def test_a_draw_of_unknown_size_is_compared_when_it_runs():
+def test_unknown_sizes_of_a_draw_are_compared_when_the_program_runs():
     x, keep = (
         tensor("x", "float64", (None, None, IN)),
         tensor("keep", "float64", (None, None, None)),
@@ -124,7 +124,7 @@ def test_a_draw_of_unknown_size_is_compared_when_it_runs():
         (
             dropping,
             "dorp.keep",
-            r"draw 'dorp\.keep' takes the name of a draw, .* Did you mean 'drop\.keep'",
+            r"draw 'dorp\.keep' takes the name of a draw; .* Did you mean 'drop\.keep'",
         ),
         (lambda: Dropout(0.5), "kep", "Did you mean 'keep'"),
         (lambda: Dropout(0), "keep", "There are none yet"),
@@ -146,13 +146,13 @@ def test_a_draw_of_unknown_size_is_compared_when_it_runs():
         ),
     ],
 )
-def test_a_draw_that_nobody_makes_is_told_of(make, name, words, train):
+def test_an_unknown_draw_is_refused(make, name, words, train):
     with pytest.raises(errors.DataError, match=words):
         make()(X, train=train, **{name: np.ones((BATCH, TIME, HIDDEN))})
 
 
 @pytest.mark.parametrize("layer", [Dropout(0.5), Dropout(0.5, per="sequence")])
-def test_a_layer_by_itself_tells_of_a_draw_of_another_shape(layer):
+def test_a_layer_outside_a_container_refuses_a_draw_of_another_shape(layer):
     with pytest.raises(
         errors.ShapeError, match=r"draw 'keep' takes an array of shape \(3, (5, )?4\)"
     ):
@@ -178,11 +178,11 @@ def test_draws_reach_a_loop_in_a_graph_in_a_chain():
         graph(X, train=True, **{"rn.drop.keep": keep})
 
 
-# Noise over the steps of a loop in a loop
+# Noise in an inner loop
 
 
 def reading(inner, past):
-    """A loop over texts, each read by ``inner``; with ``past`` it reads what was before, and cannot leave the loop."""
+    """A loop over texts, each read by ``inner``, which is hoisted unless ``past``."""
     outer = Recurrent(return_sequences=True)
     outer.add_input("text", ndim=4, dim=IN)
     outer.add_input("start", dim=HIDDEN)
@@ -210,7 +210,7 @@ def inner_loop(**settings):
     return inner
 
 
-def test_noise_in_a_loop_in_a_loop_is_refused_where_a_step_would_have_to_draw():
+def test_an_inner_loop_that_would_draw_inside_a_step_is_refused():
     given = {
         "text": np.ones((BATCH, 4, TIME, IN)),
         "start": np.ones((BATCH, 4, HIDDEN)),
@@ -226,7 +226,7 @@ def test_noise_in_a_loop_in_a_loop_is_refused_where_a_step_would_have_to_draw():
         outer(given, train=True)
 
 
-def test_noise_in_a_loop_that_leaves_the_loop_is_drawn_anew_for_each_of_its_runs():
+def test_an_inner_loop_that_is_hoisted_draws_noise_for_each_of_its_steps():
     outer = reading(inner_loop(), past=False)
     outer.add_output("seen", input="read")
     given = {
@@ -237,7 +237,7 @@ def test_noise_in_a_loop_that_leaves_the_loop_is_drawn_anew_for_each_of_its_runs
     assert len({row.tobytes() for row in found.reshape(-1, HIDDEN)}) == 4 * BATCH
 
 
-def test_a_chain_that_drops_and_loops_is_a_node_of_a_loop_where_it_reads_no_past():
+def test_a_sequential_with_dropout_and_a_loop_may_be_a_node_that_reads_no_past():
     outer = Recurrent(return_sequences=True)
     outer.add_input("text", ndim=4, dim=IN)
     outer.add_node(
@@ -250,7 +250,7 @@ def test_a_chain_that_drops_and_loops_is_a_node_of_a_loop_where_it_reads_no_past
     assert len({row.tobytes() for row in found.reshape(-1, HIDDEN)}) == 4 * BATCH
 
 
-def test_a_symbol_is_no_data():
+def test_predict_refuses_a_symbolic_tensor():
     with pytest.raises(
         errors.DataError,
         match=r"input 'x' takes numbers; got a symbol .*\. Pass an array",
