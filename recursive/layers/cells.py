@@ -415,9 +415,9 @@ class RecurrentDeep(Cell):
         for h_k, there_k, U_k in zip(h_back, there, U, strict=True):
             back = back + there_k * self.inner_activation(h_k.dot(U_k))
         h = self.activation(x + back)
-        return self._shifted(h, h_back, there)
+        return self.shift(h, h_back, there)
 
-    def _shifted(
+    def shift(
         self,
         h: TensorVariable,
         h_back: Sequence[TensorVariable],

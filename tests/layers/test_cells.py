@@ -461,8 +461,8 @@ def test_a_cell_may_have_several_states_and_no_parameters():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: RNN(Dense(4, 6)), "layer 'RNN' takes a cell, .*got Dense"),
-        (lambda: RNN(RecurrentGRU), "layer 'RNN' takes a cell, .*got type"),
+        (lambda: RNN(Dense(4, 6)), "layer 'RNN' takes a cell; got Dense"),
+        (lambda: RNN(RecurrentGRU), "layer 'RNN' takes a cell; got type"),
         (lambda: RNN(RecurrentGRU(6), mask_mode="keep"), "mask_mode of zero or carry"),
         (lambda: RNN(RecurrentGRU(6), truncate_gradient=0), "truncate_gradient of -1"),
     ],
