@@ -38,6 +38,7 @@ def _drawn(
     shape: Sequence[int | TensorVariable],
     seed: np.random.SeedSequence,
 ) -> TensorVariable:
+    # The generator is a shared variable: `draw_updates` moves it on after each call.
     rng = pytensor.shared(np.random.default_rng(seed))
     _, values = distribution(size=tuple(shape), rng=rng, return_next_rng=True)
     return values

@@ -160,6 +160,7 @@ def first_values(function: Callable, shape: Shape, rng: Rng = None) -> SharedVar
         ConfigError: if there is a seed and the function takes no ``rng``.
         ShapeError: for values of another shape.
     """
+    # Keras 0.1 called an initialization with the shape alone.
     takes_rng = "rng" in _arguments(function)
     if rng is not None and not takes_rng:
         raise ConfigError.about(

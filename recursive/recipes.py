@@ -79,6 +79,7 @@ def gru(
     for name in ("z", "r"):
         gate = Gate(input_dim, output_dim, activation=inner_activation)
         rnn.add_node(gate, name, input={"input": "x", "prev_hid": "h_tm1"})
+    # The candidate reads r * h_tm1 as its state, in place of h_tm1.
     rnn.add_node(Identity(), "reset", input=merge_mul(["r", "h_tm1"]))
     rnn.add_node(
         RecurrentDense(input_dim, output_dim, activation=activation),
@@ -128,6 +129,7 @@ def lstm(
         "candidate",
         input={"input": "x", "prev_hid": "h_tm1"},
     )
+    # c = f * c_tm1 + i * candidate
     rnn.add_node(Identity(), "kept", input=merge_mul(["f", "c_tm1"]))
     rnn.add_node(Identity(), "written", input=merge_mul(["i", "candidate"]))
     rnn.add_node(Identity(), "c", input=merge_sum(["kept", "written"]))
@@ -167,6 +169,7 @@ def gated_feedback(
     rnn.add_input("x", dim=input_dim)
     states = [f"h{number}_tm1" for number in numbers]
     for upper in numbers:
+        # `below` is the new state at t of the layer underneath; `states` are at t-1.
         below = "x" if upper == 1 else f"h{upper - 1}"
         rnn.add_node(Dense(output_dim), f"up{upper}", input=below)
         terms = [f"up{upper}"]

@@ -123,6 +123,7 @@ class AutoEncoder(Composite):
         return last.output_names
 
     def build(self, input_shape: Shape) -> None:
+        # The decoder is built for the shape that the encoder returns.
         self.encoder.ensure_built(input_shape)
         hidden = self.encoder.get_output_shape_for(input_shape)
         if isinstance(hidden, dict) and self.decoder.nb_input == 1:

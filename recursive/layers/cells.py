@@ -93,7 +93,7 @@ class Cell(Layer):
     ):
         super().__init__(name, seed)
         kind = type(self).__name__
-        if output_dim is None:
+        if output_dim is None:  # a single dim is that of the output
             input_dim, output_dim = None, input_dim
         self.init = initializations.get(init)
         self.inner_init = initializations.get(inner_init)
@@ -155,6 +155,7 @@ class Cell(Layer):
 
         Empty if the class overrides ``project``.
         """
+        # One large product is faster than one for each gate.
         weights = self._params_with_letter("W")
         biases = self._params_with_letter("b")
         if not weights or not is_ours(type(self).project):
@@ -166,6 +167,7 @@ class Cell(Layer):
         count = self.products[0].dim // self.output_dim
         if count == 1:
             return [total]
+        # (..., gates * output_dim) to one (..., output_dim) for each gate
         return pt.split(total, [self.output_dim] * count, axis=total.ndim - 1)
 
     def project(self, x: TensorVariable) -> list[TensorVariable]:
@@ -245,6 +247,7 @@ class Cell(Layer):
         """
         known = activations.ACTIVATIONS.values()
         for name, value in vars(self).items():
+            # `activation`, `inner_activation` and any other that a subclass adds
             if name.endswith("activation") and value not in known:
                 return False
         return self.has_known_step()
@@ -269,6 +272,7 @@ class Cell(Layer):
     def call(self, x: Mapping[str, TensorVariable], train: bool = False) -> Tensors:
         if not self.products:
             return self._states(self.project(x["input"]), x)
+        # A cell such as RecurrentDense has a product with a state too.
         total = 0
         for product in self.products:
             W, b = self.factors(product)
@@ -281,6 +285,7 @@ class Cell(Layer):
         self._check_port("input", input_shape["input"], None)
         for port, dim in zip(self.ports[1:], self.state_dims, strict=True):
             self._check_port(port, input_shape[port], dim)
+        # Shapes are those of one step: (batch, dim), without time.
         rows = input_shape["input"][0]
         shapes = [(rows, dim) for dim in self.state_dims]
         if len(shapes) == 1:
@@ -408,6 +413,7 @@ class RecurrentDeep(Cell):
         return (self.output_dim,) * self.depth + (1,) * self.depth
 
     def step(self, x, *args):
+        # args is h1, h2, ..., there1, there2, ..., U1, U2, ...
         h_back = args[: self.depth]
         there = args[self.depth : 2 * self.depth]
         U = args[2 * self.depth :]
@@ -430,6 +436,7 @@ class RecurrentDeep(Cell):
         self, past: Sequence[TensorVariable], valid: TensorVariable
     ) -> list[TensorVariable]:
         """The states with the previous step marked as absent if it was masked."""
+        # The outputs stay. The flag `there1`, right after them, drops the masked step.
         latest = self.depth
         there1 = valid * past[latest]
         return [*past[:latest], there1, *past[latest + 1 :]]
@@ -449,6 +456,7 @@ class Gate(RecurrentDense):
     activation is that of the gates of Keras 0.1.
     """
 
+    # A gate has no state to read by default: both ports must be connected.
     own_past: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
@@ -628,6 +636,7 @@ class RecurrentLSTM(Cell):
         return initializations.first_values(self.forget_bias_init, shape, rng)
 
     def step(self, x_i, x_c, x_f, x_o, h_tm1, c_tm1, U_i, U_c, U_f, U_o):
+        # x_i is x @ W_i + b_i, and the others likewise: see Cell.project.
         i = self.inner_activation(x_i + h_tm1.dot(U_i))
         f = self.inner_activation(x_f + h_tm1.dot(U_f))
         o = self.inner_activation(x_o + h_tm1.dot(U_o))

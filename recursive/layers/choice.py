@@ -74,6 +74,7 @@ class Switch(Choice):
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
         shape = super().get_output_shape_for(input_shape)
         condition = input_shape["condition"]
+        # (batch, 1) broadcasts along the last axis; (batch, dim) needs no broadcast.
         fits = len(condition) == len(shape) and condition[-1] in (None, 1, shape[-1])
         if not fits and shape[-1] is not None:
             raise ShapeError.about(

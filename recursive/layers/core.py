@@ -250,6 +250,7 @@ class Dropout(MaskedLayer):
                 do=suggest(str(per), PERIODS),
             )
         self.per = per
+        # Without a fraction nothing is drawn, so a loop takes no argument for it.
         self.draws = ("keep",) if p else ()
         self.steady_draws = self.draws if per == "sequence" else ()
         self.seeds = seeds_of(seed)
@@ -341,6 +342,7 @@ class Lambda(Layer):
 
     def _probed(self, input_shape: Shape | Mapping[str, Shape]) -> Shape:
         """The shape of the result for floats, or for integers if floats fail."""
+        # The first error is the one to report: integers are only a second attempt.
         failed = None
         for dtype in (backend.floatX(), "int32"):
             try:

@@ -86,6 +86,7 @@ class Embedding(Layer):
     def get_output_mask_for(
         self, x: TensorVariable, mask: TensorVariable | None = None
     ) -> TensorVariable | None:
+        # Besides its own mask, the layer passes on that of its input.
         is_word = pt.neq(x, 0) if self.mask_zero else None
         return joined([mask, is_word])
 

@@ -86,6 +86,7 @@ class ProjectingCell(JZSCell):
     def _fixed_projection(self) -> SharedVariable:
         if self.input_dim == self.output_dim:
             return backend.shared(np.identity(self.output_dim))
+        # A separate generator: Pmat must not change the draws of the parameters.
         rng = np.random.RandomState(self.seed or 0)
         signs = 2 * rng.binomial(1, 0.5, (self.input_dim, self.output_dim)) - 1
         return backend.shared(signs / np.sqrt(self.input_dim))

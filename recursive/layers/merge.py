@@ -166,7 +166,8 @@ class Merge(Composite):
         mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
     ) -> dict[str, Value]:
         """A dict by name, or a list in the order of the inputs, as values."""
-        self._per_branch(x)  # raises a ConfigError for missing or unknown inputs
+        # Called for its check: a ConfigError for missing or unknown inputs.
+        self._per_branch(x)
         return super().as_inputs(x, mask)
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:

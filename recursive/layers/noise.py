@@ -52,6 +52,7 @@ class NoiseLayer(MaskedLayer):
         raise NotImplementedError
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:
+        # Each call spawns another seed, so two uses of a layer draw different noise.
         return normal(size, self.seeds.spawn(1)[0])
 
 
@@ -73,6 +74,7 @@ class GaussianNoise(NoiseLayer):
                 do="Use GaussianNoise(0.1), for example.",
             )
         self.sigma = float(sigma)
+        # Without noise nothing is drawn, so a loop takes no argument for it.
         self.draws = ("noise",) if sigma else ()
 
     def disturbed(self, x: TensorVariable, noise: TensorVariable) -> TensorVariable:

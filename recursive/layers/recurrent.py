@@ -112,6 +112,7 @@ class RecurrentLayer(RNN):
         go_backwards: bool,
         **settings: object,
     ):
+        # Dims are checked here, so that an error names the layer and not its cell.
         kind = type(self).__name__
         cell = self.cell_class(
             check_dim(kind, "input_dim", input_dim),
@@ -131,6 +132,7 @@ class RecurrentLayer(RNN):
             go_backwards,
             name,
         )
+        # By `vars`, since an assignment would be passed back to the cell.
         for key, value in vars(cell).items():
             if key not in LAYER_ATTRIBUTES:
                 vars(self)[key] = value
@@ -354,6 +356,7 @@ class SimpleDeepRNN(RecurrentLayer):
             args: ``depth`` masks, one, two, ... steps back, as many states, and the
                 ``U``.
         """
+        # The cell takes states before masks, 2015 the other way round.
         masks = args[: self.depth]
         past = args[self.depth : 2 * self.depth]
         inner = args[2 * self.depth :]

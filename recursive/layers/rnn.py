@@ -1,8 +1,8 @@
 """RNN: a cell repeated over time.
 
-The equations belong to the cell (``layers/cells.py``). This module holds what all
-recurrent layers share: the loop, masks, directions and the states that are kept between
-batches.
+The equations belong to the cell (``layers/cells.py``), the step function of scan to
+``layers/cell_loop.py``. This module holds what all recurrent layers share: the call of
+scan, masks, directions and the states that are kept between batches.
 
 The loop in short, for one state and no mask::
 
@@ -20,26 +20,25 @@ A mask, ``(batch, time)``, changes it in one of two ways. ``mask_mode`` chooses 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.replace import graph_replace
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.backend.sizes import Size, size
 from recursive.errors import ConfigError, ShapeError, suggest
 from recursive.layers import learned
+from recursive.layers.cell_loop import CellLoop
 from recursive.layers.cells import Cell, is_ours
 from recursive.layers.given import checked_mask
 from recursive.layers.layer import Layer, MaskedLayer
 from recursive.layers.masks import USE
 from recursive.layers.states import KeepsStates, States
 from recursive.loop.axes import swap_time
-from recursive.loop.call import Call, Value
+from recursive.loop.call import Call
 from recursive.loop.lengths import common_length
 from recursive.scan import op
 from recursive.spec.shapes import Shape
@@ -300,7 +299,12 @@ class RNN(KeepsStates, MaskedLayer):
         _check_axes(kind, x)
         length = common_length({"input": size(x, 1)})
         mask = self._loop_mask(mask, size(x, 0), length)
-        loop = _CellLoop(self, x, mask, train)
+        mask_per_step = None
+        if mask is not None:
+            in_order = swap_time(self._in_loop_order(mask))  # (time, batch)
+            mask_per_step = self._mask_per_step(in_order)
+        over_time = swap_time(self._in_loop_order(x))  # (time, batch, input_dim)
+        loop = CellLoop(self, over_time, mask_per_step, size(x, 0), train)
         # (time, batch, dim) for each state
         states = op.scan(
             loop,
@@ -405,130 +409,6 @@ class RNN(KeepsStates, MaskedLayer):
 
 
 learned.LIBRARY.add(RNN.get_params)
-
-
-class _CellLoop:
-    """The step function of an RNN's scan, with the arguments that scan passes to it.
-
-    scan calls it with these tensors, in this order:
-
-    1. the mask, ``(batch, 1)``, if there is one;
-    2. the projections at t;
-    3. the states at t-1;
-    4. ones for the mask, if the layer reads a mask and no step is forgotten;
-    5. the ``U`` (not for a cell that defines ``call``);
-    6. the other parameters, if the step is a user's.
-
-    A user's step may read any parameter of the layer as an attribute. scan computes no
-    gradient for a variable that a step reads from outside, so each parameter enters as
-    an argument and replaces the attribute in the graph of the step.
-    """
-
-    def __init__(
-        self, rnn: RNN, x: TensorVariable, mask: TensorVariable | None, train: bool
-    ):
-        self.rnn = rnn
-        self.train = train
-        self.is_masked = mask is not None
-        # A user's cell with a `call` is applied whole; one with a `step` is projected.
-        self.applies_cell = not rnn.cell.computes_by_step() and is_ours(type(rnn).step)
-
-        self.mask = []
-        if self.is_masked:
-            in_order = swap_time(rnn._in_loop_order(mask))
-            self.mask = [rnn._mask_per_step(in_order)]
-        over_time = swap_time(rnn._in_loop_order(x))  # (time, batch, dim)
-        self.projected = [over_time] if self.applies_cell else rnn.project(over_time)
-
-        self.ones = []
-        forgets = self.is_masked and rnn.mask_mode == "zero"
-        if rnn.reads_mask() and not forgets:
-            self.ones = [pt.ones((size(x, 0), 1), dtype=backend.floatX())]
-        self.inner = []
-        if not self.applies_cell:
-            self.inner = [getattr(rnn.cell, name) for name in rnn.inner_names]
-        self.other_params = self._other_params()
-
-    def _other_params(self) -> list[SharedVariable]:
-        """The parameters besides ``inner`` that a user's step may read."""
-        is_known = self.rnn.has_library_step() and self.rnn.cell.has_known_step()
-        if is_known and not self.applies_cell:
-            return []
-        given = {id(param) for param in self.inner}
-        return [param for param in self.rnn.params if id(param) not in given]
-
-    @property
-    def sequences(self) -> list[TensorVariable]:
-        """The arguments that scan slices per step, ``(time, batch, ...)``."""
-        return [*self.mask, *self.projected]
-
-    @property
-    def constants(self) -> list[TensorVariable]:
-        """The arguments that are constant over time."""
-        return [*self.ones, *self.inner, *self.other_params]
-
-    def __call__(self, *args: TensorVariable) -> list[TensorVariable]:
-        """The states at t, ``(batch, dim)`` each."""
-        rest = iter(args)
-        mask = _take(rest, self.mask)
-        projected = _take(rest, self.projected)
-        past = _take(rest, self.rnn.state_dims)
-        ones = _take(rest, self.ones)
-        inner = _take(rest, self.inner)
-        other_params = list(rest)
-
-        # At most one of the two is there, except in mode `carry`.
-        all_valid = ones[0] if ones else None
-        valid = mask[0] if mask else all_valid
-        if self.is_masked and self.rnn.mask_mode == "carry":
-            new = self._states(projected, past, inner, all_valid)
-            states = []
-            for now, old in zip(new, past, strict=True):
-                states.append(pt.switch(valid, now, old))
-        else:
-            states = self._states(projected, past, inner, valid)
-        if not self.other_params:
-            return states
-        replaced = dict(zip(self.other_params, other_params, strict=True))
-        return graph_replace(states, replaced, strict=False)
-
-    def _states(
-        self,
-        projected: Tensors,
-        past: Tensors,
-        inner: Tensors,
-        valid_tm1: TensorVariable | None,
-    ) -> list[TensorVariable]:
-        """The states at t, with their dims in the types.
-
-        scan refuses a state of dim 1 whose type changes from step to step.
-        """
-        if self.applies_cell:
-            found = self._apply_cell(projected[0], past, valid_tm1)
-        else:
-            found = self.rnn.states_at(projected, past, inner, valid_tm1)
-        states = []
-        for state, dim in zip(found, self.rnn.state_dims, strict=True):
-            states.append(pt.specify_shape(state, (None, dim)))
-        return states
-
-    def _apply_cell(
-        self, x: TensorVariable, past: Tensors, valid_tm1: TensorVariable | None
-    ) -> Tensors:
-        """The states at t of a cell that overrides how a layer is applied."""
-        cell = self.rnn.cell
-        if valid_tm1 is not None:
-            past = self.rnn.forget(past, valid_tm1)
-        inputs = {}
-        for port, tensor in zip(cell.ports, [x, *past], strict=True):
-            inputs[port] = Value(tensor)
-        outputs = cell.apply(inputs, Call(self.train).in_step())
-        return [value.tensor for value in outputs.values()]
-
-
-def _take(rest: Iterator[TensorVariable], like: Sequence) -> list[TensorVariable]:
-    """The next tensors of ``rest``, one for each item of ``like``."""
-    return list(islice(rest, len(like)))
 
 
 def _by_name(

@@ -45,6 +45,7 @@ class Reshape(Layer):
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         rows, *sizes = input_shape
+        # With an unknown size the number of values is checked when the program runs.
         if None not in sizes and math.prod(sizes) != math.prod(self.dims):
             raise ShapeError.about(
                 "layer",
@@ -139,6 +140,7 @@ class RepeatVector(Layer):
         self.n = check_dim("RepeatVector", "n", n)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        # (batch, 1, dim) broadcast to (batch, n, dim)
         return pt.alloc(x.dimshuffle(0, "x", 1), size(x, 0), self.n, size(x, 1))
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:

@@ -127,6 +127,7 @@ class Bidirectional(Composite):
         self.check_draws(call.draws, {})
         directions = []
         for name, layer in self.children.items():
+            # The two layers may have different names for their one port.
             pairs = dict(zip(layer.ports, inputs.values(), strict=True))
             [value] = layer.apply(pairs, call.inside(name)).values()
             directions.append(_in_input_order(layer, value))
@@ -148,6 +149,7 @@ def _reversed_copy(layer: Layer) -> Layer:
     """A copy that runs in the other direction and makes other random draws."""
     turned = copy.deepcopy(layer)
     turned.go_backwards = not layer.go_backwards
+    # A deep copy shares no weights but has the same seeds, so it would draw the same.
     for part in layers_of(turned):
         if hasattr(part, "seeds"):
             if part.seed is not None:
