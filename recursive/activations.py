@@ -1,7 +1,8 @@
-"""Activation functions of Keras 0.1: tensors in, tensors of the same shape out.
+"""Activation functions of Keras 0.1: from a tensor to a tensor of the same shape.
 
-Their gradients at kinks are the originals': 0.5 at 0 for :func:`relu`, 0.2 at the ends of
-:func:`hard_sigmoid`, in plain Python; compilers may choose the other side.
+At kinks their gradients are those of Keras 0.1: 0.5 at 0 for :func:`relu`, 0.2 at both
+ends of :func:`hard_sigmoid`. This holds for the Python backend; a compiler may choose
+the value of either side.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from recursive.utils import registry
 
 
 def softmax(x: TensorVariable) -> TensorVariable:
-    """``exp(x) / sum(exp(x))`` over the last axis, of ``(batch, dim)`` or ``(batch, time, dim)``."""
+    """``exp(x) / sum(exp(x))`` over the last axis.
+
+    ``x`` is ``(batch, dim)`` or ``(batch, time, dim)``.
+    """
     return pt.special.softmax(x, axis=-1)
 
 
@@ -25,7 +29,8 @@ def softplus(x: TensorVariable) -> TensorVariable:
 
 
 def relu(x: TensorVariable) -> TensorVariable:
-    """``max(x, 0)``, written ``(x + |x|) / 2``, so that its gradient at 0 is 0.5 as in Keras 0.1."""
+    """``max(x, 0)``."""
+    # Written so that the gradient at 0 is 0.5, as in Keras 0.1.
     return (x + abs(x)) / 2
 
 
@@ -40,7 +45,7 @@ def sigmoid(x: TensorVariable) -> TensorVariable:
 
 
 def hard_sigmoid(x: TensorVariable) -> TensorVariable:
-    """``0.2 x + 0.5`` cut to [0, 1]: a sigmoid of straight lines."""
+    """``0.2 x + 0.5`` clipped to [0, 1]: a piecewise linear sigmoid."""
     return pt.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""Random values as tensors: others at each call of a program, the same run for the same seed."""
+"""Random values as tensors, redrawn at each call and reproducible from a seed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ from pytensor.tensor.variable import TensorVariable
 def uniform(
     shape: Sequence[int | TensorVariable], seed: np.random.SeedSequence
 ) -> TensorVariable:
-    """Uniform values in [0, 1): other ones at each call of a Program, the same run for the same seed."""
+    """Uniform values in [0, 1).
+
+    They are redrawn at each call of a Program and reproducible from the seed.
+    """
     return _drawn(pt.random.uniform, shape, seed)
 
 
 def normal(
     shape: Sequence[int | TensorVariable], seed: np.random.SeedSequence
 ) -> TensorVariable:
-    """Standard normal values: other ones at each call of a Program, the same run for the same seed."""
+    """Standard normal values.
+
+    They are redrawn at each call of a Program and reproducible from the seed.
+    """
     return _drawn(pt.random.normal, shape, seed)
 
 
@@ -32,6 +38,7 @@ def _drawn(
     shape: Sequence[int | TensorVariable],
     seed: np.random.SeedSequence,
 ) -> TensorVariable:
+    # The generator is a shared variable: `draw_updates` moves it on after each call.
     rng = pytensor.shared(np.random.default_rng(seed))
     _, values = distribution(size=tuple(shape), rng=rng, return_next_rng=True)
     return values
@@ -40,17 +47,23 @@ def _drawn(
 def draw_updates(
     outputs: Sequence[TensorVariable],
 ) -> list[tuple[SharedVariable, TensorVariable]]:
-    """The updates that make the random draws behind ``outputs`` other ones at the next call.
+    """The updates that let the next call of a program draw other values.
+
+    Without them a generator keeps its state, and each call draws the same values.
+
+    Args:
+        outputs: the outputs of the program; all draws that they depend on are updated.
 
     >>> len(draw_updates([uniform((3, 4), np.random.SeedSequence(1))]))
     1
     """
-    drawing = (
-        variable.owner
-        for variable in ancestors(outputs)
-        if variable.owner is not None and isinstance(variable.owner.op, RandomVariable)
-    )
-    moved = {node.inputs[0]: node.outputs[0] for node in drawing}
-    return [
-        (rng, value) for rng, value in moved.items() if isinstance(rng, SharedVariable)
-    ]
+    # Several draws may share a generator: the last one found counts.
+    updates = {}
+    for variable in ancestors(outputs):
+        node = variable.owner
+        if node is None or not isinstance(node.op, RandomVariable):
+            continue
+        generator, next_generator = node.inputs[0], node.outputs[0]
+        if isinstance(generator, SharedVariable):
+            updates[generator] = next_generator
+    return list(updates.items())

@@ -1,8 +1,11 @@
-"""First values of parameters, as Keras 0.1 drew them: from numpy's legacy generator, into a shared variable.
+"""Initial values of parameters, drawn as Keras 0.1 drew them.
 
-Every function takes a shape and returns a shared variable of floatX. ``rng`` is a ``numpy.random.RandomState``; left
-out, it is numpy's global generator, so that ``np.random.seed(1234)`` gives the numbers that it gave in 2015.
-Glorot and Bengio 2010 (glorot), He et al. 2015 (he), LeCun et al. 1998 (lecun), Saxe et al. 2013 (orthogonal).
+Every function takes a shape and returns a shared variable of floatX. ``rng`` is a
+``numpy.random.RandomState``. Without it, numpy's global generator is used, so that
+``np.random.seed(1234)`` gives the same numbers as in 2015.
+
+Sources: Glorot and Bengio 2010 (glorot), He et al. 2015 (he), LeCun et al. 1998
+(lecun), Saxe et al. 2013 (orthogonal).
 """
 
 from __future__ import annotations
@@ -22,14 +25,17 @@ Rng = np.random.RandomState | None
 
 
 def get_fans(shape: Shape) -> tuple[float, float]:
-    """``(fan_in, fan_out)``: rows and columns of a matrix; for other ranks, all but the first axis, and the first.
+    """``(fan_in, fan_out)`` of a shape.
+
+    They are the rows and columns of a matrix. For other ranks they are the product of
+    all axes but the first, and the first axis.
 
     >>> get_fans((4, 6))
     (4, 6)
     """
-    return (
-        (shape[0], shape[1]) if len(shape) == 2 else (int(np.prod(shape[1:])), shape[0])
-    )
+    if len(shape) == 2:
+        return shape[0], shape[1]
+    return int(np.prod(shape[1:])), shape[0]
 
 
 def uniform(shape: Shape, scale: float = 0.05, rng: Rng = None) -> SharedVariable:
@@ -44,7 +50,9 @@ def normal(shape: Shape, scale: float = 0.05, rng: Rng = None) -> SharedVariable
 
 def lecun_uniform(shape: Shape, rng: Rng = None) -> SharedVariable:
     """Uniform with variance ``1 / fan_in``."""
-    return uniform(shape, np.sqrt(3.0 / get_fans(shape)[0]), rng)
+    fan_in, _ = get_fans(shape)
+    # The variance of a uniform value in [-a, a) is a**2 / 3.
+    return uniform(shape, np.sqrt(3.0 / fan_in), rng)
 
 
 def glorot_normal(shape: Shape, rng: Rng = None) -> SharedVariable:
@@ -59,19 +67,28 @@ def glorot_uniform(shape: Shape, rng: Rng = None) -> SharedVariable:
 
 def he_normal(shape: Shape, rng: Rng = None) -> SharedVariable:
     """Normal with variance ``2 / fan_in``."""
-    return normal(shape, np.sqrt(2.0 / get_fans(shape)[0]), rng)
+    fan_in, _ = get_fans(shape)
+    return normal(shape, np.sqrt(2.0 / fan_in), rng)
 
 
 def he_uniform(shape: Shape, rng: Rng = None) -> SharedVariable:
     """Uniform with variance ``2 / fan_in``."""
-    return uniform(shape, np.sqrt(6.0 / get_fans(shape)[0]), rng)
+    fan_in, _ = get_fans(shape)
+    return uniform(shape, np.sqrt(6.0 / fan_in), rng)
 
 
 def orthogonal(shape: Shape, scale: float = 1.1, rng: Rng = None) -> SharedVariable:
-    """Orthonormal rows or columns times ``scale``, from the singular vectors of a normal matrix."""
+    """Orthonormal rows or columns times ``scale``.
+
+    They are the singular vectors of a normal matrix. A shape with more than two axes is
+    drawn as a matrix with the same first axis.
+    """
     flat = (shape[0], int(np.prod(shape[1:])))
-    u, _, v = np.linalg.svd(_generator(rng).normal(0.0, 1.0, flat), full_matrices=False)
-    return shared(scale * (u if u.shape == flat else v).reshape(shape))
+    matrix = _generator(rng).normal(0.0, 1.0, flat)
+    u, _, v = np.linalg.svd(matrix, full_matrices=False)
+    # The smaller of u and v is square; the other has the shape of the matrix.
+    vectors = u if u.shape == flat else v
+    return shared(scale * vectors.reshape(shape))
 
 
 def identity(shape: Shape, scale: float = 1.0, rng: Rng = None) -> SharedVariable:
@@ -85,9 +102,8 @@ def identity(shape: Shape, scale: float = 1.0, rng: Rng = None) -> SharedVariabl
             "initialization",
             "identity",
             takes="a square matrix",
-            because="an identity has as many rows as columns",
             got=tuple(shape),
-            do="Choose equal dims, or 'orthogonal'.",
+            do="Use equal dims, or 'orthogonal'.",
         )
     return shared(scale * np.identity(shape[0]))
 
@@ -131,42 +147,49 @@ def get(identifier: str | Callable) -> Callable:
 
 
 def first_values(function: Callable, shape: Shape, rng: Rng = None) -> SharedVariable:
-    """What ``function`` draws for ``shape``, as a shared variable of floatX.
+    """The values of an initialization for ``shape``, as a shared variable of floatX.
 
-    A function of one's own may return an array, and need not take ``rng``, as in Keras 0.1.
+    A user's function may return an array, and need not take ``rng``, as in Keras 0.1.
+
+    Args:
+        function: an initialization.
+        shape: the shape of the parameter.
+        rng: the generator of a layer with a seed; None for numpy's global generator.
 
     Raises:
-        ConfigError: where there is a seed and the function takes no ``rng`` to draw from.
+        ConfigError: if there is a seed and the function takes no ``rng``.
         ShapeError: for values of another shape.
     """
+    # Keras 0.1 called an initialization with the shape alone.
     takes_rng = "rng" in _arguments(function)
     if rng is not None and not takes_rng:
         raise ConfigError.about(
             "initialization",
             registry.name_of(function),
             takes="an argument rng",
-            because="the layer has a seed, which must decide what is drawn",
+            because="the layer has a seed, which must determine the draws",
             got="none",
             do="Draw from rng, a numpy RandomState, or leave the seed out.",
         )
     drawn = function(shape, rng=rng) if takes_rng else function(shape)
     values = drawn if isinstance(drawn, SharedVariable) else shared(drawn)
-    if values.get_value(borrow=True).shape != tuple(shape):
+    found = values.get_value(borrow=True).shape
+    if found != tuple(shape):
         raise ShapeError.about(
             "initialization",
             registry.name_of(function),
             takes=f"values of shape {tuple(shape)}",
-            because="the parameter has it",
-            got=values.get_value(borrow=True).shape,
+            got=found,
             do="Return np.zeros(shape), for example.",
         )
     return values
 
 
 def _arguments(function: Callable) -> Sequence[str]:
+    """The names of a function's arguments, or none if Python cannot tell."""
     try:
         return tuple(inspect.signature(function).parameters)
-    except ValueError:  # a function in C that does not tell
+    except ValueError:  # a function written in C without a signature
         return ()
 
 

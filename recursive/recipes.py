@@ -1,4 +1,8 @@
-"""Networks of the literature, declared as graphs: a few lines each, every gate a node that can be looked at."""
+"""Networks of the literature, declared as graphs: every gate is a node.
+
+Each recipe takes a few lines, shows how a paper's equations become nodes, and gives a
+container whose inner values can be read, drawn and changed.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,16 @@ def vanilla(
     activation: str = "tanh",
     return_sequences: bool = False,
 ) -> Recursive:
-    """``h = activation(x @ W + b + h_tm1 @ U)``, as in the proposal: nodes ``i2h``, ``h2h`` and ``rec``.
+    """The simple recurrent network of the proposal, as a graph.
 
-    Source: Santana, keras issue 620, 2015; one of his two biases is left out, since two learn twice as fast.
+    ::
+
+        i2h = x @ W + b
+        h2h = h_tm1 @ U
+        rec = activation(i2h + h2h)        h = rec
+
+    Source: Santana, keras issue 620, 2015. One of his two biases is left out, because
+    two that are added learn twice as fast.
 
     >>> vanilla(4, 6).plan.results
     ('rec',)
@@ -46,7 +57,17 @@ def gru(
     inner_activation: str = "hard_sigmoid",
     return_sequences: bool = False,
 ) -> Recurrent:
-    """A gated recurrent unit as a graph: gates ``z`` and ``r``, ``candidate`` and ``h``; the numbers of ``GRU``.
+    """A gated recurrent unit as a graph; it computes the same numbers as ``GRU``.
+
+    ::
+
+        z         = inner(x @ W + b + h_tm1 @ U)
+        r         = inner(x @ W + b + h_tm1 @ U)
+        reset     = r * h_tm1
+        candidate = activation(x @ W + b + reset @ U)
+        h         = z * h_tm1 + (1 - z) * candidate
+
+    Each node has its own ``W``, ``U`` and ``b``.
 
     Source: Cho et al., 2014; defaults and formulas of Keras 0.1's GRU.
 
@@ -58,6 +79,7 @@ def gru(
     for name in ("z", "r"):
         gate = Gate(input_dim, output_dim, activation=inner_activation)
         rnn.add_node(gate, name, input={"input": "x", "prev_hid": "h_tm1"})
+    # The candidate reads r * h_tm1 as its state, in place of h_tm1.
     rnn.add_node(Identity(), "reset", input=merge_mul(["r", "h_tm1"]))
     rnn.add_node(
         RecurrentDense(input_dim, output_dim, activation=activation),
@@ -80,9 +102,17 @@ def lstm(
     inner_activation: str = "hard_sigmoid",
     return_sequences: bool = False,
 ) -> Recurrent:
-    """Long short-term memory as a graph: gates ``i``, ``f``, ``o``, ``candidate``, cell ``c`` and ``h``.
+    """Long short-term memory as a graph.
 
-    The numbers of ``LSTM``, but that the bias of ``f`` starts at zero as all others do.
+    ::
+
+        i, f, o   = inner(x @ W + b + h_tm1 @ U)             three gates
+        candidate = activation(x @ W + b + h_tm1 @ U)
+        c         = f * c_tm1 + i * candidate                kept + written
+        h         = o * activation(c)                        o * shown
+
+    Each node has its own ``W``, ``U`` and ``b``. It computes the same numbers as
+    ``LSTM`` from the same weights, but here the bias of ``f`` starts at zero too.
 
     Source: Hochreiter and Schmidhuber, 1997; defaults and formulas of Keras 0.1's LSTM.
 
@@ -99,6 +129,7 @@ def lstm(
         "candidate",
         input={"input": "x", "prev_hid": "h_tm1"},
     )
+    # c = f * c_tm1 + i * candidate
     rnn.add_node(Identity(), "kept", input=merge_mul(["f", "c_tm1"]))
     rnn.add_node(Identity(), "written", input=merge_mul(["i", "candidate"]))
     rnn.add_node(Identity(), "c", input=merge_sum(["kept", "written"]))
@@ -110,13 +141,17 @@ def lstm(
 def gated_feedback(
     input_dim: int, output_dim: int, layers: int = 3, return_sequences: bool = False
 ) -> Recurrent:
-    """Stacked layers ``h1``, ``h2``, ... of which each reads the gated states of all, one step before.
+    """Stacked layers that each read the gated states of all layers, one step back.
 
-    ``h[j] = tanh(below @ W[j] + b[j] + sum_i g[i, j] * (h[i]_tm1 @ U[i, j]))``, where ``below`` is the new state of
-    the layer below, the input for the first, and the gate ``g[i, j] = sigmoid([below, h[1]_tm1, ...] @ w[i, j])`` is
-    one value a row. The last layer is the output.
+    With ``below`` the new state of the layer below, or the input for the first layer::
 
-    Source: Chung et al., 2015, arXiv 1502.02367 (tanh units); elanmart's test of the API in keras issue 620.
+        g[i, j] = sigmoid([below, h[1]_tm1, h[2]_tm1, ...] @ w[i, j])      (batch, 1)
+        h[j]    = tanh(below @ W[j] + b[j] + sum_i g[i, j] * (h[i]_tm1 @ U[i, j]))
+
+    The nodes of the states are ``h1``, ``h2``, ...; the last is the output.
+
+    Source: Chung et al., 2015, arXiv 1502.02367 (tanh units); elanmart's test of the
+    API in keras issue 620.
 
     >>> [node.name for node in gated_feedback(4, 6, layers=2).plan.hoisted]
     ['up1', 'gate1to1.before', 'gate2to1.before']
@@ -126,34 +161,42 @@ def gated_feedback(
             "recipe",
             "gated_feedback",
             takes="1 layer or more",
-            because="the last is the output",
             got=repr(layers),
-            do="Say layers=3, for example.",
+            do="Use layers=3, for example.",
         )
     numbers = range(1, layers + 1)
     rnn = Recurrent(return_sequences=return_sequences)
     rnn.add_input("x", dim=input_dim)
-    before = [f"h{number}_tm1" for number in numbers]
+    states = [f"h{number}_tm1" for number in numbers]
     for upper in numbers:
+        # `below` is the new state at t of the layer underneath; `states` are at t-1.
         below = "x" if upper == 1 else f"h{upper - 1}"
         rnn.add_node(Dense(output_dim), f"up{upper}", input=below)
-        for lower, state in zip(numbers, before, strict=True):
-            way = f"{lower}to{upper}"
-            rnn.add_node(
-                Dense(1, activation="sigmoid", bias=False),
-                f"gate{way}",
-                input=[below, *before],
-            )
-            rnn.add_node(
-                Dense(output_dim, init="orthogonal", bias=False),
-                f"back{way}",
-                input=state,
-            )
-            rnn.add_node(
-                Identity(), f"fed{way}", input=merge_mul([f"gate{way}", f"back{way}"])
-            )
-        fed = [f"fed{lower}to{upper}" for lower in numbers]
-        rnn.add_node(
-            Activation("tanh"), f"h{upper}", input=merge_sum([f"up{upper}", *fed])
-        )
+        terms = [f"up{upper}"]
+        for lower in numbers:
+            terms.append(_add_feedback(rnn, lower, upper, below, states, output_dim))
+        rnn.add_node(Activation("tanh"), f"h{upper}", input=merge_sum(terms))
     return rnn
+
+
+def _add_feedback(
+    rnn: Recurrent,
+    lower: int,
+    upper: int,
+    below: str,
+    states: list[str],
+    output_dim: int,
+) -> str:
+    """Add the gated feedback from layer ``lower`` to layer ``upper``.
+
+    Returns:
+        The name of the node ``g[lower, upper] * (h[lower]_tm1 @ U[lower, upper])``.
+    """
+    link = f"{lower}to{upper}"
+    gate = Dense(1, activation="sigmoid", bias=False)
+    rnn.add_node(gate, f"gate{link}", input=[below, *states])
+    back = Dense(output_dim, init="orthogonal", bias=False)
+    rnn.add_node(back, f"back{link}", input=states[lower - 1])
+    gated = merge_mul([f"gate{link}", f"back{link}"])
+    rnn.add_node(Identity(), f"fed{link}", input=gated)
+    return f"fed{link}"

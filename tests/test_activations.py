@@ -1,4 +1,4 @@
-"""Activations against formulas of NumPy and SciPy, at ordinary points, at their kinks and far out."""
+"""Activations against formulas of NumPy and SciPy: ordinary points, kinks, extremes."""
 
 import numpy as np
 import pytensor
@@ -29,7 +29,7 @@ VALUES = {
 
 
 def softmax_gradient(x):
-    """Of ``sum(WEIGHTS * softmax(x))``."""
+    """The gradient of ``sum(WEIGHTS * softmax(x))``."""
     p = special.softmax(x, axis=-1)
     return p * (WEIGHTS - (WEIGHTS * p).sum(axis=-1, keepdims=True))
 
@@ -47,7 +47,10 @@ GRADIENTS = {
 
 @pytest.fixture(scope="module")
 def computed():
-    """For every activation its value at POINTS, and the gradient of its sum weighted by WEIGHTS: one compilation."""
+    """The value of every activation at POINTS, and its gradient, in one compilation.
+
+    The gradient is that of the sum of the values weighted by WEIGHTS.
+    """
     x = pt.dmatrix("x")
     with pytensor.config.change_flags(floatX="float64"):
         values = [function(x) for function in activations.ACTIVATIONS.values()]

@@ -1,4 +1,4 @@
-"""First values against the formulas, drawn from numpy's legacy generator as in 2015."""
+"""Initial values against formulas, drawn from numpy's legacy generator as in 2015."""
 
 import numpy as np
 import pytensor
@@ -78,7 +78,7 @@ def test_global_seed_gives_the_numbers_of_2015(name, shape):
 
 
 @pytest.mark.parametrize("name", RANDOM)
-def test_own_generator_gives_the_same_numbers_and_leaves_the_global_one_alone(name):
+def test_a_given_generator_gives_the_same_numbers_and_spares_the_global_one(name):
     np.random.seed(SEED)
     expected = initializations.get(name)(MATRIX).get_value()
     np.random.seed(99)
@@ -105,7 +105,7 @@ def test_own_generator_gives_the_same_numbers_and_leaves_the_global_one_alone(na
         ("uniform", 0.05**2 / 3),
     ],
 )
-def test_variance_is_the_one_promised(name, variance):
+def test_variance_is_the_documented_one(name, variance):
     values = initializations.get(name)(
         (200, 300), rng=np.random.RandomState(SEED)
     ).get_value()
@@ -154,7 +154,7 @@ def test_identity_refuses_what_is_not_a_square_matrix(shape):
 
 @pytest.mark.parametrize("floatx", ["float64", "float32"])
 @pytest.mark.parametrize("name", initializations.INITIALIZATIONS)
-def test_first_values_are_shared_variables_of_floatx_and_known_shape(name, floatx):
+def test_initial_values_are_shared_variables_of_floatx_and_known_shape(name, floatx):
     with pytensor.config.change_flags(floatX=floatx):
         made = initializations.get(name)((6, 6))
     assert made.type.shape == (6, 6)

@@ -1,6 +1,7 @@
-"""Activation functions with numbers of their own, some of them learned.
+"""Activation functions with settings or parameters.
 
-``input_shape`` is the shape of one row, without the batch: ``(dim,)``, or ``(time, dim)``.
+``input_shape`` is the shape of one row, without the batch: ``(dim,)`` or
+``(time, dim)``.
 Source: ``keras.layers.advanced_activations`` of Keras 0.1.
 """
 
@@ -20,7 +21,7 @@ from recursive.layers.products import as_floats
 
 
 class AdvancedActivation(MaskedLayer):
-    """The base: a function of every value by itself, in floats."""
+    """The base class: a function of each value, computed in floats."""
 
     rowwise = True
 
@@ -28,12 +29,12 @@ class AdvancedActivation(MaskedLayer):
         return self.activate(as_floats(x))
 
     def activate(self, x: TensorVariable) -> TensorVariable:
-        """The function."""
+        """The function, applied to floats."""
         raise NotImplementedError
 
 
 class LeakyReLU(AdvancedActivation):
-    """``x`` above 0, ``alpha * x`` below.
+    """A rectifier with a slope: ``x`` above 0, ``alpha * x`` below.
 
     Source: Maas et al., 2013.
 
@@ -46,11 +47,24 @@ class LeakyReLU(AdvancedActivation):
         self.alpha = alpha
 
     def activate(self, x: TensorVariable) -> TensorVariable:
+        # By relu, so that the gradient at 0 lies halfway, as in Keras 0.1.
         return relu(x) - self.alpha * relu(-x)
 
 
+def row_shape(layer: str, input_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """The shape of one row as a tuple; a single dim may be an integer.
+
+    Raises:
+        ShapeError: for dims that are not integers of 1 or more.
+    """
+    dims = input_shape
+    if not isinstance(input_shape, list | tuple):
+        dims = (input_shape,)
+    return tuple(check_dim(layer, "input_shape", dim) for dim in dims)
+
+
 class ShapedActivation(AdvancedActivation):
-    """The base of activations that learn a number for each value of a row."""
+    """The base of activations with a parameter for each value of a row."""
 
     def __init__(
         self,
@@ -59,23 +73,18 @@ class ShapedActivation(AdvancedActivation):
         seed: int | None = None,
     ):
         super().__init__(name, seed)
-        dims = input_shape if isinstance(input_shape, list | tuple) else (input_shape,)
-        self.input_shape = tuple(
-            check_dim(type(self).__name__, "input_shape", dim) for dim in dims
-        )
-        self.input_dim, self.input_ndim = (
-            self.input_shape[-1],
-            len(self.input_shape) + 1,
-        )
+        self.input_shape = row_shape(type(self).__name__, input_shape)
+        self.input_dim = self.input_shape[-1]
+        self.input_ndim = len(self.input_shape) + 1
 
 
 class PReLU(ShapedActivation):
-    """``x`` above 0, ``alphas * x`` below; ``alphas`` of ``input_shape`` are learned.
+    """A rectifier with learned slopes: ``x`` above 0, ``alphas * x`` below.
 
     Args:
-        input_shape: the shape of one row.
+        input_shape: the shape of one row, and of ``alphas``.
         init: the initialization of ``alphas``.
-        weights: ``[alphas]`` to start from.
+        weights: the initial ``[alphas]``.
 
     Source: He et al., 2015.
 
@@ -105,12 +114,12 @@ class PReLU(ShapedActivation):
 
 
 class ParametricSoftplus(ShapedActivation):
-    """``alphas * log(1 + exp(betas * x))``; both, of ``input_shape``, are learned.
+    """A softplus with learned scales: ``alphas * log(1 + exp(betas * x))``.
 
     Args:
-        input_shape: the shape of one row.
-        alpha_init, beta_init: the numbers that ``alphas`` and ``betas`` start from.
-        weights: ``[alphas, betas]`` to start from.
+        input_shape: the shape of one row, of ``alphas`` and of ``betas``.
+        alpha_init, beta_init: the initial values of ``alphas`` and ``betas``.
+        weights: the initial ``[alphas, betas]``.
 
     Source: McFarland, Cui and Butts, 2013.
     """
@@ -124,7 +133,8 @@ class ParametricSoftplus(ShapedActivation):
         name: str | None = None,
     ):
         super().__init__(input_shape, name)
-        self.alpha_init, self.beta_init = alpha_init, beta_init
+        self.alpha_init = alpha_init
+        self.beta_init = beta_init
         self.alphas = shared(np.full(self.input_shape, alpha_init))
         self.betas = shared(np.full(self.input_shape, beta_init))
         self.params = [self.alphas, self.betas]
@@ -136,7 +146,7 @@ class ParametricSoftplus(ShapedActivation):
 
 
 class ThresholdedLinear(AdvancedActivation):
-    """``x`` where ``|x|`` is ``theta`` or more, else 0.
+    """A threshold on the size: ``x`` where ``|x| >= theta``, else 0.
 
     Source: Konda, Memisevic and Krueger, 2014.
 
@@ -153,7 +163,9 @@ class ThresholdedLinear(AdvancedActivation):
 
 
 class ThresholdedReLU(AdvancedActivation):
-    """``x`` above ``theta``, else 0. Keras 0.1 wrote it ``ThresholdedReLu``, which works too.
+    """A threshold: ``x`` where ``x > theta``, else 0.
+
+    Keras 0.1 spelled it ``ThresholdedReLu``; that name can be imported too.
 
     Source: Konda, Memisevic and Krueger, 2014.
 

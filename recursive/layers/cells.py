@@ -1,7 +1,19 @@
 """Cells: one step of a recurrent layer, with its equations and parameters.
 
-:class:`~recursive.layers.rnn.RNN` loops a cell over time. In a recurrent container a cell is a node, and the states
-that it reads are its ports. ``RecurrentDense`` and ``RecurrentGRU`` are elanmart's (keras issue 620, 2015).
+A cell holds the equations of a recurrent layer for one step, and nothing about time.
+
+* :class:`~recursive.layers.rnn.RNN` loops a cell over the steps of a sequence.
+* In a recurrent container a cell is a node, and the states that it reads are its ports.
+
+A cell works in two parts, because the input is known for all steps before the loop
+begins and the states are not::
+
+    x_g = x @ W_g + b_g               for each gate g: Cell.project, all steps at once
+    h   = f(x_g + h_tm1 @ U_g, ...)   Cell.step, one step after another
+
+``h_tm1`` is the value of ``h`` one step back. ``W`` multiplies the input, ``U`` a
+state, and ``b`` is a bias. ``RecurrentDense`` and ``RecurrentGRU`` are elanmart's
+(keras issue 620, 2015).
 """
 
 from __future__ import annotations
@@ -25,29 +37,32 @@ from recursive.spec.shapes import Shape, common_shape
 
 
 def is_ours(function: Callable) -> bool:
-    """Whether a function or method is the library's, not a user's override."""
+    """True if the library defines a function or method, False for a user's override."""
     return function.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 class Cell(Layer):
     """One step of a recurrent layer, and the base of all cells.
 
-    A cell of your own gives :meth:`step` and the names of its parameters. The rest follows from these names, and may be
-    overridden: the states (:attr:`state_names`, :attr:`state_dims`), what is computed for all steps before the loop
-    (:meth:`project`), and what a masked step leaves behind (:meth:`forget`). A cell may give ``call`` instead of
-    ``step``; it is then computed whole at every step.
+    A custom cell defines :meth:`step` and the names of its parameters. The rest follows
+    from these names and may be overridden: the states (:attr:`state_names`,
+    :attr:`state_dims`), what is computed for all steps before the loop
+    (:meth:`project`), and the states that follow a masked step (:meth:`forget`). A cell
+    may define ``call`` instead of ``step``; then all of it is computed at every step.
 
-    As a node it has the ports ``input``, ``(batch, input_dim)``, and one for each state of the step before,
-    ``(batch, output_dim)``. A recurrent container reads those from the node itself where they are left open.
+    As a node it has the port ``input``, ``(batch, input_dim)``, and one port for each
+    state of the previous step, ``(batch, output_dim)``. In a recurrent container a
+    state port that is left open reads the node's own output of the previous step.
 
     Args:
-        input_dim: values in a row of the input. A single dim is the output's, and the input's is found in the data.
-        output_dim: values in a row of the output.
-        init: the initialization of the ``W``.
-        inner_init: the initialization of the ``U``.
+        input_dim: the dim of the input. A single dim is that of the output; the dim of
+            the input is then found in the data.
+        output_dim: the dim of the output.
+        init: the initialization of each ``W``.
+        inner_init: the initialization of each ``U``.
         activation: a name or a function of a tensor.
         name: a name for the user's own use.
-        seed: seeds the first values.
+        seed: the seed of the initial weights.
 
     >>> class Leaky(Cell):
     ...     param_names = ("W", "U", "b")
@@ -60,10 +75,11 @@ class Cell(Layer):
     """
 
     param_names: tuple[str, ...] = ()
-    """The parameters in order. The first letter says what each is: ``W`` multiplies the input, ``U`` a state, ``b`` is
-    a bias."""
+    """The parameters in order. The first letter gives the kind: ``W`` multiplies the
+    input, ``U`` a state, and ``b`` is a bias."""
     state_names: tuple[str, ...] = ("h",)
-    """What a step passes to the next. States start at zero; the first is the output."""
+    """The values that a step passes to the next. States start at zero; the first is the
+    output."""
 
     def __init__(
         self,
@@ -77,7 +93,7 @@ class Cell(Layer):
     ):
         super().__init__(name, seed)
         kind = type(self).__name__
-        if output_dim is None:
+        if output_dim is None:  # a single dim is that of the output
             input_dim, output_dim = None, input_dim
         self.init = initializations.get(init)
         self.inner_init = initializations.get(inner_init)
@@ -91,104 +107,127 @@ class Cell(Layer):
 
     @property
     def drawing_order(self) -> tuple[str, ...]:
-        """The parameters in the order in which their first values are drawn."""
+        """The parameters in the order in which their initial values are drawn."""
         return self.param_names
 
     def first_value(
         self, name: str, rng: np.random.RandomState | None
     ) -> SharedVariable:
-        """The parameter called ``name``, with its first value."""
+        """The parameter called ``name``, with its initial value."""
         if name.startswith("b"):
             return initializations.zero((self.output_dim,))
         if name.startswith("U"):
-            return initializations.first_values(
-                self.inner_init, (self.output_dim, self.output_dim), rng
-            )
-        return initializations.first_values(
-            self.init, (self.input_dim, self.output_dim), rng
-        )
+            shape = (self.output_dim, self.output_dim)
+            return initializations.first_values(self.inner_init, shape, rng)
+        shape = (self.input_dim, self.output_dim)
+        return initializations.first_values(self.init, shape, rng)
 
     def build(self, input_shape: Mapping[str, Shape]) -> None:
         if self.built:
             return
-        self.input_dim = check_dim(
-            type(self).__name__, "input_dim", input_shape["input"][-1]
-        )
+        kind = type(self).__name__
+        self.input_dim = check_dim(kind, "input_dim", input_shape["input"][-1])
+        # Read once: with a seed, `self.rng` is a new generator each time.
         rng = self.rng
         for name in self.drawing_order:
             setattr(self, name, self.first_value(name, rng))
         self.params = [getattr(self, name) for name in self.param_names]
 
-    def _named(self, letter: str) -> tuple[str, ...]:
-        """The parameters whose names begin with ``letter``, in order."""
+    def _params_with_letter(self, letter: str) -> tuple[str, ...]:
+        """The names of the parameters that begin with ``letter``, in order."""
         return tuple(name for name in self.param_names if name.startswith(letter))
 
     @property
     def inner_names(self) -> tuple[str, ...]:
         """The parameters that :meth:`step` takes as arguments."""
-        return self._named("U")
+        return self._params_with_letter("U")
 
     # The equations
 
     @property
     def state_dims(self) -> tuple[int, ...]:
-        """The number of values in a row of each state."""
+        """The dim of each state."""
         return (self.output_dim,) * len(self.state_names)
 
     @property
     def products(self) -> tuple[Product, ...]:
-        """The product of the input with the weights of all gates; none where the cell has a ``project`` of its own."""
-        weights, biases = self._named("W"), self._named("b")
+        """The product of the input with the weights of all gates.
+
+        Empty if the class overrides ``project``.
+        """
+        # One large product is faster than one for each gate.
+        weights = self._params_with_letter("W")
+        biases = self._params_with_letter("b")
         if not weights or not is_ours(type(self).project):
             return ()
         return (Product("input", self.output_dim * len(weights), weights, biases),)
 
-    def _gates(self, total: TensorVariable) -> list[TensorVariable]:
-        """The input's part of each gate, from the product with the weights of all gates."""
+    def _split_gates(self, total: TensorVariable) -> list[TensorVariable]:
+        """The product with the weights of all gates, split into one tensor a gate."""
         count = self.products[0].dim // self.output_dim
         if count == 1:
             return [total]
+        # (..., gates * output_dim) to one (..., output_dim) for each gate
         return pt.split(total, [self.output_dim] * count, axis=total.ndim - 1)
 
     def project(self, x: TensorVariable) -> list[TensorVariable]:
-        """What a step reads of ``x``, ``(..., input_dim)``: one ``(..., output_dim)`` for each gate, or ``x`` itself.
+        """The part of a step that reads only the input.
 
-        A loop makes it for all steps at once, from ``(time, batch, input_dim)``.
+        A loop calls it once for all steps, with ``(time, batch, input_dim)``.
+
+        Args:
+            x: ``(..., input_dim)``.
+
+        Returns:
+            ``x @ W + b``, ``(..., output_dim)``, for each gate; ``[x]`` for a cell
+            without a ``W``.
         """
-        return self._gates(self.transform_input(x)) if self.products else [x]
+        if not self.products:
+            return [x]
+        return self._split_gates(self.transform_input(x))
 
     def step(self, *args: TensorVariable) -> tuple[TensorVariable, ...]:
-        """The states at t, from the projections at t, the states at t-1 and the ``U``, each in their order."""
+        """The states at t.
+
+        Args:
+            args: the projections at t, the states at t-1 and the ``U``, each in their
+                order.
+        """
         raise NotImplementedError(
-            f"{type(self).__name__} has no formula: give it a method step(self, x, h_tm1, U)"
+            f"{type(self).__name__} has no formula: "
+            "give it a method step(self, x, h_tm1, U)"
         )
 
     def forget(
         self, past: Sequence[TensorVariable], valid: TensorVariable
     ) -> list[TensorVariable]:
-        """The states that a step of mask mode ``zero`` reads: zeros where the step before was masked."""
+        """The states that a step of mask mode ``zero`` reads.
+
+        They are zeros in the rows whose previous step was masked.
+
+        Args:
+            past: the states at t-1.
+            valid: the mask at t-1, ``(batch, 1)``.
+        """
         return [valid * state for state in past]
 
     @classmethod
     def has_known_step(cls) -> bool:
-        """Whether the formula of a step is the library's."""
-        return all(map(is_ours, (cls.step, cls.project)))
+        """True if the library defines the formula of a step."""
+        return is_ours(cls.step) and is_ours(cls.project)
 
     @classmethod
     def computes_by_step(cls) -> bool:
-        """False for a class of the user's own that overrides how a layer is applied, such as ``call``."""
+        """False if a user's class overrides how a layer is applied, as in ``call``."""
         return not own_methods(cls)
 
     # A cell as a node
 
     @property
     def ports(self) -> tuple[str, ...]:
-        """The input, then the states of the step before."""
-        return (
-            "input",
-            "prev_hid",
-            *(f"prev_{state}" for state in self.state_names[1:]),
-        )
+        """The input, then the states of the previous step."""
+        others = [f"prev_{state}" for state in self.state_names[1:]]
+        return ("input", "prev_hid", *others)
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -197,31 +236,34 @@ class Cell(Layer):
 
     @property
     def own_past(self) -> Mapping[str, str]:
-        """Which output of the step before each state port reads, where it is left open."""
+        """The output of the previous step that each state port reads if left open."""
         return dict(zip(self.ports[1:], self.output_names, strict=True))
 
     @property
     def rowwise(self) -> bool:
-        """Whether step and activations are known: a user's function may mix rows."""
-        used = [
-            value for name, value in vars(self).items() if name.endswith("activation")
-        ]
-        return self.has_known_step() and all(
-            value in activations.ACTIVATIONS.values() for value in used
-        )
+        """True if the step and the activations are the library's.
+
+        A user's function may mix the rows of a batch.
+        """
+        known = activations.ACTIVATIONS.values()
+        for name, value in vars(self).items():
+            # `activation`, `inner_activation` and any other that a subclass adds
+            if name.endswith("activation") and value not in known:
+                return False
+        return self.has_known_step()
 
     def finish(
         self, total: TensorVariable, others: Mapping[str, TensorVariable]
     ) -> Tensors:
-        """The states of this step, from the product with the input and the states of the step before."""
-        return self._states(self._gates(total), others)
+        """The states at t, from the product with the input and the states at t-1."""
+        return self._states(self._split_gates(total), others)
 
     def _states(
         self, projected: Sequence[TensorVariable], x: Mapping[str, TensorVariable]
     ) -> Tensors:
-        """The output of a step, a dict where there are several states."""
-        inner = [getattr(self, name) for name in self.inner_names]
+        """The output of a step: a tensor, or a dict if there are several states."""
         past = [x[port] for port in self.ports[1:]]
+        inner = [getattr(self, name) for name in self.inner_names]
         states = self.step(*projected, *past, *inner)
         if len(states) == 1:
             return states[0]
@@ -230,45 +272,55 @@ class Cell(Layer):
     def call(self, x: Mapping[str, TensorVariable], train: bool = False) -> Tensors:
         if not self.products:
             return self._states(self.project(x["input"]), x)
-        return self.finish(
-            sum(
-                affine_map(x[product.port], *self.factors(product))
-                for product in self.products
-            ),
-            x,
-        )
+        # A cell such as RecurrentDense has a product with a state too.
+        total = 0
+        for product in self.products:
+            W, b = self.factors(product)
+            total = total + affine_map(x[product.port], W, b)
+        return self.finish(total, x)
 
     def get_output_shape_for(
         self, input_shape: Mapping[str, Shape]
     ) -> Shape | dict[str, Shape]:
-        dims = dict(zip(self.ports, (None, *self.state_dims), strict=True))
-        for port, dim in dims.items():
-            if common_shape([input_shape[port], (None, dim)]) is None:
-                raise ShapeError.about(
-                    "port",
-                    port,
-                    takes=f"(batch, {dim or 'dim'})",
-                    because=f"a {type(self).__name__} of {self.output_dim} values reads it",
-                    got=input_shape[port],
-                    do="Bring it to that shape with a Dense, for example.",
-                )
+        self._check_port("input", input_shape["input"], None)
+        for port, dim in zip(self.ports[1:], self.state_dims, strict=True):
+            self._check_port(port, input_shape[port], dim)
+        # Shapes are those of one step: (batch, dim), without time.
         rows = input_shape["input"][0]
         shapes = [(rows, dim) for dim in self.state_dims]
         if len(shapes) == 1:
             return shapes[0]
         return dict(zip(self.output_names, shapes, strict=True))
 
+    def _check_port(self, port: str, shape: Shape, dim: int | None) -> None:
+        """Raise a ShapeError unless ``shape`` is ``(batch, dim)``; None is any dim."""
+        if common_shape([shape, (None, dim)]) is None:
+            raise ShapeError.about(
+                "port",
+                port,
+                takes=f"(batch, {dim or 'dim'})",
+                because=f"the {type(self).__name__} has output_dim={self.output_dim}",
+                got=shape,
+                do="Bring it to that shape with a Dense, for example.",
+            )
+
 
 class RecurrentDense(Cell):
-    """``activation(input @ W + b + prev_hid @ U)``: one step of SimpleRNN, with its arguments and defaults.
+    """One step of SimpleRNN, with its arguments and defaults.
+
+    ::
+
+        h = activation(x @ W + b + h_tm1 @ U)
+
+    ``x`` is read at port ``input``, ``h_tm1`` at port ``prev_hid``.
 
     Args:
-        input_dim: values in a row of the input. A single dim is the output's.
-        output_dim: values in a row of the output.
+        input_dim: the dim of the input. A single dim is that of the output.
+        output_dim: the dim of the output.
         init: the initialization of ``W``.
         inner_init: the initialization of ``U``.
         activation: a name or a function of a tensor.
-        seed: seeds the first values.
+        seed: the seed of the initial weights.
 
     Source: elanmart, keras issue 620, 2015.
 
@@ -281,35 +333,41 @@ class RecurrentDense(Cell):
     """
 
     param_names = ("W", "U", "b")
+    # A class with a `finish` of its own must declare `rowwise` again (see Layer).
     rowwise = Cell.rowwise
-    """Stated again, because this class has a ``finish`` of its own."""
 
     @property
     def products(self) -> tuple[Product, ...]:
-        """With the input and with the state: all that is left is their sum and an activation."""
+        """The products with the input and with the state."""
         return (*super().products, Product("prev_hid", self.output_dim, ("U",)))
 
-    def step(
-        self, x: TensorVariable, h_tm1: TensorVariable, U: TensorVariable
-    ) -> tuple[TensorVariable]:
-        return (self.activation(x + h_tm1.dot(U)),)
+    def step(self, x, h_tm1, U):
+        h = self.activation(x + h_tm1.dot(U))
+        return (h,)
 
     def finish(
         self, total: TensorVariable, others: Mapping[str, TensorVariable]
     ) -> TensorVariable:
-        """The activation of the sum; :meth:`step`, with the product with the state already made."""
+        """The activation of the sum of both products: ``step`` without its product."""
         return self.activation(total)
 
 
 class RecurrentDeep(Cell):
-    """One step of SimpleDeepRNN, with its arguments and defaults: it reads the last ``depth`` values of its output.
+    """One step of SimpleDeepRNN, which reads its output of the last ``depth`` steps.
 
-    ``activation(input @ W + b + sum of there<k> * inner(h<k> @ U<k>))`` for k from 1 to ``depth``.
+    With h1 the output one step back, h2 two steps back, and so on, each ``(batch,
+    output_dim)``::
+
+        back = sum of there<k> * inner(h<k> @ U<k>)    for k = 1, ..., depth
+        h    = activation(x @ W + b + back)
+
+    ``there<k>``, ``(batch, 1)``, is 1 if there was a step k steps back and 0 before the
+    first step, so that such a step adds nothing: ``inner(0)`` need not be 0.
 
     Args:
-        depth: how many steps it looks back. The states are ``h1``, ``h2``, ..., the values one, two, ... steps back,
-            and ``there1``, ``there2``, ..., 1 where there was such a step.
-        inner_activation: of what each of them adds.
+        depth: the number of steps that it reads back. Its states are ``h1``, ``h2``,
+            ..., followed by ``there1``, ``there2``, ...
+        inner_activation: the activation ``inner``.
 
     Source: ``keras.layers.recurrent.SimpleDeepRNN`` of Keras 0.1.
 
@@ -335,55 +393,70 @@ class RecurrentDeep(Cell):
             input_dim, output_dim, init, inner_init, activation, name, seed
         )
 
+    def _numbered(self, word: str) -> tuple[str, ...]:
+        """``word1``, ``word2``, ..., one for each step that is read back."""
+        return tuple(f"{word}{k}" for k in range(1, self.depth + 1))
+
     @property
     def param_names(self) -> tuple[str, ...]:
-        """One ``U`` for each step that it looks back."""
-        return ("W", *(f"U{k}" for k in range(1, self.depth + 1)), "b")
+        """The parameters: ``W``, a ``U`` for each step that is read back, and ``b``."""
+        return ("W", *self._numbered("U"), "b")
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """The values of the last ``depth`` steps, latest first, then for each whether there was such a step."""
-        back = range(1, self.depth + 1)
-        return (*(f"h{k}" for k in back), *(f"there{k}" for k in back))
+        """The last ``depth`` outputs, latest first, then a flag for each."""
+        return self._numbered("h") + self._numbered("there")
 
     @property
     def state_dims(self) -> tuple[int, ...]:
-        """Whether there was a step is one value a row."""
+        """The dim of each output, then 1 for each flag."""
         return (self.output_dim,) * self.depth + (1,) * self.depth
 
-    def step(
-        self, x: TensorVariable, *args: TensorVariable
+    def step(self, x, *args):
+        # args is h1, h2, ..., there1, there2, ..., U1, U2, ...
+        h_back = args[: self.depth]
+        there = args[self.depth : 2 * self.depth]
+        U = args[2 * self.depth :]
+        back = 0
+        for h_k, there_k, U_k in zip(h_back, there, U, strict=True):
+            back = back + there_k * self.inner_activation(h_k.dot(U_k))
+        h = self.activation(x + back)
+        return self.shift(h, h_back, there)
+
+    def shift(
+        self,
+        h: TensorVariable,
+        h_back: Sequence[TensorVariable],
+        there: Sequence[TensorVariable],
     ) -> tuple[TensorVariable, ...]:
-        past, there, U = (
-            args[self.depth * part : self.depth * (part + 1)] for part in range(3)
-        )
-        added = [
-            is_there * self.inner_activation(h.dot(U_k))
-            for h, is_there, U_k in zip(past, there, U, strict=True)
-        ]
-        return (
-            self.activation(x + sum(added)),
-            *past[:-1],
-            pt.ones_like(there[0]),
-            *there[:-1],
-        )
+        """The states after a step whose output is ``h``: each moves one step back."""
+        return (h, *h_back[:-1], pt.ones_like(there[0]), *there[:-1])
 
     def forget(
         self, past: Sequence[TensorVariable], valid: TensorVariable
     ) -> list[TensorVariable]:
-        """The values stay, but a step that was masked counts as none."""
-        values, (latest, *there) = past[: self.depth], past[self.depth :]
-        return [*values, valid * latest, *there]
+        """The states with the previous step marked as absent if it was masked."""
+        # The outputs stay. The flag `there1`, right after them, drops the masked step.
+        latest = self.depth
+        there1 = valid * past[latest]
+        return [*past[:latest], there1, *past[latest + 1 :]]
 
 
 class Gate(RecurrentDense):
-    """A gate: ``hard_sigmoid(input @ W + b + prev_hid @ U)``, values between 0 and 1 that others are multiplied by.
+    """A gate, with values between 0 and 1 that other values are multiplied by.
 
-    Both ports are to be said: ``prev_hid`` is the state that it looks at.
+    ::
 
-    Source: pranv asked for "some abstraction of gating" in keras issue 620, 2015; the inner activation is Keras 0.1's.
+        gate = hard_sigmoid(x @ W + b + h @ U)
+
+    Both ports must be connected: ``input`` reads ``x``, and ``prev_hid`` the state
+        ``h``.
+
+    Source: pranv asked for "some abstraction of gating" in keras issue 620, 2015; the
+    activation is that of the gates of Keras 0.1.
     """
 
+    # A gate has no state to read by default: both ports must be connected.
     own_past: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
@@ -402,11 +475,11 @@ class Gate(RecurrentDense):
 
 
 class Blend(Layer):
-    """``gate * old + (1 - gate) * new``, element by element: a gate that decides how much of the old is kept.
+    """A mix of two values: ``gate * old + (1 - gate) * new``, element by element.
 
     The gate is ``(batch, dim)``, or ``(batch, 1)`` for whole rows.
 
-    Source: Cho et al., 2014, as Keras 0.1's GRU has it.
+    Source: Cho et al., 2014, as in the GRU of Keras 0.1.
     """
 
     masks = PASS
@@ -416,21 +489,22 @@ class Blend(Layer):
     def call(
         self, x: Mapping[str, TensorVariable], train: bool = False
     ) -> TensorVariable:
-        return x["gate"] * x["old"] + (1 - x["gate"]) * x["new"]
+        gate = x["gate"]
+        return gate * x["old"] + (1 - gate) * x["new"]
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
         gate = input_shape["gate"]
-        shapes = [input_shape["old"], input_shape["new"]]
-        # A gate of one value a row is repeated along the row, as merge_mul does.
-        for_whole_rows = len(gate) > 1 and gate[-1] == 1
-        shapes.append((*gate[:-1], None) if for_whole_rows else gate)
-        shape = common_shape(shapes)
+        # A gate of one value a row is repeated along the row, as merge_mul does. Its 1
+        # says nothing about the dim of the result.
+        if len(gate) > 1 and gate[-1] == 1:
+            gate = (*gate[:-1], None)
+        shape = common_shape([input_shape["old"], input_shape["new"], gate])
         if shape is None:
             raise ShapeError.about(
                 "layer",
                 "Blend",
-                takes="old and new of one shape, and a gate of that shape or of (batch, 1)",
-                because="they are joined element by element",
+                takes="old and new of one shape, "
+                "and a gate of that shape or of (batch, 1)",
                 got=", ".join(f"{port} {shape}" for port, shape in input_shape.items()),
                 do="Bring them to one dim with a Dense first.",
             )
@@ -438,10 +512,10 @@ class Blend(Layer):
 
 
 class GatedCell(Cell):
-    """The base of cells with gates: their arguments.
+    """The base of cells with gates; it adds the argument ``inner_activation``.
 
     Args:
-        inner_activation: of the gates.
+        inner_activation: the activation of the gates, ``inner`` in the equations.
     """
 
     def __init__(
@@ -462,12 +536,16 @@ class GatedCell(Cell):
 
 
 class RecurrentGRU(GatedCell):
-    """One step of GRU, with its arguments and defaults: ports ``input`` and ``prev_hid``.
+    """One step of GRU, with its arguments and defaults.
 
-    ``z = inner(input @ W_z + b_z + prev_hid @ U_z)``,
-    ``r = inner(input @ W_r + b_r + prev_hid @ U_r)``,
-    ``new = activation(input @ W_h + b_h + (r * prev_hid) @ U_h)``,
-    ``output = z * prev_hid + (1 - z) * new``.
+    ::
+
+        z   = inner(x @ W_z + b_z + h_tm1 @ U_z)               update gate
+        r   = inner(x @ W_r + b_r + h_tm1 @ U_r)               reset gate
+        new = activation(x @ W_h + b_h + (r * h_tm1) @ U_h)
+        h   = z * h_tm1 + (1 - z) * new
+
+    ``x`` is read at port ``input``, ``h_tm1`` at port ``prev_hid``.
 
     Source: elanmart, keras issue 620, 2015; formulas of Keras 0.1's GRU.
 
@@ -477,30 +555,29 @@ class RecurrentGRU(GatedCell):
 
     param_names = ("W_z", "U_z", "b_z", "W_r", "U_r", "b_r", "W_h", "U_h", "b_h")
 
-    def step(
-        self,
-        x_z: TensorVariable,
-        x_r: TensorVariable,
-        x_h: TensorVariable,
-        h_tm1: TensorVariable,
-        U_z: TensorVariable,
-        U_r: TensorVariable,
-        U_h: TensorVariable,
-    ) -> tuple[TensorVariable]:
+    def step(self, x_z, x_r, x_h, h_tm1, U_z, U_r, U_h):
+        # x_z is x @ W_z + b_z, and x_r and x_h likewise: see Cell.project.
         z = self.inner_activation(x_z + h_tm1.dot(U_z))
         r = self.inner_activation(x_r + h_tm1.dot(U_r))
         new = self.activation(x_h + (r * h_tm1).dot(U_h))
-        return (z * h_tm1 + (1 - z) * new,)
+        h = z * h_tm1 + (1 - z) * new
+        return (h,)
 
 
 class RecurrentLSTM(Cell):
-    """One step of LSTM, with its arguments and defaults: ports ``input``, ``prev_hid`` and ``prev_cell``.
+    """One step of LSTM, with its arguments and defaults.
 
-    ``i, f, o = inner(input @ W_g + b_g + prev_hid @ U_g)`` for each gate g,
-    ``cell = f * prev_cell + i * activation(input @ W_c + b_c + prev_hid @ U_c)``,
-    ``output = o * activation(cell)``.
+    ::
 
-    It has two outputs: the hidden state, read by the node's name, and the cell, read as ``name.cell``.
+        i = inner(x @ W_i + b_i + h_tm1 @ U_i)                 input gate
+        f = inner(x @ W_f + b_f + h_tm1 @ U_f)                 forget gate
+        o = inner(x @ W_o + b_o + h_tm1 @ U_o)                 output gate
+        c = f * c_tm1 + i * activation(x @ W_c + b_c + h_tm1 @ U_c)
+        h = o * activation(c)
+
+    ``x`` is read at port ``input``, ``h_tm1`` at ``prev_hid``, ``c_tm1`` at
+    ``prev_cell``. It has two outputs: ``h``, read by the node's name, and ``c``, read
+    as ``name.cell``.
 
     Args:
         forget_bias_init: the initialization of ``b_f``; the other biases start at zero.
@@ -517,13 +594,14 @@ class RecurrentLSTM(Cell):
         *("W_f", "U_f", "b_f"),
         *("W_o", "U_o", "b_o"),
     )
+    # Keras 0.1.3 drew its weights in another order than it listed them. The same numpy
+    # seed must give the same weights.
     drawing_order = (
         *("W_i", "U_i", "b_i"),
         *("W_f", "U_f", "b_f"),
         *("W_c", "U_c", "b_c"),
         *("W_o", "U_o", "b_o"),
     )
-    """As in Keras 0.1.3, which listed its parameters in another order."""
     state_names = ("h", "c")
     ports = ("input", "prev_hid", "prev_cell")
     own_past: Mapping[str, str] = MappingProxyType(
@@ -552,27 +630,16 @@ class RecurrentLSTM(Cell):
     def first_value(
         self, name: str, rng: np.random.RandomState | None
     ) -> SharedVariable:
-        if name == "b_f":
-            return initializations.first_values(
-                self.forget_bias_init, (self.output_dim,), rng
-            )
-        return super().first_value(name, rng)
+        if name != "b_f":
+            return super().first_value(name, rng)
+        shape = (self.output_dim,)
+        return initializations.first_values(self.forget_bias_init, shape, rng)
 
-    def step(
-        self,
-        x_i: TensorVariable,
-        x_c: TensorVariable,
-        x_f: TensorVariable,
-        x_o: TensorVariable,
-        h_tm1: TensorVariable,
-        c_tm1: TensorVariable,
-        U_i: TensorVariable,
-        U_c: TensorVariable,
-        U_f: TensorVariable,
-        U_o: TensorVariable,
-    ) -> tuple[TensorVariable, TensorVariable]:
+    def step(self, x_i, x_c, x_f, x_o, h_tm1, c_tm1, U_i, U_c, U_f, U_o):
+        # x_i is x @ W_i + b_i, and the others likewise: see Cell.project.
         i = self.inner_activation(x_i + h_tm1.dot(U_i))
         f = self.inner_activation(x_f + h_tm1.dot(U_f))
         o = self.inner_activation(x_o + h_tm1.dot(U_o))
         c = f * c_tm1 + i * self.activation(x_c + h_tm1.dot(U_c))
-        return o * self.activation(c), c
+        h = o * self.activation(c)
+        return h, c

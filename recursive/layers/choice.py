@@ -1,7 +1,7 @@
-"""Nodes that choose between two values: ``if``, for each value or for the whole batch.
+"""Nodes that choose between two values, for each value or for the whole batch.
 
-elanmart asked in keras issue 620 (2015) how ``for`` and ``if`` would be handled; the loop is the container, these are
-the ``if``.
+elanmart asked in keras issue 620 (2015) how ``for`` and ``if`` would be handled. The
+container is the ``for``; these layers are the ``if``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from recursive.spec.shapes import Shape, common_shape
 
 
 class Choice(Layer):
-    """The base of layers that choose: ports ``condition``, ``then`` and ``otherwise``."""
+    """The base class: ports ``condition``, ``then`` and ``otherwise``."""
 
     masks = PASS
     ports = ("condition", "then", "otherwise")
@@ -30,21 +30,20 @@ class Choice(Layer):
             raise DtypeError.about(
                 "port",
                 "condition",
-                takes="true or false",
-                because="one side is chosen by it",
+                takes="booleans",
                 got=condition.dtype,
-                do="Compare: Lambda(lambda x: x > 0), for example.",
+                do="Compare values, as in Lambda(lambda x: x > 0).",
             )
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
-        then, otherwise = input_shape["then"], input_shape["otherwise"]
+        then = input_shape["then"]
+        otherwise = input_shape["otherwise"]
         shape = common_shape([then, otherwise])
         if shape is None:
             raise ShapeError.about(
                 "layer",
                 type(self).__name__,
                 takes="two sides of one shape",
-                because="either may be its value",
                 got=f"then {then}, otherwise {otherwise}",
                 do="Bring them to one dim with a Dense first.",
             )
@@ -52,13 +51,15 @@ class Choice(Layer):
 
 
 class Switch(Choice):
-    """``then`` where the condition holds and ``otherwise`` where it does not; both sides are computed.
+    """A choice for each value: ``then`` where the condition holds, else ``otherwise``.
 
-    The condition is ``(batch, dim)``, or ``(batch, 1)`` to choose whole rows.
+    The condition is ``(batch, dim)``, or ``(batch, 1)`` to choose whole rows. Both
+    sides are computed.
 
     >>> import numpy as np
-    >>> sides = {"condition": np.array([[True], [False]]), "then": np.ones((2, 1)), "otherwise": np.zeros((2, 1))}
-    >>> Switch()(sides).eval().ravel().tolist()
+    >>> sides = {"then": np.ones((2, 1)), "otherwise": np.zeros((2, 1))}
+    >>> condition = np.array([[True], [False]])
+    >>> Switch()({"condition": condition, **sides}).eval().ravel().tolist()
     [1.0, 0.0]
     """
 
@@ -71,30 +72,29 @@ class Switch(Choice):
         return pt.switch(x["condition"], x["then"], x["otherwise"])
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
-        shape, condition = (
-            super().get_output_shape_for(input_shape),
-            input_shape["condition"],
-        )
+        shape = super().get_output_shape_for(input_shape)
+        condition = input_shape["condition"]
+        # (batch, 1) broadcasts along the last axis; (batch, dim) needs no broadcast.
         fits = len(condition) == len(shape) and condition[-1] in (None, 1, shape[-1])
         if not fits and shape[-1] is not None:
             raise ShapeError.about(
                 "port",
                 "condition",
                 takes=f"(batch, 1) or (batch, {shape[-1]})",
-                because="it chooses rows or single values",
                 got=condition,
-                do="Keep the axis of the dims: Lambda(lambda x: x[:, :1] > 0), for example.",
+                do="Keep the last axis, as in Lambda(lambda x: x[:, :1] > 0).",
             )
         return shape
 
 
 class IfElse(Choice):
-    """``then`` if the condition holds, else ``otherwise``, for the whole batch; the other side need not be computed.
+    """A choice for the batch: ``then`` if the condition holds, else ``otherwise``.
 
-    The condition is one truth value, without axes.
+    The condition is one boolean, without axes. The other side need not be computed.
 
     >>> import numpy as np
-    >>> IfElse()({"condition": np.array(True), "then": np.ones((2, 1)), "otherwise": np.zeros((2, 1))}).eval().sum()
+    >>> sides = {"then": np.ones((2, 1)), "otherwise": np.zeros((2, 1))}
+    >>> IfElse()({"condition": np.array(True), **sides}).eval().sum()
     np.float64(2.0)
     """
 
@@ -109,9 +109,8 @@ class IfElse(Choice):
             raise ShapeError.about(
                 "port",
                 "condition",
-                takes="one truth value for the whole batch",
-                because="one side is computed, for all rows",
+                takes="one boolean for the whole batch",
                 got=input_shape["condition"],
-                do="Say Lambda(lambda x: (x > 0).all()), or Switch to choose row by row.",
+                do="Use Lambda(lambda x: (x > 0).all()), or a Switch to choose by row.",
             )
         return super().get_output_shape_for(input_shape)

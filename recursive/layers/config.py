@@ -14,14 +14,15 @@ from contextlib import contextmanager
 from recursive.errors import ConfigError, RecursiveError, suggest
 from recursive.layers import (
     advanced_activations,
+    autoencoder,
     cells,
     choice,
-    composed,
     core,
     embeddings,
     jzs,
     masking,
     maxout,
+    merge,
     noise,
     normalization,
     recurrent,
@@ -39,14 +40,15 @@ Classes = Mapping[str, type]
 
 ROOMS = (
     advanced_activations,
+    autoencoder,
     cells,
     choice,
-    composed,
     core,
     embeddings,
     jzs,
     masking,
     maxout,
+    merge,
     noise,
     normalization,
     recurrent,

@@ -1,4 +1,8 @@
-"""The plain layers, Dense, Activation, Dropout, Lambda, and all others that Keras 0.1 had in this room."""
+"""The plain layers: Dense, Activation, Dropout, Lambda, Identity.
+
+The other layers that ``keras.layers.core`` of Keras 0.1 had can be imported from here
+too; they are defined in modules of their kind.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,11 @@ from recursive import activations, backend, initializations
 from recursive.backend.sizes import sizes
 from recursive.draws import uniform
 from recursive.errors import ConfigError, ShapeError, WeightsError, suggest
-from recursive.layers.composed import AutoEncoder, Merge
+from recursive.layers.autoencoder import AutoEncoder
 from recursive.layers.layer import Layer, MaskedLayer, Rule, check_dim
 from recursive.layers.masking import DropMask, Masking, ReadMask
 from recursive.layers.maxout import ActivityRegularization, MaxoutDense
+from recursive.layers.merge import Merge
 from recursive.layers.noise import check_share, seeds_of
 from recursive.layers.products import as_floats
 from recursive.layers.shaping import Flatten, Permute, RepeatVector, Reshape
@@ -46,7 +51,7 @@ __all__ = [
 
 
 class Identity(MaskedLayer):
-    """Passes its input on: for merging only, or to give a value a second name."""
+    """A layer that returns its input: it merges values, or gives one a second name."""
 
     rowwise = True
 
@@ -55,26 +60,31 @@ class Identity(MaskedLayer):
 
 
 class Dense(Layer):
-    """``activation(x @ W + b)`` over the last axis: ``(batch, input_dim)`` to ``(batch, output_dim)``.
+    """An affine map over the last axis and an activation: ``activation(x @ W + b)``.
+
+    It maps ``(batch, input_dim)`` to ``(batch, output_dim)``; any axes may stand
+    between.
 
     Args:
-        input_dim: values a row of the input; where one dim is given alone it is the output's, and the input's is
-            found when the layer is joined to others.
-        output_dim: values a row of the output.
+        input_dim: the dim of the input. A single dim is that of the output; the dim of
+            the input is then found when the layer is connected.
+        output_dim: the dim of the output.
         init: the initialization of ``W``; ``b`` starts at zero.
         activation: a name or a function of a tensor.
-        weights: ``[W, b]`` to start from.
-        W_regularizer, b_regularizer: penalties on ``W`` and ``b``, by name or as made by ``regularizers``.
+        weights: the initial ``[W, b]``.
+        W_regularizer, b_regularizer: penalties on ``W`` and ``b``, by name or from
+            ``regularizers``.
         activity_regularizer: a penalty on the output.
-        W_constraint, b_constraint: what ``W`` and ``b`` are made to be after each training step.
+        W_constraint, b_constraint: applied to ``W`` and ``b`` after each training step.
         bias: False leaves ``b`` out.
-        seed: seeds the first values.
+        seed: the seed of the initial weights.
 
     Raises:
-        ShapeError: for dims that are not whole numbers of 1 or more.
-        UnknownNameError: for an unknown initialization, activation, regularizer or constraint.
+        ShapeError: for dims that are not integers of 1 or more.
+        UnknownNameError: for an unknown initialization, activation, regularizer or
+            constraint.
 
-    Source: ``keras.layers.core.Dense`` of Keras 0.1; ``bias`` and ``seed`` are ours.
+    Source: ``keras.layers.core.Dense`` of Keras 0.1; ``bias`` and ``seed`` are new.
 
     >>> Dense(4, 6, init="one")(np.ones((3, 4))).eval().shape
     (3, 6)
@@ -119,32 +129,29 @@ class Dense(Layer):
         if self.built:
             return
         self.input_dim = check_dim("Dense", "input_dim", input_shape[-1])
-        self.W = initializations.first_values(
-            self.init, (self.input_dim, self.output_dim), self.rng
-        )
+        shape = (self.input_dim, self.output_dim)
+        self.W = initializations.first_values(self.init, shape, self.rng)
         self.params = [self.W]
         if self.bias:
             self.b = initializations.zero((self.output_dim,))
             self.params.append(self.b)
         if self.initial_weights is not None:
-            self._start_from(self.initial_weights)
-
-    def _start_from(self, weights: Sequence[np.ndarray]) -> None:
-        try:
-            self.set_weights(weights)
-        except WeightsError:
-            self.params = []
-            raise
+            try:
+                self.set_weights(self.initial_weights)
+            except WeightsError:
+                self.params = []  # not built: the next call raises the error again
+                raise
 
     @property
     def rowwise(self) -> bool:
-        """With a known activation; a function of one's own may be anything."""
+        """True if the activation is the library's. A user's function may mix rows."""
         return self.activation in activations.ACTIVATIONS.values()
 
     @property
     def products(self) -> tuple[Product]:
-        """All of it is a product and an activation."""
-        return (Product("input", self.output_dim, ("W",), ("b",) * self.bias),)
+        """The product with the input; an activation is all that follows it."""
+        biases = ("b",) if self.bias else ()
+        return (Product("input", self.output_dim, ("W",), biases),)
 
     def finish(
         self, total: TensorVariable, others: Mapping[str, TensorVariable]
@@ -159,7 +166,7 @@ class Dense(Layer):
 
 
 class TimeDistributedDense(MaskedLayer, Dense):
-    """A Dense over ``(batch, time, input_dim)``: the same product at every step.
+    """A Dense over ``(batch, time, input_dim)``, with the same weights at every step.
 
     Source: ``keras.layers.core.TimeDistributedDense`` of Keras 0.1.
     """
@@ -183,36 +190,43 @@ class Activation(MaskedLayer):
 
     @property
     def rowwise(self) -> bool:
-        """Known activations are; a function of one's own may be anything."""
+        """True if the activation is the library's. A user's function may mix rows."""
         return self.activation in activations.ACTIVATIONS.values()
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        return (
-            x
-            if self.activation is activations.linear
-            else self.activation(as_floats(x))
-        )
+        if self.activation is activations.linear:
+            return x  # integers stay integers
+        return self.activation(as_floats(x))
 
 
 class Dropout(MaskedLayer):
-    """While training, sets a share ``p`` of the values to 0 and scales the others by ``1 / (1 - p)``.
+    """A layer that sets values to 0 at random while training.
 
-    Which ones is decided by ``keep >= p``, for ``keep`` uniform in [0, 1). In a loop ``keep`` is drawn before it and
-    enters it as an argument, so that the step stays a function and has a gradient.
+    ::
+
+        y = x * (keep >= p) / (1 - p)        keep uniform in [0, 1)
+
+    So a fraction ``p`` of the values becomes 0, and the scale keeps their mean.
+    ``keep``
+    is drawn before a loop and enters it as an argument: the step stays a function of
+    its arguments, which has a gradient.
 
     Args:
-        p: the share that is set to 0.
-        per: ``step`` decides anew at every step of a sequence, and draws ``keep`` in the shape of the input.
-            ``sequence`` decides once for all steps of ``(batch, time, dim)``, and draws ``keep`` as ``(batch, dim)``.
+        p: the fraction that is set to 0.
+        per: ``step`` draws ``keep`` for every step of a sequence, in the shape of the
+            input. ``sequence`` draws it once for all steps of ``(batch, time, dim)``,
+            as ``(batch, dim)``.
 
     Raises:
         ConfigError: unless 0 <= p < 1, or for an unknown ``per``.
 
-    Source: Srivastava et al., 2014; ``keras.layers.core.Dropout`` of Keras 0.1. Once a sequence: Gal and Ghahramani,
-    2016, who call it variational.
+    Source: Srivastava et al., 2014; ``keras.layers.core.Dropout`` of Keras 0.1. One
+        draw
+    for each sequence: Gal and Ghahramani, 2016, who call it variational.
 
     >>> keep = np.array([[0.1, 0.8, 0.9]])
-    >>> Dropout(0.5, per="sequence")(np.ones((1, 2, 3)), train=True, keep=keep).eval().tolist()
+    >>> dropout = Dropout(0.5, per="sequence")
+    >>> dropout(np.ones((1, 2, 3)), train=True, keep=keep).eval().tolist()
     [[[0.0, 2.0, 2.0], [0.0, 2.0, 2.0]]]
     """
 
@@ -226,17 +240,17 @@ class Dropout(MaskedLayer):
         per: str = "step",
     ):
         super().__init__(name, seed)
-        self.p = check_share("Dropout", p, "what is left is scaled by 1 / (1 - p)")
+        self.p = check_share("Dropout", p)
         if per not in PERIODS:
             raise ConfigError.about(
                 "layer",
                 "Dropout",
                 takes=f"per={' or per='.join(map(repr, PERIODS))}",
-                because="it says how long a draw counts",
                 got=repr(per),
                 do=suggest(str(per), PERIODS),
             )
         self.per = per
+        # Without a fraction nothing is drawn, so a loop takes no argument for it.
         self.draws = ("keep",) if p else ()
         self.steady_draws = self.draws if per == "sequence" else ()
         self.seeds = seeds_of(seed)
@@ -248,12 +262,12 @@ class Dropout(MaskedLayer):
             return x
         if keep is None:
             keep = self.sample("keep", self.draw_shape("keep", sizes(x)))
-        x, keep = as_floats(x), pt.as_tensor_variable(keep)
+        x = as_floats(x)
+        keep = pt.as_tensor_variable(keep)
         if self._is_over_time(x.ndim):
-            keep = pt.expand_dims(keep, 1)
-        return (
-            x * (keep >= self.p).astype(x.dtype) / np.asarray(1 - self.p, dtype=x.dtype)
-        )
+            keep = pt.expand_dims(keep, 1)  # (batch, 1, dim), for all steps
+        is_kept = (keep >= self.p).astype(x.dtype)
+        return x * is_kept / np.asarray(1 - self.p, dtype=x.dtype)
 
     def _is_over_time(self, ndim: int) -> bool:
         return self.per == "sequence" and ndim > 2
@@ -262,25 +276,24 @@ class Dropout(MaskedLayer):
         return uniform(size, self.seeds.spawn(1)[0])
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
-        return (
-            (input_shape[0], *input_shape[2:])
-            if self._is_over_time(len(input_shape))
-            else tuple(input_shape)
-        )
+        if self._is_over_time(len(input_shape)):
+            return (input_shape[0], *input_shape[2:])
+        return tuple(input_shape)
 
 
 PERIODS = ("step", "sequence")
-"""How long a draw of Dropout counts."""
+"""The lifetimes of a draw of Dropout."""
 
 
 class Lambda(Layer):
-    """Any function of a tensor as a layer without parameters.
+    """A function of a tensor as a layer without parameters.
+
+    A Lambda cannot be saved to a file, because a file must never hold code.
 
     Args:
         function: from a tensor to a tensor, batch first.
-        output_dim: the size of the output's last axis, where it cannot be read off the function's result.
-
-    A Lambda cannot be written to a file, because a file must never hold code.
+        output_dim: the size of the output's last axis, if the result of the function
+            does not show it.
 
     >>> Lambda(lambda x: x[:, :1]).get_output_shape_for((None, 4))
     (None, 1)
@@ -298,9 +311,8 @@ class Lambda(Layer):
                 "layer",
                 "Lambda",
                 takes="a function",
-                because="it calls it on its input",
                 got=repr(function),
-                do="Say Lambda(lambda x: ...).",
+                do="Use Lambda(lambda x: 2 * x), for example.",
             )
         self.function = function
         self.output_dim = check_dim("Lambda", "output_dim", output_dim, optional=True)
@@ -310,46 +322,50 @@ class Lambda(Layer):
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         shape = self._probed(input_shape)
-        if self.output_dim not in (None, *shape[-1:]) and shape[-1:] != (None,):
+        if self.output_dim is None:
+            return shape
+        found = shape[-1:]  # () for a result without axes
+        if found not in ((self.output_dim,), (None,)):
             raise ShapeError.about(
                 "layer",
                 "Lambda",
-                takes=f"a function that returns {self.output_dim} values a row",
-                because="that is its output_dim",
+                takes=f"a function whose result has dim {self.output_dim}",
                 got=format_shape(shape),
-                do="Mend one of them, or leave output_dim out.",
+                do="Change the function or output_dim, or leave output_dim out.",
             )
-        return shape if self.output_dim is None else (*shape[:-1], self.output_dim)
+        return (*shape[:-1], self.output_dim)
 
     def check_output(
         self, output: object, input_shape: Shape | Mapping[str, Shape]
     ) -> None:
-        """Nothing: the function itself is what says the shape."""
+        """Check nothing: the shape is that of the function's result."""
 
     def _probed(self, input_shape: Shape | Mapping[str, Shape]) -> Shape:
-        """The shape of what the function makes of floats, or of whole numbers where it takes no floats."""
+        """The shape of the result for floats, or for integers if floats fail."""
+        # The first error is the one to report: integers are only a second attempt.
         failed = None
         for dtype in (backend.floatX(), "int32"):
             try:
                 return self.function(_probe(input_shape, dtype)).type.shape
-            except Exception as error:  # whatever a function of the user's own raises
+            except Exception as error:  # a user's function may raise anything
                 failed = failed or error
         raise ConfigError.about(
             "layer",
             "Lambda",
             takes=f"a function of a tensor of shape {input_shape}",
-            because="its result tells the shape of the output",
+            because="its result gives the shape of the output",
             got=f"one that raises {type(failed).__name__}: {failed}",
-            do="Mend the function, or what it is given.",
+            do="Correct the function or its input.",
         ) from failed
 
 
 def _probe(
     input_shape: Shape | Mapping[str, Shape], dtype: str
 ) -> TensorVariable | dict[str, TensorVariable]:
-    if isinstance(input_shape, Mapping):
-        return {
-            name: backend.tensor(name, dtype, shape)
-            for name, shape in input_shape.items()
-        }
-    return backend.tensor("x", dtype, input_shape)
+    """Symbolic inputs of a shape and dtype, to call the function of a Lambda with."""
+    if not isinstance(input_shape, Mapping):
+        return backend.tensor("x", dtype, input_shape)
+    inputs = {}
+    for name, shape in input_shape.items():
+        inputs[name] = backend.tensor(name, dtype, shape)
+    return inputs

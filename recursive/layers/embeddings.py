@@ -1,4 +1,4 @@
-"""Whole numbers to vectors."""
+"""Embedding: integers to vectors."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from recursive.spec.shapes import Shape
 
 
 class Embedding(Layer):
-    """Row ``i`` of a matrix for the number ``i``: ``(batch, time)`` of ints to ``(batch, time, output_dim)``.
+    """A table of vectors: the integer ``i`` becomes row ``i`` of the matrix ``W``.
+
+    It maps integers ``(batch, time)`` to floats ``(batch, time, output_dim)``.
 
     Args:
-        input_dim: how many different numbers there are; they run from 0 to ``input_dim - 1``.
-        output_dim: values of each vector.
-        init: the initialization of the matrix ``W`` of ``(input_dim, output_dim)``.
-        W_regularizer: a penalty on ``W``, by name or as made by ``regularizers``.
+        input_dim: the number of rows; the integers run from 0 to ``input_dim - 1``.
+        output_dim: the dim of each vector.
+        init: the initialization of ``W``, ``(input_dim, output_dim)``.
+        W_regularizer: a penalty on ``W``, by name or from ``regularizers``.
         activity_regularizer: a penalty on the output.
-        W_constraint: what ``W`` is made to be after each training step.
-        mask_zero: True masks the steps of number 0, which then stands for no word.
-        weights: ``[W]`` to start from.
-        seed: seeds the first values.
+        W_constraint: applied to ``W`` after each training step.
+        mask_zero: True masks the steps whose integer is 0, which then is no word.
+        weights: the initial ``[W]``.
+        seed: the seed of the initial weights.
 
     Source: ``keras.layers.embeddings.Embedding`` of Keras 0.1.
 
@@ -63,9 +65,8 @@ class Embedding(Layer):
         self.limit = check_dim("Embedding", "input_dim", input_dim)
         self.output_dim = check_dim("Embedding", "output_dim", output_dim)
         self.init = initializations.get(init)
-        self.W = initializations.first_values(
-            self.init, (self.limit, self.output_dim), self.rng
-        )
+        shape = (self.limit, self.output_dim)
+        self.W = initializations.first_values(self.init, shape, self.rng)
         self.mask_zero = mask_zero
         self.params = [self.W]
         if weights is not None:
@@ -76,17 +77,18 @@ class Embedding(Layer):
             raise DtypeError.about(
                 "layer",
                 "Embedding",
-                takes="whole numbers",
-                because="they number rows",
+                takes="integers",
                 got=x.dtype,
-                do="Say add_input(name, ndim=2, dtype='int').",
+                do="Declare them with add_input(name, ndim=2, dtype='int').",
             )
         return self.W[x]
 
     def get_output_mask_for(
         self, x: TensorVariable, mask: TensorVariable | None = None
     ) -> TensorVariable | None:
-        return joined([mask, pt.neq(x, 0) if self.mask_zero else None])
+        # Besides its own mask, the layer passes on that of its input.
+        is_word = pt.neq(x, 0) if self.mask_zero else None
+        return joined([mask, is_word])
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)

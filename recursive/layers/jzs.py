@@ -1,8 +1,16 @@
-"""The cells of the three gated layers that a search over thousands of them found: MUT1, MUT2 and MUT3.
+"""The cells MUT1, MUT2 and MUT3, found by a search over thousands of recurrent cells.
 
-``new`` is what a step proposes, and the gate z mixes it with the state: ``output = z * new + (1 - z) * prev_hid``. They
-differ in what the gates read. Jozefowicz, Zaremba and Sutskever, 2015: An Empirical Exploration of Recurrent Network
-Architectures.
+All three compute, with gates z and r and a proposal new::
+
+    r   = inner(... + h_tm1 @ U_r)
+    new = activation(... + (r * h_tm1) @ U_h)
+    h   = z * new + (1 - z) * h_tm1
+
+They differ in how the gates read the input. Note that z weighs the new value here, and
+the old one in a GRU.
+
+Source: Jozefowicz, Zaremba and Sutskever, 2015, An Empirical Exploration of Recurrent
+Network Architectures.
 """
 
 from __future__ import annotations
@@ -22,7 +30,7 @@ from recursive.spec.shapes import Shape
 
 
 class JZSCell(GatedCell):
-    """What the three cells have in common: their arguments, and the last line of their equations."""
+    """The base of the three cells: their arguments and their shared equations."""
 
     def __init__(
         self,
@@ -46,33 +54,28 @@ class JZSCell(GatedCell):
             seed,
         )
 
-    def mixed(
-        self,
-        z: TensorVariable,
-        x_r: TensorVariable,
-        x_h: TensorVariable,
-        h_tm1: TensorVariable,
-        U_r: TensorVariable,
-        U_h: TensorVariable,
-    ) -> tuple[TensorVariable]:
-        """The state at t, for the gate z: what all three do alike."""
+    def mixed(self, z, x_r, x_h, h_tm1, U_r, U_h):
+        """The state at t, given the gate z: the equations that all three share."""
         r = self.inner_activation(x_r + h_tm1.dot(U_r))
         new = self.activation(x_h + (r * h_tm1).dot(U_h))
-        return (z * new + (1 - z) * h_tm1,)
+        h = z * new + (1 - z) * h_tm1
+        return (h,)
 
 
 class ProjectingCell(JZSCell):
-    """A cell that multiplies the input by a fixed matrix, ``Pmat`` of ``(input_dim, output_dim)``, too.
+    """The base of cells that also multiply the input by a fixed matrix ``Pmat``.
 
-    ``Pmat`` is not learned: signs drawn at random, times ``1 / sqrt(input_dim)``; the identity where the dims are
-    equal. Keras 0.1 drew other signs each time, and saved weights did not hold them. Here they are the same for the
-    same ``seed``, None too.
+    ``Pmat``, ``(input_dim, output_dim)``, is not learned. It is the identity if the
+    dims are equal; otherwise its values are random signs times ``1 / sqrt(input_dim)``.
+    Keras 0.1 drew new signs for each model and did not save them with the weights. Here
+    they depend on ``seed`` alone (None counts as 0), so that saved weights fit.
     """
 
+    # A container may split a product from its cell only if every factor is a parameter,
+    # because its plan passes factors by name. Pmat is not a parameter.
     products = ()
-    """None that a container may take apart: ``Pmat`` is no parameter, so no plan can name it."""
+    # A class with a `call` of its own must declare `rowwise` again (see Layer).
     rowwise = Cell.rowwise
-    """Stated again, because this class has a ``call`` of its own."""
 
     def build(self, input_shape: Mapping[str, Shape]) -> None:
         if self.built:
@@ -83,6 +86,7 @@ class ProjectingCell(JZSCell):
     def _fixed_projection(self) -> SharedVariable:
         if self.input_dim == self.output_dim:
             return backend.shared(np.identity(self.output_dim))
+        # A separate generator: Pmat must not change the draws of the parameters.
         rng = np.random.RandomState(self.seed or 0)
         signs = 2 * rng.binomial(1, 0.5, (self.input_dim, self.output_dim)) - 1
         return backend.shared(signs / np.sqrt(self.input_dim))
@@ -91,28 +95,35 @@ class ProjectingCell(JZSCell):
         return self.projected(x, self.Pmat)
 
     def call(self, x: Mapping[str, TensorVariable], train: bool = False) -> Tensors:
-        """The step of a container may not read a shared variable that is no parameter: ``Pmat`` is a constant in it."""
+        # The step of a container may not read a shared variable that is not a
+        # parameter, so Pmat enters it as a constant.
         Pmat = pt.constant(self.Pmat.get_value())
         return self._states(self.projected(x["input"], Pmat), x)
 
     def projected(
         self, x: TensorVariable, Pmat: TensorVariable
     ) -> list[TensorVariable]:
-        """The input's part of z, r and new."""
+        """The part of z, r and new that reads only the input, ``(..., output_dim)``."""
         raise NotImplementedError
 
     def two_gates(self, x: TensorVariable, names: str) -> list[TensorVariable]:
-        """``x @ W + b`` of two gates, by one product."""
-        W, b = (
-            side_by_side([getattr(self, f"{letter}_{name}") for name in names])
-            for letter in "Wb"
-        )
+        """``x @ W + b`` of two gates, computed as one product."""
+        W = side_by_side([getattr(self, f"W_{name}") for name in names])
+        b = side_by_side([getattr(self, f"b_{name}") for name in names])
         return pt.split(affine_map(x, W, b), [self.output_dim] * 2, axis=x.ndim - 1)
 
 
 class RecurrentJZS1(ProjectingCell):
-    """One step of JZS1, MUT1: ``z = inner(input @ W_z + b_z)``, ``r = inner(input @ W_r + b_r + prev_hid @ U_r)``,
-    ``new = activation(tanh(input @ Pmat) + b_h + (r * prev_hid) @ U_h)``, with a fixed ``Pmat``.
+    """One step of JZS1, MUT1.
+
+    With a fixed matrix ``Pmat`` that is not learned::
+
+        z   = inner(x @ W_z + b_z)
+        r   = inner(x @ W_r + b_r + h_tm1 @ U_r)
+        new = activation(tanh(x @ Pmat) + b_h + (r * h_tm1) @ U_h)
+        h   = z * new + (1 - z) * h_tm1
+
+    ``x`` is read at port ``input``, ``h_tm1`` at port ``prev_hid``.
 
     Source: ``keras.layers.recurrent.JZS1`` of Keras 0.1.
 
@@ -125,24 +136,26 @@ class RecurrentJZS1(ProjectingCell):
     def projected(
         self, x: TensorVariable, Pmat: TensorVariable
     ) -> list[TensorVariable]:
-        return [*self.two_gates(x, "zr"), pt.tanh(linear_map(x, Pmat)) + self.b_h]
+        x_z, x_r = self.two_gates(x, "zr")
+        x_h = pt.tanh(linear_map(x, Pmat)) + self.b_h
+        return [x_z, x_r, x_h]
 
-    def step(
-        self,
-        x_z: TensorVariable,
-        x_r: TensorVariable,
-        x_h: TensorVariable,
-        h_tm1: TensorVariable,
-        U_r: TensorVariable,
-        U_h: TensorVariable,
-    ) -> tuple[TensorVariable]:
-        return self.mixed(self.inner_activation(x_z), x_r, x_h, h_tm1, U_r, U_h)
+    def step(self, x_z, x_r, x_h, h_tm1, U_r, U_h):
+        z = self.inner_activation(x_z)
+        return self.mixed(z, x_r, x_h, h_tm1, U_r, U_h)
 
 
 class RecurrentJZS2(ProjectingCell):
-    """One step of JZS2, MUT2: ``z = inner(input @ W_z + b_z + prev_hid @ U_z)``,
-    ``r = inner(input @ Pmat + b_r + prev_hid @ U_r)``,
-    ``new = activation(input @ W_h + b_h + (r * prev_hid) @ U_h)``, with a fixed ``Pmat``.
+    """One step of JZS2, MUT2.
+
+    With a fixed matrix ``Pmat`` that is not learned::
+
+        z   = inner(x @ W_z + b_z + h_tm1 @ U_z)
+        r   = inner(x @ Pmat + b_r + h_tm1 @ U_r)
+        new = activation(x @ W_h + b_h + (r * h_tm1) @ U_h)
+        h   = z * new + (1 - z) * h_tm1
+
+    ``x`` is read at port ``input``, ``h_tm1`` at port ``prev_hid``.
 
     Source: ``keras.layers.recurrent.JZS2`` of Keras 0.1.
 
@@ -156,26 +169,25 @@ class RecurrentJZS2(ProjectingCell):
         self, x: TensorVariable, Pmat: TensorVariable
     ) -> list[TensorVariable]:
         x_z, x_h = self.two_gates(x, "zh")
-        return [x_z, affine_map(x, Pmat, self.b_r), x_h]
+        x_r = affine_map(x, Pmat, self.b_r)
+        return [x_z, x_r, x_h]
 
-    def step(
-        self,
-        x_z: TensorVariable,
-        x_r: TensorVariable,
-        x_h: TensorVariable,
-        h_tm1: TensorVariable,
-        U_z: TensorVariable,
-        U_r: TensorVariable,
-        U_h: TensorVariable,
-    ) -> tuple[TensorVariable]:
+    def step(self, x_z, x_r, x_h, h_tm1, U_z, U_r, U_h):
         z = self.inner_activation(x_z + h_tm1.dot(U_z))
         return self.mixed(z, x_r, x_h, h_tm1, U_r, U_h)
 
 
 class RecurrentJZS3(JZSCell):
-    """One step of JZS3, MUT3: ``z = inner(input @ W_z + b_z + tanh(prev_hid) @ U_z)``,
-    ``r = inner(input @ W_r + b_r + prev_hid @ U_r)``,
-    ``new = activation(input @ W_h + b_h + (r * prev_hid) @ U_h)``.
+    """One step of JZS3, MUT3.
+
+    ::
+
+        z   = inner(x @ W_z + b_z + tanh(h_tm1) @ U_z)
+        r   = inner(x @ W_r + b_r + h_tm1 @ U_r)
+        new = activation(x @ W_h + b_h + (r * h_tm1) @ U_h)
+        h   = z * new + (1 - z) * h_tm1
+
+    ``x`` is read at port ``input``, ``h_tm1`` at port ``prev_hid``.
 
     Source: ``keras.layers.recurrent.JZS3`` of Keras 0.1.
 
@@ -185,15 +197,6 @@ class RecurrentJZS3(JZSCell):
 
     param_names = ("W_z", "U_z", "b_z", "W_r", "U_r", "b_r", "W_h", "U_h", "b_h")
 
-    def step(
-        self,
-        x_z: TensorVariable,
-        x_r: TensorVariable,
-        x_h: TensorVariable,
-        h_tm1: TensorVariable,
-        U_z: TensorVariable,
-        U_r: TensorVariable,
-        U_h: TensorVariable,
-    ) -> tuple[TensorVariable]:
+    def step(self, x_z, x_r, x_h, h_tm1, U_z, U_r, U_h):
         z = self.inner_activation(x_z + pt.tanh(h_tm1).dot(U_z))
         return self.mixed(z, x_r, x_h, h_tm1, U_r, U_h)

@@ -1,4 +1,4 @@
-"""Layers on one tensor that Keras 0.1 had beside Dense: maxout, and a penalty that is a layer."""
+"""Two layers of Keras 0.1's core: maxout, and a penalty that is a layer."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from recursive.spec.shapes import Shape
 
 
 class MaxoutDense(Layer):
-    """The largest of ``nb_feature`` affine maps, value by value: ``max over k of x @ W[k] + b[k]``.
+    """The maximum of several affine maps: ``max over k of x @ W[k] + b[k]``.
 
-    ``(batch, input_dim)`` to ``(batch, output_dim)``.
+    It maps ``(batch, input_dim)`` to ``(batch, output_dim)``; the maximum is taken
+    value by value.
 
     Args:
-        input_dim: values a row of the input.
-        output_dim: values a row of the output.
-        nb_feature: how many maps there are.
-        init: the initialization of ``W`` of ``(nb_feature, input_dim, output_dim)``; ``b`` of
-            ``(nb_feature, output_dim)`` starts at zero.
-        weights: ``[W, b]`` to start from.
-        W_regularizer, b_regularizer, activity_regularizer, W_constraint, b_constraint: as Dense has them.
-        seed: seeds the first values.
+        input_dim: the dim of the input.
+        output_dim: the dim of the output.
+        nb_feature: the number of maps.
+        init: the initialization of ``W``, ``(nb_feature, input_dim, output_dim)``;
+            ``b``, ``(nb_feature, output_dim)``, starts at zero.
+        weights: the initial ``[W, b]``.
+        W_regularizer, b_regularizer, activity_regularizer, W_constraint, b_constraint:
+            as for Dense.
+        seed: the seed of the initial weights.
 
     Raises:
-        ShapeError: for dims that are not whole numbers of 1 or more.
+        ShapeError: for dims that are not integers of 1 or more.
         UnknownNameError: for an unknown initialization, regularizer or constraint.
 
     Source: Goodfellow et al., 2013; ``keras.layers.core.MaxoutDense`` of Keras 0.1.
@@ -68,25 +70,20 @@ class MaxoutDense(Layer):
         self.output_dim = check_dim("MaxoutDense", "output_dim", output_dim)
         self.nb_feature = check_dim("MaxoutDense", "nb_feature", nb_feature)
         self.init = initializations.get(init)
-        self.W = initializations.first_values(
-            self.init, (self.nb_feature, self.input_dim, self.output_dim), self.rng
-        )
+        shape = (self.nb_feature, self.input_dim, self.output_dim)
+        self.W = initializations.first_values(self.init, shape, self.rng)
         self.b = initializations.zero((self.nb_feature, self.output_dim))
         self.params = [self.W, self.b]
         if weights is not None:
             self.set_weights(weights)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        together = self.W.dimshuffle(1, 0, 2).reshape(
-            (self.input_dim, self.nb_feature * self.output_dim)
-        )
+        # One product for all maps: (input_dim, nb_feature * output_dim).
+        dim = self.nb_feature * self.output_dim
+        W = self.W.dimshuffle(1, 0, 2).reshape((self.input_dim, dim))
         leading = sizes(x)[:-1]
-        maps = (
-            linear_map(x, together).reshape(
-                (*leading, self.nb_feature, self.output_dim)
-            )
-            + self.b
-        )
+        products = linear_map(x, W)
+        maps = products.reshape((*leading, self.nb_feature, self.output_dim)) + self.b
         return maps.max(axis=-2)
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
@@ -94,7 +91,9 @@ class MaxoutDense(Layer):
 
 
 class ActivityRegularization(Layer):
-    """Passes its input on, and adds ``sum(l1 * mean(|x|) + l2 * mean(x**2))`` to the loss while training.
+    """A layer that returns its input and adds a penalty on it to the loss.
+
+    The penalty is ``sum(l1 * mean(|x|) + l2 * mean(x**2))``, while training only.
 
     Source: ``keras.layers.core.ActivityRegularization`` of Keras 0.1.
     """
@@ -103,7 +102,8 @@ class ActivityRegularization(Layer):
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, name: str | None = None):
         super().__init__(name)
-        self.l1, self.l2 = l1, l2
+        self.l1 = l1
+        self.l2 = l2
         self.activity_regularizer = regularizers.ActivityRegularizer(l1, l2)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:

@@ -1,7 +1,7 @@
-"""Noise while training: added, multiplied by, or in time.
+"""Noise while training: added, multiplied, or in time.
 
-What is drawn is drawn outside of loops and enters them as a sequence, as Dropout's is.
-Source: ``keras.layers.noise`` of Keras 0.1, which had the first two.
+Like the draws of Dropout, noise is drawn outside loops and enters them as a sequence.
+Source: ``keras.layers.noise`` of Keras 0.1, which had the first two layers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from recursive.spec.shapes import Shape
 
 
 class NoiseLayer(MaskedLayer):
-    """The base of layers that draw standard normal values, of the shape of their input, while training."""
+    """The base of layers that draw standard normal noise while training.
+
+    The noise has the shape of the input.
+    """
 
     rowwise = True
     draws = ("noise",)
@@ -49,32 +52,29 @@ class NoiseLayer(MaskedLayer):
         raise NotImplementedError
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:
+        # Each call spawns another seed, so two uses of a layer draw different noise.
         return normal(size, self.seeds.spawn(1)[0])
 
 
 class GaussianNoise(NoiseLayer):
-    """While training, adds normal noise of standard deviation ``sigma``.
+    """A layer that adds normal noise while training: ``x + sigma * noise``.
 
     Raises:
-        ConfigError: for a sigma below 0, or that is not finite.
+        ConfigError: for a sigma that is negative or not finite.
     """
 
     def __init__(self, sigma: float, name: str | None = None, seed: int | None = None):
         super().__init__(name, seed)
-        if (
-            isinstance(sigma, bool)
-            or not isinstance(sigma, int | float | np.number)
-            or not 0 <= sigma < np.inf
-        ):
+        if not _is_number(sigma) or not 0 <= sigma < np.inf:
             raise ConfigError.about(
                 "layer",
                 "GaussianNoise",
                 takes="a finite sigma of 0 or more",
-                because="it is a standard deviation",
                 got=repr(sigma),
-                do="Say GaussianNoise(0.1), for example.",
+                do="Use GaussianNoise(0.1), for example.",
             )
         self.sigma = float(sigma)
+        # Without noise nothing is drawn, so a loop takes no argument for it.
         self.draws = ("noise",) if sigma else ()
 
     def disturbed(self, x: TensorVariable, noise: TensorVariable) -> TensorVariable:
@@ -82,7 +82,10 @@ class GaussianNoise(NoiseLayer):
 
 
 class GaussianDropout(NoiseLayer):
-    """While training, multiplies by normal values of mean 1 and standard deviation ``sqrt(p / (1 - p))``.
+    """A layer that multiplies by normal noise while training.
+
+    The noise has mean 1 and standard deviation ``sqrt(p / (1 - p))``, which is that of
+    the factors of a Dropout.
 
     Raises:
         ConfigError: unless 0 <= p < 1.
@@ -92,20 +95,26 @@ class GaussianDropout(NoiseLayer):
 
     def __init__(self, p: float, name: str | None = None, seed: int | None = None):
         super().__init__(name, seed)
-        self.p = check_share("GaussianDropout", p, "the variance is p / (1 - p)")
+        self.p = check_share("GaussianDropout", p)
         self.draws = ("noise",) if p else ()
 
     def disturbed(self, x: TensorVariable, noise: TensorVariable) -> TensorVariable:
-        return x * (1 + float(np.sqrt(self.p / (1 - self.p))) * noise)
+        deviation = float(np.sqrt(self.p / (1 - self.p)))
+        return x * (1 + deviation * noise)
 
 
 class Zoneout(MaskedLayer):
-    """Noise in time: while training, keeps each value of the step before with probability ``p``.
+    """Noise in time: a layer that keeps old values at random while training.
 
-    The ports are ``input``, the new values, and ``prev``, those of the step before, each ``(batch, dim)``; in a
-    recurrent container ``prev`` may be left open, and reads the node itself. An old value is kept where ``keep < p``,
-    for ``keep`` uniform in [0, 1), drawn for all steps before a loop. Else the output is what is to be expected:
-    ``p * prev + (1 - p) * input``.
+    ::
+
+        y = prev where keep < p, else input        while training
+        y = p * prev + (1 - p) * input             otherwise: the expected value
+
+    The ports are ``input``, the new values, and ``prev``, those of the previous step,
+    both ``(batch, dim)``. In a recurrent container ``prev`` may be left open; it then
+    reads the node's own output. ``keep``, uniform in [0, 1), is drawn for all steps
+    before a loop.
 
     Raises:
         ConfigError: unless 0 <= p < 1.
@@ -125,7 +134,7 @@ class Zoneout(MaskedLayer):
 
     def __init__(self, p: float, name: str | None = None, seed: int | None = None):
         super().__init__(name, seed)
-        self.p = check_share("Zoneout", p, "something new must come in")
+        self.p = check_share("Zoneout", p)
         self.draws = ("keep",) if p else ()
         self.seeds = seeds_of(seed)
 
@@ -135,7 +144,8 @@ class Zoneout(MaskedLayer):
         train: bool = False,
         keep: TensorVariable | None = None,
     ) -> TensorVariable:
-        new, old = as_floats(x["input"]), as_floats(x["prev"])
+        new = as_floats(x["input"])
+        old = as_floats(x["prev"])
         if not train or not self.p:
             p = np.asarray(self.p, dtype=new.dtype)
             return p * old + (1 - p) * new
@@ -150,13 +160,13 @@ class Zoneout(MaskedLayer):
         return self.get_output_shape_for(input_shape)
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
-        new, old = (input_shape[port] for port in self.ports)
+        new = input_shape["input"]
+        old = input_shape["prev"]
         if None not in (new[-1], old[-1]) and new[-1] != old[-1]:
             raise ShapeError.about(
                 "layer",
                 "Zoneout",
                 takes="input and prev of one dim",
-                because="one takes the place of the other, element by element",
                 got=f"input {new}, prev {old}",
                 do="Read the same node at an earlier step.",
             )
@@ -164,23 +174,25 @@ class Zoneout(MaskedLayer):
 
 
 def seeds_of(seed: int | None) -> np.random.SeedSequence:
-    """Where the draws of a layer get their seeds: from its own, or from numpy's global generator."""
-    return np.random.SeedSequence(np.random.randint(2**31) if seed is None else seed)
+    """The seeds of a layer's draws: from ``seed``, or from numpy's global generator."""
+    if seed is None:
+        seed = np.random.randint(2**31)
+    return np.random.SeedSequence(seed)
 
 
-def check_share(layer: str, p: object, because: str) -> float:
-    """``p`` where it is a share below 1, else a ConfigError."""
-    if (
-        isinstance(p, bool)
-        or not isinstance(p, int | float | np.number)
-        or not 0 <= p < 1
-    ):
+def check_share(layer: str, p: object) -> float:
+    """Return ``p``, or raise a ConfigError unless 0 <= p < 1."""
+    if not _is_number(p) or not 0 <= p < 1:
         raise ConfigError.about(
             "layer",
             layer,
-            takes="a share p of 0 or more and below 1",
-            because=because,
+            takes="a fraction p of 0 or more and below 1",
             got=repr(p),
-            do=f"Say {layer}(0.5), for example.",
+            do=f"Use {layer}(0.5), for example.",
         )
     return float(p)
+
+
+def _is_number(value: object) -> bool:
+    is_number = isinstance(value, int | float | np.number)
+    return is_number and not isinstance(value, bool)

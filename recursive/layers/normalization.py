@@ -1,4 +1,4 @@
-"""Values brought to mean 0 and standard deviation 1."""
+"""Normalization of values to mean 0 and standard deviation 1."""
 
 from __future__ import annotations
 
@@ -12,29 +12,35 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import initializations
 from recursive.backend import shared
 from recursive.errors import ConfigError
-from recursive.layers.layer import Layer, check_dim
+from recursive.layers.advanced_activations import row_shape
+from recursive.layers.layer import Layer
 from recursive.loop.call import Call, Value, Values
 
 
 class BatchNormalization(Layer):
-    """``gamma * (x - mean) / (std + epsilon) + beta``, ``gamma`` and ``beta`` learned.
+    """Batch normalization: ``gamma * (x - mean) / (std + epsilon) + beta``.
 
-    Mode 0 takes mean and std of each value over the rows of the batch while training, and of their running means at
-    all other times. Mode 1 takes them of each row by itself, over its last axis.
+    ``gamma`` and ``beta`` are learned. ``mean`` and ``std`` depend on the mode:
+
+    * Mode 0 takes them of each value over the rows of the batch while training, and
+    uses
+      their running means otherwise.
+    * Mode 1 takes them of each row, over its last axis.
 
     Args:
         input_shape: the shape of one row, without the batch.
         epsilon: keeps the quotient finite.
         mode: 0 or 1.
-        momentum: the share of the running means that a training step keeps.
-        weights: ``[gamma, beta, running_mean, running_std]`` to start from.
-        seed: seeds the first values.
+        momentum: the fraction of the running means that a training step keeps.
+        weights: the initial ``[gamma, beta, running_mean, running_std]``.
+        seed: the seed of the initial weights.
 
     Raises:
         ConfigError: for an unknown mode.
 
-    Source: Ioffe and Szegedy, 2015; ``keras.layers.normalization.BatchNormalization`` of Keras 0.1. Version 0.1.3 took
-    the running means while training too; this is the paper's.
+    Source: Ioffe and Szegedy, 2015; ``keras.layers.normalization.BatchNormalization``
+    of Keras 0.1. Version 0.1.3 used the running means while training too; this layer
+    follows the paper.
 
     >>> BatchNormalization((4,), mode=1)(np.ones((3, 4))).type.shape
     (3, 4)
@@ -56,19 +62,15 @@ class BatchNormalization(Layer):
                 "layer",
                 "BatchNormalization",
                 takes="mode 0 or 1",
-                because="it normalizes over rows, or each row by itself",
                 got=repr(mode),
-                do="Say mode=0.",
+                do="Use 0 to normalize over the batch, 1 to normalize each row.",
             )
-        dims = input_shape if isinstance(input_shape, list | tuple) else (input_shape,)
-        self.input_shape = tuple(
-            check_dim("BatchNormalization", "input_shape", dim) for dim in dims
-        )
-        self.input_dim, self.input_ndim = (
-            self.input_shape[-1],
-            len(self.input_shape) + 1,
-        )
-        self.epsilon, self.mode, self.momentum = epsilon, mode, momentum
+        self.input_shape = row_shape("BatchNormalization", input_shape)
+        self.input_dim = self.input_shape[-1]
+        self.input_ndim = len(self.input_shape) + 1
+        self.epsilon = epsilon
+        self.mode = mode
+        self.momentum = momentum
         self.gamma = initializations.uniform(self.input_shape, rng=self.rng)
         self.beta = initializations.zero(self.input_shape)
         self.params = [self.gamma, self.beta]
@@ -79,12 +81,12 @@ class BatchNormalization(Layer):
 
     @property
     def has_side_outputs(self) -> bool:
-        """Mode 0 keeps running means."""
+        """True for mode 0, which updates running means."""
         return self.mode == 0
 
     @property
     def rowwise(self) -> bool:
-        """Mode 1 is."""
+        """True for mode 1."""
         return self.mode == 1
 
     @property
@@ -96,20 +98,22 @@ class BatchNormalization(Layer):
         }
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
-        """The outputs; while training, mode 0 moves the running means towards those of the batch too."""
+        """The outputs. While training, mode 0 also updates the running means."""
         outputs = super().compute(inputs, call)
         if self.mode == 0 and call.train:
             [value] = inputs.values()
-            means = zip(
-                (self.running_mean, self.running_std),
-                self._of_the_batch(value.tensor),
-                strict=True,
-            )
-            for running, now in means:
-                before = call.pending(running)
-                moved = self.momentum * before + (1 - self.momentum) * now
-                call.update(running, moved, training_only=True)
+            mean, std = self._of_the_batch(value.tensor)
+            self._update_running(self.running_mean, mean, call)
+            self._update_running(self.running_std, std, call)
         return outputs
+
+    def _update_running(
+        self, running: SharedVariable, now: TensorVariable, call: Call
+    ) -> None:
+        """Move a running mean towards the value of this batch."""
+        before = call.pending(running)
+        moved = self.momentum * before + (1 - self.momentum) * now
+        call.update(running, moved, training_only=True)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         mean, std = self._mean_and_std(x, train)
@@ -118,7 +122,7 @@ class BatchNormalization(Layer):
     def _mean_and_std(
         self, x: TensorVariable, train: bool
     ) -> tuple[TensorVariable, TensorVariable]:
-        """What the values are normalized by."""
+        """The mean and the standard deviation to normalize by."""
         if self.mode == 1:
             return self._of_each_row(x)
         if train:
@@ -130,5 +134,6 @@ class BatchNormalization(Layer):
 
     def _of_the_batch(self, x: TensorVariable) -> tuple[TensorVariable, TensorVariable]:
         mean = pt.specify_shape(x.mean(axis=0), self.input_shape)
+        # As in Keras 0.1, epsilon is added here and once more in `call`.
         std = pt.sqrt((pt.sqr(x - mean) + self.epsilon).mean(axis=0))
         return mean, std

@@ -1,60 +1,79 @@
 """RNN: a cell repeated over time.
 
-The equations are the cell's (``layers/cells.py``). This module has what all recurrent layers share: the loop, masks,
-directions and the states that are kept between batches.
+The equations belong to the cell (``layers/cells.py``), the step function of scan to
+``layers/cell_loop.py``. This module holds what all recurrent layers share: the call of
+scan, masks, directions and the states that are kept between batches.
+
+The loop in short, for one state and no mask::
+
+    projected = cell.project(x)                    # all steps at once
+    h = zeros
+    for t in range(time):
+        h = cell.step(projected[t], h, U)
+
+A mask, ``(batch, time)``, changes it in one of two ways. ``mask_mode`` chooses which:
+
+* ``zero``: a masked step computes as any other, and the step after it reads zeros for
+  the states. This is the rule of Keras 0.1.
+* ``carry``: a masked step leaves the states, and so the output, as they were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.replace import graph_replace
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.backend.sizes import Size, size
 from recursive.errors import ConfigError, ShapeError, suggest
 from recursive.layers import learned
+from recursive.layers.cell_loop import CellLoop
 from recursive.layers.cells import Cell, is_ours
 from recursive.layers.layer import Layer, MaskedLayer
 from recursive.layers.masks import USE, checked_mask
 from recursive.layers.states import Stateful, States
 from recursive.loop.axes import swap_time
-from recursive.loop.call import Call, Value
+from recursive.loop.call import Call
 from recursive.loop.lengths import common_length
 from recursive.scan import op
 from recursive.spec.shapes import Shape
 from recursive.utils.arguments import flag
 
 MASK_MODES = ("zero", "carry")
-"""What a masked step can do to the states."""
+"""The rules for the states at a masked step."""
 
 Tensors = Sequence[TensorVariable]
 
 
 class RNN(Stateful, MaskedLayer):
-    """A cell repeated over time: ``(batch, time, input_dim)`` to ``(batch, output_dim)``, the last step, or with
-    ``return_sequences`` to ``(batch, time, output_dim)``.
+    """A cell repeated over time.
 
-    Its parameters are the cell's, under the cell's names.
+    It maps ``(batch, time, input_dim)`` to ``(batch, output_dim)``, the last step, or
+    with ``return_sequences`` to ``(batch, time, output_dim)``. Its parameters are those
+    of the cell, under the cell's names.
 
     Args:
-        cell: RecurrentDense, RecurrentGRU, RecurrentLSTM or another :class:`~recursive.Cell`, one of your own too.
+        cell: RecurrentDense, RecurrentGRU, RecurrentLSTM or another
+            :class:`~recursive.Cell`, built-in or custom.
         return_sequences: True returns every step, False the last.
-        truncate_gradient: k runs the backward loop over the last k steps of the whole sequence; -1 over all.
-        mask_mode: what a masked step does. ``zero``, as in Keras 0.1: it computes as any other, and the step after it
-            reads zeros for the states. ``carry``: the states and the output of the step before pass through it.
-        stateful: True keeps the states between batches, instead of starting from zeros.
-        go_backwards: True runs from the last step to the first, and returns the steps in that order.
+        truncate_gradient: k runs the reverse pass over the last k steps of the whole
+            sequence; -1 over all.
+        mask_mode: the rule for masked steps. ``zero``, as in Keras 0.1: a masked step
+            computes as any other, and the step after it reads zeros for the states.
+            ``carry``: a masked step leaves the states and the output as they were.
+        stateful: True keeps the states between batches instead of starting from zeros.
+        go_backwards: True runs from the last step to the first, and returns the steps
+            in that order.
         name: a name for the user's own use.
 
     Raises:
-        ConfigError: for something that is not a cell, a ``truncate_gradient`` of 0 or below -1, or an unknown mask
-            mode.
-        BatchSizeError: where states are kept from a batch of another size.
+        ConfigError: for something that is not a cell, a ``truncate_gradient`` of 0 or
+            below -1, or an unknown mask mode.
+        BatchSizeError: if states are kept from a batch of another size.
 
     >>> from recursive.layers.cells import RecurrentGRU
     >>> RNN(RecurrentGRU(4, 6), return_sequences=True)(np.ones((3, 5, 4))).eval().shape
@@ -77,13 +96,13 @@ class RNN(Stateful, MaskedLayer):
         kind = type(self).__name__
         _check_cell(kind, cell)
         self.cell = cell
-        self.truncate_gradient = _check_steps(kind, truncate_gradient)
+        self.truncate_gradient = _check_truncation(kind, truncate_gradient)
         self.return_sequences = flag(kind, "return_sequences", return_sequences)
-        self.mask_mode = _check_mode(kind, mask_mode)
+        self.mask_mode = _check_mask_mode(kind, mask_mode)
         self.go_backwards = flag(kind, "go_backwards", go_backwards)
         self.stateful = stateful
 
-    # What is the cell's
+    # Delegated to the cell
 
     @property
     def children(self) -> dict[str, Layer]:
@@ -92,27 +111,27 @@ class RNN(Stateful, MaskedLayer):
 
     @property
     def input_dim(self) -> int | None:
-        """Values in a row of the input; None until the cell is built."""
+        """The dim of the input; None until the cell is built."""
         return self.cell.input_dim
 
     @property
     def output_dim(self) -> int:
-        """Values in a row of the output."""
+        """The dim of the output."""
         return self.cell.state_dims[0]
 
     @property
     def param_names(self) -> tuple[str, ...]:
-        """The parameters of the cell, in order."""
+        """The names of the cell's parameters, in order."""
         return self.cell.param_names
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """What a step passes to the next; the first is the output."""
+        """The values that a step passes to the next; the first is the output."""
         return self.cell.state_names
 
     @property
     def state_dims(self) -> tuple[int, ...]:
-        """Values in a row of each state."""
+        """The dim of each state."""
         return self.cell.state_dims
 
     @property
@@ -122,7 +141,7 @@ class RNN(Stateful, MaskedLayer):
 
     @property
     def built(self) -> bool:
-        """Whether the cell has its parameters, and a ``build`` of a class of your own has run."""
+        """True once the cell has its parameters and a subclass's ``build`` has run."""
         has_run = vars(self).get("built", type(self).build is RNN.build)
         return self.cell.built and has_run
 
@@ -131,9 +150,12 @@ class RNN(Stateful, MaskedLayer):
         vars(self)["built"] = bool(value)
 
     def build(self, input_shape: Shape) -> None:
-        states = zip(self.cell.ports[1:], self.state_dims, strict=True)
-        shapes = {port: (None, dim) for port, dim in states}
-        self.cell.ensure_built({"input": (None, input_shape[-1]), **shapes})
+        shapes = {"input": (None, input_shape[-1])}
+        for port, dim in zip(self.cell.ports[1:], self.state_dims, strict=True):
+            shapes[port] = (None, dim)
+        self.cell.ensure_built(shapes)
+
+    # `Layer.__init__` assigns `params` before there is a cell: hence the checks below.
 
     @property
     def params(self) -> list[SharedVariable]:
@@ -146,26 +168,27 @@ class RNN(Stateful, MaskedLayer):
             self.cell.params = value
 
     def own_params(self) -> list[SharedVariable]:
-        """None: they belong to the cell."""
+        """An empty list: the parameters belong to the cell."""
         return []
 
     @property
     def named_params(self) -> dict[str, SharedVariable]:
         """The parameters, learned or frozen, by the cell's names for them."""
-        attributes = {
-            name: value
-            for name, value in vars(self).items()
-            if isinstance(value, SharedVariable)
-        }
+        attributes = {}
+        for name, value in vars(self).items():
+            if isinstance(value, SharedVariable):
+                attributes[name] = value
         return _by_name(self.cell.own_params(), self.cell.named_params, attributes)
 
     @property
     def named_weights(self) -> dict[str, SharedVariable]:
-        """The parameters, and what the cell keeps that is not learned."""
-        params = self.named_params
-        known = {id(param) for param in params.values()}
-        kept = self.cell.named_weights.items()
-        return params | {name: value for name, value in kept if id(value) not in known}
+        """The parameters, and other values that the cell saves but does not learn."""
+        found = self.named_params
+        known = {id(param) for param in found.values()}
+        for name, value in self.cell.named_weights.items():
+            if id(value) not in known:
+                found[name] = value
+        return found
 
     def get_params(self) -> tuple[list, list, list, list]:
         """The cell's params, regularizers, constraints and updates."""
@@ -173,33 +196,43 @@ class RNN(Stateful, MaskedLayer):
         return found.params, found.regularizers, found.constraints, found.updates
 
     def project(self, x: TensorVariable) -> list[TensorVariable]:
-        """What the loop reads of ``x``, ``(time, batch, input_dim)``: the cell's :meth:`~recursive.Cell.project`."""
+        """The part of all steps that reads only the input: the cell's ``project``.
+
+        Args:
+            x: ``(time, batch, input_dim)``.
+        """
         return self.cell.project(x)
 
     def step(self, *args: TensorVariable) -> tuple[TensorVariable, ...]:
-        """The states at t, from the projections at t, the states at t-1 and the ``U``: the cell's step."""
+        """The states at t: the cell's ``step``.
+
+        Args:
+            args: the projections at t, the states at t-1 and the ``U``.
+        """
         return self.cell.step(*args)
 
     def forget(self, past: Tensors, valid: TensorVariable) -> list[TensorVariable]:
-        """The states that a step of mask mode ``zero`` reads: the cell's :meth:`~recursive.Cell.forget`."""
+        """The states that a step of mask mode ``zero`` reads: the cell's ``forget``."""
         return self.cell.forget(past, valid)
 
-    # What a container asks
+    # Read by containers
 
     @property
     def stateful(self) -> bool:
-        """Whether states are kept between batches. Assigning it resets them."""
+        """True if states are kept between batches. Assigning it resets them."""
         return bool(self.states.variables)
 
     @stateful.setter
     def stateful(self, value: bool) -> None:
-        keeps = flag(type(self).__name__, "stateful", value)
-        kept = zip(self.state_names, self.state_dims, strict=True) if keeps else ()
-        self.states = States({name: np.zeros((1, dim)) for name, dim in kept})
+        starts = {}
+        if flag(type(self).__name__, "stateful", value):
+            for name, dim in zip(self.state_names, self.state_dims, strict=True):
+                starts[name] = np.zeros((1, dim))
+        self.states = States(starts)
 
     @property
     def carries(self) -> bool:
-        """Whether states are kept between batches."""
+        """True if states are kept between batches."""
         return self.stateful
 
     @property
@@ -209,36 +242,38 @@ class RNN(Stateful, MaskedLayer):
 
     @property
     def revision(self) -> tuple:
-        """Changes when the states begin to be kept, or no longer are, and when the cell changes."""
+        """A value that changes with ``stateful`` and when the cell changes."""
         return (self.states, self.cell.revision)
 
     @property
     def rowwise(self) -> bool:
-        """Whether step and activations are known and no state is kept; a user's function may mix rows."""
-        return self.cell.rowwise and self.steps_as_known() and not self.stateful
+        """True if the step and activations are known and no state is kept.
 
-    def steps_as_known(self) -> bool:
-        """Whether the formula of a step is the library's, as far as this layer says."""
+        A user's function may mix the rows of a batch.
+        """
+        return self.cell.rowwise and self.has_library_step() and not self.stateful
+
+    def has_library_step(self) -> bool:
+        """True unless a subclass of this layer changes the formula of a step."""
         return self.has_known_step() and not self.reads_mask()
 
     @classmethod
     def has_known_step(cls) -> bool:
-        """Whether the formula of a step is the library's, as far as this class says."""
-        return all(map(is_ours, (cls.step, cls.project, cls.forget)))
+        """True if the library defines ``step``, ``project`` and ``forget``."""
+        return is_ours(cls.step) and is_ours(cls.project) and is_ours(cls.forget)
 
     def get_output_mask_for(
         self, x: TensorVariable, mask: TensorVariable | None = None
     ) -> TensorVariable | None:
-        return (
-            self._directed(mask) if self.return_sequences and mask is not None else None
-        )
+        if mask is None or not self.return_sequences:
+            return None
+        return self._in_loop_order(mask)
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
-        return (
-            (input_shape[0], input_shape[1], self.output_dim)
-            if self.return_sequences
-            else (input_shape[0], self.output_dim)
-        )
+        rows, time = input_shape[:2]
+        if self.return_sequences:
+            return (rows, time, self.output_dim)
+        return (rows, self.output_dim)
 
     # The loop
 
@@ -251,62 +286,74 @@ class RNN(Stateful, MaskedLayer):
         mask: TensorVariable | None = None,
         carry: Callable | None = None,
     ) -> TensorVariable:
-        """The output over the steps that are data: see ``mask_mode``; ``carry`` takes what states become."""
-        return self._run(x, mask, train, carry)
+        """The output over the unmasked steps: see ``mask_mode``.
 
-    def extra_arguments(self, call: Call) -> dict[str, object]:
-        return {"carry": call.carry} if self.stateful else {}
-
-    def _run(
-        self,
-        x: TensorVariable,
-        mask: TensorVariable | None,
-        train: bool,
-        carry: Callable | None,
-    ) -> TensorVariable:
+        Args:
+            x: ``(batch, time, input_dim)``.
+            train: True while training.
+            mask: ``(batch, time)``, 0 at masked steps.
+            carry: takes each kept state and its value after the last step.
+        """
         kind = type(self).__name__
-        if x.ndim != 3:
-            raise ShapeError.about(
-                "layer",
-                kind,
-                takes="(batch, time, dim)",
-                because="it runs over time",
-                got=f"{x.ndim} axes",
-                do="Say ndim=3, or 4 for a loop in a loop.",
-            )
+        _check_axes(kind, x)
         length = common_length({"input": size(x, 1)})
+        mask = self._loop_mask(mask, size(x, 0), length)
+        mask_per_step = None
         if mask is not None:
-            mask = pt.neq(checked_mask(kind, mask, size(x, 0), length), 0)
-        elif self.reads_mask() and self.mask_mode == "zero":
-            mask = pt.ones((size(x, 0), length), dtype="bool")
-        loop = _Loop(self, mask is not None, train, size(x, 0))
-        valid = [] if mask is None else [self._valid(swap_time(self._directed(mask)))]
-        found = op.scan(
+            in_order = swap_time(self._in_loop_order(mask))  # (time, batch)
+            mask_per_step = self._mask_per_step(in_order)
+        over_time = swap_time(self._in_loop_order(x))  # (time, batch, input_dim)
+        loop = CellLoop(self, over_time, mask_per_step, size(x, 0), train)
+        # (time, batch, dim) for each state
+        states = op.scan(
             loop,
-            [*valid, *loop.project(swap_time(self._directed(x)))],
-            self._starts(size(x, 0)),
-            loop.fixed,
+            loop.sequences,
+            self._initial_states(size(x, 0)),
+            loop.constants,
             length,
             self.truncate_gradient,
             name=kind,
         )
         if carry is not None:
-            self._carry_over([op.last_step(state) for state in found], mask, carry)
-        return swap_time(found[0]) if self.return_sequences else op.last_step(found[0])
+            last = [op.last_step(state) for state in states]
+            self._keep_states(last, mask, carry)
+        output = states[0]
+        return swap_time(output) if self.return_sequences else op.last_step(output)
 
-    def _directed(self, over_time: TensorVariable) -> TensorVariable:
+    def extra_arguments(self, call: Call) -> dict[str, object]:
+        return {"carry": call.carry} if self.stateful else {}
+
+    def _loop_mask(
+        self, mask: TensorVariable | None, rows: Size, length: Size
+    ) -> TensorVariable | None:
+        """The mask of the loop as booleans, ``(batch, time)``; None for no mask."""
+        if mask is not None:
+            return pt.neq(checked_mask(type(self).__name__, mask, rows, length), 0)
+        if self.reads_mask() and self.mask_mode == "zero":
+            return pt.ones((rows, length), dtype="bool")
+        return None
+
+    def _in_loop_order(self, over_time: TensorVariable) -> TensorVariable:
         """``(batch, time, ...)`` in the order in which the loop runs through it."""
         return over_time[:, ::-1] if self.go_backwards else over_time
 
-    def _valid(self, mask: TensorVariable) -> TensorVariable:
-        """What a masked step reads, ``(time, batch, 1)``: the mask at t for ``carry``, at t-1 for ``zero``."""
+    def _mask_per_step(self, mask: TensorVariable) -> TensorVariable:
+        """The mask that a step reads, ``(time, batch, 1)``.
+
+        It is the mask at t for mode ``carry``, and at t-1 for ``zero``.
+
+        Args:
+            mask: ``(time, batch)``, in the order of the loop.
+        """
         over_time = pt.expand_dims(mask, -1)
         if self.mask_mode == "carry":
             return over_time
-        # In 2015 a step of the user's own saw 0 at the first step: nothing is forgotten there but zeros.
-        keeps_start = self.stateful or not self.reads_mask()
-        first = (pt.ones_like if keeps_start else pt.zeros_like)(over_time[:1])
-        return pt.concatenate([first, over_time[:-1]]).astype(backend.floatX())
+        # The first step has no step before it. Ones keep the initial states. In 2015 a
+        # user's `_step` read 0 there; without kept states this only forgets zeros.
+        keeps_initial = self.stateful or not self.reads_mask()
+        fill = pt.ones_like if keeps_initial else pt.zeros_like
+        shifted = pt.concatenate([fill(over_time[:1]), over_time[:-1]])
+        return shifted.astype(backend.floatX())
 
     def states_at(
         self,
@@ -318,155 +365,79 @@ class RNN(Stateful, MaskedLayer):
         """The states at t.
 
         Args:
-            projected: what :meth:`project` gave for t.
+            projected: the projections of :meth:`project` at t.
             past: the states at t-1.
             inner: the parameters that the step takes as arguments.
-            valid_tm1: 0 where the step before is to be forgotten, ``(batch, 1)``; None where no step is.
+            valid_tm1: ``(batch, 1)``, 0 in rows whose previous step is forgotten; None
+                if nothing is forgotten.
         """
         if valid_tm1 is not None:
             past = self.forget(past, valid_tm1)
         return self.step(*projected, *past, *inner)
 
     def reads_mask(self) -> bool:
-        """Whether :meth:`states_at` is always given ``valid_tm1``: ones where no step is to be forgotten."""
+        """True if :meth:`states_at` always needs ``valid_tm1``, ones without a mask."""
         return False
 
     # States that are kept between batches
 
-    def _starts(self, rows: Size) -> list[TensorVariable]:
-        """The states before the first step."""
+    def _initial_states(self, rows: Size) -> list[TensorVariable]:
+        """The states before the first step, ``(batch, dim)`` each."""
+        initial = []
         if self.stateful:
-            return [
-                backend.with_rows(variable, rows)[0]
-                for variable in self.states.variables.values()
-            ]
-        return [
-            pt.zeros((rows, dim), dtype=backend.floatX()) for dim in self.state_dims
-        ]
+            for variable in self.states.variables.values():
+                # A kept state is (lag, batch, dim), with lag 1 here.
+                initial.append(backend.with_rows(variable, rows)[0])
+        else:
+            for dim in self.state_dims:
+                initial.append(pt.zeros((rows, dim), dtype=backend.floatX()))
+        return initial
 
-    def _carry_over(
+    def _keep_states(
         self, last: Tensors, mask: TensorVariable | None, carry: Callable
     ) -> None:
-        """Let the next batch begin as the step after the ``last`` would."""
+        """Pass the states after the ``last`` step on to the next batch."""
         if mask is not None and self.mask_mode == "zero":
-            last = self.forget(
-                last, self._directed(mask)[:, -1, None].astype(backend.floatX())
-            )
-        for name, value in zip(self.states.variables, last, strict=False):
-            carry(self.states.variables[name], self.states.fitting(name, value[None]))
+            # The first step of the next batch forgets a masked step, as the next step
+            # of this batch would.
+            valid = self._in_loop_order(mask)[:, -1, None]
+            last = self.forget(last, valid.astype(backend.floatX()))
+        for name, value in zip(self.state_names, last, strict=True):
+            variable = self.states.variables[name]
+            carry(variable, self.states.fitting(name, value[None]))
 
 
 learned.LIBRARY.add(RNN.get_params)
 
 
-class _Loop:
-    """The step that scan repeats for an RNN, and the parameters that it is given.
-
-    A step of the user's may read any parameter of the layer. It is then given as an argument, since a gradient does not
-    reach what a step merely holds.
-    """
-
-    def __init__(self, rnn: RNN, masked: bool, train: bool, rows: Size):
-        self.rnn, self.masked, self.train = rnn, masked, train
-        self.by_call = not rnn.cell.computes_by_step() and is_ours(type(rnn).step)
-        own = (
-            {}
-            if self.by_call
-            else {name: getattr(rnn.cell, name) for name in rnn.inner_names}
-        )
-        self.inner = list(own.values())
-        given = {id(param) for param in self.inner}
-        known = rnn.steps_as_known() and rnn.cell.has_known_step() and not self.by_call
-        self.read = (
-            [] if known else [param for param in rnn.params if id(param) not in given]
-        )
-
-        forgets = masked and rnn.mask_mode == "zero"
-        self.ones = (
-            [pt.ones((rows, 1), dtype=backend.floatX())]
-            if rnn.reads_mask() and not forgets
-            else []
-        )
-
-    @property
-    def fixed(self) -> list[TensorVariable]:
-        """The arguments that are the same at every step."""
-        return [*self.ones, *self.inner, *self.read]
-
-    def project(self, x: TensorVariable) -> list[TensorVariable]:
-        """What the steps read of ``x``, ``(time, batch, dim)``."""
-        return [x] if self.by_call else self.rnn.project(x)
-
-    def __call__(self, *args: TensorVariable) -> list[TensorVariable]:
-        """The states at t, from the mask where there is one, the projections, the states at t-1, and ``fixed``."""
-        args, given = _cut(args, len(self.read))
-        args, inner = _cut(args, len(self.inner))
-        args, ones = _cut(args, len(self.ones))
-        nothing_forgotten = ones[0] if ones else None
-        args, past = _cut(args, len(self.rnn.state_dims))
-        valid, projected = (args[0], args[1:]) if self.masked else (None, args)
-        if self.masked and self.rnn.mask_mode == "carry":
-            new = self._states(projected, past, inner, nothing_forgotten)
-            found = [
-                pt.switch(valid, now, old) for now, old in zip(new, past, strict=True)
-            ]
-        else:
-            valid = nothing_forgotten if valid is None else valid
-            found = self._states(projected, past, inner, valid)
-        if not self.read:
-            return found
-        return graph_replace(
-            found, dict(zip(self.read, given, strict=True)), strict=False
-        )
-
-    def _states(
-        self,
-        projected: Tensors,
-        past: Tensors,
-        inner: Tensors,
-        valid_tm1: TensorVariable | None,
-    ) -> list[TensorVariable]:
-        """The states at t, with the dims in the types: scan refuses a state of dim 1 that changes its type."""
-        if self.by_call:
-            found = self._called(projected[0], past, valid_tm1)
-        else:
-            found = self.rnn.states_at(projected, past, inner, valid_tm1)
-        return [
-            pt.specify_shape(state, (None, dim))
-            for state, dim in zip(found, self.rnn.state_dims, strict=True)
-        ]
-
-    def _called(
-        self, x: TensorVariable, past: Tensors, valid_tm1: TensorVariable | None
-    ) -> Tensors:
-        """The states at t of a cell that overrides how it is applied."""
-        cell = self.rnn.cell
-        if valid_tm1 is not None:
-            past = self.rnn.forget(past, valid_tm1)
-        inputs = dict(zip(cell.ports, map(Value, [x, *past]), strict=True))
-        outputs = cell.apply(inputs, Call(self.train).in_step())
-        return [value.tensor for value in outputs.values()]
-
-
-def _cut(args: Tensors, count: int) -> tuple[Tensors, Tensors]:
-    """``args`` without the last ``count``, and these."""
-    place = len(args) - count
-    return args[:place], args[place:]
-
-
 def _by_name(
-    params: Sequence[SharedVariable], *named: dict[str, SharedVariable]
+    params: Sequence[SharedVariable], *sources: Mapping[str, SharedVariable]
 ) -> dict[str, SharedVariable]:
-    """``params`` by the first real name that one of ``named`` has for each."""
+    """``params`` by the name that the first of ``sources`` to know it has for it.
+
+    Names such as ``param_0`` are placeholders for parameters without a name.
+    """
     names = {}
-    for given in named:
-        for name, param in given.items():
+    for named in sources:
+        for name, param in named.items():
             if not name.startswith("param_"):
                 names.setdefault(id(param), name)
-    return {
-        names.get(id(param), f"param_{index}"): param
-        for index, param in enumerate(params)
-    }
+    found = {}
+    for index, param in enumerate(params):
+        found[names.get(id(param), f"param_{index}")] = param
+    return found
+
+
+def _check_axes(layer: str, x: TensorVariable) -> None:
+    """Raise a ShapeError unless ``x`` has the axes ``(batch, time, dim)``."""
+    if x.ndim != 3:
+        raise ShapeError.about(
+            "layer",
+            layer,
+            takes="(batch, time, dim)",
+            got=f"{x.ndim} axes",
+            do="Declare the input with ndim=3, or ndim=4 for a loop inside a loop.",
+        )
 
 
 def _check_cell(layer: str, cell: object) -> None:
@@ -476,49 +447,43 @@ def _check_cell(layer: str, cell: object) -> None:
             "layer",
             layer,
             takes="a cell",
-            because="it repeats one step",
             got=type(cell).__name__,
-            do="Say RNN(RecurrentGRU(4, 6)), for example. Other layers are nodes of a Recurrent.",
+            do="Use RNN(RecurrentGRU(4, 6)), for example. "
+            "Other layers can be nodes of a Recurrent.",
         )
     if cell.draws or cell.has_side_outputs:
         raise ConfigError.about(
             "layer",
             layer,
             takes="a cell without random draws and penalties on its output",
-            because="its loop hands out states only",
+            because="its loop returns only states",
             got=type(cell).__name__,
-            do="Put the cell into a Recurrent as a node, and draw in a Dropout.",
+            do="Add the cell to a Recurrent as a node, and draw in a Dropout.",
         )
 
 
-def _check_mode(layer: str, mode: object) -> str:
-    """A mask mode that exists."""
+def _check_mask_mode(layer: str, mode: object) -> str:
+    """Return ``mode``, or raise a ConfigError if it is not a mask mode."""
     if mode not in MASK_MODES:
         raise ConfigError.about(
             "layer",
             layer,
             takes=f"a mask_mode of {' or '.join(MASK_MODES)}",
-            because="masked steps are treated by it",
             got=repr(mode),
             do=suggest(str(mode), MASK_MODES),
         )
     return mode
 
 
-def _check_steps(layer: str, steps: object) -> int:
-    """A truncate_gradient that means something."""
-    if (
-        isinstance(steps, bool)
-        or not isinstance(steps, int)
-        or steps == 0
-        or steps < -1
-    ):
+def _check_truncation(layer: str, steps: object) -> int:
+    """Return ``steps``, or raise a ConfigError unless it is -1, or 1 or more."""
+    is_integer = isinstance(steps, int) and not isinstance(steps, bool)
+    if not is_integer or steps == 0 or steps < -1:
         raise ConfigError.about(
             "layer",
             layer,
             takes="a truncate_gradient of -1, or 1 and more",
-            because="the backward loop runs over so many of the last steps, -1 being all",
             got=repr(steps),
-            do="Say truncate_gradient=-1 for the whole gradient.",
+            do="Use truncate_gradient=-1 for the whole gradient.",
         )
     return steps

@@ -1,4 +1,4 @@
-"""Layers that only give values another shape."""
+"""Layers that change the shape of their input and no values."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ from recursive.spec.shapes import Shape
 
 
 class Reshape(Layer):
-    """``(batch, ...)`` as ``(batch, *dims)``, the values in their order; ``Reshape(dims=(2, 3))`` will do too.
+    """The rows of the input in another shape: ``(batch, ...)`` to ``(batch, *dims)``.
+
+    The values keep their order. ``Reshape(2, 3)`` and ``Reshape(dims=(2, 3))`` are
+    equal.
 
     Raises:
-        ShapeError: for dims that are not whole numbers of 1 or more, or that hold another number of values.
+        ShapeError: for dims that are not integers of 1 or more, or that hold another
+            number of values.
 
     Source: ``keras.layers.core.Reshape`` of Keras 0.1.
 
@@ -32,34 +36,35 @@ class Reshape(Layer):
         self, *shape: int, dims: Sequence[int] | None = None, name: str | None = None
     ):
         super().__init__(name)
-        self.dims = tuple(
-            check_dim("Reshape", "dim", dim)
-            for dim in (shape if dims is None else dims)
-        )
+        if dims is None:
+            dims = shape
+        self.dims = tuple(check_dim("Reshape", "dim", dim) for dim in dims)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         return x.reshape((size(x, 0), *self.dims))
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         rows, *sizes = input_shape
+        # With an unknown size the number of values is checked when the program runs.
         if None not in sizes and math.prod(sizes) != math.prod(self.dims):
             raise ShapeError.about(
                 "layer",
                 "Reshape",
                 takes=f"{math.prod(self.dims)} values a row",
-                because=f"it makes them {self.dims}",
+                because=f"its dims are {self.dims}",
                 got=f"{math.prod(sizes)}, as {tuple(sizes)}",
-                do="Mend its dims.",
+                do="Correct its dims.",
             )
         return (rows, *self.dims)
 
 
 class Permute(Layer):
-    """Puts the axes behind the batch in another order: ``Permute((2, 1))`` makes ``(batch, time, dim)``
-    ``(batch, dim, time)``.
+    """The axes after the batch axis in another order.
+
+    ``Permute((2, 1))`` maps ``(batch, time, dim)`` to ``(batch, dim, time)``.
 
     Raises:
-        ShapeError: for dims that are not 1, 2, ..., each once.
+        ShapeError: unless the dims are 1, 2, ... in some order.
 
     Source: ``keras.layers.core.Permute`` of Keras 0.1.
 
@@ -69,31 +74,33 @@ class Permute(Layer):
 
     def __init__(self, dims: Sequence[int], name: str | None = None):
         super().__init__(name)
-        if sorted(dims) != list(range(1, len(dims) + 1)):
+        axes = list(range(1, len(dims) + 1))
+        if sorted(dims) != axes:
             raise ShapeError.about(
                 "layer",
                 "Permute",
-                takes=f"the axes {list(range(1, len(dims) + 1))} in some order",
-                because="every axis behind the batch goes somewhere",
+                takes=f"the axes {axes} in some order",
                 got=repr(dims),
-                do="Say Permute((2, 1)), for example.",
+                do="Use Permute((2, 1)), for example.",
             )
         self.dims = tuple(dims)
 
     @property
     def input_ndim(self) -> int:
-        """One more than there are dims, for the batch."""
+        """The number of axes, with that of the batch."""
         return len(self.dims) + 1
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         return x.dimshuffle(0, *self.dims)
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
-        return (input_shape[0], *(input_shape[axis] for axis in self.dims))
+        rows = input_shape[0]
+        others = [input_shape[axis] for axis in self.dims]
+        return (rows, *others)
 
 
 class Flatten(Layer):
-    """``(batch, ...)`` as ``(batch, values)``.
+    """All axes after the batch axis as one: ``(batch, ...)`` to ``(batch, values)``.
 
     Source: ``keras.layers.core.Flatten`` of Keras 0.1.
 
@@ -113,10 +120,12 @@ class Flatten(Layer):
 
 
 class RepeatVector(Layer):
-    """``(batch, dim)`` as ``(batch, n, dim)``, the same vector n times: what a decoder reads at every step.
+    """A vector repeated over time: ``(batch, dim)`` to ``(batch, n, dim)``.
+
+    A decoder reads it to see the same vector at every step.
 
     Raises:
-        ShapeError: for an n that is not a whole number of 1 or more.
+        ShapeError: for an n that is not an integer of 1 or more.
 
     Source: ``keras.layers.core.RepeatVector`` of Keras 0.1.
 
@@ -131,6 +140,7 @@ class RepeatVector(Layer):
         self.n = check_dim("RepeatVector", "n", n)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        # (batch, 1, dim) broadcast to (batch, n, dim)
         return pt.alloc(x.dimshuffle(0, "x", 1), size(x, 0), self.n, size(x, 1))
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:

@@ -1,11 +1,8 @@
-"""A recurrent layer run in both directions."""
+"""Bidirectional: a recurrent layer that runs over a sequence in both directions."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-
-from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import Argument
 from recursive.errors import ConfigError, MergeError, suggest
@@ -22,27 +19,31 @@ from recursive.spec.shapes import Shape
 MERGE_MODES = tuple(
     name for name, mode in MODES.items() if mode.is_elementwise or mode.joins_last_axis
 )
-"""The modes that can merge both directions. Each keeps the values of a step."""
+"""The modes that can merge both directions: those that keep the values of a step."""
 DIRECTIONS = ("forward", "backward")
-"""The outputs where they are not merged."""
+"""The names of the outputs if they are not merged."""
 
 
 class Bidirectional(Composite):
-    """A recurrent layer, and one like it that runs through the steps the other way, side by side.
+    """A recurrent layer, next to a second one that runs in the other direction.
 
-    ``(batch, time, dim)`` to ``(batch, time, 2 * dim)``, or, where the layer returns its last step, ``(batch, 2 *
-    dim)``: each direction's own last step. Steps are returned in the order of the input.
+    It maps ``(batch, time, dim)`` to ``(batch, time, 2 * dim)``, with the steps in the
+    order of the input. If the layer returns its last step, the output is ``(batch, 2 *
+    dim)``: the last step of each direction.
 
     Args:
-        layer: a recurrent layer, or a Recursive or Recurrent that was declared whole, with one input and one output.
-        merge_mode: concat, sum, mul, ave or max; None returns both, as a dict of ``forward`` and ``backward``, since
-            a graph reads outputs by name (``node.backward``).
-        backward_layer: the layer for the other direction. None is a deep copy, which starts with the same weights,
-            and then has its own; where the layer has a ``seed``, the random draws of the copy have the next one.
+        layer: a recurrent layer, or a completely declared Recursive or Recurrent, with
+            one input and one output.
+        merge_mode: concat, sum, mul, ave or max. None returns both as a dict of
+            ``forward`` and ``backward``, which a graph reads by name
+            (``node.backward``).
+        backward_layer: the layer for the other direction. None makes a deep copy: it
+            starts with the same weights and learns its own. If the layer has a
+            ``seed``, the random draws of the copy use the next one.
 
     Raises:
-        ConfigError: for a layer that cannot run backwards, several inputs or outputs, or two layers that run in one
-            direction or return different steps.
+        ConfigError: for a layer that cannot run backwards, several inputs or outputs,
+            or two layers that run in one direction or return different steps.
         MergeError: for an unknown merge mode.
 
     Source: Schuster and Paliwal, 1997; named after the wrapper of Keras 1.
@@ -63,38 +64,15 @@ class Bidirectional(Composite):
         name: str | None = None,
     ):
         super().__init__(name)
-        if merge_mode is not None and merge_mode not in MERGE_MODES:
-            raise MergeError.about(
-                "layer",
-                "Bidirectional",
-                takes=f"a merge_mode of {', '.join(MERGE_MODES)} or None",
-                because="it merges two outputs",
-                got=repr(merge_mode),
-                do=suggest(str(merge_mode), MERGE_MODES),
-            )
+        _check_merge_mode(merge_mode)
         _check_runs_both_ways(layer)
         if backward_layer is None:
-            backward_layer = _turned(layer)
+            backward_layer = _reversed_copy(layer)
         _check_runs_both_ways(backward_layer)
-        if (
-            layer.go_backwards == backward_layer.go_backwards
-            or layer.return_sequences != backward_layer.return_sequences
-        ):
-            raise ConfigError.about(
-                "layer",
-                "Bidirectional",
-                takes="two layers that return the same steps, one with "
-                "go_backwards=True",
-                because="they run in two directions",
-                got=f"go_backwards={layer.go_backwards} and {backward_layer.go_backwards}, "
-                f"return_sequences={layer.return_sequences} and {backward_layer.return_sequences}",
-                do="Leave backward_layer out, and it will be a copy.",
-            )
-        self.layer, self.merge_mode, self.backward_layer = (
-            layer,
-            merge_mode,
-            backward_layer,
-        )
+        _check_directions(layer, backward_layer)
+        self.layer = layer
+        self.merge_mode = merge_mode
+        self.backward_layer = backward_layer
 
     @property
     def children(self) -> dict[str, Layer]:
@@ -103,31 +81,31 @@ class Bidirectional(Composite):
 
     @property
     def revision(self) -> tuple:
-        """Another one whenever a direction changes, or how they are merged."""
+        """A value that changes with a direction, and with ``merge_mode``."""
         return (self.merge_mode, *super().revision)
 
     @property
     def input_ndim(self) -> int | None:
-        """The number of axes that both directions take."""
+        """The number of axes of the input."""
         return self.layer.input_ndim
 
     @property
     def input_dim(self) -> int | None:
-        """The size of the last axis that both directions take."""
+        """The dim of the input."""
         return self.layer.input_dim
 
     @property
     def rowwise(self) -> bool:
-        """Whether both directions are."""
+        """True if both directions are."""
         return self.layer.rowwise and self.backward_layer.rowwise
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """Both directions where they are not merged."""
+        """One output, or both directions if they are not merged."""
         return ("output",) if self.merge_mode else DIRECTIONS
 
     def arguments(self) -> list[Argument]:
-        """What both directions are given."""
+        """The arguments of the layer, which both directions read."""
         return self.layer.arguments()
 
     def build(self, input_shape: Shape) -> None:
@@ -145,15 +123,14 @@ class Bidirectional(Composite):
         return MODES[self.merge_mode].merged_shape([shape, shape])
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
-        """Both directions of the same input, in the order of its steps, merged or by name."""
+        """Both directions in the order of the input's steps, merged or by name."""
         self.check_draws(call.draws, {})
         directions = []
         for name, layer in self.children.items():
+            # The two layers may have different names for their one port.
             pairs = dict(zip(layer.ports, inputs.values(), strict=True))
             [value] = layer.apply(pairs, call.inside(name)).values()
-            tensor = _in_order(layer, value.tensor)
-            mask = None if value.mask is None else _in_order(layer, value.mask)
-            directions.append(Value(tensor, mask))
+            directions.append(_in_input_order(layer, value))
         if self.merge_mode is None:
             return dict(zip(DIRECTIONS, directions, strict=True))
         merged = merge([value.tensor for value in directions], self.merge_mode)
@@ -168,27 +145,58 @@ class Bidirectional(Composite):
         return self.children[part].draw_shape(inner, input_shape)
 
 
-def _turned(layer: Layer) -> Layer:
-    """A copy that runs the other way, and makes other random draws."""
+def _reversed_copy(layer: Layer) -> Layer:
+    """A copy that runs in the other direction and makes other random draws."""
     turned = copy.deepcopy(layer)
     turned.go_backwards = not layer.go_backwards
-    for part in _that_draw(turned):
-        part.seed = None if part.seed is None else part.seed + 1
-        part.seeds = seeds_of(part.seed)
+    # A deep copy shares no weights but has the same seeds, so it would draw the same.
+    for part in layers_of(turned):
+        if hasattr(part, "seeds"):
+            if part.seed is not None:
+                part.seed += 1
+            part.seeds = seeds_of(part.seed)
     return turned
 
 
-def _that_draw(layer: Layer) -> Iterator[Layer]:
-    return (part for part in layers_of(layer) if hasattr(part, "seeds"))
+def _in_input_order(layer: Layer, value: Value) -> Value:
+    """The output of ``layer``, with its steps in the order of the input."""
+    if not (layer.go_backwards and layer.return_sequences):
+        return Value(value.tensor, value.mask)
+    mask = None if value.mask is None else value.mask[:, ::-1]
+    return Value(value.tensor[:, ::-1], mask)
 
 
-def _in_order(layer: Layer, steps: TensorVariable) -> TensorVariable:
-    """What ``layer`` returns for steps, in the order of its input."""
-    return steps[:, ::-1] if layer.go_backwards and layer.return_sequences else steps
+def _check_merge_mode(mode: object) -> None:
+    """Raise a MergeError unless ``mode`` can merge two directions, or is None."""
+    if mode is not None and mode not in MERGE_MODES:
+        raise MergeError.about(
+            "layer",
+            "Bidirectional",
+            takes=f"a merge_mode of {', '.join(MERGE_MODES)} or None",
+            got=repr(mode),
+            do=suggest(str(mode), MERGE_MODES),
+        )
+
+
+def _check_directions(one: Layer, other: Layer) -> None:
+    """Raise a ConfigError unless one layer runs backwards over the other's steps."""
+    if (
+        one.go_backwards == other.go_backwards
+        or one.return_sequences != other.return_sequences
+    ):
+        raise ConfigError.about(
+            "layer",
+            "Bidirectional",
+            takes="two layers that return the same steps, "
+            "one with go_backwards=True and one without",
+            got=f"go_backwards={one.go_backwards} and {other.go_backwards}, "
+            f"return_sequences={one.return_sequences} and {other.return_sequences}",
+            do="Leave backward_layer out to use a copy.",
+        )
 
 
 def _check_runs_both_ways(layer: object) -> None:
-    """Raise a ConfigError unless a layer can run backwards, and has one input and one output."""
+    """Raise a ConfigError unless ``layer`` can be run in both directions."""
     if not isinstance(layer, Layer) or not hasattr(layer, "go_backwards"):
         raise ConfigError.about(
             "layer",
@@ -196,20 +204,18 @@ def _check_runs_both_ways(layer: object) -> None:
             takes="a recurrent layer, a Recursive or a Recurrent",
             because="it runs backwards too",
             got=type(layer).__name__,
-            do="Say Bidirectional(LSTM(4, 6)), for example.",
+            do="Use Bidirectional(LSTM(4, 6)), for example.",
         )
     check_started(layer)
-    inputs, outputs = (
-        [argument.name for argument in layer.arguments()],
-        layer.output_names,
-    )
+    inputs = [argument.name for argument in layer.arguments()]
+    outputs = layer.output_names
     if len(inputs) != 1 or len(outputs) != 1:
         raise ConfigError.about(
             "layer",
             "Bidirectional",
             takes="a layer with one input and one output",
-            because="it is a function of one tensor",
-            got=f"inputs {', '.join(inputs) or 'none'}, outputs {', '.join(outputs) or 'none'}",
-            do="Declare the container whole before it is wrapped; for several inputs, put two "
-            "containers into a Graph, one with go_backwards=True.",
+            got=f"inputs {', '.join(inputs) or 'none'}, "
+            f"outputs {', '.join(outputs) or 'none'}",
+            do="Declare the container completely before you wrap it. For several "
+            "inputs, put two containers into a Graph, one with go_backwards=True.",
         )

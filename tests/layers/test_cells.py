@@ -1,4 +1,7 @@
-"""Cells, gates and choices as nodes: a step of each recurrent layer, and the recipes, equal the layers."""
+"""Cells, gates and choices as nodes.
+
+A container with the cell of a recurrent layer, or a recipe, equals the layer.
+"""
 
 import numpy as np
 import pytensor
@@ -58,7 +61,7 @@ def as_node(cell):
 
 
 def by_letter(layer):
-    """Where a recipe keeps each parameter of a layer: ``z.W`` for ``W_z``."""
+    """The name in a recipe of each parameter of a layer: ``z.W`` for ``W_z``."""
     return {name: f"{GATES[name[2:]]}.{name[0]}" for name in layer.named_params}
 
 
@@ -159,12 +162,12 @@ def test_a_cell_reads_a_state_of_its_own_dim(reads, words):
         rnn.build()
 
 
-def test_a_gate_says_what_it_looks_at():
+def test_a_gate_needs_a_state_to_read():
     with pytest.raises(errors.NodeError, match="nothing at 'prev_hid'"):
         as_node(Gate(HIDDEN))
 
 
-def test_a_cell_with_an_activation_of_ones_own_stays_in_the_loop():
+def test_a_cell_with_a_custom_activation_stays_in_the_loop():
     rnn = as_node(RecurrentDense(HIDDEN, activation=lambda x: x - x.mean(axis=0)))
     rnn.add_node(Blend(), "late", input={"gate": "h", "old": "h", "new": "h"})
     plan = rnn.plan
@@ -172,7 +175,7 @@ def test_a_cell_with_an_activation_of_ones_own_stays_in_the_loop():
     assert [item.name for item in plan.deferred] == ["late"]
 
 
-def test_blend_keeps_of_the_old_what_the_gate_says():
+def test_blend_mixes_old_and_new_by_the_gate():
     rng = np.random.RandomState(0)
     gate, old, new = (
         rng.uniform(size=(3, 4)),
@@ -198,7 +201,7 @@ def test_blend_takes_a_gate_of_one_value_for_whole_rows():
     np.testing.assert_allclose(found, gate * old + (1 - gate) * new)
 
 
-def test_a_gate_of_one_value_says_nothing_of_the_dim_of_a_blend():
+def test_a_gate_of_one_value_does_not_decide_the_dim_of_a_blend():
     def shape(gate, old, new):
         return Blend().get_output_shape_for({"gate": gate, "old": old, "new": new})
 
@@ -254,7 +257,7 @@ def choosing(layer, condition):
             Switch(),
             lambda x: x,
             errors.DtypeError,
-            "port 'condition' takes true or false",
+            "port 'condition' takes booleans",
         ),
         (
             Switch(),
@@ -267,18 +270,20 @@ def choosing(layer, condition):
             IfElse(),
             lambda x: x > 0,
             errors.ShapeError,
-            "one truth value for the whole batch",
+            "one boolean for the whole batch",
         ),
         (IfElse(), lambda x: x.sum(), errors.DtypeError, "Compare"),
     ],
     ids=["numbers", "another dim", "one for all", "one a row", "a number"],
 )
-def test_a_condition_that_cannot_be_one_is_told(layer, condition, error, words):
+def test_a_condition_of_a_wrong_dtype_or_shape_is_refused(
+    layer, condition, error, words
+):
     with pytest.raises(error, match=words):
         choosing(layer, condition).predict(X)
 
 
-def test_two_sides_are_of_one_shape():
+def test_both_sides_of_a_choice_have_one_shape():
     with pytest.raises(errors.ShapeError, match="two sides of one shape"):
         Switch().get_output_shape_for(
             {"condition": (None, 1), "then": (None, 4), "otherwise": (None, 6)}
@@ -365,7 +370,7 @@ def test_an_rnn_finds_the_dim_of_its_input_in_the_data():
     assert list(rnn.named_params)[:3] == ["W_z", "U_z", "b_z"]
 
 
-def test_what_is_assigned_to_a_layer_is_read_by_its_cell():
+def test_a_cell_reads_attributes_that_are_assigned_to_its_layer():
     layer = SimpleRNN(IN, HIDDEN, seed=1)
     layer.activation = Activation("tanh").activation
     layer.W = backend.shared(np.zeros((IN, HIDDEN)))
@@ -379,7 +384,7 @@ def test_what_is_assigned_to_a_layer_is_read_by_its_cell():
 
 
 class Leaky(Cell):
-    """A cell of one's own: a step, and the names of its parameters."""
+    """A custom cell: a step, and the names of its parameters."""
 
     param_names = ("W", "U", "b")
 
@@ -388,7 +393,7 @@ class Leaky(Cell):
 
 
 class Called(Cell):
-    """The same, as a call that reads its parameters by itself."""
+    """The same formula as a call, which reads its parameters as attributes."""
 
     param_names = ("W", "U", "b")
 
@@ -399,7 +404,7 @@ class Called(Cell):
 
 
 class Summed(Cell):
-    """Two states and no product before the loop: a running sum, and how many steps there were."""
+    """Two states and no product: a running sum, and the number of steps."""
 
     state_names = ("h", "count")
 
@@ -422,7 +427,7 @@ def leaky(w, x, mask):
 
 
 @pytest.mark.parametrize("cell", [Leaky, Called])
-def test_a_cell_of_ones_own_is_looped_learned_and_comes_back(cell):
+def test_a_custom_cell_is_looped_trained_and_restored_from_json(cell):
     rnn = RNN(cell(HIDDEN, seed=2), return_sequences=True)
     model = Sequential([rnn])
     model.compile("sgd", "mse")
@@ -461,12 +466,12 @@ def test_a_cell_may_have_several_states_and_no_parameters():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: RNN(Dense(4, 6)), "layer 'RNN' takes a cell, .*got Dense"),
-        (lambda: RNN(RecurrentGRU), "layer 'RNN' takes a cell, .*got type"),
+        (lambda: RNN(Dense(4, 6)), "layer 'RNN' takes a cell; got Dense"),
+        (lambda: RNN(RecurrentGRU), "layer 'RNN' takes a cell; got type"),
         (lambda: RNN(RecurrentGRU(6), mask_mode="keep"), "mask_mode of zero or carry"),
         (lambda: RNN(RecurrentGRU(6), truncate_gradient=0), "truncate_gradient of -1"),
     ],
 )
-def test_what_an_rnn_cannot_loop_is_told(make, words):
+def test_an_rnn_refuses_what_it_cannot_loop(make, words):
     with pytest.raises(errors.ConfigError, match=words):
         make()

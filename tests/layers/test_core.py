@@ -44,7 +44,7 @@ def test_dense_is_an_affine_map_over_the_last_axis_of_any_number_of_axes():
         assert np.abs(value(layer(x)) - np.tanh(x @ W + b)).max() < 1e-14
 
 
-def test_one_integer_alone_is_the_output_dim_and_the_input_is_found():
+def test_a_single_dim_is_the_output_dim_and_that_of_the_input_is_found():
     layer = Dense(6)
     assert layer.params == []
     layer(X2)
@@ -71,7 +71,7 @@ def test_a_dense_without_bias_has_one_parameter():
     assert np.abs(value(layer(X2)) - X2 @ layer.W.get_value()).max() < 1e-14
 
 
-def test_whole_numbers_into_a_dense_stay_in_floatx():
+def test_a_dense_turns_integers_into_floatx():
     with pytensor.config.change_flags(floatX="float32"):
         assert Dense(4, 6)(np.ones((3, 4), dtype="int32")).dtype == "float32"
 
@@ -98,7 +98,7 @@ def test_whole_numbers_into_a_dense_stay_in_floatx():
                 (None, 4)
             ),
             ShapeError,
-            r"returns 4 values a row.*got \(any, 3\)",
+            r"whose result has dim 4.*got \(any, 3\)",
         ),
         (lambda: Dense(4, 6, weights=[np.ones((4, 6))]), WeightsError, "2 arrays"),
         (
@@ -108,12 +108,12 @@ def test_whole_numbers_into_a_dense_stay_in_floatx():
         ),
     ],
 )
-def test_wrong_arguments_are_told_at_once(make, error, words):
+def test_wrong_arguments_are_refused_at_once(make, error, words):
     with pytest.raises(error, match=words):
         make()
 
 
-def test_a_layer_whose_first_weights_do_not_fit_is_not_built():
+def test_a_layer_whose_initial_weights_do_not_fit_is_not_built():
     layer = Dense(6, weights=[np.ones((3, 3)), np.ones(6)])
     for _ in range(2):
         with pytest.raises(WeightsError):
@@ -131,12 +131,12 @@ def test_weights_that_do_not_fit_change_nothing():
     )
 
 
-def test_dropout_does_nothing_but_while_training():
+def test_dropout_acts_only_while_training():
     assert np.array_equal(value(Dropout(0.5)(X2)), X2)
     assert np.array_equal(value(Dropout(0.0)(X2, train=True)), X2)
 
 
-def test_dropout_zeroes_its_share_and_keeps_the_mean():
+def test_dropout_zeroes_its_fraction_and_keeps_the_mean():
     x = np.ones((200, 300))
     out = value(Dropout(0.3, seed=1)(x, train=True))
     assert set(np.round(np.unique(out), 12)) == {0.0, np.round(1 / 0.7, 12)}
@@ -149,7 +149,7 @@ def test_dropout_uses_the_draw_it_is_given():
     assert np.abs(out - np.where(keep >= 0.4, X2 / 0.6, 0)).max() < 1e-14
 
 
-def test_dropout_draws_anew_at_each_call_and_the_same_run_for_the_same_seed():
+def test_dropout_redraws_at_each_call_and_a_seed_reproduces_the_draws():
     def run():
         program = Program(
             [Argument("x", "float64", (None, 4))],
@@ -223,7 +223,7 @@ def test_the_input_of_a_layer_can_be_assigned():
     assert evaluate([layer.get_output()], {layer.input: X2})[0].shape == (3, 6)
 
 
-def test_a_layer_of_ones_own_needs_a_call_only():
+def test_a_custom_layer_needs_only_a_call():
     class Scale(Layer):
         def __init__(self):
             super().__init__()
@@ -239,10 +239,10 @@ def test_a_layer_of_ones_own_needs_a_call_only():
     assert layer.count_params() == 1
 
 
-# First values by functions of one's own
+# Custom initializations
 
 
-def test_an_init_of_ones_own_may_take_the_shape_alone_and_return_an_array():
+def test_a_custom_init_may_take_only_the_shape_and_return_an_array():
     def thirds(shape):
         return np.full(shape, 1 / 3)
 
@@ -278,20 +278,20 @@ def test_an_init_that_takes_rng_draws_from_the_seed():
         ),
     ],
 )
-def test_an_init_that_cannot_do_is_told(make, error, words):
+def test_a_custom_init_that_does_not_fit_is_refused(make, error, words):
     with pytest.raises(error, match=words):
         make()
 
 
-# Whole numbers
+# Integers
 
 
-def test_a_lambda_on_whole_numbers_is_probed_with_whole_numbers():
+def test_a_lambda_on_integers_is_probed_with_integers():
     rows = pytensor.shared(np.ones((9, 6)), shape=(9, 6))
     assert Lambda(lambda ids: rows[ids]).get_output_shape_for((None, 5)) == (None, 5, 6)
 
 
-def test_a_lambda_that_cannot_be_probed_says_what_its_function_raised():
+def test_a_lambda_that_cannot_be_probed_reports_the_error_of_its_function():
     with pytest.raises(ConfigError, match="one that raises ZeroDivisionError"):
         Lambda(lambda x: x * (1 // 0)).get_output_shape_for((None, 4))
 
@@ -318,7 +318,7 @@ def containers_of_an_embedding():
     "container", containers_of_an_embedding(), ids=lambda item: type(item).__name__
 )
 @pytest.mark.parametrize("number", [9, -1])
-def test_numbers_that_an_embedding_has_no_row_for_are_refused_where_they_come_in(
+def test_integers_without_a_row_in_an_embedding_are_refused_at_the_input(
     container, number
 ):
     ids = np.array([[0, 8], [number, 3]])

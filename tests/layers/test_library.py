@@ -1,4 +1,7 @@
-"""The plain layers of Keras 0.1: each by a NumPy formula, in its declared shape, through JSON, and in float32."""
+"""The plain layers of Keras 0.1.
+
+Each is compared with a NumPy formula, in its declared shape, after JSON and in float32.
+"""
 
 import contextlib
 import json
@@ -106,11 +109,11 @@ LAYERS = {
         lambda w, x: x @ w[0] + w[1],
     ),
 }
-"""Layers with an input, and what they make of it when nothing is trained, given their weights."""
+"""For each layer: how to make it, an input, and its output without training."""
 
 
 def made(name):
-    """The layer with random weights, its input, and what it should make of it."""
+    """The layer with random weights, its input, and the expected output."""
     make, x, formula = LAYERS[name]
     layer = make()
     layer.set_weights(
@@ -174,7 +177,7 @@ def test_float32_stays_float32_while_training_too(name):
     ids=lambda layer: getattr(layer, "activation", type(layer)).__name__,
 )
 @pytest.mark.parametrize("dtype", ["int32", "bool"])
-def test_whole_numbers_become_floats_of_floatx_and_no_wider(layer, dtype):
+def test_integers_become_floats_of_floatx_and_no_wider(layer, dtype):
     with pytensor.config.change_flags(floatX="float32"):
         layer = type(layer)(
             **{key: value for key, value in layer.get_config().items() if key != "name"}
@@ -182,7 +185,7 @@ def test_whole_numbers_become_floats_of_floatx_and_no_wider(layer, dtype):
         assert layer(np.ones((2, 4), dtype=dtype), train=True).dtype == "float32"
 
 
-def test_activations_pass_masks_on_and_layers_that_move_steps_about_do_not():
+def test_activations_pass_masks_on_and_layers_that_reorder_steps_do_not():
     passing = {name for name in LAYERS if made(name)[0].supports_masked_input()}
     assert passing == {
         "LeakyReLU",
@@ -245,7 +248,7 @@ def test_no_noise_is_no_draw(layer):
     [GaussianNoise(0.5, seed=2), GaussianDropout(0.5, seed=2)],
     ids=lambda layer: type(layer).__name__,
 )
-def test_noise_in_a_loop_is_another_at_every_step_and_has_a_gradient(layer):
+def test_noise_in_a_loop_differs_at_every_step_and_has_a_gradient(layer):
     rnn = Recursive(return_sequences=True)
     rnn.add_input("x", dim=4)
     rnn.add_state("h", dim=4)
@@ -325,7 +328,7 @@ def test_running_means_in_a_loop_are_refused_and_normalization_of_rows_is_not():
             rnn.add_node(BatchNormalization(4, mode=mode), "y", input="x")
 
 
-# Layers made of layers
+# Layers that contain layers
 
 
 def branches(mode, **kwargs):
@@ -397,7 +400,7 @@ def test_an_open_dim_of_a_branch_is_found_from_the_data():
     assert model.predict([X2, X2[:, :3]]).shape == (3, 6)
 
 
-def test_an_autoencoder_learns_to_make_its_input_and_then_returns_what_is_inside():
+def test_an_autoencoder_learns_to_reconstruct_and_then_returns_the_code():
     model = Sequential(
         [
             AutoEncoder(
@@ -478,12 +481,12 @@ def test_a_reshape_in_front_leaves_the_number_of_axes_open():
         ),
     ],
 )
-def test_what_cannot_be_is_told(make, error, words):
+def test_impossible_arguments_are_refused(make, error, words):
     with pytest.raises(error, match=words):
         make()
 
 
-def test_a_merge_is_data_where_all_of_its_branches_are():
+def test_a_merge_is_unmasked_where_all_of_its_branches_are():
     left, right = (Embedding(5, 4, mask_zero=True) for _ in range(2))
     words = [np.array([[1, 0, 2]]), np.array([[3, 4, 0]])]
     merged, mask = Merge([left, right]).with_mask(words)

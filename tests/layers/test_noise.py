@@ -1,4 +1,8 @@
-"""Random draws: given ones against NumPy loops and central differences, drawn ones by what they do to values."""
+"""Random draws.
+
+Given draws are compared with NumPy loops and central differences. Layers that draw are
+judged by the statistics of their output.
+"""
 
 import numpy as np
 import pytensor
@@ -24,7 +28,7 @@ P_SEQUENCE, P_STEP, SIGMA, P_GAUSSIAN, P_ZONEOUT = 0.3, 0.25, 0.5, 0.2, 0.4
 
 
 def noisy():
-    """A tanh network with every kind of noise: on the input, on what is looked back to, and in time."""
+    """A tanh network with noise on the input, on the recurrent value and in time."""
     rnn = Recurrent(return_sequences=True)
     rnn.add_input("x", dim=IN)
     rnn.add_node(GaussianNoise(SIGMA, seed=1), "added", input="x")
@@ -124,7 +128,7 @@ def test_its_gradients_equal_central_differences_of_the_numpy_loop():
         assert abs((high - low) / 2e-6 - (gradient * direction).sum()) < 1e-6
 
 
-def test_without_training_nothing_is_drawn_and_zoneout_gives_what_is_to_be_expected():
+def test_without_training_nothing_is_drawn_and_zoneout_gives_expected_values():
     rnn, h, expected = noisy(), np.zeros((BATCH, HIDDEN)), []
     w = weights_of(rnn)
     for t in range(TIME):
@@ -135,7 +139,7 @@ def test_without_training_nothing_is_drawn_and_zoneout_gives_what_is_to_be_expec
     assert np.array_equal(rnn.predict(X), noisy().predict(X))
 
 
-def test_the_same_seeds_give_the_same_run_again_and_every_step_of_it_draws_anew():
+def test_the_same_seeds_reproduce_training_and_every_step_draws_again():
     runs = []
     for _ in range(2):
         rnn = noisy()
@@ -151,7 +155,7 @@ def test_the_same_seeds_give_the_same_run_again_and_every_step_of_it_draws_anew(
     assert not np.array_equal(program(X)[0], program(X)[0])
 
 
-def test_zoneout_keeps_a_share_of_the_values_of_the_step_before():
+def test_zoneout_keeps_a_fraction_of_the_values_of_the_previous_step():
     rnn = Recurrent(return_sequences=True)
     rnn.add_input("x", dim=300)
     rnn.add_node(Zoneout(0.3, seed=1), "h", input="x")
@@ -162,7 +166,7 @@ def test_zoneout_keeps_a_share_of_the_values_of_the_step_before():
     assert np.array_equal(found[:, 1:][~kept], x[:, 1:][~kept])
 
 
-def test_zoneout_reads_two_nodes_of_a_graph_and_without_a_share_passes_on_the_new():
+def test_zoneout_reads_two_nodes_of_a_graph_and_with_p_0_returns_the_new():
     graph, rng = Graph(), np.random.RandomState(0)
     graph.add_input("new", dim=IN)
     graph.add_input("old", dim=IN)
@@ -184,7 +188,7 @@ def test_zoneout_reads_two_nodes_of_a_graph_and_without_a_share_passes_on_the_ne
     )
 
 
-def test_dropout_once_a_sequence_leaves_out_the_same_values_at_every_step():
+def test_dropout_per_sequence_drops_the_same_values_at_every_step():
     keep = np.random.RandomState(0).uniform(size=(BATCH, IN))
     found = value(Dropout(0.4, per="sequence")(X, train=True, keep=keep))
     assert np.abs(found - np.where(keep >= 0.4, 1 / 0.6, 0)[:, None] * X).max() < 1e-15
@@ -209,7 +213,7 @@ def test_dropout_once_a_sequence_leaves_out_the_same_values_at_every_step():
     )
 
 
-def test_dropout_once_a_sequence_stays_so_in_a_graph_that_is_a_node():
+def test_dropout_per_sequence_works_in_a_graph_that_is_a_node():
     inner = Graph()
     inner.add_input("a", ndim=2)
     inner.add_node(
@@ -225,7 +229,7 @@ def test_dropout_once_a_sequence_stays_so_in_a_graph_that_is_a_node():
     )
 
 
-def test_noise_of_another_width_does_not_widen_float32():
+def test_noise_of_another_dtype_does_not_widen_float32():
     with pytensor.config.change_flags(floatX="float32"):
         x, noise = np.ones((2, 3), dtype="float32"), np.zeros((2, 3))
         layers = (
@@ -259,7 +263,7 @@ def zoneout_of_other_dims():
         (
             lambda: Dropout(1),
             ConfigError,
-            "layer 'Dropout' takes a share p of 0 or more and below 1.*got 1",
+            "layer 'Dropout' takes a fraction p of 0 or more and below 1.*got 1",
         ),
         (lambda: Dropout(-0.1), ConfigError, "got -0.1"),
         (lambda: Dropout(float("nan")), ConfigError, "got nan"),
@@ -268,12 +272,12 @@ def zoneout_of_other_dims():
         (
             lambda: GaussianDropout(1.5),
             ConfigError,
-            "layer 'GaussianDropout'.*the variance",
+            "layer 'GaussianDropout' takes a fraction p",
         ),
         (
             lambda: Zoneout(1.0),
             ConfigError,
-            "layer 'Zoneout'.*something new must come in",
+            "layer 'Zoneout' takes a fraction p",
         ),
         (
             lambda: Dropout(0.5, per="sequences"),
@@ -287,6 +291,6 @@ def zoneout_of_other_dims():
         ),
     ],
 )
-def test_shares_that_cannot_be_are_told(make, error, words):
+def test_impossible_arguments_are_refused(make, error, words):
     with pytest.raises(error, match=words):
         make()

@@ -1,4 +1,4 @@
-"""Recurrent layers against NumPy loops written from the papers' equations, and what they share."""
+"""Recurrent layers against NumPy loops written from the papers' equations."""
 
 import inspect
 
@@ -34,7 +34,7 @@ def hard_sigmoid(z):
 
 
 def over_time(step, w, x, states=1):
-    """The first state of ``step(w, x_t, *states)`` at every time, batch first."""
+    """The first state of ``step(w, x_t, *states)`` at every step, batch first."""
     past = [np.zeros((len(x), HIDDEN)) for _ in range(states)]
     found = []
     for t in range(x.shape[1]):
@@ -61,7 +61,7 @@ def lstm(w, x, h, c):
 
 
 def simple_deep_rnn(w, x, *past):
-    """States: h one, two and three steps back, then 1 for each of them that there was."""
+    """States: h one, two and three steps back, then 1 for each step that was there."""
     back, there = past[:3], past[3:]
     z = x @ w["W"] + w["b"]
     for k in range(3):
@@ -202,7 +202,7 @@ def test_the_fixed_projection_is_the_same_in_every_process_so_that_saved_weights
     assert "Pmat" not in JZS1(IN, HIDDEN).named_params
 
 
-def test_the_depth_is_how_far_a_simple_deep_rnn_looks_back():
+def test_a_simple_deep_rnn_reads_depth_steps_back():
     layer = SimpleDeepRNN(IN, HIDDEN, depth=2)
     assert list(layer.named_params) == ["W", "U1", "U2", "b"]
     with pytest.raises(ShapeError, match="depth that is an integer of 1 or more"):
@@ -263,6 +263,6 @@ def test_an_lstm_draws_its_gates_in_the_order_of_2015_which_is_not_that_of_its_p
         ),
     ],
 )
-def test_wrong_arguments_are_told_at_once(make, error, words):
+def test_wrong_arguments_are_refused_at_once(make, error, words):
     with pytest.raises(error, match=words):
         make()

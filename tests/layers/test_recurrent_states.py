@@ -1,4 +1,4 @@
-"""Recurrent layers whose states go on from batch to batch, that run backwards, and that let masked steps pass."""
+"""Recurrent layers with kept states, run backwards, and with mask mode ``carry``."""
 
 import copy
 
@@ -42,7 +42,7 @@ from tests.layers.test_recurrent import (
 
 LONG = np.random.RandomState(5).normal(size=(BATCH, 7, IN))
 LONG_MASK = np.array([[1, 1, 0, 0, 1, 1, 0], [0, 0, 1, 1, 0, 1, 1], [0] * 7])
-"""Cut behind step 3 and step 6: a row that is masked there, one that is not, and one that is masked everywhere."""
+"""Cut after steps 3 and 6: a row masked there, one that is not, one all masked."""
 CUTS = slice(0, 3), slice(3, 6), slice(6, 7)
 
 
@@ -62,7 +62,7 @@ def masked_program(layer, outputs=lambda layer, x, mask: [layer(x, mask=mask)]):
 
 
 def kept(layer, outputs, x, mask):
-    """The outputs, and what the states of the layer become."""
+    """The outputs, and the updates of the layer's states."""
     call = Call()
     layer.apply({"input": Value(x, mask)}, call)
     return outputs(layer, x, mask), call.updates
@@ -70,7 +70,7 @@ def kept(layer, outputs, x, mask):
 
 @pytest.mark.parametrize("mode", ["zero", "carry"])
 @kinds
-def test_batches_of_a_stateful_layer_are_one_long_run_with_masks_too(kind, mode):
+def test_batches_of_a_stateful_layer_equal_one_long_sequence_with_masks(kind, mode):
     layer, long = made(kind, mask_mode=mode, stateful=True), made(kind, mask_mode=mode)
     layer.reset_states(BATCH)
     program, mask = masked_program(layer), LONG_MASK == 1
@@ -80,7 +80,7 @@ def test_batches_of_a_stateful_layer_are_one_long_run_with_masks_too(kind, mode)
 
 
 @kinds
-def test_batches_without_a_mask_are_one_long_run_and_a_new_start_is_zeros(kind):
+def test_batches_without_a_mask_equal_one_long_sequence_and_a_reset_is_zeros(kind):
     layer = made(kind, stateful=True)
     model, expected = Sequential([layer]), Sequential([made(kind)]).predict(LONG)
     for _ in range(2):
@@ -115,7 +115,7 @@ def test_states_can_be_read_and_set_by_name():
     )
 
 
-def test_predicting_testing_and_training_all_let_the_states_go_on_each_with_the_weights_from_before():
+def test_predicting_testing_and_training_all_keep_the_states_of_the_weights_before():
     layer = made(GRU, stateful=True)
     model = Sequential([layer])
     model.compile("sgd", "mse")
@@ -143,7 +143,7 @@ def test_predicting_testing_and_training_all_let_the_states_go_on_each_with_the_
     )
 
 
-def test_a_stateful_layer_in_a_chain_and_in_a_graph_goes_on_too():
+def test_a_stateful_layer_keeps_its_states_in_a_chain_and_in_a_graph():
     chain = Sequential([Dense(IN, IN), made(GRU, stateful=True), made_on(HIDDEN)])
     graph = Graph()
     graph.add_input("x", ndim=3, dim=IN)
@@ -162,7 +162,7 @@ def made_on(dim, stateful=True):
     return layer
 
 
-def test_a_layer_begins_to_go_on_when_it_is_told_to_and_stops_likewise():
+def test_stateful_can_be_switched_on_and_off():
     layer = made(GRU)
     model, x = Sequential([layer]), LONG
     expected = model.predict(x)
@@ -202,7 +202,7 @@ def test_a_layer_begins_to_go_on_when_it_is_told_to_and_stops_likewise():
         ),
     ],
 )
-def test_a_layer_by_itself_tells_of_what_it_cannot_reset_or_set(make, error, words):
+def test_a_layer_refuses_states_that_it_cannot_reset_or_set(make, error, words):
     layer = made(GRU, stateful=True)
     layer.reset_states(2)
     with pytest.raises(error, match=words):
@@ -210,7 +210,7 @@ def test_a_layer_by_itself_tells_of_what_it_cannot_reset_or_set(make, error, wor
     assert layer.get_states()["h"].shape == (2, HIDDEN)
 
 
-def test_a_copy_has_states_of_its_own():
+def test_a_copy_has_separate_states():
     layer = made(GRU, stateful=True)
     other = copy.deepcopy(layer)
     Sequential([layer]).predict(X)
@@ -220,7 +220,7 @@ def test_a_copy_has_states_of_its_own():
     )
 
 
-def test_states_go_on_on_jax():
+def test_states_are_kept_on_jax():
     model = Sequential([LSTM(IN, HIDDEN, return_sequences=True, stateful=True)])
     model.compile("sgd", "mse", backend="jax")
     random_weights(model.layers[0])
@@ -230,7 +230,7 @@ def test_states_go_on_on_jax():
 
 
 @kinds
-def test_a_layer_that_goes_backwards_returns_the_steps_as_it_comes_by_them(kind):
+def test_a_layer_that_goes_backwards_returns_the_steps_in_its_order(kind):
     layer, plain = made(kind, go_backwards=True), made(kind)
     assert np.abs(value(layer(X)) - value(plain(X[:, ::-1]))).max() < 1e-13
     output, mask = evaluate(
@@ -274,9 +274,7 @@ PADDED = {
 
 @pytest.mark.parametrize("padding", PADDED)
 @kinds
-def test_padding_takes_no_part_outputs_final_states_and_gradients_are_those_of_the_rows_alone(
-    kind, padding
-):
+def test_padding_changes_no_output_state_or_gradient_of_a_row(kind, padding):
     mask = np.array(PADDED[padding]) == 1
     layer = made(kind, mask_mode="carry", stateful=True)
 
@@ -366,7 +364,7 @@ def test_a_row_that_is_masked_everywhere_keeps_its_states(kind):
         ),
     ],
 )
-def test_states_and_masks_that_cannot_be_are_told(make, error, words):
+def test_states_and_masks_that_do_not_fit_are_refused(make, error, words):
     layer = made(LSTM, stateful=True)
     model = Sequential([layer])
     model.predict(X)

@@ -1,4 +1,4 @@
-"""Bidirectional: both directions against NumPy loops, padding, weights of their own, files."""
+"""Bidirectional: both directions against NumPy loops, padding, weights, files."""
 
 import copy
 
@@ -229,7 +229,7 @@ def test_gradients_equal_central_differences(make):
         assert abs((losses[0] - losses[1]) / 2e-6 - (gradient * direction).sum()) < 1e-6
 
 
-def test_a_model_learns_with_it_and_comes_back_from_its_configuration():
+def test_a_model_with_it_learns_and_is_restored_from_its_configuration():
     model = Sequential(
         [
             Masking(),
@@ -253,7 +253,7 @@ def test_a_model_learns_with_it_and_comes_back_from_its_configuration():
     )
 
 
-def test_the_copy_has_weights_states_and_draws_of_its_own():
+def test_the_copy_has_separate_weights_states_and_draws():
     layer = Bidirectional(GRU(IN, HIDDEN, stateful=True, seed=4))
     both = layer.layer, layer.backward_layer
     assert all(
@@ -358,6 +358,6 @@ def with_two_inputs():
         (stateful_in_a_loop, NodeError, "takes a stateful container by itself"),
     ],
 )
-def test_what_cannot_run_both_ways_is_told(make, error, words):
+def test_layers_that_cannot_run_both_ways_are_refused(make, error, words):
     with pytest.raises(error, match=words):
         make()
