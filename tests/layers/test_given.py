@@ -221,7 +221,7 @@ def test_noise_in_a_loop_in_a_loop_is_refused_where_a_step_would_have_to_draw():
     )
     with pytest.raises(
         errors.NodeError,
-        match=r"node 'read' takes a layer that draws what is known .* Recurrent",
+        match=r"node 'read' takes a layer whose draws .* Recurrent",
     ):
         outer(given, train=True)
 

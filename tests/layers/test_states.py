@@ -198,7 +198,8 @@ def test_a_stateful_container_is_one_node_and_no_step_of_a_loop():
     graph.add_input("x", ndim=3, dim=IN)
     graph.add_node(rnn, "once", input="x")
     with pytest.raises(
-        errors.NodeError, match="node 'twice' takes a stateful layer of its own"
+        errors.NodeError,
+        match="node 'twice' takes a stateful layer that no other node uses",
     ):
         graph.add_node(rnn, "twice", input="x")
     outer = Recursive()
