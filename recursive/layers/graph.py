@@ -270,6 +270,7 @@ class Graph(DeclaredAsIn2015, Composite):
     @property
     def param_names(self) -> dict[str, tuple[str, ...]]:
         """The names of each node's parameters; nodes with one layer share the names."""
+        # A shared parameter has one name: that in the first node that has it.
         found = {id(param): name for name, param in self.named_params.items()}
         names = {}
         for node, layer in self.nodes.items():
@@ -424,6 +425,7 @@ class Graph(DeclaredAsIn2015, Composite):
         """The values of all inputs, nodes and merged outputs."""
         env = {Ref(name): value for name, value in self._checked(inputs).items()}
         self.check_draws(call.draws, {})
+        # An output of several values merges them: it runs as one more node.
         nodes = (*self.spec.nodes, *merged_outputs(self.spec))
         run(nodes, self._layers(), env, call)
         return env
@@ -516,6 +518,8 @@ class Graph(DeclaredAsIn2015, Composite):
             RecursiveError: a subclass of it, if the declaration breaks a rule.
         """
         container = cls()
+        # The whole is checked at the end: in a free graph names may precede
+        # declarations.
         for node in spec.nodes:
             layer = layers[node.name]
             if cls.loop:

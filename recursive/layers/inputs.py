@@ -34,6 +34,7 @@ def match_inputs(spec: GraphSpec, x: object) -> dict[str, object]:
                 do="Pass the missing ones too.",
             )
         return dict(x)
+    # A list has the order of the declarations; anything else is the one input.
     values = list(x) if isinstance(x, list | tuple) else [x]
     if len(values) != len(names):
         raise DataError.about(
@@ -98,6 +99,8 @@ def with_dims(
     shapes = shapes_by_name(spec, input_shape)
     inputs = []
     for item in spec.inputs:
+        # The last axis of floats is a dim. That of integers may be time, whose size
+        # changes from batch to batch.
         if item.dim is None and (item.dtype == "float" or integers):
             dim = _last_size(item, shapes.get(item.name))
             item = dataclasses.replace(item, dim=dim)

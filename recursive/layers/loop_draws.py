@@ -82,6 +82,8 @@ class LoopDraws:
         found = {}
         for name in self.names():
             is_constant = name in constant
+            # `rows` is (time, batch); a layer's shape at one step starts with the
+            # batch.
             leading = rows[1:] if is_constant else rows
             shape = (*leading, *self.shape(name)[1:])
             if name in given and is_constant:
@@ -99,6 +101,7 @@ class LoopDraws:
         self, in_loop: Iterable[NodeSpec], drawn: Iterable[str]
     ) -> None:
         """Raise a NodeError if a node in the loop draws what is not ``drawn``."""
+        # The plan may hoist a node that draws, so only nodes that stay are checked.
         for node in in_loop:
             layer = self.layers.get(node.name)
             if layer is not None and _draws_inside(node, layer, drawn):

@@ -36,6 +36,7 @@ def check_node(container: Layer, name: str, layer: object) -> None:
             do="Say add_node(Dense(6), 'name', input='x'), for example.",
         )
     check_started(layer)
+    # Rules hold for the layers inside too, at any depth.
     parts = list(layers_of(layer))
     if any(part is container for part in parts):
         raise NodeError.about(
@@ -70,6 +71,7 @@ def _check_stateful(container: Layer, name: str, layer: Layer) -> None:
             got=f"a {type(layer).__name__} that holds one",
             do="Make each of its layers a node.",
         )
+    # Two nodes may share weights, but each would write its own next value of a state.
     if any(layer is other for other in container.nodes.values()):
         raise NodeError.about(
             "node",
@@ -91,6 +93,8 @@ def node_in_loop(name: str, layer: Layer) -> Layer:
 
     A stateful container is wrapped: its kept states become states of the loop.
     """
+    # What leaves a step must be a result of scan. A shared variable that is updated
+    # inside a step would not be.
     return StatesOfTheLoop(name, layer) if _is_stateful_loop(layer) else layer
 
 

@@ -131,6 +131,8 @@ class Recursive(KeepsStates, Graph):
             return_final_states=flag(kind, "return_final_states", return_final_states),
             go_backwards=flag(kind, "go_backwards", go_backwards),
         )
+        # Initial values that are parameters, `initial="learned"`, by state: each
+        # (dim,).
         self._learned: dict[str, SharedVariable] = {}
 
     # Declaration
@@ -228,19 +230,9 @@ class Recursive(KeepsStates, Graph):
             UnknownNameError: for an undeclared state, or a name that is no context.
         """
         states = {item.name: item for item in self._spec.states}
-        names = self._spec.names
         if state not in states:
-            got = "an unknown name"
-            if names.get(state) == "node":
-                got = "a node whose past is read without a declared state"
-            raise UnknownNameError.about(
-                "state",
-                str(state),
-                takes="a name given to add_state",
-                got=got,
-                do=checks.how_to_declare(self._spec, state, states),
-            )
-        kind = names.get(name, "input")
+            raise self._undeclared_state(state)
+        kind = self._spec.names.get(name, "input")
         if kind != "input":
             raise UnknownNameError.about(
                 "state",
@@ -250,11 +242,25 @@ class Recursive(KeepsStates, Graph):
                 got=f"the {kind} {name!r}",
                 do="In an enclosing graph, connect a node to the context's name.",
             )
-        if name not in names:
+        if name not in self._spec.names:
             self.add_input(name, is_sequence=False, dim=states[state].dim)
-        changed = dataclasses.replace(states[state], initial=name)
-        states[state] = changed
+        # The order of states is the order of scan's arguments, so it must not change.
+        states[state] = dataclasses.replace(states[state], initial=name)
         self._change(self._spec.replace(states=tuple(states.values())))
+
+    def _undeclared_state(self, state: str) -> UnknownNameError:
+        """The error for a state that was not declared by add_state."""
+        got = "an unknown name"
+        if self._spec.names.get(state) == "node":
+            got = "a node whose past is read without a declared state"
+        states = [item.name for item in self._spec.states]
+        return UnknownNameError.about(
+            "state",
+            str(state),
+            takes="a name given to add_state",
+            got=got,
+            do=checks.how_to_declare(self._spec, state, states),
+        )
 
     def add_node(
         self,
@@ -293,7 +299,7 @@ class Recursive(KeepsStates, Graph):
             layer, name, read, inputs, merge_mode, create_output, return_state
         )
 
-    # The declaration
+    # The declaration. A setting can be assigned later: that is a new declaration.
 
     return_sequences = setting(
         "return_sequences", flag, "True if outputs are whole sequences."
@@ -379,6 +385,7 @@ class Recursive(KeepsStates, Graph):
         spec = with_dims(self.spec, input_shape)
         shapes = infer(spec, self.nodes)
         for item in declared(spec, {}).recurrences:
+            # A state that is read k steps back keeps its last k values.
             dim = shapes[item.name][-1]
             shape = (rows, dim) if item.lag == 1 else (rows, item.lag, dim)
             found[final_name(item.name)] = shape
@@ -387,7 +394,7 @@ class Recursive(KeepsStates, Graph):
     def _output_shape(self, shape: Shape, input_shapes: Mapping[str, Shape]) -> Shape:
         rows, *rest = shape
         if not self.spec.inputs:
-            rows = 1
+            rows = 1  # nothing tells the size of a batch
         if not self.return_sequences:
             return (rows, *rest)
         return (rows, self._length(input_shapes), *rest)
@@ -396,6 +403,7 @@ class Recursive(KeepsStates, Graph):
         """The number of steps of the outputs, as far as it is known."""
         if self.until:
             return None
+        # All sequences have the same length: the first one that is given tells it.
         for name in self.sequence_names:
             if name in input_shapes:
                 return input_shapes[name][1]
@@ -468,6 +476,7 @@ class Recursive(KeepsStates, Graph):
         """The loop as declared, or with ``changed`` settings, ready to run."""
         self.complete()
         spec = self.spec.replace(**changed)
+        # `self.states` needs known dims, so it is asked for only if a state is kept.
         keeps_states = any(item.carried for item in declared(spec, {}).recurrences)
         has_own_step = type(self)._step is not Recursive._step
         return LoopRun(
@@ -478,6 +487,7 @@ class Recursive(KeepsStates, Graph):
             self.named_params,
             self.param_names,
             self.states.variables if keeps_states else {},
+            # Only an overridden _step runs; otherwise the step follows from the plan.
             self._own_step if has_own_step else None,
         )
 
@@ -539,7 +549,7 @@ class Recursive(KeepsStates, Graph):
         checked = self._checked(inputs)
         kept = {item.name: item for item in self.carried_states()}
         given = {}
-        for name, value in starts.items():
+        for name, value in starts.items():  # each to (lag, batch, dim)
             given[name] = taps_first(value, kept[name].lag, self.shapes[name][-1])
         result = self.loop_run().execute(checked, call, given)
         lasts = {}
@@ -587,6 +597,8 @@ class Recursive(KeepsStates, Graph):
                 do="See declared_plan.arguments for their order.",
             )
         tensors = map(pt.as_tensor_variable, args)
+        # Without parameters the names are more than the tensors. Layers then use their
+        # own variables; given ones take the place of these in the results.
         given = dict(zip(plan.arguments, tensors, strict=False))
         env = as_values(given)
         run(plan.nodes, self._layers(), env, Call().in_step())
@@ -603,6 +615,7 @@ class Recursive(KeepsStates, Graph):
         scan.
         """
         inputs = self._checked(chain.linked_inputs(self, train))
+        # The same loop, with every node declared as an output.
         outputs = tuple(OutputSpec(name, (Ref(name),)) for name in self._value_names())
         run = self.loop_run(outputs=outputs, return_sequences=True)
         found = run.execute(inputs, Call(train)).outputs
@@ -790,7 +803,7 @@ class Recurrent(Recursive):
 
         If no output is declared, it has that of the last node.
         """
-        spec = self._spec
+        spec = super().spec
         if spec.outputs or not spec.nodes:
             return spec
         last = spec.nodes[-1]

@@ -53,6 +53,8 @@ class Sequential(Composite):
             )
         check_started(self)
         check_started(layer)
+        # Links serve get_output() as of 2015: a layer asks the one before for its
+        # output.
         if self.layers:
             layer.link(self.layers[-1])
         else:

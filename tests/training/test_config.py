@@ -1,4 +1,4 @@
-"""A model written as JSON or YAML, read again: the same declaration, the same outputs with the same weights."""
+"""A model written as JSON or YAML and read: same declaration, same outputs."""
 
 import copy
 import inspect
@@ -166,7 +166,7 @@ EXAMPLES = {
         SEQUENCES,
     ),
 }
-"""Each public layer with arguments that are not its defaults, and what it reads."""
+"""Each public layer with arguments that are not its defaults, and its data."""
 OF_PORTS = {
     "Blend": Blend,
     "Switch": Switch,
@@ -189,7 +189,7 @@ BASES = {
     "RecurrentLayer",
     "ShapedActivation",
 }
-"""Bases, and what cannot be written."""
+"""Base classes, and layers that cannot be written."""
 
 
 def model_with(layer):
@@ -685,7 +685,7 @@ def places(config, path=()):
 
 
 def test_a_config_with_anything_anywhere_replaced_is_read_or_refused_in_words():
-    """Every place in a graph's and a chain's configuration, in turn, holds something else."""
+    """Replace each value in the configurations of a graph and a chain in turn."""
     rnn = CASES[-1].build()
     rnn.compile("sgd", "mse")
     for config in (config_of(), config_of(rnn), config_of(tied()[0])):
@@ -855,7 +855,7 @@ def test_the_backend_is_the_machines_business_and_not_in_the_file():
 
 
 class Times(Layer):
-    """Keeps its argument where its configuration does not find it."""
+    """A layer that keeps its argument under another name."""
 
     def __init__(self, factor=1.0):
         super().__init__()
