@@ -118,6 +118,7 @@ class LoopRun:
                 that do not start as declared.
         """
         spec = self.spec
+        # Before PyTensor 3.1.1 the gradient of a loop that stops early is wrong.
         if call.train and spec.until is not None:
             check_until_gradient()
         drawn_starts = self.drawn_starts().values()
@@ -134,6 +135,7 @@ class LoopRun:
             length = spec.n_steps
         rows = (length, batch)
 
+        # The plan depends on both: on a mask being there, and on the draws as sequences.
         mask = self._mask(inputs, rows, over_time)
         drawn: Tensors = {}
         if call.train:
@@ -149,9 +151,9 @@ class LoopRun:
         loop = self._loop(planned, call, mask)
         results, lasts = loop.run(values, rows, before, mask)
 
-        found = {
-            output.name: results[source_of(spec, output)] for output in spec.outputs
-        }
+        found = {}
+        for output in spec.outputs:
+            found[output.name] = results[source_of(spec, output)]
         return LoopResult(planned, self._batch_first(found, mask, length), lasts)
 
     # Planning
@@ -194,6 +196,7 @@ class LoopRun:
             self.shapes,
             call,
             self.spec.truncate_gradient,
+            # With a mask, the last unmasked step of a row may be any step.
             only_last=not self.spec.return_sequences and mask is None,
             until=self.spec.until,
             repeat=repeat,
@@ -353,6 +356,7 @@ class LoopRun:
         self, item: Recurrence, shape: tuple[Size, Size, int], call: Call
     ) -> TensorVariable:
         """A normal draw, or a given one ``(batch, dim)`` or ``(batch, taps, dim)``."""
+        # Each build of a graph seeds its own generator, from NumPy's global one.
         name = self.drawn_starts()[item.name]
         lag, batch, dim = shape
         if name not in call.draws:
