@@ -1,4 +1,4 @@
-"""Containers that learn: Sequential, Graph, Recursive and Recurrent, and models made from their configurations."""
+"""The containers as models that can be trained, and models from configurations."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from recursive.layers import recursive as loops
 from recursive.layers.config import CLASSES as LAYERS
 from recursive.layers.layer import Layer
 from recursive.locked import locked
-from recursive.objectives import weighted_objective  # noqa: F401 (where Keras 0.1 had it)
+from recursive.objectives import weighted_objective  # noqa: F401 (as in Keras 0.1)
 from recursive.training.config import from_config, parse_json, parse_yaml
 from recursive.training.data import Arrays
 from recursive.training.model import Model
 
 
 class Sequential(Model, containers.Sequential):
-    """A chain of layers that learns.
+    """A chain of layers that can be trained.
 
     >>> from recursive.layers.core import Dense
     >>> model = Sequential([Dense(4, 6, activation="tanh"), Dense(2)])
@@ -34,12 +34,12 @@ class Sequential(Model, containers.Sequential):
     def predict_proba(
         self, X: object, batch_size: int = 128, verbose: int = 1
     ) -> np.ndarray:
-        """As ``predict``; warns of values that are no probabilities."""
+        """The same as ``predict``; warns if values are no probabilities."""
         found = self.predict(X, batch_size, verbose)
         if np.min(found) < 0 or np.max(found) > 1:
             warnings.warn(
-                "Some of what the network predicts is below 0 or above 1: no probabilities. "
-                "End it with softmax or sigmoid.",
+                "Some predictions are below 0 or above 1, so they are no "
+                "probabilities. End the network with softmax or sigmoid.",
                 stacklevel=2,
             )
         return found
@@ -47,19 +47,20 @@ class Sequential(Model, containers.Sequential):
     def predict_classes(
         self, X: object, batch_size: int = 128, verbose: int = 1
     ) -> np.ndarray:
-        """The class of each row: the place of the largest value, or, for class mode ``binary``, 1 above 0.5."""
+        """The class of each row.
+
+        It is the index of the largest value, or for class mode ``binary``, 1 above 0.5.
+        """
         found = self.predict(X, batch_size, verbose)
-        return (
-            found.argmax(axis=-1)
-            if self.class_mode == "categorical"
-            else (found > 0.5).astype("int32")
-        )
+        if self.class_mode == "categorical":
+            return found.argmax(axis=-1)
+        return (found > 0.5).astype("int32")
 
     @locked
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
-        groups: dict[str, dict[str, np.ndarray]] = {
-            f"layer_{index}": {} for index in range(len(self.layers))
-        }
+        # A layer without weights has a group too: files of Keras 0.1 have one per
+        # layer.
+        groups: dict[str, dict[str, np.ndarray]] = {name: {} for name in self.children}
         for name, param in self.named_weights.items():
             layer, _, inner = name.partition(".")
             groups[layer][inner] = np.array(param.get_value())
@@ -67,9 +68,10 @@ class Sequential(Model, containers.Sequential):
 
 
 class Graph(Model, containers.Graph):
-    """A graph of named layers that learns. ``data`` is a dict with all inputs and targets by name.
+    """A graph of named layers that can be trained.
 
-    The order of arguments is that of Keras 0.1; what it had not comes last.
+    ``data`` is a dict of all inputs and targets by name. The arguments are in the order
+    of Keras 0.1, followed by those that it did not have.
 
     >>> from recursive.layers.core import Dense
     >>> model = Graph()
@@ -166,13 +168,14 @@ class Graph(Model, containers.Graph):
 
 
 class Recursive(Model, loops.Recursive):
-    """A recurrent network as a graph, that learns.
+    """A recurrent network declared as a graph, that can be trained.
 
     >>> from recursive.layers.core import Dense
     >>> rnn = Recursive(return_sequences=True)
     >>> rnn.add_input("x", ndim=3)
     >>> rnn.add_state("h", dim=6)
-    >>> rnn.add_node(Dense(6, activation="tanh"), "rec", inputs=["x", "h"], return_state="h", create_output=True)
+    >>> rnn.add_node(Dense(6, activation="tanh"), "rec", inputs=["x", "h"],
+    ...              return_state="h", create_output=True)
     >>> rnn.compile("sgd", "mse", backend="python")
     >>> rnn.predict(np.ones((3, 5, 4))).shape
     (3, 5, 6)
@@ -180,7 +183,7 @@ class Recursive(Model, loops.Recursive):
 
 
 class Recurrent(Model, loops.Recurrent):
-    """A recurrent network as a graph without states to declare, that learns.
+    """A recurrent network with undeclared states, that can be trained.
 
     >>> from recursive.layers.cells import RecurrentDense
     >>> rnn = Recurrent(return_sequences=True)
@@ -195,56 +198,61 @@ class Recurrent(Model, loops.Recurrent):
 CLASSES = LAYERS | {
     cls.__name__: cls for cls in (Sequential, Graph, Recursive, Recurrent)
 }
-"""Every class that a configuration may name."""
+"""The classes that a configuration may name."""
 
 
 def model_from_json(
     json_string: str, custom_layers: Mapping[str, type[Layer]] | None = None
 ) -> Model:
-    """The model that ``to_json`` wrote, here or in Keras 0.1.3, compiled where it was, with new weights.
+    """The model that ``to_json`` wrote, here or in Keras 0.1.3, with new weights.
+
+    It is compiled if the written model was.
 
     Args:
         json_string: the text, not the name of a file.
-        custom_layers: layer classes of your own by name.
+        custom_layers: user-defined layer classes by name.
 
     Raises:
-        ConfigError: for text that is no JSON, another version, unknown keys or classes, or fields of a wrong type.
-        RecursiveError: a child of it, from the checks of layers and ``compile``.
+        ConfigError: for text that is not JSON, another version, unknown keys or
+            classes, or fields of a wrong type.
+        RecursiveError: a subclass of it, from the checks of layers and ``compile``.
 
     >>> from recursive.layers.core import Dense
-    >>> model_from_json(Sequential([Dense(4, 6), Dense(2)]).to_json()).predict(np.ones((3, 4))).shape
+    >>> text = Sequential([Dense(4, 6), Dense(2)]).to_json()
+    >>> model_from_json(text).predict(np.ones((3, 4))).shape
     (3, 2)
     """
-    return from_config(
-        parse_json(json_string), CLASSES | _checked_classes(custom_layers)
-    )
+    classes = CLASSES | _checked_classes(custom_layers)
+    return from_config(parse_json(json_string), classes)
 
 
 def model_from_yaml(
     yaml_string: str, custom_layers: Mapping[str, type[Layer]] | None = None
 ) -> Model:
-    """As ``model_from_json``, from YAML.
+    """The model that ``to_yaml`` wrote; see :func:`model_from_json`.
 
     Raises:
         MissingPackageError: without the extra ``yaml``.
         RecursiveError: as ``model_from_json``.
     """
-    return from_config(
-        parse_yaml(yaml_string), CLASSES | _checked_classes(custom_layers)
-    )
+    classes = CLASSES | _checked_classes(custom_layers)
+    return from_config(parse_yaml(yaml_string), classes)
 
 
 def _checked_classes(given: object) -> dict[str, type[Layer]]:
-    given = {} if given is None else given
-    if not isinstance(given, Mapping) or not all(
-        isinstance(cls, type) and issubclass(cls, Layer) for cls in given.values()
-    ):
-        raise ConfigError.about(
-            "argument",
-            "custom_layers",
-            takes="a dict from names to layer classes",
-            because="layers are made from them",
-            got=repr(given),
-            do="Say custom_layers={'Mine': Mine}.",
-        )
-    return dict(given)
+    if given is None:
+        return {}
+    is_dict = isinstance(given, Mapping)
+    if is_dict and all(map(_is_layer_class, given.values())):
+        return dict(given)
+    raise ConfigError.about(
+        "argument",
+        "custom_layers",
+        takes="a dict from names to layer classes",
+        got=repr(given),
+        do="Say custom_layers={'Mine': Mine}.",
+    )
+
+
+def _is_layer_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Layer)

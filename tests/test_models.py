@@ -1,4 +1,4 @@
-"""Learning: fit, evaluate, predict, weights in files, and what happens when something goes wrong meanwhile."""
+"""Training: fit, evaluate, predict, weight files, and errors in between."""
 
 import os
 import re
@@ -395,7 +395,7 @@ def test_data_that_does_not_match_is_refused_before_anything_runs(x, y, error, w
         ((3, "mse"), errors.ConfigError, "a name or an Optimizer"),
     ],
 )
-def test_what_cannot_be_compiled_is_told_at_once(arguments, error, words):
+def test_what_cannot_be_compiled_is_refused_at_once(arguments, error, words):
     with pytest.raises(error, match=words):
         Sequential([vanilla(), Dense(HIDDEN, 1)]).compile(*arguments)
 
@@ -470,7 +470,7 @@ def test_a_loss_that_is_not_finite_restores_the_end_of_the_last_good_epoch():
 
 
 @pytensor.config.change_flags(floatX="float32")
-def test_a_loss_that_makes_float64_of_float32_is_told():
+def test_a_loss_that_turns_float32_into_float64_is_refused():
     model = Sequential([Dense(4, 2)])
     model.compile(
         "sgd",
@@ -524,7 +524,7 @@ def test_a_layer_that_replaces_another_is_the_one_that_learns():
 @pytest.mark.parametrize(
     "returned", [None, [1.0], np.float64(1)], ids=["nothing", "a list", "a number"]
 )
-def test_a_loss_that_returns_no_tensor_is_told(returned, weighted):
+def test_a_loss_that_returns_no_tensor_is_refused(returned, weighted):
     chain = model(loss=lambda y_true, y_pred: returned)
     with pytest.raises(
         errors.ConfigError,
@@ -570,7 +570,7 @@ def test_constraints_regularizers_and_updates_of_a_layer_hold_inside_containers(
 
 
 @pytest.mark.parametrize("second", [Dense(5, 3), SimpleRNN(HIDDEN, 2)])
-def test_layers_that_do_not_fit_one_another_are_told_apart(second):
+def test_layers_that_do_not_fit_one_another_are_named_by_place(second):
     with pytest.raises(errors.ShapeError, match="layer 'layer_1' takes"):
         Sequential([vanilla(), second]).predict(X)
 

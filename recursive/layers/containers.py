@@ -1,4 +1,4 @@
-"""The containers, in the room where Keras 0.1.3 had them."""
+"""The containers, importable from the module where Keras 0.1.3 had them."""
 
 from recursive.layers.graph import Graph
 from recursive.layers.sequential import Sequential

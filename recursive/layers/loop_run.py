@@ -1,8 +1,22 @@
-"""A declared loop, ready to run: the frozen description that executes what :class:`Recursive` declares."""
+"""The execution of a declared loop.
+
+:class:`~recursive.layers.recursive.Recursive` declares; :class:`LoopRun` is the frozen
+description that runs. :meth:`LoopRun.execute` works in this order:
+
+1. sequences are put time first, ``(time, batch, ...)``, and reversed if the loop runs
+   backwards; their lengths are compared, because scan would stop with the shortest one;
+2. the masks of the sequences become one mask, ``(time, batch)``;
+3. random draws of the nodes are made for all steps at once;
+4. each state gets its rows before the first step, ``(lag, batch, dim)``;
+5. the plan says which nodes run before, in and after the loop, and in which order scan
+   passes their values;
+6. :class:`~recursive.loop.run.Loop` runs them;
+7. outputs are put batch first again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +27,10 @@ from pytensor.tensor.variable import TensorVariable
 from recursive import backend
 from recursive.backend.sizes import Size, size
 from recursive.draws import normal
-from recursive.errors import ConfigError, NodeError
-from recursive.layers.composite import layers_of
+from recursive.errors import ConfigError
 from recursive.layers.draws import check_draw_names, checked_draw
 from recursive.layers.layer import Layer
+from recursive.layers.loop_draws import LoopDraws
 from recursive.layers.masks import checked_mask
 from recursive.layers.split import runners
 from recursive.loop.axes import swap_time
@@ -29,49 +43,57 @@ from recursive.loop.state import all_rows, first_rows
 from recursive.loop.unrolled import written_out
 from recursive.loop.until import check_until_gradient
 from recursive.scan import op
-from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, NodeSpec
+from recursive.spec.graph import DRAWN, LEARNED, GraphSpec
 from recursive.spec.history import final_name, with_implicit_states
-from recursive.spec.names import split
 from recursive.spec.plan import Recurrence, StepPlan, declared, plan, source_of
-from recursive.spec.shapes import Shape, node_shape
+from recursive.spec.shapes import Shape
 
 Tensors = Mapping[str, TensorVariable]
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a loop returned: its outputs by name, and the last rows of each state, ``(lag, batch, dim)``."""
+class LoopResult:
+    """The result of a loop.
+
+    Args:
+        plan: the plan that ran.
+        outputs: the outputs by name, batch first.
+        lasts: the last rows of each state, ``(lag, batch, dim)``.
+    """
 
     plan: StepPlan
     outputs: dict[str, Value]
     lasts: dict[str, TensorVariable]
 
     def finals(self) -> dict[str, Value]:
-        """The states after the last step: ``(batch, dim)``, or ``(batch, taps, dim)``, oldest first."""
+        """The states after the last step as outputs.
+
+        Each is ``(batch, dim)``, or ``(batch, taps, dim)``, oldest first.
+        """
         found = {}
         for item in self.plan.recurrences:
             last = self.lasts[item.name]
-            one_step = item.lag == 1
-            value = last[0] if one_step else last.dimshuffle(1, 0, 2)
+            value = last[0] if item.lag == 1 else last.dimshuffle(1, 0, 2)
             found[final_name(item.name)] = Value(value)
         return found
 
 
 @dataclass(frozen=True)
 class LoopRun:
-    """A loop as it was declared, with all that it takes to run it.
+    """A declared loop, ready to run.
 
     Args:
         kind: the class of the container, for errors.
-        spec: what was declared.
+        spec: the declaration.
         layers: the layer of each node, and of each output that merges.
         shapes: the shape of every name at one step, batch first.
-        params: the layers' parameters, and learned starts as ``state.initial``, by the names that the plan has.
+        params: the parameters of the layers, and learned initial values as
+            ``state.initial``, by the names that the plan uses.
         param_names: the names of each node's parameters.
-        states: what holds the states that are kept from batch to batch.
-        step: one step as the user's own function of the plan's arguments to the values of all nodes; None for the
-            step that follows from the declaration.
-        moves: False keeps every node in the loop, as it was declared.
+        states: the variables of the states that are kept between batches.
+        step: a user's step, from the plan's arguments to the values of all nodes; None
+            for the step that follows from the declaration.
+        moves: False keeps every node in the loop.
     """
 
     kind: str
@@ -84,75 +106,85 @@ class LoopRun:
     step: Callable | None = None
     moves: bool = True
 
-    def execute(self, inputs: Values, call: Call, starts: Tensors | None = None) -> Ran:
+    def execute(
+        self, inputs: Values, call: Call, starts: Tensors | None = None
+    ) -> LoopResult:
         """Run the loop.
 
         Args:
-            inputs: sequences ``(batch, time, ...)`` and contexts ``(batch, ...)`` by name, with their masks.
-            call: says whether the network is training, and hands out draws.
-            starts: the rows before the first step, ``(lag, batch, dim)``, of the states that start from them.
+            inputs: sequences ``(batch, time, ...)`` and contexts ``(batch, ...)`` by
+                name, with their masks.
+            call: the call of the container: training or not, and given draws.
+            starts: the rows before the first step, ``(lag, batch, dim)``, of states
+                that do not start as declared.
         """
         spec = self.spec
+        # Before PyTensor 3.1.1 the gradient of a loop that stops early is wrong.
         if call.train and spec.until is not None:
             check_until_gradient()
-        draw_names = [*self.draw_names(), *self.drawn_starts().values()]
-        check_draw_names(call.draws, draw_names)
-        over_time = self._over_time(inputs)
+        drawn_starts = self.drawn_starts().values()
+        check_draw_names(call.draws, [*self.draws.names(), *drawn_starts])
+
+        # Sequences, time first, and the sizes (time, batch) that they share.
         tensors = {name: value.tensor for name, value in inputs.items()}
-        rows = self.rows(
-            {name: value.tensor for name, value in over_time.items()}, tensors
-        )
-        over_time = self._of_length(over_time, rows[0])
+        over_time = self._over_time(inputs)
+        sequences = {name: value.tensor for name, value in over_time.items()}
+        length, batch = self.rows(sequences, tensors)
+        over_time = self._of_length(over_time, length)
         if spec.n_steps is not None:
-            rows = (spec.n_steps, rows[1])  # known, once the sequences are checked
+            # The lengths are compared with it by now, so it stands for all of them.
+            length = spec.n_steps
+        rows = (length, batch)
+
+        # The plan depends on both: on a mask being there, and on the draws as sequences.
         mask = self._mask(inputs, rows, over_time)
-        self._check_until(mask)
-        drawn = self._draws_over_time(rows, call.draws) if call.train else {}
+        drawn: Tensors = {}
+        if call.train:
+            drawn = self.draws.over_time(rows, call.draws, spec.go_backwards)
         planned = self.plan(call.train, masked=mask is not None)
         if call.train:
             self._check_drawn_before(planned, drawn)
-        every, lasts = self._loop(planned, call, mask).run(
-            {**self._contexts(inputs), **over_time, **_as_values(drawn)},
-            rows,
-            self._starts(planned, tensors, rows[1], call, starts or {}),
-            mask,
-        )
-        found = {output.name: every[source_of(spec, output)] for output in spec.outputs}
-        outputs = self._seen(found, mask, rows[0])
-        return Ran(planned, outputs, lasts)
 
-    def _check_until(self, mask: TensorVariable | None) -> None:
-        """Raise a ConfigError where a loop that stops for all rows together has a mask."""
-        if mask is not None and self.spec.until is not None:
-            raise ConfigError.about(
-                "container",
-                self.kind,
-                takes="no mask beside until",
-                because="the loop stops for all rows together, where rows end at different steps",
-                got=f"masked steps, and until={self.spec.until!r}",
-                do="Leave until out, or put DropMask() before the loop.",
-            )
+        values = {**self._contexts(inputs), **over_time}
+        for name, tensor in drawn.items():
+            values[name] = Value(tensor)
+        before = self._starts(planned, tensors, batch, call, starts or {})
+        loop = self._loop(planned, call, mask)
+        results, lasts = loop.run(values, rows, before, mask)
 
-    # What runs where
+        found = {}
+        for output in spec.outputs:
+            found[output.name] = results[source_of(spec, output)]
+        return LoopResult(planned, self._batch_first(found, mask, length), lasts)
+
+    # Planning
 
     def plan(self, train: bool, masked: bool = False) -> StepPlan:
-        """The plan; while training, with the draws of the nodes among the sequences.
+        """The plan of what runs where, with the draws of the nodes if training.
 
-        Hoisted values are computed sequences. If the backend cannot truncate the gradient
-        of such a sequence, every node stays in the loop.
+        PyTensor cannot truncate a gradient on JAX if sequences are computed, so nothing
+        is moved out of the loop there.
         """
-        draws = self.draws_of_nodes() if train else {}
-        held = self._held_draws() if train else set()
+        draws = self.draws.by_node() if train else {}
+        constant = self.draws.constant_names() if train else set()
         is_truncated = self.spec.truncate_gradient != -1
-        stays = is_truncated and not backend.traits().truncates_computed
-        if stays or not self.moves or self.step is not None:
-            return declared(self.spec, self.param_names, draws, held)
+        truncated_on_jax = is_truncated and backend.target() == "jax"
+        if truncated_on_jax or not self.moves or self.step is not None:
+            return declared(self.spec, self.param_names, draws, constant)
         return plan(
-            self.spec, self.param_names, draws, self.layers, self.shapes, masked, held
+            self.spec,
+            self.param_names,
+            draws,
+            self.layers,
+            self.shapes,
+            masked,
+            constant,
         )
 
     def _loop(self, planned: StepPlan, call: Call, mask: TensorVariable | None) -> Loop:
         nodes = (*planned.hoisted, *planned.nodes, *planned.deferred)
+        # The scan of this package has a generated reverse pass. PyTensor's own scan can
+        # stop early. Steps that are written out need neither.
         repeat = op.scan
         if self.spec.until:
             repeat = backend.scan
@@ -165,32 +197,43 @@ class LoopRun:
             self.shapes,
             call,
             self.spec.truncate_gradient,
+            # With a mask, the last unmasked step of a row may be any step.
             only_last=not self.spec.return_sequences and mask is None,
             until=self.spec.until,
             repeat=repeat,
             step=self.step,
         )
 
-    # What it reads
+    # Sequences, contexts and masks
 
     def _over_time(self, inputs: Values) -> dict[str, Value]:
-        """The sequences, ``(time, batch, ...)``, in the order in which the loop runs through them.
+        """The sequences, ``(time, batch, ...)``, in the order in which the loop runs.
 
-        A mask ``(batch, time)`` says which steps are data, and is no mask of a step's value; what lies deeper is.
+        A mask ``(batch, time)`` is about whole steps, so it is left to :meth:`_mask`. A
+        mask with more axes is about parts of a step, and stays with the value.
         """
         found = {}
         for item in self.spec.inputs:
             if item.is_sequence:
                 value = inputs[item.name]
-                is_deeper = value.mask is not None and value.mask.ndim > 2
-                inner = value if is_deeper else Value(value.tensor)
-                found[item.name] = on_tensors(
-                    inner, lambda x: self.directed(swap_time(x))
-                )
+                if value.mask is None or value.mask.ndim <= 2:
+                    value = Value(value.tensor)
+                found[item.name] = on_tensors(value, self._time_first)
         return found
 
+    def _time_first(self, x: TensorVariable) -> TensorVariable:
+        """``(batch, time, ...)`` as ``(time, batch, ...)``, in the loop's direction."""
+        return self._directed(swap_time(x))
+
+    def _directed(self, sequence: TensorVariable) -> TensorVariable:
+        return sequence[::-1] if self.spec.go_backwards else sequence
+
     def _of_length(self, over_time: dict[str, Value], length: Size) -> dict[str, Value]:
-        """The sequences, cut to a length that is known only when they run: so it is checked before they are read."""
+        """The sequences, cut to a symbolic ``length``.
+
+        The check of the lengths is part of ``length``. Cutting makes every sequence
+        depend on it, so the check runs before any of them is read.
+        """
         if isinstance(length, int):
             return over_time
         known = self.spec.n_steps
@@ -208,67 +251,76 @@ class LoopRun:
                 found[item.name] = Value(value.tensor, value.mask, is_context=True)
         return found
 
-    def directed(self, sequence: TensorVariable) -> TensorVariable:
-        """A sequence, time first, in the order in which the loop runs through it."""
-        return sequence[::-1] if self.spec.go_backwards else sequence
-
     def rows(self, sequences: Tensors, inputs: Tensors) -> tuple[Size, Size]:
-        """The number of steps and of rows: those of the inputs; one row where there are none.
+        """The number of steps and of rows; one row if there are no inputs.
 
         Args:
-            sequences: time first.
-            inputs: all of them, rows first.
+            sequences: the sequences, time first.
+            inputs: all inputs, batch first.
         """
         lengths = {name: size(value, 0) for name, value in sequences.items()}
         if self.spec.n_steps is not None:
             lengths["n_steps"] = self.spec.n_steps
-        rows = size(next(iter(inputs.values())), 0) if inputs else 1
-        return common_length(lengths), rows
+        batch = size(next(iter(inputs.values())), 0) if inputs else 1
+        return common_length(lengths), batch
 
     def _mask(
         self, inputs: Values, rows: tuple[Size, Size], over_time: Values
     ) -> TensorVariable | None:
-        """The steps that are data, ``(time, batch)``: for the declared mask and for the mask of every sequence."""
+        """The steps that no mask masks, ``(time, batch)``; None without any mask.
+
+        Masks are the declared one and those of the sequences.
+        """
         masks = []
         if self.spec.mask is not None:
             masks.append(over_time[self.spec.mask].tensor)
         for item in self.spec.inputs:
             mask = inputs[item.name].mask if item.is_sequence else None
             if mask is not None and mask.ndim == 2:
-                checked = checked_mask(self.kind, mask, rows[1], rows[0])
-                masks.append(self.directed(checked.dimshuffle(1, 0)))
+                length, batch = rows
+                checked = checked_mask(self.kind, mask, batch, length)
+                masks.append(self._directed(checked.dimshuffle(1, 0)))
         found = joined(masks)
-        return None if found is None else pt.neq(found, 0)
+        if found is None:
+            return None
+        self._check_takes_mask()
+        return pt.neq(found, 0)
 
-    # What it returns
+    def _check_takes_mask(self) -> None:
+        """Raise a ConfigError for a loop with ``until``: it stops all rows at once."""
+        if self.spec.until is not None:
+            raise ConfigError.about(
+                "container",
+                self.kind,
+                takes="until or a mask",
+                because="until stops all rows at once",
+                got=f"masked steps, and until={self.spec.until!r}",
+                do="Leave until out, or put DropMask() before the loop.",
+            )
 
-    def _seen(
-        self, found: Values, mask: TensorVariable | None, length: Size
+    def _batch_first(
+        self, values: Values, mask: TensorVariable | None, length: Size
     ) -> dict[str, Value]:
-        """Outputs as the outside sees them: rows first, padding repeated, with the masks that belong to them."""
-        if mask is not None:
-            last = last_valid(mask, length)
-            found = {
-                name: on_tensors(value, lambda x: filled(x, last))
-                for name, value in found.items()
-            }
-        if not self.spec.return_sequences:
-            outputs = {
-                name: on_tensors(value, lambda x: x[-1])
-                for name, value in found.items()
-            }
-            steps = None
-        else:
-            outputs = {
-                name: on_tensors(value, swap_time) for name, value in found.items()
-            }
-            steps = None if mask is None else swap_time(mask)
-        return {
-            name: with_mask(value.tensor, joined([steps, value.mask]))
-            for name, value in outputs.items()
-        }
+        """The outputs, batch first, with their masks.
 
-    # What states start from
+        A masked step repeats the last unmasked one, so that the last step is always the
+        result of a row.
+        """
+        last = None if mask is None else last_valid(mask, length)
+        found = {}
+        for name, value in values.items():
+            if last is not None:
+                value = on_tensors(value, lambda x: filled(x, last))
+            steps = None
+            if self.spec.return_sequences:
+                value = on_tensors(value, swap_time)
+                steps = None if mask is None else swap_time(mask)
+            else:
+                value = on_tensors(value, lambda x: x[-1])
+            found[name] = with_mask(value.tensor, joined([steps, value.mask]))
+        return found
+
+    # The rows before the first step
 
     def _starts(
         self,
@@ -297,14 +349,15 @@ class LoopRun:
             return self._drawn_start(item, (item.lag, batch, dim), call)
         if item.initial == DRAWN:
             return pt.zeros((item.lag, batch, dim), dtype=backend.floatX())
-        if isinstance(item.initial, str):
+        if isinstance(item.initial, str):  # the name of a context
             return all_rows(item, inputs[item.initial], batch, dim)
         return first_rows(item, batch, dim)
 
     def _drawn_start(
         self, item: Recurrence, shape: tuple[Size, Size, int], call: Call
     ) -> TensorVariable:
-        """A drawn start, or the one that is given in its place: ``(batch, dim)``, or ``(batch, taps, dim)``."""
+        """A normal draw, or a given one ``(batch, dim)`` or ``(batch, taps, dim)``."""
+        # Each build of a graph seeds its own generator, from NumPy's global one.
         name = self.drawn_starts()[item.name]
         lag, batch, dim = shape
         if name not in call.draws:
@@ -315,119 +368,34 @@ class LoopRun:
         return rows.astype(backend.floatX())
 
     def drawn_starts(self) -> dict[str, str]:
-        """The draws that states start from, by state."""
+        """The draw that each state with drawn initial values starts from, by state."""
         drawn = [state.name for state in self.spec.states if state.initial == DRAWN]
         return {name: f"{name}.initial" for name in drawn}
 
-    # Random draws of the nodes: made before the loop, so that a step is a function of its arguments
+    # Random draws of the nodes
 
-    def draws_of_nodes(self) -> dict[str, tuple[str, ...]]:
-        """The random draws of each node, as ``node.keep``."""
-        return {
-            node.name: tuple(
-                f"{node.name}.{name}" for name in self.layers[node.name].draws
-            )
-            for node in self.spec.nodes
-        }
-
-    def draw_names(self) -> list[str]:
-        """The random draws of all nodes."""
-        return [name for names in self.draws_of_nodes().values() for name in names]
-
-    def _held_draws(self) -> set[str]:
-        """Those that are the same at every step."""
-        held = set()
-        for node in self.spec.nodes:
-            held |= {
-                f"{node.name}.{name}" for name in self.layers[node.name].steady_draws
-            }
-        return held
-
-    def draw_shape(self, name: str) -> Shape:
-        """The shape of a draw of one of the nodes at one step."""
-        outer, inner = split(name)
-        [node] = (node for node in self.spec.nodes if node.name == outer)
-        shape = node_shape(self.spec, node, self.layers, self.shapes)
-        return self.layers[outer].draw_shape(inner, shape)
-
-    def _draws_over_time(
-        self, rows: tuple[Size, Size], given: Tensors
-    ) -> dict[str, TensorVariable]:
-        """The draws of all steps at once, ``(time, batch, ...)``; ``(batch, ...)`` where one holds for all steps."""
-        held = self._held_draws()
-        found = {}
-        for name in self.draw_names():
-            leading = rows[1:] if name in held else rows
-            shape = (*leading, *self.draw_shape(name)[1:])
-            if name in given:
-                found[name] = self._given_draw(name, given[name], shape, name in held)
-            elif None not in shape:
-                node, inner = split(name)
-                found[name] = self.layers[node].sample(inner, shape)
-        return found
-
-    def _given_draw(
-        self, name: str, value: TensorVariable, shape: Sequence[Size], held: bool
-    ) -> TensorVariable:
-        """A draw that is given, batch first, as the loop takes it."""
-        value = pt.as_tensor_variable(value)
-        if held:
-            return checked_draw(name, value, shape)
-        steps, batch, *dims = shape
-        return self.directed(
-            swap_time(checked_draw(name, value, (batch, steps, *dims)))
-        )
+    @property
+    def draws(self) -> LoopDraws:
+        """The random draws of the nodes."""
+        return LoopDraws(self.spec, self.layers, self.shapes)
 
     def _check_drawn_before(self, planned: StepPlan, drawn: Tensors) -> None:
-        """Raise a NodeError where a step would have to draw: a step is a function of its arguments."""
-        for node in planned.nodes:
-            layer = self.layers.get(node.name)
-            if layer is None or not _draws_inside(node, layer, drawn):
-                continue
-            raise NodeError.about(
-                "node",
-                node.name,
-                takes="a layer that draws what is known before the loop",
-                because="draws are made before it, and the number of inner steps is not known there",
-                got=f"a {type(layer).__name__} with random draws over inner steps",
-                do="Put the noise outside of the inner loop, or read nothing of the past in this node.",
-            )
+        """Raise an error if a step would have to draw."""
+        self.draws.check_steps_draw_nothing(planned.nodes, drawn)
         if self.step is not None and drawn:
             raise ConfigError.about(
                 "container",
                 self.kind,
-                takes="layers without random draws beside a _step of its own",
+                takes="layers without random draws if _step is overridden",
                 because="_step has no argument for them",
                 got=", ".join(drawn),
-                do="Leave the noise out, or do without an own _step.",
+                do="Leave the noise out, or do not override _step.",
             )
 
 
-def _as_values(tensors: Tensors) -> dict[str, Value]:
-    return {name: Value(tensor) for name, tensor in tensors.items()}
-
-
-def _draws_inside(node: NodeSpec, layer: Layer, drawn: Tensors) -> bool:
-    """True where a node makes draws that were not made before the loop."""
-    if any(f"{node.name}.{name}" not in drawn for name in layer.draws):
-        return True
-    return any(_draws_over_inner_steps(part) for part in layers_of(layer))
-
-
-def _draws_over_inner_steps(part: Layer) -> bool:
-    spec = getattr(part, "spec", None)
-    if spec is None or not spec.loop:
-        return False
-    if any(state.initial == DRAWN for state in spec.states):
-        return True
-    return any(child.draws for child in part.children.values())
-
-
 def states_from_start(spec: GraphSpec) -> tuple[str, ...]:
-    """The states that start again with each batch, but for those that were declared to."""
+    """The states that are reset with each batch by default."""
     if spec.stateful:
         return ()
-    undeclared = [
-        state for state in with_implicit_states(spec) if state.stateful is None
-    ]
-    return tuple(state.name for state in undeclared)
+    states = with_implicit_states(spec)
+    return tuple(state.name for state in states if state.stateful is None)

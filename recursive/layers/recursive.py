@@ -1,7 +1,18 @@
-"""The container that Eder Santana proposed: a recurrent network declared as a graph of inputs, states and nodes.
+"""Recurrent networks declared as graphs: ``Recursive`` and ``Recurrent``.
 
-``add_input``, ``add_state`` and ``add_node`` say what one time step computes; the container writes the step, hands it
-to scan with its arguments in a known order, and returns what was declared as output.
+``add_input``, ``add_state`` and ``add_node`` declare what one time step computes. A
+node reads three kinds of values by name:
+
+- an input: its slice at this step, ``(batch, dim)``, or all of it if it is a context;
+- a node: its value at this step;
+- a state: the value that the node which feeds it had at the step before. ``name_tm2``
+  reads two steps back.
+
+Nothing here runs. :class:`Recursive` holds the declaration and answers questions about
+it: its shapes, its parameters, its kept states. To compute, it makes a frozen
+:class:`~recursive.layers.loop_run.LoopRun` of all that a run needs, which writes the
+step function, calls ``scan`` with the arguments in the order of the plan, and returns
+the declared outputs.
 """
 
 from __future__ import annotations
@@ -24,7 +35,7 @@ from recursive.errors import (
 )
 from recursive.layers import chain
 from recursive.layers.graph import Graph, Read
-from recursive.layers.identity import own_methods
+from recursive.layers.inputs import match_inputs, with_dims
 from recursive.layers.layer import Layer
 from recursive.layers.loop_run import LoopRun, states_from_start
 from recursive.layers.settings import setting
@@ -35,9 +46,7 @@ from recursive.loop.call import Call, Value, Values
 from recursive.loop.nodes import as_values, run
 from recursive.loop.state import check_dim_is_known, start_numbers, started
 from recursive.loop.step import with_params
-from recursive.scan import op
 from recursive.spec import checks
-from recursive.spec.explain import explain
 from recursive.spec.graph import (
     LEARNED,
     GraphSpec,
@@ -59,19 +68,28 @@ if TYPE_CHECKING:
 
 
 class Recursive(Stateful, Graph):
-    """A recurrent network as a graph. A bare state name reads t-1, a node name reads t, ``name_tm2`` reads t-2.
+    """A recurrent network declared as a graph of inputs, states and nodes.
+
+    A bare state name reads t-1, a node name reads t, and ``name_tm2`` reads t-2.
 
     Args:
-        truncate_gradient: k runs the backward loop over the last k steps of the whole sequence; -1 over all.
-        return_sequences: True returns ``(batch, time, dim)``, False the last step, ``(batch, dim)``.
-        n_steps: how many steps a loop without sequences runs.
-        until: the node that stops the loop, after the first step at which it is true in every row.
-        stateful: True lets the states go on from batch to batch.
-        return_final_states: True makes the states after the last step outputs too, as ``<state>_final``.
-        go_backwards: True runs from the last step to the first, and returns the steps in that order.
-        unroll: True writes every step out, in place of a loop; for sequences of ``n_steps``, which may be said then.
+        truncate_gradient: k runs the reverse pass over the last k steps of the sequence
+            only; -1 over all.
+        return_sequences: True returns ``(batch, time, dim)``, False the last step,
+            ``(batch, dim)``.
+        n_steps: the number of steps of a loop without sequences.
+        until: the node that stops the loop after the first step at which it is true in
+            every row.
+        stateful: True keeps the states between batches.
+        return_final_states: True also returns the states after the last step, as
+            outputs ``<state>_final``.
+        go_backwards: True runs from the last step to the first and returns the steps in
+            that order.
+        unroll: True writes out every step instead of a loop. The number of steps must
+            be known: that of the sequences, or ``n_steps``.
 
-    Source: keras issue 620 (Santana, 2015) and his ``Recursive`` container of 2015-09-15.
+    Source: keras issue 620 (Santana, 2015) and his ``Recursive`` container of
+        2015-09-15.
 
     >>> from recursive.layers.core import Activation, Dense
     >>> rnn = Recursive(return_sequences=True)
@@ -79,8 +97,8 @@ class Recursive(Stateful, Graph):
     >>> rnn.add_state("h", dim=6)
     >>> rnn.add_node(Dense(4, 6, init="one"), name="i2h", inputs=["input"])
     >>> rnn.add_node(Dense(6, 6, init="orthogonal"), name="h2h", inputs=["h"])
-    >>> rnn.add_node(Activation("tanh"), name="rec", inputs=["i2h", "h2h"], merge_mode="sum",
-    ...              return_state="h", create_output=True)
+    >>> rnn.add_node(Activation("tanh"), name="rec", inputs=["i2h", "h2h"],
+    ...              merge_mode="sum", return_state="h", create_output=True)
     >>> [str(ref) for ref in rnn.declared_plan.arguments]
     ['input', 'h_tm1', 'i2h.W', 'i2h.b', 'h2h.W', 'h2h.b']
     >>> rnn.get_output().type.shape
@@ -101,24 +119,21 @@ class Recursive(Stateful, Graph):
         unroll: bool = False,
     ):
         super().__init__()
-        flags = {
-            "return_sequences": return_sequences,
-            "stateful": stateful,
-            "unroll": unroll,
-            "return_final_states": return_final_states,
-            "go_backwards": go_backwards,
-        }
+        kind = type(self).__name__
         self._spec = GraphSpec(
             loop=True,
             free=self.free,
             truncate_gradient=as_python_int(truncate_gradient),
             n_steps=as_python_int(n_steps),
             until=until,
-            **{
-                name: flag(type(self).__name__, name, value)
-                for name, value in flags.items()
-            },
+            return_sequences=flag(kind, "return_sequences", return_sequences),
+            stateful=flag(kind, "stateful", stateful),
+            unroll=flag(kind, "unroll", unroll),
+            return_final_states=flag(kind, "return_final_states", return_final_states),
+            go_backwards=flag(kind, "go_backwards", go_backwards),
         )
+        # Initial values that are parameters, `initial="learned"`, by state: each
+        # (dim,).
         self._learned: dict[str, SharedVariable] = {}
 
     # Declaration
@@ -131,85 +146,47 @@ class Recursive(Stateful, Graph):
         dim: int | None = None,
         is_sequence: bool = True,
     ) -> None:
-        """Declare an input: a sequence, of which each step sees a slice, or a context, which every step sees whole.
+        """Declare a sequence, seen one slice per step, or a context, seen whole.
 
         Args:
-            name: what nodes read it by.
-            ndim: its number of axes: 3 for ``(batch, time, dim)``, 2 for ``(batch, time)`` of whole numbers; for a
-                context, which has no time, 2 for ``(batch, dim)``. None is 3, or 2 for a context.
+            name: the name by which nodes read it.
+            ndim: the number of axes. Of a sequence, 3 for ``(batch, time, dim)`` or 2
+                for integers ``(batch, time)``; of a context, which has no time axis, 2
+                for ``(batch, dim)``. None is 3, or 2 for a context.
             dtype: ``float``, ``int`` or ``bool``.
-            dim: the size of the last axis; None finds it from the layers, or from the first batch.
-            is_sequence: False makes it a context.
+            dim: the size of the last axis; None takes it from the layers that read the
+                input, or from the first batch.
+            is_sequence: False declares a context.
 
         Raises:
-            RecursiveError: a child of it, for a bad name, ndim, dtype or dim.
+            RecursiveError: a subclass of it, for an invalid name, ndim, dtype or dim.
         """
-        ndim = 2 + bool(is_sequence) if ndim is None else ndim
+        is_sequence = bool(is_sequence)
+        if ndim is None:
+            ndim = 3 if is_sequence else 2
         self._declare(
-            InputSpec(
-                name, as_python_int(ndim), dtype, as_python_int(dim), bool(is_sequence)
-            )
+            InputSpec(name, as_python_int(ndim), dtype, as_python_int(dim), is_sequence)
         )
 
     def add_mask(self, name: str = "mask") -> None:
-        """Declare an input ``(batch, time)`` that says which steps are data: at others the states stay as they are.
+        """Declare the mask, an input ``(batch, time)`` that is 0 at masked steps.
+
+        At a masked step the states of that row keep their values.
 
         Raises:
-            RecursiveError: a child of it, for a bad or taken name, or a second mask.
+            RecursiveError: a subclass of it, for an invalid or taken name, or a second
+                mask.
         """
         if self._spec.mask is not None:
             raise ConfigError.about(
                 "container",
                 type(self).__name__,
                 takes="one mask",
-                because="a step is data or not",
                 got=f"{self._spec.mask!r} and {name!r}",
-                do="Combine them before.",
+                do="Combine them first, for example with merge_mul.",
             )
         self._declare(InputSpec(name, 2, "bool"))
         self._change(self._spec.replace(mask=name))
-
-    def set_state_from(self, state: str, name: str) -> None:
-        """Let ``state`` start from the context ``name``, which is declared here unless it was before.
-
-        It is ``(batch, dim)``; for a state that is looked back to several steps, that row for each of them, or
-        ``(batch, taps, dim)``, oldest first, if it was declared with ``ndim=3``. In an enclosing graph a node is joined
-        to it: ``input={..., name: 'node'}``.
-
-        Raises:
-            UnknownNameError: for a state that was not declared, or a name that is no context.
-        """
-        states = {item.name: place for place, item in enumerate(self._spec.states)}
-        if state not in states:
-            raise UnknownNameError.about(
-                "state",
-                str(state),
-                takes="a name given to add_state",
-                because="it starts from another value",
-                got="an unknown name"
-                if self._spec.names.get(state) != "node"
-                else "a node whose past is its state without being declared",
-                do=checks.how_to_declare(self._spec, state, states),
-            )
-        kind = self._spec.names.get(name, "input")
-        if kind != "input":
-            raise UnknownNameError.about(
-                "state",
-                state,
-                takes="a context to start from",
-                because="it is there before the first step",
-                got=f"the {kind} {name!r}",
-                do="In an enclosing graph, join a node to the context's name.",
-            )
-        if name not in self._spec.names:
-            self.add_input(
-                name, is_sequence=False, dim=self._spec.states[states[state]].dim
-            )
-        changed = [
-            dataclasses.replace(item, initial=name) if item.name == state else item
-            for item in self._spec.states
-        ]
-        self._change(self._spec.replace(states=tuple(changed)))
 
     def add_state(
         self,
@@ -219,28 +196,73 @@ class Recursive(Stateful, Graph):
         initial: object = 0.0,
         stateful: bool | None = None,
     ) -> None:
-        """Declare a state of ``dim`` values a row.
+        """Declare a state, ``(batch, dim)``.
 
         Args:
-            name: what nodes read it by; bare, it is the value of the step before.
-            dim: how many values a row; None finds it from the node that feeds it.
-            input: the node whose value is its next one, declared before or later. In place of it, that node may say
-                ``return_state=name``, as in 2015.
-            initial: what it is before the first step: a number, a row of ``dim`` numbers, or a list of rows, oldest
-                first, where it is read several steps back; ``'learned'`` for a row of parameters, ``'drawn'`` for
-                standard normal draws while training and zeros else; or the name of a context.
-            stateful: whether it goes on from batch to batch; None as the container does.
+            name: the name by which nodes read it; a bare name reads the step before.
+            dim: the size of the last axis; None takes it from the node that feeds the
+                state.
+            input: the node whose value is the next value of the state, declared before
+                or later. Alternatively that node is added with ``return_state=name``,
+                as in 2015.
+            initial: the value before the first step: a number; ``dim`` numbers; a list
+                of these, oldest first, for a state that is read several steps back;
+                ``'learned'`` for a parameter ``(dim,)``; ``'drawn'`` for standard
+                normal draws while training and zeros otherwise; or the name of a
+                context.
+            stateful: True keeps the state between batches; None does as the container.
 
         Raises:
-            RecursiveError: a child of it, for a bad name, dim or initial value.
+            RecursiveError: a subclass of it, for an invalid name, dim or initial value.
         """
-        stateful = (
-            None if stateful is None else flag(f"state {name!r}", "stateful", stateful)
-        )
-        self._declare(
-            StateSpec(
-                name, as_python_int(dim), input, as_initial(name, initial), stateful
+        if stateful is not None:
+            stateful = flag(f"state {name!r}", "stateful", stateful)
+        initial = as_initial(name, initial)
+        self._declare(StateSpec(name, as_python_int(dim), input, initial, stateful))
+
+    def set_state_from(self, state: str, name: str) -> None:
+        """Let ``state`` start from the context ``name``, declared here if it is new.
+
+        The context is ``(batch, dim)``. A state that is read several steps back starts
+        from that value at each lag, or from ``(batch, taps, dim)``, oldest first, if
+        the context was declared with ``ndim=3``. In an enclosing graph, a node supplies
+        the
+        context: ``input={..., name: 'node'}``.
+
+        Raises:
+            UnknownNameError: for an undeclared state, or a name that is no context.
+        """
+        states = {item.name: item for item in self._spec.states}
+        if state not in states:
+            raise self._undeclared_state(state)
+        kind = self._spec.names.get(name, "input")
+        if kind != "input":
+            raise UnknownNameError.about(
+                "state",
+                state,
+                takes="a context to start from",
+                because="its value is needed before the first step",
+                got=f"the {kind} {name!r}",
+                do="In an enclosing graph, connect a node to the context's name.",
             )
+        if name not in self._spec.names:
+            self.add_input(name, is_sequence=False, dim=states[state].dim)
+        # The order of states is the order of scan's arguments, so it must not change.
+        states[state] = dataclasses.replace(states[state], initial=name)
+        self._change(self._spec.replace(states=tuple(states.values())))
+
+    def _undeclared_state(self, state: str) -> UnknownNameError:
+        """The error for a state that was not declared by add_state."""
+        got = "an unknown name"
+        if self._spec.names.get(state) == "node":
+            got = "a node whose past is read without a declared state"
+        states = [item.name for item in self._spec.states]
+        return UnknownNameError.about(
+            "state",
+            str(state),
+            takes="a name given to add_state",
+            got=got,
+            do=checks.how_to_declare(self._spec, state, states),
         )
 
     def add_node(
@@ -254,63 +276,62 @@ class Recursive(Stateful, Graph):
         create_output: bool = False,
         connection_map: Mapping[str, str] | None = None,
     ) -> None:
-        """Declare a node: ``layer`` applied, at every step, to what it reads.
+        """Declare a node: ``layer`` applied, at every step, to the values it reads.
 
         Args:
-            layer: any layer, a container included; one that is used by two nodes shares its weights.
-            name: what other nodes read it by; a node with several outputs is read as ``name.output``.
-            input: a name; a list of names, merged by ``merge_mode``; ``merge_sum([...])`` and its like; or, for a
-                layer with several inputs, a dict of these by the layer's ports.
-            inputs: the older word for a list. A string means one name.
-            merge_mode: concat, sum, mul, ave, max or dot; join hands a layer with several inputs the values by name.
-            return_state: the state whose next value this node is.
-            create_output: True makes the node an output of the same name.
-            connection_map: the older word for a dict by ports.
+            layer: any layer or container. A layer that two nodes use shares its
+                weights.
+            name: the name by which other nodes read it; a node with several outputs is
+                read as ``name.output``.
+            input: a name; a list of names, merged by ``merge_mode``;
+                ``merge_sum([...])`` and the like; or, for a layer with several inputs,
+                a dict of these by port.
+            inputs: the older name for a list. A string is one name.
+            merge_mode: concat, sum, mul, ave, max or dot; join passes the values to a
+                layer with several inputs by name.
+            return_state: the state whose next value this node computes.
+            create_output: True also declares an output of the same name.
+            connection_map: the older name for a dict by port.
 
         Raises:
-            RecursiveError: a child of it, for unknown or taken names, ports that the layer does not have, ports left
-                open, no input, or an unknown merge mode.
+            RecursiveError: a subclass of it, for unknown or taken names, unknown or
+                open ports, no input, or an unknown merge mode.
         """
+        read = one_read(name, input, connection_map)
         self._add_node(
-            layer,
-            name,
-            one_read(name, input, connection_map),
-            inputs,
-            merge_mode,
-            create_output,
-            return_state,
+            layer, name, read, inputs, merge_mode, create_output, return_state
         )
 
-    # What was declared
+    # The declaration. A setting can be assigned later: that is a new declaration.
 
     return_sequences = setting(
-        "return_sequences", flag, "Whether outputs are whole sequences."
+        "return_sequences", flag, "True if outputs are whole sequences."
     )
     stateful = setting(
         "stateful",
         flag,
-        "Whether states go on from batch to batch, unless a state says otherwise.",
+        "True if states are kept between batches, unless a state declares otherwise.",
     )
     return_final_states = setting(
         "return_final_states",
         flag,
-        "Whether the states after the last step are outputs too.",
+        "True if the states after the last step are outputs too.",
     )
     go_backwards = setting(
-        "go_backwards", flag, "Whether the loop runs from the last step to the first."
+        "go_backwards", flag, "True if the loop runs from the last step to the first."
     )
     unroll = setting(
-        "unroll", flag, "Whether every step is written out, in place of a loop."
+        "unroll", flag, "True if every step is written out instead of a loop."
     )
     truncate_gradient = setting(
         "truncate_gradient",
         lambda _, __, steps: as_python_int(steps),
-        "How many of the last steps the backward loop runs over; -1 for all.",
+        "The number of last steps that the reverse pass runs over; -1 for all.",
     )
     n_steps = setting(
         "n_steps",
         lambda _, __, steps: checks.number_of_steps(as_python_int(steps)),
-        "How many steps a loop without sequences runs.",
+        "The number of steps of a loop without sequences.",
     )
     until = setting(
         "until",
@@ -320,28 +341,40 @@ class Recursive(Stateful, Graph):
 
     @property
     def sequence_names(self) -> tuple[str, ...]:
-        """The inputs of which each step sees a slice."""
+        """The inputs that each step sees one slice of."""
         return tuple(item.name for item in self.spec.inputs if item.is_sequence)
 
     @property
     def declared_plan(self) -> StepPlan:
-        """The plan as declared, everything in the loop: that of :meth:`_step`."""
+        """The plan with every node in the loop: that of :meth:`_step`."""
         self.complete()
         return declared(self.spec, self.param_names)
 
     @property
     def plan(self) -> StepPlan:
-        """The plan that runs: what need not be in the loop is hoisted before it or deferred after it."""
+        """The plan that runs: nodes are hoisted before or deferred after the loop."""
         self.complete()
         return self.loop_run().plan(train=False)
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """The names of the outputs, in the order declared, then of the final states where they are asked for."""
-        finals = (
-            with_implicit_states(self.spec) if self.spec.return_final_states else ()
-        )
-        return (*super().output_names, *(final_name(state.name) for state in finals))
+        """The names of the outputs as declared, then of the returned final states."""
+        names = super().output_names
+        if not self.spec.return_final_states:
+            return names
+        states = with_implicit_states(self.spec)
+        return (*names, *(final_name(state.name) for state in states))
+
+    @property
+    def rowwise(self) -> bool:
+        """True if every node is rowwise and nothing else ties the rows together.
+
+        States that are kept between batches do, and so does a loop that stops for all
+        rows at once.
+        """
+        return not self.carries and self.until is None and super().rowwise
+
+    # Shapes
 
     def get_output_shape_for(
         self, input_shape: Shape | Mapping[str, Shape]
@@ -349,111 +382,106 @@ class Recursive(Stateful, Graph):
         found = super().get_output_shape_for(input_shape)
         if not self.spec.return_final_states:
             return found
-        spec = self._with_dims(input_shape)
-        shapes, rows = (
-            infer(spec, self.nodes),
-            next(iter(found.values() if isinstance(found, dict) else [found]))[0],
-        )
-        outputs = (
-            found if isinstance(found, dict) else {self.spec.outputs[0].name: found}
-        )
-        finals = {
-            final_name(item.name): (
-                rows,
-                *((item.lag,) if item.lag > 1 else ()),
-                shapes[item.name][-1],
-            )
-            for item in declared(spec, {}).recurrences
-        }
-        return outputs | finals
+        if not isinstance(found, dict):
+            found = {self.spec.outputs[0].name: found}
+        rows = next(iter(found.values()))[0]
+        spec = with_dims(self.spec, input_shape)
+        shapes = infer(spec, self.nodes)
+        for item in declared(spec, {}).recurrences:
+            # A state that is read k steps back keeps its last k values.
+            dim = shapes[item.name][-1]
+            shape = (rows, dim) if item.lag == 1 else (rows, item.lag, dim)
+            found[final_name(item.name)] = shape
+        return found
+
+    def _output_shape(self, shape: Shape, input_shapes: Mapping[str, Shape]) -> Shape:
+        rows, *rest = shape
+        if not self.spec.inputs:
+            rows = 1  # nothing tells the size of a batch
+        if not self.return_sequences:
+            return (rows, *rest)
+        return (rows, self._length(input_shapes), *rest)
+
+    def _length(self, input_shapes: Mapping[str, Shape]) -> int | None:
+        """The number of steps of the outputs, as far as it is known."""
+        if self.until:
+            return None
+        # All sequences have the same length: the first one that is given tells it.
+        for name in self.sequence_names:
+            if name in input_shapes:
+                return input_shapes[name][1]
+        return self.n_steps
+
+    def _input_shape(self, item: InputSpec) -> Shape:
+        rows, *rest = super()._input_shape(item)
+        return (rows, self.n_steps, *rest) if item.is_sequence else (rows, *rest)
+
+    # Parameters: those of the nodes, then the learned initial values of states
 
     def own_params(self) -> list[SharedVariable]:
-        """The learned starts of states."""
+        """The learned initial values of states."""
         return list(self._learned.values())
 
     @property
     def named_params(self) -> dict[str, SharedVariable]:
-        """The parameters as ``node.W``, ``node.b``, ..., then the learned starts of states as ``state.initial``."""
-        return {
-            **super().named_params,
-            **{f"{name}.initial": value for name, value in self._learned.items()},
-        }
+        """The parameters of nodes as ``node.W``, of states as ``state.initial``."""
+        return super().named_params | self._named_initials()
 
     @property
     def named_weights(self) -> dict[str, SharedVariable]:
-        """The weights likewise."""
-        return {
-            **super().named_weights,
-            **{f"{name}.initial": value for name, value in self._learned.items()},
-        }
+        """The weights, named as the parameters."""
+        return super().named_weights | self._named_initials()
+
+    def _named_initials(self) -> dict[str, SharedVariable]:
+        return {f"{name}.initial": value for name, value in self._learned.items()}
 
     @locked
     def build(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         super().build(input_shape)
         for state in self.spec.states:
-            dim = self.shapes[state.name][-1]
-            if (
-                state.initial == LEARNED
-                and state.name not in self._learned
-                and dim is not None
-            ):
-                self._learned[state.name] = backend.shared(
-                    np.zeros(dim), f"{state.name}.initial"
-                )
+            name = state.name
+            dim = self.shapes[name][-1]
+            is_new = state.initial == LEARNED and name not in self._learned
+            if is_new and dim is not None:
+                self._learned[name] = backend.shared(np.zeros(dim), f"{name}.initial")
 
     def complete(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         super().complete(input_shape)
-        if any(None in self.shapes[item.name][1:] for item in self.spec.inputs):
-            return  # data will tell
+        for item in self.spec.inputs:
+            if None in self.shapes[item.name][1:]:
+                return  # the dims of states may follow from data
         for recurrence in declared(self.spec, {}).recurrences:
             check_dim_is_known(recurrence, self.shapes[recurrence.name][-1])
-
-    @property
-    def rowwise(self) -> bool:
-        """Whether every node is; not where states go on from batch to batch, or all rows stop together."""
-        return not self.carries and self.until is None and super().rowwise
-
-    def _output_shape(self, shape: Shape, input_shapes: Mapping[str, Shape]) -> Shape:
-        shape = shape if self.spec.inputs else (1, *shape[1:])
-        if not self.return_sequences:
-            return shape
-        times = [
-            input_shapes[item.name][1]
-            for item in self.spec.inputs
-            if item.is_sequence and item.name in input_shapes
-        ]
-        length = None if self.until else times[0] if times else self.n_steps
-        return (shape[0], length, *shape[1:])
-
-    def _input_shape(self, item: InputSpec) -> Shape:
-        step = super()._input_shape(item)
-        return (step[0], self.n_steps, *step[1:]) if item.is_sequence else step
 
     # The container as a function
 
     draws = steady_draws = ()
-    """A loop makes the draws of its nodes itself."""
+    """A loop makes the random draws of its nodes itself, before it starts."""
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
-        """Every output by name, ``(batch, time, dim)`` or the last step of it, then the final states.
+        """Every output by name, then the final states.
 
-        At a masked step the states stay as they are, and outputs repeat the last step that was data. Draws that are
-        given, as ``{'drop.keep': (batch, time, dim)}``, take the place of random ones.
+        An output is ``(batch, time, dim)``, or ``(batch, dim)`` at the last step. At a
+        masked step states keep their values, and outputs repeat the last unmasked step.
+        Given draws, ``{'drop.keep': (batch, time, dim)}``, replace random ones.
         """
-        checked = self._checked(inputs)  # tells dims that were left open
-        ran = self.loop_run().execute(checked, call)
-        for item in ran.plan.recurrences:
-            if item.stateful:
-                value = self.states.fitting(item.name, ran.lasts[item.name])
+        checked = self._checked(inputs)  # it finds open dims, which the run needs
+        result = self.loop_run().execute(checked, call)
+        for item in result.plan.recurrences:
+            if item.carried:
+                value = self.states.fitting(item.name, result.lasts[item.name])
                 call.carry(self.states.variables[item.name], value)
-        return ran.outputs | (ran.finals() if self.spec.return_final_states else {})
+        if self.spec.return_final_states:
+            return result.outputs | result.finals()
+        return result.outputs
 
     def loop_run(self, **changed: object) -> LoopRun:
-        """The loop as declared, or with other settings: frozen, and ready to run."""
+        """The loop as declared, or with ``changed`` settings, ready to run."""
         self.complete()
-        overridden = type(self)._step is not Recursive._step
         spec = self.spec.replace(**changed)
-        kept = any(item.stateful for item in declared(spec, {}).recurrences)
+        # `self.states` needs known dims, so it is asked for only if a state is kept.
+        keeps_states = any(item.carried for item in declared(spec, {}).recurrences)
+        has_own_step = type(self)._step is not Recursive._step
         return LoopRun(
             type(self).__name__,
             spec,
@@ -461,33 +489,143 @@ class Recursive(Stateful, Graph):
             self.shapes,
             self.named_params,
             self.param_names,
-            self.states.variables if kept else {},
-            self._own_step if overridden else None,
+            self.states.variables if keeps_states else {},
+            # Only an overridden _step runs; otherwise the step follows from the plan.
+            self._own_step if has_own_step else None,
         )
 
     def _own_step(self, *args: TensorVariable) -> dict[str, TensorVariable]:
-        """What an overridden ``_step`` returns, by the names of the nodes."""
-        names = [name for node in self.spec.nodes for name in node.values]
-        return dict(zip(names, self._step(*args), strict=True))
+        """The results of a subclass's ``_step`` by the names of the nodes."""
+        return dict(zip(self._value_names(), self._step(*args), strict=True))
+
+    def _value_names(self) -> list[str]:
+        """The name of every value of every node, in declared order."""
+        return [name for node in self.spec.nodes for name in node.values]
 
     def check_draws(self, draws: Mapping[str, object], input_shape: object) -> None:
-        """Nothing: the run looks at the names and shapes of draws once it knows the number of steps."""
+        """Accept ``draws``: the run checks them, once it knows the number of steps."""
+
+    # States that are kept between batches
+
+    _states: States | None = None
+
+    @property
+    def carries(self) -> bool:
+        """True if some state is kept between batches."""
+        states = with_implicit_states(self.spec)
+        stateful = [state.stateful for state in states]
+        return True in stateful or (self.spec.stateful and None in stateful)
+
+    @property
+    def reset_each_batch(self) -> tuple[str, ...]:
+        """The states that are reset with each batch by default."""
+        return states_from_start(self.spec)
+
+    def carried_states(self) -> tuple[Recurrence, ...]:
+        """The states that are kept between batches."""
+        recurrences = declared(self.spec, {}).recurrences
+        return tuple(item for item in recurrences if item.carried)
+
+    @property
+    def states(self) -> States:
+        """The values of the states that are kept between batches."""
+        self.complete()
+        starts = {}
+        for item in self.carried_states():
+            starts[item.name] = start_numbers(item, self.shapes[item.name][-1])
+        shapes = {name: start.shape for name, start in starts.items()}
+        # A later declaration may change which states are kept, or how far back.
+        if self._states is None or self._states.shapes != shapes:
+            self._states = States(starts)
+        return self._states
+
+    def from_states(
+        self, inputs: Values, starts: Mapping[str, TensorVariable], call: Call
+    ) -> tuple[dict[str, Value], dict[str, TensorVariable]]:
+        """Run from ``starts`` instead of the kept states: a stateful node of a loop.
+
+        Each state is ``(batch, lag * dim)``, oldest first.
+
+        Returns:
+            The outputs by name, and the kept states after the last step.
+        """
+        checked = self._checked(inputs)
+        kept = {item.name: item for item in self.carried_states()}
+        given = {}
+        for name, value in starts.items():  # each to (lag, batch, dim)
+            given[name] = taps_first(value, kept[name].lag, self.shapes[name][-1])
+        result = self.loop_run().execute(checked, call, given)
+        lasts = {}
+        for name in kept:
+            last = result.lasts[name]  # (lag, batch, dim)
+            lasts[name] = last.dimshuffle(1, 0, 2).flatten(2)
+        return result.outputs, lasts
+
+    def sizes_of_states(
+        self, input_shapes: Mapping[str, Shape]
+    ) -> dict[str, int | None]:
+        """The size ``lag * dim`` of each kept state; None for an unknown dim."""
+        shapes = infer(with_dims(self.spec, input_shapes), self.nodes)
+        found = {}
+        for item in self.carried_states():
+            dim = shapes[item.name][-1]
+            found[item.name] = None if dim is None else item.lag * dim
+        return found
+
+    # As the container of 2015 had them
+
+    def _step(self, *args: TensorVariable) -> list[TensorVariable]:
+        """One time step: the value of every node, in declared order.
+
+        A subclass may override it.
+
+        Args:
+            args: the inputs at t and the states at t-1, each in declared order, one
+                that is read at several taps once for each, oldest first; then contexts;
+                then the parameters, which may be left out.
+
+        Raises:
+            DataError: for another number of arguments.
+        """
+        plan = self.declared_plan
+        if len(args) not in (len(plan.per_step), len(plan.arguments)):
+            names = ", ".join(map(str, plan.arguments))
+            numbers = f"{len(plan.per_step)} or {len(plan.arguments)}"
+            raise DataError.about(
+                "step",
+                "arguments",
+                takes=f"{numbers} tensors ({names})",
+                because="the parameters may be left out",
+                got=f"{len(args)}",
+                do="See declared_plan.arguments for their order.",
+            )
+        tensors = map(pt.as_tensor_variable, args)
+        # Without parameters the names are more than the tensors. Layers then use their
+        # own variables; given ones take the place of these in the results.
+        given = dict(zip(plan.arguments, tensors, strict=False))
+        env = as_values(given)
+        run(plan.nodes, self._layers(), env, Call().in_step())
+        results = [env[Ref(name)].tensor for name in self._value_names()]
+        return with_params(results, self.named_params, given)
 
     @locked
     def all_outputs(self, train: bool = False) -> dict[str, TensorVariable]:
-        """The sequence of every node by its name, ``(batch, time, dim)``, in the order in which the nodes were added.
+        """The sequence of every node by name, ``(batch, time, dim)``, in declared
+        order.
 
-        Source: ``_get_output`` of the 2015 container, which made every node an output of scan.
+        Source: ``_get_output`` of the 2015 container, which made every node an output
+            of
+        scan.
         """
         inputs = self._checked(chain.linked_inputs(self, train))
-        names = [name for node in self.spec.nodes for name in node.values]
-        outputs = tuple(OutputSpec(name, (Ref(name),)) for name in names)
+        # The same loop, with every node declared as an output.
+        outputs = tuple(OutputSpec(name, (Ref(name),)) for name in self._value_names())
         run = self.loop_run(outputs=outputs, return_sequences=True)
         found = run.execute(inputs, Call(train)).outputs
         return {name: value.tensor for name, value in found.items()}
 
     def _get_output(self, train: bool = False) -> list[TensorVariable]:
-        """Every node's value in the order in which the nodes were added: sequences, or the last step of each."""
+        """Every node's sequence, or its last step, in declared order."""
         values = self.all_outputs(train).values()
         if self.return_sequences:
             return list(values)
@@ -496,11 +634,14 @@ class Recursive(Stateful, Graph):
     @property
     @locked
     def state(self) -> dict[str, TensorVariable]:
-        """What each state is before the first step, by name: ``(batch, dim)``, or oldest first ``(taps, batch, dim)``.
+        """The value of each state before the first step, by name.
+
+        It is ``(batch, dim)``, or ``(taps, batch, dim)``, oldest first.
 
         Source: ``Recursive.state`` of 2015.
         """
-        run, inputs = self.loop_run(), self._by_name(self.get_input())
+        run = self.loop_run()
+        inputs = match_inputs(self.spec, self.get_input())
         sequences = {name: swap_time(inputs[name]) for name in self.sequence_names}
         _, batch = run.rows(sequences, inputs)
         found = {}
@@ -515,185 +656,77 @@ class Recursive(Stateful, Graph):
         return list(self.state.values())
 
     def get_constants(self) -> list[TensorVariable]:
-        """What every step is given beside the parameters, and sees whole: the contexts, in their order.
+        """The contexts in declared order: every step sees them, next to the parameters.
 
-        Source: ``Recursive.get_constants`` of 2015, which was empty, and there to be overridden.
+        Source: ``Recursive.get_constants`` of 2015, which was empty and meant to be
+        overridden.
         """
-        inputs = self._by_name(self.get_input())
+        inputs = match_inputs(self.spec, self.get_input())
         return [inputs[item.name] for item in self.spec.inputs if not item.is_sequence]
 
-    # States that are kept from batch to batch
+    # Views of the container. Their modules import this one, so they are loaded on
+    # demand.
 
-    _states: States | None = None
-
-    @property
-    def carries(self) -> bool:
-        """True if some state is kept from batch to batch."""
-        return any(
-            self.spec.stateful if state.stateful is None else state.stateful
-            for state in with_implicit_states(self.spec)
-        )
-
-    @property
-    def reset_each_batch(self) -> tuple[str, ...]:
-        """The states that start again with each batch, but for those that were declared to."""
-        return states_from_start(self.spec)
-
-    def kept_states(self) -> tuple[Recurrence, ...]:
-        """The states that are kept from batch to batch."""
-        return tuple(
-            item for item in declared(self.spec, {}).recurrences if item.stateful
-        )
-
-    @property
-    def states(self) -> States:
-        """What holds the states that are kept from batch to batch."""
-        self.complete()
-        starts = {
-            item.name: start_numbers(item, self.shapes[item.name][-1])
-            for item in self.kept_states()
-        }
-        shapes = {name: start.shape for name, start in starts.items()}
-        if self._states is None or self._states.shapes != shapes:
-            self._states = States(starts)
-        return self._states
-
-    def from_states(
-        self, inputs: Values, starts: Mapping[str, TensorVariable], call: Call
-    ) -> tuple[dict[str, Value], dict[str, TensorVariable]]:
-        """The outputs by name, and the kept states after the last step: from ``starts``, not from those kept.
-
-        Each state is ``(batch, lag * dim)``, oldest first.
-        """
-        checked = self._checked(inputs)
-        carried = {item.name: item for item in self.kept_states()}
-        given = {}
-        for name, value in starts.items():
-            given[name] = taps_first(value, carried[name].lag, self.shapes[name][-1])
-        ran = self.loop_run().execute(checked, call, given)
-        lasts = {
-            name: ran.lasts[name].dimshuffle(1, 0, 2).flatten(2) for name in carried
-        }
-        return ran.outputs, lasts
-
-    def sizes_of_states(
-        self, input_shapes: Mapping[str, Shape]
-    ) -> dict[str, int | None]:
-        """Values a row of each kept state, all that it looks back to."""
-        shapes = infer(self._with_dims(input_shapes), self.nodes)
-        found = {}
-        for item in self.kept_states():
-            dim = shapes[item.name][-1]
-            found[item.name] = None if dim is None else item.lag * dim
-        return found
-
-    def _step(self, *args: TensorVariable) -> list[TensorVariable]:
-        """One time step: the value of every node, in the order in which the nodes were added.
-
-        Args:
-            args: the inputs at t and the states at t-1, each in the order declared, a state or input that is read at
-                several taps once for each, oldest first; then contexts; then the parameters, which may be left out.
-
-        Raises:
-            DataError: for another number of arguments.
-        """
-        plan = self.declared_plan
-        if len(args) not in (len(plan.per_step), len(plan.arguments)):
-            names = ", ".join(map(str, plan.arguments))
-            raise DataError.about(
-                "step",
-                "arguments",
-                takes=f"{len(plan.per_step)} or {len(plan.arguments)} tensors ({names})",
-                because="they are inputs, states and, if you like, parameters",
-                got=f"{len(args)}",
-                do="See declared_plan.arguments for their order.",
-            )
-        given = dict(
-            zip(plan.arguments, map(pt.as_tensor_variable, args), strict=False)
-        )
-        env = as_values(given)
-        run(plan.nodes, self._layers(), env, Call().in_step())
-        names = [name for node in self.spec.nodes for name in node.values]
-        results = [env[Ref(name)].tensor for name in names]
-        return with_params(results, self.named_params, given)
-
-    # What it shows of itself: the modules that show are above this one, and are loaded when they are asked.
-
-    def _drawn_plan(self) -> StepPlan | None:
+    def _plan_to_draw(self) -> StepPlan | None:
         try:
             return self.plan
-        except RecursiveError:  # it is not complete: the picture tells what is missing
+        except RecursiveError:  # incomplete: the diagram marks what is missing
             return None
 
     def explain(self) -> str:
-        """The arguments of scan, position by position, the generated step, what runs outside it, and the way back."""
-        self.complete()
-        sizes = {
-            name: param.get_value(borrow=True).shape
-            for name, param in self.named_params.items()
-        }
-        text = explain(self.plan, self.shapes, sizes, self.param_names)
-        for method in own_methods(type(self)):
-            text += f"\n\nNot shown: {method}, which may make something else of it."
-        return f"{text}\n\nThe way back: {self._way_back()}"
-
-    def _way_back(self) -> str:
-        """Which gradient the loop has."""
-        if self.spec.unroll:
-            return "that of the steps, which are written out."
-        if self.spec.until is not None:
-            return "scan's own gradient, since the loop may stop at any step."
-        if self.truncate_gradient != -1:
-            return "scan's own gradient, since it is truncated."
-        if not self.plan.results:
-            return "no loop is left."
-        return (
-            op.describe_gradient(self.get_output())
-            if self.built
-            else "told when all dims are known."
-        )
-
-    def summary(self) -> str:
-        """A table of the nodes, their shapes and parameters and where each runs, then of the states.
+        """The arguments of scan, the generated step, what runs outside it, the
+        gradient.
 
         Raises:
-            RecursiveError: a child of it, for a container that is not complete.
+            RecursiveError: a subclass of it, for a container that is not complete.
         """
-        plan = self.plan
-        sizes = {
-            name: param.get_value(borrow=True).size
-            for name, param in self.named_params.items()
-        }
+        from recursive.shown.explanation import explanation
+
+        return explanation(self)
+
+    def summary(self) -> str:
+        """A table of the nodes with shapes, parameters and places, then of the states.
+
+        Raises:
+            RecursiveError: a subclass of it, for a container that is not complete.
+        """
         from recursive.shown.summary import summary
 
+        plan = self.plan
+        sizes = {}
+        for name, param in self.named_params.items():
+            sizes[name] = param.get_value(borrow=True).size
         return summary(self.spec.nodes, plan, self.shapes, self.param_names, sizes)
 
     def source(self, library: str) -> str:
-        """A script that stands alone, without this library, and computes what the container does outside of training.
+        """A script that computes the container without this library, for inference.
 
-        Its ``run(weights, inputs)`` takes arrays by name, weights as ``named_params`` are called, and returns the
-        outputs by name. What it cannot say is a stub, marked ``GAP``, that raises NotImplementedError: layers but
-        for Dense, Activation, Identity, Embedding, Gate, RecurrentDense and Blend, activations of one's own, masks,
-        and states that are carried over.
+        Its ``run(weights, inputs)`` takes arrays by name, with weights named as in
+        ``named_params``, and returns the outputs by name. Anything it cannot express is
+        a stub marked ``GAP`` that raises NotImplementedError: layers other than Dense,
+        Activation, Identity, Embedding, Gate, RecurrentDense and Blend, user-defined
+        activations, masks, and states kept between batches.
 
         Args:
             library: ``numpy`` for a plain loop, ``pytensor`` for scan.
 
         Raises:
             UnknownNameError: for another library.
-            RecursiveError: a child of it, for a container that is not complete.
+            RecursiveError: a subclass of it, for a container that is not complete.
         """
         from recursive.shown.source import source
 
         return source(self, library)
 
     def trace(self, x: object) -> Trace:
-        """Every node and state at every step by name, ``(batch, time, dim)``, for data as ``predict`` takes it.
+        """Every node and state at every step by name, ``(batch, time, dim)``.
 
-        States start as they are kept, and none is carried over. A name that is not there offers the nearest one.
+        ``x`` is data as ``predict`` takes it. The run starts from the kept states and
+        does not change them. An unknown name suggests the nearest one.
 
         Raises:
-            RecursiveError: a child of it, for a container that is not complete or data that does not match it.
+            RecursiveError: a subclass of it, for a container that is not complete or
+                data that does not match it.
 
         >>> import numpy as np
         >>> from recursive.layers.cells import RecurrentDense
@@ -709,10 +742,13 @@ class Recursive(Stateful, Graph):
         return trace(self, x)
 
     def gradient_norms(self, x: object) -> Series:
-        """By state, ``(batch, time)``: the norm of the gradient of the last output's sum with respect to each step's.
+        """The norm of the gradient at each step, ``(batch, time)`` for each state.
+
+        It is the gradient of the sum of the last output with respect to the state.
 
         Raises:
-            RecursiveError: as :meth:`trace`, and for a loop that may stop early where its gradient cannot be had.
+            RecursiveError: as :meth:`trace`, and for a loop that may stop early if its
+                gradient is not available.
         """
         from recursive.shown.gradients import gradient_norms
 
@@ -720,16 +756,20 @@ class Recursive(Stateful, Graph):
 
 
 class Recurrent(Recursive):
-    """A recurrent network as a graph without states to declare: any value is read at an earlier time as ``name_tm1``.
+    """A recurrent network as a graph in which states need no declaration.
 
-    Names may be used before they are declared. A bare name reads t; a port ``prev_hid`` that is left open reads the
-    node itself at t-1. Where no output is declared, the last node is the output.
+    Any value is read at an earlier step as ``name_tm1``, and names may be used before
+    they are declared. A bare name reads t. A port ``prev_hid`` that is left open reads
+    the node itself at t-1. If no output is declared, the last node is the output.
 
     Args:
-        truncate_gradient: k runs the backward loop over the last k steps of the whole sequence; -1 over all.
-        return_sequences: True returns ``(batch, time, dim)``, False the last step, ``(batch, dim)``.
-        n_steps: how many steps a loop without sequences runs.
-        until: the node that stops the loop, after the first step at which it is true in every row.
+        truncate_gradient: k runs the reverse pass over the last k steps of the sequence
+            only; -1 over all.
+        return_sequences: True returns ``(batch, time, dim)``, False the last step,
+            ``(batch, dim)``.
+        n_steps: the number of steps of a loop without sequences.
+        until: the node that stops the loop after the first step at which it is true in
+            every row.
 
     Source: elanmart, keras issue 620, 2015.
 
@@ -738,7 +778,8 @@ class Recurrent(Recursive):
     >>> rnn = Recurrent()
     >>> rnn.add_input("X", is_sequence=True, dim=4)
     >>> rnn.add_node(Identity(), name="merge", input=["X", "y_tm1"])
-    >>> rnn.add_node(RecurrentDense(6), name="h1", input={"prev_hid": "h1_tm1", "input": "merge"})
+    >>> rnn.add_node(RecurrentDense(6), name="h1",
+    ...              input={"prev_hid": "h1_tm1", "input": "merge"})
     >>> rnn.add_node(RecurrentDense(2), name="y", input="h1")
     >>> [str(ref) for ref in rnn.declared_plan.per_step]
     ['X', 'y_tm1', 'h1_tm1']
@@ -747,12 +788,12 @@ class Recurrent(Recursive):
     free = True
 
     def add_states(self, names: Sequence[str]) -> None:
-        """Declare states by name alone, each fed by the node of its own name, which is still to be added.
+        """Declare states by name, each fed by a later node of the same name.
 
-        It may be left out: a state is there wherever a past value is read.
+        It may be left out: reading a past value declares its state.
 
         Raises:
-            RecursiveError: a child of it, for a bad or taken name.
+            RecursiveError: a subclass of it, for an invalid or taken name.
         """
         if isinstance(names, str):
             names = [names]
@@ -761,10 +802,13 @@ class Recurrent(Recursive):
 
     @property
     def spec(self) -> GraphSpec:
-        """The declaration as frozen plain data; the last node is the output where no other was declared."""
-        if self._spec.outputs or not self._spec.nodes:
-            return self._spec
-        last = self._spec.nodes[-1]
-        return self._spec.replace(
-            outputs=(OutputSpec(last.name, (Ref(last.values[0]),)),)
-        )
+        """The declaration as frozen plain data.
+
+        If no output is declared, it has that of the last node.
+        """
+        spec = super().spec
+        if spec.outputs or not spec.nodes:
+            return spec
+        last = spec.nodes[-1]
+        output = OutputSpec(last.name, (Ref(last.values[0]),))
+        return spec.replace(outputs=(output,))

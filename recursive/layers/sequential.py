@@ -1,4 +1,4 @@
-"""Layers one after another."""
+"""A chain of layers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from recursive.spec.shapes import Shape
 
 
 class Sequential(Composite):
-    """Layers one after another, each given the output of the one before.
+    """A chain of layers: each reads the output of the one before.
 
     Source: ``keras.layers.containers.Sequential`` of Keras 0.1.
 
@@ -38,22 +38,23 @@ class Sequential(Composite):
             self.add(layer)
 
     def add(self, layer: Layer) -> None:
-        """Put ``layer`` behind the last one.
+        """Append ``layer``.
 
         Raises:
-            ConfigError: for something that is not a layer.
+            ConfigError: if it is not a layer.
         """
         if not isinstance(layer, Layer):
             raise ConfigError.about(
                 "Sequential",
                 "add",
                 takes="a layer",
-                because="it calls it on a tensor",
                 got=repr(layer),
-                do="Say add(Dense(6)), for example; a class needs its brackets.",
+                do="Say add(Dense(6)), for example; a class must be called.",
             )
         check_started(self)
         check_started(layer)
+        # Links serve get_output() as of 2015: a layer asks the one before for its
+        # output.
         if self.layers:
             layer.link(self.layers[-1])
         else:
@@ -61,10 +62,10 @@ class Sequential(Composite):
         self.layers.append(layer)
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """Link the layers again: copies of layers have no links."""
+        """Restore the links, which copies of layers do not have."""
         vars(self).update(state)
-        for layer in self.layers[:1]:
-            layer.place_first(self)
+        if self.layers:
+            self.layers[0].place_first(self)
         for before, layer in pairwise(self.layers):
             layer.link(before)
 
@@ -75,16 +76,16 @@ class Sequential(Composite):
 
     @property
     def input_ndim(self) -> int | None:
-        """The number of axes of the input: what the first layer says that does not take any and return as many."""
-        telling = (
-            layer
-            for layer in self.layers
-            if layer.input_ndim is not None or not layer.keeps_axes
-        )
-        return next((layer.input_ndim for layer in telling), None)
+        """The number of axes of the input; None if the layers take any."""
+        for layer in self.layers:
+            # Layers such as Activation take any number of axes and return as many, so
+            # the input has those of the first layer that is not like that.
+            if layer.input_ndim is not None or not layer.keeps_axes:
+                return layer.input_ndim
+        return None
 
     def limit_at(self, port: str) -> int | None:
-        """What the numbers that the first layer takes are below."""
+        """The bound below which the integers that the first layer reads must lie."""
         return self.layers[0].limit_at(port) if self.layers else None
 
     @property
@@ -94,57 +95,53 @@ class Sequential(Composite):
 
     @property
     def input_dim(self) -> int | None:
-        """The size of the last axis that the first layer takes."""
+        """The size of the last axis of the first layer's input."""
         return self.layers[0].input_dim if self.layers else None
 
     @property
     def rowwise(self) -> bool:
-        """Whether every layer is."""
+        """True if every layer is rowwise."""
         return all(layer.rowwise for layer in self.layers)
 
     def arguments(self) -> list[Argument]:
-        """What the first layer is given."""
+        """The arguments of the first layer."""
         self._check_layers()
         first = self.layers[0]
-        return (
-            first.arguments()
-            if first.input_ndim or len(first.ports) > 1 or isinstance(first, Graph)
-            else super().arguments()
-        )
+        if first.input_ndim or len(first.ports) > 1 or isinstance(first, Graph):
+            return first.arguments()
+        # The first layer takes any number of axes; a later one may fix it.
+        return super().arguments()
 
     @property
     def declares_input(self) -> bool:
-        """Whether one of the layers does."""
+        """True if one of the layers knows its input."""
         return any(layer.declares_input for layer in self.layers)
 
     def _symbolic_input(self) -> Tensors:
-        first = self.layers[0] if self.layers else self
-        return (
-            first.input
-            if first is not self and hasattr(first, "input")
-            else super()._symbolic_input()
-        )
+        # A layer that takes any shape has no `input`.
+        if self.layers and hasattr(self.layers[0], "input"):
+            return self.layers[0].input
+        return super()._symbolic_input()
 
     @locked
     def build(self, input_shape: Shape | dict[str, Shape] | None = None) -> None:
-        """Draw the parameters that depend on the input's shape; None is the shape that the first layer declares."""
+        """Draw the parameters that depend on the shape of the input.
+
+        Args:
+            input_shape: batch first; None is the shape that the first layer declares.
+
+        Raises:
+            ConfigError: without layers, or if a layer of one input reads several
+                outputs.
+            ShapeError: if a layer takes other axes or another dim than it reads.
+        """
         if input_shape is None:
-            input_shape = chain.one_or_all(
-                {argument.name: argument.shape for argument in self.arguments()}
-            )
+            shapes = {item.name: item.shape for item in self.arguments()}
+            input_shape = chain.one_or_all(shapes)
         self._check_layers()
         for index, layer in enumerate(self.layers):
-            if index and isinstance(input_shape, dict) and not isinstance(layer, Graph):
-                raise ConfigError.about(
-                    "Sequential",
-                    f"layer_{index}",
-                    takes="the one output of the layer before",
-                    because=f"{type(layer).__name__} is a function of one tensor",
-                    got=f"{len(input_shape)} outputs ({', '.join(input_shape)})",
-                    do="Join the layers in a Graph, or leave one output.",
-                )
-            if index and not isinstance(input_shape, dict):
-                _check_fits(index, layer, input_shape)
+            if index:
+                _check_reads(index, layer, input_shape)
             layer.ensure_built(input_shape)
             input_shape = layer.get_output_shape_for(input_shape)
 
@@ -160,7 +157,7 @@ class Sequential(Composite):
         return input_shape
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
-        """The outputs of the last layer: each layer is applied to what the one before it returned."""
+        """The outputs of the last layer."""
         self._check_layers()
         self.check_draws(call.draws, {})
         values = dict(inputs)
@@ -173,12 +170,12 @@ class Sequential(Composite):
         x: object,
         mask: TensorVariable | Mapping[str, TensorVariable] | None = None,
     ) -> dict[str, Value]:
-        """What the first layer makes of ``x``."""
+        """``x`` as inputs of the first layer."""
         self._check_layers()
         return self.layers[0].as_inputs(x, mask)
 
     def supports_masked_input(self) -> bool:
-        """True if the first layer does."""
+        """True if the first layer takes a mask."""
         self._check_layers()
         return self.layers[0].supports_masked_input()
 
@@ -191,7 +188,7 @@ class Sequential(Composite):
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """The names of what comes out of the last layer."""
+        """The names of the last layer's outputs."""
         self._check_layers()
         return self.layers[-1].output_names
 
@@ -201,15 +198,25 @@ class Sequential(Composite):
                 "Sequential",
                 "layers",
                 takes="at least one layer",
-                because="it has no formula",
                 got="none",
                 do="Say add(Dense(4, 6)), for example.",
             )
 
 
-def _check_fits(index: int, layer: Layer, shape: Shape) -> None:
-    """Raise a ShapeError unless ``layer`` takes what the layer before it gives."""
+def _check_reads(index: int, layer: Layer, shape: Shape | dict[str, Shape]) -> None:
+    """Raise an error unless ``layer`` takes ``shape``, that of the layer before."""
     kind = type(layer).__name__
+    if isinstance(shape, dict):
+        if isinstance(layer, Graph):
+            return  # it reads the outputs by name, and checks them itself
+        raise ConfigError.about(
+            "Sequential",
+            f"layer_{index}",
+            takes="one output of the layer before",
+            because=f"a {kind} has one input",
+            got=f"{len(shape)} outputs ({', '.join(shape)})",
+            do="Connect the layers in a Graph, or declare one output.",
+        )
     if layer.input_ndim not in (None, len(shape)):
         raise ShapeError.about(
             "layer",
@@ -217,14 +224,14 @@ def _check_fits(index: int, layer: Layer, shape: Shape) -> None:
             takes=f"{layer.input_ndim} axes",
             because=f"it is a {kind}",
             got=f"{len(shape)} axes from layer_{index - 1}",
-            do="Say return_sequences=True in a recurrent layer before it, or reshape.",
+            do="Set return_sequences=True in a recurrent layer before it, or reshape.",
         )
     if None not in (layer.input_dim, shape[-1]) and layer.input_dim != shape[-1]:
         raise ShapeError.about(
             "layer",
             f"layer_{index}",
-            takes=f"{layer.input_dim} values a row",
-            because=f"its {kind} was made for them",
+            takes=f"dim {layer.input_dim}",
+            because=f"its {kind} was created for it",
             got=f"{shape[-1]} from layer_{index - 1}",
-            do="Mend its input_dim, or leave it out and it will be found.",
+            do="Correct its input_dim, or leave it out to have it inferred.",
         )

@@ -100,7 +100,9 @@ class Loop:
         for ref in _reads(plan.hoisted):
             if ref.tap:
                 env[ref] = _value_before(inputs[ref.name], -ref.tap)
-        run_over_time(plan.hoisted, self.layers, env, plan.constant_over_time, rows, self.call)
+        run_over_time(
+            plan.hoisted, self.layers, env, plan.constant_over_time, rows, self.call
+        )
 
         results: Values = {}
         lasts: dict[str, TensorVariable] = {}
@@ -204,7 +206,9 @@ class Loop:
                 if not is_steady(ref, plan.constant_over_time):
                     env[ref] = on_tensors(value, lambda x: last_step(x)[None])
             rows = (1, rows[1])
-        run_over_time(plan.deferred, self.layers, env, plan.constant_over_time, rows, self.call)
+        run_over_time(
+            plan.deferred, self.layers, env, plan.constant_over_time, rows, self.call
+        )
 
     def _as_result(self, name: str, value: Value, length: Size) -> Value:
         """A value over time, with the gradient that a truncated loop would give it."""

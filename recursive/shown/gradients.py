@@ -96,9 +96,9 @@ def _nudges(
     length, batch = _rows(run, rnn, inputs)
     return {
         name: pt.zeros(
-            (batch, length, *run.draw_shape(name)[1:]), dtype=backend.floatX()
+            (batch, length, *run.draws.shape(name)[1:]), dtype=backend.floatX()
         )
-        for name in run.draw_names()
+        for name in run.draws.names()
     }
 
 

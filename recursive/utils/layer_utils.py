@@ -1,4 +1,4 @@
-"""Layers from their configurations, where Keras 0.1 had them: ``keras.utils.layer_utils``."""
+"""Layers from their configurations, in the module where Keras 0.1 had them."""
 
 from recursive.layers.config import layer_from_config
 

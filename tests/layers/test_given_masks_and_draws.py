@@ -221,7 +221,7 @@ def test_an_inner_loop_that_would_draw_inside_a_step_is_refused():
     )
     with pytest.raises(
         errors.NodeError,
-        match=r"node 'read' takes a layer that draws what is known .* Recurrent",
+        match=r"node 'read' takes a layer whose draws .* Recurrent",
     ):
         outer(given, train=True)
 

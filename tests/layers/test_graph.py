@@ -1,4 +1,7 @@
-"""Dims that a Graph or a loop finds from data: steps of whole numbers are none, and nesting changes nothing."""
+"""Dims that a Graph or a loop infers from data, also inside other containers.
+
+The last axis of integers is not a dim if it is time.
+"""
 
 import numpy as np
 import pytest
@@ -60,7 +63,7 @@ def test_words_are_looked_up_however_the_table_is_nested(build):
         np.testing.assert_array_equal(found, model.get_weights()[0][words])
 
 
-def test_a_layer_behind_a_nested_table_finds_its_dim():
+def test_a_layer_after_a_nested_table_infers_its_dim():
     layers = [over_words(table()), TimeDistributedDense(4)]
     model = over_words(Sequential(layers))
     found = predicted(model, WORDS)
@@ -68,7 +71,7 @@ def test_a_layer_behind_a_nested_table_finds_its_dim():
     np.testing.assert_allclose(found, E[WORDS] @ W + b)
 
 
-def test_documents_may_have_other_numbers_of_sentences_and_words():
+def test_documents_may_differ_in_numbers_of_sentences_and_words():
     model = Graph()
     model.add_input("d", ndim=3, dtype="int")
     model.add_node(table(), "out", input="d", create_output=True)
@@ -95,7 +98,7 @@ def test_a_loop_over_documents_takes_sentences_of_other_lengths():
     assert model.predict(OTHERS).shape == (2, 5, 4)
 
 
-def test_whole_numbers_that_weights_depend_on_have_a_dim():
+def test_integers_that_weights_depend_on_have_a_dim():
     model = Recursive(return_sequences=True)
     model.add_input("x", ndim=3, dtype="int")
     model.add_state("h", dim=4)
@@ -156,7 +159,7 @@ def test_two_inputs_without_dims_are_found_from_data():
     rnn.add_node(
         Dense(9, 4), "o", inputs=["x", "z", "h"], return_state="h", create_output=True
     )
-    # The dims are open, so the product is not taken apart, and the output can be had all the same.
+    # With open dims the product is not split, and the output is available all the same.
     assert rnn.get_output().type.shape[-1] == 4
     x, z = np.ones((2, 1, 3)), np.full((2, 1, 2), 2.0)
     W, b = rnn.get_weights()

@@ -1,4 +1,4 @@
-"""The container as the thread declared it, what it shows of itself, and what it refuses."""
+"""The container as the thread declared it: results, views, and errors."""
 
 import copy
 import pickle
@@ -41,7 +41,7 @@ X = np.random.RandomState(3).normal(size=(3, TIME, IN))
 
 
 class Thread:
-    """The first snippet of the thread, word for word but for one comma where a full stop was typed."""
+    """The first snippet of the thread, with one full stop corrected to a comma."""
 
     def __init__(self):
         self.input_dim = 2
@@ -139,7 +139,7 @@ def step(i2h, h_tm1, h2h_W, h2h_b):
     rec = tanh(i2h + h2h)
     return [rec, h2h]
 
-The way back: a reverse pass of its own. Each step keeps 0 values for it in addition to its results; the \
+The gradient: a reverse pass of its own. Each step keeps 0 values for it in addition to its results; the \
 gradient of weights is one product after the loop."""
     )
 
@@ -151,14 +151,14 @@ gradient of weights is one product after the loop."""
         ({"unroll": True, "n_steps": 3}, "that of the steps, which are written out."),
     ],
 )
-def test_explain_tells_which_gradient_a_loop_has(settings, words):
+def test_explain_shows_the_kind_of_gradient(settings, words):
     rnn = Recurrent(**settings)
     rnn.add_input("x", dim=IN)
     rnn.add_node(Dense(IN + HIDDEN, HIDDEN), "h", input=["x", "h_tm1"])
-    assert rnn.explain().endswith(f"The way back: {words}")
+    assert rnn.explain().endswith(f"The gradient: {words}")
 
 
-def test_explain_tells_of_a_loop_in_a_step():
+def test_explain_mentions_a_loop_inside_a_step():
     inner = Recurrent()
     inner.add_input("word", dim=2)
     inner.add_node(Dense(2 + HIDDEN, HIDDEN), "g", input=["word", "g_tm1"])
@@ -168,12 +168,12 @@ def test_explain_tells_of_a_loop_in_a_step():
     rnn.add_node(Reshape(2, 2), "words", input="both")
     rnn.add_node(inner, "read", input="words")
     assert rnn.explain().endswith(
-        "The way back: scan's own gradient, since a step has a loop or an IfElse in it, or "
+        "The gradient: scan's own gradient, since a step has a loop or an IfElse in it, or "
         "slices or indexes values at positions that it computes."
     )
 
 
-def test_what_a_container_shows():
+def test_a_container_lists_its_parameters_inputs_and_outputs():
     rnn = vanilla()
     assert rnn.nodes["i2h"].W is rnn.params[0]
     assert list(rnn.named_params) == ["i2h.W", "i2h.b", "h2h.W", "h2h.b"]
@@ -229,7 +229,7 @@ def test_the_declaration_survives_a_round_trip_through_plain_data():
             assert GraphSpec.from_dict(rnn.spec.to_dict()) == rnn.spec
 
 
-def test_a_lambda_says_that_it_cannot_be_written_when_it_is_written():
+def test_a_lambda_is_refused_when_it_is_written():
     with pytest.raises(
         errors.ConfigError,
         match="node 'sumed' takes a layer whose configuration is plain data",
@@ -267,7 +267,7 @@ def test_the_declared_shape_is_the_evaluated_shape(case):
     } == declared
 
 
-def test_the_dim_of_an_input_is_found_from_the_first_batch():
+def test_the_dim_of_an_input_is_inferred_from_the_first_batch():
     rnn = Recursive()
     rnn.add_input("x")
     rnn.add_state("h", dim=HIDDEN)
@@ -286,7 +286,7 @@ def test_the_dim_of_an_input_is_found_from_the_first_batch():
     assert rnn.spec.inputs[0].dim == IN
 
 
-def test_the_dim_of_whole_numbers_and_truth_values_is_found_too_but_not_the_length_of_their_sequence():
+def test_the_dim_of_integers_and_booleans_is_inferred_but_not_the_length_of_a_sequence():
     for dtype, x in (
         ("int", np.ones((3, TIME, 2), dtype=int)),
         ("bool", np.ones((3, TIME, 2), dtype=bool)),
@@ -316,7 +316,7 @@ def test_the_input_stays_the_same_variable_whether_taken_or_assigned_before_the_
     )
 
 
-def test_the_dim_of_an_input_is_found_from_the_layer_before():
+def test_the_dim_of_an_input_is_inferred_from_the_layer_before():
     first, second = Recursive(return_sequences=True), Recursive()
     for rnn, read in ((first, Dense(IN, 3)), (second, Dense(2))):
         rnn.add_input("x")
@@ -427,10 +427,10 @@ def test_dropout_in_a_loop_draws_before_it_and_has_a_gradient():
     assert 0.2 < kept.mean() < 0.8
     assert np.abs(dropped[kept] - 2 * plain[kept]).max() < 1e-12
     assert len({tuple(step) for step in kept.reshape(-1, HIDDEN)}) > 10, (
-        "every step and row has draws of its own"
+        "draws differ between steps and rows"
     )
     assert np.abs(gradient).max() > 0
-    assert not np.array_equal(program(X)[0], dropped), "the next call draws anew"
+    assert not np.array_equal(program(X)[0], dropped), "each call draws again"
 
 
 @pytest.mark.parametrize("cast", ["float32", "int64"])
@@ -487,6 +487,16 @@ def test_a_layer_added_inside_a_node_makes_the_functions_stale_too():
     assert np.array_equal(rnn.predict(X), X)
     inner.add(Lambda(lambda x: -x))
     assert np.array_equal(rnn.predict(X), -X)
+
+
+@pytest.mark.parametrize("container", [Recursive, Recurrent])
+def test_the_declaration_follows_an_activation_that_is_replaced(container):
+    rnn = container()
+    rnn.add_input("x", dim=IN)
+    rnn.add_node(Dense(HIDDEN, activation="tanh"), "y", input="x", create_output=True)
+    rnn.complete()
+    rnn.nodes["y"].activation = "relu"
+    assert rnn.spec.nodes[0].layer.config["activation"] == "relu"
 
 
 def test_sequences_of_unequal_length_are_refused_even_where_scan_would_shorten_them():
@@ -674,7 +684,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("make", "error", "words"), REFUSED, ids=range(len(REFUSED)))
-def test_what_is_wrong_is_told_in_one_sentence_with_what_to_do(make, error, words):
+def test_an_error_says_what_is_taken_what_was_given_and_what_to_do(make, error, words):
     with pytest.raises(error, match=words) as caught:
         make()
     assert type(caught.value) is error
@@ -683,7 +693,7 @@ def test_what_is_wrong_is_told_in_one_sentence_with_what_to_do(make, error, word
 
 
 @pytest.mark.parametrize("settings", [{}, {"stateful": True}])
-def test_a_state_whose_dim_follows_from_itself_alone_is_told_to_say_it(settings):
+def test_a_state_whose_dim_follows_from_itself_alone_must_declare_it(settings):
     def multiplied(merge):
         rnn = Recurrent(return_sequences=True, **settings)
         rnn.add_input("x", dim=1)
@@ -728,7 +738,7 @@ def test_a_graph_runs_the_same_nodes_once():
     assert np.abs(found["both"] - np.concatenate([left, bag], axis=1)).max() < 1e-14
 
 
-def test_a_graph_does_not_look_back_in_time():
+def test_a_graph_reads_no_past_values():
     graph = Graph()
     graph.add_input("a", dim=3)
     with pytest.raises(errors.TapError, match="a Graph runs once"):
@@ -760,7 +770,7 @@ def test_a_container_is_a_layer_of_a_sequential():
 
 
 def test_gradients_are_cut_off_before_the_last_k_steps_of_the_whole_sequence():
-    """``truncate_gradient=2`` of 5 steps: the loss on earlier outputs gives nothing, and h is constant before."""
+    """With ``truncate_gradient=2`` of 5 steps, earlier steps give no gradient."""
     rnn = with_random_weights(vanilla())
     rnn.truncate_gradient = 2
     loss = rnn.get_output()["rec"].sum()

@@ -198,7 +198,8 @@ def test_a_stateful_container_is_only_one_node_and_not_inside_a_step():
     graph.add_input("x", ndim=3, dim=IN)
     graph.add_node(rnn, "once", input="x")
     with pytest.raises(
-        errors.NodeError, match="node 'twice' takes a stateful layer of its own"
+        errors.NodeError,
+        match="node 'twice' takes a stateful layer that no other node uses",
     ):
         graph.add_node(rnn, "twice", input="x")
     outer = Recursive()

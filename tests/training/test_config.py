@@ -479,7 +479,7 @@ def test_a_layer_of_ones_own_is_read_where_it_is_passed():
     assert_same(model, again(model, "yaml", custom_layers={"Scaled": Scaled}), ROWS)
     with pytest.raises(
         ConfigError,
-        match=r"layer 'Scaled' takes a known class, .* custom_layers=\{'Scaled': Scaled\}",
+        match=r"layer 'Scaled' takes a known class; .* custom_layers=\{'Scaled': Scaled\}",
     ):
         again(model)
     for wrong in ({"Scaled": Scaled()}, {"Scaled": dict}, [Scaled], "Scaled"):
@@ -581,7 +581,7 @@ BAD = [
     (changed(["layers", 0], "Dense"), "takes a mapping with a name"),
     (
         changed(["layers", 0, "name"], "Dens"),
-        "layer 'Dens' takes a known class, .* Did you mean 'Dense'",
+        "layer 'Dens' takes a known class; .* Did you mean 'Dense'",
     ),
     (changed(["layers", 0, "name"], "os.system"), "takes a known class"),
     (changed(["layers", 0, "name"], "__import__"), "takes a known class"),
@@ -598,7 +598,7 @@ BAD = [
     (changed(["layers", 0, "seed"], "a"), "argument 'seed' takes an integer"),
     (
         changed(["layers", 0], {"name": "Dropout"}),
-        "'Dropout' takes the arguments of its class, .* missing",
+        "'Dropout' takes the arguments of its class; .* missing",
     ),
     (
         changed(["layers", 0], {"name": "Dense", "output_dim": 0}),

@@ -1,0 +1,143 @@
+"""Layers as nodes of a container: the rules they must meet, and their specs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from recursive.errors import NodeError
+from recursive.layers.checks import check_started
+from recursive.layers.composite import Composite, layers_of
+from recursive.layers.identity import config_of
+from recursive.layers.layer import Layer
+from recursive.layers.nested import StatesOfTheLoop
+from recursive.spec.graph import GraphSpec, LayerSpec
+from recursive.spec.names import split
+from recursive.spec.shapes import Shape, node_shape
+
+Layers = Mapping[str, Layer]
+"""The layer of each node, by the node's name."""
+
+
+def check_node(container: Layer, name: str, layer: object) -> None:
+    """Check that ``layer`` can become the node ``name`` of ``container``.
+
+    Raises:
+        ConfigError: if the layer's ``__init__`` did not call that of its base.
+        NodeError: if it is no layer, holds the container, has outputs that a loop
+            cannot return, or keeps states that it cannot keep there.
+    """
+    if not isinstance(layer, Layer):
+        raise NodeError.about(
+            "node",
+            str(name),
+            takes="a layer",
+            got=repr(layer),
+            do="Say add_node(Dense(6), 'name', input='x'), for example.",
+        )
+    check_started(layer)
+    # Rules hold for the layers inside too, at any depth.
+    parts = list(layers_of(layer))
+    if any(part is container for part in parts):
+        raise NodeError.about(
+            "node",
+            str(name),
+            takes="a layer that does not hold this container",
+            because="it would be a part of itself",
+            got=type(layer).__name__,
+            do="Use copy.deepcopy for a second one like it.",
+        )
+    if container.loop and any(part.has_side_outputs for part in parts):
+        raise NodeError.about(
+            "node",
+            str(name),
+            takes="a layer without a penalty on its output or running means",
+            because="a loop returns only its results",
+            got=type(layer).__name__,
+            do="Use it outside the loop.",
+        )
+    if any(part.carries for part in parts):
+        _check_stateful(container, name, layer)
+
+
+def _check_stateful(container: Layer, name: str, layer: Layer) -> None:
+    """Check that a layer with kept states can keep them as a node."""
+    if container.loop and not _is_stateful_loop(layer):
+        raise NodeError.about(
+            "node",
+            str(name),
+            takes="a stateful container by itself",
+            because="its states become states of the loop",
+            got=f"a {type(layer).__name__} that holds one",
+            do="Make each of its layers a node.",
+        )
+    # Two nodes may share weights, but each would write its own next value of a state.
+    if any(layer is other for other in container.nodes.values()):
+        raise NodeError.about(
+            "node",
+            str(name),
+            takes="a stateful layer that no other node uses",
+            because="its states can have one next value only",
+            got="the layer of another node",
+            do="Use copy.deepcopy for a second layer like it.",
+        )
+
+
+def _is_stateful_loop(layer: Layer) -> bool:
+    """True for a recurrent container that keeps states between batches."""
+    return isinstance(layer, Composite) and layer.carries
+
+
+def node_in_loop(name: str, layer: Layer) -> Layer:
+    """``layer`` as a node of a loop.
+
+    A stateful container is wrapped: its kept states become states of the loop.
+    """
+    # What leaves a step must be a result of scan. A shared variable that is updated
+    # inside a step would not be.
+    return StatesOfTheLoop(name, layer) if _is_stateful_loop(layer) else layer
+
+
+def layer_spec(layer: Layer) -> LayerSpec:
+    """The class name and the configuration of ``layer``."""
+    config = config_of(layer)
+    return LayerSpec(config.pop("name"), config)
+
+
+def output_names(layer: Layer) -> tuple[str, ...]:
+    """The names of a layer's outputs if it has several, else none."""
+    return layer.output_names if len(layer.output_names) > 1 else ()
+
+
+def with_current_layers(spec: GraphSpec, layers: Layers) -> GraphSpec:
+    """``spec`` with the configurations that the layers have now."""
+    nodes = []
+    for node in spec.nodes:
+        layer = layer_spec(layers[node.name])
+        nodes.append(dataclasses.replace(node, layer=layer))
+    return spec.replace(nodes=tuple(nodes))
+
+
+def check_unchanged(spec: GraphSpec, layers: Layers) -> None:
+    """Raise a NodeError if the ports or outputs of a node changed since add_node."""
+    for node in spec.nodes:
+        layer = layers[node.name]
+        declared = (tuple(port.name for port in node.ports), node.outputs)
+        found = (layer.ports, output_names(layer))
+        if declared != found:
+            raise NodeError.about(
+                "node",
+                node.name,
+                takes="a container that is complete when it is declared",
+                because="other nodes read it by its inputs and outputs",
+                got=f"{found} now, {declared} then",
+                do="Declare everything inside it first, then call add_node.",
+            )
+
+
+def draw_shape(name: str, spec: GraphSpec, layers: Layers, shapes: Mapping) -> Shape:
+    """The shape of the random draw ``node.draw``, at one step if there is a loop."""
+    node_name, draw = split(name)
+    [node] = (node for node in spec.nodes if node.name == node_name)
+    shape = node_shape(spec, node, layers, shapes)
+    return layers[node_name].draw_shape(draw, shape)
