@@ -18,7 +18,7 @@ from recursive.backend.sizes import Size
 from recursive.errors import NodeError
 from recursive.layers import nodes
 from recursive.layers.composite import layers_of
-from recursive.layers.given import checked_draw
+from recursive.layers.draws import checked_draw
 from recursive.layers.layer import Layer
 from recursive.loop.axes import swap_time
 from recursive.spec.graph import DRAWN, GraphSpec, NodeSpec

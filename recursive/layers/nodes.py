@@ -10,7 +10,7 @@ from recursive.layers.checks import check_started
 from recursive.layers.composite import Composite, layers_of
 from recursive.layers.identity import config_of
 from recursive.layers.layer import Layer
-from recursive.layers.nested import StatesOfTheLoop
+from recursive.layers.nested import NestedLoop
 from recursive.spec.graph import GraphSpec, LayerSpec
 from recursive.spec.names import split
 from recursive.spec.shapes import Shape, node_shape
@@ -95,7 +95,7 @@ def node_in_loop(name: str, layer: Layer) -> Layer:
     """
     # What leaves a step must be a result of scan. A shared variable that is updated
     # inside a step would not be.
-    return StatesOfTheLoop(name, layer) if _is_stateful_loop(layer) else layer
+    return NestedLoop(name, layer) if _is_stateful_loop(layer) else layer
 
 
 def layer_spec(layer: Layer) -> LayerSpec:

@@ -468,7 +468,7 @@ class Recursive(Stateful, Graph):
         checked = self._checked(inputs)  # it finds open dims, which the run needs
         result = self.loop_run().execute(checked, call)
         for item in result.plan.recurrences:
-            if item.carried:
+            if item.stateful:
                 value = self.states.fitting(item.name, result.lasts[item.name])
                 call.carry(self.states.variables[item.name], value)
         if self.spec.return_final_states:
@@ -480,7 +480,7 @@ class Recursive(Stateful, Graph):
         self.complete()
         spec = self.spec.replace(**changed)
         # `self.states` needs known dims, so it is asked for only if a state is kept.
-        keeps_states = any(item.carried for item in declared(spec, {}).recurrences)
+        keeps_states = any(item.stateful for item in declared(spec, {}).recurrences)
         has_own_step = type(self)._step is not Recursive._step
         return LoopRun(
             type(self).__name__,
@@ -524,7 +524,7 @@ class Recursive(Stateful, Graph):
     def carried_states(self) -> tuple[Recurrence, ...]:
         """The states that are kept between batches."""
         recurrences = declared(self.spec, {}).recurrences
-        return tuple(item for item in recurrences if item.carried)
+        return tuple(item for item in recurrences if item.stateful)
 
     @property
     def states(self) -> States:
