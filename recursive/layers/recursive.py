@@ -521,7 +521,7 @@ class Recursive(Stateful, Graph):
         """The states that are reset with each batch by default."""
         return states_from_start(self.spec)
 
-    def carried_states(self) -> tuple[Recurrence, ...]:
+    def kept_states(self) -> tuple[Recurrence, ...]:
         """The states that are kept between batches."""
         recurrences = declared(self.spec, {}).recurrences
         return tuple(item for item in recurrences if item.stateful)
@@ -531,7 +531,7 @@ class Recursive(Stateful, Graph):
         """The values of the states that are kept between batches."""
         self.complete()
         starts = {}
-        for item in self.carried_states():
+        for item in self.kept_states():
             starts[item.name] = start_numbers(item, self.shapes[item.name][-1])
         shapes = {name: start.shape for name, start in starts.items()}
         # A later declaration may change which states are kept, or how far back.
@@ -550,7 +550,7 @@ class Recursive(Stateful, Graph):
             The outputs by name, and the kept states after the last step.
         """
         checked = self._checked(inputs)
-        kept = {item.name: item for item in self.carried_states()}
+        kept = {item.name: item for item in self.kept_states()}
         given = {}
         for name, value in starts.items():  # each to (lag, batch, dim)
             given[name] = taps_first(value, kept[name].lag, self.shapes[name][-1])
@@ -567,7 +567,7 @@ class Recursive(Stateful, Graph):
         """The size ``lag * dim`` of each kept state; None for an unknown dim."""
         shapes = infer(with_dims(self.spec, input_shapes), self.nodes)
         found = {}
-        for item in self.carried_states():
+        for item in self.kept_states():
             dim = shapes[item.name][-1]
             found[item.name] = None if dim is None else item.lag * dim
         return found

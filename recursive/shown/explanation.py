@@ -37,4 +37,4 @@ def _gradient(rnn: Recursive) -> str:
         return "no loop is left."
     if not rnn.built:
         return "known once all dims are known."
-    return op.told(rnn.get_output())
+    return op.describe_gradient(rnn.get_output())
