@@ -198,6 +198,9 @@ class _Maker:
             self.node(Dense(self.dim_of([ref]), dim), f"{name}p{place}", dim, input=ref)
         merged = [*(f"{name}p{place}" for place in range(len(refs))), f"{name}_tm1"]
         mode = str(self.rng.choice(["sum", "mul", "ave", "max"]))
+        if mode == "mul" and dim == 1:
+            # A factor of dim 1 broadcasts: the dim of the state does not follow from it.
+            self.rnn.add_state(name, dim=dim, input=name)
         self.node(Activation("tanh"), name, dim, inputs=merged, merge_mode=mode)
 
     def add_square(self, name, dim):
