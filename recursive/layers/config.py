@@ -144,8 +144,8 @@ class _Reader:
         cls = self.classes[name]
         arguments = translate_legacy_args(name, config)
         trainable = arguments.pop("trainable", True)
-        # A container has a "spec", or the declarations of Keras 0.1; any other layer has
-        # the arguments of its constructor.
+        # A container has a "spec", or the declarations of Keras 0.1; any other layer
+        # has the arguments of its constructor.
         if not issubclass(cls, Graph):
             layer = self._called(cls, arguments, path)
         elif "spec" in arguments:
@@ -250,7 +250,8 @@ class _Reader:
         for item in inputs:
             with _config_errors("input_config", item):
                 graph.add_input(**item)
-        # Keras 0.1 wrote an output of `create_output` twice: with its node, and as output.
+        # Keras 0.1 wrote an output of `create_output` twice: with its node, and as
+        # output.
         listed = [item.get("name") for item in outputs]
         for item in nodes:
             arguments = _node_of_2015(item, layers, listed)

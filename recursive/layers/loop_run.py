@@ -136,7 +136,8 @@ class LoopRun:
             length = spec.n_steps
         rows = (length, batch)
 
-        # The plan depends on both: on a mask being there, and on the draws as sequences.
+        # The plan depends on both: on a mask being there, and on the draws as
+        # sequences.
         mask = self._mask(inputs, rows, over_time)
         drawn: Tensors = {}
         if call.train:
