@@ -30,7 +30,6 @@ OPTIONS = {
     "--skips": ["skips.txt"],
     "--xfails": ["xfails.txt"],
     "--junit": ["junit.xml"],
-    "--report": ["report.html"],
     "--time-limit": ["20"],
     "--here": [],
 }
@@ -99,7 +98,6 @@ def test_the_options_of_the_page_are_taken(my_port):
     said = [word for option, values in OPTIONS.items() for word in (option, *values)]
     assert cli.main(["conformance", "run", "--adapter", "my_port:Adapter", *said]) == 0
     assert (my_port / "junit.xml").exists()
-    assert (my_port / "report.html").exists()
 
 
 def test_the_example_for_a_debugger_runs():

@@ -10,10 +10,11 @@ import numpy as np
 
 from recursive import reference
 from recursive.conformance.needs import capabilities
-from recursive.conformance.suite import TOLERANCE, VERSION, Arrays, Case, write
+from recursive.conformance.suite import TOLERANCE, VERSION, Arrays, Case
 from recursive.errors import DataError
 from recursive.spec.graph import GraphSpec
 from tests.suite.drafts import Draft
+from tests.suite.writing import write
 
 STEPS = 10
 """Steps of training."""
