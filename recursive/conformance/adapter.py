@@ -12,8 +12,8 @@ calls it in this order, for each case that it covers:
 4. ``grads(model, inputs, cotangents, ...)``, if the port has it and the case asks.
 
 A training case calls ``train(model, inputs, targets, training)`` after ``build``.
-A port may raise anything at any time: its case fails with that error, the next one runs.
-A port in another language does the same over JSON lines:
+A port may raise anything at any time: its case fails with that error, and the next one
+runs. A port in another language does the same over JSON lines:
 :mod:`recursive.conformance.stdio`.
 """
 

@@ -1,4 +1,4 @@
-"""A case of the numbers of 2015, read from its files with NumPy and safetensors alone."""
+"""The numbers of 2015, read from their files with NumPy and safetensors alone."""
 
 from __future__ import annotations
 

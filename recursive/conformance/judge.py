@@ -152,7 +152,8 @@ first at [1]: 2.5, expected 2.0.
     if not np.isfinite(found).all():
         index = tuple(np.argwhere(~np.isfinite(found))[0])
         raise UnmetError(
-            f"{what} is {found[index]} at {_shown(index)}, expected {expected[index]!s}."
+            f"{what} is {found[index]} at {_shown(index)}, "
+            f"expected {expected[index]!s}."
         )
     allowed = _allowed(expected, tolerance)
     off = _distance(found, expected)

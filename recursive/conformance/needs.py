@@ -15,9 +15,9 @@ CORE_LAYERS = ("Dense", "Activation", "Identity")
 
 CAPABILITIES = {
     "taps": "reads two steps back or more, or inputs of earlier steps",
-    "free": "names used before they are declared, past values of nodes that no state remembers",
+    "free": "names used before their declaration, past values of nodes without a state",
     "contexts": "inputs without time, which every step reads whole",
-    "initial": "states that start from a context, from parameters or from rows of numbers",
+    "initial": "states that start from a context, parameters or rows of numbers",
     "mask": "a declared mask, or one next to the inputs",
     "n_steps": "a loop without sequences",
     "until": "a loop that a node stops",

@@ -65,7 +65,7 @@ IN = {
     "cotangents": "cot/",
     "targets": "target/",
 }
-"""The prefix in a file of each kind of array that a port is given. A mask is ``mask``."""
+"""The prefix in a file of each kind of array that a port is given, but the mask."""
 OUT = {
     "run": {"outputs": "out/", "finals": "final/", "nodes": "node/"},
     "grads": {"params": "grad/param/", "inputs": "grad/in/"},

@@ -288,7 +288,7 @@ def area_of(name: str) -> str:
 
 
 def nearest_case(name: str, names: Iterable[str]) -> str:
-    """A sentence that offers the case nearest to ``name``, or the areas if none is near.
+    """A sentence that offers the case nearest to ``name``, or else all areas.
 
     >>> nearest_case("taps/h2", ["taps/h-2", "masks/left"])
     "Did you mean 'taps/h-2'?"

@@ -73,7 +73,7 @@ def run(
 
 
 def steps_until(stops: jax.Array) -> int:
-    """The number of steps up to the first at which all of ``(batch, time, ...)`` stop."""
+    """The steps up to the first at which all of ``(batch, time, ...)`` are true."""
     by_step = stops.swapaxes(0, 1).reshape(stops.shape[1], -1)
     all_stop = by_step.all(axis=1).tolist()
     return all_stop.index(True) + 1 if True in all_stop else len(all_stop)

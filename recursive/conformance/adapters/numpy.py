@@ -41,7 +41,7 @@ class Adapter:
     def grads(
         self, model: dict, inputs: Mapping, cotangents: Mapping, **given: object
     ) -> dict:
-        """Gradients by a hand-written reverse pass, of a run from the declared start."""
+        """Gradients by a hand-written reverse pass, from the declared start."""
         found = reference.gradients(
             model["spec"], model["params"], inputs, cotangents, **given
         )

@@ -274,7 +274,7 @@ class Walk(Names):
         self.activations = {**activations(xp), **own}
 
     def in_loop_order(self, value: Array) -> Array:
-        """``value``, ``(batch, time, ...)``, in the order in which the loop reads it."""
+        """``value``, ``(batch, time, ...)``, in the order that the loop reads it in."""
         return self.xp.flip(value, (1,)) if self.spec["go_backwards"] else value
 
     def valid(self, inputs: Arrays, mask: Array | None) -> Array | None:
