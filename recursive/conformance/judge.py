@@ -55,12 +55,12 @@ def _judge_refusal(adapter: Adapter, case: Invalid) -> None:
 
 
 def _refused(adapter: Adapter, case: Case | Invalid) -> str | None:
-    found = _call_port(adapter.refuses, case.about["spec"])
+    found = _call_port(adapter.refuses, _copied(case.about["spec"]))
     return forms.error_code(found)
 
 
 def _built(adapter: Adapter, spec: Mapping[str, object], case: Case) -> object:
-    return _call_port(adapter.build, spec, case.part("param/"))
+    return _call_port(adapter.build, _copied(spec), _copied(case.part("param/")))
 
 
 def _judge_batch(adapter: Adapter, model: object, case: Case, number: int) -> None:
@@ -76,7 +76,9 @@ def _judge_batch(adapter: Adapter, model: object, case: Case, number: int) -> No
 
 
 def _run(adapter: Adapter, model: object, case: Case) -> dict[str, Arrays]:
-    returned = _call_port(adapter.run, model, case.part("in/"), **case.given)
+    returned = _call_port(
+        adapter.run, model, _copied(case.part("in/")), **_copied(case.given)
+    )
     return forms.parts("run", returned)
 
 
@@ -97,8 +99,9 @@ def _judge_run(adapter: Adapter, model: object, case: Case) -> None:
 
 
 def _judge_gradients(adapter: Adapter, model: object, case: Case) -> None:
+    inputs, cotangents = _copied(case.part("in/")), _copied(case.part("cot/"))
     returned = _call_port(
-        adapter.grads, model, case.part("in/"), case.part("cot/"), **case.given
+        adapter.grads, model, inputs, cotangents, **_copied(case.given)
     )
     found = forms.parts("grads", returned)
     tolerance = case.about["tolerance"]["grads"]
@@ -116,9 +119,8 @@ def _judge_gradients(adapter: Adapter, model: object, case: Case) -> None:
 
 def _judge_training(adapter: Adapter, model: object, case: Case) -> None:
     training = case.about["training"]
-    returned = _call_port(
-        adapter.train, model, case.part("in/"), case.part("target/"), training
-    )
+    inputs, targets = _copied(case.part("in/")), _copied(case.part("target/"))
+    returned = _call_port(adapter.train, model, inputs, targets, _copied(training))
     found = forms.parts("train", returned)
     tolerance = case.about["tolerance"]["steps"]
     losses = case.arrays["step/loss"]
@@ -199,12 +201,7 @@ def _check_known(
 
 
 def _call_port(function: Callable, *args: object, **kwargs: object) -> object:
-    """The result of a port's function; whatever it raises is a RaisedError.
-
-    The port gets copies, because it may write into its arguments.
-    """
-    args = map(_copied, args)
-    kwargs = {name: _copied(value) for name, value in kwargs.items()}
+    """The result of a port's function; whatever it raises is a RaisedError."""
     try:
         return function(*args, **kwargs)
     except UnmetError:
@@ -216,7 +213,10 @@ def _call_port(function: Callable, *args: object, **kwargs: object) -> object:
 
 
 def _copied(argument: object) -> object:
-    """A copy of an array or of a dict of arrays; anything else is returned as it is."""
+    """A copy of an array or of a dict, for a port that writes into its arguments.
+
+    Anything else is returned as it is.
+    """
     if isinstance(argument, np.ndarray):
         return argument.copy()
     if isinstance(argument, Mapping):

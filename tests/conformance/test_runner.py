@@ -210,6 +210,10 @@ def test_a_port_that_changes_what_it_is_given_changes_no_case():
     assert only(Writing(), "vanilla/one-step-back").status == "passed"
 
 
+def test_a_model_that_is_a_dict_keeps_its_states_between_batches():
+    assert only(Adapter(), "stateful/two-batches").status == "passed"
+
+
 def test_what_a_port_cannot_do_is_not_covered():
     adapter = Adapter()
     adapter.capabilities = {"taps"}
