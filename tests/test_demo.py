@@ -139,7 +139,7 @@ def test_an_unknown_backend_is_one_sentence_and_an_exit_code(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--seed", "-1", "argument 'seed' takes a whole number from 0"),
+        ("--seed", "-1", "argument 'seed' takes an integer from 0"),
         ("--seed", str(2**32), "got 4294967296"),
         ("--out", "file", "takes a place for a folder"),
         ("--out", "file/inside", "got the file"),

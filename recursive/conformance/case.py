@@ -1,4 +1,4 @@
-"""One case of the suite, read from its files; NumPy and safetensors are all it takes."""
+"""The numbers of 2015, read from their files with NumPy and safetensors alone."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from safetensors.numpy import load
 from recursive.errors import UnknownNameError, suggest
 
 CASES = Path(__file__).parent / "cases"
-"""Where the files are, a folder a tier."""
+"""The folder of the files, with a folder for each tier."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What ``case.json`` says, and the arrays by name.
+    """A case: the content of ``case.json``, and the arrays by name.
 
     >>> case = read("legacy2015/layers/gru")
     >>> case.about["layer"], case.arrays["out_seq"].shape
@@ -33,30 +33,27 @@ class Case:
         return self.name
 
     def part(self, prefix: str) -> dict[str, np.ndarray]:
-        """The arrays that are called ``<prefix><name>``, by ``name``: parameters in their order, others sorted.
+        """The arrays called ``<prefix><name>``, by ``name``.
+
+        Parameters come in the order of the layer, after the other arrays by name.
 
         >>> list(read("legacy2015/layers/simple_rnn").part("w__"))
         ['W', 'U', 'b']
         """
-        found = {
-            name.removeprefix(prefix): array
-            for name, array in self.arrays.items()
-            if name.startswith(prefix)
-        }
         order = list(self.about.get("param_order", ()))
-        return dict(
-            sorted(
-                found.items(),
-                key=lambda item: (
-                    order.index(item[0]) if item[0] in order else -1,
-                    item[0],
-                ),
-            )
-        )
+
+        def place(name: str) -> tuple[int, str]:
+            return (order.index(name) if name in order else -1, name)
+
+        found = {}
+        for name, array in self.arrays.items():
+            if name.startswith(prefix):
+                found[name.removeprefix(prefix)] = array
+        return {name: found[name] for name in sorted(found, key=place)}
 
 
 def names() -> tuple[str, ...]:
-    """The names of all cases, as the manifest lists them."""
+    """The names of all cases in the manifest."""
     return tuple(json.loads((CASES / "MANIFEST.json").read_text())["cases"])
 
 
@@ -64,21 +61,18 @@ def read(name: str) -> Case:
     """The case called ``name``, ``<tier>/<group>/<id>``.
 
     Raises:
-        UnknownNameError: where there is none.
+        UnknownNameError: if there is no such case.
     """
     if name not in names():
         raise UnknownNameError.about(
             "case",
             name,
             takes="the name of a case",
-            because="its files are read",
             got="an unknown one",
             do=suggest(name, names()),
         )
     folder = CASES / name
-    arrays = folder / "arrays.safetensors"
-    return Case(
-        name,
-        json.loads((folder / "case.json").read_text(encoding="utf-8")),
-        load(arrays.read_bytes()) if arrays.exists() else {},
-    )
+    about = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    path = folder / "arrays.safetensors"
+    arrays = load(path.read_bytes()) if path.exists() else {}
+    return Case(name, about, arrays)

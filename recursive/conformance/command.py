@@ -1,112 +1,142 @@
-"""``recursive conformance run``. What it takes to run is imported when it does."""
+"""``recursive conformance run``.
+
+Modules that only a run needs are imported when it runs, so that the command line starts
+fast.
+"""
 
 from __future__ import annotations
 
 import argparse
 import shlex
 import sys
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recursive.errors import ConfigError
 from recursive.utils.files import place_of, write_text
 from recursive.utils.interrupt import closing
 
+if TYPE_CHECKING:
+    from recursive.conformance.adapter import Adapter
+    from recursive.conformance.runner import Expected, Outcome
+    from recursive.conformance.suite import Suite
+
+DAY = 86400
+"""The longest time limit, in seconds."""
+
 
 def add_to(commands: argparse._SubParsersAction) -> None:
-    """Put the subcommands into the parser."""
-    chosen = commands.add_parser("conformance", help="check a port against the suite")
-    inner = chosen.add_subparsers(required=True, metavar="command")
+    """Add the subcommands to the parser."""
+    conformance = commands.add_parser(
+        "conformance", help="check a port against the suite"
+    )
+    inner = conformance.add_subparsers(required=True, metavar="command")
     run = inner.add_parser("run", help="run the cases that a port covers")
+    run.set_defaults(run=_run)
+
     port = run.add_mutually_exclusive_group(required=True)
-    port.add_argument("--adapter", help="module:object, from the present folder too")
+    port.add_argument("--adapter", help="module:object, from the current folder too")
     port.add_argument(
         "--stdio", help="a command that speaks JSON lines, for other languages"
     )
     run.add_argument(
-        "--area",
-        action="append",
-        default=[],
-        help="run this area only; may be said again",
+        "--here",
+        action="store_true",
+        help="run the adapter in this process, without a time limit, for a debugger",
+    )
+    run.add_argument(
+        "--time-limit",
+        type=_seconds,
+        default=60.0,
+        help="seconds for each answer (default: %(default)g)",
+    )
+    run.add_argument(
+        "--area", action="append", default=[], help="run only this area; repeatable"
     )
     run.add_argument(
         "--case",
         action="append",
         default=[],
-        help="run these cases only, a name or a pattern",
+        help="run only this case, or those that match a pattern; repeatable",
     )
     run.add_argument(
         "--skips",
         type=Path,
-        help="a file of cases to leave out, one a line, with reasons behind #",
+        help="a file of cases to skip, one on each line, with a reason after #",
     )
     run.add_argument(
-        "--xfails", type=Path, help="a file of cases that are known to fail, likewise"
+        "--xfails", type=Path, help="a file of cases that are expected to fail"
     )
-    run.add_argument("--junit", type=Path, help="write JUnit XML here")
-    run.add_argument("--report", type=Path, help="write a page of HTML here")
-    run.add_argument(
-        "--time-limit",
-        type=_seconds,
-        default=60.0,
-        help="seconds an answer (default: %(default)g)",
-    )
-    run.add_argument(
-        "--here",
-        action="store_true",
-        help="run the adapter in this process, where a debugger can "
-        "follow; no time limit then",
-    )
-    run.add_argument("--suite", type=Path, help=argparse.SUPPRESS)
-    run.set_defaults(run=_run)
+    run.add_argument("--junit", type=Path, help="write JUnit XML to this file")
+    run.add_argument("--report", type=Path, help="write a page of HTML to this file")
 
 
 def _run(chosen: argparse.Namespace, started: float) -> int:
-    from tqdm import tqdm
-
     from recursive.conformance import report, runner
     from recursive.conformance.adapter import OPTIONAL, can, check_capabilities
-    from recursive.conformance.suite import FOLDER, Suite
+    from recursive.conformance.suite import Suite
 
-    suite = Suite(chosen.suite or FOLDER)
+    suite = Suite()
     ids = suite.ids(chosen.area, chosen.case)
     names = suite.ids()
-    expected = runner.Expected(
-        runner.read_list(chosen.skips, names), runner.read_list(chosen.xfails, names)
-    )
-    _check_places(chosen)
+    skips = runner.read_list(chosen.skips, names)
+    xfails = runner.read_list(chosen.xfails, names)
+    _check_places([chosen.junit, chosen.report])
+
     outcomes, interrupted = [], None
-    with closing(), _port(chosen) as adapter:
+    with closing(), _open_port(chosen) as adapter:
         check_capabilities(adapter)
-        name, lacks = (
-            adapter.name,
-            [method for method in OPTIONAL if not can(adapter, method)],
-        )
-        bar = tqdm(ids, desc=name, unit="case", disable=None, file=sys.stderr)
+        name = adapter.name
+        lacks = [method for method in OPTIONAL if not can(adapter, method)]
         try:
-            found = runner.run(adapter, suite, bar, expected)
-            outcomes.extend(report.told(found, sys.stderr) if bar.disable else found)
+            expected = runner.Expected(skips, xfails)
+            outcomes.extend(_outcomes(adapter, suite, ids, expected))
         except KeyboardInterrupt as error:
             interrupted = error
-    print(
-        "\n\n".join(
-            filter(
-                None,
-                [
-                    report.failures(outcomes),
-                    report.table(outcomes),
-                    report.unseen(lacks),
-                    report.verdict(name, outcomes),
-                ],
-            )
-        )
-    )
-    for path, write in ((chosen.junit, report.junit), (chosen.report, report.page)):
-        if path is not None:
-            write_text(path, write(name, outcomes))
+
+    paragraphs = [
+        report.failures(outcomes),
+        report.table(outcomes),
+        report.unchecked(lacks),
+        report.verdict(name, outcomes),
+    ]
+    print("\n\n".join(filter(None, paragraphs)))
+    if chosen.junit is not None:
+        write_text(chosen.junit, report.junit(name, outcomes))
+    if chosen.report is not None:
+        write_text(chosen.report, report.page(name, outcomes))
     if interrupted:
         raise interrupted
     return 0 if runner.good(outcomes) else 1
+
+
+def _check_places(paths: list[Path | None]) -> None:
+    """Raise a ConfigError now, rather than after the run, if a report cannot be written."""
+    places = [place_of(path) for path in paths if path is not None]
+    if len(set(places)) < len(places):
+        raise ConfigError.about(
+            "option",
+            "--report",
+            takes="another file than --junit",
+            got=str(places[0]),
+            do="Give them two names.",
+        )
+
+
+def _outcomes(
+    adapter: Adapter, suite: Suite, ids: list[str], expected: Expected
+) -> Iterable[Outcome]:
+    """The outcomes of a run, with a progress bar, or a line an area in a log."""
+    from tqdm import tqdm
+
+    from recursive.conformance import report, runner
+
+    # disable=None shows the bar on a terminal only.
+    bar = tqdm(ids, desc=adapter.name, unit="case", disable=None, file=sys.stderr)
+    outcomes = runner.run(adapter, suite, bar, expected)
+    return report.log_areas(outcomes, sys.stderr) if bar.disable else outcomes
 
 
 def _seconds(text: str) -> float:
@@ -114,15 +144,13 @@ def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 < seconds <= DAY:
         raise argparse.ArgumentTypeError(
-            f"it takes seconds, more than 0 and a day at most; got {text}"
+            f"takes seconds, more than 0 and at most a day; got {text}"
         )
     return seconds
 
 
-DAY = 86400
-
-
-def _port(chosen: argparse.Namespace) -> AbstractContextManager:
+def _open_port(chosen: argparse.Namespace) -> AbstractContextManager:
+    """The adapter that was chosen; closing it ends its process."""
     from recursive.conformance.adapter import load
     from recursive.conformance.remote import PortError, Remote, command_of
 
@@ -141,17 +169,15 @@ def _port(chosen: argparse.Namespace) -> AbstractContextManager:
     try:
         return Remote(command, chosen.time_limit)
     except PortError as error:
-        if (
-            chosen.adapter and error.said
-        ):  # a sentence of our own, from the other process
-            raise ConfigError(error.said) from error
+        # The process that serves an adapter in Python raises our own errors.
+        if chosen.adapter and error.message:
+            raise ConfigError(error.message) from error
         raise ConfigError.about(
             "port",
             chosen.adapter or chosen.stdio,
             takes="an answer to 'hello'",
-            because="it says what it can do",
             got=str(error),
-            do="It is asked as docs/conformance.md says.",
+            do="docs/conformance.md describes the answer.",
         ) from error
 
 
@@ -166,21 +192,7 @@ def _split(command: str) -> list[str]:
             "option",
             "--stdio",
             takes="a command",
-            because="it speaks for the port",
             got=got,
             do="Say --stdio 'node port.js', for example.",
         )
     return words
-
-
-def _check_places(chosen: argparse.Namespace) -> None:
-    paths = [path for path in (chosen.junit, chosen.report) if path is not None]
-    if len(paths) > len({place_of(path) for path in paths}):
-        raise ConfigError.about(
-            "file",
-            str(chosen.report),
-            takes="one report",
-            because="a second would overwrite it",
-            got="--junit and --report",
-            do="Give them two names.",
-        )

@@ -1,36 +1,40 @@
-"""What a case asks of a port: its capabilities, read off the declaration. A case that needs none is of the core."""
+"""The capabilities that a case needs, derived from its declaration.
+
+A case that needs none belongs to the core, which every port must pass.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from recursive.spec.graph import DRAWN, LEARNED, GraphSpec
+from recursive.spec.graph import GraphSpec
+from recursive.spec.names import Ref
 
 CORE_LAYERS = ("Dense", "Activation", "Identity")
-"""What every port has. Any other layer is a capability of its own: ``layer:GRU``."""
+"""The layers that every port has. Any other is a capability, such as ``layer:GRU``."""
 
 CAPABILITIES = {
     "taps": "reads two steps back or more, or inputs of earlier steps",
-    "free": "names used before they are declared, past values of nodes that no state remembers",
-    "contexts": "inputs without time, which every step sees whole",
-    "initial": "states that start from a context, from parameters or from rows of numbers",
-    "mask": "a declared mask, or one beside the inputs",
+    "free": "names used before their declaration, past values of nodes without a state",
+    "contexts": "inputs without time, which every step reads whole",
+    "initial": "states that start from a context, parameters or rows of numbers",
+    "mask": "a declared mask, or one next to the inputs",
     "n_steps": "a loop without sequences",
     "until": "a loop that a node stops",
-    "unroll": "a loop written out",
-    "truncate": "a backward loop over the last steps only",
+    "unroll": "an unrolled loop",
+    "truncate": "a reverse pass over the last steps only",
     "go_backwards": "a loop from the last step to the first",
     "final_states": "states after the last step as outputs",
-    "stateful": "states that go on to the next batch",
-    "draws": "noise of given random numbers, while training",
+    "stateful": "states kept between batches",
+    "draws": "noise from given draws, in training",
     "nested": "a container or a chain as a node",
     "graph": "a Graph, which runs once",
-    "int": "inputs of whole numbers",
-    "bool": "inputs of truth values",
+    "int": "integer inputs",
+    "bool": "boolean inputs",
     "float32": "float32 throughout",
     "training": "ten steps of an optimizer",
 }
-"""Every capability that is no layer, and what it means."""
+"""The meaning of every capability except those of layers."""
 
 
 def capabilities(
@@ -42,28 +46,29 @@ def capabilities(
     dtype: str = "float64",
     training: bool = False,
 ) -> list[str]:
-    """What a case of ``spec`` needs, sorted.
+    """The capabilities that a case of ``spec`` needs, sorted.
 
     >>> capabilities(GraphSpec(truncate_gradient=2, n_steps=4))
     ['n_steps', 'truncate']
     """
-    said = {
+    needed = {
         "stateful": batches > 1 or states,
         "draws": draws,
         "mask": mask,
         "float32": dtype == "float32",
         "training": training,
     }
-    return sorted({name for name, holds in said.items() if holds} | set(_of_spec(spec)))
+    return sorted({*_true(needed), *_of_spec(spec)})
 
 
-def _of_spec(spec: GraphSpec) -> Iterator[str]:
-    contexts = [item for item in spec.inputs if not item.is_sequence]
-    said = {
-        "taps": _looks_far_back(spec),
-        "free": spec.free or _remembers_itself(spec),
-        "contexts": bool(contexts),
-        "initial": any(_starts(state.initial) for state in spec.states),
+def _of_spec(spec: GraphSpec) -> set[str]:
+    """The capabilities that a declaration and its layers need."""
+    needed = {
+        "taps": _has_long_taps(spec),
+        "free": spec.free or _has_undeclared_past(spec),
+        "contexts": not all(item.is_sequence for item in spec.inputs),
+        # Any other start is one number.
+        "initial": any(isinstance(state.initial, str | tuple) for state in spec.states),
         "mask": spec.mask is not None,
         "n_steps": spec.n_steps is not None and not spec.unroll,
         "until": spec.until is not None,
@@ -78,46 +83,55 @@ def _of_spec(spec: GraphSpec) -> Iterator[str]:
             item.dtype == "bool" and item.name != spec.mask for item in spec.inputs
         ),
     }
-    yield from (name for name, holds in said.items() if holds)
+    found = _true(needed)
     for node in spec.nodes:
-        yield from _of_layer(node.layer.class_name, node.layer.config)
+        found |= _of_layer(node.layer.class_name, node.layer.config)
+    return found
 
 
-def _of_layer(name: str, config: Mapping[str, object]) -> Iterator[str]:
-    """A layer outside the core, and what is inside of it."""
-    inner = config.get("spec")
-    if inner is not None:
-        yield "nested"
-        yield from _of_spec(GraphSpec.from_dict(inner))
+def _true(needed: Mapping[str, bool]) -> set[str]:
+    return {name for name, is_needed in needed.items() if is_needed}
+
+
+def _of_layer(name: str, config: Mapping[str, object]) -> set[str]:
+    """The capabilities that a layer and the layers inside it need."""
+    found = set()
+    spec = config.get("spec")
+    if spec is not None:
+        found |= {"nested"} | _of_spec(GraphSpec.from_dict(spec))
     elif name == "Sequential":
-        yield "nested"
+        found.add("nested")
     elif name not in CORE_LAYERS:
-        yield f"layer:{name}"
-    parts = [
-        *(config.get("layers") or ()),
-        *(config[key] for key in ("layer", "backward_layer") if key in config),
-    ]
-    for part in parts:
-        yield from _of_layer(part["name"], part)
+        found.add(f"layer:{name}")
+    inner = list(config.get("layers") or ())
+    for key in ("layer", "backward_layer"):
+        if key in config:
+            inner.append(config[key])
+    for layer in inner:
+        found |= _of_layer(layer["name"], layer)
+    return found
 
 
-def _looks_far_back(spec: GraphSpec) -> bool:
-    sequences = {item.name for item in spec.inputs}
-    refs = [ref for item in (*spec.nodes, *spec.outputs) for ref in item.refs]
-    return any(ref.tap < -1 or (ref.tap and ref.name in sequences) for ref in refs)
+def _refs(spec: GraphSpec) -> list[Ref]:
+    """Everything that nodes and outputs read."""
+    refs = []
+    for item in (*spec.nodes, *spec.outputs):
+        refs += item.refs
+    return refs
 
 
-def _remembers_itself(spec: GraphSpec) -> bool:
-    """Whether the past of a node is read that no state remembers."""
-    fed = {state.input for state in spec.states} | {state.name for state in spec.states}
-    nodes = {value for node in spec.nodes for value in node.values}
-    refs = [ref for item in (*spec.nodes, *spec.outputs) for ref in item.refs]
-    return any(ref.tap and ref.name in nodes and ref.name not in fed for ref in refs)
+def _has_long_taps(spec: GraphSpec) -> bool:
+    """True if a value of two steps back is read, or an input of an earlier step."""
+    inputs = {item.name for item in spec.inputs}
+    return any(ref.tap < -1 or (ref.tap and ref.name in inputs) for ref in _refs(spec))
 
 
-def _starts(initial: object) -> bool:
-    return (
-        isinstance(initial, tuple)
-        or initial in (LEARNED, DRAWN)
-        or isinstance(initial, str)
-    )
+def _has_undeclared_past(spec: GraphSpec) -> bool:
+    """True if the past of a node is read that no declared state keeps."""
+    kept = set()
+    for state in spec.states:
+        kept |= {state.name, state.input}
+    values = set()
+    for node in spec.nodes:
+        values |= set(node.values)
+    return any(ref.tap and ref.name in values - kept for ref in _refs(spec))

@@ -1,4 +1,4 @@
-"""What came of a run, to be read: a table by area, JUnit XML for machines, a page of HTML for people."""
+"""Reports of a run: a table and a verdict to read, JUnit XML, a page of HTML."""
 
 from __future__ import annotations
 
@@ -21,55 +21,46 @@ from recursive.conformance.runner import (
 )
 from recursive.conformance.suite import VERSION
 
+METHODS = {"grads": "gradients", "train": "training", "refuses": "refusals"}
+"""The behaviour that each optional method shows."""
+
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """How many of each area came to what.
+    """The number of cases of each area with each status.
 
     >>> print(table([Outcome("taps/a", PASSED), Outcome("taps/b", FAILED, "off by 1")]))
     area  passed  failed
     taps       1       1
     all        1       1
     """
+    by_area = _by_area(outcomes)
     shown = [
-        status
-        for status in STATUSES
-        if status in (PASSED, *(outcome.status for outcome in outcomes))
+        status for status in STATUSES if status == PASSED or by_area["all"][status]
     ]
-    rows = [
-        ["area", *shown],
-        *(
-            [area, *(str(counts[status]) for status in shown)]
-            for area, counts in by_area(outcomes).items()
-        ),
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(
-                    cell.rjust(max(width, 6))
-                    for cell, width in zip(row[1:], widths[1:], strict=True)
-                ),
-            ]
-        ).rstrip()
-        for row in rows
-    )
+    area_width = max(map(len, ("area", *by_area)))
+    lines = ["  ".join(["area".ljust(area_width), *shown])]
+    for area, counts in by_area.items():
+        cells = [str(counts[status]).rjust(len(status)) for status in shown]
+        lines.append("  ".join([area.ljust(area_width), *cells]))
+    return "\n".join(lines)
 
 
-def by_area(outcomes: Sequence[Outcome]) -> dict[str, Counter]:
-    """Counts of each status, by area, and of all."""
+def _by_area(outcomes: Sequence[Outcome]) -> dict[str, Counter]:
+    """The number of outcomes of each status, by area and under ``all``."""
     found: dict[str, Counter] = {}
     for outcome in outcomes:
         found.setdefault(outcome.area, Counter())[outcome.status] += 1
     return {**found, "all": Counter(outcome.status for outcome in outcomes)}
 
 
-def told(outcomes: Iterator[Outcome], stream: TextIO) -> Iterator[Outcome]:
-    """The same outcomes, with a line on ``stream`` once an area is through: for a log, where no bar can be shown.
+def log_areas(outcomes: Iterator[Outcome], stream: TextIO) -> Iterator[Outcome]:
+    """The same outcomes; after each area, print a line on ``stream``.
+
+    It is for logs, which cannot show a progress bar.
 
     >>> import sys
-    >>> found = list(told(iter([Outcome("taps/a", PASSED), Outcome("taps/b", FAILED, "off by 1")]), sys.stdout))
+    >>> outcomes = [Outcome("taps/a", PASSED), Outcome("taps/b", FAILED, "off by 1")]
+    >>> found = list(log_areas(iter(outcomes), sys.stdout))
     taps: 1 passed, 1 failed
     """
     for area, group in groupby(outcomes, key=lambda outcome: outcome.area):
@@ -77,37 +68,34 @@ def told(outcomes: Iterator[Outcome], stream: TextIO) -> Iterator[Outcome]:
         for outcome in group:
             counts[outcome.status] += 1
             yield outcome
-        words = ", ".join(
-            f"{counts[status]} {status}" for status in STATUSES if counts[status]
-        )
-        print(f"{area}: {words}", file=stream, flush=True)
+        words = [f"{counts[status]} {status}" for status in STATUSES if counts[status]]
+        print(f"{area}: {', '.join(words)}", file=stream, flush=True)
 
 
 def failures(outcomes: Sequence[Outcome]) -> str:
-    """Each case that went otherwise than it should, with its sentence."""
-    bad = [outcome for outcome in outcomes if outcome.status in (FAILED, XPASSED)]
-    return "\n".join(
-        f"{outcome.status}: {outcome.id}\n    {outcome.words}" for outcome in bad
-    )
+    """The cases that did not come out as they should, each with its sentence."""
+    paragraphs = []
+    for outcome in outcomes:
+        if outcome.status in (FAILED, XPASSED):
+            paragraphs.append(f"{outcome.status}: {outcome.id}\n    {outcome.words}")
+    return "\n".join(paragraphs)
 
 
-def unseen(methods: Sequence[str]) -> str:
-    """A line that says what was not looked at, since the port has no such methods.
+def unchecked(methods: Sequence[str]) -> str:
+    """A line about the methods that the port lacks; empty if it has all.
 
-    >>> unseen(["grads"])
-    'Not looked at: gradients, since it has no grads().'
+    >>> unchecked(["grads"])
+    'Not checked: gradients, since the port has no grads().'
     """
-    known = {"grads": "gradients", "train": "training", "refuses": "what it refuses"}
-    return (
-        f"Not looked at: {', '.join(known[name] for name in methods)}, since it has no "
-        f"{', '.join(f'{name}()' for name in methods)}."
-        if methods
-        else ""
-    )
+    if not methods:
+        return ""
+    behaviours = ", ".join(METHODS[name] for name in methods)
+    calls = ", ".join(f"{name}()" for name in methods)
+    return f"Not checked: {behaviours}, since the port has no {calls}."
 
 
 def verdict(name: str, outcomes: Sequence[Outcome]) -> str:
-    """One line: whether the port conforms, and to how much.
+    """One line: whether the port conforms, and in how many cases.
 
     >>> verdict("mine", [Outcome("taps/a", PASSED), Outcome("taps/b", NOT_COVERED)])
     'mine conforms to version 1.0 in all 1 cases that it covers, of 2.'
@@ -115,24 +103,27 @@ def verdict(name: str, outcomes: Sequence[Outcome]) -> str:
     'mine passes 1 of 2 cases of version 1.0 that it covers, of 2. 1 were skipped.'
     """
     counts = Counter(outcome.status for outcome in outcomes)
-    covered = len(outcomes) - counts[NOT_COVERED]
+    total = len(outcomes)
+    covered = total - counts[NOT_COVERED]
     if covered and counts[PASSED] == covered:
-        return f"{name} conforms to version {VERSION} in all {covered} cases that it covers, of {len(outcomes)}."
+        return (
+            f"{name} conforms to version {VERSION} in all {covered} cases "
+            f"that it covers, of {total}."
+        )
     skipped = f" {counts[SKIPPED]} were skipped." if counts[SKIPPED] else ""
     return (
-        f"{name} passes {counts[PASSED]} of {covered} cases of version {VERSION} that it covers, "
-        f"of {len(outcomes)}.{skipped}"
+        f"{name} passes {counts[PASSED]} of {covered} cases of version {VERSION} "
+        f"that it covers, of {total}.{skipped}"
     )
 
 
 def junit(name: str, outcomes: Sequence[Outcome]) -> str:
-    """JUnit's XML, as CI systems read it."""
+    """The outcomes as JUnit XML."""
     counts = Counter(outcome.status for outcome in outcomes)
     left_out = (SKIPPED, NOT_COVERED, XFAILED)
-    title = _printable(f"conformance {VERSION}: {name}")
     suite = ElementTree.Element(
         "testsuite",
-        name=title,
+        name=_printable(f"conformance {VERSION}: {name}"),
         tests=str(len(outcomes)),
         failures=str(counts[FAILED] + counts[XPASSED]),
         errors="0",
@@ -149,31 +140,33 @@ def junit(name: str, outcomes: Sequence[Outcome]) -> str:
         )
         if outcome.status != PASSED:
             tag = "skipped" if outcome.status in left_out else "failure"
-            ElementTree.SubElement(
-                case, tag, message=_printable(f"{outcome.status}: {outcome.words}")
-            )
+            message = _printable(f"{outcome.status}: {outcome.words}")
+            ElementTree.SubElement(case, tag, message=message)
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _printable(text: str) -> str:
-    """``text`` without characters that XML cannot hold."""
-    return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text
-    )
+    """``text`` with "?" for each character that XML cannot hold."""
+    letters = []
+    for letter in text:
+        is_fine = letter.isprintable() or letter in "\n\t"
+        letters.append(letter if is_fine else "?")
+    return "".join(letters)
 
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .8rem; text-align: right; }}
-td:first-child, th:first-child {{ text-align: left; }} tr {{ border-bottom: 1px solid #ddd; }}
-.failed, .passed-unexpectedly {{ color: #a00; font-weight: bold; }} .passed {{ color: #060; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; }}
+table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .8rem; }}
+td, th {{ text-align: left; }} tr {{ border-bottom: 1px solid #ddd; }}
+.failed, .passed-unexpectedly {{ color: #a00; font-weight: bold; }}
+.passed {{ color: #060; }}
 </style>
 <h1>{title}</h1><p>{verdict}</p>
 <table><tr><th>area</th>{heads}</tr>
-{rows}
+{areas}
 </table>
 <h2>Cases</h2>
 <table>
@@ -183,27 +176,25 @@ td:first-child, th:first-child {{ text-align: left; }} tr {{ border-bottom: 1px 
 
 
 def page(name: str, outcomes: Sequence[Outcome]) -> str:
-    """One page of HTML, without scripts."""
-    shown = [
-        status
-        for status in STATUSES
-        if any(outcome.status == status for outcome in outcomes)
-    ]
-    rows = [
-        f"<tr><td>{html.escape(area)}</td>"
-        + "".join(f"<td>{counts[status]}</td>" for status in shown)
-        + "</tr>"
-        for area, counts in by_area(outcomes).items()
-    ]
-    cases = [
-        f'<tr><td>{html.escape(outcome.id)}</td><td class="{outcome.status.replace(" ", "-")}">{outcome.status}'
-        f"</td><td style='text-align: left'>{html.escape(outcome.words)}</td></tr>"
-        for outcome in outcomes
-    ]
+    """The outcomes as one page of HTML, without scripts."""
+    by_area = _by_area(outcomes)
+    shown = [status for status in STATUSES if by_area["all"][status]]
+    areas = []
+    for area, counts in by_area.items():
+        cells = "".join(f"<td>{counts[status]}</td>" for status in shown)
+        areas.append(f"<tr><td>{html.escape(area)}</td>{cells}</tr>")
+    cases = []
+    for outcome in outcomes:
+        style = outcome.status.replace(" ", "-")
+        cases.append(
+            f"<tr><td>{html.escape(outcome.id)}</td>"
+            f'<td class="{style}">{outcome.status}</td>'
+            f"<td>{html.escape(outcome.words)}</td></tr>"
+        )
     return PAGE.format(
         title=html.escape(f"{name}: conformance {VERSION}"),
         verdict=html.escape(verdict(name, outcomes)),
         heads="".join(f"<th>{status}</th>" for status in shown),
-        rows="\n".join(rows),
+        areas="\n".join(areas),
         cases="\n".join(cases),
     )

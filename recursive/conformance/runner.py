@@ -1,9 +1,9 @@
-"""Cases run one after another through a port's adapter: what each came to, whatever the port does."""
+"""Runs cases one after another, whatever the port does, and keeps each outcome."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -11,21 +11,21 @@ from pathlib import Path
 from recursive.conformance.adapter import Adapter, can, instance, missing
 from recursive.conformance.forms import UnmetError
 from recursive.conformance.judge import judge
-from recursive.conformance.suite import Suite, area_of, nearest_case
-from recursive.errors import ConfigError, RecursiveError, UnknownNameError
+from recursive.conformance.suite import Suite, area_of, check_pattern
+from recursive.errors import ConfigError, RecursiveError
 
 PASSED, FAILED, NOT_COVERED, SKIPPED = "passed", "failed", "not covered", "skipped"
 XFAILED, XPASSED = "failed as expected", "passed unexpectedly"
 STATUSES = (PASSED, FAILED, NOT_COVERED, SKIPPED, XFAILED, XPASSED)
-"""What may become of a case. It is not covered where the port lacks a capability that it needs."""
+"""The possible outcomes. A case is not covered if the port lacks what it needs."""
 
 SHOWN_BY = {"training": "train", "truncate": "grads"}
-"""Capabilities that nothing shows but a method that may be left out."""
+"""Capabilities that only an optional method can show."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a case, and a sentence where it did not pass."""
+    """The outcome of a case, with a sentence if it did not pass."""
 
     id: str
     status: str
@@ -34,22 +34,16 @@ class Outcome:
 
     @property
     def area(self) -> str:
-        """What the case is about."""
+        """The area of the case."""
         return area_of(self.id)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Cases that are left out, and those that are known to fail: patterns and why."""
+    """The cases to skip and those expected to fail: a reason by pattern."""
 
     skips: Mapping[str, str] = field(default_factory=dict)
     xfails: Mapping[str, str] = field(default_factory=dict)
-
-    def reason(self, table: Mapping[str, str], name: str) -> str | None:
-        """Why ``name`` is in a table; None where it is not."""
-        return next(
-            (why for pattern, why in table.items() if fnmatch(name, pattern)), None
-        )
 
 
 def run(
@@ -57,9 +51,8 @@ def run(
     suite: Suite,
     ids: Iterable[str],
     expected: Expected | None = None,
-    clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Outcome]:
-    """The outcome of each case in ``ids``, as it is found.
+    """The outcome of each case in ``ids``, as soon as it is known.
 
     >>> from recursive.conformance.adapters.numpy import Adapter
     >>> suite = Suite()
@@ -68,66 +61,72 @@ def run(
     """
     expected = expected or Expected()
     for name in ids:
-        started = clock()
-        status, words = _one(adapter, suite, name, expected)
-        yield Outcome(name, status, words, clock() - started)
+        started = time.perf_counter()
+        status, words = _run_case(adapter, suite, name, expected)
+        yield Outcome(name, status, words, time.perf_counter() - started)
 
 
-def _one(
+def _run_case(
     adapter: Adapter, suite: Suite, name: str, expected: Expected
 ) -> tuple[str, str]:
-    why = expected.reason(expected.skips, name)
-    if why is not None:
-        return SKIPPED, why
+    """The status of a case, and its sentence."""
+    reason = _reason(expected.skips, name)
+    if reason is not None:
+        return SKIPPED, reason
     lacks = _lacks(adapter, suite, name)
     if lacks:
         return NOT_COVERED, f"needs {', '.join(lacks)}"
     try:
         judge(adapter, suite.read(name))
-        status, words = PASSED, ""
+        failure = None
+    # A RecursiveError here is a damaged file, or a port that cannot be started again.
     except (UnmetError, RecursiveError) as error:
-        status, words = FAILED, str(error)
-    known = expected.reason(expected.xfails, name)
-    if known is None:
-        return status, words
-    return (
-        (XFAILED, f"{known} ({words})")
-        if status == FAILED
-        else (XPASSED, f"it was expected to fail: {known}")
-    )
+        failure = str(error)
+    reason = _reason(expected.xfails, name)
+    if reason is None:
+        return (PASSED, "") if failure is None else (FAILED, failure)
+    if failure is None:
+        return XPASSED, f"it was expected to fail: {reason}"
+    return XFAILED, f"{reason} ({failure})"
+
+
+def _reason(reasons: Mapping[str, str], name: str) -> str | None:
+    """The reason of the first pattern that ``name`` matches, if any."""
+    for pattern, reason in reasons.items():
+        if fnmatch(name, pattern):
+            return reason
+    return None
 
 
 def _lacks(adapter: Adapter, suite: Suite, name: str) -> list[str]:
+    """The capabilities and methods that a case needs and the port does not have."""
     if name in suite.invalid:
         return [] if can(adapter, "refuses") else ["refuses()"]
     needs = suite.entries[name]["capabilities"]
-    return [
-        *missing(adapter, needs),
-        *(
-            f"{method}()"
-            for word, method in SHOWN_BY.items()
-            if word in needs and not can(adapter, method)
-        ),
-    ]
+    lacks = missing(adapter, needs)
+    for capability, method in SHOWN_BY.items():
+        if capability in needs and not can(adapter, method):
+            lacks.append(f"{method}()")
+    return lacks
 
 
 def check(name: str, adapter: Adapter, suite: Suite | None = None) -> None:
-    """Run one case where a debugger can follow, whatever the port claims to do.
+    """Run one case in this process, for a debugger, whatever the port claims.
 
     Raises:
-        UnknownNameError: where no case is called so.
-        UnmetError: where the port does not meet it.
+        UnknownNameError: if there is no such case.
+        UnmetError: if the port does not meet it.
     """
     case = (suite or Suite()).read(name)
     judge(instance(adapter), case)
 
 
 def read_list(path: Path | None, names: Iterable[str]) -> dict[str, str]:
-    """The patterns in a file, one a line, each with its reason behind a ``#``.
+    """The patterns in a file, one on each line, with the reason after a ``#``.
 
     Raises:
-        ConfigError: where it cannot be read.
-        UnknownNameError: for a pattern that no case is called.
+        ConfigError: if the file cannot be read.
+        UnknownNameError: for a pattern that no case matches.
     """
     if path is None:
         return {}
@@ -138,33 +137,27 @@ def read_list(path: Path | None, names: Iterable[str]) -> dict[str, str]:
             "file",
             str(path),
             takes="a list of cases",
-            because="it is read",
             got=type(error).__name__,
-            do="Look at the path again.",
+            do="Check its path.",
         ) from error
-    found = {}
+    reasons = {}
     for line in lines:
-        pattern, _, why = (part.strip() for part in line.partition("#"))
-        if pattern:
-            found[pattern] = why or f"listed in {Path(path).name}"
-    for pattern in found:
-        if not any(fnmatch(name, pattern) for name in names):
-            raise UnknownNameError.about(
-                "case",
-                pattern,
-                takes="the name of a case, or a pattern",
-                because=f"{path} lists it",
-                got="an unknown one",
-                do=nearest_case(pattern, names),
-            )
-    return found
+        pattern, _, reason = line.partition("#")
+        if pattern.strip():
+            reason = reason.strip() or f"listed in {Path(path).name}"
+            reasons[pattern.strip()] = reason
+    for pattern in reasons:
+        check_pattern(pattern, names, because=f"{path} lists it")
+    return reasons
 
 
 def good(outcomes: Iterable[Outcome]) -> bool:
-    """Whether something was run, nothing failed that was not expected to, and nothing passed that was.
+    """True if a case ran, and each that ran passed or failed as expected.
 
-    >>> good([Outcome("a/b", PASSED), Outcome("a/c", NOT_COVERED)]), good([Outcome("a/c", NOT_COVERED)])
-    (True, False)
+    >>> good([Outcome("a/b", PASSED), Outcome("a/c", NOT_COVERED)])
+    True
+    >>> good([Outcome("a/c", NOT_COVERED)])
+    False
     """
     statuses = {outcome.status for outcome in outcomes}
     return bool(statuses & {PASSED, XFAILED}) and not statuses & {FAILED, XPASSED}

@@ -1,16 +1,44 @@
-"""How ports in other processes, and other languages, are spoken to, and how an adapter in Python answers there.
+"""The protocol for ports in other processes and languages, and the port's side of it.
 
-One JSON object a line, arrays by the paths of safetensors files:
+The runner starts the port and writes questions to its stdin; the port writes answers to
+its stdout. Each is one line of JSON. Arrays travel in safetensors files, by path::
 
-Asked:    {"id": 2, "method": "run", "arrays": "/scratch/2/in.safetensors", "out": "/scratch/2/out.safetensors",
-           "train": false}
-Answered: {"id": 2, "result": {}}     or     {"id": 2, "error": {"code": "ShapeError", "message": "..."}}
+    -> {"id": 2, "method": "run", "train": false,
+        "arrays": "/tmp/c/2/in.safetensors", "out": "/tmp/c/2/out.safetensors"}
+    <- {"id": 2, "result": {}}
+    <- {"id": 2, "error": {"code": "ShapeError", "message": "..."}}      or this
 
-``hello`` is answered with ``{"name", "capabilities", "methods"}``. ``build`` is given ``spec`` and ``param/<name>``;
-``run`` is given ``in/<name>``, ``mask``, ``state0/<name>``, ``draw/<name>`` and writes ``out/<name>``, and if it can
-``final/<name>`` and ``node/<name>``; ``grads`` is given ``cot/<output>`` too and writes ``grad/param/<name>`` and
-``grad/in/<name>``; ``train`` is given ``target/<name>`` and ``training`` and writes ``step/loss`` and
-``trained/<name>``; ``refuses`` is given ``spec`` and answers ``{"code": null}`` or the error's class.
+The methods are those of :class:`recursive.conformance.adapter.Adapter`, and ``hello``.
+In the table, *given* names the arrays in the file ``arrays``, and *written* those that
+the port writes into ``out``, in parentheses if it may leave them out:
+
+    method   question has  given                           written               result
+    hello                                                                        *)
+    build    spec          param/<name>                                          {}
+    run      train         in/<name> mask state0/<name>    out/<name>
+                           draw/<name>                     (final/<name>
+                                                           node/<name>)          {}
+    grads    train         those of run, cot/<output>      grad/param/<name>
+                                                           grad/in/<name>        {}
+    train    training      in/<name> target/<name>         step/loss
+                                                           trained/<name>        {}
+    refuses  spec                                                                **)
+
+    *)  {"name": "mine", "capabilities": ["taps"], "methods": ["grads"]}; the optional
+        methods that the port has
+    **) {"code": "TapError"}, or {"code": null} if nothing is wrong
+
+The rules:
+
+- An answer has the ``id`` of its question. The next question comes after the answer.
+- An array that is not given is not in the file.
+- Both files are removed after the answer.
+- There is one model at a time: ``build`` replaces it.
+- Anything but answers goes to stderr.
+
+The runner's side is :mod:`recursive.conformance.remote`. ``adapters/port.js`` speaks
+the protocol in JavaScript, and :func:`serve` here speaks it for an adapter in Python,
+which the runner starts in its own process so that it may hang or crash.
 """
 
 from __future__ import annotations
@@ -18,7 +46,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +54,7 @@ import numpy as np
 
 from recursive.conformance import forms
 from recursive.conformance.adapter import OPTIONAL, Adapter, can, load
-from recursive.conformance.suite import Arrays, packed, unpacked
+from recursive.conformance.suite import Arrays, packed, part_of, unpacked
 from recursive.errors import RecursiveError
 
 IN = {
@@ -37,66 +65,82 @@ IN = {
     "cotangents": "cot/",
     "targets": "target/",
 }
-"""What a port is given, and what it is called in a file; a mask is ``mask``."""
+"""The prefix in a file of each kind of array that a port is given, but the mask."""
 OUT = {
     "run": {"outputs": "out/", "finals": "final/", "nodes": "node/"},
     "grads": {"params": "grad/param/", "inputs": "grad/in/"},
     "train": {"losses": "step/", "params": "trained/"},
 }
-"""What a port returns, method by method, and what it is called in a file."""
+"""The prefix in a file of each kind of array that a method returns."""
+
+Question = Mapping[str, object]
+Result = dict[str, object]
 
 
-def part_of(arrays: Arrays, prefix: str) -> Arrays:
-    """The arrays called ``<prefix><name>``, by ``name``."""
-    return {
-        name[len(prefix) :]: value
-        for name, value in arrays.items()
-        if name.startswith(prefix)
-    }
+class Server:
+    """Answers questions for an adapter; keeps the model that was built last."""
 
+    def __init__(self, adapter: Adapter):
+        self.adapter = adapter
+        self.model: object = None
+        self.methods = {
+            "hello": self._hello,
+            "build": self._build,
+            "run": self._run,
+            "grads": self._grads,
+            "train": self._train,
+            "refuses": self._refuses,
+        }
 
-def serve(adapter: Adapter, asked: IO[str], answers: IO[str]) -> None:
-    """Answer for an adapter, until there is nothing more to answer."""
-    model: list[object] = [None]
-    for line in asked:
-        question = json.loads(line)
+    def answer(self, question: Question) -> Result:
+        """The answer to one question, an error if the adapter raises one."""
         try:
-            answer = {"result": _METHODS[question["method"]](adapter, model, question)}
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # a port may raise anything: the runner makes a sentence of it
-            answer = {"error": _told(error)}
-        print(json.dumps({"id": question["id"], **answer}), file=answers, flush=True)
+            answer = {"result": self.methods[question["method"]](question)}
+        except (Exception, SystemExit) as error:  # a port may raise anything
+            answer = {"error": error_as_json(error)}
+        return {"id": question["id"], **answer}
+
+    def _hello(self, question: Question) -> Result:
+        return {
+            "name": self.adapter.name,
+            "capabilities": sorted(self.adapter.capabilities),
+            "methods": [method for method in OPTIONAL if can(self.adapter, method)],
+        }
+
+    def _build(self, question: Question) -> Result:
+        params = part_of(unpacked(question["arrays"]), IN["params"])
+        self.model = self.adapter.build(question["spec"], params)
+        return {}
+
+    def _run(self, question: Question) -> Result:
+        arrays = unpacked(question["arrays"])
+        inputs = part_of(arrays, IN["inputs"])
+        returned = self.adapter.run(self.model, inputs, **_given(question, arrays))
+        return _write(question, returned)
+
+    def _grads(self, question: Question) -> Result:
+        arrays = unpacked(question["arrays"])
+        inputs = part_of(arrays, IN["inputs"])
+        cotangents = part_of(arrays, IN["cotangents"])
+        returned = self.adapter.grads(
+            self.model, inputs, cotangents, **_given(question, arrays)
+        )
+        return _write(question, returned)
+
+    def _train(self, question: Question) -> Result:
+        arrays = unpacked(question["arrays"])
+        inputs = part_of(arrays, IN["inputs"])
+        targets = part_of(arrays, IN["targets"])
+        returned = self.adapter.train(self.model, inputs, targets, question["training"])
+        return _write(question, returned)
+
+    def _refuses(self, question: Question) -> Result:
+        return {"code": forms.error_code(self.adapter.refuses(question["spec"]))}
 
 
-def _told(error: BaseException) -> dict[str, str]:
-    words = (
-        str(error)
-        if isinstance(error, forms.FormError | RecursiveError)
-        else forms.words_of(error)
-    )
-    return {"code": type(error).__name__, "message": words}
-
-
-def _hello(adapter: Adapter, model: list, question: Mapping) -> dict[str, object]:
+def _given(question: Question, arrays: Arrays) -> dict[str, object]:
+    """The keyword arguments of ``run`` and ``grads``."""
     return {
-        "name": adapter.name,
-        "capabilities": sorted(adapter.capabilities),
-        "methods": [method for method in OPTIONAL if can(adapter, method)],
-    }
-
-
-def _build(adapter: Adapter, model: list, question: Mapping) -> dict[str, object]:
-    model[0] = adapter.build(
-        question["spec"], part_of(unpacked(question["arrays"]), IN["params"])
-    )
-    return {}
-
-
-def _given(question: Mapping) -> tuple[Arrays, dict[str, object]]:
-    arrays = unpacked(question["arrays"])
-    return arrays, {
         "mask": arrays.get("mask"),
         "states": part_of(arrays, IN["states"]) or None,
         "draws": part_of(arrays, IN["draws"]) or None,
@@ -104,82 +148,47 @@ def _given(question: Mapping) -> tuple[Arrays, dict[str, object]]:
     }
 
 
-def _run(adapter: Adapter, model: list, question: Mapping) -> dict[str, object]:
-    arrays, given = _given(question)
-    return _wrote(
-        question, adapter.run(model[0], part_of(arrays, IN["inputs"]), **given)
-    )
-
-
-def _grads(adapter: Adapter, model: list, question: Mapping) -> dict[str, object]:
-    arrays, given = _given(question)
-    return _wrote(
-        question,
-        adapter.grads(
-            model[0],
-            part_of(arrays, IN["inputs"]),
-            part_of(arrays, IN["cotangents"]),
-            **given,
-        ),
-    )
-
-
-def _train(adapter: Adapter, model: list, question: Mapping) -> dict[str, object]:
-    arrays = unpacked(question["arrays"])
-    return _wrote(
-        question,
-        adapter.train(
-            model[0],
-            part_of(arrays, IN["inputs"]),
-            part_of(arrays, IN["targets"]),
-            question["training"],
-        ),
-    )
-
-
-def _wrote(question: Mapping, returned: object) -> dict[str, object]:
+def _write(question: Question, returned: object) -> Result:
     """Write what the adapter returned, each array under the prefix of its kind."""
     method = question["method"]
     found = forms.parts(method, returned)
     if method == "train":
         found["losses"] = {"loss": found["losses"]}
-    Path(question["out"]).write_bytes(
-        packed(
-            {
-                OUT[method][kind] + name: np.asarray(value)
-                for kind, part in found.items()
-                for name, value in part.items()
-            }
-        )
-    )
+    arrays = {}
+    for kind, part in found.items():
+        for name, value in part.items():
+            arrays[OUT[method][kind] + name] = np.asarray(value)
+    Path(question["out"]).write_bytes(packed(arrays))
     return {}
 
 
-def _refuses(adapter: Adapter, model: list, question: Mapping) -> dict[str, object]:
-    return {"code": forms.code(adapter.refuses(question["spec"]))}
+def error_as_json(error: BaseException) -> dict[str, str]:
+    """An error in the form of an answer."""
+    # The errors of this package are sentences; only others need the port's line.
+    is_sentence = isinstance(error, forms.FormError | RecursiveError)
+    message = str(error) if is_sentence else forms.error_text(error)
+    return {"code": type(error).__name__, "message": message}
 
 
-_METHODS: dict[str, Callable] = {
-    "hello": _hello,
-    "build": _build,
-    "run": _run,
-    "grads": _grads,
-    "train": _train,
-    "refuses": _refuses,
-}
+def serve(adapter: Adapter, questions: IO[str], answers: IO[str]) -> None:
+    """Answer every question for an adapter, until there are no more."""
+    server = Server(adapter)
+    for line in questions:
+        answer = server.answer(json.loads(line))
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 def main(path: str) -> None:
-    """Serve an adapter; what it prints goes to stderr, since stdout is for answers."""
+    """Serve the adapter ``module:object`` on stdin and stdout."""
+    # The adapter may print: its stdout becomes stderr, and answers keep the real one.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
         try:
             adapter = load(path)
         except RecursiveError as error:
-            question = json.loads(sys.stdin.readline())
-            print(
-                json.dumps({"id": question["id"], "error": _told(error)}), file=answers
-            )
+            hello = json.loads(sys.stdin.readline())
+            answer = {"id": hello["id"], "error": error_as_json(error)}
+            print(json.dumps(answer), file=answers)
             return
         serve(adapter, sys.stdin, answers)
 

@@ -1,1 +1,1 @@
-"""Small real tasks, from data to pictures: ``recursive demo``."""
+"""Small real tasks, from data to plots: ``recursive demo``."""

@@ -1,10 +1,12 @@
-"""Adding numbers: an encoder reads ``37+85``, a decoder that starts from its state writes ``122``, digit by digit.
+"""Adding numbers: an encoder reads ``37+85``, and a decoder writes ``122``.
 
-All 10,000 sums of two numbers below 100. A thousand of them are held out: 475 pairs, both ways round, and half of the
-doubles; so that no sum which is asked was seen the other way round.
+The decoder starts from the encoder's last state and writes one digit at a time. The
+data are all 10,000 sums of two numbers below 100. A thousand of them are held out: 475
+pairs, in both orders, and half of the doubles. So no held-out sum is learned in the
+other order.
 
-Source: Sutskever, Vinyals and Le, 2014, arXiv 1409.3215, for the encoder and the decoder; Zaremba and Sutskever, 2014,
-arXiv 1410.4615, for the task.
+Source: Sutskever, Vinyals and Le, 2014, arXiv 1409.3215, for the encoder and the
+decoder; Zaremba and Sutskever, 2014, arXiv 1410.4615, for the task.
 """
 
 from __future__ import annotations
@@ -24,31 +26,39 @@ from recursive.models import Graph, Recursive
 from recursive.optimizers import Adam
 from recursive.utils import extras
 
-SAID, WRITTEN = "0123456789+ ", "0123456789 "
-"""The characters of a question and those of an answer; a blank fills up."""
+QUESTION_LETTERS, ANSWER_LETTERS = "0123456789+ ", "0123456789 "
+"""The characters of a question and of an answer. A blank fills up."""
+QUESTION_LENGTH, ANSWER_LENGTH = 5, 3
 BELOW, HELD_PAIRS, HELD_DOUBLES = 100, 475, 50
-LETTERS_SAID, LETTERS_WRITTEN = 5, 3
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Numbers ``(batch, 2)``, and ``said`` ``(batch, 5, 12)``, ``before`` and ``written`` ``(batch, 3, 11)``.
+    """Some sums, their characters one-hot.
 
-    Each character is a row of 0 and a 1; ``before`` is what was written at the step before, nothing at the first.
+    Args:
+        numbers: ``(batch, 2)``.
+        question: ``(batch, 5, 12)``.
+        previous: the answer one step late, ``(batch, 3, 11)``, zeros at the first step.
+        answer: ``(batch, 3, 11)``.
     """
 
     numbers: np.ndarray
-    said: np.ndarray
-    before: np.ndarray
-    written: np.ndarray
+    question: np.ndarray
+    previous: np.ndarray
+    answer: np.ndarray
 
     def data(self) -> dict[str, np.ndarray]:
-        """By the names of the inputs and of the output."""
-        return {"said": self.said, "before": self.before, "decoder": self.written}
+        """The arrays by the names of the inputs and of the output."""
+        return {
+            "question": self.question,
+            "previous": self.previous,
+            "decoder": self.answer,
+        }
 
 
 def load() -> tuple[Sums, Sums]:
-    """The sums to learn from, and the thousand that are held out, in a fixed shuffle.
+    """The sums to learn, and the thousand that are held out, in a fixed shuffle.
 
     >>> [len(part.numbers) for part in load()]
     [9000, 1000]
@@ -66,30 +76,33 @@ def load() -> tuple[Sums, Sums]:
 
 
 def sums(numbers: np.ndarray) -> Sums:
-    """Questions and answers for ``numbers``, ``(batch, 2)``.
+    """The questions and answers of ``numbers``, ``(batch, 2)``.
 
-    >>> sums(np.array([[7, 85]])).written.argmax(axis=-1).tolist()
+    >>> sums(np.array([[7, 85]])).answer.argmax(axis=-1).tolist()
     [[9, 2, 10]]
     """
-    said = _rows([f"{a}+{b}".ljust(LETTERS_SAID) for a, b in numbers], SAID)
-    written = _rows([f"{a + b}".ljust(LETTERS_WRITTEN) for a, b in numbers], WRITTEN)
-    before = np.concatenate([np.zeros_like(written[:, :1]), written[:, :-1]], axis=1)
-    return Sums(numbers, said, before, written)
+    questions = [f"{a}+{b}".ljust(QUESTION_LENGTH) for a, b in numbers]
+    answers = [f"{a + b}".ljust(ANSWER_LENGTH) for a, b in numbers]
+    question = _one_hot(questions, QUESTION_LETTERS)
+    answer = _one_hot(answers, ANSWER_LETTERS)
+    first = np.zeros_like(answer[:, :1])
+    previous = np.concatenate([first, answer[:, :-1]], axis=1)
+    return Sums(numbers, question, previous, answer)
 
 
-def _rows(texts: list[str], letters: str) -> np.ndarray:
-    return np.eye(len(letters))[
-        [[letters.index(letter) for letter in text] for text in texts]
-    ]
+def _one_hot(texts: list[str], letters: str) -> np.ndarray:
+    """Texts of one length as ``(batch, length, letters)``."""
+    indices = [[letters.index(letter) for letter in text] for text in texts]
+    return np.eye(len(letters))[indices]
 
 
 def encoder(dim: int) -> Recursive:
-    """Reads a question, and hands on what it remembers."""
+    """Reads a question and returns its last state."""
     rnn = Recursive(return_final_states=True)
-    rnn.add_input("x", dim=len(SAID))
+    rnn.add_input("x", dim=len(QUESTION_LETTERS))
     rnn.add_state("h", dim=dim)
     rnn.add_node(
-        RecurrentGRU(len(SAID), dim, activation="tanh"),
+        RecurrentGRU(len(QUESTION_LETTERS), dim, activation="tanh"),
         "read",
         input={"input": "x", "prev_hid": "h"},
         return_state="h",
@@ -99,19 +112,19 @@ def encoder(dim: int) -> Recursive:
 
 
 def decoder(dim: int) -> Recursive:
-    """Writes an answer: from what the encoder remembers, and from the digit that it wrote the step before."""
+    """Writes an answer, from the encoder's state and the digit of the step before."""
     rnn = Recursive(return_sequences=True)
-    rnn.add_input("x", dim=len(WRITTEN))
+    rnn.add_input("x", dim=len(ANSWER_LETTERS))
     rnn.add_state("h", dim=dim)
     rnn.set_state_from("h", "h0")
     rnn.add_node(
-        RecurrentGRU(len(WRITTEN), dim, activation="tanh"),
+        RecurrentGRU(len(ANSWER_LETTERS), dim, activation="tanh"),
         "write",
         input={"input": "x", "prev_hid": "h"},
         return_state="h",
     )
     rnn.add_node(
-        Dense(dim, len(WRITTEN), activation="softmax"),
+        Dense(dim, len(ANSWER_LETTERS), activation="softmax"),
         "digit",
         input="write",
         create_output=True,
@@ -120,111 +133,111 @@ def decoder(dim: int) -> Recursive:
 
 
 def adder(dim: int) -> Graph:
-    """Both in one graph: the decoder's first state is the encoder's last, and a gradient goes from one to the other."""
+    """Encoder and decoder in one graph, so that gradients pass between them."""
     model = Graph()
-    model.add_input("said", ndim=3, dim=len(SAID))
-    model.add_input("before", ndim=3, dim=len(WRITTEN))
-    model.add_node(encoder(dim), "encoder", input="said")
+    model.add_input("question", ndim=3, dim=len(QUESTION_LETTERS))
+    model.add_input("previous", ndim=3, dim=len(ANSWER_LETTERS))
+    model.add_node(encoder(dim), "encoder", input="question")
     model.add_node(
         decoder(dim),
         "decoder",
-        input={"x": "before", "h0": "encoder.h_final"},
+        input={"x": "previous", "h0": "encoder.h_final"},
         create_output=True,
     )
     return model
 
 
-def answers(model: Graph, said: np.ndarray) -> np.ndarray:
-    """What the network writes, ``(batch, 3)``: each digit is the likeliest after those that it wrote itself."""
-    before = np.zeros((len(said), LETTERS_WRITTEN, len(WRITTEN)))
-    for step in range(LETTERS_WRITTEN):
-        likeliest = model.predict({"said": said, "before": before}, batch_size=1000)[
-            "decoder"
-        ].argmax(axis=-1)
-        if step + 1 < LETTERS_WRITTEN:
-            before[:, step + 1] = np.eye(len(WRITTEN))[likeliest[:, step]]
-    return likeliest
+def answers(model: Graph, question: np.ndarray) -> np.ndarray:
+    """The answers of the network as indices of characters, ``(batch, 3)``.
+
+    Each digit is the likeliest one after the digits that the network wrote itself.
+    """
+    previous = np.zeros((len(question), ANSWER_LENGTH, len(ANSWER_LETTERS)))
+    for step in range(ANSWER_LENGTH):
+        digits = _predict(model, question, previous).argmax(axis=-1)
+        if step + 1 < ANSWER_LENGTH:
+            previous[:, step + 1] = np.eye(len(ANSWER_LETTERS))[digits[:, step]]
+    return digits
 
 
-def right(model: Graph, asked: Sums) -> np.ndarray:
-    """Which answers are right in every digit, ``(batch,)``."""
-    return (answers(model, asked.said) == asked.written.argmax(axis=-1)).all(axis=-1)
+def _predict(model: Graph, question: np.ndarray, previous: np.ndarray) -> np.ndarray:
+    """The probability of each character, ``(batch, 3, 11)``."""
+    data = {"question": question, "previous": previous}
+    return model.predict(data, batch_size=1000)["decoder"]
 
 
-class Asking(Callback):
-    """Asks the sums that were held out after each epoch, and keeps the share of right answers."""
+def are_right(model: Graph, asked: Sums) -> np.ndarray:
+    """True for the answers that are right in every digit, ``(batch,)``."""
+    found = answers(model, asked.question)
+    return (found == asked.answer.argmax(axis=-1)).all(axis=-1)
 
-    def __init__(self, asked: Sums):
-        self.asked = asked
+
+class AskHeldOut(Callback):
+    """Asks the held-out sums after each epoch, and keeps the share of right answers."""
+
+    def __init__(self, held: Sums):
+        self.held = held
         self.shares: list[float] = []
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-        self.shares.append(float(right(self.model, self.asked).mean()))
+        self.shares.append(float(are_right(self.model, self.held).mean()))
 
 
 def run(
     out: Path, quick: bool, backend_name: str | None, seed: int, started: float
 ) -> float:
-    """Build, show, train and write everything into ``out``; the share of right answers among the sums held out.
+    """Build, show and train the network, and write everything into ``out``.
 
     Arguments and errors are those of :func:`recursive.demos.digits.run`.
+
+    Returns:
+        The share of right answers among the held-out sums.
     """
     choices.check(out, seed)
     figures = extras.load(
         "recursive.demos.figures", "examples", "it draws the pictures"
     )
-    chosen, (learned, held) = choices.chosen_backend(backend_name), load()
-    dim, epochs = (16, 2) if quick else (128, 25)
+    chosen = choices.chosen_backend(backend_name)
+    learned, held = load()
+    dim, epochs = 128, 25
     if quick:
+        dim, epochs = 16, 2
         learned, held = sums(learned.numbers[:500]), sums(held.numbers[:100])
     with pytensor.config.change_flags(floatX="float32"):
         np.random.seed(seed)
-        model, asking = adder(dim), Asking(held)
-        print(model.nodes["decoder"].explain(), end="\n\n")
+        model, asking = adder(dim), AskHeldOut(held)
+        loops = {name: model.nodes[name] for name in ("encoder", "decoder")}
+        print(loops["decoder"].explain(), end="\n\n")
         print(
-            f"Training on {len(learned.numbers)} sums, backend {chosen}, after {time.time() - started:.1f} s."
+            f"Training on {len(learned.numbers)} sums, backend {chosen}, "
+            f"after {time.time() - started:.1f} s."
         )
-        history = _train(model, learned, held, asking, epochs, chosen)
-        choices.write(
-            model,
-            {"encoder": model.nodes["encoder"], "decoder": model.nodes["decoder"]},
-            out,
-        )
-        every = sums(np.array([(a, b) for a in range(BELOW) for b in range(BELOW)]))
-        _show(model, held)
-        found = model.predict(
-            {"said": every.said, "before": every.before}, batch_size=1000
-        )["decoder"]
-    likely = (found * every.written).sum(axis=-1).prod(axis=-1).reshape(BELOW, BELOW)
+        history = _train(model, learned, asking, epochs, chosen)
+        choices.write(model, loops, out)
+        _print_some(model, held)
+        probabilities = _probabilities(model)
     figures.loss_curve(
         {"encoder and decoder": history},
         out / "loss.png",
         "Adding two numbers, digits in, digits out",
     )
     figures.shares(
-        asking.shares,
-        out / "right.png",
-        "Sums never seen that are right in every digit",
+        asking.shares, out / "right.png", "Held-out sums that are right in every digit"
     )
-    figures.sums(likely, held.numbers, out / "sums.png")
+    figures.sums(probabilities, held.numbers, out / "sums.png")
     print(
-        f"\nRight in every digit: {asking.shares[-1]:.4f} of {len(held.numbers)} sums that were held out,"
-        f" after {time.time() - started:.0f} s"
+        f"\nRight in every digit: {asking.shares[-1]:.4f} of {len(held.numbers)} sums "
+        f"that were held out, after {time.time() - started:.0f} s"
     )
-    print(choices.told(out))
+    print(choices.files_written(out))
     return asking.shares[-1]
 
 
 def _train(
-    model: Graph,
-    learned: Sums,
-    held: Sums,
-    asking: Asking,
-    epochs: int,
-    backend_name: str,
+    model: Graph, learned: Sums, asking: AskHeldOut, epochs: int, backend_name: str
 ) -> History:
-    """Large steps first; small ones in the last fifth, to come to rest."""
-    slower = LearningRateScheduler(
+    # Large steps first, small ones in the last fifth of the epochs.
+    schedule = LearningRateScheduler(
         lambda epoch: 0.003 if epoch < 0.8 * epochs else 0.0005
     )
     model.compile(
@@ -234,16 +247,22 @@ def _train(
         learned.data(),
         batch_size=100,
         nb_epoch=epochs,
-        callbacks=[slower, asking],
-        validation_data=held.data(),
+        callbacks=[schedule, asking],
+        validation_data=asking.held.data(),
     )
 
 
-def _show(model: Graph, held: Sums) -> None:
-    print("\nA few that were held out:")
-    for (a, b), digits in zip(
-        held.numbers[:6], answers(model, held.said[:6]), strict=True
-    ):
-        print(
-            f"    {a} + {b} = {''.join(WRITTEN[digit] for digit in digits).strip() or '(nothing)'}"
-        )
+def _probabilities(model: Graph) -> np.ndarray:
+    """The probability of the right answer to each sum, ``(100, 100)``."""
+    every = sums(np.array([(a, b) for a in range(BELOW) for b in range(BELOW)]))
+    found = _predict(model, every.question, every.previous)
+    of_digits = (found * every.answer).sum(axis=-1)
+    return of_digits.prod(axis=-1).reshape(BELOW, BELOW)
+
+
+def _print_some(model: Graph, held: Sums) -> None:
+    print("\nSome held-out sums:")
+    found = answers(model, held.question[:6])
+    for (a, b), digits in zip(held.numbers[:6], found, strict=True):
+        text = "".join(ANSWER_LETTERS[digit] for digit in digits).strip()
+        print(f"    {a} + {b} = {text or '(nothing)'}")

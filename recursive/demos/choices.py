@@ -1,4 +1,4 @@
-"""What every demo is asked: where to write, from which seed, on which backend."""
+"""The options of every demo: the folder to write to, the seed and the backend."""
 
 from __future__ import annotations
 
@@ -15,36 +15,34 @@ from recursive.utils.files import write_text
 
 
 def check(out: Path, seed: int) -> None:
-    """Tell before the training what would end it after.
+    """Check the options before the training, rather than fail after it.
 
     Raises:
-        ConfigError: where ``out`` cannot be a folder, or for a seed that numpy does not take.
+        ConfigError: if ``out`` cannot be a folder, or for a seed that NumPy refuses.
     """
-    in_the_way = [
-        path for path in (out, *out.parents) if path.exists() and not path.is_dir()
-    ]
-    if in_the_way:
-        raise ConfigError.about(
-            "folder",
-            str(out),
-            takes="a place for a folder",
-            because="files are written there",
-            got=f"the file {in_the_way[0]}",
-            do="Say --out with another name.",
-        )
+    for path in (out, *out.parents):
+        if path.exists() and not path.is_dir():
+            raise ConfigError.about(
+                "folder",
+                str(out),
+                takes="a place for a folder",
+                got=f"the file {path}",
+                do="Say --out with another name.",
+            )
     if not 0 <= seed < 2**32:
         raise ConfigError.about(
             "argument",
             "seed",
-            takes="a whole number from 0 to 4294967295",
-            because="numpy's generator begins with it",
+            takes="an integer from 0 to 4294967295",
             got=seed,
             do="Say --seed 1.",
         )
 
 
 def chosen_backend(name: str | None) -> str:
-    """The backend called ``name``; None is JAX where it is installed, else plain Python, which both start at once.
+    """The backend called ``name``. None is JAX if it is installed, else plain Python.
+
+    Both start at once, while C and Numba compile for a while.
 
     >>> chosen_backend("python")
     'python'
@@ -52,19 +50,24 @@ def chosen_backend(name: str | None) -> str:
     return name or ("jax" if resolve_backend("auto") == "jax" else "python")
 
 
-def write(model: Model, steps: Mapping[str, Recursive], out: Path) -> None:
-    """The configuration of ``model`` and its weights, and the pictures of the loops in it, by the names of files."""
+def write(model: Model, loops: Mapping[str, Recursive], out: Path) -> None:
+    """Write the weights and the configuration of ``model``, and diagrams of its loops.
+
+    Args:
+        model: the trained model.
+        loops: the loops to draw, by the name of the file.
+        out: the folder.
+    """
     out.mkdir(parents=True, exist_ok=True)
     model.save_weights(out / "weights.h5", overwrite=True)
     config = json.dumps(model.get_config(), indent=2)
     write_text(out / "config.json", config + "\n")
-    for name, rnn in steps.items():
+    for name, rnn in loops.items():
         for suffix in ("png", "svg"):
             drawing.draw(rnn.spec, out / f"{name}.{suffix}")
 
 
-def told(out: Path) -> str:
-    """The files in ``out``, in a sentence."""
-    return (
-        f"Written to {out}/: {', '.join(sorted(path.name for path in out.iterdir()))}"
-    )
+def files_written(out: Path) -> str:
+    """A sentence with the files in ``out``."""
+    names = sorted(path.name for path in out.iterdir())
+    return f"Written to {out}/: {', '.join(names)}"

@@ -1,6 +1,7 @@
-"""The thread's vanilla RNN reads handwritten digits, a row of pixels a time step.
+"""The thread's vanilla RNN reads handwritten digits, one row of pixels at each step.
 
-The data are scikit-learn's: 1,797 images of 8 x 8 pixels, 10 classes. The last 360 of a fixed shuffle are the test.
+The data are scikit-learn's: 1,797 images of 8 x 8 pixels in 10 classes. The last 360 of
+a fixed shuffle are the test rows.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PIXELS, CLASSES, TEST_ROWS = 8, 10, 360
 
 @dataclass(frozen=True)
 class Digits:
-    """Images ``(batch, 8, 8)`` with values in [0, 1], and their classes ``(batch, 10)`` as rows of 0 and a 1."""
+    """Images ``(batch, 8, 8)`` in [0, 1], and one-hot classes ``(batch, 10)``."""
 
     train_x: np.ndarray
     train_y: np.ndarray
@@ -39,16 +40,18 @@ def load(rows: int | None = None) -> Digits:
         "sklearn.datasets", "examples", "it brings the handwritten digits"
     )
     digits = datasets.load_digits()
-    images, classes = digits.images / 16.0, np.eye(CLASSES)[digits.target]
+    images = digits.images / 16.0
+    classes = np.eye(CLASSES)[digits.target]
     order = np.random.RandomState(0).permutation(len(images))
-    train, test = order[:-TEST_ROWS][:rows], order[-TEST_ROWS:][:rows]
+    train = order[:-TEST_ROWS][:rows]
+    test = order[-TEST_ROWS:][:rows]
     return Digits(images[train], classes[train], images[test], classes[test])
 
 
 def vanilla_rnn(dim: int) -> Recursive:
     """The network of keras issue 620 (Santana, 2015), over ``(batch, time, 8)``.
 
-    ``h2h`` has no bias here: SimpleRNN has one, and two biases that are added would learn twice as fast.
+    ``h2h`` has no bias: SimpleRNN has one bias, and two would learn twice as fast.
     """
     rnn = Recursive()
     rnn.add_input("input", ndim=3)
@@ -69,7 +72,10 @@ def vanilla_rnn(dim: int) -> Recursive:
 
 
 def models(dim: int) -> tuple[Sequential, Sequential]:
-    """The container and the hand-written SimpleRNN, each with a softmax over the classes, with the same weights."""
+    """The container and the hand-written SimpleRNN with the same weights.
+
+    Each is followed by a softmax over the classes.
+    """
     rnn = vanilla_rnn(dim)
     container = Sequential([rnn, Dense(dim, CLASSES, activation="softmax")])
     by_hand = Sequential(
@@ -86,18 +92,21 @@ def models(dim: int) -> tuple[Sequential, Sequential]:
 def run(
     out: Path, quick: bool, backend_name: str | None, seed: int, started: float
 ) -> float:
-    """Build, show, train, compare and write everything into ``out``; the accuracy on the test rows.
+    """Build, show, train and compare the networks, and write everything into ``out``.
 
     Args:
         out: the folder to write to.
-        quick: only a slice of the data, and few epochs.
-        backend_name: auto, jax, numba, c or python; None is JAX where it is installed, else plain Python, which
-            both start at once.
-        seed: of the first weights and of the order of rows.
-        started: when the process began, in seconds of ``time.time()``.
+        quick: True for a slice of the data and few epochs.
+        backend_name: auto, jax, numba, c or python; None is JAX if it is installed,
+            else plain Python.
+        seed: the seed of the initial weights and of the order of rows.
+        started: the time at which the process began, as ``time.time()`` counts it.
+
+    Returns:
+        The accuracy on the test rows.
 
     Raises:
-        ConfigError: where ``out`` cannot be a folder, or for a seed that numpy does not take.
+        ConfigError: if ``out`` cannot be a folder, or for a seed that NumPy refuses.
         BackendError: for an unknown or missing backend.
     """
     choices.check(out, seed)
@@ -105,7 +114,8 @@ def run(
         "recursive.demos.figures", "examples", "it draws the pictures"
     )
     chosen = choices.chosen_backend(backend_name)
-    digits, dim, epochs = (load(256), 32, 3) if quick else (load(), 128, 30)
+    rows, dim, epochs = (256, 32, 3) if quick else (None, 128, 30)
+    digits = load(rows)
     with pytensor.config.change_flags(floatX="float32"):
         np.random.seed(seed)
         container, by_hand = models(dim)
@@ -120,7 +130,7 @@ def run(
         classes = container.predict(digits.test_x).argmax(axis=-1)
         choices.write(container, {"step": rnn}, out)
     figures.loss_curve(
-        histories, out / "loss.png", "Reading digits, a row of pixels a time step"
+        histories, out / "loss.png", "Reading digits, one row of pixels at each step"
     )
     figures.confusion_matrix(
         digits.test_y.argmax(axis=-1), classes, out / "confusion.png"
@@ -131,7 +141,7 @@ def run(
 def _time_first_step(
     model: Sequential, digits: Digits, backend_name: str, started: float
 ) -> None:
-    """Compile, make one step, take it back."""
+    """Print the time until the first training step is done, and undo that step."""
     weights = model.get_weights()
     model.compile(Adam(lr=0.002), "categorical_crossentropy", backend=backend_name)
     model.train_on_batch(digits.train_x[:64], digits.train_y[:64])
@@ -157,6 +167,7 @@ def _train(
 def _report(
     histories: dict[str, History], classes: np.ndarray, digits: Digits, out: Path
 ) -> float:
+    """Print the results; return the accuracy on the test rows."""
     accuracy = float(np.mean(classes == digits.test_y.argmax(axis=-1)))
     losses = [history.history["loss"][:5] for history in histories.values()]
     gap = np.abs(np.subtract(*losses)).max()
@@ -165,7 +176,8 @@ def _report(
         f" (SimpleRNN by hand: {histories['SimpleRNN'].history['val_acc'][-1]:.4f})"
     )
     print(
-        f"Largest difference of their losses in the first {len(losses[0])} epochs: {gap:.1e} (float32)"
+        f"Largest difference of their losses in the first {len(losses[0])} epochs: "
+        f"{gap:.1e} (float32)"
     )
-    print(choices.told(out))
+    print(choices.files_written(out))
     return accuracy

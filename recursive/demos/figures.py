@@ -1,4 +1,4 @@
-"""The pictures of the demos: loss over epochs, which class is taken for which, and what a state remembers."""
+"""The plots of the demos: losses, shares, a confusion matrix, sums and a state."""
 
 from __future__ import annotations
 
@@ -19,12 +19,20 @@ def loss_curve(
     unit: str = "categorical cross-entropy",
     scale: str = "log",
 ) -> None:
-    """Loss on training and test rows over epochs, one colour a model; the ``scale`` is "log" or "linear"."""
+    """Plot the loss on training and test rows over epochs, one colour for each model.
+
+    Args:
+        histories: the history of each model by name.
+        path: the file to write.
+        title: the title of the plot.
+        unit: the label of the loss.
+        scale: the scale of the loss, "log" or "linear".
+    """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for index, (name, history) in enumerate(histories.items()):
         epochs = np.array(history.epoch) + 1
-        width = 3.5 - 2 * index
+        width = 3.5 - 2 * index  # equal curves show as a thin line on a thick one
         axes.plot(
             epochs,
             history.history["loss"],
@@ -47,7 +55,7 @@ def loss_curve(
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, path: Path) -> None:
-    """How many test digits of each class were taken for each class."""
+    """Plot the number of test digits of each class by predicted class."""
     classes = max(truth.max(), predicted.max()) + 1
     counts = np.zeros((classes, classes), dtype=int)
     np.add.at(counts, (truth, predicted), 1)
@@ -56,14 +64,8 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, path: Path) -> No
     axes.imshow(counts, cmap="Blues")
     for (row, column), count in np.ndenumerate(counts):
         if count:
-            axes.text(
-                column,
-                row,
-                str(count),
-                ha="center",
-                va="center",
-                color="white" if count > counts.max() / 2 else "black",
-            )
+            color = "white" if count > counts.max() / 2 else "black"
+            axes.text(column, row, str(count), ha="center", va="center", color=color)
     axes.set(
         xlabel="predicted",
         ylabel="true",
@@ -75,7 +77,7 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, path: Path) -> No
 
 
 def shares(values: Sequence[float], path: Path, title: str) -> None:
-    """A share between 0 and 1 after each epoch."""
+    """Plot a share between 0 and 1 after each epoch."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot(np.arange(len(values)) + 1, values, marker="o", markersize=4)
@@ -85,12 +87,12 @@ def shares(values: Sequence[float], path: Path, title: str) -> None:
 
 
 def sums(likely: np.ndarray, held: np.ndarray, path: Path) -> None:
-    """How likely the right answer is for each sum of two numbers; those that were held out are outlined.
+    """Plot the probability of the right answer to each sum, held-out sums outlined.
 
     Args:
-        likely: ``(numbers, numbers)``, the probability of the right answer.
-        held: ``(rows, 2)``, the pairs that were not learned from.
-        path: where to write to.
+        likely: the probabilities, ``(numbers, numbers)``.
+        held: the held-out pairs, ``(rows, 2)``.
+        path: the file to write.
     """
     figure = Figure(figsize=(7.5, 6.5), layout="constrained")
     axes = figure.subplots()
@@ -108,7 +110,7 @@ def sums(likely: np.ndarray, held: np.ndarray, path: Path) -> None:
     axes.set(
         xlabel="second number",
         ylabel="first number",
-        title="How likely the network finds the right sum",
+        title="Probability of the right sum",
     )
     axes.legend(
         loc="lower left",
@@ -117,12 +119,12 @@ def sums(likely: np.ndarray, held: np.ndarray, path: Path) -> None:
         facecolor="lightgrey",
         fontsize="small",
     )
-    figure.colorbar(image, ax=axes, label="probability of the right answer")
+    figure.colorbar(image, ax=axes, label="probability")
     _save(figure, path)
 
 
 def state_over_letters(states: np.ndarray, letters: str, path: Path) -> None:
-    """Some values of a state, ``(letters, dim)``, one column a letter that was read."""
+    """Plot some values of a state, ``(letters, dim)``, one column for each letter."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     axes = figure.subplots()
     largest = np.abs(states).max()
@@ -139,16 +141,17 @@ def state_over_letters(states: np.ndarray, letters: str, path: Path) -> None:
     axes.set(
         xlabel="letter read",
         ylabel="value of the state",
-        title="What is remembered, letter by letter",
+        title="The state, letter by letter",
     )
     figure.colorbar(image, ax=axes)
     _save(figure, path)
 
 
 def _visible(letter: str) -> str:
+    """A sign for a blank or a line end; a dollar escaped, as it starts a formula."""
     return {" ": "\u2423", "\n": "\u21b5"}.get(letter, letter.replace("$", r"\$"))
 
 
 def _save(figure: Figure, path: Path) -> None:
-    FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)  # without it, saving would look for a display
     figure.savefig(path, dpi=150)

@@ -1,1 +1,1 @@
-"""A recurrent container shown: what every step computed, where everything runs, and the same network as a script."""
+"""Ways to look into a recurrent container: traces, gradients, a table, and scripts."""

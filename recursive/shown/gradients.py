@@ -1,4 +1,10 @@
-"""How much the end hears of each step: gradient norms over time, to see them vanish."""
+"""Gradient norms over time, which show how the gradient vanishes or explodes.
+
+The gradient with respect to a state at step t is the gradient with respect to zeros
+that are added to the state at step t. So every layer of the loop is wrapped in one that
+adds zeros to its outputs, and the zeros of all steps enter the loop as random draws do:
+one tensor ``(batch, time, dim)`` for each output.
+"""
 
 from __future__ import annotations
 
@@ -20,110 +26,106 @@ from recursive.shown.trace import Series, as_tensors
 from recursive.spec.graph import MAIN, value_name
 from recursive.spec.shapes import Shape, Shapes
 
+ZEROS = "zeros_"
+"""The prefix of the draws that are added to the outputs of a layer."""
+
 
 class Perturbed(Layer):
-    """A layer with zeros added to its outputs: they are what the gradient is asked for.
-
-    The zeros enter the loop as random draws do, one for each output.
-    """
+    """A layer with a draw added to each of its outputs."""
 
     def __init__(self, layer: Layer):
         super().__init__()
-        self.draws = tuple(f"nudge_{name}" for name in layer.output_names)
         self._layer = layer
-        self.ports, self.output_names = layer.ports, layer.output_names
+        self.ports = layer.ports
+        self.output_names = layer.output_names
         self.input_dim = layer.input_dim
+        self.draws = tuple(ZEROS + name for name in layer.output_names)
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
-        """The outputs of the layer outside of training, each with its zeros added."""
+        """The outputs of the layer outside of training, each with its draw added."""
+        # The call is one of training, as only then a loop takes draws.
         outputs = self._layer.apply(inputs, call.inside("layer").training(False))
-        return {
-            name: value.with_tensor(value.tensor + call.draws[draw])
-            for draw, (name, value) in zip(self.draws, outputs.items(), strict=True)
-        }
+        perturbed = {}
+        for draw, (name, value) in zip(self.draws, outputs.items(), strict=True):
+            perturbed[name] = value.with_tensor(value.tensor + call.draws[draw])
+        return perturbed
 
     def get_output_shape_for(self, input_shape: Shapes) -> Shapes:
         return self._layer.get_output_shape_for(input_shape)
 
     def draw_shape(self, name: str, input_shape: Shapes) -> Shape:
-        found = self.get_output_shape_for(input_shape)
-        if isinstance(found, Mapping):
-            return found[name.removeprefix("nudge_")]
-        return found
+        shape = self.get_output_shape_for(input_shape)
+        if isinstance(shape, Mapping):
+            return shape[name.removeprefix(ZEROS)]
+        return shape
 
 
 @locked
 def gradient_norms(rnn: Graph, x: object) -> Series:
-    """By state, ``(batch, time)``: the norm of the gradient of the sum of the last output with respect to it.
+    """The norm of the gradient with respect to each state, ``(batch, time)``.
 
-    The state of a step is what the step leaves; steps are in the order in which the loop ran. The last output is that
-    of the last step, summed over rows and values; where there are several outputs, of the first declared.
+    It is the gradient of the sum of the last output: the first declared output at the
+    last step, summed over rows and dims. The state of a step is its value after that
+    step. Steps are in the order of the loop.
 
     Raises:
-        RecursiveError: a child of it, for a container that is not complete, data that does not match it, or a loop
-            that may stop early where PyTensor's gradient of it is wrong.
+        RecursiveError: a subclass of it, for a container that is not complete, data
+            that does not match it, or a loop that may stop early if PyTensor's gradient
+            of such a loop is wrong.
     """
     if rnn.spec.until is not None:
         check_until_gradient()
     arrays, inputs = as_tensors(rnn, x)
     rnn.complete({name: value.type.shape for name, value in inputs.items()})
     run = _perturbed(rnn.loop_run(return_sequences=False, return_final_states=False))
-    nudges = _nudges(run, rnn, inputs)
-    call = Call(train=True, draws={**nudges, **_zero_starts(run, rnn, inputs)})
+    zeros, starts = _zeros(run, rnn, inputs)
+    call = Call(train=True, draws={**zeros, **starts})
     outputs = run.execute(rnn.as_inputs(inputs), call).outputs
     last = outputs[rnn.spec.outputs[0].name].tensor.sum()
+
     states = {item.name: item.node for item in rnn.declared_plan.recurrences}
-    asked = [nudges[_nudge_of(run, value)] for value in states.values()]
-    gradients = pytensor.grad(last, asked, disconnected_inputs="ignore")
-    norms = [pt.sqrt((gradient**2).sum(axis=-1)) for gradient in gradients]
-    if rnn.go_backwards:
-        norms = [norm[:, ::-1] for norm in norms]
+    wrt = [zeros[_draw_of(run, value)] for value in states.values()]
+    norms = []
+    for gradient in pytensor.grad(last, wrt, disconnected_inputs="ignore"):
+        norm = pt.sqrt((gradient**2).sum(axis=-1))
+        # Draws are in the order of the data: reversed, they are in that of the loop.
+        norms.append(norm[:, ::-1] if rnn.go_backwards else norm)
     given = {inputs[name]: array for name, array in arrays.items()}
     values = backend.evaluate(norms, given)
     return Series(dict(zip(states, values, strict=True)))
 
 
 def _perturbed(run: LoopRun) -> LoopRun:
-    """The same loop as declared, nothing moved out of it, with zeros added to every node's outputs."""
+    """The loop with every layer perturbed, and with every node in the loop."""
     layers = {name: Perturbed(layer) for name, layer in run.layers.items()}
     return replace(run, layers=layers, moves=False)
 
 
-def _nudges(
+def _zeros(
     run: LoopRun, rnn: Graph, inputs: Mapping[str, TensorVariable]
-) -> dict[str, TensorVariable]:
-    """Zeros for each output of each node, ``(batch, time, ...)``."""
-    length, batch = _rows(run, rnn, inputs)
-    return {
-        name: pt.zeros(
-            (batch, length, *run.draws.shape(name)[1:]), dtype=backend.floatX()
-        )
-        for name in run.draws.names()
-    }
-
-
-def _zero_starts(
-    run: LoopRun, rnn: Graph, inputs: Mapping[str, TensorVariable]
-) -> dict[str, TensorVariable]:
-    """Zeros for the starts that training draws at random."""
-    _, batch = _rows(run, rnn, inputs)
-    return {
-        draw: pt.zeros((batch, rnn.shapes[state][-1]), dtype=backend.floatX())
-        for state, draw in run.drawn_starts().items()
-    }
-
-
-def _rows(run: LoopRun, rnn: Graph, inputs: Mapping[str, TensorVariable]) -> tuple:
+) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
+    """Zeros for every output, ``(batch, time, dim)``, and for drawn starts."""
     sequences = {name: inputs[name].swapaxes(0, 1) for name in rnn.sequence_names}
-    return run.rows(sequences, inputs)
+    length, batch = run.rows(sequences, inputs)
+    floats = backend.floatX()
+    zeros = {}
+    for name in run.draws.names():
+        shape = (batch, length, *run.draws.shape(name)[1:])
+        zeros[name] = pt.zeros(shape, dtype=floats)
+    # Training draws these at random; a gradient is asked for outside of training.
+    starts = {}
+    for state, draw in run.drawn_starts().items():
+        starts[draw] = pt.zeros((batch, rnn.shapes[state][-1]), dtype=floats)
+    return zeros, starts
 
 
-def _nudge_of(run: LoopRun, value: str) -> str:
-    """The draw that is added to ``value``: that of an output of a node."""
+def _draw_of(run: LoopRun, value: str) -> str:
+    """The draw that is added to ``value``, an output of a node."""
     for node in run.spec.nodes:
         for output in node.outputs or (MAIN,):
             if value_name(node.name, output) == value:
                 names = run.layers[node.name].output_names
+                # The node may rename the only output of its layer.
                 own = names[0] if len(names) == 1 else output
-                return f"{node.name}.nudge_{own}"
+                return f"{node.name}.{ZEROS}{own}"
     raise KeyError(value)

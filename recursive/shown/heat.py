@@ -1,4 +1,4 @@
-"""Heat maps over time: one for each name, time to the right, the values of a row upwards."""
+"""Heat maps over time, one for each name: steps to the right, values upwards."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from recursive.errors import ShapeError
 from recursive.utils import extras
 
 WIDTH, HEIGHT = 8.0, 1.3
-"""The width of a notebook, and the height of one map, in inches."""
+"""The width of a notebook and the height of one map, in inches."""
 
 
 def heat_maps(
     series: Mapping[str, np.ndarray], row: int, path: str | Path | None
 ) -> Any:
-    """The figure of ``series``, ``(batch, time, dim)`` by name, for one ``row`` of the batch.
+    """The matplotlib figure of one row of the batch.
+
+    Args:
+        series: arrays ``(batch, time, dim)`` by name.
+        row: the row of the batch.
+        path: the file to save the figure in, if any.
 
     Raises:
-        MissingPackageError: where matplotlib is not installed.
+        MissingPackageError: if matplotlib is not installed.
         ShapeError: for a row that the batch does not have.
     """
     rows = min(len(values) for values in series.values())
@@ -29,8 +34,7 @@ def heat_maps(
         raise ShapeError.about(
             "row",
             str(row),
-            takes=f"a number below {rows}",
-            because="so many rows were traced",
+            takes=f"a number below {rows}, the size of the batch",
             got=repr(row),
             do="Rows are counted from 0.",
         )
@@ -49,10 +53,11 @@ def heat_maps(
 
 
 def _map(figure: Any, axes: Any, name: str, values: np.ndarray) -> None:
-    """One map, of ``(time, dim)`` or ``(time,)``: red above zero, blue below."""
+    """Draw one map of ``(time, dim)`` or ``(time,)``: red above zero, blue below."""
     values = values.reshape(len(values), -1)
     finite = np.abs(values[np.isfinite(values)])
-    limit = finite.max() if finite.size and finite.max() else 1.0
+    # The scale is symmetric, so that white is zero in every map.
+    limit = finite.max(initial=0) or 1.0
     image = axes.imshow(
         values.T,
         aspect="auto",

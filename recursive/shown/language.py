@@ -1,4 +1,9 @@
-"""The writer of scripts, and the table that states what differs between one array library and another."""
+"""Writes scripts, from a table of the differences between array libraries.
+
+A script is Python text. Its first part is shared: the functions that it calls, the step
+and the preparation of ``sequences``, ``steps``, ``batch`` and starts. A
+:class:`Language` fills in the rest: the imports, the loop and how results are read.
+"""
 
 from __future__ import annotations
 
@@ -43,42 +48,42 @@ def turned(start):
     return xp.swapaxes(start, 0, 1)''',
     "rows": '''\
 def rows(initial, lag, batch, dim):
-    """What a state is before the first step, (lag, batch, dim), oldest first."""
+    """A state before the first step, (lag, batch, dim), oldest first."""
     return xp.broadcast_to(xp.asarray(initial, dtype=FLOATS), (lag, batch, dim))''',
 }
-"""The functions that scripts call, by name. A library with the functions of NumPy needs no others."""
+"""The functions that scripts call, by name, for a library with NumPy's functions."""
 
 
 def _no_lines(script: Script) -> Lines:
-    """No lines, for a language in which nothing follows."""
+    """No lines, for a language without a part after the function."""
     return []
 
 
 @dataclass(frozen=True, kw_only=True)
 class Language:
-    """What differs between the scripts of one array library and another.
+    """The part of a script that depends on the array library.
 
-    A script is a Python function of ``weights`` and ``inputs`` that takes the step over time, and the functions that it
-    calls. In functions and in templates, ``xp`` stands for the library. The templates of results may use ``{value}``
-    and ``{state}`` for names, ``{result}`` for the variable of the value in the loop, and ``{lag}`` for the number of
-    rows that a state keeps.
+    In functions and templates, ``xp`` stands for the library. The templates of results
+    may use ``{value}`` and ``{state}`` for names, ``{result}`` for the variable that
+    holds the value in the loop, and ``{lag}`` for the number of steps that a state
+    keeps.
 
     Args:
         title: the first line of the script.
         imports: the lines that import the library.
-        imports_until: a line that is added where the loop may stop early.
+        imports_until: a further import, for a loop that may stop early.
         module: the name of the library in the text.
-        functions: the functions that replace those of FUNCTIONS or are added to them, by name.
-        name: the name of the function that takes the step over time.
-        returns: what that function returns, in words.
-        starts: the name of the dict that holds the first rows of each state.
-        start: the template of one of them, for an expression of ``(lag, batch, dim)``.
-        loop: writes the lines that take the step over time.
+        functions: functions by name that replace those of FUNCTIONS or are added.
+        name: the name of the function with the loop, of ``weights`` and ``inputs``.
+        returns: the first sentence of its docstring.
+        starts: the variable that holds the first steps of each state.
+        start: the template of one of them, ``(lag, batch, dim)``.
+        loop: writes the lines of the loop.
         all_steps: the template of an output at all steps.
         last_step: the template of an output at the last step.
-        last_row: the template of the last row of a state.
-        last_rows: the template of the last rows of a state that keeps several.
-        after: writes the lines that follow the function, such as one that compiles it.
+        last_row: the template of the last step of a state.
+        last_rows: the template of the last steps of a state that keeps several.
+        after: writes the lines after the function, such as one that compiles it.
     """
 
     title: str
@@ -115,43 +120,39 @@ class Language:
 
 
 def written(script: Script, language: Language) -> str:
-    """The text of a script in one language."""
+    """The text of a script in one language.
+
+    Only the functions that it calls are in it.
+    """
     step = script.step(language.reserved)
     body = "\n".join([*_over_time(script, language), *language.after(script)])
-    called = [
-        text
-        for name, text in language.all_functions.items()
-        if re.search(rf"\b{name}\(", f"{step}\n{body}")
-    ]
+    called = []
+    for name, text in language.all_functions.items():
+        if re.search(rf"\b{name}\(", f"{step}\n{body}"):
+            called.append(text)
     return "\n\n\n".join([_head(script, language), *called, step, body]) + "\n"
 
 
 def _head(script: Script, language: Language) -> str:
-    imports = [*language.imports]
+    lines = [f'"""{language.title}"""', "", *language.imports]
     if script.spec.until:
-        imports += language.imports_until
-    return "\n".join(
-        [
-            f'"""{language.title}"""',
-            "",
-            *imports,
-            "",
-            f'FLOATS = "{script.floats}"',
-        ]
-    )
+        lines += language.imports_until
+    lines += ["", f'FLOATS = "{script.floats}"']
+    return "\n".join(lines)
 
 
 def _over_time(script: Script, language: Language) -> Lines:
-    """The function that takes the step over time."""
-    turned = "[::-1]" if script.spec.go_backwards else ""
-    steps_first = language.in_library(f"xp.swapaxes(inputs[name], 0, 1){turned}")
-    starts = [
-        f"        {item.name!r}: {language.start.format(script.start(item))},"
-        for item in script.plan.recurrences
-    ]
+    """The function with the loop."""
+    order = "[::-1]" if script.spec.go_backwards else ""
+    steps_first = language.in_library(f"xp.swapaxes(inputs[name], 0, 1){order}")
+    starts = []
+    for item in script.plan.recurrences:
+        start = language.start.format(script.start(item))
+        starts.append(f"        {item.name!r}: {start},")
+    shapes = "Sequences are (batch, time, dim), contexts (batch, dim)."
     return [
         f"def {language.name}(weights, inputs):",
-        f'    """{language.returns}. Sequences are (batch, time, dim), contexts (batch, dim)."""',
+        f'    """{language.returns}. {shapes}"""',
         *_gaps(script),
         f"    sequences = {{name: {steps_first} for name in {script.sequences}}}",
         *_lengths(script),
@@ -167,7 +168,7 @@ def _over_time(script: Script, language: Language) -> Lines:
 
 
 def _gaps(script: Script) -> Lines:
-    """A refusal to run where the loop does what the script does not."""
+    """An error for each thing that the loop does and the script does not."""
     lines = []
     for sentence in script.gaps:
         lines += ["    # GAP", f"    raise NotImplementedError({sentence!r})"]
@@ -175,7 +176,7 @@ def _gaps(script: Script) -> Lines:
 
 
 def _lengths(script: Script) -> Lines:
-    """Two lines: how many steps there are, and how many rows."""
+    """The lines that set the number of steps and of rows."""
     steps, rows = script.spec.n_steps, 1
     if script.sequences:
         steps = f"sequences[{script.sequences[0]!r}].shape[0]"
@@ -198,7 +199,7 @@ def _outputs(script: Script, language: Language) -> Lines:
 
 
 def _finals(script: Script, language: Language) -> Lines:
-    """The last rows of the states that are outputs."""
+    """The last steps of the states that are outputs."""
     lines = []
     for name, item in script.finals.items():
         template = language.last_row if item.lag == 1 else language.last_rows

@@ -1,4 +1,4 @@
-"""Scripts in NumPy, with a plain loop over time."""
+"""Scripts in NumPy, with a ``for`` loop over time."""
 
 from __future__ import annotations
 
@@ -8,27 +8,24 @@ from recursive.spec.names import Ref
 
 
 def plain_loop(script: Script) -> Lines:
-    """A ``for`` loop that appends to lists: ``states`` by state, and ``found`` by the value of an output."""
+    """A loop that appends to lists.
+
+    ``states`` has one by state, ``found`` one by the value that an output reads.
+    """
     values = list(dict.fromkeys(script.outputs.values()))
-    arguments = [
-        f"            {_argument(ref, script)}," for ref in script.plan.arguments
-    ]
-    states = [
-        f"        states[{item.name!r}].append({script.result(item.node)})"
-        for item in script.plan.recurrences
-    ]
-    found = [
-        f"        found[{value!r}].append({script.result(value)})" for value in values
-    ]
     lines = [
         f"    found = {{name: [] for name in {values}}}",
         "    for t in range(steps):",
         "        results = step(",
-        *arguments,
-        "        )",
-        *states,
-        *found,
     ]
+    for ref in script.plan.arguments:
+        lines.append(f"            {_argument(ref, script)},")
+    lines.append("        )")
+    for item in script.plan.recurrences:
+        result = script.result(item.node)
+        lines.append(f"        states[{item.name!r}].append({result})")
+    for value in values:
+        lines.append(f"        found[{value!r}].append({script.result(value)})")
     if script.spec.until:
         stops = script.result(script.spec.until)
         lines += [f"        if {stops}.all():", "            break"]
@@ -47,7 +44,7 @@ def _argument(ref: Ref, script: Script) -> str:
 
 
 NUMPY = Language(
-    title="A recurrent network as a plain loop: run(weights, inputs) returns its outputs by name.",
+    title="A recurrent network as a loop: run returns its outputs by name.",
     imports=("import numpy as np",),
     module="np",
     starts="states",

@@ -18,41 +18,51 @@ def softmax(x):
     return xp.special.softmax(x, axis=-1)""",
     "rows": '''\
 def rows(initial, lag, batch, dim):
-    """What a state is before the first step, (lag, batch, dim), oldest first."""
+    """A state before the first step, (lag, batch, dim), oldest first."""
     return xp.alloc(xp.as_tensor(initial).astype(FLOATS), lag, batch, dim)''',
     "padded": '''\
 def padded(sequence, lag):
-    """A sequence with zeros in front of it, so that its past can be read at the first step."""
+    """A sequence after zeros, so that the first step can read its past."""
     return xp.concatenate([xp.zeros_like(sequence[:1])] * lag + [sequence], axis=0)''',
 }
-"""PyTensor's own activations, and the functions that scan needs."""
+"""PyTensor's own activations, and functions that prepare scan's arguments."""
 
 RUN = '''\
 
 
 def run(weights, inputs, mode=None):
-    """The numbers: outputs by name, for arrays by name."""
-    held = {{name: pytensor.shared(value, name, shape=value.shape) for name, value in weights.items()}}
+    """Outputs by name, for arrays by name."""
+    shared = {{}}
+    for name, value in weights.items():
+        shared[name] = pytensor.shared(value, name, shape=value.shape)
     symbols = {{
 {symbols}
     }}
-    outputs = build(held, symbols)
-    function = pytensor.function(list(symbols.values()), list(outputs.values()), mode=mode, on_unused_input="ignore")
-    arrays = [np.asarray(inputs[name], dtype=symbol.dtype) for name, symbol in symbols.items()]
+    outputs = build(shared, symbols)
+    function = pytensor.function(
+        list(symbols.values()),
+        list(outputs.values()),
+        mode=mode,
+        on_unused_input="ignore",
+    )
+    arrays = []
+    for name, symbol in symbols.items():
+        arrays.append(np.asarray(inputs[name], dtype=symbol.dtype))
     return dict(zip(outputs, function(*arrays)))'''
+"""The function that compiles a script, as a template of its input variables."""
 
 
 def _run(script: Script) -> Lines:
-    """The function that compiles what ``build`` returns and runs it."""
-    symbols = [
-        f"        {name!r}: pt.tensor({name!r}, dtype={dtype!r}, shape={shape}),"
-        for name, (dtype, shape) in script.inputs.items()
-    ]
+    """The function that compiles the outputs of ``build`` and runs them."""
+    symbols = []
+    for name, (dtype, shape) in script.inputs.items():
+        symbol = f"pt.tensor({name!r}, dtype={dtype!r}, shape={shape})"
+        symbols.append(f"        {name!r}: {symbol},")
     return RUN.format(symbols="\n".join(symbols)).splitlines()
 
 
 def _scan(script: Script) -> Lines:
-    """A call of scan. It returns one tensor of all steps for each result of the step."""
+    """A call of scan, which returns all steps of each result in one tensor."""
     plan = script.plan
     sizes = []
     for name in plan.results:
@@ -61,21 +71,22 @@ def _scan(script: Script) -> Lines:
     stop = ""
     if script.spec.until:
         stop = f", until({script.result(script.spec.until)}.all())"
-    recurrences = [_recurrence(item) for item in plan.recurrences]
+    outputs_info = [_recurrence(item) for item in plan.recurrences]
+    outputs_info += ["None"] * len(plan.collected)
     constants = [f"inputs[{name!r}]" for name in plan.contexts]
     constants += [f"weights[{name!r}]" for name in plan.constants]
     return [
         "",
         "    def typed(*arguments):",
-        '        """The step, its results with the sizes that are known: scan compares them with the starts."""',
+        '        """The step, its results with their known sizes."""',
         f"        sizes = {sizes}",
-        "        results = [pt.specify_shape(value, size) for value, size in zip(step(*arguments), sizes)]",
+        "        results = list(map(pt.specify_shape, step(*arguments), sizes))",
         f"        return results{stop}",
         "",
         "    results = pytensor.scan(",
         "        typed,",
         *_listed("sequences", [_sequence(item) for item in plan.sequences]),
-        *_listed("outputs_info", [*recurrences, *["None"] * len(plan.collected)]),
+        *_listed("outputs_info", outputs_info),
         *_listed("non_sequences", constants),
         "        n_steps=steps,",
         "        strict=True,",
@@ -86,12 +97,9 @@ def _scan(script: Script) -> Lines:
 
 
 def _listed(name: str, items: Lines) -> Lines:
-    """A list as an argument of a call, one item a line."""
-    return [
-        f"        {name}=[",
-        *(f"            {item}," for item in items),
-        "        ],",
-    ]
+    """The lines of an argument that is a list, with one item on each line."""
+    lines = [f"            {item}," for item in items]
+    return [f"        {name}=[", *lines, "        ],"]
 
 
 def _sequence(item: Sequence) -> str:
@@ -108,7 +116,7 @@ def _recurrence(item: Recurrence) -> str:
 
 
 PYTENSOR = Language(
-    title="A recurrent network as a scan: run(weights, inputs) returns its outputs by name, build() the tensors.",
+    title="A recurrent network as a scan: run returns arrays by name, build tensors.",
     imports=("import numpy as np", "import pytensor", "import pytensor.tensor as pt"),
     imports_until=("from pytensor.scan.utils import until",),
     module="pt",
@@ -121,6 +129,7 @@ PYTENSOR = Language(
     all_steps="{result}.swapaxes(0, 1)",
     last_step="{result}[-1]",
     last_row="{result}[-1]",
-    last_rows="xp.concatenate([starts[{state!r}], {result}], axis=0)[-{lag}:].swapaxes(0, 1)",
+    last_rows="xp.concatenate([starts[{state!r}], {result}], axis=0)"
+    "[-{lag}:].swapaxes(0, 1)",
     after=_run,
 )

@@ -1,6 +1,8 @@
-"""A container as its script describes it: the step as text, the first rows of states, and gaps for the rest.
+"""The content of a script: the step as text, the starts of states, and gaps.
 
-What the text of a script looks like in one library or another is in :mod:`recursive.shown.language`.
+A gap is a part of a container that has no text, such as a Python function. The script
+raises NotImplementedError there, with a sentence that says what to write.
+:mod:`recursive.shown.language` turns the content into the text for one library.
 """
 
 from __future__ import annotations
@@ -16,24 +18,24 @@ from recursive.spec.shapes import Shape
 from recursive.spec.text import ACTIVATIONS, PRODUCTS, callable_name, step_source
 
 WRITTEN = {*PRODUCTS, "Activation", "Blend", "Embedding", "Identity"}
-"""The layers that a script can write; any other is a gap in it."""
+"""The layers that a script can write; any other is a gap."""
 
 Input = tuple[str, tuple[int | None, ...]]
-"""The dtype of an input, and its shape."""
+"""The dtype and the shape of an input."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """All that a script is written from.
+    """The content of a script.
 
     Args:
         spec: the declaration.
-        plan: of the step as declared, everything in the loop.
+        plan: the plan of the declared step, with every node in the loop.
         params: the names of each node's parameters.
         shapes: the shape of every value at one step.
         inputs: the dtype and shape of each input.
         floats: the dtype of parameters and states.
-        own: the methods of the formula that the container's class defines itself, as ``Mine.call``.
+        own: the methods that the container's class overrides, as ``Mine.call``.
     """
 
     spec: GraphSpec
@@ -46,99 +48,94 @@ class Script:
 
     @property
     def sequences(self) -> list[str]:
-        """The inputs of which each step sees a slice."""
+        """The inputs that each step reads a slice of."""
         return [item.name for item in self.spec.inputs if item.is_sequence]
 
     @property
     def outputs(self) -> dict[str, str]:
-        """The value that each output is, by its name."""
-        return {
-            output.name: source_of(self.spec, output) for output in self.spec.outputs
-        }
+        """The value that each output reads, by the name of the output."""
+        outputs = self.spec.outputs
+        return {output.name: source_of(self.spec, output) for output in outputs}
 
     @property
     def finals(self) -> dict[str, Recurrence]:
-        """The states whose last rows are outputs, by the name of the output."""
-        return {
-            final_name(item.name): item
-            for item in self.plan.recurrences
-            if self.spec.return_final_states
-        }
+        """The states that are outputs at the end, by the name of the output."""
+        if not self.spec.return_final_states:
+            return {}
+        return {final_name(item.name): item for item in self.plan.recurrences}
 
     def result(self, value: str) -> str:
-        """The step's result that is ``value``."""
+        """The expression for ``value`` among the results of a step."""
         return f"results[{self.plan.results.index(value)}]"
 
     def start(self, item: Recurrence) -> str:
-        """The rows before the first step, ``(lag, batch, dim)``, as an expression of every script."""
+        """The expression for the start of a state, ``(lag, batch, dim)``."""
         initial = item.initial
         if isinstance(initial, str):
             known = {LEARNED: f"weights['{item.name}.initial']", DRAWN: "0.0"}
-            initial = known.get(initial) or self._given(initial)
+            initial = known.get(initial) or self._context(initial)
         elif isinstance(initial, tuple) and isinstance(initial[0], tuple):
+            # A row for each step of the lag, shared by the batch: (lag, 1, dim).
             initial = [[list(row)] for row in initial]
         return f"rows({initial}, {item.lag}, batch, {self.shapes[item.name][-1]})"
 
-    def _given(self, name: str) -> str:
+    def _context(self, name: str) -> str:
+        """The expression for a context that a state starts from."""
         context = f"inputs[{name!r}]"
-        return f"turned({context})" if len(self.inputs[name][1]) == 3 else context
+        _, shape = self.inputs[name]
+        return f"turned({context})" if len(shape) == 3 else context
 
     @property
     def gaps(self) -> list[str]:
-        """What the loop does that a script does not, a sentence each."""
-        carried = [item.name for item in self.plan.recurrences if item.stateful]
-        found = [
-            f"Let {name} start from what it was after the batch before."
-            for name in carried
-        ]
-        return [
-            *(f"Write here what {method} makes of this loop." for method in self.own),
-            *found,
-            *(
-                ["Leave the states as they are where the mask is 0."]
-                if self.spec.mask
-                else []
-            ),
-        ]
+        """A sentence for each thing that the loop does and a script does not."""
+        found = [f"Write here what {method} does in this loop." for method in self.own]
+        for item in self.plan.recurrences:
+            if item.stateful:
+                found.append(
+                    f"Start {item.name} from its last value in the previous batch."
+                )
+        if self.spec.mask:
+            found.append("Keep the states as they are at steps where the mask is 0.")
+        return found
 
     def step(self, reserved: Collection[str]) -> str:
-        """The stubs of layers that cannot be written, then the step, in which no variable has a ``reserved`` name."""
-        nodes = tuple(_with_gap(node) for node in self.plan.nodes)
-        stubs = [
-            _stub(node, marked)
-            for node, marked in zip(self.plan.nodes, nodes, strict=True)
-            if node != marked
-        ]
+        """The stubs of layers that are gaps, followed by the step.
+
+        No variable of the step has a ``reserved`` name.
+        """
+        nodes, stubs = [], []
+        for node in self.plan.nodes:
+            if is_written(node):
+                nodes.append(node)
+                continue
+            stub = _stub_name(node)
+            layer = LayerSpec(stub, node.layer.config)
+            nodes.append(dataclasses.replace(node, layer=layer))
+            stubs.append(_stub(node, stub))
         reserved = {*reserved, *(node.layer.class_name for node in nodes)}
-        plan = dataclasses.replace(self.plan, nodes=nodes)
+        plan = dataclasses.replace(self.plan, nodes=tuple(nodes))
         return "\n\n\n".join([*stubs, step_source(plan, self.params, reserved)])
 
 
 def is_written(node: NodeSpec) -> bool:
-    """Whether a script can say what a node computes."""
+    """True if a script can write the formula of a node."""
     activation = node.layer.config.get("activation", "linear")
     return node.layer.class_name in WRITTEN and activation in ACTIVATIONS
 
 
-def _with_gap(node: NodeSpec) -> NodeSpec:
-    """``node``, or where no script can write it, one that calls a stub of its own."""
-    if is_written(node):
-        return node
+def _stub_name(node: NodeSpec) -> str:
     kind = callable_name(node.layer.class_name).replace(".", "_")
-    return dataclasses.replace(
-        node, layer=LayerSpec(f"{kind}_{node.name}", node.layer.config)
-    )
+    return f"{kind}_{node.name}"
 
 
-def _stub(node: NodeSpec, marked: NodeSpec) -> str:
+def _stub(node: NodeSpec, name: str) -> str:
+    """A function that raises NotImplementedError in place of a node."""
     kind = node.layer.class_name
-    because = (
-        "what it computes is Python code"
-        if kind == "Lambda"
-        else "no formula of it is known here"
-    )
+    because = "its formula is not known here"
+    if kind == "Lambda":
+        because = "its function is Python code"
     sentence = f"Write the node {node.name!r} ({kind}) here: {because}."
     return (
-        f"def {marked.layer.class_name}(*values, **named):\n    # GAP\n"
+        f"def {name}(*values, **named):\n    # GAP\n"
         f"    raise NotImplementedError({sentence!r})"
     )

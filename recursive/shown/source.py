@@ -1,4 +1,4 @@
-"""A container as a script that stands alone: in PyTensor or NumPy, without this library."""
+"""A container as a script in PyTensor or NumPy that runs without this library."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from recursive.shown.pytensor_script import PYTENSOR
 from recursive.shown.script import Script
 
 LANGUAGES = {"numpy": NUMPY, "pytensor": PYTENSOR}
-"""The languages of scripts, by the library that a script needs."""
+"""The languages of scripts, by the library that a script imports."""
 
 
 def source(rnn: Graph, library: str) -> str:
-    """The text of a script that computes what ``rnn`` does outside of training.
+    """The text of a script that computes the outputs of ``rnn`` outside of training.
 
     Raises:
-        UnknownNameError: for another library.
-        RecursiveError: a child of it, for a container that is not complete.
+        UnknownNameError: for an unknown library.
+        RecursiveError: a subclass of it, for a container that is not complete.
     """
     if library not in LANGUAGES:
         raise UnknownNameError.about(
             "library",
             str(library),
             takes=" or ".join(LANGUAGES),
-            because="scripts are written for these",
             got=repr(library),
             do=suggest(str(library), LANGUAGES),
         )

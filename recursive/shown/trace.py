@@ -1,4 +1,4 @@
-"""What a container computed: every node and every state at every step, as arrays by name."""
+"""The values of every node and state at every step, as arrays by name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from recursive.utils import extras
 
 
 class Series(Mapping):
-    """Arrays over time by name, batch first; a name that is not there raises, and the nearest one is offered."""
+    """Arrays over time by name, batch first.
+
+    An unknown name raises an UnknownNameError that offers the nearest one.
+    """
 
     def __init__(self, values: Mapping[str, np.ndarray]):
         self._values = dict(values)
@@ -33,7 +36,6 @@ class Series(Mapping):
                 "trace",
                 str(name),
                 takes="the name of a node or state",
-                because="these were recorded",
                 got="an unknown name",
                 do=suggest(str(name), self._values),
             )
@@ -49,44 +51,53 @@ class Series(Mapping):
         return len(self._values)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name} {value.shape}' for name, value in self.items())})"
+        shapes = [f"{name} {value.shape}" for name, value in self.items()]
+        return f"{type(self).__name__}({', '.join(shapes)})"
 
 
 class Trace(Series):
-    """Every node and state by name, ``(batch, time, dim)``: a node's value at a step, a state's after it.
+    """Every node and state by name, each ``(batch, time, dim)``.
 
-    Steps are in the order in which the loop ran. ``nodes`` and ``states`` are the names of each.
+    A node has its value at each step, a state its value after it. Steps are in the
+    order of the loop.
+
+    Attributes:
+        nodes: the names of the nodes' values.
+        states: the names of the states.
     """
 
     def __init__(
         self, nodes: Mapping[str, np.ndarray], states: Mapping[str, np.ndarray]
     ):
         super().__init__({**nodes, **states})
-        self.nodes, self.states = tuple(nodes), tuple(states)
+        self.nodes = tuple(nodes)
+        self.states = tuple(states)
 
     def to_xarray(self) -> Any:
-        """An ``xarray.Dataset`` of axes ``batch``, ``time`` and ``<name>_dim``.
+        """An ``xarray.Dataset`` with the axes ``batch``, ``time`` and ``<name>_dim``.
 
         Raises:
-            MissingPackageError: where xarray is not installed.
+            MissingPackageError: if xarray is not installed.
         """
         xarray = extras.load("xarray", "examples", "a Dataset is its")
-        axes = {
-            name: ("batch", "time", f"{name}_dim")[: value.ndim]
-            for name, value in self.items()
-        }
-        return xarray.Dataset(
-            {name: (axes[name], value) for name, value in self.items()}
-        )
+        variables = {}
+        for name, value in self.items():
+            axes = ("batch", "time", f"{name}_dim")
+            variables[name] = (axes[: value.ndim], value)
+        return xarray.Dataset(variables)
 
     def plot(self, path: str | Path | None = None, row: int = 0) -> Any:
-        """Heat maps of one ``row`` of the batch, time to the right, one for each name; written to ``path`` if given.
+        """Heat maps of one row of the batch, one for each name, time to the right.
+
+        Args:
+            path: the file to save the figure in, if any.
+            row: the row of the batch.
 
         Returns:
             The ``matplotlib`` figure.
 
         Raises:
-            MissingPackageError: where matplotlib is not installed.
+            MissingPackageError: if matplotlib is not installed.
             ShapeError: for a row that the batch does not have.
         """
         return heat_maps(self, row, path)
@@ -94,53 +105,69 @@ class Trace(Series):
 
 @locked
 def trace(rnn: Graph, x: object) -> Trace:
-    """Every node and state of ``rnn`` at every step, for data as ``predict`` takes it; nothing is carried over.
+    """Every node and state of ``rnn`` at every step, for data as ``predict`` takes it.
+
+    Kept states are read and not changed.
 
     Raises:
-        RecursiveError: a child of it, for a container that is not complete or data that does not match it.
+        RecursiveError: a subclass of it, for a container that is not complete or data
+            that does not match it.
     """
     arrays, inputs = as_tensors(rnn, x)
-    names = [name for node in rnn.spec.nodes for name in node.values]
-    recurrences = rnn.declared_plan.recurrences
+    names = []
+    for node in rnn.spec.nodes:
+        names += node.values
     run = rnn.loop_run(
         outputs=tuple(OutputSpec(name, (Ref(name),)) for name in names),
         return_sequences=True,
         return_final_states=False,
     )
-    found = run.execute(rnn.as_inputs(inputs), Call()).outputs
+    outputs = run.execute(rnn.as_inputs(inputs), Call()).outputs
+    wanted = [value.tensor for value in outputs.values()]
+
+    recurrences = rnn.declared_plan.recurrences
     batch = len(next(iter(arrays.values()))) if arrays else 1
-    starts = [run.start(item, inputs, batch, Call())[-1] for item in recurrences]
-    values = backend.evaluate(
-        [*(value.tensor for value in found.values()), *starts],
-        {inputs[name]: array for name, array in arrays.items()},
-    )
-    nodes, began = dict(zip(names, values, strict=False)), values[len(names) :]
+    for item in recurrences:
+        rows = run.start(item, inputs, batch, Call())  # (lag, batch, dim)
+        wanted.append(rows[-1])
+    given = {inputs[name]: array for name, array in arrays.items()}
+    values = backend.evaluate(wanted, given)
+
+    nodes = dict(zip(names, values, strict=False))
+    starts = values[len(names) :]
     mask = arrays.get(rnn.spec.mask)
-    return Trace(
-        nodes,
-        {
-            item.name: _after_each_step(rnn, nodes[item.node], start, mask)
-            for item, start in zip(recurrences, began, strict=True)
-        },
-    )
+    states = {}
+    for item, start in zip(recurrences, starts, strict=True):
+        states[item.name] = _after_each_step(rnn, nodes[item.node], start, mask)
+    return Trace(nodes, states)
 
 
 def as_tensors(
     rnn: Graph, x: object
 ) -> tuple[dict[str, np.ndarray], dict[str, TensorVariable]]:
-    """The data by input, and a tensor of its shape for each."""
+    """The data by input, and a tensor of the same shape for each."""
     arrays = feed.inputs(rnn, x)
-    return arrays, {
-        name: backend.tensor(name, str(value.dtype), value.shape)
-        for name, value in arrays.items()
-    }
+    tensors = {}
+    for name, value in arrays.items():
+        tensors[name] = backend.tensor(name, str(value.dtype), value.shape)
+    return arrays, tensors
 
 
 def _after_each_step(
     rnn: Graph, values: np.ndarray, start: np.ndarray, mask: np.ndarray | None
 ) -> np.ndarray:
-    """A state after each step: what feeds it, and in rows without data yet, its start."""
+    """A state after each step: the value that feeds it, or its start before any.
+
+    Args:
+        rnn: the container.
+        values: the node that feeds the state, ``(batch, time, dim)``.
+        start: ``(batch, dim)``.
+        mask: ``(batch, time)``, if there is one.
+    """
     if mask is None:
         return values
-    began = np.cumsum(mask[:, ::-1] if rnn.spec.go_backwards else mask, axis=1) > 0
-    return np.where(began[..., np.newaxis], values, start[:, np.newaxis])
+    # At masked steps a node repeats its last value, and is zeros before the first
+    # valid step. A state is its start there.
+    in_order = mask[:, ::-1] if rnn.spec.go_backwards else mask
+    has_begun = np.cumsum(in_order, axis=1) > 0
+    return np.where(has_begun[..., np.newaxis], values, start[:, np.newaxis])

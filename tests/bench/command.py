@@ -1,4 +1,4 @@
-"""``python -m tests.bench``: what the options ask for, measured or read from a file, then shown and written."""
+"""The command ``python -m tests.bench``: measures or reads a report, shows and writes it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> None:
-    """Measure, show, write. What cannot be written is told before anything is measured.
+    """Measure, show, write. The paths are checked before anything is measured.
 
     Raises:
         UnknownNameError: for an unknown network, backend or peer.
@@ -117,7 +117,7 @@ def run(chosen: argparse.Namespace) -> None:
 
 
 def _measured(chosen: argparse.Namespace, keep: Callable[[Report], None]) -> Report:
-    """The report of a session, which is also kept after each network: an hour is long."""
+    """The report of a session. It is also saved after each network: an hour is long."""
     from tests.bench import scaling
     from tests.bench.results import Report
     from tests.bench.session import Session, Settings, machine

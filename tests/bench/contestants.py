@@ -1,4 +1,4 @@
-"""Who is measured, on which networks, at which sizes: plain data, for a process that loads no tensor library."""
+"""The contenders, networks and sizes as plain data, which loads no tensor library."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ NETWORKS = {
 """Every network by name, and what it is called in a table."""
 
 CELLS = ("vanilla", "lstm", "gru", "gru-after")
-"""Those that every library has a cell for."""
+"""The networks that every library has a cell for."""
 
 BACKENDS = ("jax", "numba", "c", "python")
 RATE = 0.01
-"""The learning rate of every train step; the optimizer is SGD, the loss the mean squared error."""
+"""The learning rate of every train step. The optimizer is SGD, the loss is mse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Inputs are ``(batch, steps, input_dim)``, each state is ``(batch, dim)``; the random graph has ``nodes`` nodes.
+    """Sizes: inputs ``(batch, steps, input_dim)``, states ``(batch, dim)``, random nodes.
 
     >>> Sizes(batch=8).but(dim=16)
     Sizes(batch=8, steps=100, input_dim=64, dim=16, nodes=20)
@@ -54,7 +54,7 @@ QUICK = Sizes(batch=4, steps=10, input_dim=8, dim=16, nodes=6)
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One way to run a network: the module under ``contenders`` that does it, and on which backend of PyTensor."""
+    """A way to run a network: a module under ``contenders``, and a backend of PyTensor."""
 
     name: str
     module: str
@@ -142,7 +142,7 @@ def chosen_networks(names: list[str] | None) -> list[str]:
 def chosen_contenders(
     backends: list[str] | None, peers: list[str] | None
 ) -> list[Contender]:
-    """The container and the scans by hand on ``backends``, and the other contenders; of both, only ``peers``.
+    """The contenders on ``backends``, restricted to ``peers``.
 
     Args:
         backends: of PyTensor; None for all.

@@ -1,4 +1,4 @@
-"""The networks as equations of one step, said once for every peer; its own are only the loop and the products.
+"""The equations of one step of each network, which all peers share.
 
 ``p`` holds parameters by name; weights that read the same value are side by side, as one writes it by hand. ``given``
 is what the step needs of the input: it can be computed inside the loop or before it. The container's networks are
@@ -22,7 +22,7 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Ops:
-    """What a library calls them; ``concat`` takes a list and joins along the last axis."""
+    """The operations of a library; ``concat`` joins a list along the last axis."""
 
     tanh: Callable
     sigmoid: Callable
@@ -31,7 +31,7 @@ class Ops:
 
 @dataclass(frozen=True, slots=True)
 class Equations:
-    """``step(ops, p, given, past)`` gives the new states, the output among them at the place ``output``.
+    """``step(ops, p, given, past)`` returns the new states; ``output`` is the index of one.
 
     ``given(p, x)`` is a tuple of what the input ``(..., input_dim)`` gives. All states start as zeros.
     """
@@ -158,7 +158,7 @@ SIDE_BY_SIDE = {
         "b_inner": ("h2c.b",),
     },
 }
-"""By network, which of the container's parameters stand side by side in each parameter of the equations."""
+"""By network, the container's parameters that each parameter of the equations joins."""
 
 
 def packed(network: str, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""How much memory this process has had at most, where the system tells."""
+"""The peak memory of this process, if the system reports it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def peak() -> float:
 
 
 def forget() -> None:
-    """Let the peak begin again at what is resident now: compiling should not count. On Linux only."""
+    """Reset the peak to the present size, so that compiling does not count. Linux only."""
     reset = Path("/proc/self/clear_refs")
     if reset.exists():
         reset.write_text("5")

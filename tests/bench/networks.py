@@ -32,7 +32,7 @@ def build(network: str, sizes: Sizes) -> Recursive:
 
 
 def gru_after(input_dim: int, output_dim: int) -> Recurrent:
-    """A GRU whose reset gate is applied after the product: that of cuDNN, PyTorch, and Keras 3 by default."""
+    """A GRU that resets after the product, as in cuDNN, PyTorch, and Keras 3 by default."""
     rnn = Recurrent()
     rnn.add_input("x", dim=input_dim)
     for name in ("z", "r"):

@@ -1,4 +1,4 @@
-"""A page with a report in it, between two marks, so that what is written around it stays."""
+"""Writes a report into a page, between two marks; the rest of the page stays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
 def check(path: Path) -> None:
-    """Tell at once whether a report can be put there.
+    """Check that a page can take a report.
 
     Raises:
         ConfigError: for a file that cannot be read, or that has not both marks, in order, once.
@@ -29,7 +29,7 @@ def fill(path: Path, text: str) -> None:
 
 
 def shown(pictures: Mapping[str, Path], page: Path) -> str:
-    """Markdown that shows pictures on a page, by what each tells.
+    """Markdown that shows pictures on a page, by their descriptions.
 
     >>> shown({"How time grows.": Path("docs/images/bench.svg")}, Path("docs/performance.md"))
     '![How time grows.](images/bench.svg)\\n\\n'

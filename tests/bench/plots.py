@@ -1,4 +1,4 @@
-"""A report as pictures: a train step of every contender on every network, and how time and memory grow.
+"""Plots of a report: train steps by network, and the growth of time and memory.
 
 An SVG is dark on white or light on dark, as the reader's browser likes it; a PNG is dark on white.
 """
@@ -37,17 +37,17 @@ DARK = {
     "scan": "#a3aebf",
     "peer": "#7fb0ff",
 }
-"""Colours on white, and on black. No two of the first are equal: each is replaced by its name in an SVG."""
+"""Colours on white and on black. Each of the first is replaced by its name in an SVG."""
 MARKS = {"jax": "o", "numba": "s", "c": "^", "python": "D"}
 STYLES = {"jax": "-", "numba": "--", "c": ":", "python": "-."}
 SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "recursive", "font.size": 9.0}
 
 
 def check(path: Path) -> None:
-    """Tell at once whether pictures can be drawn to ``path``.
+    """Check that pictures can be drawn to ``path``.
 
     Raises:
-        ConfigError: for another ending than .png or .svg, or a place where no file can be put.
+        ConfigError: for a suffix but .png or .svg, or a path that cannot be written.
         MissingPackageError: without matplotlib.
     """
     if path.suffix.lower() not in (".png", ".svg"):
@@ -98,7 +98,7 @@ def _save_svg(figure: Figure, path: Path) -> None:
 
 
 def adapting(svg: str) -> str:
-    """An SVG in the colours of LIGHT as one that turns to those of DARK where dark is preferred.
+    """An SVG in the colours of LIGHT that follows the reader's preference for DARK.
 
     >>> adapting('<style>*{}</style><path style="stroke: #d5dae1"/>').endswith('<path style="stroke: var(--line)"/>')
     True
@@ -116,7 +116,7 @@ def adapting(svg: str) -> str:
 
 
 def contenders(report: Report) -> Figure:
-    """A panel for each network, a line for each contender: a train step from the fastest round to the slowest."""
+    """A panel for each network with a line for each contender, fastest round to slowest."""
     from matplotlib.figure import Figure
 
     networks = report.networks

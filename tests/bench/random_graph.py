@@ -1,4 +1,4 @@
-"""A random recurrent network as plain data: which node reads what. The same for the container and every peer."""
+"""A random recurrent network as plain data, the same for the container and its peers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ SEED = 620
 
 @dataclass(frozen=True, slots=True)
 class RandomNode:
-    """One node: ``tanh`` or ``sigmoid`` of a product with what it reads side by side, or their ``mul`` or ``sum``.
+    """A node: ``tanh`` or ``sigmoid`` of a product with its reads, or their merge.
 
-    A name that it reads ends in ``_tm1`` where the value of the step before is meant.
+    A read that ends in ``_tm1`` is the value of the step before.
     """
 
     name: str
@@ -21,12 +21,12 @@ class RandomNode:
 
     @property
     def has_weights(self) -> bool:
-        """Whether it is a product with weights."""
+        """True if it is a product with weights."""
         return self.kind in ("tanh", "sigmoid")
 
 
 def draw(count: int, seed: int = SEED) -> list[RandomNode]:
-    """``count`` nodes ``n1``, ``n2``, ..., in the order in which they are computed; the last is the output.
+    """The nodes ``n1``, ``n2``, ..., in running order; the last is the output.
 
     Every second node has weights. It reads a value of this step, or the input, and one of the step before; the others
     join two nodes with weights, so that no value grows. Each node is read by another.

@@ -1,4 +1,4 @@
-"""What a session found, as plain data that JSON holds."""
+"""The results of a session as plain data, which JSON can hold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recursive.errors import ConfigError
 
 VERSION = 1
 KINDS = ("forward", "train", "bare")
-"""What is timed: a forward pass, a train step, and the compiled function of a train step alone."""
+"""The timed calls: a forward pass, a train step, and its compiled function alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ class Row:
         why: why there are no numbers: what is missing and how to install it, or the error; empty where there are.
         imports: seconds from the start of its process until everything was imported.
         cold, warm: seconds from the start of its process until the first train step was done, building and compiling
-            included, with empty caches on disk and with full ones; None where it was not measured.
+            included, with empty caches on disk and with full ones; None if not measured.
         times: by what is timed.
         base, peak: megabytes of the process once everything was imported, and at most while it ran.
-        pools: threads that each library of BLAS or OpenMP used, where threadpoolctl is installed.
+        pools: threads of each BLAS or OpenMP library, if threadpoolctl is installed.
     """
 
     network: str
@@ -65,13 +65,13 @@ class Row:
     pools: dict[str, int] = field(default_factory=dict)
 
     def median(self, kind: str) -> float | None:
-        """Seconds, None where it was not measured."""
+        """Seconds; None if it was not measured."""
         return self.times[kind].median if kind in self.times else None
 
 
 @dataclass(slots=True)
 class Report:
-    """A session: where, at which sizes, and what was found. ``scaling`` has rows at other sizes, by what grew."""
+    """A session: machine, sizes and rows. ``scaling`` has rows at other sizes, by axis."""
 
     machine: dict[str, object]
     sizes: dict[str, int]
@@ -91,7 +91,7 @@ class Report:
 
     @property
     def networks(self) -> list[str]:
-        """Those that were measured, in order."""
+        """The contenders that were measured, in order."""
         return list(dict.fromkeys(row.network for row in self.rows))
 
     def to_json(self) -> str:
@@ -100,7 +100,7 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str, place: str = "of a session") -> Report:
-        """What :meth:`to_json` wrote, into the file ``place``.
+        """Read a report from the text that :meth:`to_json` wrote into the file ``place``.
 
         Raises:
             ConfigError: for anything else.
@@ -135,7 +135,7 @@ def read(path: str | Path) -> Report:
     """The report in a file.
 
     Raises:
-        ConfigError: where it cannot be read.
+        ConfigError: if it cannot be read.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""How time and memory grow with the number of steps, rows, values of a state, and nodes.
+"""The growth of time and memory with the number of steps, rows, dims and nodes.
 
 Each contender is measured alone here: how it grows is compared with itself.
 """
@@ -19,7 +19,7 @@ GROWING = {
     "dim": (32, 64, 128, 256, 512),
     "nodes": (5, 10, 20, 40, 80),
 }
-"""What grows, and how: one size at a time, the others as usual."""
+"""The values of each size. One size grows at a time, the others are as usual."""
 TITLES = {
     "steps": "steps",
     "batch": "rows of a batch",
@@ -27,11 +27,11 @@ TITLES = {
     "nodes": "nodes",
 }
 NETWORK = {"nodes": "random"}
-"""What is not the LSTM."""
+"""The axes whose network is not the LSTM."""
 
 
 def points(sizes: Sizes) -> dict[str, list[Sizes]]:
-    """By what grows, all sizes; two small ones of each where ``sizes`` are those of ``--quick``.
+    """All sizes by axis; two small ones of each if ``sizes`` are those of ``--quick``.
 
     >>> [point.nodes for point in points(Sizes())["nodes"]]
     [5, 10, 20, 40, 80]
@@ -48,7 +48,7 @@ def points(sizes: Sizes) -> dict[str, list[Sizes]]:
 
 
 def growing(contenders: Sequence[Contender], axis: str) -> list[Contender]:
-    """Those that are measured along ``axis``: the container, and PyTorch's own loop where it has one."""
+    """The contenders along ``axis``: the container, and PyTorch's own loop if it has one."""
     network = NETWORK.get(axis, "lstm")
     torch = "torch-loop" if network == "random" else "torch-nn"
     return [
@@ -85,7 +85,7 @@ def few(settings: Settings) -> Settings:
 
 
 def steps_of(settings: Settings, sizes: Sizes, contenders: Sequence[Contender]) -> int:
-    """How often ``measure`` tells of its progress."""
+    """The number of times that ``measure`` reports its progress."""
     return sum(
         len(several) * len(growing(contenders, axis))
         for axis, several in points(sizes).items()
@@ -93,9 +93,9 @@ def steps_of(settings: Settings, sizes: Sizes, contenders: Sequence[Contender]) 
 
 
 def exponent(rows: Sequence[Row], axis: str, kind: str = "train") -> float | None:
-    """The power of the size that time grows with, from the middle size to the largest: 1 is linear.
+    """The exponent of time in size, from the middle size to the largest: 1 is linear.
 
-    None where one of the two was not measured.
+    None if one of the two was not measured.
     """
     middle, last = rows[(len(rows) - 1) // 2], rows[-1]
     if middle.why or last.why:

@@ -1,8 +1,9 @@
-"""All contenders in one session: a process for each, which take turns, so that all share the machine's good and bad
-moments.
+"""Measures all contenders in one session.
 
-Processes that wait for their turn sleep. The first call of each is measured twice: by a process with empty caches on
-disk, which then ends, and by the one that goes on to be timed.
+Each has its own process. The processes take turns, so that all share the machine's good
+and bad moments; one that waits sleeps. The first call of each contender is measured
+twice: by a process with empty caches on disk, which then ends, and by the one that is
+timed.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ LIBRARIES = (
     "scipy-openblas32",
 )
 REST = 0.2
-"""Seconds before each turn: threads that are done go on waiting for work for a while, at the cost of who comes next."""
+"""Seconds before each turn, in which idle threads of the last one stop spinning."""
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -49,7 +50,7 @@ THREAD_VARIABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a session goes: turns that each contender has, timed calls in each, cores, and whether caches are emptied."""
+    """The settings of a session: turns, timed calls in each, cores, and empty caches."""
 
     rounds: int = 15
     calls: int = 5
@@ -81,10 +82,10 @@ class Process:
         return self._answer().get("ready", time.time()) - self._started
 
     def ask(self, order: str, **arguments: int) -> dict:
-        """What the worker answers.
+        """The answer of the worker.
 
         Raises:
-            ContenderError: where it answers with an error, or not at all.
+            ContenderError: if it answers with an error, or not at all.
         """
         with suppress(BrokenPipeError):  # the answer says why
             print(
@@ -110,7 +111,7 @@ class Process:
         return f"its process ended with code {code}. {said[-1]}".strip()
 
     def close(self) -> None:
-        """End it: one that waits for orders ends by itself, one that computes or compiles is killed."""
+        """End it: an idle process ends by itself, a busy one is killed."""
         with suppress(BrokenPipeError):
             self._child.stdin.close()
         self._child.stdout.close()
@@ -150,7 +151,7 @@ def _process(job: Job, cache: Path | None) -> Iterator[Process]:
 
 
 class Session:
-    """Measures contenders on networks. ``advance(words)`` is told of each step that is done."""
+    """Measures contenders on networks. ``advance(words)`` is called after each step."""
 
     def __init__(
         self, settings: Settings, folder: Path, advance: Callable[[str], None]
@@ -207,7 +208,7 @@ class Session:
     def _started(
         self, stack: ExitStack, contender: Contender, job: Job, row: Row
     ) -> Process | None:
-        """The process of a contender, its first call behind it; None, and the reason in ``row``, where it has none."""
+        """The process of a contender after its first call; None if it fails, as ``row`` says."""
         if contender.missing:
             row.why = (
                 f"{', '.join(contender.missing)} is not installed: {contender.install}"

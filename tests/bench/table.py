@@ -20,7 +20,7 @@ AIM_HEADINGS = ("", "measured", "at most", "met")
 
 
 def lines_of(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """A line for each contender, fastest train step first; what could not be measured comes last, with the reason."""
+    """A line for each contender, fastest train step first, failures last with reasons."""
     measured = sorted(
         (row for row in rows if not row.why), key=lambda row: row.median("train")
     )
@@ -69,7 +69,7 @@ def missing(rows: Sequence[Row]) -> list[str]:
 
 
 def title(report: Report, network: str) -> str:
-    """What the table of a network is headed with."""
+    """The heading of the table of a network."""
     nodes = f", {report.sizes['nodes']} nodes" if network == "random" else ""
     return f"{NETWORKS[network]}{nodes}"
 
@@ -89,7 +89,7 @@ def about(report: Report) -> str:
 
 
 def growth(rows: Sequence[Row], axis: str) -> list[tuple[str, ...]]:
-    """A line for each contender along ``axis``, ``milliseconds / megabytes`` at each size, headed by the sizes.
+    """A line for each contender along ``axis``: ``milliseconds / megabytes`` by size.
 
     The last column is the power of the size that time grows with at the end: 1 is linear.
     """

@@ -1,4 +1,4 @@
-"""What the library aims at, as ratios of two contenders in one session, and how far it is from that."""
+"""The aims of the library, as ratios of two contenders in one session."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.bench.results import Report
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """A contender should take at most ``limit`` times what a peer takes.
+    """A contender takes at most ``limit`` times the time of a peer.
 
-    ``peer_network`` is that of the peer where it is another: PyTorch's GRU resets after the product.
+    ``peer_network`` is the peer's, if it differs: PyTorch's GRU resets after the product.
     """
 
     network: str
@@ -24,7 +24,7 @@ class Aim:
     peer_network: str | None = None
 
     def ratio(self, report: Report) -> float | None:
-        """That of the medians; None where one of the two was not measured."""
+        """The ratio of the medians; None if one of the two was not measured."""
         own = report.find(self.network, self.contender)
         other = report.find(self.peer_network or self.network, self.peer)
         if (
@@ -42,14 +42,14 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class StartAim:
-    """A contender should be through its first LSTM train step ``limit`` seconds after its process began."""
+    """A contender finishes its first LSTM train step in ``limit`` seconds."""
 
     contender: str
     caches: str
     limit: float
 
     def ratio(self, report: Report) -> float | None:
-        """The seconds; None where they were not measured."""
+        """The seconds; None if they were not measured."""
         row = report.find("lstm", self.contender)
         return None if row is None else row.cold if self.caches == "empty" else row.warm
 
@@ -91,7 +91,7 @@ AIMS = tuple(_aims())
 
 
 def lines_of(report: Report) -> list[tuple[str, ...]]:
-    """For each aim that was measured: what, how much, the limit, and whether it is met."""
+    """A line for each measured aim: the value, the limit, and whether it is met."""
     found = [(aim, aim.ratio(report)) for aim in AIMS]
     return [
         (

@@ -1,4 +1,4 @@
-"""Every peer computes what the container computes: the same output, loss, and new weights after one train step."""
+"""Every peer agrees with the container: output, loss, and weights after one step."""
 
 import functools
 import importlib

@@ -1,4 +1,4 @@
-"""``python -m tests.bench`` from the command line to its files; sizes are tiny, and no time is asserted."""
+"""``python -m tests.bench`` from the command line to its files, at tiny sizes."""
 
 import json
 import re

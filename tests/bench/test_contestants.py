@@ -1,4 +1,4 @@
-"""Who can be measured, what is missing, and what is said of names that nobody has."""
+"""The contenders that can be measured, missing packages, and unknown names."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One contender in a process of its own: ``python -m tests.bench.worker JOB``, orders on stdin, answers on stdout.
+"""The process of one contender: orders on stdin, answers on stdout.
 
 Orders and answers are lines of JSON. An order is ``{"do": "first"}``, the first train step and the first forward pass;
 ``{"do": "round", "calls": 5}``, the seconds of each of so many calls; or ``{"do": "memory"}``. The first answer comes
@@ -28,7 +28,7 @@ Answer = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker runs.
+    """The job of a worker.
 
     Attributes:
         module: the one under ``contenders``; ``networks`` for the worker that writes the weights for all others.
@@ -52,7 +52,7 @@ class Job:
 
     @classmethod
     def from_json(cls, text: str) -> Job:
-        """What :meth:`to_json` wrote."""
+        """Read a job from the text that :meth:`to_json` wrote."""
         fields = json.loads(text)
         return cls(**fields | {"sizes": Sizes(**fields["sizes"])})
 
@@ -77,7 +77,7 @@ class Worker:
         self.base = memory.peak()
 
     def first(self) -> Answer:
-        """The seconds until one train step is done, building and compiling included, and then a forward pass."""
+        """The seconds of the first train step, compiling included, and of a forward pass."""
         with np.load(self.job.weights) as weights:
             start = time.perf_counter()
             self.runner = self.make(
@@ -101,12 +101,12 @@ class Worker:
         return {kind: _seconds(call, calls) for kind, call in timed.items()}
 
     def memory(self) -> Answer:
-        """Megabytes: once all is imported, and the most since the first call was done. And threads."""
+        """Megabytes after the imports, the peak after the first call, and threads."""
         return {"base": self.base, "peak": memory.peak(), "pools": pools()}
 
 
 def pools() -> dict[str, int]:
-    """How many threads each library of BLAS or OpenMP in this process uses; empty without threadpoolctl."""
+    """The threads of each BLAS or OpenMP library; empty without threadpoolctl."""
     if importlib.util.find_spec("threadpoolctl") is None:
         return {}
     from threadpoolctl import threadpool_info
@@ -127,7 +127,7 @@ def _seconds(call: Callable, calls: int) -> list[float]:
 
 
 def write_weights(job: Job) -> None:
-    """Draw the first weights of a network and write them to the file of the job, by the container's names."""
+    """Draw the initial weights of a network and write them to the file of the job."""
     from tests.bench import networks
 
     np.random.seed(620)
@@ -158,13 +158,13 @@ def main(text: str) -> None:
 
 
 def _limit_threads(threads: int) -> None:
-    """Keep this process on so many cores, where the system can; the rest was said in its environment."""
+    """Keep this process on so many cores, if the system can."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
 def _answer(answers: TextIO, work: Callable[[], Answer]) -> bool:
-    """Answer with what ``work`` gives; False where it failed.
+    """Answer with the result of ``work``; return False if it failed.
 
     Whatever goes wrong in one contender is a line in the table, and must not end the session: hence ``Exception``.
     """

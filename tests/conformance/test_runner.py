@@ -56,15 +56,15 @@ def raising(value):
         (raising, "run raised ZeroDivisionError: by nothing"),
         (
             lambda value: value[:, 1:],
-            r"output 'rec' has the shape (3, 4, 6) in place of (3, 5, 6)",
+            "output 'rec' has shape (3, 4, 6), expected (3, 5, 6)",
         ),
         (
             lambda value: value.astype("float32"),
-            "output 'rec' is of float32 in place of float64",
+            "output 'rec' has dtype float32, expected float64",
         ),
         (lambda value: value * np.nan, "output 'rec' is nan at [0, 0, 0]"),
-        (lambda value: value + 1e-6, "output 'rec' is off by 1e-06 (1e-10 is allowed)"),
-        (lambda value: value.tolist(), "output 'rec' is a list in place of an array"),
+        (lambda value: value + 1e-6, "output 'rec' is off by 1e-06 (tolerance 1e-10)"),
+        (lambda value: value.tolist(), "output 'rec' is a list, expected an array"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_sentence(change, words):
@@ -76,21 +76,21 @@ def test_what_is_wrong_is_told_in_a_sentence(change, words):
 @pytest.mark.parametrize(
     ("returned", "words"),
     [
-        (None, "run returned a NoneType in place of a dict"),
-        ({}, "run returned no 'outputs'; there are none"),
+        (None, "run returned a NoneType, expected a dict"),
+        ({}, "run returned no 'outputs' (keys: none)"),
         (
             {"output": {}, "outputs": {}},
-            "run returned 'output', which is none of 'outputs', 'finals', 'nodes'",
+            "run returned 'output', expected 'outputs', 'finals', 'nodes'",
         ),
         (
             {"outputs": np.zeros(3)},
-            "'outputs' of run is a ndarray in place of a dict of arrays by name",
+            "'outputs' of run is a ndarray, expected a dict of arrays by name",
         ),
         (
             {"outputs": {"rec": np.array(["one"])}},
-            "output 'rec' is of <U3 in place of floats",
+            "output 'rec' has dtype <U3, expected numbers",
         ),
-        ({"outputs": {}}, "output 'rec' is missing; there are none"),
+        ({"outputs": {}}, "output 'rec' is missing (returned: none)"),
         (
             {"outputs": {"rec": np.zeros((3, 5, 6)), "more": np.zeros(3)}},
             "output 'more' was not asked for",
@@ -122,7 +122,7 @@ def test_states_under_other_names_than_those_of_the_case_are_told_of():
 
 @pytest.mark.parametrize(
     ("losses", "words"),
-    [(["a"] * 10, "in place of a list of numbers"), (None, "the loss, step")],
+    [(["a"] * 10, "expected a list of numbers"), (None, "the loss has shape ()")],
 )
 def test_losses_that_are_none_are_told_of(losses, words):
     class Lost(Adapter):
@@ -180,7 +180,7 @@ def test_where_only_outputs_are_wrong_no_node_is_blamed(name):
                 },
             }
 
-    assert "Every node is as it should be" in only(Rounded(), name).words
+    assert "Every node is correct" in only(Rounded(), name).words
 
 
 def test_nodes_that_no_case_knows_are_told_of():
@@ -196,7 +196,7 @@ def test_nodes_that_no_case_knows_are_told_of():
                 },
             }
 
-    assert "there is none that the case knows" in only(Elsewhere()).words
+    assert "the case knows none of their names" in only(Elsewhere()).words
 
 
 def test_a_port_that_changes_what_it_is_given_changes_no_case():
@@ -208,6 +208,10 @@ def test_a_port_that_changes_what_it_is_given_changes_no_case():
             return found
 
     assert only(Writing(), "vanilla/one-step-back").status == "passed"
+
+
+def test_a_model_that_is_a_dict_keeps_its_states_between_batches():
+    assert only(Adapter(), "stateful/two-batches").status == "passed"
 
 
 def test_what_a_port_cannot_do_is_not_covered():
@@ -289,16 +293,17 @@ def test_a_refusal_of_another_kind_or_none_fails():
     adapter = Adapter()
     adapter.refuses = lambda spec: None
     assert (
-        "it was accepted, where OutputError" in only(adapter, "invalid/no-output").words
+        "it was accepted, expected OutputError"
+        in only(adapter, "invalid/no-output").words
     )
     adapter.refuses = lambda spec: "KeyError"
     assert (
-        "refused with 'KeyError' in place of 'OutputError'"
+        "refused with 'KeyError', expected 'OutputError'"
         in only(adapter, "invalid/no-output").words
     )
     adapter.refuses = lambda spec: KeyError
     assert (
-        "refuses returned a type in place of the name of an error"
+        "refuses returned a type, expected the name of an error"
         in only(adapter, "invalid/no-output").words
     )
 
@@ -306,19 +311,17 @@ def test_a_refusal_of_another_kind_or_none_fails():
 def test_a_refusal_of_what_is_right_fails():
     adapter = Adapter()
     adapter.refuses = lambda spec: "TapError"
-    assert (
-        "refused with 'TapError', where nothing is wrong with it" in only(adapter).words
-    )
+    assert "refused with 'TapError', but nothing is wrong" in only(adapter).words
 
 
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("no_such_module:Adapter", "takes module:object.*from the folder where"),
+        ("no_such_module:Adapter", "takes module:object.*in the folder that"),
         (f"{NUMPY}s", "takes module:object.*no Adapters in recursive"),
         ("json:dumps", "one without name, capabilities"),
-        (":", "which is no name of a module"),
-        ("./mine.py", "which is no name of a module"),
+        (":", "which is not the name of a module"),
+        ("./mine.py", "which is not the name of a module"),
     ],
 )
 def test_an_adapter_that_is_none_is_told_of(path, words):
@@ -343,15 +346,15 @@ def test_an_adapter_that_is_none_is_told_of(path, words):
         ),
         (
             "class Adapter:\n    def __init__(self, size): pass",
-            "a class that is made without arguments.*TypeError",
+            "a class that needs no arguments.*TypeError",
         ),
         (
             "class Adapter:\n    name, capabilities, build, run = 'mine', 'taps', 1, 1",
-            "a set of words.*got 'taps'",
+            "a set of strings.*got 'taps'",
         ),
         (
             "class Adapter:\n    name, capabilities, build, run = 'mine', None, 1, 1",
-            "a set of words.*got None",
+            "a set of strings.*got None",
         ),
     ],
 )
@@ -418,17 +421,17 @@ def test_a_port_that_hangs_crashes_prints_or_raises_fails_its_case_and_the_run_g
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("print('hello')", "is no JSON"),
-        ("print('{\"id\": 9}')", "not the question of id 1"),
+        ("print('hello')", "is not JSON"),
+        ("print('{\"id\": 9}')", "not the answer to the question of id 1"),
         ("", "exit code 0"),
-        ("print('{\"id\": 1}')", "where a result is an object"),
-        ('print(\'{"id": 1, "result": "hi"}\')', "where a result is an object"),
-        ('print(\'{"id": 1, "error": "oh"}\')', "where an error is"),
+        ("print('{\"id\": 1}')", "a result is an object"),
+        ('print(\'{"id": 1, "result": "hi"}\')', "a result is an object"),
+        ('print(\'{"id": 1, "error": "oh"}\')', "an error is"),
         (
             'print(\'{"id": 1, "result": {"name": "mine", "capabilities": 5}}\')',
-            "are lists of words",
+            "are lists of strings",
         ),
-        ("import os; os.write(1, b'\\xff\\n')", "is no JSON"),
+        ("import os; os.write(1, b'\\xff\\n')", "is not JSON"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "by signal 9"),
         ("import os, time; os.close(1); time.sleep(60)", "it closed its output"),
     ],
@@ -517,7 +520,7 @@ def test_files_that_a_port_should_not_have_written_are_told_of(tmp_path):
     (tmp_path / "blah.py").write_text(speaking)
     with Remote([sys.executable, str(tmp_path / "blah.py")], time_limit=20) as adapter:
         assert (
-            "run wrote 'blah/x', which begins with none of out/"
+            "run wrote 'blah/x', expected a name that begins with out/"
             in only(adapter, "vanilla/one-step-back").words
         )
 
@@ -658,22 +661,23 @@ def test_the_command_says_what_cannot_be_done(capsys, tmp_path):
     [
         (
             ["--stdio", "sh -c 'read x; echo no'"],
-            "takes an answer to 'hello'.*which is no JSON",
+            "takes an answer to 'hello'.*is not JSON",
         ),
         (["--stdio", "'unbalanced"], "option '--stdio' takes a command"),
         (["--stdio", "node x.js", "--here"], "option '--here' takes --adapter"),
+        (["--adapter", NUMPY, "--junit", "."], "takes the name of a file"),
         (["--adapter", NUMPY, "--report", "."], "takes the name of a file"),
         (
             ["--adapter", NUMPY, "--report", "same", "--junit", "same"],
-            "takes one report",
+            "option '--report' takes another file than --junit",
         ),
         (
             ["--adapter", NUMPY, "--area", "masks", "--case", "taps/h-2"],
-            "a case of the areas .* got none in masks",
+            "a case of the chosen areas.* got none in masks",
         ),
         (
             ["--adapter", NUMPY, "--case", "nope/*"],
-            "Cases are called 'area/name'. There are the areas 'vanilla'",
+            "Cases are called 'area/name'. The areas are 'vanilla'",
         ),
     ],
 )
@@ -742,15 +746,15 @@ def test_what_a_port_has_no_method_for_is_told(capsys, tmp_path, monkeypatch):
         ["conformance", "run", "--adapter", "short_port", "--here", "--area", "taps"]
     )
     assert (
-        "Not looked at: gradients, training, since it has no grads(), train()."
+        "Not checked: gradients, training, since the port has no grads(), train()."
         in capsys.readouterr().out
     )
 
 
 def test_reports_escape_what_a_port_says():
     outcomes = [Outcome("taps/a", "failed", "<b> & \x00")]
-    assert "&lt;b&gt; &amp;" in report.page("mine", outcomes)
     assert (
         ElementTree.fromstring(report.junit("mine", outcomes))[0][0].get("message")
         == "failed: <b> & ?"
     )
+    assert "&lt;b&gt; &amp;" in report.page("mine", outcomes)

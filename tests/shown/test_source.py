@@ -266,7 +266,7 @@ def test_masks_and_carried_states_are_gaps(library):
     masked.add_mask()
     for rnn, sentence in (
         (masked, "where the mask is 0"),
-        (carried, "after the batch before"),
+        (carried, "in the previous batch"),
     ):
         with pytest.raises(NotImplementedError, match=sentence):
             executed(rnn, library)[0](

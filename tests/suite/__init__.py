@@ -1,4 +1,4 @@
-"""The conformance suite written: cases declared by area, computed by the NumPy reference.
+"""The cases of the conformance suite, by area, and the generator of their numbers.
 
 ``python -m tests.suite FOLDER`` computes the suite again from a checkout.
 """

@@ -1,4 +1,4 @@
-"""``python -m tests.suite FOLDER``: compute the conformance suite from the NumPy reference."""
+"""``python -m tests.suite FOLDER`` computes the suite from the NumPy reference."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from tests.suite.generate import generate
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.suite", description=__doc__)
-    parser.add_argument("folder", type=Path, help="where to write it")
+    parser.add_argument("folder", type=Path, help="the folder to write to")
     folder = parser.parse_args().folder
 
     count = generate(

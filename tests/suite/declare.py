@@ -1,4 +1,4 @@
-"""Networks for the cases, declared in a few lines as a :class:`GraphSpec`: no layer class of the library is made.
+"""Networks for the cases, declared in a few lines without the library's layers.
 
 Parameters and draws of a layer are known by their names and shapes alone, as ``named_weights`` of a container names
 them, so that a case holds what a port needs and nothing that only this library could make.
@@ -26,12 +26,12 @@ BATCH, TIME, IN, HIDDEN = 3, 5, 4, 6
 
 Shape = tuple[int, ...]
 Reads = str | list[str] | tuple[str, list[str]]
-"""A name, several that are put side by side, or how several are merged: ``("sum", ["a", "b"])``."""
+"""A name, several to concatenate, or a merge of several: ``("sum", ["a", "b"])``."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A layer: its class and configuration, the shapes of its parameters, and those of its draws, a row at one step.
+    """A layer: class, configuration, and the shapes of its parameters and draws.
 
     Args:
         past: the ports that read an output of the node itself, of the step before, by port.
@@ -71,7 +71,7 @@ def activation(name: str = "tanh") -> Part:
 
 
 def identity() -> Part:
-    """What is read, as it is."""
+    """A layer that returns its input."""
     return Part("Identity")
 
 
@@ -85,7 +85,7 @@ def embedding(words: int, dim: int, mask_zero: bool = False) -> Part:
 
 
 def gated(kind: str, read: int, dim: int, gates: str, **config: object) -> Part:
-    """A layer with a ``W``, ``U`` and ``b`` for each of its gates; ``gates=" "`` for one without a name."""
+    """A layer with ``W``, ``U`` and ``b`` for each gate; ``" "`` is one without a name."""
     names = ["" if gate == " " else f"_{gate}" for gate in gates]
     shapes = {"W": (read, dim), "U": (dim, dim), "b": (dim,)}
     params = {
@@ -95,7 +95,7 @@ def gated(kind: str, read: int, dim: int, gates: str, **config: object) -> Part:
 
 
 def cell(kind: str, read: int, dim: int, **config: object) -> Part:
-    """One step of a recurrent layer: Gate, RecurrentDense, RecurrentGRU or RecurrentLSTM."""
+    """A cell: Gate, RecurrentDense, RecurrentGRU or RecurrentLSTM."""
     gates = {"RecurrentGRU": "zrh", "RecurrentLSTM": "icfo"}.get(kind, " ")
     past = {
         "prev_hid": "output",
@@ -119,7 +119,7 @@ def recurrent(kind: str, read: int, dim: int, **config: object) -> Part:
 
 
 def dropout(dim: int, p: float = 0.5, per: str = "step") -> Part:
-    """Values kept where the draw ``keep`` is ``p`` or more."""
+    """Dropout: a value is kept if its draw ``keep`` is ``p`` or more."""
     return Part(
         "Dropout",
         {"p": p, "per": per},
@@ -129,7 +129,7 @@ def dropout(dim: int, p: float = 0.5, per: str = "step") -> Part:
 
 
 def zoneout(dim: int, p: float = 0.3) -> Part:
-    """The value of the step before where the draw ``keep`` is below ``p``."""
+    """Zoneout: the value of the step before, if the draw ``keep`` is below ``p``."""
     return Part("Zoneout", {"p": p}, draws={"keep": (dim,)}, past={"prev": "output"})
 
 
@@ -195,7 +195,7 @@ class Net:
         below: int = 9,
         steps: int = TIME,
     ) -> Net:
-        """A sequence, or a context; whole numbers are ``below`` a limit."""
+        """Add a sequence or a context. Integers are ``below`` a limit."""
         over_time = sequence and self.spec.loop
         ndim = ndim or 1 + over_time + (dim is not None)
         item = InputSpec(name, ndim, dtype, dim, sequence)
@@ -207,7 +207,7 @@ class Net:
         return self._with(inputs=(*self.spec.inputs, item))
 
     def mask(self, name: str = "mask") -> Net:
-        """An input that says which steps are data."""
+        """Add an input that is the mask."""
         return self.input(name, None, dtype="bool")._with(mask=name)
 
     def state(
@@ -218,7 +218,7 @@ class Net:
         node: str | None = None,
         stateful: bool | None = None,
     ) -> Net:
-        """A state; a learned one has a parameter."""
+        """Add a state. A learned one has a parameter."""
         if initial == "learned":
             self.params[f"{name}.initial"] = (dim,)
         return self._with(
@@ -233,7 +233,7 @@ class Net:
         feeds: str | None = None,
         out: bool = False,
     ) -> Net:
-        """A node, what each of its ports reads, the state that it feeds, and whether it is an output."""
+        """Add a node with its reads, the state that it feeds, and an output if asked."""
         ports = dict(reads) if isinstance(reads, Mapping) else {part.port: reads}
         for port, output in part.past.items():
             ports.setdefault(
@@ -264,11 +264,11 @@ class Net:
         self.held |= {f"{name}.{inner}" for inner in part.held}
 
     def output(self, name: str, reads: Reads) -> Net:
-        """A named result."""
+        """Add an output."""
         return self._with(outputs=(*self.spec.outputs, OutputSpec(name, *_refs(reads))))
 
     def as_part(self) -> Part:
-        """The whole as a layer, to be a node of another."""
+        """The network as a layer, for a node of another network."""
         kind = (
             "Graph"
             if not self.spec.loop
@@ -295,7 +295,7 @@ def _refs(read: Reads) -> tuple[tuple, str]:
 def vanilla(
     net: Net, read: str = "x", dim: int = IN, hidden: int = HIDDEN, out: bool = True
 ) -> Net:
-    """The network of the proposal: ``h = tanh(x @ W + b + h_tm1 @ U + c)``, nodes ``i2h``, ``h2h`` and ``rec``."""
+    """The proposal's network, ``rec = tanh(x @ W + b + h_tm1 @ U + c)``."""
     net.node("i2h", dense(dim, hidden), read)
     net.node("h2h", dense(hidden, hidden), "h")
     return net.node("rec", activation(), ("sum", ["i2h", "h2h"]), feeds="h", out=out)

@@ -14,13 +14,13 @@ HOUSE = "recursive"
 
 @dataclass(frozen=True)
 class Draft:
-    """What the generator makes a case of.
+    """The declaration of a case, from which the generator computes its numbers.
 
     Args:
         given: arrays that are not drawn at random, by their names in the file; lists will do.
         hand: values that were worked out on paper, which the interpreter must meet before anything is written.
         training: optimizer and loss of ten steps.
-        lag: how far back each state that is given is looked to.
+        lag: the lag of each given state.
     """
 
     id: str
@@ -44,7 +44,7 @@ DRAFTS: list[Draft] = []
 
 
 class Area:
-    """Declares the cases of one area: ``@area("Why it exists.")`` over a function that returns its Net.
+    """Declares cases of one area: ``@area("Why it exists.")`` over a function of a Net.
 
     >>> area = Area("example")
     >>> area("It is empty.")(Net).id

@@ -1,4 +1,4 @@
-"""The numbers of every case, from the NumPy interpreter alone; what is given is drawn from the case's own name."""
+"""Computes every case with the NumPy interpreter; the name of a case is its seed."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import numpy as np
 
 from recursive import reference
 from recursive.conformance.needs import capabilities
-from recursive.conformance.suite import TOLERANCE, VERSION, Arrays, Case, write
+from recursive.conformance.suite import TOLERANCE, VERSION, Arrays, Case
 from recursive.errors import DataError
 from recursive.spec.graph import GraphSpec
 from tests.suite.drafts import Draft
+from tests.suite.writing import write
 
 STEPS = 10
 """Steps of training."""
 
 LOOSER = {"float64": 1, "float32": 10**5}
-"""How much more a value may be off than in float64."""
+"""The factor on the tolerance of float64."""
 
 
 def generate(folder: Path, seen: Callable[[Iterable], Iterable] = iter) -> int:
-    """Write the whole suite into ``folder``; how many cases there are, the invalid ones too.
+    """Write the suite into ``folder``; return the number of cases, invalid ones included.
 
     Args:
         seen: wraps the drafts on their way, for a progress bar.
@@ -43,7 +44,7 @@ def case_of(draft: Draft) -> Case:
     """The case of a draft, with its numbers.
 
     Raises:
-        DataError: where the interpreter does not meet what was worked out by hand.
+        DataError: if the interpreter differs from values worked out by hand.
     """
     rng = np.random.RandomState(zlib.crc32(draft.id.encode()))
     arrays = _given(draft, rng)
@@ -145,7 +146,7 @@ def _noise(rng: np.random.RandomState, name: str, shape: tuple[int, ...]) -> np.
 def _state(
     draft: Draft, rng: np.random.RandomState, name: str, words: str
 ) -> np.ndarray:
-    """``random`` rows of a state, or ``random 2`` for one that is looked back to two steps."""
+    """``random`` values of a state, or ``random 2`` for a state of lag 2."""
     dim = next(
         item.dim for item in draft.net.spec.states if name == f"state0/{item.name}"
     )

@@ -1,4 +1,4 @@
-"""Cases of tier ``legacy2015``: the numbers are those that the original code computed, the declaration is of today."""
+"""Cases of tier ``legacy2015``: today's declarations with the numbers of 2015."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recursive.conformance.suite import TOLERANCE, VERSION, Case
 from tests.suite.declare import Net, Part, activation, dense, identity
 
 DRAWN_LAYERS = ("JZS1", "JZS2")
-"""Layers with a fixed matrix, which each library draws its own way; it is an identity where dims are equal."""
+"""Layers with a fixed random matrix, which is an identity if the dims are equal."""
 
 RUNS = (
     ("seq", "seq", -1),
@@ -21,11 +21,11 @@ RUNS = (
     ("seq_trunc3", "seq", 3),
     ("last_trunc3", "last", 3),
 )
-"""The runs in a file: what gradients are called there, what outputs are, and how many steps gradients go back."""
+"""The runs in a file: the names of gradients and of outputs, and the truncation."""
 
 
 def cases_of_2015() -> Iterator[Case]:
-    """Every recurrent layer and container whose numbers are right, over whole sequences and of the last step."""
+    """Every recurrent layer and container whose numbers of 2015 are right."""
     for name in golden.names():
         found = golden.read(name)
         if not found.about["judged"] or (
@@ -110,7 +110,7 @@ def _case(
     arrays: Mapping[str, np.ndarray],
     truncated: bool = False,
 ) -> Case:
-    """The loss of 2015 was the sum of squares, so that the cotangent of an output is twice it."""
+    """A case. The loss of 2015 was the sum of squares: the cotangent is twice the output."""
     cotangents = {
         f"cot/{name.removeprefix('out/')}": 2 * value
         for name, value in arrays.items()

@@ -1,4 +1,4 @@
-"""The suite tested by itself: the interpreter with one mistake in it, as ports make them, each as an adapter.
+"""Mutants, which test the suite: adapters of the interpreter with one mistake each.
 
 Every mutant must fail some case; :func:`caught` says which. A mistake is made in what the interpreter is given, or in
 what it hands out: its formulas are left as they are.
@@ -26,7 +26,7 @@ class Mutant(Adapter):
 
     Args:
         name: what was done wrong.
-        spec, params, given, found, pulled, training: what the mistake makes of each, where it changes it.
+        spec, params, given, found, pulled, training: the function that changes each.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ def _states(change: Callable) -> Change:
 
 
 def _in_order_of_declaration(spec: GraphSpec) -> GraphSpec:
-    """States are handed the values of the nodes that return them, one after another, as in 2015."""
+    """Feed the states from their nodes in the order of the nodes, as in 2015."""
     order = [value for node in spec.nodes for value in node.values]
     fed = sorted(
         (state.input for state in spec.states), key=lambda name: order.index(name)
@@ -178,7 +178,7 @@ def _square_transposed(params: Arrays) -> Arrays:
 
 
 def _given(**changes: Callable) -> Change:
-    """A change of what a run is given, by keyword, where it is given."""
+    """A change of the arguments of a run by keyword, if they are given."""
     return lambda given: {
         name: changes[name](value) if name in changes and value is not None else value
         for name, value in given.items()
@@ -365,7 +365,7 @@ def caught(mutant: Mutant, suite: Suite | None = None) -> list[str]:
 
 
 def table(suite: Suite | None = None) -> str:
-    """Which mutant was caught by how many cases, and by which first, as Markdown."""
+    """A Markdown table of the mutants and of the cases that catch them."""
     suite = suite or Suite()
     rows = [(mutant.name, caught(mutant, suite)) for mutant in MUTANTS]
     lines = [

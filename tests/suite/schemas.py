@@ -1,4 +1,4 @@
-"""JSON Schemas of the files, for ports that check what they read; written beside the cases by the generator."""
+"""JSON Schemas of the files, for ports that check what they read."""
 
 from __future__ import annotations
 

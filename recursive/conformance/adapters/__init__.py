@@ -1,1 +1,1 @@
-"""Ports, each as a page of code: what the runner is given."""
+"""Ports of the declaration, each an adapter for the runner."""

@@ -1,9 +1,8 @@
-"""JAX: a pure function under ``lax.scan``, gradients by ``vjp``."""
+"""JAX: a pure function with ``lax.scan`` inside, and gradients by ``vjp``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from operator import itemgetter
 
 import jax
@@ -24,51 +23,64 @@ def run(
     mask: jax.Array | None,
     length: int | None = None,
 ) -> tuple[Arrays, Arrays, Arrays]:
-    """Outputs, final states and nodes, of the first ``length`` steps."""
+    """The outputs, final states and nodes, each by name, of the first ``length`` steps.
+
+    All steps run unless ``length`` is given.
+    """
     length = length or walk.length(inputs)
-    over_time = (
-        {name: inputs[name] for name in walk.sequences},
-        walk.valid(inputs, mask),
+    sequences = {name: inputs[name] for name in walk.sequences}
+    # Every step is a pair: the slices of the sequences, and which rows are valid.
+    steps = jax.tree.map(
+        lambda value: walk.in_loop_order(value).swapaxes(0, 1),  # (time, batch, ...)
+        (sequences, walk.valid(inputs, mask)),
     )
-    steps = jax.tree.map(lambda value: walk.turned(value).swapaxes(0, 1), over_time)
-    past = walk.first_past(params, inputs, states)
-    now, _ = jax.tree.map(itemgetter(0), steps)
-    held = jax.tree.map(jnp.zeros_like, walk.step(params, past, {**inputs, **now}))
 
-    def body(with_gradient: bool, carry: tuple, step: tuple) -> tuple:
-        now, valid = step
-        carry = walk.advance(params, *carry, {**inputs, **now}, valid, with_gradient)
-        return carry, carry[1]
+    past = walk.initial_past(params, inputs, states)
+    first_slices, _ = jax.tree.map(itemgetter(0), steps)
+    first_results = walk.step(params, past, {**inputs, **first_slices})
+    carry = (past, jax.tree.map(jnp.zeros_like, first_results))
 
-    first, carry, parts = walk.first_with_gradient(length), (past, held), []
-    for begin, end in ((0, first), (first, length)):
-        if begin < end:
-            part = jax.tree.map(itemgetter(slice(begin, end)), steps)
-            carry, found = lax.scan(
-                partial(body, begin == first), carry, part, length=end - begin
+    # Truncation is a second scan: the steps before it carry no gradient.
+    first_with_gradient = walk.first_with_gradient(length)
+    parts = []
+    for begin, end in ((0, first_with_gradient), (first_with_gradient, length)):
+        if begin == end:
+            continue
+        with_gradient = begin == first_with_gradient
+
+        def body(carry: tuple, step: tuple, with_gradient: bool = with_gradient):
+            slices, valid = step
+            past, results = walk.advance(
+                params, *carry, {**inputs, **slices}, valid, with_gradient
             )
-            parts.append(found)
-    over_time = {
-        key: jnp.concatenate([part[key] for part in parts]).swapaxes(0, 1)
-        for key in held
-    }
+            return (past, results), results
+
+        part = jax.tree.map(itemgetter(slice(begin, end)), steps)
+        carry, results = lax.scan(body, carry, part, length=end - begin)
+        parts.append(results)
+
+    over_time = {}
+    for key in parts[0]:
+        joined = jnp.concatenate([part[key] for part in parts])
+        over_time[key] = joined.swapaxes(0, 1)  # (batch, time, ...)
     if walk.spec["until"]:
-        stops = (
-            over_time["node", walk.spec["until"]]
-            .swapaxes(0, 1)
-            .reshape(length, -1)
-            .all(axis=1)
-            .tolist()
-        )
-        if (
-            True in stops[:-1]
-        ):  # how long it runs is known now: it is run again for as long
-            return run(walk, params, inputs, states, mask, stops.index(True) + 1)
-    return walk.told(over_time, carry[0])
+        steps_run = steps_until(over_time["node", walk.spec["until"]])
+        if steps_run < length:
+            # A scan cannot stop early, so that it runs again for as long as it should.
+            return run(walk, params, inputs, states, mask, steps_run)
+    past, _ = carry
+    return walk.run_results(over_time, past)
+
+
+def steps_until(stops: jax.Array) -> int:
+    """The steps up to the first at which all of ``(batch, time, ...)`` are true."""
+    by_step = stops.swapaxes(0, 1).reshape(stops.shape[1], -1)
+    all_stop = by_step.all(axis=1).tolist()
+    return all_stop.index(True) + 1 if True in all_stop else len(all_stop)
 
 
 class Adapter:
-    """What the runner is given."""
+    """The port that the runner is given."""
 
     name = "jax"
     capabilities = frozenset(
@@ -97,7 +109,7 @@ class Adapter:
     compute = staticmethod(run)
 
     def build(self, spec: Spec, params: Mapping[str, np.ndarray]) -> dict:
-        """The declaration, its parameters, and where its states are."""
+        """The declaration, its parameters, and the states that it keeps."""
         walk = Walk(
             spec, jnp, lax.stop_gradient, sigmoid=jax.nn.sigmoid, softmax=jax.nn.softmax
         )
@@ -113,17 +125,16 @@ class Adapter:
         draws: Mapping | None,
         train: bool,
     ) -> dict:
-        """Outputs, final states and nodes."""
+        """The outputs, final states and nodes."""
+        walk = model["walk"]
+        states = {**model["states"], **(states or {})}
+        # Without this, JAX makes float32 of every array.
         with jax.enable_x64(True):
-            given = jax.tree.map(
-                jnp.asarray,
-                (model["params"], inputs, {**model["states"], **(states or {})}, mask),
-            )
-            outputs, finals, nodes = jax.tree.map(
-                np.asarray, self.compute(model["walk"], *given)
-            )
+            given = jax.tree.map(jnp.asarray, (model["params"], inputs, states, mask))
+            found = self.compute(walk, *given)
+            outputs, finals, nodes = jax.tree.map(np.asarray, found)
         model["states"] = {
-            name: value for name, value in finals.items() if model["walk"].goes_on(name)
+            name: value for name, value in finals.items() if walk.is_stateful(name)
         }
         return {"outputs": outputs, "finals": finals, "nodes": nodes}
 
@@ -138,7 +149,8 @@ class Adapter:
         draws: Mapping | None,
         train: bool,
     ) -> dict:
-        """By ``vjp``, from the start of the states."""
+        """Gradients by ``vjp``, of a run from the declared start."""
+        # JAX differentiates with respect to floats only.
         floats = {
             name: value
             for name, value in inputs.items()
@@ -146,16 +158,15 @@ class Adapter:
         }
 
         def outputs(params: Arrays, floats: Arrays) -> Arrays:
-            given = jax.tree.map(
-                jnp.asarray, ({**inputs, **floats}, states or {}, mask)
-            )
+            given = ({**inputs, **floats}, states or {}, mask)
+            given = jax.tree.map(jnp.asarray, given)
             found, _, _ = self.compute(model["walk"], params, *given)
             return {name: found[name] for name in cotangents}
 
         with jax.enable_x64(True):
-            params, floats, cotangents = jax.tree.map(
-                jnp.asarray, (dict(model["params"]), floats, dict(cotangents))
-            )
-            _, back = jax.vjp(outputs, params, floats)
-            params, inputs = jax.tree.map(np.asarray, back(cotangents))
-        return {"params": params, "inputs": inputs}
+            arguments = (dict(model["params"]), floats, dict(cotangents))
+            params, floats, cotangents = jax.tree.map(jnp.asarray, arguments)
+            _, reverse_pass = jax.vjp(outputs, params, floats)
+            found = jax.tree.map(np.asarray, reverse_pass(cotangents))
+        param_gradients, input_gradients = found
+        return {"params": param_gradients, "inputs": input_gradients}

@@ -1,8 +1,14 @@
-"""Keras 3 on JAX: a declaration is the cell of a ``keras.layers.RNN``, gradients by ``jax.vjp``.
+"""Keras 3 on JAX: a declaration as the cell of a ``keras.layers.RNN``.
 
-Keras's RNN has one sequence, one output and states of one step back. So inputs are joined into one sequence and cut
-apart in the cell, contexts are repeated over time, outputs are joined and cut apart behind the layer, and what is
-looked back to further is a state for each step.
+Keras's RNN takes one sequence, returns one output, and its states are one step old. So
+this port packs a declaration into that form:
+
+- inputs are concatenated along their last axis and split again inside the cell;
+- contexts are repeated over time, and travel with the sequences;
+- outputs are concatenated inside the cell and split behind the layer;
+- each step of a past of several steps is a state.
+
+Gradients are those of the JAX port: ``jax.vjp`` of a pure function.
 """
 
 from __future__ import annotations
@@ -23,67 +29,84 @@ from recursive.conformance.adapters.walk import Walk
 
 if keras.backend.backend() != "jax":
     raise ImportError(
-        f"this port needs Keras on JAX, and it runs on {keras.backend.backend()}: set KERAS_BACKEND=jax"
+        f"this port needs Keras on JAX, and it runs on {keras.backend.backend()}: "
+        "set KERAS_BACKEND=jax"
     )
 
 Tensors = Mapping[str, jax.Array]
-Widths = Mapping[str, int]
+Dims = Mapping[str, int]
 
 
-def cut(joined: jax.Array, widths: Widths) -> dict[str, jax.Array]:
-    """What was joined along the last axis, by name."""
-    return dict(
-        zip(
-            widths,
-            ops.split(joined, list(accumulate(widths.values()))[:-1], axis=-1),
-            strict=True,
-        )
-    )
+def split(joined: jax.Array, dims: Dims) -> dict[str, jax.Array]:
+    """The values that were concatenated along the last axis, by name."""
+    *ends, _ = accumulate(dims.values())
+    return dict(zip(dims, ops.split(joined, ends, axis=-1), strict=True))
+
+
+def steps_of(past: Tensors) -> list[jax.Array]:
+    """The steps of each past, ``(batch, dim)``, one after another."""
+    steps = []
+    for value in past.values():
+        steps += list(value)
+    return steps
+
+
+def past_of(steps: list[jax.Array], lags: Dims) -> dict[str, jax.Array]:
+    """The past by name, from the list that ``steps_of`` returned."""
+    past = {}
+    begin = 0
+    for name, lag in lags.items():
+        past[name] = jnp.stack(steps[begin : begin + lag])
+        begin += lag
+    return past
+
+
+def last_dims(values: Tensors) -> dict[str, int]:
+    """The size of the last axis of each value."""
+    return {name: value.shape[-1] for name, value in values.items()}
 
 
 class Cell(keras.layers.Layer):
-    """One step of a declaration, as Keras's RNN calls it."""
+    """One step of a declaration, in the form that Keras's RNN calls."""
 
     def __init__(
         self,
         walk: Walk,
-        widths: Widths,
-        shown: Widths,
+        input_dims: Dims,
+        output_dims: Dims,
         past: Tensors,
         params: Tensors,
         dtype: str,
     ):
         super().__init__(dtype=dtype)
-        self.walk, self.widths, self.shown = walk, widths, list(shown)
+        self.walk = walk
+        self.input_dims = input_dims
+        self.output_names = list(output_dims)
         self.lags = {name: len(value) for name, value in past.items()}
-        self.output_size = sum(shown.values())
-        steps = [value.shape[-1] for value in past.values() for _ in value]
-        self.state_size = [
-            self.output_size,
-            *steps,
-        ]  # a masked step of Keras shows the first state as output
-        self.own = {
-            name: self.add_weight(
+        self.output_size = sum(output_dims.values())
+        # At a masked step Keras returns the first state as output, so it is the output.
+        step_dims = [step.shape[-1] for step in steps_of(past)]
+        self.state_size = [self.output_size, *step_dims]
+        self.weights_by_name = {}
+        for name, value in params.items():
+            self.weights_by_name[name] = self.add_weight(
                 shape=value.shape, initializer="zeros", name=name.replace(".", "_")
             )
-            for name, value in params.items()
-        }
 
     def call(
         self, inputs: jax.Array, states: list[jax.Array]
     ) -> tuple[jax.Array, list[jax.Array]]:
-        """The outputs, joined; and the states, newest last."""
-        given = iter(states[1:])
-        past = {
-            name: jnp.stack([next(given) for _ in range(lag)])
-            for name, lag in self.lags.items()
+        """The concatenated outputs and the new states, from those of a step before."""
+        params = {
+            name: ops.convert_to_tensor(weight)
+            for name, weight in self.weights_by_name.items()
         }
-        own = {name: ops.convert_to_tensor(weight) for name, weight in self.own.items()}
-        past, found = self.walk.advance(own, past, {}, cut(inputs, self.widths))
-        output = ops.concatenate(
-            [found["output", name] for name in self.shown], axis=-1
-        )
-        return output, [output, *(step for name in self.lags for step in past[name])]
+        _, *steps = states
+        now = split(inputs, self.input_dims)
+        past, results = self.walk.advance(params, past_of(steps, self.lags), {}, now)
+        outputs = [results["output", name] for name in self.output_names]
+        output = ops.concatenate(outputs, axis=-1)
+        return output, [output, *steps_of(past)]
 
 
 def run(
@@ -92,61 +115,66 @@ def run(
     inputs: Tensors,
     states: Tensors,
     mask: jax.Array | None,
-) -> tuple:
-    """Outputs and final states, a pure function of JAX's arrays."""
-    spec, past = walk.spec, walk.first_past(params, inputs, states)
+) -> tuple[Tensors, Tensors, Tensors]:
+    """The outputs and final states, each by name: a pure function of JAX's arrays."""
+    past = walk.initial_past(params, inputs, states)
     dtype = next((value.dtype.name for value in params.values()), "float64")
-    joined = {
-        name: value
-        if name in walk.sequences
-        else ops.repeat(value[:, None], walk.length(inputs), axis=1)
-        for name, value in inputs.items()
-        if name != spec["mask"] and (name in walk.sequences or value.ndim == 2)
-    }
-    found = jax.eval_shape(
-        walk.step, params, past, {name: value[:, 0] for name, value in joined.items()}
-    )
-    shown = {
-        output["name"]: found["output", output["name"]].shape[-1]
-        for output in walk.outputs
-    }
-    cell = Cell(
-        walk,
-        {name: value.shape[-1] for name, value in joined.items()},
-        shown,
-        past,
-        params,
-        dtype,
-    )
+    sequences = inputs_over_time(walk, inputs)
+    output_dims = dims_of_outputs(walk, params, past, sequences)
+    cell = Cell(walk, last_dims(sequences), output_dims, past, params, dtype)
     rnn = keras.layers.RNN(
         cell,
         return_sequences=True,
         return_state=True,
         dtype=dtype,
-        go_backwards=spec["go_backwards"],
-        unroll=spec["unroll"],
+        go_backwards=walk.spec["go_backwards"],
+        unroll=walk.spec["unroll"],
     )
-    x = ops.concatenate(list(joined.values()), axis=-1)
+
+    x = ops.concatenate(list(sequences.values()), axis=-1)
     rnn.build(x.shape)
     before = jnp.zeros((len(x), cell.output_size), dtype)
-    (outputs, _, *lasts), _ = rnn.stateless_call(
+    # The weights are arguments, so that vjp differentiates with respect to them.
+    returned, _ = rnn.stateless_call(
         list(params.values()),
         [],
         x,
-        initial_state=[before, *(step for value in past.values() for step in value)],
+        initial_state=[before, *steps_of(past)],
         mask=walk.valid(inputs, mask),
     )
-    lasts = iter(lasts)
-    past = {
-        name: jnp.stack([next(lasts) for _ in value]) for name, value in past.items()
-    }
-    return walk.told(
-        {("output", name): value for name, value in cut(outputs, shown).items()}, past
-    )
+    outputs, _, *last_steps = returned
+    over_time = {}
+    for name, value in split(outputs, output_dims).items():
+        over_time["output", name] = value
+    return walk.run_results(over_time, past_of(last_steps, cell.lags))
+
+
+def inputs_over_time(walk: Walk, inputs: Tensors) -> dict[str, jax.Array]:
+    """The inputs that nodes read, each ``(batch, time, dim)``."""
+    over_time = {}
+    for name, value in inputs.items():
+        if name == walk.spec["mask"]:
+            continue
+        if name in walk.sequences:
+            over_time[name] = value
+        elif value.ndim == 2:  # a context of three axes is only the start of a state
+            steps = walk.length(inputs)
+            over_time[name] = ops.repeat(value[:, None], steps, axis=1)
+    return over_time
+
+
+def dims_of_outputs(
+    walk: Walk, params: Tensors, past: Tensors, sequences: Tensors
+) -> dict[str, int]:
+    """The dim of each output, found without computing it."""
+    first = {name: value[:, 0] for name, value in sequences.items()}
+    results = jax.eval_shape(walk.step, params, past, first)
+    outputs = [output["name"] for output in walk.outputs]
+    return {name: results["output", name].shape[-1] for name in outputs}
 
 
 class Adapter(on_jax.Adapter):
-    """What the runner is given."""
+    """The port that the runner is given."""
 
     name = "keras on jax"
     capabilities = frozenset(

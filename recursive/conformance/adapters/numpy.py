@@ -1,4 +1,4 @@
-"""The NumPy interpreter itself, which the numbers come from: the shortest adapter there is."""
+"""The NumPy interpreter that the numbers come from, as an adapter."""
 
 from __future__ import annotations
 
@@ -12,32 +12,36 @@ from recursive.spec.order import ordered
 
 
 class Adapter:
-    """Runs a declaration by :mod:`recursive.reference`; a stateful one keeps its states here."""
+    """Runs a declaration by :mod:`recursive.reference`.
+
+    The model is a dict, in which a stateful declaration keeps its states.
+    """
 
     name = "numpy"
     capabilities = frozenset({"*"})
 
     def build(self, spec: Mapping[str, object], params: Mapping) -> dict:
-        """The declaration, its parameters, and where its states are."""
+        """The declaration, its parameters, and the states that it keeps."""
         return {"spec": GraphSpec.from_dict(spec), "params": params, "states": {}}
 
     def run(self, model: dict, inputs: Mapping, **given: object) -> dict:
-        """Outputs, final states and every node."""
+        """The outputs, final states and nodes."""
+        spec = model["spec"]
         states = {**model["states"], **(given.pop("states") or {})}
         found = reference.run(
-            model["spec"], model["params"], inputs, states=states or None, **given
+            spec, model["params"], inputs, states=states or None, **given
         )
         model["states"] = {
             name: value
             for name, value in found.finals.items()
-            if goes_on(model["spec"], name)
+            if is_stateful(spec, name)
         }
         return {"outputs": found.outputs, "finals": found.finals, "nodes": found.values}
 
     def grads(
         self, model: dict, inputs: Mapping, cotangents: Mapping, **given: object
     ) -> dict:
-        """By hand-written reverse mode, from the start of the states."""
+        """Gradients by a hand-written reverse pass, from the declared start."""
         found = reference.gradients(
             model["spec"], model["params"], inputs, cotangents, **given
         )
@@ -46,7 +50,7 @@ class Adapter:
     def train(
         self, model: dict, inputs: Mapping, targets: Mapping, training: Mapping
     ) -> dict:
-        """Steps of an optimizer by its NumPy formula."""
+        """The losses and parameters of some steps of an optimizer."""
         found = reference.train(
             model["spec"],
             model["params"],
@@ -59,7 +63,7 @@ class Adapter:
         return {"losses": found.losses, "params": found.params}
 
     def refuses(self, spec: Mapping[str, object]) -> str | None:
-        """What the rules of a declaration say of it."""
+        """The class of the error that a declaration raises; None if it is accepted."""
         try:
             found = GraphSpec.from_dict(spec)
             check_whole(found)
@@ -69,7 +73,9 @@ class Adapter:
         return None
 
 
-def goes_on(spec: GraphSpec, name: str) -> bool:
-    """Whether a state goes on to the next batch."""
-    said = {state.name: state.stateful for state in spec.states}.get(name)
-    return spec.stateful if said is None else said
+def is_stateful(spec: GraphSpec, name: str) -> bool:
+    """True if a state is kept from batch to batch."""
+    for state in spec.states:
+        if state.name == name and state.stateful is not None:
+            return state.stateful
+    return spec.stateful

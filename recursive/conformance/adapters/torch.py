@@ -1,4 +1,4 @@
-"""PyTorch: an eager loop over time, gradients by autograd."""
+"""PyTorch: an eager loop over time, with gradients by autograd."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from recursive.conformance.adapters.walk import Spec, Walk
 Tensors = dict[str, Tensor]
 
 
-class Dropping(Walk):
-    """With Dropout, whose draws are among the parameters of a step where noise is on."""
+class DropoutWalk(Walk):
+    """A walk with Dropout, whose draws are among the parameters of a step."""
 
     def layer(self, node: Spec, params: Tensors, ports: Tensors) -> list[Tensor]:
         """The values of one node."""
         if node["layer"]["class_name"] != "Dropout":
             return super().layer(node, params, ports)
-        x, p, draws = (
-            ports["input"],
-            node["layer"]["config"]["p"],
-            params.get(f"{node['name']}.keep"),
-        )
+        x = ports["input"]
+        p = node["layer"]["config"]["p"]
+        draws = params.get(f"{node['name']}.keep")
+        # There are draws in training only.
         return [x if draws is None else x * (draws >= p) / (1 - p)]
 
 
@@ -37,51 +36,63 @@ def run(
     states: Tensors,
     draws: Tensors,
 ) -> tuple[Tensors, Tensors, Tensors]:
-    """Outputs, final states and nodes."""
-    drawn = {
-        name.removesuffix(".initial"): value
-        for name, value in draws.items()
-        if name.endswith(".initial")
-    }
-    past, held, steps = walk.first_past(params, inputs, {**drawn, **states}), {}, []
-    valid, length = walk.valid(inputs, mask), walk.length(inputs)
-    over_time = {name: walk.turned(inputs[name]) for name in walk.sequences}
-    draws = {
-        name: walk.turned(value) if value.ndim == 3 else value
-        for name, value in draws.items()
-    }
-    valid = None if valid is None else walk.turned(valid)
+    """The outputs, final states and nodes, each by name."""
+    past = walk.initial_past(params, inputs, {**drawn_states(draws), **states})
+    sequences = {name: walk.in_loop_order(inputs[name]) for name in walk.sequences}
+    draws_over_time = {}
+    for name, value in draws.items():
+        # (batch, time, dim) is drawn for each step, (batch, dim) once for all.
+        if value.ndim == 3:
+            draws_over_time[name] = walk.in_loop_order(value)
+    valid = walk.valid(inputs, mask)
+    if valid is not None:
+        valid = walk.in_loop_order(valid)
+    length = walk.length(inputs)
+    first_with_gradient = walk.first_with_gradient(length)
+
+    results: Tensors = {}
+    steps = []
     for t in range(length):
-        now = {**inputs, **{name: value[:, t] for name, value in over_time.items()}}
-        own = {
-            **params,
-            **{
-                name: value[:, t] if value.ndim == 3 else value
-                for name, value in draws.items()
-            },
-        }
-        held = held or {
-            key: torch.zeros_like(value)
-            for key, value in walk.step(own, past, now).items()
-        }
-        past, held = walk.advance(
+        now = {**inputs, **at_step(sequences, t)}
+        own = {**params, **draws, **at_step(draws_over_time, t)}
+        if t == 0:
+            # Only a step knows the shapes of its results.
+            for key, value in walk.step(own, past, now).items():
+                results[key] = torch.zeros_like(value)
+        past, results = walk.advance(
             own,
             past,
-            held,
+            results,
             now,
-            None if valid is None else valid[:, t],
-            t >= walk.first_with_gradient(length),
+            valid=None if valid is None else valid[:, t],
+            with_gradient=t >= first_with_gradient,
         )
-        steps.append(held)
-        if walk.spec["until"] and bool(held["node", walk.spec["until"]].all()):
+        steps.append(results)
+        if walk.spec["until"] and bool(results["node", walk.spec["until"]].all()):
             break
-    return walk.told(
-        {key: torch.stack([step[key] for step in steps], dim=1) for key in held}, past
-    )
+
+    over_time = {}
+    for key in results:
+        over_time[key] = torch.stack([step[key] for step in steps], dim=1)
+    return walk.run_results(over_time, past)
+
+
+def at_step(sequences: Tensors, t: int) -> Tensors:
+    """The slices at one step of values ``(batch, time, ...)``."""
+    return {name: value[:, t] for name, value in sequences.items()}
+
+
+def drawn_states(draws: Tensors) -> Tensors:
+    """The starts among the draws, by state."""
+    starts = {}
+    for name, value in draws.items():
+        if name.endswith(".initial"):
+            starts[name.removesuffix(".initial")] = value
+    return starts
 
 
 class Adapter:
-    """What the runner is given."""
+    """The port that the runner is given."""
 
     name = "torch"
     capabilities = frozenset(
@@ -112,8 +123,8 @@ class Adapter:
     )
 
     def build(self, spec: Spec, params: Mapping[str, np.ndarray]) -> dict:
-        """The declaration, its parameters, and where its states are."""
-        walk = Dropping(
+        """The declaration, its parameters, and the states that it keeps."""
+        walk = DropoutWalk(
             spec,
             torch,
             Tensor.detach,
@@ -123,59 +134,61 @@ class Adapter:
         return {"walk": walk, "params": params, "states": {}}
 
     def run(self, model: dict, inputs: Mapping, **given: object) -> dict:
-        """Outputs, final states and nodes."""
+        """The outputs, final states and nodes."""
+        walk = model["walk"]
         given["states"] = {**model["states"], **(given["states"] or {})}
         with torch.no_grad():
-            found = run(
-                model["walk"],
-                tensors(model["params"]),
-                tensors(inputs),
-                **given_tensors(**given),
+            outputs, finals, nodes = run(
+                walk, tensors(model["params"]), tensors(inputs), **tensors_of(**given)
             )
-        outputs, finals, nodes = (
-            {name: value.numpy() for name, value in part.items()} for part in found
-        )
+        finals = arrays(finals)
         model["states"] = {
-            name: value for name, value in finals.items() if model["walk"].goes_on(name)
+            name: value for name, value in finals.items() if walk.is_stateful(name)
         }
-        return {"outputs": outputs, "finals": finals, "nodes": nodes}
+        return {"outputs": arrays(outputs), "finals": finals, "nodes": arrays(nodes)}
 
     def grads(
         self, model: dict, inputs: Mapping, cotangents: Mapping, **given: object
     ) -> dict:
-        """By autograd, from the start of the states."""
-        params, inputs = tensors(model["params"]), tensors(inputs)
-        floats = {
-            name: value for name, value in inputs.items() if value.is_floating_point()
-        }
-        leaves = [
-            value.requires_grad_() for value in (*params.values(), *floats.values())
-        ]
-        outputs, _, _ = run(model["walk"], params, inputs, **given_tensors(**given))
+        """Gradients by autograd, of a run from the declared start."""
+        params = tensors(model["params"])
+        inputs = tensors(inputs)
+        leaves = {}
+        for name, value in params.items():
+            leaves["params", name] = value.requires_grad_()
+        for name, value in inputs.items():
+            if value.is_floating_point():
+                leaves["inputs", name] = value.requires_grad_()
+        outputs, _, _ = run(model["walk"], params, inputs, **tensors_of(**given))
         total = sum(
             (outputs[name] * value).sum() for name, value in tensors(cotangents).items()
         )
-        found = [
-            value.numpy()
-            for value in torch.autograd.grad(total, leaves, materialize_grads=True)
-        ]
-        return {
-            "params": dict(zip(params, found, strict=False)),
-            "inputs": dict(zip(floats, found[len(params) :], strict=True)),
-        }
+        # Materialized: what nothing depends on has a gradient of zeros.
+        gradients = torch.autograd.grad(
+            total, list(leaves.values()), materialize_grads=True
+        )
+        found = {"params": {}, "inputs": {}}
+        for (kind, name), gradient in zip(leaves, gradients, strict=True):
+            found[kind][name] = gradient.numpy()
+        return found
 
 
-def tensors(found: Mapping[str, np.ndarray] | None) -> Tensors:
-    """New tensors, of the same types."""
-    return {
-        name: torch.from_numpy(np.array(value)) for name, value in (found or {}).items()
-    }
+def tensors(values: Mapping[str, np.ndarray] | None) -> Tensors:
+    """Copies as tensors, of the same dtypes; None is empty."""
+    if values is None:
+        return {}
+    return {name: torch.from_numpy(np.array(value)) for name, value in values.items()}
 
 
-def given_tensors(
+def arrays(values: Tensors) -> dict[str, np.ndarray]:
+    """Tensors as arrays."""
+    return {name: value.numpy() for name, value in values.items()}
+
+
+def tensors_of(
     mask: np.ndarray | None, states: Mapping | None, draws: Mapping | None, train: bool
 ) -> dict:
-    """What is given beside the inputs; draws where noise is on."""
+    """The keyword arguments of a run as tensors; draws in training only."""
     return {
         "mask": None if mask is None else torch.from_numpy(np.array(mask)),
         "states": tensors(states),

@@ -1,4 +1,4 @@
-"""The container and its peers: a module each, whose ``Runner`` is made in a process of its own."""
+"""The container and its peers, a module each. Each ``Runner`` has its own process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.bench.contestants import Sizes
 
 
 class Contender:
-    """The base of every ``Runner``: a network with the weights that all others begin with too.
+    """The base of every ``Runner``: a network with the same initial weights for all.
 
     Args:
         network: its name.
@@ -33,7 +33,7 @@ class Contender:
         raise NotImplementedError
 
     def train(self, x: np.ndarray, y: np.ndarray) -> float:
-        """Make one step of SGD on the mean squared error from ``y``, ``(batch, dim)``; the loss before it."""
+        """Take one SGD step on the mean squared error; return the loss before it."""
         raise NotImplementedError
 
     def weights(self) -> dict[str, np.ndarray]:

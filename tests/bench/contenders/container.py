@@ -34,7 +34,7 @@ class Runner(Contender):
         return self.model.train_on_batch(x, y)
 
     def bare(self, x: np.ndarray, y: np.ndarray) -> float:
-        """As ``train``, by the compiled function alone, which ``train`` has left: no checks, no names."""
+        """As ``train``, by the compiled function alone, without checks and names."""
         program = self.model._current_programs().program("train")
         [function] = program._functions.values()
         with program._one_thread():

@@ -1,4 +1,4 @@
-"""The same network as Keras 3 writes it, ``RNN(cell)`` in a Sequential, on JAX: ``KERAS_BACKEND=jax``.
+"""The network in Keras 3 on JAX: ``RNN(cell)`` in a Sequential.
 
 Where Keras has the cell, it is Keras's own.
 """
@@ -86,7 +86,7 @@ class Runner(Contender):
         self.model.compile(keras.optimizers.SGD(RATE), "mse")
 
     def _as_keras(self, params: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """In its order; a GRU that resets after the product has a second bias for every gate."""
+        """The weights in Keras's order; a GRU that resets after the product has two biases."""
         if self.network != "gru-after":
             return list(params.values())
         inner = np.concatenate(

@@ -1,4 +1,4 @@
-"""The same network as a ``jax.lax.scan``, written by hand, jitted, with ``value_and_grad``."""
+"""The network as a hand-written ``jax.lax.scan``, jitted, with ``value_and_grad``."""
 
 from __future__ import annotations
 

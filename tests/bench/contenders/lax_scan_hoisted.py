@@ -1,4 +1,4 @@
-"""As ``lax_scan``, by one who knows that the product with the input need not be in the loop."""
+"""As ``lax_scan``, with the product with the input hoisted out of the loop."""
 
 from __future__ import annotations
 

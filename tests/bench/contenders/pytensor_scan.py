@@ -1,4 +1,4 @@
-"""The same network as a scan of PyTensor, written by hand: the product with the input before the loop, scan's gradient.
+"""The network as a hand-written PyTensor scan, input product hoisted, scan's gradient.
 
 It is compiled by a Program as the container is, so that both have the same BLAS and the same fixed shapes on JAX.
 """

@@ -1,4 +1,4 @@
-"""The same network as a loop over time in Python, in PyTorch: how a network that it has no module for is written."""
+"""The network as a Python loop in PyTorch, as one writes what it has no module for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPS = equations.Ops(torch.tanh, torch.sigmoid, lambda values: torch.cat(values, 
 
 
 class TorchContender(Contender):
-    """What PyTorch computes with, and an optimizer of it."""
+    """The parameters as PyTorch's tensors, and an optimizer for them."""
 
     optimizer: torch.optim.Optimizer
 

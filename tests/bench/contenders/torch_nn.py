@@ -1,4 +1,4 @@
-"""PyTorch's own ``nn.RNN``, ``nn.LSTM`` and ``nn.GRU``: the whole loop is one operation of its library.
+"""PyTorch's ``nn.RNN``, ``nn.LSTM`` and ``nn.GRU``: the whole loop is one operation.
 
 Each gate has two biases there, of which one starts as zeros: the first step is that of the others, and later ones
 learn faster.
@@ -17,7 +17,7 @@ from tests.bench.contestants import RATE, Sizes
 
 MODULES = {"vanilla": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru-after": torch.nn.GRU}
 GATES = {"vanilla": [0], "lstm": [0, 1, 2, 3], "gru-after": [1, 0, 2]}
-"""Where each gate of PyTorch's order stands in that of the equations; taken twice, it is the same order again."""
+"""The place of each of PyTorch's gates in the equations. It is its own inverse."""
 
 
 class Runner(TorchContender):

@@ -1,4 +1,4 @@
-"""Containers inside containers, a Graph that runs once, the layers of 2015, and other dtypes."""
+"""Nested containers, a Graph that runs once, the layers of 2015, and other dtypes."""
 
 from tests.suite.areas.loops import plain
 from tests.suite.areas.past import RIGHT, lags

@@ -1,4 +1,4 @@
-"""The plain loop: the network of the proposal, several states, several inputs, several outputs, contexts."""
+"""The plain loop: the proposal's network, several states, inputs, outputs, contexts."""
 
 from tests.suite.declare import (
     HIDDEN,

@@ -1,4 +1,4 @@
-"""How several values become one, and gates, which multiply."""
+"""Merges of several values, and gates, which multiply."""
 
 from tests.suite.areas.loops import plain
 from tests.suite.declare import (

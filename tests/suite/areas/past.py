@@ -1,4 +1,4 @@
-"""What a step knows of the past: taps, starts, states that go on; and how far time and gradients run."""
+"""Taps, starts, kept states, and the lengths of the loop and of the reverse pass."""
 
 from tests.suite.areas.loops import COUNT, ONES, context, plain, scalar
 from tests.suite.declare import (

@@ -1,4 +1,4 @@
-"""Ten steps of each optimizer on one batch, its loss before each step, and the parameters after them."""
+"""Ten steps of each optimizer on one batch: the losses and the parameters after them."""
 
 from tests.suite.areas.loops import plain
 from tests.suite.declare import HIDDEN, Net, activation, dense, vanilla
