@@ -140,9 +140,7 @@ def test_values_that_keep_their_meaning_are_cast(value, dtype, expected):
 def test_fractions_and_numbers_too_large_are_refused_where_whole_numbers_belong(
     value, dtype
 ):
-    with pytest.raises(
-        DtypeError, match=f"input 'x' takes integers that fit {dtype}"
-    ):
+    with pytest.raises(DtypeError, match=f"input 'x' takes integers that fit {dtype}"):
         as_array("input", "x", value, dtype)
 
 
