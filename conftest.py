@@ -1,4 +1,4 @@
-"""What needs a library that is not installed, a peer of the bench or a port, cannot be looked into for examples."""
+"""Doctests skip contenders of the bench and ports whose library is not installed."""
 
 from importlib.util import find_spec
 

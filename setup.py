@@ -1,4 +1,4 @@
-"""Packaging of recursive-rnn. Why each dependency is there, and from which version: docs/dependencies.md."""
+"""Packaging of recursive-rnn. docs/dependencies.md has the reason of each dependency."""
 
 import re
 from pathlib import Path
@@ -34,7 +34,7 @@ EXTRAS["all"] = sorted(
 setup(
     name="recursive-rnn",
     version=VERSION,
-    description="Recurrent networks declared as graphs of named inputs, states and nodes, on PyTensor",
+    description="Recurrent networks declared as graphs of inputs, states and nodes",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",

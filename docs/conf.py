@@ -1,4 +1,4 @@
-"""How the pages of this folder become a site: ``sphinx-build -W --keep-going -n docs docs/_build``."""
+"""The site of these pages: ``sphinx-build -W --keep-going -n docs docs/_build``."""
 
 import sys
 from pathlib import Path
@@ -33,12 +33,12 @@ templates_path: list[str] = []
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 
-# Docstrings say types in words, with shapes; an annotation such as TensorVariable says neither.
+# Docstrings give types with shapes; an annotation such as TensorVariable has neither.
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = True
 
-# There is no network where the pages are built, so other projects' names are not looked up.
+# The pages are built without a network, so names of other projects have no links.
 nitpick_ignore_regex = [
     ("py:.*", r"(numpy|np|pt|pytensor|matplotlib|collections|typing)\..*"),
     ("py:exc", r"(ValueError|AttributeError|KeyError|IndexError|TypeError|OSError)"),
@@ -48,7 +48,10 @@ nitpick_ignore_regex = [
 def as_google_docstring(
     app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
 ) -> None:
-    """Read ``Args:`` and ``Raises:``; the extension would take what precedes a colon in a property for a type."""
+    """Read ``Args:`` and ``Raises:``.
+
+    Napoleon itself would take the words before a colon in a property for a type.
+    """
     if what not in ("attribute", "property", "data"):
         lines[:] = GoogleDocstring(
             lines, Config(), app, what, name, thing, options

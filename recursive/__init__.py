@@ -1,7 +1,8 @@
-"""Recurrent networks declared as graphs of named inputs, states and nodes; the container writes the step of the scan.
+"""Recurrent networks declared as graphs of named inputs, states and nodes.
 
-After Eder Santana's proposal of 2015 (keras issue 620), on PyTensor. Public names are loaded when they are first used,
-so that ``import recursive.spec`` and its like load no tensor library.
+The container writes the step of the scan, as Eder Santana proposed in 2015 (keras issue
+620). Public names are loaded at first use, so that ``import recursive.spec`` loads no
+tensor library.
 """
 
 from __future__ import annotations

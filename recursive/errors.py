@@ -19,12 +19,12 @@ class RecursiveError(ValueError):
     """The base class of all errors that this library raises; a ``ValueError``.
 
     >>> raise RecursiveError.about(
-    ...     "state", "h", takes="a positive dim", got="0", do="Say add_state('h', dim=6)."
+    ...     "state", "h", takes="a positive dim", got="0", do="Write dim=6."
     ... )
     Traceback (most recent call last):
         ...
     recursive.errors.RecursiveError: state 'h' takes a positive dim; got 0. \
-Say add_state('h', dim=6).
+Write dim=6.
     """
 
     @classmethod
@@ -139,7 +139,7 @@ class ShapesChangeWarning(UserWarning):
 
 
 def suggest(name: str, candidates: Iterable[str]) -> str:
-    """A sentence that offers the candidate nearest to ``name``, or lists them all when none is near.
+    """A sentence that offers the nearest candidate, or lists all if none is near.
 
     >>> suggest("inptu", ["input", "h"])
     "Did you mean 'input'?"

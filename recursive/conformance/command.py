@@ -113,7 +113,7 @@ def _run(chosen: argparse.Namespace, started: float) -> int:
 
 
 def _check_places(paths: list[Path | None]) -> None:
-    """Raise a ConfigError now, rather than after the run, if a report cannot be written."""
+    """Raise a ConfigError before the run if a report could not be written after it."""
     places = [place_of(path) for path in paths if path is not None]
     if len(set(places)) < len(places):
         raise ConfigError.about(

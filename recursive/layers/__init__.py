@@ -1,1 +1,1 @@
-"""Layers, in the rooms where Keras 0.1.3 had them: core, embeddings, recurrent, containers."""
+"""Layers, in the modules of Keras 0.1.3: core, embeddings, recurrent, containers."""
