@@ -1,4 +1,4 @@
-"""Packaging of recursive-rnn. docs/dependencies.md has the reason of each dependency."""
+"""Packaging of recursive-rnn. See docs/dependencies.md for the reasons."""
 
 import re
 from pathlib import Path
