@@ -1,0 +1,1 @@
+"""Data made ready for training, where Keras 0.1 had it."""

@@ -1,0 +1,1 @@
+"""Models as estimators of other libraries, where Keras 0.1 had them."""
