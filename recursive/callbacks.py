@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from recursive.errors import ConfigError, suggest
-from recursive.utils.progress import Bar, Mean
+from recursive.utils.progress import Bar
 from recursive.utils.weight_files import check_target
 
 Logs = dict[str, float]
@@ -140,12 +140,12 @@ class BaseLogger(Callback):
     """The output of ``fit``: a bar or a line per epoch, depending on ``verbose``."""
 
     _bar: Bar | None = None
+    running: Callable[[], dict[str, float]] = dict
+    """The means of the epoch so far; ``fit`` sets it."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         # An epoch that an exception ended left its bar open.
         self.close()
-        metrics = self.params["metrics"]
-        self._mean = Mean(name for name in metrics if not name.startswith("val_"))
         self._bar = Bar(
             f"Epoch {epoch + 1}/{self.params['nb_epoch']}",
             self.params["nb_sample"],
@@ -153,8 +153,7 @@ class BaseLogger(Callback):
         )
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        self._mean.add(logs, logs["size"])
-        self._bar.advance(logs["size"], self._mean.values())
+        self._bar.advance(logs["size"], self.running())
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self._bar.end(logs)

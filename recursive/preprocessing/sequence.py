@@ -24,12 +24,15 @@ def pad_sequences(
     truncating: str = "pre",
     value: float = 0.0,
 ) -> np.ndarray:
-    """Sequences of unequal lengths as one array, ``(batch, time)`` or ``(batch, time, dim)``.
+    """Sequences of unequal lengths as one array.
+
+    It has the shape ``(batch, time)``, or ``(batch, time, dim)`` for rows of numbers.
 
     Args:
         sequences: one sequence per row: numbers, ``(time,)``, or rows of numbers,
             ``(time, dim)``.
-        maxlen: the number of steps; longer sequences are cut. None is the longest length.
+        maxlen: the number of steps; longer sequences are cut. None is that of the
+            longest.
         dtype: the dtype of the array.
         padding: the end at which short sequences are padded, ``'pre'`` or ``'post'``.
         truncating: the end at which long sequences are cut, ``'pre'`` or ``'post'``.

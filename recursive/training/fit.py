@@ -23,14 +23,14 @@ from pytensor.compile.sharedvalue import SharedVariable
 from recursive.callbacks import BaseLogger, Callback, CallbackList, History
 from recursive.errors import ConfigError, DivergenceError
 from recursive.training import data
+from recursive.training.averages import Averages, Measured, values_of
 from recursive.training.data import Arrays
 from recursive.training.rollback import Rollback
 from recursive.training.states import KeptStates
 from recursive.utils.interrupt import between_batches
-from recursive.utils.progress import Mean
 
-RunBatch = Callable[[Arrays], dict[str, float]]
-"""From the arrays of one batch to its ``loss`` and ``acc``."""
+RunBatch = Callable[[Arrays], Measured]
+"""From the arrays of one batch to its numbers."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Fit:
         batch_size: the number of rows in a batch.
         nb_epoch: the number of epochs.
         shuffle: True shuffles rows in each epoch, ``batch`` shuffles whole batches.
-        metrics: the names of the numbers to average, ``loss`` and maybe ``acc``.
+        outputs: the names of the outputs.
+        accuracy: True reports accuracies too.
         states: the states kept between batches.
         resets: resets them before each ``epoch`` or ``batch``; None for never.
     """
@@ -57,7 +58,8 @@ class Fit:
     batch_size: int
     nb_epoch: int
     shuffle: bool | str
-    metrics: tuple[str, ...]
+    outputs: tuple[str, ...]
+    accuracy: bool
     states: KeptStates
     resets: str | None
 
@@ -85,11 +87,15 @@ class Fit:
             for epoch in range(self.nb_epoch):
                 self._reset_before("epoch")
                 callbacks.on_epoch_begin(epoch)
-                mean = self._train_epoch(arrays, callbacks, check_interrupt)
-                self._check_finite(epoch, mean, rollback)
+                averages = Averages(self.outputs, self.accuracy)
+                logger.running = averages.values
+                batches = self._train_epoch(
+                    arrays, averages, callbacks, check_interrupt
+                )
+                logs = averages.values()
+                self._check_finite(epoch, logs["loss"], batches, rollback)
                 # Callbacks may pass weights to functions that take no JAX arrays.
                 self.model._release_arrays()
-                logs = mean.values()
                 if held_out:
                     logs |= self._validate(held_out, check_interrupt)
                 callbacks.on_epoch_end(epoch, logs)
@@ -102,28 +108,27 @@ class Fit:
     def _train_epoch(
         self,
         arrays: Arrays,
+        averages: Averages,
         callbacks: Callback,
         check_interrupt: Callable[[], None],
-    ) -> Mean:
-        """Train on every row once and return the running means.
+    ) -> int:
+        """Train on every row once and return the number of batches.
 
         Stops early if the loss is not finite. The mean loss is not finite then either.
         """
-        mean = Mean(self.metrics)
         order = self._order(data.check_rows(arrays))
         for index, rows in enumerate(data.batches(order, self.batch_size)):
             self._reset_before("batch")
             logs = {"batch": index, "size": len(rows)}
             callbacks.on_batch_begin(index, dict(logs))
-            found = self.train(data.take(arrays, rows))
-            mean.add(found, len(rows))
+            numbers = self.train(data.take(arrays, rows))
+            averages.add(numbers)
+            found = values_of(numbers, self.outputs, self.accuracy)
             if not np.isfinite(found["loss"]):
                 break
-            for name in self.metrics:
-                logs[name] = found[name]
-            callbacks.on_batch_end(index, logs)
+            callbacks.on_batch_end(index, logs | found)
             check_interrupt()
-        return mean
+        return index + 1
 
     def _order(self, rows: int) -> np.ndarray:
         """The row indices of one epoch in the order they are visited."""
@@ -142,7 +147,7 @@ class Fit:
     ) -> dict[str, float]:
         """The ``val_loss`` and maybe ``val_acc``; kept states are not changed."""
 
-        def test(arrays: Arrays) -> dict[str, float]:
+        def test(arrays: Arrays) -> Measured:
             self._reset_before("batch")
             return self.test(arrays)
 
@@ -150,7 +155,8 @@ class Fit:
             check_interrupt()
 
         with self.states.set_aside():
-            found = scores(test, held_out, self.batch_size, self.metrics, advance)
+            averages = Averages(self.outputs, self.accuracy)
+            found = scores(test, held_out, self.batch_size, averages, advance)
         return {f"val_{name}": value for name, value in found.items()}
 
     def _reset_before(self, stage: str) -> None:
@@ -161,9 +167,9 @@ class Fit:
         self, arrays: Arrays, held_out: Arrays, verbose: int
     ) -> dict[str, object]:
         """The ``params`` of a callback."""
-        metrics = list(self.metrics)
+        metrics = list(Averages(self.outputs, self.accuracy).values())
         if held_out:
-            metrics += [f"val_{name}" for name in self.metrics]
+            metrics += [f"val_{name}" for name in metrics]
         return {
             "batch_size": self.batch_size,
             "nb_epoch": self.nb_epoch,
@@ -184,14 +190,15 @@ class Fit:
         if self.resets is None:
             self.states.prepare(min(rows, self.batch_size))
 
-    def _check_finite(self, epoch: int, mean: Mean, rollback: Rollback) -> None:
+    def _check_finite(
+        self, epoch: int, loss: float, batches: int, rollback: Rollback
+    ) -> None:
         """Roll back and raise a DivergenceError unless loss and weights are finite."""
         # A loss is computed before its step. So the last step of an epoch may spoil the
         # weights without showing in any loss.
-        loss = mean.values()["loss"]
         if np.isfinite(loss) and _all_finite(self.model.params):
             return
-        restored = rollback.restore(at_first_batch=mean.rows <= self.batch_size)
+        restored = rollback.restore(at_first_batch=batches == 1)
         raise DivergenceError.about(
             "model",
             "fit",
@@ -207,18 +214,17 @@ def scores(
     test: RunBatch,
     arrays: Arrays,
     batch_size: int,
-    metrics: Sequence[str],
+    averages: Averages,
     advance: Callable[[int, dict[str, float]], None],
 ) -> dict[str, float]:
     """Return the means over all rows.
 
     ``advance`` is called after each batch with its number of rows and the means so far.
     """
-    mean = Mean(metrics)
     for rows in data.batches(np.arange(data.check_rows(arrays)), batch_size):
-        mean.add(test(data.take(arrays, rows)), len(rows))
-        advance(len(rows), mean.values())
-    return mean.values()
+        averages.add(test(data.take(arrays, rows)))
+        advance(len(rows), averages.values())
+    return averages.values()
 
 
 def checked_shuffle(value: object) -> bool | str:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import objectives
 from recursive.backend import Build, floatX
+from recursive.backend.sizes import size
 from recursive.errors import ConfigError
 from recursive.layers.checks import check_width
 from recursive.layers.layer import Layer
@@ -32,18 +34,18 @@ Objective = Callable[[TensorVariable, TensorVariable], TensorVariable]
 def _categorical_accuracy(
     y_true: TensorVariable, y_pred: TensorVariable
 ) -> TensorVariable:
-    return pt.eq(y_true.argmax(axis=-1), y_pred.argmax(axis=-1)).mean()
+    return pt.eq(y_true.argmax(axis=-1), y_pred.argmax(axis=-1)).astype(floatX())
 
 
 def _binary_accuracy(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
-    return pt.eq(y_true, pt.round(y_pred)).mean()
+    return pt.eq(y_true, pt.round(y_pred)).mean(axis=-1)
 
 
 ACCURACIES: dict[str, Objective] = {
     "categorical": _categorical_accuracy,
     "binary": _binary_accuracy,
 }
-"""The accuracy by class mode: the share of predictions that are right."""
+"""The accuracy by class mode: 1 for a correct row or step, otherwise 0."""
 
 
 def losses_by_output(loss: object, outputs: tuple[str, ...]) -> dict[str, Objective]:
@@ -77,11 +79,16 @@ def predictor(container: Layer) -> Build:
 
 
 def tester(container: Layer, losses: Mapping[str, Objective], class_mode: str) -> Build:
-    """Build the function from inputs, targets and weights to loss and accuracy."""
+    """Build the function from inputs, targets and weights to losses and accuracies.
+
+    For each output it returns the mean loss and its divisor, the accuracy and its
+    divisor (see :mod:`recursive.training.averages`).
+    """
 
     def build(inputs: list[TensorVariable]):
         call = Call()
-        return _scores(container, inputs, losses, class_mode, call), call.updates
+        scores = _scores(container, inputs, losses, class_mode, call)
+        return [number for output in scores for number in output], call.updates
 
     return build
 
@@ -95,14 +102,16 @@ def trainer(
 ) -> Build:
     """Build :func:`tester` with one optimizer step as its updates.
 
-    Parameters in ``frozen`` are not updated.
+    If there are penalties, their sum is a further result. Parameters in ``frozen`` are
+    not updated.
     """
 
     def build(inputs: list[TensorVariable]):
         call = Call(train=True)
         scores = _scores(container, inputs, losses, class_mode, call)
         learned = collect(container, frozen)
-        loss = scores[0]
+        mean_loss = sum(output.loss for output in scores)
+        loss = mean_loss
         for regularizer in learned.regularizers:
             # Penalties on a layer's output are in ``call.penalties`` already.
             if not hasattr(regularizer, "layer"):
@@ -112,7 +121,10 @@ def trainer(
         # ``call`` has the new kept states and running means, ``learned`` the updates
         # that layers list themselves.
         steps = optimizer.get_updates(learned.params, learned.constraints, loss)
-        return scores, [*steps, *call.updates, *learned.updates]
+        numbers = [number for output in scores for number in output]
+        if loss is not mean_loss:
+            numbers.append(loss - mean_loss)
+        return numbers, [*steps, *call.updates, *learned.updates]
 
     return build
 
@@ -127,31 +139,43 @@ def _outputs(
     return container.apply(container.as_inputs(tensors), call)
 
 
+class Scores(NamedTuple):
+    """The numbers of one output: means, and what they were divided by."""
+
+    loss: TensorVariable
+    loss_divisor: TensorVariable
+    accuracy: TensorVariable
+    accuracy_divisor: TensorVariable
+
+
 def _scores(
     container: Layer,
     inputs: list[TensorVariable],
     losses: Mapping[str, Objective],
     class_mode: str,
     call: Call,
-) -> list[TensorVariable]:
-    """The summed losses and the mean accuracy over all outputs.
+) -> list[Scores]:
+    """The loss and accuracy of each output.
 
-    Weights and masks count in the loss only.
+    Masked steps and rows of weight 0 do not count.
     """
     predicted = _outputs(container, inputs, call)
     targets_and_weights = inputs[len(container.arguments()) :]
     targets = dict(zip(predicted, targets_and_weights, strict=False))
     weights = dict(zip(predicted, targets_and_weights[len(predicted) :], strict=False))
 
-    mean_losses = []
-    accuracies = []
+    scores = []
     for name, value in predicted.items():
         y_true = targets[name]
         y_pred = value.tensor
         unmasked = masked_weights(weights.get(name), value.mask)
-        mean_losses.append(_mean(losses[name], y_true, y_pred, unmasked))
-        accuracies.append(ACCURACIES[class_mode](y_true, y_pred))
-    return [sum(mean_losses), sum(accuracies) / len(accuracies)]
+        loss = _mean_loss(losses[name], y_true, y_pred, unmasked)
+        # The largest of one column is always the first, so one column is rounded.
+        is_one_column = size(y_true, -1) == 1
+        accuracy = ACCURACIES["binary" if is_one_column else class_mode]
+        correct = accuracy(y_true, y_pred)
+        scores.append(Scores(*loss, *_weighted_mean(correct, unmasked)))
+    return scores
 
 
 def masked_weights(
@@ -169,13 +193,25 @@ def masked_weights(
     return valid if weights is None else weights * valid
 
 
-def _mean(
+def _weighted_mean(
+    values: TensorVariable, weights: TensorVariable | None
+) -> tuple[TensorVariable, TensorVariable]:
+    """The mean of ``(batch, ...)``, and its divisor; 0 if all weights are 0."""
+    if weights is None:
+        return values.mean(), values.size.astype(floatX())
+    shares = weights[..., 0]
+    divisor = shares.sum()
+    total = pt.switch(pt.neq(shares, 0), shares * values, 0.0).sum()
+    return total / pt.switch(pt.eq(divisor, 0), 1.0, divisor), divisor
+
+
+def _mean_loss(
     objective: Objective,
     y_true: TensorVariable,
     y_pred: TensorVariable,
     weights: TensorVariable | None,
-) -> TensorVariable:
-    """The mean of ``objective`` over rows and steps, weighted if there are weights."""
+) -> tuple[TensorVariable, TensorVariable]:
+    """The mean of ``objective`` over rows and steps, and what it was divided by."""
 
     @functools.wraps(objective)
     def checked(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
@@ -192,5 +228,9 @@ def _mean(
         return found
 
     if weights is None:
-        return checked(y_true, y_pred).mean()
-    return weighted_objective(checked)(y_true, y_pred, weights)
+        values = checked(y_true, y_pred)
+        # A loss that is one number counts by its rows.
+        divisor = values.size if values.ndim else y_true.shape[0]
+        return values.mean(), divisor.astype(floatX())
+    mean = weighted_objective(checked)(y_true, y_pred, weights)
+    return mean, weights[..., 0].sum()

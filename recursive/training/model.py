@@ -28,6 +28,7 @@ from recursive.layers.learned import frozen_now, marks
 from recursive.locked import locked
 from recursive.spec.shapes import Shape
 from recursive.training import data, feed, row_weights, tbptt
+from recursive.training.averages import Averages, Measured, measured, values_of
 from recursive.training.data import Arrays
 from recursive.training.files import ModelFiles
 from recursive.training.fit import Fit, RunBatch, checked_shuffle, scores
@@ -159,8 +160,9 @@ class Model(ModelFiles):
         self._check_compiled(kind)
         arrays = self._weighted_pairs(X, y, sample_weight)
         arrays |= row_weights.of_classes(class_weight, arrays, self.output_names)
-        logs = self._run(kind, arrays)
-        return (logs["loss"], logs["acc"]) if accuracy else logs["loss"]
+        numbers = self._run(kind, arrays)
+        found = values_of(numbers, self.output_names, accuracy)
+        return (found["loss"], found["acc"]) if accuracy else found["loss"]
 
     @locked
     def _weighted_pairs(self, X: object, y: object, sample_weight: object) -> Arrays:
@@ -259,7 +261,8 @@ class Model(ModelFiles):
             batch_size=batch_size,
             nb_epoch=nb_epoch,
             shuffle=shuffle,
-            metrics=_metrics(show_accuracy),
+            outputs=self.output_names,
+            accuracy=show_accuracy,
             states=states,
             resets=reset_states,
         )
@@ -316,12 +319,12 @@ class Model(ModelFiles):
         batch_size = count("batch_size", batch_size)
         KeptStates.of(self).check_batches(rows, batch_size)
         test = partial(self._run, "test")
-        metrics = _metrics(show_accuracy)
+        averages = Averages(self.output_names, show_accuracy)
         with Bar("Evaluate", rows, verbose) as bar:
-            found = scores(test, arrays, batch_size, metrics, bar.advance)
+            found = scores(test, arrays, batch_size, averages, bar.advance)
             bar.end(found)
         self._release_arrays()
-        return tuple(found.values()) if show_accuracy else found["loss"]
+        return (found["loss"], found["acc"]) if show_accuracy else found["loss"]
 
     @locked
     def predict(
@@ -410,13 +413,13 @@ class Model(ModelFiles):
 
     # Programs
 
-    def _run(self, kind: str, arrays: Arrays) -> dict[str, float]:
-        """The loss and accuracy of one batch; kind ``train`` makes a training step."""
+    def _run(self, kind: str, arrays: Arrays) -> Measured:
+        """The numbers of one batch; kind ``train`` makes a training step."""
         if kind == "train":
             self._warn_of_freezing()
         weighted = len(arrays) > len(self.arguments()) + len(self.output_names)
-        loss, accuracy = self._call(kind, arrays, weighted)
-        return {"loss": float(loss), "acc": float(accuracy)}
+        numbers = self._call(kind, arrays, weighted)
+        return measured(numbers, self.output_names, data.check_rows(arrays))
 
     @locked
     def _call(
@@ -498,7 +501,3 @@ def _check_compile_arguments(
             got=repr(class_mode),
             do=suggest(str(class_mode), ACCURACIES),
         )
-
-
-def _metrics(show_accuracy: bool) -> tuple[str, ...]:
-    return ("loss", "acc") if show_accuracy else ("loss",)

@@ -18,32 +18,29 @@ from recursive.layers import config
 from recursive.layers.layer import Layer
 from recursive.spec.shapes import Shape
 from recursive.training import feed
+from recursive.training.averages import Measured, combined
 from recursive.training.data import Arrays
 from recursive.training.states import KeptStates
-from recursive.utils.progress import Mean
 
 
 def train(
-    run: Callable[[Arrays], dict[str, float]],
+    run: Callable[[Arrays], Measured],
     contexts: Collection[str],
     steps: int,
     arrays: Arrays,
-) -> dict[str, float]:
+) -> Measured:
     """Make a training step on each chunk of a batch.
 
     Args:
-        run: the training step, from the arrays of a chunk to ``loss`` and ``acc``.
+        run: the training step, from the arrays of a chunk to its numbers.
         contexts: the names of the arrays that are constant over time; they are not cut.
         steps: the number of steps in a chunk; the last may be shorter.
         arrays: a batch, ``(batch, time, ...)`` each except for ``contexts``.
 
     Returns:
-        The means over the chunks, in which each step counts the same.
+        The numbers of the batch, in which each step counts the same.
     """
-    mean = Mean(("loss", "acc"))
-    for length, chunk in cut(arrays, contexts, steps):
-        mean.add(run(chunk), length)
-    return mean.values()
+    return combined(run(chunk) for _, chunk in cut(arrays, contexts, steps))
 
 
 def cut(

@@ -1,4 +1,7 @@
-"""Data sets in HDF5 files, read row by row. Source: ``keras.utils.io_utils`` of Keras 0.1."""
+"""Data sets in HDF5 files, read row by row.
+
+Source: ``keras.utils.io_utils`` of Keras 0.1.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ class HDF5Matrix:
         normalizer: a function of the rows that are read, such as one that scales them.
 
     Raises:
-        ConfigError: for a file that cannot be read, an unknown data set, or rows that it
-            does not have.
+        ConfigError: for a file that cannot be read, an unknown data set, or rows
+            that it does not have.
 
     Source: ``HDF5Matrix`` of Keras 0.1, which read indices in increasing order only.
 

@@ -2,35 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from types import TracebackType
 
 from tqdm import tqdm
-
-
-class Mean:
-    """Running means by name, in which each batch counts by its number of rows.
-
-    >>> mean = Mean(["loss"])
-    >>> mean.add({"loss": 1.0, "acc": 0.5}, rows=3)
-    >>> mean.add({"loss": 2.0}, rows=1)
-    >>> mean.values()
-    {'loss': 1.25}
-    """
-
-    def __init__(self, names: Iterable[str]):
-        self.rows = 0
-        self._sums = dict.fromkeys(names, 0.0)
-
-    def add(self, logs: dict[str, float], rows: int) -> None:
-        """Add the numbers of one batch; those without a mean are ignored."""
-        self.rows += rows
-        for name in self._sums:
-            self._sums[name] += logs[name] * rows
-
-    def values(self) -> dict[str, float]:
-        """Return the means so far."""
-        return {name: total / self.rows for name, total in self._sums.items()}
 
 
 class Bar:

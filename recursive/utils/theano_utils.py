@@ -1,4 +1,7 @@
-"""Shared variables and tensors of floatX. Source: ``keras.utils.theano_utils`` of Keras 0.1."""
+"""Shared variables and tensors of floatX.
+
+Source: ``keras.utils.theano_utils`` of Keras 0.1.
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
-"""Models as scikit-learn estimators, for ``Pipeline``, ``cross_val_score`` and ``GridSearchCV``.
+"""Models as scikit-learn estimators.
 
-scikit-learn copies an estimator by its parameters (``clone``) and trains the copy, so the
-wrapper holds a model that is not compiled. ``fit`` compiles and trains a copy of it.
+They work in ``Pipeline``, ``cross_val_score`` and ``GridSearchCV``. scikit-learn copies
+an estimator by its parameters (``clone``) and trains the copy. So the wrapper holds a
+model that is not compiled, and ``fit`` compiles and trains a copy of it.
 
 Source: ``keras.wrappers.scikit_learn`` of Keras 0.1. Unlike there, ``fit`` returns the
-estimator, ``predict`` of a classifier returns the labels that it was given, and the score of
-a regressor is R², since scikit-learn takes the largest score for the best.
+estimator, ``predict`` of a classifier returns the labels that it was given, and a
+regressor is scored by R², since scikit-learn takes the largest score for the best.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class BaseWrapper(base.BaseEstimator):
         verbose: int = 0,
         backend: str | None = None,
     ):
-        # scikit-learn compares the attributes with the arguments: no copies, no defaults.
+        # scikit-learn compares the attributes with the arguments: copy nothing.
         self.model = model
         self.optimizer = optimizer
         self.loss = loss
@@ -149,8 +150,8 @@ class BaseWrapper(base.BaseEstimator):
 class KerasClassifier(base.ClassifierMixin, BaseWrapper):
     """A model as a classifier.
 
-    Its output is one column per class, or one column for two classes. ``classes_`` holds the
-    labels in the order of the columns.
+    Its output is one column per class, or one column for two classes. ``classes_``
+    holds the labels in the order of the columns.
 
     >>> from recursive import Adam, Dense, Sequential
     >>> np.random.seed(1)
@@ -199,7 +200,7 @@ class KerasClassifier(base.ClassifierMixin, BaseWrapper):
 
         Args:
             X: the inputs, rows first.
-            y: one label per row, ``(batch,)``, or rows of 0 and 1, ``(batch, classes)``.
+            y: a label per row, ``(batch,)``, or rows of 0 and 1, ``(batch, classes)``.
             sample_weight: a weight per row.
         """
         labels = np.asarray(y)
@@ -312,6 +313,6 @@ class KerasRegressor(base.RegressorMixin, BaseWrapper):
         return self._train(X, targets, sample_weight)
 
     def predict(self, X: object) -> np.ndarray:
-        """The output, ``(batch,)`` for a single column, otherwise ``(batch, outputs)``."""
+        """The output: ``(batch,)`` for one column, otherwise ``(batch, outputs)``."""
         found = self._predicted(X)
         return found[:, 0] if found.shape[1:] == (1,) else found

@@ -1,37 +1,8 @@
-"""Running means and the bar that shows them."""
+"""The bar that shows how far a model is."""
 
 import pytest
 
-from recursive.utils.progress import Bar, Mean
-
-
-def test_mean_weights_each_batch_by_its_rows():
-    mean = Mean(["loss", "acc"])
-    mean.add({"loss": 1.0, "acc": 0.5}, rows=4)
-    mean.add({"loss": 4.0, "acc": 1.0}, rows=1)
-    assert mean.values() == {"loss": pytest.approx(8 / 5), "acc": pytest.approx(3 / 5)}
-
-
-def test_mean_over_uneven_batches_is_the_mean_over_all_rows():
-    rows = [0.5, 2.0, 4.0, 8.0, 1.5]
-    mean = Mean(["loss"])
-    for batch in (rows[:2], rows[2:4], rows[4:]):
-        mean.add({"loss": sum(batch) / len(batch)}, len(batch))
-    assert mean.values()["loss"] == pytest.approx(sum(rows) / 5)
-    assert mean.rows == 5
-
-
-def test_mean_follows_what_it_was_asked_to_and_nothing_else():
-    mean = Mean(["loss"])
-    mean.add({"loss": 1.0, "acc": 0.5}, rows=4)
-    assert mean.values() == {"loss": 1.0}
-
-
-def test_mean_tells_of_a_loss_that_is_not_finite():
-    mean = Mean(["loss"])
-    mean.add({"loss": 1.0}, rows=3)
-    mean.add({"loss": float("nan")}, rows=1)
-    assert mean.values()["loss"] != mean.values()["loss"]
+from recursive.utils.progress import Bar
 
 
 def run(verbose, logs=None):
