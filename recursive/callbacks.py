@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
-import operator
+import csv
+import inspect
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
@@ -18,10 +20,14 @@ from pathlib import Path
 import numpy as np
 
 from recursive.errors import ConfigError, suggest
+from recursive.utils.files import place_of
 from recursive.utils.progress import Bar
 from recursive.utils.weight_files import check_target
 
 Logs = dict[str, float]
+
+MODES = ("auto", "min", "max")
+"""The directions in which a number can improve; ``auto`` follows from its name."""
 
 
 class Callback:
@@ -196,37 +202,77 @@ class Monitor(Callback):
     An accuracy is better if it is larger, anything else if it is smaller. In Keras 0.1,
     smaller was better for an accuracy too.
 
+    A callback that is used for a second ``fit`` starts afresh.
+
     Args:
         monitor: the name of the number.
+        min_delta: the smallest change that counts as an improvement.
+        mode: ``min`` or ``max`` for the better direction, or ``auto``.
     """
 
-    def __init__(self, monitor: str):
-        self.monitor = monitor
-        if monitor.endswith("acc"):
-            self.is_better = operator.gt
-            self.best = -np.inf
-        else:
-            self.is_better = operator.lt
-            self.best = np.inf
-
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        metrics = self.params["metrics"]
-        if self.monitor not in metrics:
+    def __init__(self, monitor: str, min_delta: float = 0.0, mode: str = "auto"):
+        if mode not in MODES:
             raise ConfigError.about(
                 "callback",
                 type(self).__name__,
-                takes=f"one of the numbers {', '.join(metrics)}",
-                got=repr(self.monitor),
-                do="Pass validation_data or validation_split for val_loss, "
-                "show_accuracy for acc.",
+                takes=f"a mode of {', '.join(MODES)}",
+                got=repr(mode),
+                do=suggest(str(mode), MODES),
             )
+        self.monitor = monitor
+        self.min_delta = _finite(type(self).__name__, "min_delta", min_delta)
+        is_larger_better = monitor.endswith("acc") if mode == "auto" else mode == "max"
+        self.sign = 1.0 if is_larger_better else -1.0
+        self.best = -self.sign * np.inf
+        self.is_monitoring = True
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Start afresh, and look for the number among those that ``fit`` computes.
+
+        Without validation data a callback that needs them warns and does nothing.
+        """
+        self.best = -self.sign * np.inf
+        metrics = self.params["metrics"]
+        self.is_monitoring = self.monitor in metrics
+        if self.is_monitoring:
+            return
+        if self.monitor.removeprefix("val_") in metrics:
+            warnings.warn(
+                f"{type(self).__name__} needs {self.monitor}, which fit computes from "
+                "validation data only: it does nothing. Pass validation_data or "
+                "validation_split.",
+                stacklevel=2,
+            )
+            return
+        raise ConfigError.about(
+            "callback",
+            type(self).__name__,
+            takes=f"one of the numbers {', '.join(metrics)}",
+            got=repr(self.monitor),
+            do="Pass show_accuracy=True for acc.",
+        )
 
     def improved(self, logs: Logs) -> bool:
         """True if the number is the best so far, which updates ``best``."""
-        if not self.is_better(logs[self.monitor], self.best):
+        number = logs[self.monitor]
+        if not self.sign * (number - self.best) > self.min_delta:
             return False
-        self.best = logs[self.monitor]
+        self.best = number
         return True
+
+
+def _finite(owner: str, name: str, value: object) -> float:
+    """The number ``value``, 0 or more."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not np.isfinite(value) or value < 0:
+        raise ConfigError.about(
+            "callback",
+            owner,
+            takes=f"a {name} of 0 or more",
+            got=repr(value),
+            do=f"Pass {name}=0.0, for example.",
+        )
+    return float(value)
 
 
 class ModelCheckpoint(Monitor):
@@ -267,7 +313,7 @@ class ModelCheckpoint(Monitor):
         check_target(self._path(0, dict.fromkeys(self.params["metrics"], 0.0)))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        if self.save_best_only and not self.improved(logs):
+        if self.save_best_only and not (self.is_monitoring and self.improved(logs)):
             return
         path = self._path(epoch, logs)
         self.model.save_weights(path, overwrite=True)
@@ -292,18 +338,47 @@ class EarlyStopping(Monitor):
 
     ``patience=0`` stops at the first epoch that is no better.
 
+    Args:
+        monitor: the name of the number.
+        patience: the number of epochs to wait for an improvement.
+        verbose: 1 prints a line when it stops.
+        min_delta: the smallest change that counts as an improvement.
+        mode: ``min`` or ``max`` for the better direction; ``auto`` is ``max`` for an
+            accuracy.
+        restore_best_weights: True restores the weights of the best epoch at the end of
+            ``fit``.
+
     Source: ``keras.callbacks.EarlyStopping`` of Keras 0.1, which counts in this way.
     """
 
-    def __init__(self, monitor: str = "val_loss", patience: int = 0, verbose: int = 0):
-        super().__init__(monitor)
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 0,
+        verbose: int = 0,
+        min_delta: float = 0.0,
+        mode: str = "auto",
+        restore_best_weights: bool = False,
+    ):
+        super().__init__(monitor, min_delta, mode)
         self.patience = patience
         self.verbose = verbose
+        self.restore_best_weights = restore_best_weights
         self.wait = 0
+        self._best_weights: list[np.ndarray] | None = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        super().on_train_begin(logs)
+        self.wait = 0
+        self._best_weights = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if not self.is_monitoring:
+            return
         if self.improved(logs):
             self.wait = 0
+            if self.restore_best_weights:
+                self._best_weights = self.model.get_weights()
             return
         # Checked before this epoch is counted, as in Keras 0.1.
         if self.wait >= self.patience:
@@ -315,22 +390,162 @@ class EarlyStopping(Monitor):
                 )
         self.wait += 1
 
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self._best_weights is not None:
+            self.model.set_weights(self._best_weights)
+
+
+class ReduceLROnPlateau(Monitor):
+    """Multiplies the learning rate by ``factor`` when a number stops improving.
+
+    Args:
+        monitor: the name of the number.
+        factor: the factor, above 0 and below 1.
+        patience: the number of epochs without improvement before a reduction.
+        verbose: 1 prints a line for each reduction.
+        mode: as for :class:`EarlyStopping`.
+        min_delta: as for :class:`EarlyStopping`.
+        cooldown: the number of epochs after a reduction that do not count.
+        min_lr: the smallest learning rate.
+
+    Source: ``keras.callbacks.ReduceLROnPlateau`` of later versions of Keras.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ):
+        super().__init__(monitor, min_delta, mode)
+        if not 0 < _finite("ReduceLROnPlateau", "factor", factor) < 1:
+            raise ConfigError.about(
+                "callback",
+                "ReduceLROnPlateau",
+                takes="a factor above 0 and below 1",
+                got=repr(factor),
+                do="Pass factor=0.1, for example.",
+            )
+        self.factor = factor
+        self.patience = patience
+        self.verbose = verbose
+        self.cooldown = cooldown
+        self.min_lr = min_lr
+        self.wait = 0
+        self.resting = 0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        super().on_train_begin(logs)
+        self.wait = 0
+        self.resting = 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if not self.is_monitoring:
+            return
+        self.resting = max(0, self.resting - 1)
+        if self.improved(logs) or self.resting:
+            self.wait = 0
+            return
+        self.wait += 1
+        if self.wait >= self.patience:
+            self._reduce(epoch)
+
+    def _reduce(self, epoch: int) -> None:
+        optimizer = self.model.optimizer
+        old = float(optimizer.lr.get_value())
+        new = max(old * self.factor, self.min_lr)
+        self.wait = 0
+        self.resting = self.cooldown + 1
+        if new < old:
+            optimizer.lr = new
+            if self.verbose:
+                print(f"Epoch {epoch + 1}: learning rate reduced to {new:g}")
+
+
+class CSVLogger(Callback):
+    """Writes the numbers of each epoch as a line of a CSV file.
+
+    Args:
+        filename: the file.
+        separator: the text between two values.
+        append: True adds to an existing file, whose columns must be the same.
+
+    Raises:
+        ConfigError: at the start of ``fit``, for a file that cannot be written.
+
+    Source: ``keras.callbacks.CSVLogger`` of later versions of Keras.
+    """
+
+    def __init__(
+        self, filename: str | Path, separator: str = ",", append: bool = False
+    ):
+        self.filename = Path(filename)
+        self.separator = separator
+        self.append = append
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        place_of(self.filename)  # fails now and not after an epoch
+        if not self.append or not self.filename.exists():
+            self._columns: list[str] | None = None
+            return
+        with self.filename.open(newline="", encoding="utf-8") as file:
+            rows = csv.reader(file, delimiter=self.separator)
+            self._columns = next(rows, None)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        row = {"epoch": epoch, **logs}
+        is_new = self._columns is None
+        if is_new:
+            self._columns = list(row)
+        if list(row) != self._columns:
+            raise ConfigError.about(
+                "file",
+                str(self.filename),
+                takes=f"the columns {', '.join(self._columns)}",
+                got=", ".join(row),
+                do="Write to another file, or pass append=False.",
+            )
+        # The file is whole after each epoch, whatever ends the run.
+        with self.filename.open(
+            "w" if is_new else "a", newline="", encoding="utf-8"
+        ) as file:
+            writer = csv.writer(file, delimiter=self.separator)
+            if is_new:
+                writer.writerow(self._columns)
+            writer.writerow(row.values())
+
 
 class LearningRateScheduler(Callback):
-    """Sets the learning rate to ``schedule(epoch)`` before each epoch, counted from 0.
+    """Sets the learning rate before each epoch, counted from 0.
+
+    Args:
+        schedule: a function of the epoch, or of the epoch and the present rate.
 
     Raises:
         ConfigError: if the schedule returns anything but a finite number.
 
     Source: ``keras.callbacks.LearningRateScheduler`` of Keras 0.1.
+
+    >>> halving = LearningRateScheduler(lambda epoch, lr: lr / 2)
     """
 
-    def __init__(self, schedule: Callable[[int], float]):
+    def __init__(self, schedule: Callable[..., float]):
         self.schedule = schedule
+        parameters = inspect.signature(schedule).parameters.values()
+        required = [item for item in parameters if item.default is item.empty]
+        self._takes_rate = len(required) == 2
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        rate = self.schedule(epoch)
-        lr = self.model.optimizer.lr
+        optimizer = self.model.optimizer
+        arguments = [epoch]
+        if self._takes_rate:
+            arguments.append(float(optimizer.lr.get_value()))
+        rate = self.schedule(*arguments)
         is_number = isinstance(rate, Real) and not isinstance(rate, bool)
         if not is_number or not np.isfinite(rate):
             raise ConfigError.about(
@@ -340,5 +555,4 @@ class LearningRateScheduler(Callback):
                 got=f"{rate!r} for epoch {epoch}",
                 do="Correct the function.",
             )
-        # A shared variable: compiled functions see the new rate.
-        lr.set_value(np.asarray(rate, dtype=lr.dtype))
+        optimizer.lr = rate

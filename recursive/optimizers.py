@@ -7,6 +7,7 @@ them after a function is compiled again.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
@@ -16,6 +17,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Variable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import copied_state, shared
@@ -40,6 +42,31 @@ class Optimizer:
         self.clipnorm = self._number("clipnorm", clipnorm)
         self.iterations = shared(0.0, "iterations")
         self.slots: dict[tuple[SharedVariable, str], SharedVariable] = {}
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Assign a setting; a number for ``lr`` becomes the value of its variable.
+
+        Compiled functions read the variable, so that the next training step uses it.
+
+        Raises:
+            ConfigError: for anything but a finite number of 0 or more.
+        """
+        held = vars(self).get(name)
+        if isinstance(held, SharedVariable) and not isinstance(value, Variable):
+            held.set_value(np.asarray(self._number(name, value), dtype=held.dtype))
+        else:
+            super().__setattr__(name, value)
+
+    def for_new_model(self) -> Optimizer:
+        """A copy with its own slots; settings in variables, such as ``lr``, are shared.
+
+        Each ``compile`` trains with a copy, so that one optimizer can serve several
+        models and a model that is compiled again starts afresh.
+        """
+        copied = copy.copy(self)
+        vars(copied)["iterations"] = shared(0.0, "iterations")
+        vars(copied)["slots"] = {}
+        return copied
 
     def get_updates(
         self,

@@ -1,14 +1,16 @@
 """One call of ``fit``.
 
 Each epoch visits every row once, in batches, and makes one training step per batch. It
-then validates on held-out rows. Callbacks are called before and after each stage.
+then validates on held-out rows. Callbacks are called at the start and the end of
+training, of each epoch and of each batch, and may stop training after an epoch.
 
-Two things can cut this short, and neither may leave a broken model behind:
+Two accidents can cut this short, and neither leaves a broken model behind:
 
-- Ctrl-C waits until the current batch is done, because weights and optimizer slots are
-  consistent only between batches.
-- If the loss is no longer finite, weights, optimizer slots and kept states return
-  together to the end of the last good epoch, and a DivergenceError is raised.
+- The first Ctrl-C waits until the current batch is done, because weights and optimizer
+  slots are consistent only between batches.
+- If the loss or a weight is no longer finite, weights, optimizer slots and kept states
+  return together to the end of the last good epoch, or to where they began, and a
+  DivergenceError is raised.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from recursive.training.states import KeptStates
 from recursive.utils.interrupt import between_batches
 
 RunBatch = Callable[[Arrays], Measured]
-"""From the arrays of one batch to its numbers."""
+"""A function from the arrays of one batch to its numbers."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Fit:
         outputs: the names of the outputs.
         accuracy: True reports accuracies too.
         states: the states kept between batches.
-        resets: resets them before each ``epoch`` or ``batch``; None for never.
+        resets: ``epoch`` or ``batch`` resets the states before each; None never does.
     """
 
     model: object
@@ -71,7 +73,7 @@ class Fit:
         callbacks: Sequence[Callback],
     ) -> History:
         """Train on ``arrays`` and validate on ``held_out``, which may be empty."""
-        self._check_batches(arrays, held_out)
+        self._prepare_states(arrays, held_out)
         history = History()
         logger = BaseLogger()
         loggers = [history, logger] if verbose else [history]
@@ -134,8 +136,8 @@ class Fit:
         """The row indices of one epoch in the order they are visited."""
         order = np.arange(rows)
         if self.shuffle == "batch":
-            # The batches are a view, so shuffling them reorders ``order`` in place. A
-            # shorter last batch stays last.
+            # The reshaped array is a view, so shuffling its rows reorders ``order``
+            # itself. A shorter last batch stays last.
             full = rows // self.batch_size * self.batch_size
             np.random.shuffle(order[:full].reshape(-1, self.batch_size))
         elif self.shuffle:
@@ -179,8 +181,12 @@ class Fit:
             "metrics": metrics,
         }
 
-    def _check_batches(self, arrays: Arrays, held_out: Arrays) -> None:
-        """Raise a BatchSizeError if kept states would meet batches of unequal size."""
+    def _prepare_states(self, arrays: Arrays, held_out: Arrays) -> None:
+        """Prepare kept states for the first batch.
+
+        Raises:
+            BatchSizeError: if they would meet batches of unequal size.
+        """
         if self.resets == "batch":
             return
         rows = data.check_rows(arrays)
@@ -194,11 +200,13 @@ class Fit:
         self, epoch: int, loss: float, batches: int, rollback: Rollback
     ) -> None:
         """Roll back and raise a DivergenceError unless loss and weights are finite."""
-        # A loss is computed before its step. So the last step of an epoch may spoil the
-        # weights without showing in any loss.
+        # The loss of a batch is computed before its step, so the last step of an epoch
+        # can break the weights without any loss showing it.
         if np.isfinite(loss) and _all_finite(self.model.params):
             return
-        restored = rollback.restore(at_first_batch=batches == 1)
+        # If the first loss is bad, so is the copy from the end of the epoch before.
+        was_bad_before = batches == 1 and not np.isfinite(loss)
+        restored = rollback.restore(at_first_batch=was_bad_before)
         raise DivergenceError.about(
             "model",
             "fit",

@@ -91,7 +91,9 @@ class Model(ModelFiles):
         chosen = resolve_backend(backend, why_not_jax(self))
         if loss is not None:
             losses_by_output(loss, self.output_names)
-        self.optimizer = None if optimizer is None else optimizers.get(optimizer)
+        self.optimizer = None
+        if optimizer is not None:
+            self.optimizer = optimizers.get(optimizer).for_new_model()
         self.loss = loss
         self.class_mode = class_mode
         self.backend = chosen
