@@ -42,6 +42,7 @@ class Optimizer:
         self.clipnorm = self._number("clipnorm", clipnorm)
         self.iterations = shared(0.0, "iterations")
         self.slots: dict[tuple[SharedVariable, str], SharedVariable] = {}
+        self._is_used = False
 
     def __setattr__(self, name: str, value: object) -> None:
         """Assign a setting; a number for ``lr`` becomes the value of its variable.
@@ -57,16 +58,25 @@ class Optimizer:
         else:
             super().__setattr__(name, value)
 
-    def for_new_model(self) -> Optimizer:
-        """A copy with its own slots; settings in variables, such as ``lr``, are shared.
+    def started(self) -> Optimizer:
+        """An optimizer with empty slots, for a model that is compiled.
 
-        Each ``compile`` trains with a copy, so that one optimizer can serve several
-        models and a model that is compiled again starts afresh.
+        It is this one the first time. Later it is a copy with its own slots, so that an
+        optimizer can serve several models. Settings in variables, such as ``lr``, are
+        shared by all copies.
         """
+        if not self._is_used:
+            self._is_used = True
+            return self
         copied = copy.copy(self)
         vars(copied)["iterations"] = shared(0.0, "iterations")
         vars(copied)["slots"] = {}
         return copied
+
+    def restart(self) -> None:
+        """Empty the slots, for a model that is compiled again."""
+        self.iterations = 0.0
+        self.slots = {}
 
     def get_updates(
         self,
@@ -211,7 +221,7 @@ class Optimizer:
         for name, value in vars(self).items():
             if isinstance(value, SharedVariable):
                 value = float(value.get_value())
-            if name not in ("iterations", "slots"):
+            if name not in ("iterations", "slots", "_is_used"):
                 config[name] = value
         return config
 

@@ -298,15 +298,7 @@ def test_the_best_only_is_kept_where_asked_for(tmp_path):
             lambda folder: ModelCheckpoint(folder / "none" / "w.h5"),
             "takes a folder that exists",
         ),
-        (
-            lambda folder: ModelCheckpoint(folder / "w.h5", save_best_only=True),
-            "validation_split for val_loss",
-        ),
-        (
-            lambda folder: EarlyStopping(),
-            "callback 'EarlyStopping' takes one of the numbers loss; got",
-        ),
-        (lambda folder: EarlyStopping("acc"), "show_accuracy for acc"),
+        (lambda folder: EarlyStopping("acc"), "show_accuracy=True for acc"),
     ],
 )
 def test_what_a_callback_cannot_do_is_told_before_the_first_step(

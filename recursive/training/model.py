@@ -91,9 +91,12 @@ class Model(ModelFiles):
         chosen = resolve_backend(backend, why_not_jax(self))
         if loss is not None:
             losses_by_output(loss, self.output_names)
-        self.optimizer = None
-        if optimizer is not None:
-            self.optimizer = optimizers.get(optimizer).for_new_model()
+        if optimizer is None:
+            self.optimizer = None
+        elif optimizer is self.optimizer:
+            optimizer.restart()
+        else:
+            self.optimizer = optimizers.get(optimizer).started()
         self.loss = loss
         self.class_mode = class_mode
         self.backend = chosen

@@ -589,8 +589,8 @@ BAD = [
         changed(["layers", 0, "outptu_dim"], 3),
         "got 'outptu_dim'. Did you mean 'output_dim'",
     ),
-    (changed(["layers", 0, "output_dim"], "3"), "output_dim that is a whole number"),
-    (changed(["layers", 0, "output_dim"], [3]), "output_dim that is a whole number"),
+    (changed(["layers", 0, "output_dim"], "3"), "output_dim that is an integer"),
+    (changed(["layers", 0, "output_dim"], [3]), "output_dim that is an integer"),
     (
         changed(["layers", 0, "init"], "os.system"),
         "initialization 'os.system' takes a known name",
@@ -602,7 +602,7 @@ BAD = [
     ),
     (
         changed(["layers", 0], {"name": "Dense", "output_dim": 0}),
-        "a whole number of 1 or more",
+        "an integer of 1 or more",
     ),
     (
         changed(["layers", 0], {"name": "Lambda", "function": "print"}),

@@ -85,9 +85,10 @@ def test_weights_mean_the_same_on_jax():
     np.testing.assert_allclose(*losses, rtol=1e-12)
 
 
-def test_accuracy_counts_every_row():
+def test_accuracy_counts_rows_by_their_weight():
     model = chain(out=3)
-    right = np.mean(model.predict(X).argmax(1) == LABELS)
+    is_right = model.predict(X).argmax(1) == LABELS
+    right = np.sum(WEIGHTS * is_right) / np.sum(WEIGHTS)
     assert model.test_on_batch(
         X, np.eye(3)[LABELS], accuracy=True, sample_weight=WEIGHTS
     )[1] == pytest.approx(right)
@@ -208,7 +209,10 @@ def test_a_graph_takes_weights_by_output_and_ones_for_those_left_out():
 def test_fit_of_a_graph_takes_its_arguments_in_the_order_of_keras_0_1():
     graph, batch = two_outputs()
     history = graph.fit(batch, 4, 2, 0, [], 0.0, batch, False, {"b": CLASS_WEIGHTS}, {})
-    assert set(history.history) == {"loss", "val_loss"}
+    assert set(history.history) == {
+        *("loss", "a_loss", "b_loss"),
+        *("val_loss", "val_a_loss", "val_b_loss"),
+    }
     assert graph.fit(
         batch, 4, 1, 0, sample_weight={"a": WEIGHTS, "b": WEIGHTS}
     ).epoch == [0]
