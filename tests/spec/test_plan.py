@@ -277,7 +277,7 @@ def test_a_state_starts_with_as_many_rows_as_it_looks_back(taps, lag):
 
 @pytest.mark.parametrize(
     ("part", "field"),
-    [("plan", "constants"), ("sequence", "taps"), ("recurrence", "node")],
+    [("plan", "param_names"), ("sequence", "taps"), ("recurrence", "node")],
 )
 def test_a_plan_is_frozen_with_all_its_parts(part, field):
     made = declared(RNN, {})
