@@ -68,7 +68,7 @@ class LoopResult:
     def finals(self) -> dict[str, Value]:
         """The states after the last step as outputs.
 
-        Each is ``(batch, dim)``, or ``(batch, taps, dim)``, oldest first.
+        Each is ``(batch, dim)``, or ``(batch, lag, dim)``, oldest first.
         """
         found = {}
         for item in self.plan.recurrences:
@@ -357,7 +357,7 @@ class LoopRun:
     def _drawn_start(
         self, item: Recurrence, shape: tuple[Size, Size, int], call: Call
     ) -> TensorVariable:
-        """A normal draw, or a given one ``(batch, dim)`` or ``(batch, taps, dim)``."""
+        """A normal draw, or a given one ``(batch, dim)`` or ``(batch, lag, dim)``."""
         # Each build of a graph seeds its own generator, from NumPy's global one.
         name = self.drawn_starts()[item.name]
         lag, batch, dim = shape

@@ -224,7 +224,7 @@ class Recursive(Stateful, Graph):
         """Let ``state`` start from the context ``name``, declared here if it is new.
 
         The context is ``(batch, dim)``. A state that is read several steps back starts
-        from that value at each lag, or from ``(batch, taps, dim)``, oldest first, if
+        from that value at each lag, or from ``(batch, lag, dim)``, oldest first, if
         the context was declared with ``ndim=3``. In an enclosing graph, a node supplies
         the
         context: ``input={..., name: 'node'}``.
@@ -636,7 +636,7 @@ class Recursive(Stateful, Graph):
     def state(self) -> dict[str, TensorVariable]:
         """The value of each state before the first step, by name.
 
-        It is ``(batch, dim)``, or ``(taps, batch, dim)``, oldest first.
+        It is ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first.
 
         Source: ``Recursive.state`` of 2015.
         """

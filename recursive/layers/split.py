@@ -132,7 +132,7 @@ def _factors(
 ) -> tuple[TensorVariable, TensorVariable | None]:
     """The weights, ``(input dim, dim)``, and the bias of a share, if it adds one."""
     W, b = layer.factors(share.product)
-    return select_rows(W, share.rows), b if share.bias else None
+    return select_rows(W, share.weight_rows), b if share.bias else None
 
 
 Runner = SliceRunner | FusedRunner | SplitRunner | Layer

@@ -45,7 +45,7 @@ class Scanned:
     def non_sequences(self) -> list[TensorVariable]:
         """The contexts and parameters, in the order of the step's arguments."""
         contexts = [self.values[name] for name in self.plan.contexts]
-        return contexts + [self.params[name] for name in self.plan.constants]
+        return contexts + [self.params[name] for name in self.plan.param_names]
 
     def run(self, may_stop: bool = False) -> Results:
         """Run the loop, with all steps unmasked; ``may_stop`` if the step has until."""

@@ -36,7 +36,8 @@ def make_step(
         layers: what runs each node.
         params: the variables of the layers, by the plan's names for them.
         call: says if the network is training.
-        strict: True to refuse a step that reads anything but its arguments.
+        strict: True raises an error if the step reads any variable but its arguments
+            and the parameters; False for unrolled loops.
         contexts: the inputs that each step sees whole.
     """
 
@@ -45,7 +46,7 @@ def make_step(
         # Positions become names: ``h_tm1`` is Ref("h", -1).
         given = dict(zip(plan.arguments, inputs, strict=True))
         env = as_values(given, contexts)
-        # Each node's layer is applied to the values that are there by then.
+        # Run the nodes in order; each reads values that are already in env.
         run(plan.nodes, layers, env, call.in_step())
         if strict:
             check_closed(plan, layers, env, {*inputs, *params.values()}, call.train)
@@ -58,17 +59,25 @@ def make_step(
 
 
 def named_step(
-    plan: StepPlan, layers: Layers, values_of: Callable, call: Call
+    plan: StepPlan, layers: Layers, user_step: Callable, call: Call
 ) -> Callable:
     """The step of a user's function, which returns the values of all nodes by name.
 
-    The function has no values for outputs that merge nodes: these are added.
+    The function has no values for outputs that merge several values, or that read one
+    input or one past value. The nodes of these outputs are run after it.
+
+    Args:
+        plan: the order of arguments and results.
+        layers: what runs each node.
+        user_step: the function: ``(*tensors) -> {value name: tensor}``.
+        call: says if the network is training.
     """
 
     def step(*args: TensorVariable) -> list[TensorVariable]:
         env = as_values(dict(zip(plan.arguments, args, strict=True)))
-        for name, tensor in values_of(*args).items():
+        for name, tensor in user_step(*args).items():
             env[Ref(name)] = Value(tensor)
+        # user_step returns all values of a node or none, so the first one tells.
         missing = tuple(node for node in plan.nodes if Ref(node.values[0]) not in env)
         run(missing, layers, env, call.in_step())
         return [result(name, env) for name in plan.results]
@@ -79,9 +88,12 @@ def named_step(
 def with_params(
     results: list[TensorVariable], params: Tensors, given: Mapping[Ref, TensorVariable]
 ) -> list[TensorVariable]:
-    """``results``, computed from the parameters in ``given``.
+    """Replace each layer's own variable by scan's argument of the same name, if any.
 
-    Layers compute with their own variables; scan passes others in their place.
+    Args:
+        results: what the layers have computed from their own variables.
+        params: the layers' own variables, by name.
+        given: scan's arguments.
     """
     replaced = {}
     for name, own in params.items():
@@ -94,15 +106,17 @@ def with_params(
 def _without_history(arg: TensorVariable) -> TensorVariable:
     """``arg``, or a placeholder for it if it is computed from other variables.
 
-    A loop inside the step copies its inputs together with all that they are computed
-    from. For a context that would be the graph outside of this loop.
+    scan passes a non-sequence to the step as the outer variable itself, history
+    included. A nested loop copies its inputs with their whole history, so it would copy
+    the outer graph into the step. The step is built on a placeholder instead;
+    :func:`_replaced` puts the argument back.
     """
     return arg if arg.owner is None else arg.type()
 
 
 def _replaced(
-    results: list[TensorVariable], values: Mapping[TensorVariable, TensorVariable]
+    results: list[TensorVariable], originals: Mapping[TensorVariable, TensorVariable]
 ) -> list[TensorVariable]:
-    """``results`` with a value in place of each placeholder."""
-    replaced = {key: value for key, value in values.items() if key is not value}
+    """``results`` with the original argument in place of each placeholder."""
+    replaced = {key: value for key, value in originals.items() if key is not value}
     return graph_replace(results, replaced, strict=False) if replaced else results

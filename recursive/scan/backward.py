@@ -11,15 +11,15 @@ with the tap ``-k``::
         emitted_t = dz_t, ...                                   (from partition.py)
 
 The loop starts from *seeds*, the rows of ``carried_k`` after the last step. They are
-zeros, or the gradient of the state's last value: that acts as if one more step had read
-it.
+zeros, except that the gradient of a state's last value is used as the seed for tap -1,
+as if an extra step after the last one had sent it back.
 
 After the loop each gradient is computed for all steps at once:
 
 - of a slice of a sequence: added to the rows that the taps read;
 - of the rows before the first step of a state: the first k rows of ``carried_k``;
 - of a constant: the sum over time;
-- of a weight: ``sum_t a_t' dz_t`` is one product of ``(dim, time * batch)`` and
+- of a weight: ``sum_t a_t.T dz_t`` is one product of ``(n, time * batch)`` and
   ``(time * batch, dim)``.
 """
 
@@ -36,7 +36,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.backend.sizes import Size, size
-from recursive.scan.partition import concatenated
+from recursive.scan.partition import parts_of_concatenation
 from recursive.scan.step_graph import Tapped
 from recursive.scan.vjp import Gradients, StepVJP, present
 
@@ -50,14 +50,14 @@ class LoopInputs:
     Args:
         sequences: the sequences.
         states: the states.
-        places: for each state, the number of the result that feeds it.
+        result_index: for each state, the index of the result that feeds it.
         constants: the values that are constant over time, then the weights.
         n_steps: the number of steps.
     """
 
     sequences: list[Tapped]
     states: list[Tapped]
-    places: Sequence[int]
+    result_index: Sequence[int]
     constants: list[TensorVariable]
     n_steps: Size
 
@@ -114,9 +114,9 @@ class Backward:
         for item in inputs.sequences:
             for tap in item.taps:
                 values.append(inputs.read_at(item, item.rows, tap))
-        for item, place in zip(inputs.states, inputs.places, strict=True):
+        for item, index in zip(inputs.states, inputs.result_index, strict=True):
             # (lag + time, batch, ...): the rows before the loop, then the values in it
-            rows = pt.concatenate([item.rows, outputs[step.results[place]]])
+            rows = pt.concatenate([item.rows, outputs[step.results[index]]])
             for tap in item.taps:
                 values.append(inputs.read_at(item, rows, tap))
         return dict(zip((*step.slices, *step.pasts), values, strict=True))
@@ -124,8 +124,10 @@ class Backward:
     def _seeds(self, last_grads: Sequence[Variable]) -> list[Maybe]:
         """The rows from which the backward loop starts, ``(k, batch, ...)`` for tap -k.
 
-        None for a past that has no gradient.
+        None for a past that has no gradient. The gradient of a last value that cannot
+        be a seed is added to ``over_time`` instead.
         """
+        # The gradient of each last value that is not placed yet, by state.
         pending = {
             number: value for number, value in enumerate(last_grads) if exists(value)
         }
@@ -133,17 +135,18 @@ class Backward:
         carried = iter(self.vjp.carried)
         for number, state in enumerate(self.inputs.states):
             for tap in state.taps:
+                k = -tap
                 if next(carried) is None:
                     seeds.append(None)
-                elif tap == -1 and number in pending:
-                    # as if a step after the last had read the state and sent this back
+                elif k == 1 and number in pending:
+                    # as if an extra step after the last one had sent it back
                     seeds.append(pending.pop(number)[None])
                 else:
-                    seeds.append(pt.zeros_like(state.rows[:-tap]))
+                    seeds.append(pt.zeros_like(state.rows[:k]))
         # A state that no step reads one step back has no such seed. Its gradient is
         # added to what comes from outside at the last step.
         for number, value in pending.items():
-            outside = self.vjp.outside[self.inputs.places[number]]
+            outside = self.vjp.outside[self.inputs.result_index[number]]
             last = self.over_time[outside][-1]
             self.over_time[outside] = pt.inc_subtensor(last, value)
         return seeds
@@ -157,7 +160,8 @@ class Backward:
         # values of the state, whose gradients the loop has already used.
         first_rows: list[Maybe] = []
         for tap, gradient in zip(taps, past_grads, strict=True):
-            first_rows.append(None if gradient is None else gradient[:-tap])
+            k = -tap
+            first_rows.append(None if gradient is None else gradient[:k])
         constants = []
         for gradient in found.constants:
             constants.append(None if gradient is None else gradient.sum(axis=0))
@@ -190,13 +194,17 @@ class Backward:
         for value, over_time in self.over_time.items():
             if value in vjp.parts.read:
                 read[value] = over_time
-        names = (*carried, *constants, *read)
+        # What each argument of ``step`` after ``t`` stands for.
+        placeholders = (*carried, *constants, *read)
 
         def step(t: TensorVariable, *args: TensorVariable) -> list[TensorVariable]:
             # Indexing by the number of the step is faster than reversed sequences.
-            count = len(args) - len(read)
-            now = [backend.as_contiguous(over_time[t]) for over_time in args[count:]]
-            values = dict(zip(names, (*args[:count], *now), strict=True))
+            first_read = len(args) - len(read)
+            slices = []
+            for over_time in args[first_read:]:
+                slices.append(backend.as_contiguous(over_time[t]))
+            arguments = (*args[:first_read], *slices)
+            values = dict(zip(placeholders, arguments, strict=True))
             return graph_replace(vjp.backward_results, values, strict=False)
 
         found = backend.scan(
@@ -221,8 +229,8 @@ class Backward:
             if placeholder in parts.read:
                 found[placeholder] = value
         # Such as a transposed weight, which is copied once so that it is contiguous.
-        computed = graph_replace(parts.constants, self.constants, strict=False)
-        for variable, value in zip(parts.constants, computed, strict=True):
+        computed = graph_replace(parts.precomputed, self.constants, strict=False)
+        for variable, value in zip(parts.precomputed, computed, strict=True):
             found[variable] = backend.as_contiguous(value)
         return found
 
@@ -253,7 +261,12 @@ class Backward:
     def _weight_gradients(
         self, lefts: Sequence[TensorVariable], product_grads: Sequence[Maybe]
     ) -> list[Maybe]:
-        """The gradient of each weight, summed over the products that use it."""
+        """The gradient of each weight, summed over the products that use it.
+
+        Args:
+            lefts: the left factor of each product, ``(time, batch, n)``.
+            product_grads: the gradient of each product, ``(time, batch, dim)``.
+        """
         step = self.vjp.step
         found: dict[Variable, TensorVariable] = {}
         for product, left, gradient in zip(
@@ -276,15 +289,18 @@ def exists(gradient: Variable) -> bool:
 def weight_gradient(
     left: TensorVariable, product_grad: TensorVariable
 ) -> TensorVariable:
-    """``sum_t a_t' dz_t`` for one product ``z = a @ W``.
+    """``sum_t a_t.T dz_t`` for one product ``z = a @ W``.
 
     Args:
-        left: ``a`` at all steps, ``(time, batch, dim)``.
+        left: ``a`` at all steps, ``(time, batch, n)``.
         product_grad: ``dz`` at all steps, ``(time * batch, dim)``.
+
+    Returns:
+        The gradient of the weights, ``(n, dim)``.
     """
     # If a is a concatenation, each part gives the rows of W that belong to it. Joining
     # the parts of all steps first would take longer than the products.
-    parts = concatenated(left)
+    parts = parts_of_concatenation(left)
     if parts:
         rows = [weight_gradient(part, product_grad) for part in parts]
         return pt.concatenate(rows, axis=0)

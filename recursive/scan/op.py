@@ -36,7 +36,8 @@ def scan(
     """``backend.scan`` with the same arguments and values, and its own reverse pass.
 
     The gradient is PyTensor's if it is truncated, if the step has a loop or an IfElse
-    in it, or if the step's values cannot be stored for all steps.
+    in it, if an operation of the step has no gradient, or if the step's values cannot
+    be stored for all steps.
     """
     if truncate_gradient == -1:
         results = _reversible_scan(
@@ -65,29 +66,31 @@ def _reversible_scan(
 ) -> list[TensorVariable] | None:
     """The results over time; None if the step has no reverse pass here."""
     read = [tapped(entry, "input") for entry in sequences]
-    states, places, sources = [], [], []
-    for place, entry in enumerate(outputs_info):
+    states = []
+    result_index = []  # by state
+    past_result_index = []  # by state, then by tap
+    for index, entry in enumerate(outputs_info):
         if entry is not None:
             state = tapped(entry, "initial")
             states.append(state)
-            places.append(place)
-            sources.extend([place] * len(state.taps))
+            result_index.append(index)
+            past_result_index.extend([index] * len(state.taps))
     graph = trace_step(step, read, states, non_sequences)
     if holds_graphs(graph.results):
         return None
-    vjp = step_vjp(graph, sources)
+    vjp = step_vjp(graph, past_result_index)
     if vjp is None:
         return None
 
     # The order of inputs is that of Layout.
     inputs = [item.rows for item in (*read, *states)]
-    inputs.extend(graph.given)
+    inputs.extend(graph.outer_values)
     if not isinstance(n_steps, int):
         inputs.append(n_steps)
     layout = Layout(
         sequences=tuple(item.taps for item in read),
         states=tuple(item.taps for item in states),
-        places=tuple(places),
+        result_index=tuple(result_index),
         n_steps=n_steps if isinstance(n_steps, int) else None,
     )
     op = Reversible(vjp, layout, name or "loop", inputs)
@@ -103,16 +106,21 @@ def last_step(values: TensorVariable) -> TensorVariable:
     node = values.owner
     if node is None or not isinstance(node.op, Reversible):
         return values[-1]
-    places = node.op.layout.places
-    lasts = node.outputs[len(node.outputs) - len(places) :]  # none if no places
-    for place, last in zip(places, lasts, strict=True):
-        if node.outputs[place] is values:
+    result_index = node.op.layout.result_index
+    # The last outputs; none if there are no states.
+    lasts = node.outputs[len(node.outputs) - len(result_index) :]
+    for index, last in zip(result_index, lasts, strict=True):
+        if node.outputs[index] is values:
             return last
     return values[-1]
 
 
 def describe_gradient(outputs: object) -> str:
-    """A sentence that says which gradient the loop behind ``outputs`` has."""
+    """A sentence that says which gradient the loop behind ``outputs`` has.
+
+    The rarest reason for scan's own gradient is left out of the text: an operation of
+    the step has no gradient.
+    """
     outputs = list(outputs.values()) if isinstance(outputs, Mapping) else [outputs]
     for variable in ancestors(outputs):
         if variable.owner is not None and isinstance(variable.owner.op, Reversible):
@@ -131,31 +139,31 @@ def describe_gradient(outputs: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The order of the inputs of a Reversible.
+    """What is needed to split the flat inputs of a Reversible.
 
-    They are the rows of every sequence and of every state, the values that are constant
-    over time, the weights, and the number of steps if it is not known.
+    The inputs are the rows of every sequence and of every state, the values that are
+    constant over time, the weights, and the number of steps if it is not known.
 
     Args:
         sequences: the taps of each sequence.
         states: the taps of each state.
-        places: for each state, the number of the result that feeds it.
+        result_index: for each state, the index of the result that feeds it.
         n_steps: the number of steps; None if it is the last input.
     """
 
     sequences: tuple[tuple[int, ...], ...]
     states: tuple[tuple[int, ...], ...]
-    places: tuple[int, ...]
+    result_index: tuple[int, ...]
     n_steps: int | None
 
     def unpack(self, inputs: Sequence[TensorVariable]) -> LoopInputs:
-        """The inputs by their meaning."""
+        """Split the inputs of a Reversible."""
         remaining = iter(inputs)
         sequences = [Tapped(next(remaining), taps) for taps in self.sequences]
         states = [Tapped(next(remaining), taps) for taps in self.states]
         constants = list(remaining)
         n_steps = constants.pop() if self.n_steps is None else self.n_steps
-        return LoopInputs(sequences, states, self.places, constants, n_steps)
+        return LoopInputs(sequences, states, self.result_index, constants, n_steps)
 
 
 class Reversible(OpFromGraph):
@@ -188,8 +196,8 @@ class Reversible(OpFromGraph):
         step_outputs = [*step.results, *self.vjp.parts.stored]
         # None for results that feed no state, and for stored values.
         outputs_info: list[object] = [None] * len(step_outputs)
-        for place, state in zip(loop.places, loop.states, strict=True):
-            outputs_info[place] = state.entry("initial")
+        for index, state in zip(loop.result_index, loop.states, strict=True):
+            outputs_info[index] = state.entry("initial")
 
         def storing_step(*args: TensorVariable) -> list[TensorVariable]:
             return clone_replace(
@@ -204,7 +212,7 @@ class Reversible(OpFromGraph):
             loop.n_steps,
             name=name,
         )
-        lasts = [found[place][-1] for place in loop.places]
+        lasts = [found[index][-1] for index in loop.result_index]
         return [*found, *lasts]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
@@ -227,7 +235,8 @@ class Reversible(OpFromGraph):
         stored_from = len(self.vjp.step.results)
         lasts_from = stored_from + len(self.vjp.parts.stored)
         if any(map(exists, output_grads[stored_from:lasts_from])):
-            # Only the reverse pass reads stored values: this is a gradient of it.
+            # Stored values are read only by a reverse pass. If one has a gradient,
+            # someone is differentiating that reverse pass.
             found = self._fallback_gradient(inputs, output_grads)
         else:
             names = (*self.vjp.step.results, *self.vjp.parts.stored)
@@ -245,9 +254,9 @@ class Reversible(OpFromGraph):
     def _fallback_gradient(
         self, inputs: Sequence[TensorVariable], output_grads: Sequence[Variable]
     ) -> list[Variable | None]:
-        """The gradient by PyTensor's own, for the gradient of a reverse pass."""
-        # A step may not read what the given inputs are computed from, so the loop is
-        # built on placeholders. Outputs are copied for the reason given in vjp.py: one
+        """PyTensor's own gradient of the loop, to differentiate a reverse pass."""
+        # Rebuild the forward loop on fresh placeholders: scan would otherwise see the
+        # history of the inputs. Outputs are copied for the reason given in vjp.py: one
         # of them may be computed from another.
         placeholders = [value.type() for value in inputs]
         outputs = self._forward(placeholders, f"{self.name}fallback_gradient")

@@ -3,15 +3,19 @@
 The graph of a step and its vector-Jacobian product holds three kinds of values::
 
     forward     does not depend on a gradient             z_t, h_t, 1 - h_t**2
-    in loop     leads to a gradient of the past           delta_t, dz_t, dz_t U'
-    after loop  the other values that depend on gradients      dz_t W'
+    in loop     leads to a gradient of the past           delta_t, dz_t, dz_t U.T
+    after loop  the other values that depend on gradients      dz_t W.T
 
 Values flow from the first kind to the second and third, and from the second to the
 third. What flows from the forward loop is *stored*; what flows from the backward loop
 to later work is *emitted*. Both are kept for all steps, ``(time, batch, ...)``.
 
-Fewer stored values cost less memory and time, so a stored value is replaced by what it
-is computed from if that takes cheap operations only.
+Fewer stored values cost less memory and time. So a value is not stored, but computed
+again, if cheap operations give it from the step's inputs, its results and other stored
+values, and at most one more value is stored for it.
+
+A transposed weight is not stored either: it is the same at every step. It is computed
+once before the backward loop, and passed to it like a weight.
 """
 
 from __future__ import annotations
@@ -75,15 +79,16 @@ class Partition:
         stored: values of the forward step that the forward loop returns in addition to
             its results.
         emitted: values of the backward step that the work after the loop reads.
-        constants: computed values that the backward step reads and that are the same at
-            every step, such as a transposed weight.
-        read: the inputs, results, stored values and constants that the backward step
-            reads.
+        precomputed: values that the backward step reads and that are computed once
+            before the backward loop, since they are the same at every step, such as a
+            transposed weight.
+        read: everything that the backward step reads: inputs of the forward step,
+            results, stored and precomputed values, and the placeholders of gradients.
     """
 
     stored: tuple[Variable, ...] = ()
     emitted: tuple[Variable, ...] = ()
-    constants: tuple[Variable, ...] = ()
+    precomputed: tuple[Variable, ...] = ()
     read: frozenset[Variable] = frozenset()
 
 
@@ -96,7 +101,7 @@ def partition(
     later_gradients: Sequence[Variable],
     graph: FunctionGraph,
 ) -> Partition:
-    """Find what is stored, emitted and constant.
+    """Find what is stored, emitted and precomputed.
 
     Args:
         step: the forward step.
@@ -115,11 +120,13 @@ def partition(
 
     # A concatenation is left to the work after the loop, which treats its parts one by
     # one: see weight_gradient in backward.py.
-    both = in_loop | forward
-    pieces = {value for value in both if not concatenated(value)}
+    at_hand = in_loop | forward
+    uncut = {value for value in at_hand if not parts_of_concatenation(value)}
     from_outside = set(arriving) - set(carried)
     emitted, read_after_loop = [], []
-    for value in first_reached(later_gradients, pieces):
+    # first_reached walks back from the later gradients to the nearest values that one
+    # of the loops has at hand.
+    for value in first_reached(later_gradients, uncut):
         if value in forward:
             read_after_loop.append(value)
         elif value not in from_outside:
@@ -132,23 +139,21 @@ def partition(
     needed = [*first_reached(loop_results, forward), *lefts, *read_after_loop]
     stored = _stored(needed, known={*step.inputs, *step.results})
 
-    over_time = {*step.slices, *step.pasts, *step.results, *stored, *arriving}
-    constants = _constant_over_time(over_time, graph)
-    available = {*over_time, *graph.inputs, *constants}
+    changing = {*step.slices, *step.pasts, *step.results, *stored, *arriving}
+    constants = _constant_over_time(changing, graph)
+    available = {*changing, *graph.inputs, *constants}
     read = first_reached(loop_results, available)
-    computed = []
+    precomputed = []
     for value in read:
         if value in constants and value.owner is not None:
-            computed.append(value)
-    return Partition(tuple(stored), tuple(emitted), tuple(computed), frozenset(read))
+            precomputed.append(value)
+    return Partition(tuple(stored), tuple(emitted), tuple(precomputed), frozenset(read))
 
 
-def _constant_over_time(
-    over_time: set[Variable], graph: FunctionGraph
-) -> set[Variable]:
-    """The values that do not depend on ``over_time``."""
-    constants = _computed(graph) - _depending_on(over_time, graph)
-    # Sizes stay where they are used: a compiler for fixed shapes must see them.
+def _constant_over_time(changing: set[Variable], graph: FunctionGraph) -> set[Variable]:
+    """The values that do not depend on ``changing`` ones, without sizes."""
+    constants = _computed(graph) - _depending_on(changing, graph)
+    # Sizes stay where they are used: JAX must see that they are static.
     return {value for value in constants if not is_size(value)}
 
 
@@ -240,7 +245,7 @@ def _is_cheap(value: Variable) -> bool:
     return isinstance(op, CHEAP)
 
 
-def concatenated(value: Variable) -> list[Variable]:
+def parts_of_concatenation(value: Variable) -> list[Variable]:
     """The parts of a concatenation along the last axis; empty for other values."""
     if value.owner is None or not isinstance(value.owner.op, Join):
         return []

@@ -1,8 +1,9 @@
 """The graph of one step: placeholders, results, and products with weights.
 
 A step is a Python function of tensors. It is called once on placeholders, which gives
-a graph. What the step computes from parameters alone is taken out of the graph, so that
-it is computed once before the loop. A placeholder takes its place.
+a graph. What the step computes from non-sequences alone, that is, from parameters and
+contexts, is taken out of the graph, so that it is computed once before the loop. A
+placeholder takes its place.
 """
 
 from __future__ import annotations
@@ -23,11 +24,10 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import is_lazy
 
+# Operations with a graph inside cannot be vectorized over all steps. Some versions of
+# PyTensor make Softmax and LogSoftmax such operations; PyTensor vectorizes these two.
 WITH_GRAPHS = (Scan, OpFromGraph)
-"""Operations with a graph inside, which cannot be vectorized over all steps ..."""
-
 VECTORIZABLE = (Softmax, LogSoftmax)
-"""... except these, which PyTensor vectorizes by their name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,9 @@ class Tapped:
     """A sequence or a state as scan takes it: rows in time, and the taps that are read.
 
     Args:
-        rows: ``(time, batch, ...)`` of a sequence, with the rows in front of its first
-            step; ``(lag, batch, ...)`` of a state, the rows before the first step.
+        rows: of a sequence, ``(lag + time, batch, ...)``: the rows before the first
+            step, then those of the steps. Of a state, ``(lag, batch, ...)``: only the
+            rows before the first step.
         taps: the steps that are read, relative to the present one, in the order of the
             step's arguments.
     """
@@ -46,7 +47,7 @@ class Tapped:
 
     @property
     def lag(self) -> int:
-        """The number of rows in front of the first step."""
+        """The number of rows before the first step."""
         return max(0, -min(self.taps))
 
     def entry(self, key: str) -> dict[str, object]:
@@ -86,7 +87,8 @@ class StepGraph:
         pasts: placeholders of the past of states, by state, then by tap.
         constants: placeholders of values that are constant over time, without weights.
         weights: placeholders of the right factors of products.
-        given: the values outside the loop of ``constants``, then of ``weights``.
+        outer_values: the variables outside the loop that these placeholders stand for:
+            those of ``constants``, then those of ``weights``.
         results: the values that the step returns.
         products: the products with weights.
     """
@@ -95,7 +97,7 @@ class StepGraph:
     pasts: tuple[TensorVariable, ...]
     constants: tuple[TensorVariable, ...]
     weights: tuple[TensorVariable, ...]
-    given: tuple[TensorVariable, ...]
+    outer_values: tuple[TensorVariable, ...]
     results: tuple[TensorVariable, ...]
     products: tuple[Product, ...]
 
@@ -114,27 +116,27 @@ def trace_step(
     """Call ``step`` on placeholders and return its graph."""
     slices = _placeholders(sequences)
     pasts = _placeholders(states)
-    fixed = [value.type() for value in non_sequences]
-    inputs = [*slices, *pasts, *fixed]
+    inner_non_sequences = [value.type() for value in non_sequences]
+    inputs = [*slices, *pasts, *inner_non_sequences]
     graph = FunctionGraph(inputs, list(step(*inputs)), clone=True)
     # Two layers may compute the same product: merged, it is differentiated once.
     MergeOptimizer().rewrite(graph)
 
     # The graph is a clone: from here on its own inputs are the placeholders.
     changing = graph.inputs[: len(slices) + len(pasts)]
-    fixed = graph.inputs[len(changing) :]
+    inner_non_sequences = graph.inputs[len(changing) :]
     constants, weights = _replace_invariants(graph, changing)
     invariants = [*constants, *weights]
-    given = []
+    outer_values = []
     if invariants:
-        outside = dict(zip(fixed, non_sequences, strict=True))
-        given = clone_replace(invariants, outside)
+        inner_to_outer = dict(zip(inner_non_sequences, non_sequences, strict=True))
+        outer_values = clone_replace(invariants, inner_to_outer)
     return StepGraph(
         slices=tuple(changing[: len(slices)]),
         pasts=tuple(changing[len(slices) :]),
         constants=tuple(constants.values()),
         weights=tuple(weights.values()),
-        given=tuple(given),
+        outer_values=tuple(outer_values),
         results=tuple(constants.get(value, value) for value in graph.outputs),
         products=_products(graph, set(weights.values())),
     )
@@ -172,20 +174,22 @@ def _replace_invariants(
         changing: the inputs that change from step to step.
 
     Returns:
-        The placeholders of values that are no weights, and of weights.
+        The placeholders of values that are not weights, and those of weights.
     """
-    changed = set(changing)
+    # Values that change from step to step, and sizes. A size stays in the step even if
+    # it is constant over time: JAX must see that it is static.
+    stays_in_step = set(changing)
     constants: Placeholders = {}
     weights: Placeholders = {}
-    # In this order a node comes after all that it reads. The values where a node that
-    # changes reads one that does not are the border: they become placeholders.
+    # In this order a node comes after all that it reads. If a node that stays reads a
+    # value that does not, the value becomes a placeholder.
     for node in graph.toposort():
-        stays_outside = changed.isdisjoint(node.inputs)
-        if stays_outside and not is_size(node.outputs[0]):
+        reads_outside_only = stays_in_step.isdisjoint(node.inputs)
+        if reads_outside_only and not is_size(node.outputs[0]):
             continue
-        changed.update(node.outputs)
+        stays_in_step.update(node.outputs)
         for place, value in enumerate(node.inputs):
-            if value in changed or isinstance(value, Constant):
+            if value in stays_in_step or isinstance(value, Constant):
                 continue
             found = weights if _is_weight(node, place) else constants
             if value not in found:
@@ -194,7 +198,7 @@ def _replace_invariants(
             graph.change_node_input(node, place, found[value])
     # A result may itself be constant over time.
     for value in graph.outputs:
-        if value not in changed and not isinstance(value, Constant):
+        if value not in stays_in_step and not isinstance(value, Constant):
             constants.setdefault(value, value.type())
     return constants, weights
 
@@ -207,16 +211,15 @@ def _is_weight(node: Apply, place: int) -> bool:
 
 
 def is_size(value: Variable) -> bool:
-    """True if ``value`` may be a shape.
+    """True for any integer scalar or vector: it may be a size or a shape.
 
-    Shapes are computed where they are used. A compiler for fixed shapes must see that
-    they are known.
+    Sizes are computed where they are used, since JAX must see that they are static.
     """
     return value.type.dtype.startswith("int") and value.type.ndim < 2
 
 
 def holds_graphs(results: Sequence[Variable]) -> bool:
-    """True if an operation has a graph inside that cannot be vectorized."""
+    """True if an operation has a graph inside that cannot be vectorized, or is lazy."""
     for node in applys_between([], results):
         if isinstance(node.op, VECTORIZABLE):
             continue

@@ -13,7 +13,7 @@ For the result that feeds a state, ``delta`` is a sum (see the package's docstri
 later steps that read the state, one placeholder for each tap.
 
 The gradient is never taken with respect to a weight. It stops at the *output* of the
-product with that weight: for ``z = a @ W`` it gives ``dz``, and ``dW = a' dz`` is one
+product with that weight: for ``z = a @ W`` it gives ``dz``, and ``dW = a.T dz`` is one
 product for all steps after the loop. This is also why the step and its vector-Jacobian
 product are one graph: both ``a`` and ``dz`` are needed, computed once.
 """
@@ -43,7 +43,8 @@ Group = tuple[Maybe, ...]
 class Gradients:
     """The gradient with respect to everything that a step reads.
 
-    None stands for a value that the results do not depend on, or not smoothly.
+    None stands for a value that is not a float, or that the results do not depend on,
+    or not smoothly.
 
     Args:
         pasts: with respect to each past.
@@ -63,7 +64,7 @@ class Gradients:
         return present([*self.slices, *self.constants, *self.products])
 
     @property
-    def all(self) -> list[Variable]:
+    def every(self) -> list[Variable]:
         """Every gradient that exists."""
         return [*present(self.pasts), *self.after_loop]
 
@@ -115,25 +116,26 @@ def _mapped(group: Group, function: Callable[[Variable], Variable]) -> Group:
     return tuple(None if value is None else function(value) for value in group)
 
 
-def step_vjp(step: StepGraph, sources: Sequence[int]) -> StepVJP | None:
+def step_vjp(step: StepGraph, past_result_index: Sequence[int]) -> StepVJP | None:
     """Differentiate ``step`` and decide what its backward loop stores and computes.
 
     None if an operation of the step has no gradient, or if its values cannot be stored
-    for all steps: because their sizes differ from step to step, or they are no arrays.
+    for all steps because their sizes differ from step to step, or they are not arrays.
 
     Args:
         step: the step.
-        sources: for each past, the number of the result that it is the past of.
+        past_result_index: ``step.pasts[i]`` is the past of
+            ``step.results[past_result_index[i]]``.
     """
     try:
-        vjp, deltas = _differentiate(step, sources)
+        vjp, deltas = _differentiate(step, past_result_index)
     except NotImplementedError:
         return None
     vjp, deltas, graph = _simplified(vjp, deltas)
     if not has_constant_sizes(graph, set(vjp.step.constants)):
         return None
-    # The values that stay in the backward loop are found in the merged graph: before,
-    # a forward value and its copy in the gradient would be two values.
+    # Partition the merged graph: before merging, a forward value and its recomputation
+    # in the gradient are separate variables.
     parts = partition(
         step=vjp.step,
         arriving=present([*vjp.outside, *vjp.carried]),
@@ -149,11 +151,11 @@ def step_vjp(step: StepGraph, sources: Sequence[int]) -> StepVJP | None:
 
 
 def _differentiate(
-    step: StepGraph, sources: Sequence[int]
+    step: StepGraph, past_result_index: Sequence[int]
 ) -> tuple[StepVJP, list[Variable]]:
     """The vector-Jacobian product, and ``delta`` of each result that feeds a state."""
-    # grad starts from copies of the results. If it started from the results themselves,
-    # a result that another result is computed from would hide that path.
+    # If result A is computed from result B, known_grads={B: ...} makes grad stop at B
+    # and ignore the path from A to B. Copies avoid that.
     copies = []
     outside = []
     for result in step.results:
@@ -170,15 +172,17 @@ def _differentiate(
 
     # So far the gradients are functions of ``outside`` alone. Put delta in its place:
     # the sum of ``outside`` and of one ``carried`` for each tap that reads the state.
+    # ``deltas`` maps ``outside`` to delta, for each result that feeds a state.
     deltas: dict[Variable, Variable] = {}
-    for number in sources:
-        if outside[number] is not None:
-            deltas[outside[number]] = outside[number]
-    for number, gradient in zip(sources, carried, strict=True):
+    for index in past_result_index:
+        if outside[index] is not None:
+            deltas[outside[index]] = outside[index]
+    for index, gradient in zip(past_result_index, carried, strict=True):
         if gradient is not None:
-            deltas[outside[number]] = deltas[outside[number]] + gradient
+            deltas[outside[index]] = deltas[outside[index]] + gradient
+    # The same, without the results for which no later step sends a gradient back.
     sums = {start: delta for start, delta in deltas.items() if delta is not start}
-    before = gradients.all
+    before = gradients.every
     after = dict(zip(before, clone_replace(before, sums), strict=True))
     gradients = gradients.mapped(after.__getitem__)
     vjp = StepVJP(step, tuple(outside), tuple(carried), gradients)
@@ -190,7 +194,7 @@ def _gradients(step: StepGraph, known: dict[Variable, Variable]) -> Gradients:
     # The groups of Gradients, at first with the values themselves.
     products = tuple(product.output for product in step.products)
     values = Gradients(step.pasts, step.slices, step.constants, products)
-    wanted = [value for value in values.all if is_float(value)]
+    wanted = [value for value in values.every if is_float(value)]
     found = {}
     if known and wanted:
         gradients = grad(
@@ -207,7 +211,7 @@ def _gradients(step: StepGraph, known: dict[Variable, Variable]) -> Gradients:
 def _simplified(
     vjp: StepVJP, deltas: list[Variable]
 ) -> tuple[StepVJP, list[Variable], FunctionGraph]:
-    """The same in a graph of its own, where equal values are one variable.
+    """The same in a new graph, where equal values are one variable.
 
     Merging lets the backward step use the values of the forward step.
     """
@@ -215,7 +219,7 @@ def _simplified(
     lefts = [product.left for product in step.products]
     # Left factors are outputs because the products after the loop need them.
     inputs = [*step.inputs, *present(vjp.outside), *present(vjp.carried)]
-    outputs = [*step.results, *deltas, *vjp.gradients.all, *lefts]
+    outputs = [*step.results, *deltas, *vjp.gradients.every, *lefts]
     graph = FunctionGraph(inputs, outputs, clone=True, features=[ShapeFeature()])
     new_inputs = dict(zip(inputs, graph.inputs, strict=True))
     rewrite_graph(graph, include=("canonicalize", "merge"))
@@ -231,7 +235,7 @@ def _simplified(
         pasts=tuple(map(new_inputs.get, step.pasts)),
         constants=tuple(map(new_inputs.get, step.constants)),
         weights=tuple(map(new_inputs.get, step.weights)),
-        given=step.given,
+        outer_values=step.outer_values,
         results=tuple(map(new_outputs.get, step.results)),
         products=tuple(products),
     )

@@ -74,7 +74,7 @@ def _scan(script: Script) -> Lines:
     outputs_info = [_recurrence(item) for item in plan.recurrences]
     outputs_info += ["None"] * len(plan.collected)
     constants = [f"inputs[{name!r}]" for name in plan.contexts]
-    constants += [f"weights[{name!r}]" for name in plan.constants]
+    constants += [f"weights[{name!r}]" for name in plan.param_names]
     return [
         "",
         "    def typed(*arguments):",

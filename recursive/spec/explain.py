@@ -46,7 +46,7 @@ def _rows(
                 rows.append((kind, item.name, time, shape))
     for name in plan.contexts:
         rows.append(("context", name, "", _shape_text(shapes[name])))
-    for name in plan.constants:
+    for name in plan.param_names:
         rows.append(("parameter", name, "", _shape_text(param_shapes[name])))
     return rows
 

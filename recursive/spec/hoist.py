@@ -5,30 +5,44 @@ one another. Outside, the same layer sees all steps at once, ``(time, batch, dim
 a matrix product of ``time * batch`` rows is much faster than ``time`` products of
 ``batch`` rows. So as little as possible should stay in the loop.
 
-**Three places.** For each node, in the order in which they run:
+**Three places.** Only a layer that works *row by row* may leave the loop: each row of
+its output depends on the same row of its input alone, so the time axis can be one more
+axis of rows.
 
-===========  ==========================  ============================================
-place        when it runs                which nodes
-===========  ==========================  ============================================
-*hoisted*    before the loop             everything it reads is known before the loop:
-                                         inputs, and values of other hoisted nodes
-*inside*     at each step                a state needs it, directly or through nodes
-*deferred*   after the loop              no state needs it
-===========  ==========================  ============================================
-
-Only a layer that works *row by row* may leave the loop: each row of its output depends
-on the same row of its input alone, so the time axis can be one more axis of rows.
+- A node is *hoisted*, that is, it runs before the loop, if its layer works row by row
+  and everything that it reads is known before the loop: inputs, and values of other
+  hoisted nodes.
+- A node stays *inside*, that is, it runs at each step, if it feeds a state, if its
+  layer does not work row by row, or if it reads the past and steps may be masked. So
+  does each node that is not hoisted and that a node inside reads at the same step.
+- Any other node is *deferred*: it runs after the loop.
 
 **Split products.** Most layers start with a product, and a product of a concatenation
 is a sum of products, each with some rows of the weights::
 
-    concat([x, h_tm1]) @ W  =  x @ W[:4]  +  h_tm1 @ W[4:]        # x has 4 values
+    concat([x, h_tm1]) @ W  =  x @ W[:4]  +  h_tm1 @ W[4:]        # x has dim 4
 
-The first term does not depend on a state. It is hoisted as a separate node, a
-:class:`ProductSlice`, and the layer becomes a :class:`SplitLayer` that adds the known
-product to the products it still computes. This is elanmart's ``transform_input`` (keras
-issue 620, 2015), derived from the declaration. A :class:`ProductShare` says which rows
-of which product belong to such a node.
+The first term does not depend on a state, so it can be hoisted as a separate node. This
+is elanmart's ``transform_input`` (keras issue 620, 2015), derived from the declaration.
+
+**An example.** Node ``i`` is the input gate of an LSTM with 6 values, a Dense layer::
+
+    declared     i = sigmoid(concat([x, h_tm1]) @ W + b)
+
+    before       i.before = x @ W[:4] + b                 a ProductSlice, with the
+                                                          ProductShare of rows 0 to 4
+    in the loop  i = sigmoid(i.before + h_tm1 @ W[4:])    a SplitLayer, left with the
+                                                          ProductShare of rows 4 to 10
+
+A :class:`ProductShare` says which weight rows of which product a node computes. A
+:class:`ProductSlice` is the node that computes one share. A :class:`SplitLayer` runs
+the rest of the layer: it adds the known products, here ``i.before``, to those that it
+still computes. If the gates ``f``, ``g`` and ``o`` also multiply ``h_tm1``, the module
+:mod:`recursive.spec.fused` then takes their products out of the layers::
+
+    in the loop  i.late, f.late, g.late, o.late =         a FusedProducts
+                     split(h_tm1 @ concat([W_i[4:], W_f[4:], W_g[4:], W_o[4:]]))
+                 i = sigmoid(i.before + i.late)           a SplitLayer, no share left
 
 **Types, not names.** A node that the plan creates has its own type. Nothing here
 looks at the name of a layer's class, so a class of a user may have any name.
@@ -49,7 +63,7 @@ BEFORE = "before"
 """The word for a hoisted product in names of values and of ports."""
 
 RowRange = tuple[int, int]
-"""Rows of a weight matrix: the first one, and the one after the last."""
+"""Weight rows, rows of a weight matrix: the first, and the one after the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +90,13 @@ class ProductShare:
     Args:
         node: the node of the layer.
         product: the product.
-        rows: the rows of the weights that are used; None for all.
+        weight_rows: the rows of the weight matrix that are used; None for all.
         bias: True if the biases are added.
     """
 
     node: str
     product: Product
-    rows: tuple[RowRange, ...] | None = None
+    weight_rows: tuple[RowRange, ...] | None = None
     bias: bool = True
 
     @property
@@ -92,14 +106,21 @@ class ProductShare:
         return self.product.weights + biases
 
     def name_with(self, word: str) -> str:
-        """A name for a value computed from it: ``node.word`` or ``node.port_word``."""
+        """A name for a node that computes this share.
+
+        It is ``node.word``, or ``node.port_word`` for another port than ``input``.
+        """
         if self.product.port == "input":
             return f"{self.node}.{word}"
         return f"{self.node}.{self.product.port}_{word}"
 
     @property
     def fused_name(self) -> str:
-        """The name of its product if it is fused with others in the loop."""
+        """The name of the share's product if it is fused with others.
+
+        It is ``node.late`` for port ``input``, since it is computed in the loop, after
+        ``node.before``; else ``node.port``.
+        """
         if self.product.port == "input":
             return f"{self.node}.late"
         return f"{self.node}.{self.product.port}"
@@ -142,7 +163,11 @@ class FusedProducts(NodeSpec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitLayer(NodeSpec):
-    """A node that runs the rest of ``layer``. Its first port reads known products."""
+    """A node that runs the rest of ``layer``.
+
+    Its first port reads the known products, which other nodes compute: before the loop,
+    or, for fused products, in the loop.
+    """
 
     remainder: Remainder
 
@@ -271,10 +296,10 @@ def _needed_inside(
 
 @dataclass(frozen=True, slots=True)
 class PortSlice:
-    """Some of the references of a port, and the rows of the weights they meet."""
+    """Some of the references of a port, and the weight rows that they meet."""
 
     refs: tuple[Ref, ...] = ()
-    rows: tuple[RowRange, ...] = ()
+    weight_rows: tuple[RowRange, ...] = ()
 
 
 def separable_products(
@@ -295,20 +320,20 @@ def _split_products(
     shares = []
     ports = node.ports_by_name
     for product, port in separable_products(node, layer):
-        early, late = _early_and_late(port, known, shapes)
-        is_cut = bool(early.refs and late.refs)
-        if early.refs:
+        before, in_loop = _before_and_in_loop(port, known, shapes)
+        is_cut = bool(before.refs and in_loop.refs)
+        if before.refs:
             del ports[port.name]
-            rows = early.rows if is_cut else None
+            rows = before.weight_rows if is_cut else None
             share = ProductShare(node.name, product, rows)
-            read = PortSpec("input", early.refs, port.merge_mode)
+            read = PortSpec("input", before.refs, port.merge_mode)
             name = share.name_with(BEFORE)
             slices.append(ProductSlice(name, node.layer, (read,), share=share))
-        if late.refs:
-            ports[port.name] = replace(port, refs=late.refs)
-            rows = late.rows if is_cut else None
+        if in_loop.refs:
+            ports[port.name] = replace(port, refs=in_loop.refs)
+            rows = in_loop.weight_rows if is_cut else None
             # The bias is added once, by the slice if there is one.
-            bias = not early.refs
+            bias = not before.refs
             shares.append(ProductShare(node.name, product, rows, bias))
     if not slices:
         return [], node
@@ -317,33 +342,33 @@ def _split_products(
     return slices, split_layer(node, remainder, known_products, ports.values())
 
 
-def _early_and_late(
+def _before_and_in_loop(
     port: PortSpec, known: set[Ref], shapes: Mapping[str, Shape]
 ) -> tuple[PortSlice, PortSlice]:
-    """The part of a port that is known before the loop, and the other part."""
+    """The part of a port that is known before the loop, and the part in the loop."""
     if known.isdisjoint(port.refs):
         return PortSlice(), PortSlice(port.refs)
     if known.issuperset(port.refs):
         return PortSlice(port.refs), PortSlice()
 
-    # Only a concatenation can be cut: there each value meets its own rows of the
-    # weights, which follow from the dims, if all of them are known.
+    # Only a concatenation can be cut: there each value meets its own weight rows,
+    # which follow from the dims, if all of them are known.
     dims = [shapes[ref.name][-1] for ref in port.refs]
     if not MODES[port.merge_mode].joins_last_axis or None in dims:
         return PortSlice(), PortSlice(port.refs)
 
-    early, late = [], []
+    before, in_loop = [], []
     start = 0
     for ref, dim in zip(port.refs, dims, strict=True):
         stop = start + dim
-        part = early if ref in known else late
+        part = before if ref in known else in_loop
         part.append((ref, (start, stop)))
         start = stop
-    return _port_slice(early), _port_slice(late)
+    return _port_slice(before), _port_slice(in_loop)
 
 
 def _port_slice(spans: list[tuple[Ref, RowRange]]) -> PortSlice:
-    """The references in ``spans``, and their rows. Adjacent ranges become one."""
+    """The references in ``spans``, and their rows. Adjacent ranges are joined."""
     refs: list[Ref] = []
     rows: list[RowRange] = []
     for ref, (start, stop) in spans:
@@ -374,6 +399,7 @@ def split_layer(
 
 def _unused_port_name(node: NodeSpec, ports: tuple[PortSpec, ...]) -> str:
     """A name for the port of known products that no port of the layer has."""
+    # After hoisting, fused.py splits a layer again: its port keeps its name.
     if isinstance(node, SplitLayer):
         return node.known.name
     taken = {port.name for port in (*node.ports, *ports)}

@@ -11,17 +11,19 @@ for a single step::
 Taps run from the oldest to the newest within one sequence or state. ``fn`` returns
 another flat list: the new value of each state, then any other value to collect over
 time. Nothing in either list has a name. A model with one more tap or one more weight
-moves every later position, so code that counts positions breaks in silence.
+moves every later position, so code that counts positions breaks silently.
 
-**Who owns the order.** A :class:`StepPlan` does. It is frozen, it is built from the
-declaration alone, and it holds names, not tensors. Code that calls scan lines up its
+**Who owns the order.** A :class:`StepPlan` does. It is frozen and holds names, not
+tensors. It depends on the declaration, on the layers' flags, shapes and draws, and on
+whether steps may be masked; never on values. Code that calls scan lines up its
 tensors with :attr:`StepPlan.arguments`; the step itself gets its names back by a strict
 zip with the same list; ``explain()`` prints that list. Since all of them read one
 object, they cannot disagree.
 
 **The order here.** Arguments: :attr:`~StepPlan.sequences` (inputs as declared, then
 hoisted values, then draws), :attr:`~StepPlan.recurrences` (states as declared, then
-implicit ones), :attr:`~StepPlan.contexts` and :attr:`~StepPlan.constants` (parameters).
+implicit ones), :attr:`~StepPlan.contexts`, and the parameters in
+:attr:`~StepPlan.param_names`.
 The last two groups are scan's non-sequences. Results: the value that feeds each state,
 in the order of the states, then :attr:`~StepPlan.collected`.
 
@@ -34,7 +36,7 @@ in the order of the states, then :attr:`~StepPlan.collected`.
 3. The arguments and results follow from what the remaining nodes read and compute.
 
 :func:`plan` does all three. :func:`declared` skips the second: it keeps every node in
-the loop, as it was declared.
+the loop, as it was declared. So does :func:`plan` for a loop with ``until``.
 """
 
 from __future__ import annotations
@@ -77,9 +79,10 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """A state ``name``, fed by ``node`` and read at ``taps`` (oldest first).
+    """A state ``name``, read at ``taps`` (oldest first).
 
-    It starts from ``initial``. If it is ``stateful``, it is kept between batches.
+    ``node`` is the name of the value that feeds it. It starts from ``initial``. If it
+    is ``stateful``, it is kept between batches.
     """
 
     name: str
@@ -90,7 +93,10 @@ class Recurrence:
 
     @property
     def lag(self) -> int:
-        """The number of steps read back, so also of initial values per row."""
+        """How many steps back the state is read at most.
+
+        It needs as many rows before the first step, ``(lag, batch, dim)``.
+        """
         return -min(self.taps)
 
 
@@ -102,20 +108,23 @@ class StepPlan:
         sequences: the arguments that are sliced per step.
         recurrences: the states.
         collected: the values returned in addition to those that feed states.
-        contexts: the arguments that every step gets whole.
-        constants: the parameters that the nodes in the loop need.
+        contexts: the arguments other than parameters that every step gets whole.
+            Besides contexts as declared, these are hoisted values and draws that do not
+            change over time.
+        param_names: the parameters that the nodes in the loop need.
         nodes: the nodes that run in the loop, in order.
         hoisted: the nodes that run before the loop, in order.
         deferred: the nodes that run after the loop, in order.
-        constant_over_time: the values that are the same at every step: the contexts
-            and all values computed from them alone.
+        constant_over_time: all contexts, hoisted values and draws that do not change
+            over time, read in the loop or not. Parameters are not among them. A
+            declared plan hoists nothing, so it has no computed values here.
     """
 
     sequences: tuple[Sequence, ...]
     recurrences: tuple[Recurrence, ...]
     collected: tuple[str, ...]
     contexts: tuple[str, ...]
-    constants: tuple[str, ...]
+    param_names: tuple[str, ...]
     nodes: tuple[NodeSpec, ...]
     hoisted: tuple[NodeSpec, ...] = ()
     deferred: tuple[NodeSpec, ...] = ()
@@ -123,7 +132,7 @@ class StepPlan:
 
     @property
     def per_step(self) -> tuple[Ref, ...]:
-        """The arguments that change from step to step, followed by the contexts."""
+        """All arguments but the parameters."""
         refs = []
         for item in (*self.sequences, *self.recurrences):
             for tap in item.taps:
@@ -134,7 +143,7 @@ class StepPlan:
     @property
     def arguments(self) -> tuple[Ref, ...]:
         """The step's arguments, in the order in which scan passes them."""
-        return (*self.per_step, *map(Ref, self.constants))
+        return (*self.per_step, *map(Ref, self.param_names))
 
     @property
     def results(self) -> tuple[str, ...]:
@@ -213,17 +222,17 @@ def plan(
 def _build_plan(
     spec: GraphSpec,
     placement: Placement,
-    inputs: list[str],
+    inputs_taken: list[str],
     params: NamesByNode,
     draws: NamesByNode,
     constant_draws: Collection[str],
 ) -> StepPlan:
-    """The plan for nodes that have a place; the loop takes the inputs in ``inputs``."""
+    """The plan for placed nodes; the loop has ``inputs_taken`` as arguments."""
     taps_inside = _taps_read(placement.inside)
     constant = _constant_over_time(spec, placement.hoisted, draws, constant_draws)
 
     # The loop takes inputs first, then hoisted values, then draws.
-    available = list(inputs)
+    available = list(inputs_taken)
     available += _hoisted_values(spec, placement)
     for node in placement.inside:
         available += draws.get(node.name, ())
@@ -232,8 +241,9 @@ def _build_plan(
     sequences = []
     contexts = []
     for name in available:
-        # The past of a hoisted value is a state, so only inputs have other taps than 0.
-        taps = taps_inside.get(name, (0,)) if name in inputs else (0,)
+        # An input may be read at several taps. A past value of a hoisted node is kept
+        # as a state, so here the node has only tap 0.
+        taps = taps_inside.get(name, (0,)) if name in inputs_taken else (0,)
         if name in constant:
             contexts.append(name)
         else:
@@ -244,7 +254,7 @@ def _build_plan(
         recurrences=_recurrences(spec, placement),
         collected=_collected_values(spec, placement),
         contexts=tuple(contexts),
-        constants=_needed_params(placement.inside, params),
+        param_names=_needed_params(placement.inside, params),
         nodes=tuple(placement.inside),
         hoisted=tuple(placement.hoisted),
         deferred=tuple(placement.deferred),
@@ -271,7 +281,11 @@ def _constant_over_time(
 
 
 def _hoisted_values(spec: GraphSpec, placement: Placement) -> list[str]:
-    """The values computed before the loop that the loop reads or keeps as a state."""
+    """The hoisted values that the loop takes: those it reads, or that feed a state.
+
+    A hoisted value that feeds a state passes through the loop: the step takes it and
+    returns it as the state's next value.
+    """
     needed = {*_taps_read(placement.inside), *fed_values(spec)}
     values = []
     for node in placement.hoisted:
@@ -287,13 +301,13 @@ def _recurrences(spec: GraphSpec, placement: Placement) -> tuple[Recurrence, ...
     taps_read = _taps_read(everywhere)
     recurrences = []
     for state in with_implicit_states(spec):
-        # The node that feeds an implicit state has the state's name. Its tap 0 is the
-        # node's value at this step, not a past value.
+        # An implicit state has the name of the node that feeds it. So a read at tap 0
+        # is one of the node's value at this step, and not of the state.
         past_taps = tuple(tap for tap in taps_read.get(state.name, ()) if tap)
         recurrence = Recurrence(
             state.name,
             state.input,
-            past_taps or (-1,),
+            past_taps or (-1,),  # declared but never read: still kept, with one row
             state.initial,
             is_stateful(spec, state),
         )

@@ -488,7 +488,7 @@ def _check_initial_context(state: StateSpec, known: Mapping[str, Shape]) -> None
         raise StateError.about(
             "state",
             state.name,
-            takes=f"an initial value of (batch, {dim}) or (batch, taps, {dim})",
+            takes=f"an initial value of (batch, {dim}) or (batch, lag, {dim})",
             because=f"its dim is {dim}",
             got=f"{shape} from {state.initial!r}",
             do="Bring it to that dim with a Dense outside this container.",

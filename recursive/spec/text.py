@@ -233,7 +233,7 @@ def _weights_used(
         for name, variable in params.items():
             node, short = split(name)
             if node == share.node and short in share.product.weights:
-                weights[name] = _rows_of(variable, share.rows)
+                weights[name] = _rows_of(variable, share.weight_rows)
     return weights
 
 

@@ -122,7 +122,7 @@ def test_a_plan_says_what_runs_where():
         "h_tm1",
         "before_tm1",
     ]
-    assert plan.constants == ("rec.W",)
+    assert plan.param_names == ("rec.W",)
 
 
 def scans_in(outputs):

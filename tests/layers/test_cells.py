@@ -143,7 +143,7 @@ def test_the_products_with_the_input_are_one_before_the_loop(cell):
     plan = rnn.plan
     assert [item.name for item in plan.hoisted] == ["h.before"]
     assert plan.hoisted[0].share.product.dim == gates * HIDDEN
-    assert all(name.startswith("h.U") for name in plan.constants)
+    assert all(name.startswith("h.U") for name in plan.param_names)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_what_layers_give_to_the_same_past_is_one_product():
     assert together(made) == {("a.late", "b.late"): ("h_tm1",)}
     assert [item.name for item in made.nodes] == ["a.products", "a", "b", "rec"]
     assert [str(ref) for ref in made.nodes[1].refs] == ["a.before", "a.late"]
-    assert made.constants == ("a.W", "b.W", "a.U", "b.U", "rec.W", "rec.b", "rec.U")
+    assert made.param_names == ("a.W", "b.W", "a.U", "b.U", "rec.W", "rec.b", "rec.U")
 
 
 def test_products_with_other_pasts_or_in_another_order_stay_apart():

@@ -141,13 +141,13 @@ def test_a_product_is_split_by_the_rows_that_meet_what_is_known_before(
     [part], [rest] = made.hoisted, made.nodes
     assert (part.name, type(part)) == ("rec.before", ProductSlice)
     assert (rest.name, type(rest)) == ("rec", SplitLayer)
-    assert (tuple(map(str, part.refs)), part.share.rows) == early
+    assert (tuple(map(str, part.refs)), part.share.weight_rows) == early
     assert (
         tuple(map(str, rest.ports[1].refs)),
-        rest.remainder.shares[0].rows,
+        rest.remainder.shares[0].weight_rows,
     ) == late
     assert [port.name for port in rest.ports] == ["before", "input"]
-    assert made.constants == ("rec.W", "rec.U")
+    assert made.param_names == ("rec.W", "rec.U")
     assert params_of(part, {"rec": ("rec.W", "rec.b", "rec.U")}) == ("rec.W", "rec.b")
 
 
@@ -161,9 +161,9 @@ def test_a_product_of_inputs_only_leaves_its_weights_outside():
         layers=layers,
     )
     [part], [rest] = made.hoisted, made.nodes
-    assert part.share.rows is None, "all of them"
+    assert part.share.weight_rows is None, "all of them"
     assert [port.name for port in rest.ports] == ["before", "prev_hid"]
-    assert made.constants == ("rec.U",)
+    assert made.param_names == ("rec.U",)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_draws_are_left_out_where_there_are_none():
 def test_parameters_follow_the_nodes_as_they_run():
     turned = RNN.replace(nodes=RNN.nodes[::-1])
     params = {"rec": ("rec.U",), "h2h": ("h2h.W",), "i2h": ("i2h.W",)}
-    assert declared(turned, params).constants == ("h2h.W", "i2h.W", "rec.U")
+    assert declared(turned, params).param_names == ("h2h.W", "i2h.W", "rec.U")
     assert [item.name for item in declared(turned, params).nodes] == [
         "h2h",
         "i2h",
@@ -146,7 +146,7 @@ def test_parameters_follow_the_nodes_as_they_run():
 
 def test_a_parameter_that_two_nodes_share_is_one_argument():
     params = {"i2h": ("i2h.W", "i2h.b"), "h2h": ("i2h.W", "h2h.b"), "rec": ("i2h.b",)}
-    assert declared(RNN, params).constants == ("i2h.W", "i2h.b", "h2h.b")
+    assert declared(RNN, params).param_names == ("i2h.W", "i2h.b", "h2h.b")
 
 
 COLLECTED = {
@@ -266,7 +266,7 @@ def test_the_parts_of_a_plan_are_told_apart():
     made = declared(spec, {"a": ("a.W",)}, {"a": ("a.keep",)})
     assert made.sequences == (Sequence("x", (-2, 0)), Sequence("a.keep", (0,)))
     assert made.recurrences == (Recurrence("h", "rec", (-3, -1)),)
-    assert made.constants == ("a.W",)
+    assert made.param_names == ("a.W",)
     assert made.collected == ()
 
 
@@ -277,7 +277,7 @@ def test_a_state_starts_with_as_many_rows_as_it_looks_back(taps, lag):
 
 @pytest.mark.parametrize(
     ("part", "field"),
-    [("plan", "constants"), ("sequence", "taps"), ("recurrence", "node")],
+    [("plan", "param_names"), ("sequence", "taps"), ("recurrence", "node")],
 )
 def test_a_plan_is_frozen_with_all_its_parts(part, field):
     made = declared(RNN, {})
@@ -378,7 +378,7 @@ def as_scanned(world, spec):
             ]
         for item, past in zip(made.recurrences, rows, strict=True):
             values += [past[tap] for tap in item.taps]
-        values += [world["values"][name] for name in made.constants]
+        values += [world["values"][name] for name in made.param_names]
         env = dict(zip(made.arguments, values, strict=True))
         assert len(env) == len(values)
         for item in made.nodes:
