@@ -148,7 +148,7 @@ class Loop:
         if self.step is not None:
             self._check_no_masks(plan)
             return named_step(plan, self.layers, self.step, self.call)
-        # Steps that are written out are no function of scan: they may read anything.
+        # Steps that are written out are not a function of scan: they may read anything.
         strict = self.repeat is not written_out
         contexts = contexts_in(env)
         return make_step(plan, self.layers, self.params, self.call, strict, contexts)

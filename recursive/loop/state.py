@@ -56,14 +56,14 @@ def all_rows(
     Args:
         recurrence: the state.
         given: ``(dim,)`` or ``(batch, dim)`` for the same row at each tap, or
-            ``(batch, taps, dim)``.
+            ``(batch, lag, dim)``.
         batch: the number of rows.
         dim: the dim of the state.
 
     Raises:
         ShapeError: for another number of taps; at run time if it is not known before.
     """
-    if given.ndim == 3:  # (batch, taps, dim) to (taps, batch, dim)
+    if given.ndim == 3:  # (batch, lag, dim) to (lag, batch, dim)
         given = _with_every_tap(recurrence, given).dimshuffle(1, 0, 2)
     return pt.alloc(given, recurrence.lag, batch, dim)
 

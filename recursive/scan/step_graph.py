@@ -172,7 +172,7 @@ def _replace_invariants(
         changing: the inputs that change from step to step.
 
     Returns:
-        The placeholders of values that are no weights, and of weights.
+        The placeholders of values that are not weights, and of weights.
     """
     changed = set(changing)
     constants: Placeholders = {}

@@ -119,7 +119,7 @@ def step_vjp(step: StepGraph, sources: Sequence[int]) -> StepVJP | None:
     """Differentiate ``step`` and decide what its backward loop stores and computes.
 
     None if an operation of the step has no gradient, or if its values cannot be stored
-    for all steps: because their sizes differ from step to step, or they are no arrays.
+    for all steps: because their sizes differ from step to step, or they are not arrays.
 
     Args:
         step: the step.
