@@ -34,11 +34,11 @@ class Sequential(Model, containers.Sequential):
     def predict_proba(
         self, X: object, batch_size: int = 128, verbose: int = 1
     ) -> np.ndarray:
-        """The same as ``predict``; warns if values are no probabilities."""
+        """The same as ``predict``; warns if values are not probabilities."""
         found = self.predict(X, batch_size, verbose)
         if np.min(found) < 0 or np.max(found) > 1:
             warnings.warn(
-                "Some predictions are below 0 or above 1, so they are no "
+                "Some predictions are below 0 or above 1, so they are not "
                 "probabilities. End the network with softmax or sigmoid.",
                 stacklevel=2,
             )

@@ -167,7 +167,7 @@ def test_classes_are_the_places_of_the_largest_values_or_above_a_half():
 @pytest.mark.parametrize("factor", [100.0, -100.0])
 def test_probabilities_that_are_none_are_warned_of(factor):
     chain = Sequential([Dense(IN, 1, weights=[np.ones((IN, 1)), np.zeros(1)])])
-    with pytest.warns(UserWarning, match="no probabilities"):
+    with pytest.warns(UserWarning, match="not probabilities"):
         chain.predict_proba(factor * np.ones((3, IN)), verbose=0)
 
 

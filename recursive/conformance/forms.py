@@ -41,7 +41,7 @@ def parts(method: str, found: object) -> dict[str, Arrays]:
     A key that may be left out, and is, has no arrays.
 
     Raises:
-        FormError: if ``found`` is no dict of dicts of arrays, or has other keys.
+        FormError: if ``found`` is not a dict of dicts of arrays, or has other keys.
 
     >>> parts("run", {"outputs": {"rec": [1.0]}})
     Traceback (most recent call last):

@@ -265,7 +265,7 @@ def _nodes(adapter: Adapter, case: Case, number: int) -> Arrays:
     nodes = _run_up_to(adapter, case.about["spec"], case, number)["nodes"]
     if nodes:
         return nodes
-    # Its outputs are called value_0, value_1, ..., as "lstm.cell" is no name for one.
+    # Its outputs are called value_0, value_1, ..., as "lstm.cell" is not a valid name.
     with_outputs = _with_nodes_as_outputs(case.spec).to_dict()
     outputs = _run_up_to(adapter, with_outputs, case, number)["outputs"]
     for place, name in enumerate(_values_in_order(case.spec)):

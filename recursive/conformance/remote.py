@@ -316,7 +316,7 @@ def _read_answer(line: str, number: int) -> dict[str, object]:
     """The answer to the question of that number.
 
     Raises:
-        ValueError: if the line is no such answer.
+        ValueError: if the line is not such an answer.
     """
     try:
         answer = json.loads(line)

@@ -155,7 +155,8 @@ def probed_shape(layer: object, input_shape: Shapes) -> Shapes:
     return one_or_all(shapes_by_name(layer.apply(inputs, Call())))
 
 
-# It is no independent rule: comparing it with the output would apply the layer again.
+# It is not an independent rule: comparing it with the output would apply the layer
+# again.
 probed_shape.applies_the_layer = True
 
 

@@ -28,7 +28,7 @@ class Embedding(Layer):
         W_regularizer: a penalty on ``W``, by name or from ``regularizers``.
         activity_regularizer: a penalty on the output.
         W_constraint: applied to ``W`` after each training step.
-        mask_zero: True masks the steps whose integer is 0, which then is no word.
+        mask_zero: True masks the steps whose integer is 0, which then is not a word.
         weights: the initial ``[W]``.
         seed: the seed of the initial weights.
 

@@ -501,14 +501,14 @@ class Graph(DeclaredAsIn2015, Composite):
         [('h[0]', 'h[1]'), ('h[1]', 'h[2]')]
         """
         if unrolled is None:
-            picture = Picture(sketch(self.spec, self._plan_to_draw()))
+            picture = Picture(sketch(self.spec, self._plan_for_diagram()))
         else:
             picture = Picture(steps_of(self.spec, unrolled))
         if path is not None:
             picture.save(path)
         return picture
 
-    def _plan_to_draw(self) -> StepPlan | None:
+    def _plan_for_diagram(self) -> StepPlan | None:
         """The plan of the loop; None if there is no loop, or it is not complete."""
         return None
 

@@ -2,14 +2,14 @@
 
 A layer is a function of tensors with parameters. Users call it, ``layer(x)``.
 Containers, wrappers and loops *apply* it, ``layer.apply(inputs, call)``, and
-``layer(x)`` does too. There are three levels:
+``layer(x)`` does too. A call goes through three methods:
 
 1. :meth:`Layer.apply` is the template that every layer goes through. It takes and
    returns dicts of :class:`~recursive.loop.call.Value` (a tensor and its mask) by port
    and by output name. ``call`` says whether the network is training, hands out draws,
    and collects side outputs: updates and penalties. ``apply`` runs the methods of 2015
-   that a class overrides (:mod:`recursive.layers.chain`) and adds the penalties on the
-   output.
+   that a class overrides (:mod:`recursive.layers.chain`). While training, it adds the
+   penalties on the output to the loss.
 2. :meth:`Layer.compute` does the work. It builds the parameters, checks masks and
    draws, runs ``call``, checks its output and adds the mask. A container overrides it
    and applies its inner layers.
@@ -23,7 +23,7 @@ formula, so ``__init_subclass__`` withdraws the declaration from a subclass that
 a method of it.
 
 Parameters are held by the base class ``HoldsParameters``, and links of 2015 by
-``Linked``. The rules of masks are in :mod:`recursive.layers.masks`.
+``Linked``. The mask policies are in :mod:`recursive.layers.masks`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ from recursive.layers.masks import PASS, REFUSE, USE, accepted_masks, check_mask
 from recursive.layers.parameters import HoldsParameters
 from recursive.layers.products import affine_map, side_by_side
 from recursive.locked import locked
-from recursive.loop.call import Call, Value, Values, joined, with_mask
+from recursive.loop.call import Call, Value, Values, joined
+from recursive.loop.call import with_mask as value_with_mask
 from recursive.spec.hoist import Product
 from recursive.spec.shapes import Shape
 from recursive.utils import arguments, registry
@@ -90,11 +91,11 @@ class Layer(HoldsParameters, Linked):
     # Inputs and outputs
 
     input_ndim: int | None = None
-    """The number of axes of an input, batch included; None for any."""
+    """The number of axes of the first input, batch included; None for any number."""
     input_dtype: str = "float"
     """The kind of values of an input: ``float`` or ``int``."""
     input_dim: int | None = None
-    """The dim of the first input; None for any, or while it is not known."""
+    """The size of the last axis of the first input; None if any or not known yet."""
     limit: int | None = None
     """The number of classes of an integer input: all its values are below it."""
     ports: tuple[str, ...] = ("input",)
@@ -102,30 +103,46 @@ class Layer(HoldsParameters, Linked):
     output_names: tuple[str, ...] = ("output",)
     """The names of the outputs. A layer with several returns a dict in this order."""
     keeps_axes: bool = True
-    """True if the output has as many axes as the input, for layers that take any."""
+    """True if the output has as many axes as the input.
+
+    Only read for layers with ``input_ndim=None``.
+    """
     masks: str | Mapping[str, str] = REFUSE
     """The mask policy: ``pass``, ``use``, ``drop``, ``refuse`` or a dict by port."""
 
     # Permissions for a loop, which may hoist, defer or split a layer
 
     own_past: Mapping[str, str] = MappingProxyType({})
-    """The output of the node one step back that a port reads if it is not connected."""
+    """By port: the output of the node itself, one step back, that the port reads.
+
+    It holds for a port that is not connected. For example ``{"prev": "output"}``.
+    """
     rowwise: bool = False
     """True if each row of the output depends only on the same row of the input.
 
     All steps of a loop can then be rows of one call.
     """
     products: tuple[Product, ...] = ()
-    """The products that the layer begins with and sums; needs :meth:`Layer.finish`."""
+    """The products that the layer begins with and sums; needs :meth:`Layer.finish`.
+
+    For example ``(Product("input", 6, ("W",), ("b",)),)`` for ``x @ W + b`` with 6
+    units.
+    """
     splits: bool = True
-    """True if :meth:`Layer.call` is the products and :meth:`Layer.finish` alone."""
+    """True if :meth:`Layer.call` is the products and :meth:`Layer.finish` alone.
+
+    A class may declare False, so that its products stay together.
+    """
 
     # Anything besides parameters that a call depends on
 
     draws: tuple[str, ...] = ()
-    """The names of the draws that :meth:`sample` creates and :meth:`call` takes."""
+    """The names of random tensors, made by :meth:`sample` and passed to :meth:`call`.
+
+    They are passed as keyword arguments.
+    """
     steady_draws: tuple[str, ...] = ()
-    """The draws that are constant over the time of a loop."""
+    """The draws that are constant over time: all steps of a loop read the same one."""
     carries: bool = False
     """True if states are kept between batches, in ``self.states``."""
     revision: tuple = ()
@@ -145,14 +162,25 @@ class Layer(HoldsParameters, Linked):
         if written_as_in_2015 and "get_output_shape_for" not in vars(cls):
             cls.get_output_shape_for = chain.probed_shape
 
-        # A declaration is inherited, but holds for the formula it was written for only.
+        # A subclass inherits rowwise and products. If it changes a formula method, they
+        # no longer hold: rowwise and splits become False.
         keeps_formula = cls._keeps_methods("rowwise", identity.FORMULA)
         declaring = identity.defining_class(cls, "rowwise")
         if not keeps_formula or identity.changes_formula(cls, declaring):
             cls.rowwise = False
-        # A split layer runs ``finish`` of its own class, so that one may change.
+        # finish may be overridden, because a split layer calls the override.
         others = [method for method in identity.FORMULA if method != "finish"]
-        cls.splits = cls._keeps_methods("products", others)
+        cls.splits = cls._may_split() and cls._keeps_methods("products", others)
+
+    @classmethod
+    def _may_split(cls) -> bool:
+        """False if a class declares ``splits = False`` for its inherited products.
+
+        A class that declares ``products`` again starts from True.
+        """
+        declaring = identity.defining_class(cls, "products")
+        bases = cls.__mro__[: cls.__mro__.index(declaring) + 1]
+        return all(vars(base).get("splits", True) for base in bases)
 
     @classmethod
     def _keeps_methods(cls, attribute: str, methods: Sequence[str]) -> bool:
@@ -200,7 +228,8 @@ class Layer(HoldsParameters, Linked):
             call: says whether the network is training, and collects side outputs.
 
         Raises:
-            ConfigError: for a mask that a port refuses, or an output that is no tensor.
+            ConfigError: for a mask that a port refuses, or an output that is not a
+                tensor.
             DataError: for a draw that the layer does not make.
             ShapeError: for a draw, a mask or an output of another shape than declared.
         """
@@ -208,11 +237,12 @@ class Layer(HoldsParameters, Linked):
         # Containers apply their inner layers; only a formula calls them as functions.
         if type(self).compute is Layer.compute:
             check_held_layers(self)
-        now = chain.bound(self)
-        if now is not None:
-            # An overridden method asks for the formula it extends: no penalty yet.
+        running_override = chain.bound(self)
+        if running_override is not None:
+            # We are inside an override that calls super(): the outer apply adds the
+            # penalty.
             outputs = self.compute(inputs, call)
-            now.outputs.update(outputs)
+            running_override.outputs.update(outputs)
             return outputs
 
         if chain.overrides(self, Layer) or self.has_own_call:
@@ -224,24 +254,24 @@ class Layer(HoldsParameters, Linked):
         return outputs
 
     def _penalize(self, inputs: Values, outputs: Values, call: Call) -> None:
-        """Add the penalties on the output to the loss."""
-        # By id: one rule may be in both places, and a rule need not be hashable.
-        rules = {}
-        for rule in self.regularizers:
-            if getattr(rule, "layer", None) is self:
-                rules[id(rule)] = rule
+        """Add the penalties on the output to the loss. Called only while training."""
+        # By id: one regularizer may be in both places, and it need not be hashable.
+        found = {}
+        for regularizer in self.regularizers:
+            if getattr(regularizer, "layer", None) is self:
+                found[id(regularizer)] = regularizer
         if self.activity_regularizer is not None:
-            rules[id(self.activity_regularizer)] = self.activity_regularizer
+            found[id(self.activity_regularizer)] = self.activity_regularizer
 
-        for rule in rules.values():
-            if hasattr(rule, "penalty"):
+        for regularizer in found.values():
+            if hasattr(regularizer, "penalty"):
                 for value in outputs.values():
-                    call.penalty(rule.penalty(value.tensor))
+                    call.penalty(regularizer.penalty(value.tensor))
                 continue
-            # A rule of a user's class, as in 2015: it asks its layer for the output.
+            # A user's regularizer, as in 2015: it asks its layer for the output.
             no_loss = pt.zeros((), dtype=backend.floatX())
             with chain.binding(self, inputs, call):
-                call.penalty(rule.on_activity_of(self)(no_loss))
+                call.penalty(regularizer.on_activity_of(self)(no_loss))
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
         """The outputs of :meth:`call` with their masks; containers override this."""
@@ -262,7 +292,7 @@ class Layer(HoldsParameters, Linked):
 
         mask = self.get_output_mask_for(x, _for_call(self, accepted))
         outputs = chain.by_name(self.output_names, output)
-        return {name: with_mask(tensor, mask) for name, tensor in outputs.items()}
+        return {name: value_with_mask(tensor, mask) for name, tensor in outputs.items()}
 
     def _formula(
         self, x: Tensors, accepted: Mapping[str, TensorVariable], call: Call
@@ -331,8 +361,9 @@ class Layer(HoldsParameters, Linked):
     ) -> dict[str, Value]:
         """Tensors or arrays as the values that :meth:`apply` takes."""
         tensors = chain.by_name(self.ports, x)
-        # Among several inputs, those without steps get no mask. A single one must fit.
-        attach = with_mask
+        # With several inputs and one mask, an input without a time axis gets none. A
+        # single input must match its mask (checked later).
+        attach = value_with_mask
         if len(tensors) == 1 or isinstance(mask, Mapping):
             attach = Value
         if not isinstance(mask, Mapping):
@@ -376,7 +407,8 @@ class Layer(HoldsParameters, Linked):
         """True if the layer takes a mask at its first port."""
         return policy(self, self.ports[0]) != REFUSE
 
-    # Marks the library's method: an override, as in 2015, goes before the policy.
+    # Marks this method for masks.policy. An override, as in 2015, lacks the attribute
+    # and decides instead of the declared policy.
     supports_masked_input.follows_policy = True
 
     def get_output_mask_for(
@@ -448,7 +480,10 @@ class Layer(HoldsParameters, Linked):
     # Random draws. A loop makes them before its first step, as sequences.
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:
-        """The draw called ``name``, of ``size``; redrawn at each call of a program."""
+        """The draw called ``name``, of shape ``size``.
+
+        It is redrawn each time the compiled function runs.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} names the draw {name!r} but does not make it"
         )
@@ -477,8 +512,9 @@ class Layer(HoldsParameters, Linked):
     def get_config(self) -> dict[str, object]:
         """The class name, as ``name``, and the constructor arguments, as plain values.
 
-        An argument is read from the attribute of the same name, if there is one.
-        Weights are not part of the configuration.
+        An argument is read from the attribute of the same name, if there is one. The
+        arguments ``name`` and ``weights`` are left out: ``name`` is that of the class
+        here, and weights are not part of a configuration.
         """
         config = {"name": identity.class_name(type(self))}
         for argument in inspect.signature(type(self)).parameters:
@@ -569,7 +605,8 @@ def plain(value: object) -> object:
     if hasattr(value, "get_config"):
         config = value.get_config()
         known = NAMED_RULES.get(config.get("name"), type(value))
-        # A user's rule with a name of the library would be read as the wrong class.
+        # A user's regularizer or constraint with a name of the library would be read as
+        # the wrong class.
         return config if known is type(value) else value
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]

@@ -6,10 +6,10 @@ description that runs. :meth:`LoopRun.execute` works in this order:
 1. sequences are put time first, ``(time, batch, ...)``, and reversed if the loop runs
    backwards; their lengths are compared, because scan would stop with the shortest one;
 2. the masks of the sequences become one mask, ``(time, batch)``;
-3. random draws of the nodes are made for all steps at once;
-4. each state gets its rows before the first step, ``(lag, batch, dim)``;
-5. the plan says which nodes run before, in and after the loop, and in which order scan
-   passes their values;
+3. while training, the random draws of the nodes are made for all steps at once;
+4. the plan is made: which nodes run before, in and after the loop, and in which order
+   scan passes their values;
+5. each state of the plan gets its rows before the first step, ``(lag, batch, dim)``;
 6. :class:`~recursive.loop.run.Loop` runs them;
 7. outputs are put batch first again.
 """
@@ -31,7 +31,7 @@ from recursive.errors import ConfigError
 from recursive.layers.draws import check_draw_names, checked_draw
 from recursive.layers.layer import Layer
 from recursive.layers.loop_draws import LoopDraws
-from recursive.layers.masks import checked_mask
+from recursive.layers.masks import mask_with_checked_sizes
 from recursive.layers.split import runners
 from recursive.loop.axes import swap_time
 from recursive.loop.call import Call, Value, Values, joined, with_mask
@@ -68,7 +68,8 @@ class LoopResult:
     def finals(self) -> dict[str, Value]:
         """The states after the last step as outputs.
 
-        Each is ``(batch, dim)``, or ``(batch, lag, dim)``, oldest first.
+        Each is ``(batch, dim)``, or ``(batch, lag, dim)``, oldest first: outputs are
+        batch first, while the rows inside the loop are time first.
         """
         found = {}
         for item in self.plan.recurrences:
@@ -107,7 +108,7 @@ class LoopRun:
     moves: bool = True
 
     def execute(
-        self, inputs: Values, call: Call, starts: Tensors | None = None
+        self, inputs: Values, call: Call, given_starts: Tensors | None = None
     ) -> LoopResult:
         """Run the loop.
 
@@ -115,8 +116,8 @@ class LoopRun:
             inputs: sequences ``(batch, time, ...)`` and contexts ``(batch, ...)`` by
                 name, with their masks.
             call: the call of the container: training or not, and given draws.
-            starts: the rows before the first step, ``(lag, batch, dim)``, of states
-                that do not start as declared.
+            given_starts: the rows before the first step, ``(lag, batch, dim)``, of
+                states that do not start as declared.
         """
         spec = self.spec
         # Before PyTensor 3.1.1 the gradient of a loop that stops early is wrong.
@@ -125,33 +126,33 @@ class LoopRun:
         drawn_starts = self.drawn_starts().values()
         check_draw_names(call.draws, [*self.draws.names(), *drawn_starts])
 
-        # Sequences, time first, and the sizes (time, batch) that they share.
+        # Sequences, time first, and the two sizes that they share.
         tensors = {name: value.tensor for name, value in inputs.items()}
         over_time = self._over_time(inputs)
         sequences = {name: value.tensor for name, value in over_time.items()}
-        length, batch = self.rows(sequences, tensors)
+        length, batch = self.sizes(sequences, tensors)
         over_time = self._of_length(over_time, length)
         if spec.n_steps is not None:
-            # The lengths are compared with it by now, so it stands for all of them.
+            # common_length has compared n_steps with all lengths, so it can be used as
+            # the length.
             length = spec.n_steps
-        rows = (length, batch)
+        sizes = (length, batch)
 
-        # The plan depends on both: on a mask being there, and on the draws as
-        # sequences.
-        mask = self._mask(inputs, rows, over_time)
+        # A mask and draws change the plan: draws are sequences of the loop, too.
+        mask = self._mask(inputs, sizes, over_time)
         drawn: Tensors = {}
         if call.train:
-            drawn = self.draws.over_time(rows, call.draws, spec.go_backwards)
+            drawn = self.draws.over_time(sizes, call.draws, spec.go_backwards)
         planned = self.plan(call.train, masked=mask is not None)
         if call.train:
-            self._check_drawn_before(planned, drawn)
+            self._check_no_draws_in_step(planned, drawn)
 
         values = {**self._contexts(inputs), **over_time}
         for name, tensor in drawn.items():
             values[name] = Value(tensor)
-        before = self._starts(planned, tensors, batch, call, starts or {})
+        starts = self._starts(planned, tensors, batch, call, given_starts or {})
         loop = self._loop(planned, call, mask)
-        results, lasts = loop.run(values, rows, before, mask)
+        results, lasts = loop.run(values, sizes, starts, mask)
 
         found = {}
         for output in spec.outputs:
@@ -161,13 +162,11 @@ class LoopRun:
     # Planning
 
     def plan(self, train: bool, masked: bool = False) -> StepPlan:
-        """The plan of what runs where, with the draws of the nodes if training.
-
-        PyTensor cannot truncate a gradient on JAX if sequences are computed, so nothing
-        is moved out of the loop there.
-        """
+        """The plan of what runs where, with the draws of the nodes if training."""
         draws = self.draws.by_node() if train else {}
         constant = self.draws.constant_names() if train else set()
+        # On JAX, PyTensor cannot truncate the gradient of a loop whose sequences are
+        # computed values; then every node stays in the loop.
         is_truncated = self.spec.truncate_gradient != -1
         truncated_on_jax = is_truncated and backend.target() == "jax"
         if truncated_on_jax or not self.moves or self.step is not None:
@@ -210,8 +209,8 @@ class LoopRun:
     def _over_time(self, inputs: Values) -> dict[str, Value]:
         """The sequences, ``(time, batch, ...)``, in the order in which the loop runs.
 
-        A mask ``(batch, time)`` is about whole steps, so it is left to :meth:`_mask`. A
-        mask with more axes is about parts of a step, and stays with the value.
+        A ``(batch, time)`` mask masks whole steps: :meth:`_mask` joins these masks. A
+        mask with more axes masks values inside a step, so it stays with its sequence.
         """
         found = {}
         for item in self.spec.inputs:
@@ -232,8 +231,8 @@ class LoopRun:
     def _of_length(self, over_time: dict[str, Value], length: Size) -> dict[str, Value]:
         """The sequences, cut to a symbolic ``length``.
 
-        The check of the lengths is part of ``length``. Cutting makes every sequence
-        depend on it, so the check runs before any of them is read.
+        ``length`` is a symbolic value that raises if the lengths differ. Cutting each
+        sequence to it makes sure that the check runs.
         """
         if isinstance(length, int):
             return over_time
@@ -252,8 +251,8 @@ class LoopRun:
                 found[item.name] = Value(value.tensor, value.mask, is_context=True)
         return found
 
-    def rows(self, sequences: Tensors, inputs: Tensors) -> tuple[Size, Size]:
-        """The number of steps and of rows; one row if there are no inputs.
+    def sizes(self, sequences: Tensors, inputs: Tensors) -> tuple[Size, Size]:
+        """The sizes ``(length, batch)``; the batch size is 1 if there are no inputs.
 
         Args:
             sequences: the sequences, time first.
@@ -266,20 +265,21 @@ class LoopRun:
         return common_length(lengths), batch
 
     def _mask(
-        self, inputs: Values, rows: tuple[Size, Size], over_time: Values
+        self, inputs: Values, sizes: tuple[Size, Size], over_time: Values
     ) -> TensorVariable | None:
-        """The steps that no mask masks, ``(time, batch)``; None without any mask.
+        """The mask of the loop, ``(time, batch)``; None without any mask.
 
-        Masks are the declared one and those of the sequences.
+        True at steps that are valid in every mask: the declared one and those of the
+        sequences.
         """
+        length, batch = sizes
         masks = []
         if self.spec.mask is not None:
             masks.append(over_time[self.spec.mask].tensor)
         for item in self.spec.inputs:
             mask = inputs[item.name].mask if item.is_sequence else None
             if mask is not None and mask.ndim == 2:
-                length, batch = rows
-                checked = checked_mask(self.kind, mask, batch, length)
+                checked = mask_with_checked_sizes(self.kind, mask, batch, length)
                 masks.append(self._directed(checked.dimshuffle(1, 0)))
         found = joined(masks)
         if found is None:
@@ -304,8 +304,8 @@ class LoopRun:
     ) -> dict[str, Value]:
         """The outputs, batch first, with their masks.
 
-        A masked step repeats the last unmasked one, so that the last step is always the
-        result of a row.
+        A masked step repeats the last unmasked one, so the last step always holds the
+        final result of every row.
         """
         last = None if mask is None else last_valid(mask, length)
         found = {}
@@ -329,11 +329,12 @@ class LoopRun:
         inputs: Tensors,
         batch: Size,
         call: Call,
-        given: Tensors,
+        given_starts: Tensors,
     ) -> dict[str, TensorVariable]:
-        found = dict(given)
+        """The rows of all states before the first step, given or as declared."""
+        found = dict(given_starts)
         for item in planned.recurrences:
-            if item.name not in given:
+            if item.name not in given_starts:
                 found[item.name] = self.start(item, inputs, batch, call)
         return found
 
@@ -369,7 +370,7 @@ class LoopRun:
         return rows.astype(backend.floatX())
 
     def drawn_starts(self) -> dict[str, str]:
-        """The draw that each state with drawn initial values starts from, by state."""
+        """Map each state with ``initial='drawn'`` to the name of its draw."""
         drawn = [state.name for state in self.spec.states if state.initial == DRAWN]
         return {name: f"{name}.initial" for name in drawn}
 
@@ -380,8 +381,8 @@ class LoopRun:
         """The random draws of the nodes."""
         return LoopDraws(self.spec, self.layers, self.shapes)
 
-    def _check_drawn_before(self, planned: StepPlan, drawn: Tensors) -> None:
-        """Raise an error if a step would have to draw."""
+    def _check_no_draws_in_step(self, planned: StepPlan, drawn: Tensors) -> None:
+        """Raise an error if a step would have to make random draws itself."""
         self.draws.check_steps_draw_nothing(planned.nodes, drawn)
         if self.step is not None and drawn:
             raise ConfigError.about(
@@ -394,8 +395,11 @@ class LoopRun:
             )
 
 
-def states_from_start(spec: GraphSpec) -> tuple[str, ...]:
-    """The states that are reset with each batch by default."""
+def states_reset_by_default(spec: GraphSpec) -> tuple[str, ...]:
+    """The states that are reset with each batch because nothing is declared for them.
+
+    Neither they nor the container are stateful, and ``stateful=False`` is not declared.
+    """
     if spec.stateful:
         return ()
     states = with_implicit_states(spec)

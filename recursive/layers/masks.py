@@ -1,20 +1,24 @@
 """Masks: the policy of each port of a layer, and the checks of a mask's shape.
 
-A mask says which steps of a sequence are valid: ``(batch, time)``, nonzero at unmasked
-steps, 0 at masked ones. ``(batch, sentence, word)`` masks the words of documents. No
-mask means that all steps are valid. A mask belongs to one value, so a layer that reads
-two values may read two masks.
+A mask says which steps of a sequence are valid: ``(batch, time)``, nonzero at a valid
+step, 0 at padding. ``(batch, sentence, word)`` masks the words of documents. No mask
+means that all steps are valid. A mask belongs to one value, so a layer that reads two
+values may read two masks.
 
 A layer declares a policy for each port in ``Layer.masks``:
 
 * ``pass``: the output gets the mask. Masks of several ports are joined with AND.
-* ``use``: ``call`` takes the mask, ``get_output_mask_for`` returns that of the output.
+* ``use``: ``call`` takes the mask. The layer must also override
+  ``get_output_mask_for``, which returns the mask of the output.
 * ``drop``: the output has no mask.
 * ``refuse``: a mask is an error, because masked steps would count as valid.
 
-A layer that declares nothing refuses masks. There is one exception: the context of a
-loop is passed whole to every step, so a port that refuses masks reads it without its
-mask.
+A layer that declares nothing refuses masks. There is one exception: a port that refuses
+masks reads the context of a loop without its mask. Every step gets the whole context,
+so no step of the loop is lost by it.
+
+A layer of earlier versions with a method ``call_masked`` declares ``pass``. It gets its
+masks from ``Layer._formula``, not as the ``mask`` argument of ``call``.
 """
 
 from __future__ import annotations
@@ -44,7 +48,8 @@ def policy(layer: object, port: str) -> str:
         ConfigError: for a policy that does not exist.
     """
     supports = layer.supports_masked_input
-    # Layers of Keras 0.1 override this method instead of declaring a policy.
+    # Layers of Keras 0.1 override this method instead of declaring a policy. Layer sets
+    # `follows_policy` on its own method, so an override lacks it.
     is_overridden = not getattr(supports, "follows_policy", False)
     if is_overridden:
         return PASS if supports() else REFUSE
@@ -105,14 +110,16 @@ def check_mask(layer: object, port: str, value: Value) -> None:
     Only sizes that the types show are compared.
 
     Raises:
-        ShapeError: for axes that the value does not have, or another number of rows.
-        SequenceLengthError: for another number of steps.
+        ShapeError: if the mask has more axes than the value allows, or a different
+            number of rows.
+        SequenceLengthError: if the number of steps is different.
     """
     mask, tensor = value.mask, value.tensor
     if mask is None:
         return
     kind = type(layer).__name__
-    # One axis, (batch,), cannot mask steps. A mask never has the axis of the dim.
+    # A mask has a time axis, so at least 2 axes, and never has the axis of the dim. A
+    # value of 2 axes still allows 2: it may be (batch, time), with one float per step.
     if not 2 <= mask.ndim <= max(leading_axes(tensor), 2):
         raise ShapeError.about(
             "mask",
@@ -122,7 +129,7 @@ def check_mask(layer: object, port: str, value: Value) -> None:
             do="Leave out the last axis, the dim.",
         )
 
-    # The mask may have fewer axes than the value: zip stops with the mask.
+    # The mask may have fewer axes than the value: zip ends at the shorter, the mask.
     pairs = list(zip(mask.type.shape, tensor.type.shape, strict=False))
     mask_rows, rows = pairs[0]
     if None not in (mask_rows, rows) and mask_rows != rows:
@@ -132,18 +139,19 @@ def check_mask(layer: object, port: str, value: Value) -> None:
             raise SequenceLengthError.about(
                 "mask",
                 kind,
-                takes=f"an entry for each step of what port {port!r} reads",
+                takes=f"one mask entry per step of the value at port {port!r}",
                 got=f"input: {steps}, mask: {entries}",
                 do="Cut or pad one of them.",
             )
 
 
-def checked_mask(
+def mask_with_checked_sizes(
     kind: str, mask: TensorVariable, rows: Size, length: Size
 ) -> TensorVariable:
     """Return ``mask``, which must be ``(rows, length)``.
 
-    Sizes that are not known are compared when the program runs.
+    Unlike :func:`check_mask`, it also compares sizes that are not known yet: the result
+    raises when the program runs.
 
     Args:
         kind: the class name of the layer, for errors.
@@ -152,8 +160,8 @@ def checked_mask(
         length: the number of steps.
 
     Raises:
-        ShapeError: for another number of axes or rows.
-        SequenceLengthError: for another number of steps.
+        ShapeError: if the number of axes or rows is different.
+        SequenceLengthError: if the number of steps is different.
     """
     if mask.ndim != 2:
         raise ShapeError.about(
@@ -171,7 +179,7 @@ def checked_mask(
     else:
         same_rows = pt.eq(mask_rows, rows)
         got = "another number of rows"
-    # The length is that of the mask before the check of its rows.
+    # Read before the check of the rows is added to the mask.
     mask_length = size(mask, 1)
     mask = backend.checked(mask, same_rows, _wrong_rows(kind, got))
 
@@ -184,5 +192,9 @@ def checked_mask(
 
 def _wrong_rows(kind: str, got: str) -> ShapeError:
     return ShapeError.about(
-        "mask", kind, takes="(batch, time)", got=got, do="Give each row its own."
+        "mask",
+        kind,
+        takes="(batch, time)",
+        got=got,
+        do="Pass one row of mask entries per row of the batch.",
     )

@@ -24,7 +24,7 @@ def check_node(container: Layer, name: str, layer: object) -> None:
 
     Raises:
         ConfigError: if the layer's ``__init__`` did not call that of its base.
-        NodeError: if it is no layer, holds the container, has outputs that a loop
+        NodeError: if it is not a layer, holds the container, has outputs that a loop
             cannot return, or keeps states that it cannot keep there.
     """
     if not isinstance(layer, Layer):

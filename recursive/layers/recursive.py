@@ -8,11 +8,11 @@ node reads three kinds of values by name:
 - a state: the value that the node which feeds it had at the step before. ``name_tm2``
   reads two steps back.
 
-Nothing here runs. :class:`Recursive` holds the declaration and answers questions about
-it: its shapes, its parameters, its kept states. To compute, it makes a frozen
-:class:`~recursive.layers.loop_run.LoopRun` of all that a run needs, which writes the
-step function, calls ``scan`` with the arguments in the order of the plan, and returns
-the declared outputs.
+:class:`Recursive` holds the declaration and answers questions about it: its shapes, its
+parameters, its kept states. It does not run the loop itself. ``compute`` and
+``all_outputs`` build a frozen :class:`~recursive.layers.loop_run.LoopRun`, which writes
+the step function, calls ``scan`` with the arguments in the order of the plan, and
+returns the declared outputs. ``_step`` computes a single time step, as in 2015.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from recursive.layers import chain
 from recursive.layers.graph import Graph, Read
 from recursive.layers.inputs import match_inputs, with_dims
 from recursive.layers.layer import Layer
-from recursive.layers.loop_run import LoopRun, states_from_start
+from recursive.layers.loop_run import LoopRun, states_reset_by_default
 from recursive.layers.settings import setting
 from recursive.layers.states import Stateful, States
 from recursive.locked import locked
@@ -67,17 +67,28 @@ if TYPE_CHECKING:
     from recursive.shown.trace import Series, Trace
 
 
+def _checked_setting(kind: str, name: str, value: object) -> object:
+    """Return ``value``, with an integer of any library as Python's own.
+
+    Raises:
+        ConfigError: for an ``n_steps`` that is not None or an integer of 1 or more.
+    """
+    value = as_python_int(value)
+    return checks.number_of_steps(value) if name == "n_steps" else value
+
+
 class Recursive(Stateful, Graph):
     """A recurrent network declared as a graph of inputs, states and nodes.
 
     A bare state name reads t-1, a node name reads t, and ``name_tm2`` reads t-2.
 
     Args:
-        truncate_gradient: k runs the reverse pass over the last k steps of the sequence
-            only; -1 over all.
+        truncate_gradient: k > 0: the reverse pass covers the last k steps only; -1: all
+            steps.
         return_sequences: True returns ``(batch, time, dim)``, False the last step,
             ``(batch, dim)``.
-        n_steps: the number of steps of a loop without sequences.
+        n_steps: the number of steps of a loop without sequences. With sequences, their
+            known length, for example with ``unroll=True``.
         until: the node that stops the loop after the first step at which it is true in
             every row.
         stateful: True keeps the states between batches.
@@ -88,8 +99,8 @@ class Recursive(Stateful, Graph):
         unroll: True writes out every step instead of a loop. The number of steps must
             be known: that of the sequences, or ``n_steps``.
 
-    Source: keras issue 620 (Santana, 2015) and his ``Recursive`` container of
-        2015-09-15.
+    Source: keras issue 620 (Santana, 2015), and his ``Recursive`` container of
+    2015-09-15.
 
     >>> from recursive.layers.core import Activation, Dense
     >>> rnn = Recursive(return_sequences=True)
@@ -105,6 +116,8 @@ class Recursive(Stateful, Graph):
     (None, None, 6)
     """
 
+    # The declaration is that of a loop: its sequences have a time axis, and nodes may
+    # read earlier steps.
     loop = True
 
     def __init__(
@@ -132,8 +145,7 @@ class Recursive(Stateful, Graph):
             return_final_states=flag(kind, "return_final_states", return_final_states),
             go_backwards=flag(kind, "go_backwards", go_backwards),
         )
-        # Initial values that are parameters, `initial="learned"`, by state: each
-        # (dim,).
+        # The learned initial values, `initial="learned"`, by state: each (dim,).
         self._learned: dict[str, SharedVariable] = {}
 
     # Declaration
@@ -210,7 +222,8 @@ class Recursive(Stateful, Graph):
                 ``'learned'`` for a parameter ``(dim,)``; ``'drawn'`` for standard
                 normal draws while training and zeros otherwise; or the name of a
                 context.
-            stateful: True keeps the state between batches; None does as the container.
+            stateful: True keeps the state between batches; None: as the container's
+                ``stateful``.
 
         Raises:
             RecursiveError: a subclass of it, for an invalid name, dim or initial value.
@@ -224,13 +237,12 @@ class Recursive(Stateful, Graph):
         """Let ``state`` start from the context ``name``, declared here if it is new.
 
         The context is ``(batch, dim)``. A state that is read several steps back starts
-        from that value at each lag, or from ``(batch, lag, dim)``, oldest first, if
-        the context was declared with ``ndim=3``. In an enclosing graph, a node supplies
-        the
+        from that value at each lag, or from ``(batch, lag, dim)``, oldest first, if the
+        context was declared with ``ndim=3``. In an enclosing graph, a node supplies the
         context: ``input={..., name: 'node'}``.
 
         Raises:
-            UnknownNameError: for an undeclared state, or a name that is no context.
+            UnknownNameError: for an undeclared state, or a name that is not a context.
         """
         states = {item.name: item for item in self._spec.states}
         if state not in states:
@@ -325,18 +337,16 @@ class Recursive(Stateful, Graph):
     )
     truncate_gradient = setting(
         "truncate_gradient",
-        lambda _, __, steps: as_python_int(steps),
-        "The number of last steps that the reverse pass runs over; -1 for all.",
+        _checked_setting,
+        "The number of last steps that the reverse pass covers; -1 for all.",
     )
     n_steps = setting(
         "n_steps",
-        lambda _, __, steps: checks.number_of_steps(as_python_int(steps)),
-        "The number of steps of a loop without sequences.",
+        _checked_setting,
+        "The number of steps of a loop without sequences; else their known length.",
     )
     until = setting(
-        "until",
-        lambda _, __, node: node,
-        "The node that stops the loop when it is true.",
+        "until", _checked_setting, "The node that stops the loop when it is true."
     )
 
     @property
@@ -352,7 +362,10 @@ class Recursive(Stateful, Graph):
 
     @property
     def plan(self) -> StepPlan:
-        """The plan that runs: nodes are hoisted before or deferred after the loop."""
+        """The plan for prediction without a mask.
+
+        Nodes are hoisted before the loop or deferred after it.
+        """
         self.complete()
         return self.loop_run().plan(train=False)
 
@@ -455,8 +468,10 @@ class Recursive(Stateful, Graph):
 
     # The container as a function
 
-    draws = steady_draws = ()
+    draws = ()
     """A loop makes the random draws of its nodes itself, before it starts."""
+    steady_draws = ()
+    """Empty too, for the same reason."""
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
         """Every output by name, then the final states.
@@ -483,15 +498,15 @@ class Recursive(Stateful, Graph):
         keeps_states = any(item.stateful for item in declared(spec, {}).recurrences)
         has_own_step = type(self)._step is not Recursive._step
         return LoopRun(
-            type(self).__name__,
-            spec,
-            self._layers(),
-            self.shapes,
-            self.named_params,
-            self.param_names,
-            self.states.variables if keeps_states else {},
+            kind=type(self).__name__,
+            spec=spec,
+            layers=self._layers(),
+            shapes=self.shapes,
+            params=self.named_params,
+            param_names=self.param_names,
+            states=self.states.variables if keeps_states else {},
             # Only an overridden _step runs; otherwise the step follows from the plan.
-            self._own_step if has_own_step else None,
+            step=self._own_step if has_own_step else None,
         )
 
     def _own_step(self, *args: TensorVariable) -> dict[str, TensorVariable]:
@@ -518,8 +533,8 @@ class Recursive(Stateful, Graph):
 
     @property
     def reset_each_batch(self) -> tuple[str, ...]:
-        """The states that are reset with each batch by default."""
-        return states_from_start(self.spec)
+        """The states that are reset because ``stateful`` is not declared for them."""
+        return states_reset_by_default(self.spec)
 
     def kept_states(self) -> tuple[Recurrence, ...]:
         """The states that are kept between batches."""
@@ -542,9 +557,10 @@ class Recursive(Stateful, Graph):
     def from_states(
         self, inputs: Values, starts: Mapping[str, TensorVariable], call: Call
     ) -> tuple[dict[str, Value], dict[str, TensorVariable]]:
-        """Run from ``starts`` instead of the kept states: a stateful node of a loop.
+        """Run from ``starts`` instead of the kept states.
 
-        Each state is ``(batch, lag * dim)``, oldest first.
+        Used when this container is a stateful node of another loop, which then holds
+        the states. Each state is ``(batch, lag * dim)``, oldest first.
 
         Returns:
             The outputs by name, and the kept states after the last step.
@@ -580,9 +596,9 @@ class Recursive(Stateful, Graph):
         A subclass may override it.
 
         Args:
-            args: the inputs at t and the states at t-1, each in declared order, one
-                that is read at several taps once for each, oldest first; then contexts;
-                then the parameters, which may be left out.
+            args: the inputs at t, the states at t-1, the contexts, then the parameters,
+                which may be left out. Each group is in declared order; an input or
+                state read at several taps appears once per tap, oldest first.
 
         Raises:
             DataError: for another number of arguments.
@@ -600,8 +616,8 @@ class Recursive(Stateful, Graph):
                 do="See declared_plan.arguments for their order.",
             )
         tensors = map(pt.as_tensor_variable, args)
-        # Without parameters the names are more than the tensors. Layers then use their
-        # own variables; given ones take the place of these in the results.
+        # If the parameters are left out, zip stops early and layers use their own
+        # variables. If they are given, with_params substitutes them in the results.
         given = dict(zip(plan.arguments, tensors, strict=False))
         env = as_values(given)
         run(plan.nodes, self._layers(), env, Call().in_step())
@@ -610,12 +626,12 @@ class Recursive(Stateful, Graph):
 
     @locked
     def all_outputs(self, train: bool = False) -> dict[str, TensorVariable]:
-        """The sequence of every node by name, ``(batch, time, dim)``, in declared
-        order.
+        """The sequence of every node by name, ``(batch, time, dim)``.
+
+        The nodes are in declared order.
 
         Source: ``_get_output`` of the 2015 container, which made every node an output
-            of
-        scan.
+        of scan.
         """
         inputs = self._checked(chain.linked_inputs(self, train))
         # The same loop, with every node declared as an output.
@@ -636,14 +652,16 @@ class Recursive(Stateful, Graph):
     def state(self) -> dict[str, TensorVariable]:
         """The value of each state before the first step, by name.
 
-        It is ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first.
+        It is ``(batch, dim)``, or ``(lag, batch, dim)``, oldest first: scan takes
+        initial values with time as the first axis. Inputs and outputs of the container
+        are batch first instead, so contexts and final states are ``(batch, lag, dim)``.
 
         Source: ``Recursive.state`` of 2015.
         """
         run = self.loop_run()
         inputs = match_inputs(self.spec, self.get_input())
         sequences = {name: swap_time(inputs[name]) for name in self.sequence_names}
-        _, batch = run.rows(sequences, inputs)
+        _, batch = run.sizes(sequences, inputs)
         found = {}
         for item in self.declared_plan.recurrences:
             rows = run.start(item, inputs, batch, Call())
@@ -664,18 +682,19 @@ class Recursive(Stateful, Graph):
         inputs = match_inputs(self.spec, self.get_input())
         return [inputs[item.name] for item in self.spec.inputs if not item.is_sequence]
 
-    # Views of the container. Their modules import this one, so they are loaded on
-    # demand.
+    # Views of the container. Their modules import this one, so they load on demand.
 
-    def _plan_to_draw(self) -> StepPlan | None:
+    def _plan_for_diagram(self) -> StepPlan | None:
         try:
             return self.plan
         except RecursiveError:  # incomplete: the diagram marks what is missing
             return None
 
     def explain(self) -> str:
-        """The arguments of scan, the generated step, what runs outside it, the
-        gradient.
+        """A description of the loop as text.
+
+        It lists the arguments of scan, the generated step, the nodes outside the loop
+        and the gradient.
 
         Raises:
             RecursiveError: a subclass of it, for a container that is not complete.
@@ -763,13 +782,21 @@ class Recurrent(Recursive):
     the node itself at t-1. If no output is declared, the last node is the output.
 
     Args:
-        truncate_gradient: k runs the reverse pass over the last k steps of the sequence
-            only; -1 over all.
+        truncate_gradient: k > 0: the reverse pass covers the last k steps only; -1: all
+            steps.
         return_sequences: True returns ``(batch, time, dim)``, False the last step,
             ``(batch, dim)``.
-        n_steps: the number of steps of a loop without sequences.
+        n_steps: the number of steps of a loop without sequences. With sequences, their
+            known length, for example with ``unroll=True``.
         until: the node that stops the loop after the first step at which it is true in
             every row.
+        stateful: True keeps the states between batches.
+        return_final_states: True also returns the states after the last step, as
+            outputs ``<state>_final``.
+        go_backwards: True runs from the last step to the first and returns the steps in
+            that order.
+        unroll: True writes out every step instead of a loop. The number of steps must
+            be known: that of the sequences, or ``n_steps``.
 
     Source: elanmart, keras issue 620, 2015.
 
@@ -785,6 +812,7 @@ class Recurrent(Recursive):
     ['X', 'y_tm1', 'h1_tm1']
     """
 
+    # Names may be used before they are declared.
     free = True
 
     def add_states(self, names: Sequence[str]) -> None:

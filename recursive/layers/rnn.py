@@ -34,7 +34,7 @@ from recursive.layers import learned
 from recursive.layers.cell_loop import CellLoop
 from recursive.layers.cells import Cell, is_ours
 from recursive.layers.layer import Layer, MaskedLayer
-from recursive.layers.masks import USE, checked_mask
+from recursive.layers.masks import USE, mask_with_checked_sizes
 from recursive.layers.states import Stateful, States
 from recursive.loop.axes import swap_time
 from recursive.loop.call import Call
@@ -328,7 +328,8 @@ class RNN(Stateful, MaskedLayer):
     ) -> TensorVariable | None:
         """The mask of the loop as booleans, ``(batch, time)``; None for no mask."""
         if mask is not None:
-            return pt.neq(checked_mask(type(self).__name__, mask, rows, length), 0)
+            mask = mask_with_checked_sizes(type(self).__name__, mask, rows, length)
+            return pt.neq(mask, 0)
         if self.reads_mask() and self.mask_mode == "zero":
             return pt.ones((rows, length), dtype="bool")
         return None

@@ -119,8 +119,8 @@ class States:
 
         Raises:
             DataError: for anything but a dict.
-            UnknownNameError: for a name that is no kept state.
-            DtypeError: for values that are no numbers of floatX.
+            UnknownNameError: for a name that is not a kept state.
+            DtypeError: for values that are not numbers of dtype floatX.
             ShapeError: for values of another shape; nothing is changed then.
         """
         check_named(given)

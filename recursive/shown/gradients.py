@@ -106,7 +106,7 @@ def _zeros(
 ) -> tuple[dict[str, TensorVariable], dict[str, TensorVariable]]:
     """Zeros for every output, ``(batch, time, dim)``, and for drawn starts."""
     sequences = {name: inputs[name].swapaxes(0, 1) for name in rnn.sequence_names}
-    length, batch = run.rows(sequences, inputs)
+    length, batch = run.sizes(sequences, inputs)
     floats = backend.floatX()
     zeros = {}
     for name in run.draws.names():

@@ -94,7 +94,7 @@ def check_name(kind: str, name: object) -> None:
         raise InvalidNameError.about(
             kind,
             str(name),
-            takes="a name of letters, digits and underscores that is no Python keyword",
+            takes="a name of letters, digits and underscores, not a Python keyword",
             because="it is a variable in the generated step",
             got=repr(name),
             do="Choose another name.",

@@ -502,6 +502,27 @@ def test_a_class_with_another_formula_is_neither_moved_nor_split(method):
     assert (core.Dense(4, 6).rowwise, core.Dense(4, 6).splits) == (True, True)
 
 
+def test_a_class_may_declare_that_its_products_are_not_split():
+    class Whole(core.Dense):
+        splits = False
+
+    class Below(Whole):
+        pass
+
+    class Again(Whole):
+        products = core.Dense.products
+
+    class AgainWhole(Whole):
+        products = core.Dense.products
+        splits = False
+
+    assert not Whole.splits
+    assert not Below.splits
+    assert Again.splits
+    assert not AgainWhole.splits
+    assert Whole(4, 6).rowwise
+
+
 def test_a_helper_of_the_formula_may_mix_rows():
     class Centred(core.Dropout):
         def _is_over_time(self, ndim):

@@ -355,7 +355,7 @@ def test_a_row_that_is_masked_everywhere_keeps_its_states(kind):
         (
             lambda layer, model: layer(X, mask=MASK[:2]),
             ShapeError,
-            "got 2 rows for 3. Give each row its own",
+            "got 2 rows for 3. Pass one row of mask entries per row",
         ),
         (
             lambda layer, model: masked_program(made(GRU))(X, MASK[:1] == 1),
