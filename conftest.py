@@ -17,3 +17,5 @@ collect_ignore += [
     for port, packages in PORTS.items()
     if None in map(find_spec, packages)
 ]
+if find_spec("sklearn") is None:
+    collect_ignore.append("recursive/wrappers/scikit_learn.py")

@@ -24,7 +24,12 @@ EXTRAS = {
         "jsonschema>=4.18",
     ],
     "notebooks": ["jupytext>=1.16", "nbmake>=1.5", "pytest>=8.0", "matplotlib>=3.9"],
-    "docs": ["sphinx>=7.3", "myst-parser>=3.0", "furo>=2024.8.6"],
+    "docs": [
+        "sphinx>=7.3",
+        "myst-parser>=3.0",
+        "furo>=2024.8.6",
+        "scikit-learn>=1.4",
+    ],
     "bench": ["keras>=3.8", "matplotlib>=3.9", "torch>=2.8"],
 }
 EXTRAS["all"] = sorted(

@@ -15,7 +15,7 @@ PACKAGE = Path(recursive.__file__).parent
 LEVELS = (
     ("errors",),
     ("spec", "utils", "locked", "draws"),
-    ("backend", "drawing", "reference"),
+    ("backend", "drawing", "reference", "preprocessing"),
     (
         "activations",
         "callbacks",
@@ -31,7 +31,7 @@ LEVELS = (
     ("training", "utils.layer_utils"),
     ("shown",),
     ("models",),
-    ("recipes", "conformance"),
+    ("recipes", "wrappers", "conformance"),
     ("demos",),
     ("cli",),
 )
