@@ -38,6 +38,8 @@ def installed(name):
     library = name.rpartition(".adapters.")[2]
     if library != name and library in ("torch", "jax", "keras"):
         return find_spec(library) is not None
+    if name.endswith(".wrappers.scikit_learn"):
+        return find_spec("sklearn") is not None
     return not any(
         name.endswith(f".contenders.{contender.module}")
         for contender in CONTENDERS

@@ -206,8 +206,7 @@ class Dropout(MaskedLayer):
 
         y = x * (keep >= p) / (1 - p)        keep uniform in [0, 1)
 
-    So a fraction ``p`` of the values becomes 0, and the scale keeps their mean.
-    ``keep``
+    So a fraction ``p`` of the values becomes 0, and the scale keeps their mean. ``keep``
     is drawn before a loop and enters it as an argument: the step stays a function of
     its arguments, which has a gradient.
 
@@ -221,8 +220,7 @@ class Dropout(MaskedLayer):
         ConfigError: unless 0 <= p < 1, or for an unknown ``per``.
 
     Source: Srivastava et al., 2014; ``keras.layers.core.Dropout`` of Keras 0.1. One
-        draw
-    for each sequence: Gal and Ghahramani, 2016, who call it variational.
+    draw for each sequence: Gal and Ghahramani, 2016, who call it variational.
 
     >>> keep = np.array([[0.1, 0.8, 0.9]])
     >>> dropout = Dropout(0.5, per="sequence")

@@ -23,8 +23,7 @@ class BatchNormalization(Layer):
     ``gamma`` and ``beta`` are learned. ``mean`` and ``std`` depend on the mode:
 
     * Mode 0 takes them of each value over the rows of the batch while training, and
-    uses
-      their running means otherwise.
+      uses their running means otherwise.
     * Mode 1 takes them of each row, over its last axis.
 
     Args:

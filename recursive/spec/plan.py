@@ -15,24 +15,22 @@ moves every later position, so code that counts positions breaks silently.
 
 **Who owns the order.** A :class:`StepPlan` does. It is frozen and holds names, not
 tensors. It depends on the declaration, on the layers' flags, shapes and draws, and on
-whether steps may be masked; never on values. Code that calls scan lines up its
-tensors with :attr:`StepPlan.arguments`; the step itself gets its names back by a strict
-zip with the same list; ``explain()`` prints that list. Since all of them read one
-object, they cannot disagree.
+whether steps may be masked; never on values. Code that calls scan lines up its tensors
+with ``arguments``; the step itself gets its names back by a strict zip with the same
+list; ``explain()`` prints that list. Since all of them read one object, they cannot
+disagree.
 
-**The order here.** Arguments: :attr:`~StepPlan.sequences` (inputs as declared, then
-hoisted values, then draws), :attr:`~StepPlan.recurrences` (states as declared, then
-implicit ones), :attr:`~StepPlan.contexts`, and the parameters in
-:attr:`~StepPlan.param_names`.
-The last two groups are scan's non-sequences. Results: the value that feeds each state,
-in the order of the states, then :attr:`~StepPlan.collected`.
+**The order here.** Arguments: ``sequences`` (inputs as declared, then hoisted values,
+then draws), ``recurrences`` (states as declared, then implicit ones), ``contexts``, and
+the parameters in ``param_names``. The last two groups are scan's non-sequences. Results:
+the value that feeds each state, in the order of the states, then ``collected``.
 
 **How a plan is built.**
 
 1. Each node's references are resolved, so that one value has one name
-   (:mod:`recursive.spec.history`).
-2. Nodes leave the loop if that is possible (:mod:`recursive.spec.hoist`), and
-   products that share an input are fused (:mod:`recursive.spec.fused`).
+   (``spec/history.py``).
+2. Nodes leave the loop if that is possible (``spec/hoist.py``), and products that share
+   an input are fused (``spec/fused.py``).
 3. The arguments and results follow from what the remaining nodes read and compute.
 
 :func:`plan` does all three. :func:`declared` skips the second: it keeps every node in
