@@ -84,11 +84,12 @@ class FusedRunner:
             dims.append(one.share.product.dim)
         # (..., sum of dims)
         product = linear_map(x, side_by_side(weights))
-        products = pt.split(product, dims, axis=product.ndim - 1)
-        # Each part gets its own bias: some shares have none.
-        for index, b in enumerate(biases):
-            if b is not None:
-                products[index] = products[index] + b
+        parts = pt.split(product, dims, axis=product.ndim - 1)
+        # A new list: ``parts`` is the list of outputs of the node in PyTensor's graph.
+        products = []
+        for part, b in zip(parts, biases, strict=True):
+            # Some shares have no bias.
+            products.append(part if b is None else part + b)
         return products
 
 
