@@ -206,9 +206,9 @@ class Dropout(MaskedLayer):
 
         y = x * (keep >= p) / (1 - p)        keep uniform in [0, 1)
 
-    So a fraction ``p`` of the values becomes 0, and the scale keeps their mean. ``keep``
-    is drawn before a loop and enters it as an argument: the step stays a function of
-    its arguments, which has a gradient.
+    So a fraction ``p`` of the values becomes 0, and the scale keeps their mean.
+    ``keep`` is drawn before a loop and enters it as an argument: the step stays a
+    function of its arguments, which has a gradient.
 
     Args:
         p: the fraction that is set to 0.

@@ -214,9 +214,26 @@ def _shares_text(
 ) -> str:
     """The text of shares of products, concatenated if there are several."""
     weights = _weights_used(shares, params)
-    biases = [text for name, text in params.items() if name not in weights]
     product = _times(input, _concatenated(weights.values()))
-    return f"{product} + {_concatenated(biases)}" if biases else product
+    biases = [_bias_of(share, params, weights) for share in shares]
+    if not any(biases):
+        return product
+    # A share without a bias still has its place in the sum.
+    written = []
+    for share, bias in zip(shares, biases, strict=True):
+        written.append(bias or f"zeros({share.product.dim})")
+    return f"{product} + {_concatenated(written)}"
+
+
+def _bias_of(
+    share: ProductShare, params: Mapping[str, str], weights: Mapping[str, str]
+) -> str:
+    """The text of the biases that a share adds, empty for none."""
+    own = []
+    for name, text in params.items():
+        if split(name)[0] == share.node and name not in weights and share.bias:
+            own.append(text)
+    return _concatenated(own) if own else ""
 
 
 def _concatenated(variables: Iterable[str]) -> str:
@@ -317,7 +334,7 @@ ACTIVATIONS = (
     "tanh",
 )
 """The activations of the library."""
-WORDS = frozenset({*ACTIVATIONS, *CALLED, "split", "where"})
+WORDS = frozenset({*ACTIVATIONS, *CALLED, "split", "where", "zeros"})
 """The functions of the text. A user's function must not be written with such a name."""
 
 PRODUCTS = ("Dense", "TimeDistributedDense", "RecurrentDense", "Gate")

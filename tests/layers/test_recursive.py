@@ -27,6 +27,7 @@ from recursive import (
 from recursive.backend import Argument, Program, evaluate
 from recursive.spec.graph import GraphSpec
 from tests.cases import (
+    BATCH,
     CASES,
     HIDDEN,
     IN,
@@ -801,3 +802,29 @@ def test_the_past_of_a_node_is_declared_before_it_starts_from_a_context():
     expected = np.concatenate([x[:, 0], start], axis=1) @ W + b
     found = rnn({"x": x, "start": start}).eval()
     np.testing.assert_allclose(found, expected)
+
+
+def test_products_with_and_without_a_bias_are_fused_and_keep_their_biases():
+    rnn = Recurrent(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_node(Dense(HIDDEN, HIDDEN, bias=False), "a", input="h_tm1")
+    rnn.add_node(Dense(HIDDEN, HIDDEN), "b", input="h_tm1")
+    rnn.add_node(Dense(IN, HIDDEN), "c", input="x")
+    rnn.add_node(
+        Activation("tanh"), "h", input=merge_sum(["a", "b", "c"]), create_output=True
+    )
+    rnn.complete()
+    with_random_weights(rnn)
+    assert (
+        "a_late, b_late = split(h_tm1 @ concat([a_W, b_W]) + concat([zeros(6), b_b]), [6, 6])"
+        in rnn.explain()
+    )
+    weights = {name: value.get_value() for name, value in rnn.named_params.items()}
+    x = np.random.RandomState(3).normal(size=(BATCH, TIME, IN))
+    h, steps = np.zeros((BATCH, HIDDEN)), []
+    for t in range(TIME):
+        past = h @ (weights["a.W"] + weights["b.W"]) + weights["b.b"]
+        h = np.tanh(past + x[:, t] @ weights["c.W"] + weights["c.b"])
+        steps.append(h)
+    rnn.compile(backend="python")
+    np.testing.assert_allclose(rnn.predict(x), np.stack(steps, axis=1), atol=1e-12)
