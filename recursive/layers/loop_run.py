@@ -168,8 +168,8 @@ class LoopRun:
         # On JAX, PyTensor cannot truncate the gradient of a loop whose sequences are
         # computed values; then every node stays in the loop.
         is_truncated = self.spec.truncate_gradient != -1
-        truncated_on_jax = is_truncated and backend.target() == "jax"
-        if truncated_on_jax or not self.moves or self.step is not None:
+        stays_whole = is_truncated and not backend.traits().truncates_computed
+        if stays_whole or not self.moves or self.step is not None:
             return declared(self.spec, self.param_names, draws, constant)
         return plan(
             self.spec,

@@ -23,7 +23,8 @@ disagree.
 **The order here.** Arguments: ``sequences`` (inputs as declared, then hoisted values,
 then draws), ``recurrences`` (states as declared, then implicit ones), ``contexts``, and
 the parameters in ``param_names``. The last two groups are scan's non-sequences.
-Results: the value that feeds each state, in the order of the states, then ``collected``.
+Results: the value that feeds each state, in the order of the states, then
+``collected``.
 
 **How a plan is built.**
 
