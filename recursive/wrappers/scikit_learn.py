@@ -33,7 +33,7 @@ class BaseWrapper(base.BaseEstimator):
     Args:
         model: a model that is not compiled, or a function that returns one.
         optimizer: as ``compile`` takes it.
-        loss: as ``compile`` takes it.
+        loss: as ``compile`` takes it; None is ``default_loss`` of the class.
         train_batch_size: rows per training step.
         test_batch_size: rows per step of ``predict`` and ``score``.
         nb_epoch: the number of epochs.
@@ -46,11 +46,13 @@ class BaseWrapper(base.BaseEstimator):
         backend: the backend to compile for.
     """
 
+    default_loss: str
+
     def __init__(
         self,
         model: Model | Callable[[], Model],
-        optimizer: str | Optimizer,
-        loss: str | Callable,
+        optimizer: str | Optimizer = "adam",
+        loss: str | Callable | None = None,
         train_batch_size: int = 128,
         test_batch_size: int = 128,
         nb_epoch: int = 100,
@@ -96,7 +98,7 @@ class BaseWrapper(base.BaseEstimator):
     ) -> Self:
         self.compiled_model_ = self._new_model()
         self.compiled_model_.compile(
-            copy.deepcopy(self.optimizer), self.loss, backend=self.backend
+            copy.deepcopy(self.optimizer), self._loss(), backend=self.backend
         )
         self.history_ = self.compiled_model_.fit(
             np.asarray(X),
@@ -114,6 +116,9 @@ class BaseWrapper(base.BaseEstimator):
         self.config_ = self.compiled_model_.get_config()
         self.weights_ = self.compiled_model_.get_weights()
         return self
+
+    def _loss(self) -> str | Callable:
+        return self.default_loss if self.loss is None else self.loss
 
     def _new_model(self) -> Model:
         """A model of its own for each ``fit``, so that the given one stays as it is."""
@@ -163,37 +168,7 @@ class KerasClassifier(base.ClassifierMixin, BaseWrapper):
     ['left', 'right']
     """
 
-    def __init__(
-        self,
-        model: Model | Callable[[], Model],
-        optimizer: str | Optimizer = "adam",
-        loss: str | Callable = "categorical_crossentropy",
-        train_batch_size: int = 128,
-        test_batch_size: int = 128,
-        nb_epoch: int = 100,
-        shuffle: bool = True,
-        show_accuracy: bool = False,
-        validation_split: float = 0.0,
-        validation_data: Sequence[np.ndarray] | None = None,
-        callbacks: Sequence[Callback] | None = None,
-        verbose: int = 0,
-        backend: str | None = None,
-    ):
-        super().__init__(
-            model,
-            optimizer,
-            loss,
-            train_batch_size,
-            test_batch_size,
-            nb_epoch,
-            shuffle,
-            show_accuracy,
-            validation_split,
-            validation_data,
-            callbacks,
-            verbose,
-            backend,
-        )
+    default_loss = "categorical_crossentropy"
 
     def fit(self, X: object, y: object, sample_weight: object = None) -> Self:
         """Train a copy of the model.
@@ -232,7 +207,7 @@ class KerasClassifier(base.ClassifierMixin, BaseWrapper):
                 got=repr(labels[~is_known][0].item()),
                 do="Train with all labels.",
             )
-        if self.loss == "categorical_crossentropy":
+        if self._loss() == "categorical_crossentropy":
             return to_categorical(columns, len(self.classes_))
         return columns[:, np.newaxis]
 
@@ -273,37 +248,7 @@ class KerasRegressor(base.RegressorMixin, BaseWrapper):
     1.0
     """
 
-    def __init__(
-        self,
-        model: Model | Callable[[], Model],
-        optimizer: str | Optimizer = "adam",
-        loss: str | Callable = "mean_squared_error",
-        train_batch_size: int = 128,
-        test_batch_size: int = 128,
-        nb_epoch: int = 100,
-        shuffle: bool = True,
-        show_accuracy: bool = False,
-        validation_split: float = 0.0,
-        validation_data: Sequence[np.ndarray] | None = None,
-        callbacks: Sequence[Callback] | None = None,
-        verbose: int = 0,
-        backend: str | None = None,
-    ):
-        super().__init__(
-            model,
-            optimizer,
-            loss,
-            train_batch_size,
-            test_batch_size,
-            nb_epoch,
-            shuffle,
-            show_accuracy,
-            validation_split,
-            validation_data,
-            callbacks,
-            verbose,
-            backend,
-        )
+    default_loss = "mean_squared_error"
 
     def fit(self, X: object, y: object, sample_weight: object = None) -> Self:
         """Train a copy of the model on ``y``, ``(batch,)`` or ``(batch, outputs)``."""
