@@ -139,7 +139,7 @@ def describe_gradient(outputs: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What is needed to split the flat inputs of a Reversible.
+    """The positions that split the flat inputs of a Reversible.
 
     The inputs are the rows of every sequence and of every state, the values that are
     constant over time, the weights, and the number of steps if it is not known.

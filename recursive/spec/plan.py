@@ -92,7 +92,7 @@ class Recurrence:
 
     @property
     def lag(self) -> int:
-        """How many steps back the state is read at most.
+        """The largest number of steps that the state is read back.
 
         It needs as many rows before the first step, ``(lag, batch, dim)``.
         """
