@@ -103,9 +103,9 @@ class CallbackList(Callback):
             raise ConfigError.about(
                 "argument",
                 "callbacks",
-                takes="callbacks",
+                takes="instances of Callback",
                 got=repr(callback),
-                do="Derive from Callback, and pass an instance, not the class.",
+                do="Derive a class from Callback and pass an instance of it.",
             )
         self.callbacks.append(callback)
 

@@ -384,7 +384,7 @@ def test_a_schedule_gives_numbers(rate):
     ("given", "words"),
     [
         ([EarlyStopping], "an instance, not the class"),
-        ([3], "takes callbacks"),
+        ([3], "takes instances of Callback"),
         (EarlyStopping(), "takes a list"),
     ],
 )

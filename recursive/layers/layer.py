@@ -298,7 +298,7 @@ class Layer(HoldsParameters, Linked):
         self, x: Tensors, accepted: Mapping[str, TensorVariable], call: Call
     ) -> Tensors:
         """The result of :meth:`call`, which takes masks only if the layer uses them."""
-        named = self.extra_arguments(call) | call.draws
+        named = self._extra_arguments(call) | call.draws
         used = {
             port: mask for port, mask in accepted.items() if policy(self, port) == USE
         }
@@ -311,7 +311,7 @@ class Layer(HoldsParameters, Linked):
         check_takes(self, named)
         return self.call(x, train=call.train, **named)
 
-    def extra_arguments(self, call: Call) -> dict[str, object]:
+    def _extra_arguments(self, call: Call) -> dict[str, object]:
         """Named arguments of :meth:`call` besides its input, mask and draws."""
         return {}
 
@@ -591,7 +591,7 @@ def check_dim(
         raise ShapeError.about(
             "layer",
             layer,
-            takes=f"an {argument} that is an integer of 1 or more",
+            takes=f"an integer of 1 or more as {argument}",
             got=repr(value),
             do=f"Pass {argument}=6, for example.",
         )

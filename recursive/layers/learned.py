@@ -63,14 +63,14 @@ def frozen_now(container: Layer) -> dict[Layer, Frozen]:
     """The frozen part of the container and of every inner layer, as of now."""
     free = _reached(container, {})
     return {
-        layer: Frozen(layer not in free, frozenset(layer.frozen_params))
+        layer: Frozen(layer not in free, frozenset(layer._frozen_params))
         for layer in inside(container)
     }
 
 
 def marks(layers: Iterable[Layer]) -> list[tuple[bool, int]]:
     """A list that changes when a layer is frozen or freed, but not when it is built."""
-    return [(layer.trainable, len(layer.frozen_params)) for layer in layers]
+    return [(layer.trainable, len(layer._frozen_params)) for layer in layers]
 
 
 def _reached(layer: Layer, seen: dict[Layer, None]) -> dict[Layer, None]:

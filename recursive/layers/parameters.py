@@ -79,7 +79,7 @@ class HoldsParameters:
         return bool(self.own_params()) and not self.params
 
     @property
-    def frozen_params(self) -> list[SharedVariable]:
+    def _frozen_params(self) -> list[SharedVariable]:
         """The parameters that were taken out of ``params``."""
         return _without(self.own_params(), self.params)
 

@@ -320,7 +320,7 @@ class RNN(Stateful, MaskedLayer):
         output = states[0]
         return swap_time(output) if self.return_sequences else op.last_step(output)
 
-    def extra_arguments(self, call: Call) -> dict[str, object]:
+    def _extra_arguments(self, call: Call) -> dict[str, object]:
         return {"carry": call.carry} if self.stateful else {}
 
     def _loop_mask(

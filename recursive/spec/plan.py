@@ -91,6 +91,11 @@ class Recurrence:
     stateful: bool = False
 
     @property
+    def carried(self) -> bool:
+        """The earlier name of ``stateful``."""
+        return self.stateful
+
+    @property
     def lag(self) -> int:
         """The largest number of steps that the state is read back.
 
@@ -128,6 +133,16 @@ class StepPlan:
     hoisted: tuple[NodeSpec, ...] = ()
     deferred: tuple[NodeSpec, ...] = ()
     constant_over_time: frozenset[str] = frozenset()
+
+    @property
+    def steady(self) -> frozenset[str]:
+        """The earlier name of ``constant_over_time``."""
+        return self.constant_over_time
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """The earlier name of ``param_names``."""
+        return self.param_names
 
     @property
     def per_step(self) -> tuple[Ref, ...]:

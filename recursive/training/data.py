@@ -156,7 +156,7 @@ def check_rows(arrays: Arrays) -> int:
             takes="arrays with the same number of rows, 1 or more",
             because="row i of each belongs to example i",
             got=", ".join(f"{name}: {rows}" for name, rows in counts.items()),
-            do="Pass the same number of rows in each.",
+            do="Pass one row or more, and the same number in each.",
         )
     return next(iter(counts.values()))
 

@@ -141,14 +141,15 @@ def _checked(kind: str, name: str, target: np.ndarray, given: object) -> np.ndar
             got=weights.shape,
             do="Pass one weight per row.",
         )
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+    is_wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if is_wrong.any():
         raise DataError.about(
             kind,
             name,
             takes="finite weights of 0 or more",
             because="the loss is divided by their sum",
-            got="others",
-            do="Check the weights.",
+            got=f"{weights[is_wrong][0]} in row {np.argwhere(is_wrong)[0][0]}",
+            do="Correct it, or pass 0 for a row that should not count.",
         )
     # A weight per row applies to all its steps: (batch,) -> (batch, 1) -> (batch,
     # time).

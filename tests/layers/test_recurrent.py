@@ -205,7 +205,7 @@ def test_the_fixed_projection_is_the_same_in_every_process_so_that_saved_weights
 def test_a_simple_deep_rnn_reads_depth_steps_back():
     layer = SimpleDeepRNN(IN, HIDDEN, depth=2)
     assert list(layer.named_params) == ["W", "U1", "U2", "b"]
-    with pytest.raises(ShapeError, match="depth that is an integer of 1 or more"):
+    with pytest.raises(ShapeError, match="an integer of 1 or more as depth"):
         SimpleDeepRNN(IN, HIDDEN, depth=0)
 
 

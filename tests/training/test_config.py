@@ -589,8 +589,14 @@ BAD = [
         changed(["layers", 0, "outptu_dim"], 3),
         "got 'outptu_dim'. Did you mean 'output_dim'",
     ),
-    (changed(["layers", 0, "output_dim"], "3"), "output_dim that is an integer"),
-    (changed(["layers", 0, "output_dim"], [3]), "output_dim that is an integer"),
+    (
+        changed(["layers", 0, "output_dim"], "3"),
+        "an integer of 1 or more as output_dim",
+    ),
+    (
+        changed(["layers", 0, "output_dim"], [3]),
+        "an integer of 1 or more as output_dim",
+    ),
     (
         changed(["layers", 0, "init"], "os.system"),
         "initialization 'os.system' takes a known name",
