@@ -350,7 +350,7 @@ def test_a_row_that_is_masked_everywhere_keeps_its_states(kind):
         (
             lambda layer, model: made(GRU).set_states({"h": np.zeros((1, HIDDEN))}),
             UnknownNameError,
-            "others start anew",
+            "a state kept between batches",
         ),
         (
             lambda layer, model: layer(X, mask=MASK[:2]),
