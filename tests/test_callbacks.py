@@ -383,7 +383,7 @@ def test_a_schedule_gives_numbers(rate):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ([EarlyStopping], "an instance, not the class"),
+        ([EarlyStopping], "an instance of it"),
         ([3], "takes instances of Callback"),
         (EarlyStopping(), "takes a list"),
     ],

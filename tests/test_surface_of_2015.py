@@ -596,7 +596,7 @@ def test_rows_may_be_shuffled_batch_by_batch():
     model.compile("sgd", "mse")
     seen = []
     model._run = lambda kind, arrays: (
-        seen.append(arrays["input"].ravel().tolist()) or {"loss": 0.0, "acc": 0.0}
+        seen.append(arrays["input"].ravel().tolist()) or {}
     )
     model.fit(
         np.arange(7.0)[:, np.newaxis],
