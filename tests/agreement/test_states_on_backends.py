@@ -27,6 +27,7 @@ from recursive import (
 )
 from recursive.backend import Argument, Program
 from recursive.errors import BackendError
+from recursive.loop.call import Call, Value
 from tests.agreement.test_cases import COMPILER, JAX
 from tests.cases import BATCH, IN, TIME, with_random_weights
 
@@ -347,13 +348,12 @@ def of_both_ways(target):
 
     def build(inputs):
         x, mask = inputs
-        output, _ = chain.with_mask(x, mask=mask)
-        return [
-            output,
-            *pytensor.grad(
-                (output * pytensor.tensor.cos(output)).sum(), [x, *chain.params]
-            ),
-        ], []
+        call = Call()
+        [value] = chain.apply({"input": Value(x, mask)}, call).values()
+        output = value.tensor
+        loss = (output * pytensor.tensor.cos(output)).sum()
+        # The kept states move only if the program is given their updates.
+        return [output, *pytensor.grad(loss, [x, *chain.params])], call.updates
 
     program = Program(
         [
