@@ -97,14 +97,14 @@ class Lanes:
 
     Args:
         outside: the nodes, innermost lane first, where lanes run outside of all boxes.
-        beside: the nodes of each column, innermost lane first, where lanes turn off
-            behind that column.
+        turning: for each column, the nodes whose lanes turn off behind it, innermost
+            lane first.
         label: the width of the widest label.
         rising: True if time flows upwards.
     """
 
     outside: tuple[Part, ...]
-    beside: tuple[tuple[Part, ...], ...]
+    turning: tuple[tuple[Part, ...], ...]
     label: float
     rising: bool
 
@@ -139,15 +139,15 @@ class Lanes:
         outside = sorted(last_fed, key=last_fed.__getitem__, reverse=True)
 
         # The node nearest to the outside turns off first.
-        beside = []
+        turning = []
         for column in columns.order:
             nodes = [vertex for vertex in column if vertex in last_fed]
             nodes.sort(key=centre.__getitem__, reverse=True)
-            beside.append(tuple(nodes))
+            turning.append(tuple(nodes))
 
         widths = [text_width(link.label, LINE_SIZE) for link in links]
         label = max(widths, default=0.0)
-        return cls(tuple(outside), tuple(beside), label, rising)
+        return cls(tuple(outside), tuple(turning), label, rising)
 
 
 # Everything
@@ -254,7 +254,7 @@ class Grid:
         for index in within:
             boxes += map(self.rectangle, self.columns.order[index])
         first_column, last_column = within[0], within[-1]
-        lanes = LANE * len(self.lanes.beside[last_column])
+        lanes = LANE * len(self.lanes.turning[last_column])
         return Rectangle(
             self.start[first_column] - PAD,
             self.end[last_column] + PAD + lanes,
@@ -335,10 +335,10 @@ class Grid:
         source = self.rectangle(link.source)
         target = self.rectangle(link.target)
         lane = LANE * self.lanes.outside.index(link.source)
-        turning = self.lanes.beside[self.column_of[link.source]]
-        lane_beside = LANE * turning.index(link.source)
+        turning = self.lanes.turning[self.column_of[link.source]]
+        lane_offset = LANE * turning.index(link.source)
 
-        turn = source.end + PAD - 0.04 + lane_beside
+        turn = source.end + PAD - 0.04 + lane_offset
         before = target.start - self.lanes.entry - lane
         outside = self.extent.last - self.lanes.depth + lane
         leave = self.centre[link.source] + self.size[link.source] / 4
@@ -355,8 +355,8 @@ class Grid:
     def label(self, link: Link) -> Point:
         """The centre of a feedback's label, next to where it enters its box."""
         along = self.rectangle(link.target).start - self.lanes.entry / 2 - 0.04
-        beside = self.lanes.label / 2 + 0.06 if self.rising else -0.1
-        return along, self.centre[link.target] + beside
+        offset = self.lanes.label / 2 + 0.06 if self.rising else -0.1
+        return along, self.centre[link.target] + offset
 
 
 def _column_depths(
@@ -383,9 +383,9 @@ def _column_gaps(
 ) -> list[float]:
     """The length of the gap behind each column along the flow."""
     gaps = []
-    for index, beside in enumerate(lanes.beside):
+    for index, turning in enumerate(lanes.turning):
         steep = _room_for_steep_arrows(columns, index, centre)
-        gaps.append(COLUMN_GAP[lanes.rising] + steep + LANE * len(beside))
+        gaps.append(COLUMN_GAP[lanes.rising] + steep + LANE * len(turning))
     # Contexts that states start from form a first column, and the lanes pass behind it.
     has_starts = any(link.kind == "start" for link in drawn.links)
     if has_starts and lanes.outside:

@@ -110,7 +110,7 @@ class BaseWrapper(base.BaseEstimator):
             show_accuracy=self.show_accuracy,
             validation_split=self.validation_split,
             validation_data=self._validation_data(),
-            callbacks=copy.deepcopy(list(self.callbacks or [])),
+            callbacks=list(self.callbacks or []),
             sample_weight=sample_weight,
         )
         self.config_ = self.compiled_model_.get_config()

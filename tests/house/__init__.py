@@ -1,1 +1,1 @@
-"""Readability figures of the package, old beside new: ``python -m tests.house``."""
+"""Readability figures of the package, old next to new: ``python -m tests.house``."""

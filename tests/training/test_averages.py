@@ -40,6 +40,9 @@ def plain():
     return dense()
 
 
+WEIGHTED = dense()
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     weights=st.lists(st.sampled_from([0.0, 0.5, 1.0, 3.0]), min_size=7, max_size=7),
@@ -65,9 +68,6 @@ def test_the_loss_is_the_weighted_mean_over_all_rows(weights, batch_size):
     ).history
     np.testing.assert_allclose(history["loss"], [expected], rtol=1e-12)
     np.testing.assert_allclose(history["val_loss"], [expected], rtol=1e-12)
-
-
-WEIGHTED = dense()
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7])
@@ -131,7 +131,7 @@ def test_a_penalty_on_activity_is_reported_too():
     assert history["penalty"][0] > 0
 
 
-def test_one_column_is_right_if_it_rounds_to_the_target(plain):
+def test_one_column_is_right_if_it_rounds_to_the_target():
     model = Sequential([Dense(1, 1, init="one")])
     model.compile(SGD(lr=0.0), "mse", backend="python")
     x = np.array([[0.9], [0.2], [0.1], [0.6]])

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from recursive import SGD, Adam, Dense, Recurrent, RecurrentDense, Sequential, errors
+from recursive import (
+    SGD,
+    Adam,
+    Dense,
+    History,
+    Recurrent,
+    RecurrentDense,
+    Sequential,
+    errors,
+)
 
 pytest.importorskip("sklearn", reason="the wrappers come with the extra 'examples'")
 from sklearn.base import clone
@@ -121,6 +130,14 @@ def test_a_sequence_classifier_is_one_too():
     labels = (sequences.sum(axis=(1, 2)) > 0).astype(int)
     found = KerasClassifier(recurrent, Adam(lr=0.05), **FAST).fit(sequences, labels)
     assert found.score(sequences, labels) > 0.7
+
+
+def test_a_callback_sees_the_training_of_each_fit():
+    history = History()
+    regressor = KerasRegressor(linear(), "sgd", callbacks=[history], **FAST)
+    for _ in range(2):
+        regressor.fit(X, NUMBERS)
+        assert len(history.history["loss"]) == FAST["nb_epoch"]
 
 
 def test_validation_data_have_labels_too():
