@@ -67,14 +67,23 @@ if TYPE_CHECKING:
     from recursive.shown.trace import Series, Trace
 
 
-def _checked_setting(kind: str, name: str, value: object) -> object:
-    """Return ``value``, with an integer of any library as Python's own.
+def _integer(kind: str, name: str, value: object) -> object:
+    """``value``, with an integer of any library as Python's own."""
+    return as_python_int(value)
+
+
+def _number_of_steps(kind: str, name: str, value: object) -> object:
+    """``value`` as the number of steps, or None.
 
     Raises:
-        ConfigError: for an ``n_steps`` that is not None or an integer of 1 or more.
+        ConfigError: for anything but an integer of 1 or more.
     """
-    value = as_python_int(value)
-    return checks.number_of_steps(value) if name == "n_steps" else value
+    return checks.number_of_steps(as_python_int(value))
+
+
+def _unchecked(kind: str, name: str, value: object) -> object:
+    """``value``; the declaration is checked when it is completed."""
+    return value
 
 
 class Recursive(Stateful, Graph):
@@ -337,16 +346,16 @@ class Recursive(Stateful, Graph):
     )
     truncate_gradient = setting(
         "truncate_gradient",
-        _checked_setting,
+        _integer,
         "The number of last steps that the reverse pass covers; -1 for all.",
     )
     n_steps = setting(
         "n_steps",
-        _checked_setting,
+        _number_of_steps,
         "The number of steps of a loop without sequences; else their known length.",
     )
     until = setting(
-        "until", _checked_setting, "The node that stops the loop when it is true."
+        "until", _unchecked, "The node that stops the loop when it is true."
     )
 
     @property
