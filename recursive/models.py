@@ -18,7 +18,7 @@ from recursive.locked import locked
 from recursive.objectives import weighted_objective  # noqa: F401 (as in Keras 0.1)
 from recursive.training.config import from_config, parse_json, parse_yaml
 from recursive.training.data import Arrays
-from recursive.training.model import Model
+from recursive.training.model import Metrics, Model
 
 
 class Sequential(Model, containers.Sequential):
@@ -89,8 +89,12 @@ class Graph(Model, containers.Graph):
         theano_mode: None = None,
         class_mode: str = "categorical",
         backend: str | None = None,
+        metrics: Metrics = None,
+        loss_weights: Mapping[str, float] | Sequence[float] | None = None,
     ) -> None:
-        super().compile(optimizer, loss, class_mode, theano_mode, backend)
+        super().compile(
+            optimizer, loss, class_mode, theano_mode, backend, metrics, loss_weights
+        )
 
     def train_on_batch(
         self,
@@ -99,7 +103,7 @@ class Graph(Model, containers.Graph):
         sample_weight: object = None,
         accuracy: bool = False,
         y: object = None,
-    ) -> float | tuple[float, float]:
+    ) -> float | tuple[float, ...]:
         return super().train_on_batch(data, y, accuracy, class_weight, sample_weight)
 
     def test_on_batch(
@@ -108,7 +112,7 @@ class Graph(Model, containers.Graph):
         sample_weight: object = None,
         accuracy: bool = False,
         y: object = None,
-    ) -> float | tuple[float, float]:
+    ) -> float | tuple[float, ...]:
         return super().test_on_batch(data, y, accuracy, sample_weight)
 
     def fit(
@@ -161,7 +165,7 @@ class Graph(Model, containers.Graph):
         sample_weight: object = None,
         show_accuracy: bool = False,
         y: object = None,
-    ) -> float | tuple[float, float]:
+    ) -> float | tuple[float, ...]:
         return super().evaluate(
             data, y, batch_size, show_accuracy, verbose, sample_weight
         )

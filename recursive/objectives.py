@@ -13,8 +13,11 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import floatX
+from recursive.backend.sizes import size
 from recursive.errors import ShapeError
 from recursive.utils import registry
+
+Objective = Callable[[TensorVariable, TensorVariable], TensorVariable]
 
 
 def epsilon() -> float:
@@ -73,6 +76,36 @@ def categorical_crossentropy(
     return -(y_true * pt.log(probabilities)).sum(axis=-1)
 
 
+def sparse_categorical_crossentropy(
+    y_true: TensorVariable, y_pred: TensorVariable
+) -> TensorVariable:
+    """``-log y_pred[y_true]``: targets are class numbers instead of one-hot vectors.
+
+    They are integers, ``(batch, 1)`` or ``(batch, time, 1)``. ``fit`` also takes them
+    without the last axis.
+    """
+    return categorical_crossentropy(one_hot(y_true, y_pred), y_pred)
+
+
+sparse_categorical_crossentropy.takes_class_numbers = True
+
+
+def takes_class_numbers(objective: Callable) -> bool:
+    """True if the targets of an objective are class numbers.
+
+    A function says so by an attribute ``takes_class_numbers``.
+    """
+    return getattr(objective, "takes_class_numbers", False)
+
+
+def one_hot(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
+    """Class numbers ``(..., 1)`` as one-hot vectors of the shape of ``y_pred``."""
+    classes = size(y_pred, -1)
+    numbers = np.arange(classes) if isinstance(classes, int) else pt.arange(classes)
+    # A type may not know that the last axis is 1, and so would not broadcast it.
+    return pt.eq(y_true[..., 0][..., np.newaxis], numbers).astype(y_pred.dtype)
+
+
 def binary_crossentropy(
     y_true: TensorVariable, y_pred: TensorVariable
 ) -> TensorVariable:
@@ -117,7 +150,8 @@ def weighted_objective(fn: Callable) -> Callable:
         # 0 times infinity is NaN, in the value and in the gradient. So rows of weight 0
         # are replaced before ``fn``, not after.
         counts = pt.neq(row_weights, 0)[..., np.newaxis]
-        safe_true = pt.switch(counts, y_true, HARMLESS)
+        is_class = y_true.dtype.startswith("int")
+        safe_true = y_true if is_class else pt.switch(counts, y_true, HARMLESS)
         safe_pred = pt.switch(counts, y_pred, HARMLESS)
         values = fn(safe_true, safe_pred)
         if values.ndim != row_weights.ndim:
@@ -149,6 +183,7 @@ OBJECTIVES = {
         squared_hinge,
         hinge,
         categorical_crossentropy,
+        sparse_categorical_crossentropy,
         binary_crossentropy,
         poisson_loss,
     )

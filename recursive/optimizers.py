@@ -36,10 +36,13 @@ class Optimizer:
     Args:
         clipnorm: if above 0, gradients are scaled down so that the norm over all of
             them together is at most this.
+        clipvalue: if above 0, each value of a gradient is then cut to at most this, in
+            either direction.
     """
 
-    def __init__(self, clipnorm: float = 0.0):
+    def __init__(self, clipnorm: float = 0.0, clipvalue: float = 0.0):
         self.clipnorm = self._number("clipnorm", clipnorm)
+        self.clipvalue = self._number("clipvalue", clipvalue)
         self.iterations = shared(0.0, "iterations")
         self.slots: dict[tuple[SharedVariable, str], SharedVariable] = {}
         self._is_used = False
@@ -124,15 +127,12 @@ class Optimizer:
         They are zeros for a parameter that ``loss`` does not depend on.
         """
         gradients = pytensor.grad(loss, list(params), disconnected_inputs="ignore")
-        if self.clipnorm <= 0 or not gradients:
-            return gradients
-        # The quotient is NaN if all gradients are 0; the switch does not take it then.
-        norm = _norm(gradients)
-        clipped = []
-        for gradient in gradients:
-            scaled = gradient * self.clipnorm / norm
-            clipped.append(pt.switch(norm >= self.clipnorm, scaled, gradient))
-        return clipped
+        if self.clipnorm > 0 and gradients:
+            gradients = _scaled_down(gradients, self.clipnorm)
+        if self.clipvalue > 0:
+            bound = self.clipvalue
+            gradients = [pt.clip(gradient, -bound, bound) for gradient in gradients]
+        return gradients
 
     def step(self, param: SharedVariable, gradient: TensorVariable) -> Iterator[Update]:
         """Yield the new values of the slots of ``param``, then of ``param``."""
@@ -240,8 +240,9 @@ class SGD(Optimizer):
         decay: float = 0.0,
         nesterov: bool = False,
         clipnorm: float = 0.0,
+        clipvalue: float = 0.0,
     ):
-        super().__init__(clipnorm)
+        super().__init__(clipnorm, clipvalue)
         self.lr = shared(self._number("lr", lr), "lr")
         self.momentum = self._number("momentum", momentum)
         self.decay = self._number("decay", decay)
@@ -270,8 +271,9 @@ class RMSprop(Optimizer):
         rho: float = 0.9,
         epsilon: float = 1e-6,
         clipnorm: float = 0.0,
+        clipvalue: float = 0.0,
     ):
-        super().__init__(clipnorm)
+        super().__init__(clipnorm, clipvalue)
         self.lr = shared(self._number("lr", lr), "lr")
         self.rho = self._number("rho", rho)
         self.epsilon = self._number("epsilon", epsilon)
@@ -289,8 +291,14 @@ class Adagrad(Optimizer):
     Duchi et al., 2011.
     """
 
-    def __init__(self, lr: float = 0.01, epsilon: float = 1e-6, clipnorm: float = 0.0):
-        super().__init__(clipnorm)
+    def __init__(
+        self,
+        lr: float = 0.01,
+        epsilon: float = 1e-6,
+        clipnorm: float = 0.0,
+        clipvalue: float = 0.0,
+    ):
+        super().__init__(clipnorm, clipvalue)
         self.lr = shared(self._number("lr", lr), "lr")
         self.epsilon = self._number("epsilon", epsilon)
 
@@ -310,8 +318,9 @@ class Adadelta(Optimizer):
         rho: float = 0.95,
         epsilon: float = 1e-6,
         clipnorm: float = 0.0,
+        clipvalue: float = 0.0,
     ):
-        super().__init__(clipnorm)
+        super().__init__(clipnorm, clipvalue)
         self.lr = shared(self._number("lr", lr), "lr")
         self.rho = self._number("rho", rho)
         self.epsilon = self._number("epsilon", epsilon)
@@ -343,8 +352,9 @@ class Adam(Optimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         clipnorm: float = 0.0,
+        clipvalue: float = 0.0,
     ):
-        super().__init__(clipnorm)
+        super().__init__(clipnorm, clipvalue)
         self.lr = shared(self._number("lr", lr), "lr")
         self.beta_1 = self._number("beta_1", beta_1)
         self.beta_2 = self._number("beta_2", beta_2)
@@ -408,6 +418,19 @@ def get(
                 do=suggest(str(name), known),
             )
     return cls(**(kwargs or {}))
+
+
+def _scaled_down(
+    gradients: Sequence[TensorVariable], largest_norm: float
+) -> list[TensorVariable]:
+    """Gradients whose norm over all of them together is at most ``largest_norm``."""
+    # The quotient is NaN if all gradients are 0; the switch does not take it then.
+    norm = _norm(gradients)
+    scaled_down = []
+    for gradient in gradients:
+        scaled = gradient * largest_norm / norm
+        scaled_down.append(pt.switch(norm >= largest_norm, scaled, gradient))
+    return scaled_down
 
 
 def _norm(gradients: Sequence[TensorVariable]) -> TensorVariable:

@@ -26,7 +26,7 @@ LEVELS = (
         "regularizers",
         "scan",
     ),
-    ("loop",),
+    ("loop", "metrics"),
     ("layers",),
     ("training", "utils.layer_utils"),
     ("shown",),

@@ -150,7 +150,27 @@ def central_differences(formula, target, predicted, step=1e-6):
 
 
 def test_every_objective_has_a_formula_here():
-    assert set(objectives.OBJECTIVES) == {*FORMULAS, *ALIASES}
+    of_class_numbers = "sparse_categorical_crossentropy"
+    assert set(objectives.OBJECTIVES) == {*FORMULAS, *ALIASES, of_class_numbers}
+
+
+@pytest.mark.parametrize("axes", SHAPES)
+def test_class_numbers_have_the_crossentropy_of_their_one_hot_vectors(axes):
+    target, predicted = CASES["categorical_crossentropy", axes]
+    numbers = target.argmax(axis=-1)[..., np.newaxis]
+    t = pt.TensorType("int64", shape=(None,) * numbers.ndim)("y_true")
+    p = pt.TensorType("float64", shape=(None,) * numbers.ndim)("y_pred")
+    loss = objectives.get("sparse_categorical_crossentropy")(t, p)
+    gradient = pytensor.grad(loss.sum(), p)
+    found = evaluate([loss, gradient], {t: numbers, p: predicted})
+    expected = categorical_crossentropy(target, predicted)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-13)
+    np.testing.assert_allclose(
+        found[1],
+        central_differences(categorical_crossentropy, target, predicted),
+        rtol=1e-6,
+        atol=1e-6,
+    )
 
 
 @pytest.mark.parametrize("axes", SHAPES)

@@ -116,14 +116,15 @@ def adam(points, gradients, memory, lr=0.001, beta_1=0.9, beta_2=0.999, epsilon=
     return moved
 
 
-def descend(rule, settings, clipnorm=0.0, steps=STEPS):
-    """The points after each step, with gradients clipped by their joint norm."""
+def descend(rule, settings, clipnorm=0.0, steps=STEPS, clipvalue=np.inf):
+    """The points after each step, with gradients clipped by their joint norm and then each value."""
     points, memory, trajectory = STARTS, {"steps": 0}, []
     for _ in range(steps):
         gradients = gradients_at(points)
         norm = np.sqrt(sum((g**2).sum() for g in gradients))
         if clipnorm and norm > clipnorm:
             gradients = [g / norm * clipnorm for g in gradients]
+        gradients = [np.clip(g, -clipvalue, clipvalue) for g in gradients]
         points = rule(points, gradients, memory, **settings)
         memory["steps"] += 1
         trajectory.append(points)
@@ -222,6 +223,18 @@ def test_ten_steps_are_those_of_the_paper(name):
     for expected in descend(rule, settings, settings.pop("clipnorm", 0.0)):
         step()
         for found, point in zip(values(params), expected, strict=True):
+            np.testing.assert_allclose(found, point, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("clipnorm", [0.0, 4.0])
+def test_clipvalue_cuts_each_value_after_the_norm(clipnorm):
+    params = fresh_params()
+    step = program(SGD(lr=0.1, clipnorm=clipnorm, clipvalue=0.5), params)
+    expected = descend(sgd, {"lr": 0.1}, clipnorm, clipvalue=0.5)
+    assert np.abs(np.concatenate([g.ravel() for g in gradients_at(STARTS)])).max() > 0.5
+    for points in expected:
+        step()
+        for found, point in zip(values(params), points, strict=True):
             np.testing.assert_allclose(found, point, rtol=1e-12, atol=1e-12)
 
 
@@ -415,6 +428,7 @@ def test_config_tells_the_learning_rate_of_now_and_nothing_of_the_slots():
         "decay": 0.0,
         "nesterov": False,
         "clipnorm": 0.0,
+        "clipvalue": 0.0,
     }
 
 
@@ -540,7 +554,7 @@ def test_what_is_neither_a_name_nor_an_optimizer_is_refused(identifier):
     [
         (cls, {name: value})
         for cls, names in {
-            SGD: ("lr", "momentum", "decay", "clipnorm"),
+            SGD: ("lr", "momentum", "decay", "clipnorm", "clipvalue"),
             RMSprop: ("lr", "rho", "epsilon"),
             Adagrad: ("lr", "epsilon"),
             Adadelta: ("lr", "rho", "epsilon"),
@@ -571,6 +585,7 @@ def test_settings_of_numpy_are_written_as_plain_numbers():
             "decay": 1.0,
             "nesterov": False,
             "clipnorm": 0.0,
+            "clipvalue": 0.0,
         }
     )
 

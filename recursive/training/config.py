@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
-from recursive import objectives, optimizers
+from recursive import metrics, objectives, optimizers
 from recursive.errors import ConfigError, suggest
 from recursive.layers.config import (
     Classes,
@@ -26,29 +26,38 @@ from recursive.optimizers import Optimizer
 from recursive.spec.graph import VERSION
 from recursive.utils import extras
 
-COMPILED = ("optimizer", "loss", "class_mode", "theano_mode")
+COMPILED = (
+    "optimizer",
+    "loss",
+    "class_mode",
+    "theano_mode",
+    "metrics",
+    "loss_weights",
+)
 """The arguments of ``compile`` in a file; only Keras 0.1 wrote ``theano_mode``."""
 
 
-def to_config(
-    container: Layer, optimizer: Optimizer | None, loss: object, class_mode: str
-) -> dict[str, object]:
+def to_config(model: Layer) -> dict[str, object]:
     """Return the configuration of a model as plain data.
 
     Raises:
-        ConfigError: if a layer, the loss or the optimizer is user-defined code, which a
-            file cannot hold.
+        ConfigError: if a layer, the loss, a metric or the optimizer is user-defined
+            code, which a file cannot hold.
     """
     # Before anything is written: a file that cannot be read again is of no use.
-    check_plain(container)
-    config = {"version": VERSION, **config_of(container)}
-    shared = shared_layers(container)
+    check_plain(model)
+    config = {"version": VERSION, **config_of(model)}
+    shared = shared_layers(model)
     if shared:
         config["shared"] = shared
-    if optimizer is not None:
-        config["optimizer"] = _optimizer_config(optimizer)
-        config["loss"] = _loss_config(loss)
-        config["class_mode"] = class_mode
+    if model.optimizer is not None:
+        config["optimizer"] = _optimizer_config(model.optimizer)
+        config["loss"] = _loss_config(model.loss)
+        config["class_mode"] = model.class_mode
+        if model.metrics is not None:
+            config["metrics"] = _metrics_config(model.metrics)
+        if model.loss_weights is not None:
+            config["loss_weights"] = model.loss_weights
     # Through JSON and back: tuples become lists, and NaN is refused before it is saved.
     return json.loads(json.dumps(config, allow_nan=False))
 
@@ -123,12 +132,28 @@ def _loss_config(loss: object) -> object:
     """The name of a loss, or a dict of names by output."""
     if isinstance(loss, Mapping):
         return {name: _loss_config(each) for name, each in loss.items()}
+    if loss is None:
+        return None
     # A function may have two names, such as mse; the first, its own, is written.
     for name, objective in objectives.OBJECTIVES.items():
         if loss in (name, objective):
             return name
     name = getattr(loss, "__name__", repr(loss))
     raise _user_code("loss", name, objectives.OBJECTIVES)
+
+
+def _metrics_config(given: object) -> object:
+    """The names of metrics, or a dict of names by output."""
+    if isinstance(given, Mapping):
+        return {name: _metrics_config(each) for name, each in given.items()}
+    if isinstance(given, list | tuple):
+        return [_metrics_config(each) for each in given]
+    if isinstance(given, str):
+        return given
+    for name, metric in metrics.METRICS.items():
+        if given in (metric, metric.function):
+            return name
+    raise _user_code("metric", metrics.get(given).name, metrics.METRICS)
 
 
 def _user_code(kind: str, name: str, known: Mapping[str, object]) -> ConfigError:

@@ -121,6 +121,13 @@ def _fits(shape: tuple[int, ...], declared: tuple[int | None, ...]) -> bool:
     return all(expected in (None, actual) for actual, expected in sizes)
 
 
+INDEXED = {
+    "input": ("rows of an Embedding", "give the Embedding a larger input_dim"),
+    "target": ("classes of the output", "give the output a larger dim"),
+}
+"""What integers of each kind index, and how to allow for larger ones."""
+
+
 def check_limit(kind: str, argument: Argument, array: np.ndarray) -> None:
     """Raise a DataError unless all values lie in ``0 <= value < argument.limit``."""
     limit = argument.limit
@@ -128,13 +135,14 @@ def check_limit(kind: str, argument: Argument, array: np.ndarray) -> None:
         return
     smallest, largest = array.min(), array.max()
     if not (smallest >= 0 and largest < limit):
+        indexed, larger = INDEXED[kind]
         raise DataError.about(
             kind,
             argument.name,
             takes=f"integers from 0 to {limit - 1}",
-            because=f"they index the {limit} rows of an Embedding",
+            because=f"they index the {limit} {indexed}",
             got=f"numbers from {smallest} to {largest}",
-            do="Correct the data, or give the Embedding a larger input_dim.",
+            do=f"Correct the data, or {larger}.",
         )
 
 

@@ -17,9 +17,11 @@ from recursive.errors import SequenceLengthError
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer
 from recursive.loop.lengths import check_lengths
+from recursive.objectives import takes_class_numbers
 from recursive.spec.shapes import Shape
 from recursive.training import data
 from recursive.training.data import Arrays
+from recursive.training.measures import Measures
 
 
 def inputs(container: Layer, X: object) -> Arrays:
@@ -38,6 +40,7 @@ def pairs(
     container: Layer,
     X: object,
     y: object,
+    outputs: tuple[str, ...],
     targets_for: Callable[[dict[str, Shape]], list[Argument]],
 ) -> Arrays:
     """Return an array for each input and target, and build the container.
@@ -46,6 +49,7 @@ def pairs(
         container: the container that is trained.
         X: the user's inputs; a dict may hold the targets too if ``y`` is None.
         y: the user's targets.
+        outputs: the names of the outputs that have a target.
         targets_for: returns the expected targets for inputs of given shapes.
 
     Raises:
@@ -53,11 +57,11 @@ def pairs(
             match the declaration.
     """
     if y is None and isinstance(X, Mapping):
-        X, y = _separate(X, container.output_names)
+        X, y = _separate(X, outputs)
     arrays = _input_arrays(container, X)
     shapes = _shapes(arrays)
     targets = targets_for(shapes)
-    given = data.by_name("target", _unlisted(y, targets), list(container.output_names))
+    given = data.by_name("target", _unlisted(y, targets), outputs)
     for argument in targets:
         arrays[argument.name] = _target(argument, given[argument.name])
     data.check_rows(arrays)
@@ -166,12 +170,16 @@ def _unlisted(given: object, arguments: list[Argument]) -> object:
 
 
 def target_arguments(
-    container: Layer, shapes: dict[str, Shape] | None = None
+    container: Layer, measures: Measures, shapes: dict[str, Shape] | None = None
 ) -> list[Argument]:
-    """Return the targets of a built container: one per output, of its shape, in floatX.
+    """Return the targets of a built container, one for each output that has a loss.
+
+    A target has the shape of its output and is in floatX. Class numbers are integers,
+    ``(batch, 1)`` or ``(batch, time, 1)``.
 
     Args:
         container: the container.
+        measures: the losses of the outputs.
         shapes: the shapes of its inputs; None for the declared ones.
     """
     if not shapes:
@@ -180,7 +188,14 @@ def target_arguments(
     found = container.get_output_shape_for(_as_input_shape(container, shapes))
     if not isinstance(found, Mapping):
         found = {container.output_names[0]: found}
-    return [Argument(name, backend.floatX(), shape) for name, shape in found.items()]
+    targets = []
+    for name, objective in measures.losses.items():
+        *rows, dim = found[name]
+        if takes_class_numbers(objective):
+            targets.append(Argument(name, "int64", (*rows, 1), limit=dim))
+        else:
+            targets.append(Argument(name, backend.floatX(), (*rows, dim)))
+    return targets
 
 
 def _target(argument: Argument, value: object) -> np.ndarray:
@@ -189,6 +204,7 @@ def _target(argument: Argument, value: object) -> np.ndarray:
     if array.ndim == len(argument.shape) - 1 and argument.shape[-1] == 1:
         array = array[..., np.newaxis]
     data.check_shape("target", argument, array, do=_advice(argument, array))
+    data.check_limit("target", argument, array)
     return array
 
 

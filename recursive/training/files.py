@@ -128,7 +128,7 @@ class ModelFiles:
         return to_yaml(self._model_config())
 
     def _model_config(self) -> dict[str, object]:
-        return to_config(self, self.optimizer, self.loss, self.class_mode)
+        return to_config(self)
 
 
 def _copies(variables: Mapping[str, SharedVariable]) -> dict[str, np.ndarray]:

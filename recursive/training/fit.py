@@ -25,8 +25,9 @@ from pytensor.compile.sharedvalue import SharedVariable
 from recursive.callbacks import BaseLogger, Callback, CallbackList, History
 from recursive.errors import ConfigError, DivergenceError
 from recursive.training import data
-from recursive.training.averages import Averages, Measured, values_of
+from recursive.training.averages import Averages, Measured
 from recursive.training.data import Arrays
+from recursive.training.measures import LOSS, Measures
 from recursive.training.rollback import Rollback
 from recursive.training.states import KeptStates
 from recursive.utils.interrupt import between_batches
@@ -47,7 +48,7 @@ class Fit:
         batch_size: the number of rows in a batch.
         nb_epoch: the number of epochs.
         shuffle: True shuffles rows in each epoch, ``batch`` shuffles whole batches.
-        outputs: the names of the outputs.
+        measures: what is measured on each batch.
         accuracy: True reports accuracies too.
         states: the states kept between batches.
         resets: ``epoch`` or ``batch`` resets the states before each; None never does.
@@ -60,7 +61,7 @@ class Fit:
     batch_size: int
     nb_epoch: int
     shuffle: bool | str
-    outputs: tuple[str, ...]
+    measures: Measures
     accuracy: bool
     states: KeptStates
     resets: str | None
@@ -89,7 +90,7 @@ class Fit:
             for epoch in range(self.nb_epoch):
                 self._reset_before("epoch")
                 callbacks.on_epoch_begin(epoch)
-                averages = Averages(self.outputs, self.accuracy)
+                averages = Averages(self.measures, self.accuracy)
                 logger.running = averages.values
                 batches = self._train_epoch(
                     arrays, averages, callbacks, check_interrupt
@@ -125,8 +126,9 @@ class Fit:
             callbacks.on_batch_begin(index, dict(logs))
             numbers = self.train(data.take(arrays, rows))
             averages.add(numbers)
-            found = values_of(numbers, self.outputs, self.accuracy)
-            if not np.isfinite(found["loss"]):
+            of_batch = Averages.of_batch(self.measures, self.accuracy, numbers)
+            found = of_batch.values()
+            if not np.isfinite(found[LOSS]):
                 break
             callbacks.on_batch_end(index, logs | found)
             check_interrupt()
@@ -157,7 +159,7 @@ class Fit:
             check_interrupt()
 
         with self.states.set_aside():
-            averages = Averages(self.outputs, self.accuracy)
+            averages = Averages(self.measures, self.accuracy)
             found = scores(test, held_out, self.batch_size, averages, advance)
         return {f"val_{name}": value for name, value in found.items()}
 
@@ -169,7 +171,7 @@ class Fit:
         self, arrays: Arrays, held_out: Arrays, verbose: int
     ) -> dict[str, object]:
         """The ``params`` of a callback."""
-        metrics = list(Averages(self.outputs, self.accuracy).values())
+        metrics = list(Averages(self.measures, self.accuracy).values())
         if held_out:
             metrics += [f"val_{name}" for name in metrics]
         return {

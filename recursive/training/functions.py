@@ -3,68 +3,36 @@
 Each is built for a :class:`~recursive.backend.Program` that takes the inputs of the
 container, then a target per output, then the weights of each target if there are any.
 
-The loss that is reported is the sum of the mean losses of all outputs. The loss that is
-differentiated adds the penalties of regularizers to it.
+The loss is the weighted sum of the mean losses of all outputs. Training differentiates
+and reports it with the penalties of regularizers, which are no part of it otherwise.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import objectives
-from recursive.backend import Build, floatX
-from recursive.backend.sizes import size
-from recursive.errors import ConfigError
+from recursive import metrics
+from recursive.backend import Build, evaluate, floatX
+from recursive.errors import ConfigError, ShapeError
 from recursive.layers.checks import check_width
 from recursive.layers.layer import Layer
 from recursive.layers.learned import Frozen, collect
 from recursive.loop.call import Call, Value
-from recursive.objectives import weighted_objective
+from recursive.objectives import (
+    Objective,
+    one_hot,
+    takes_class_numbers,
+    weighted_objective,
+)
 from recursive.optimizers import Optimizer
+from recursive.training.measures import LOSS, Measures, number
 from recursive.utils import registry
-
-Objective = Callable[[TensorVariable, TensorVariable], TensorVariable]
-
-
-def _categorical_accuracy(
-    y_true: TensorVariable, y_pred: TensorVariable
-) -> TensorVariable:
-    return pt.eq(y_true.argmax(axis=-1), y_pred.argmax(axis=-1)).astype(floatX())
-
-
-def _binary_accuracy(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
-    return pt.eq(y_true, pt.round(y_pred)).mean(axis=-1)
-
-
-ACCURACIES: dict[str, Objective] = {
-    "categorical": _categorical_accuracy,
-    "binary": _binary_accuracy,
-}
-"""The accuracy by class mode: 1 for a correct row or step, otherwise 0."""
-
-
-def losses_by_output(loss: object, outputs: tuple[str, ...]) -> dict[str, Objective]:
-    """The objective of each output, from the ``loss`` argument of ``compile``.
-
-    Raises:
-        UnknownNameError: for an unknown loss.
-        ConfigError: unless there is one loss for each output.
-    """
-    given = loss if isinstance(loss, Mapping) else dict.fromkeys(outputs[:1], loss)
-    if set(given) != set(outputs):
-        raise ConfigError.about(
-            "model",
-            "compile",
-            takes=f"a loss for each of the outputs {', '.join(outputs)}",
-            got=repr(loss),
-            do="Pass loss={'name': 'mse', ...}.",
-        )
-    return {name: objectives.get(given[name]) for name in outputs}
 
 
 def predictor(container: Layer) -> Build:
@@ -78,25 +46,23 @@ def predictor(container: Layer) -> Build:
     return build
 
 
-def tester(container: Layer, losses: Mapping[str, Objective], class_mode: str) -> Build:
-    """Build the function from inputs, targets and weights to losses and accuracies.
+def tester(container: Layer, measures: Measures) -> Build:
+    """Build the function from inputs, targets and weights to what is measured.
 
-    For each output it returns the mean loss and its divisor, the accuracy and its
-    divisor (see :mod:`recursive.training.averages`).
+    It returns each number of ``measures`` and its divisor (see
+    :mod:`recursive.training.averages`).
     """
 
     def build(inputs: list[TensorVariable]):
         call = Call()
-        scores = _scores(container, inputs, losses, class_mode, call)
-        return [number for output in scores for number in output], call.updates
+        return _numbers(_means(container, inputs, measures, call)), call.updates
 
     return build
 
 
 def trainer(
     container: Layer,
-    losses: Mapping[str, Objective],
-    class_mode: str,
+    measures: Measures,
     optimizer: Optimizer,
     frozen: Mapping[Layer, Frozen] | None = None,
 ) -> Build:
@@ -108,9 +74,9 @@ def trainer(
 
     def build(inputs: list[TensorVariable]):
         call = Call(train=True)
-        scores = _scores(container, inputs, losses, class_mode, call)
+        means = _means(container, inputs, measures, call)
         learned = collect(container, frozen)
-        mean_loss = sum(output.loss for output in scores)
+        mean_loss = _total(means, measures)
         loss = mean_loss
         for regularizer in learned.regularizers:
             # Penalties on a layer's output are in ``call.penalties`` already.
@@ -121,7 +87,7 @@ def trainer(
         # ``call`` has the new kept states and running means, ``learned`` the updates
         # that layers list themselves.
         steps = optimizer.get_updates(learned.params, learned.constraints, loss)
-        numbers = [number for output in scores for number in output]
+        numbers = _numbers(means)
         if loss is not mean_loss:
             numbers.append(loss - mean_loss)
         return numbers, [*steps, *call.updates, *learned.updates]
@@ -139,43 +105,53 @@ def _outputs(
     return container.apply(container.as_inputs(tensors), call)
 
 
-class Scores(NamedTuple):
-    """The numbers of one output: means, and what they were divided by."""
+class Mean(NamedTuple):
+    """A mean, and what it was divided by."""
 
-    loss: TensorVariable
-    loss_divisor: TensorVariable
-    accuracy: TensorVariable
-    accuracy_divisor: TensorVariable
+    value: TensorVariable
+    divisor: TensorVariable
 
 
-def _scores(
-    container: Layer,
-    inputs: list[TensorVariable],
-    losses: Mapping[str, Objective],
-    class_mode: str,
-    call: Call,
-) -> list[Scores]:
-    """The loss and accuracy of each output.
+def _numbers(means: Mapping[str, Mean]) -> list[TensorVariable]:
+    return [tensor for mean in means.values() for tensor in mean]
+
+
+def _total(means: Mapping[str, Mean], measures: Measures) -> TensorVariable:
+    """The weighted sum of the losses of all outputs."""
+    terms = []
+    for output, weight in measures.loss_weights.items():
+        loss = means[number(LOSS, output)].value
+        # Equal weights add no product to the graph.
+        terms.append(loss if weight == 1 else np.asarray(weight, loss.dtype) * loss)
+    return sum(terms)
+
+
+def _means(
+    container: Layer, inputs: list[TensorVariable], measures: Measures, call: Call
+) -> dict[str, Mean]:
+    """The numbers of each output by name.
 
     Masked steps and rows of weight 0 do not count.
     """
     predicted = _outputs(container, inputs, call)
+    outputs = measures.outputs
     targets_and_weights = inputs[len(container.arguments()) :]
-    targets = dict(zip(predicted, targets_and_weights, strict=False))
-    weights = dict(zip(predicted, targets_and_weights[len(predicted) :], strict=False))
+    targets = dict(zip(outputs, targets_and_weights, strict=False))
+    weights = dict(zip(outputs, targets_and_weights[len(outputs) :], strict=False))
 
-    scores = []
-    for name, value in predicted.items():
-        y_true = targets[name]
-        y_pred = value.tensor
-        unmasked = masked_weights(weights.get(name), value.mask)
-        loss = _mean_loss(losses[name], y_true, y_pred, unmasked)
-        # The largest of one column is always the first, so one column is rounded.
-        is_one_column = size(y_true, -1) == 1
-        accuracy = ACCURACIES["binary" if is_one_column else class_mode]
-        correct = accuracy(y_true, y_pred)
-        scores.append(Scores(*loss, *_weighted_mean(correct, unmasked)))
-    return scores
+    means = {}
+    for output, objective in measures.losses.items():
+        y_true = targets[output]
+        y_pred = predicted[output].tensor
+        counts = masked_weights(weights.get(output), predicted[output].mask)
+        means[number(LOSS, output)] = _mean_loss(objective, y_true, y_pred, counts)
+        if takes_class_numbers(objective):
+            y_true = one_hot(y_true, y_pred)
+        for metric in measures.metrics[output]:
+            values = _checked("metric", metric.function, y_true, y_pred)
+            mean = _weighted_mean(values, counts, y_true)
+            means[number(metric.name, output)] = mean
+    return means
 
 
 def masked_weights(
@@ -194,15 +170,23 @@ def masked_weights(
 
 
 def _weighted_mean(
-    values: TensorVariable, weights: TensorVariable | None
-) -> tuple[TensorVariable, TensorVariable]:
-    """The mean of ``(batch, ...)``, and its divisor; 0 if all weights are 0."""
+    values: TensorVariable, weights: TensorVariable | None, y_true: TensorVariable
+) -> Mean:
+    """The mean of one value per row or step; 0 if all weights are 0."""
+    if values.ndim == y_true.ndim:
+        values = values.mean(axis=-1)
     if weights is None:
-        return values.mean(), values.size.astype(floatX())
+        return _plain_mean(values, y_true)
     shares = weights[..., 0]
     divisor = shares.sum()
     total = pt.switch(pt.neq(shares, 0), shares * values, 0.0).sum()
-    return total / pt.switch(pt.eq(divisor, 0), 1.0, divisor), divisor
+    return Mean(total / pt.switch(pt.eq(divisor, 0), 1.0, divisor), divisor)
+
+
+def _plain_mean(values: TensorVariable, y_true: TensorVariable) -> Mean:
+    # A value that is one number counts by its rows.
+    divisor = values.size if values.ndim else y_true.shape[0]
+    return Mean(values.mean(), divisor.astype(floatX()))
 
 
 def _mean_loss(
@@ -210,27 +194,85 @@ def _mean_loss(
     y_true: TensorVariable,
     y_pred: TensorVariable,
     weights: TensorVariable | None,
-) -> tuple[TensorVariable, TensorVariable]:
-    """The mean of ``objective`` over rows and steps, and what it was divided by."""
-
-    @functools.wraps(objective)
-    def checked(y_true: TensorVariable, y_pred: TensorVariable) -> TensorVariable:
-        found = objective(y_true, y_pred)
-        if not isinstance(found, TensorVariable):
-            raise ConfigError.about(
-                "loss",
-                registry.name_of(objective),
-                takes="a function that returns a tensor",
-                got=type(found).__name__,
-                do="Return a PyTensor expression.",
-            )
-        check_width("loss", registry.name_of(objective), [y_true, y_pred], found)
-        return found
-
+) -> Mean:
+    """The mean of ``objective`` over rows and steps."""
+    checked = functools.wraps(objective)(functools.partial(_checked, "loss", objective))
     if weights is None:
-        values = checked(y_true, y_pred)
-        # A loss that is one number counts by its rows.
-        divisor = values.size if values.ndim else y_true.shape[0]
-        return values.mean(), divisor.astype(floatX())
+        return _plain_mean(checked(y_true, y_pred), y_true)
     mean = weighted_objective(checked)(y_true, y_pred, weights)
-    return mean, weights[..., 0].sum()
+    return Mean(mean, weights[..., 0].sum())
+
+
+def _checked(
+    kind: str, function: Objective, y_true: TensorVariable, y_pred: TensorVariable
+) -> TensorVariable:
+    """The values of a loss or metric, of a shape that has a mean over rows.
+
+    Raises:
+        ConfigError: for anything but a tensor.
+        ShapeError: for values that do not belong to rows and steps.
+    """
+    name = registry.name_of(function)
+    found = function(y_true, y_pred)
+    if not isinstance(found, TensorVariable):
+        raise ConfigError.about(
+            kind,
+            name,
+            takes="a function that returns a tensor",
+            got=type(found).__name__,
+            do="Return a PyTensor expression.",
+        )
+    check_width(kind, name, [y_true, y_pred], found)
+    if function not in metrics.OWN:
+        _check_shape(kind, function, y_true, y_pred)
+    return found
+
+
+def _check_shape(
+    kind: str, function: Objective, y_true: TensorVariable, y_pred: TensorVariable
+) -> None:
+    """Raise a ShapeError unless there is a value per row, step or element, or only one.
+
+    ``y_true[:, 0] - y_pred`` of one column has a value per pair of rows, for example.
+    The mean over it is a number, so that nothing else would notice.
+    """
+    sizes = _example_sizes(y_pred)
+    example_true = np.zeros([*sizes[:-1], y_true.type.shape[-1] or sizes[-1]])
+    example_pred = np.full(sizes, 0.5)
+    try:
+        found = function(
+            pt.constant(example_true.astype(y_true.dtype)),
+            pt.constant(example_pred.astype(y_pred.dtype)),
+        )
+        shape = tuple(evaluate([found.shape], {})[0])
+    except Exception:
+        # It may take its own data only, such as a fixed number of rows.
+        return
+    if shape not in ((), sizes[:-1], sizes):
+        raise ShapeError.about(
+            kind,
+            registry.name_of(function),
+            takes="a function with one value per row or step, "
+            f"{sizes[:-1]} for predictions of shape {sizes}",
+            got=f"values of shape {shape}",
+            do="Look at what it broadcasts, and take the mean over the last axis.",
+        )
+
+
+def _example_sizes(y_pred: TensorVariable) -> tuple[int, ...]:
+    """A shape for examples of a tensor, in which unknown sizes differ from all others.
+
+    >>> _example_sizes(pt.tensor("y", shape=(None, None, 3)))
+    (2, 4, 3)
+    """
+    known = [size for size in y_pred.type.shape if size is not None]
+    sizes = []
+    unused = 2
+    for size in y_pred.type.shape:
+        while size is None and unused in known:
+            unused += 1
+        if size is None:
+            size = unused
+            unused += 1
+        sizes.append(size)
+    return tuple(sizes)

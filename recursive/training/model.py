@@ -26,17 +26,21 @@ from recursive.errors import (
 )
 from recursive.layers.learned import frozen_now, marks
 from recursive.locked import locked
+from recursive.metrics import ACCURACIES, Metric
 from recursive.spec.shapes import Shape
 from recursive.training import data, feed, row_weights, tbptt
-from recursive.training.averages import Averages, Measured, measured, values_of
+from recursive.training import measures as measuring
+from recursive.training.averages import Averages, Measured, measured
 from recursive.training.data import Arrays
 from recursive.training.files import ModelFiles
 from recursive.training.fit import Fit, RunBatch, checked_shuffle, scores
-from recursive.training.functions import ACCURACIES, losses_by_output
+from recursive.training.measures import Measures
 from recursive.training.programs import Programs, why_not_jax
 from recursive.training.states import KeptStates
 from recursive.utils.arguments import count
 from recursive.utils.progress import Bar
+
+Metrics = Sequence[str | Callable | Metric] | Mapping[str, Sequence] | None
 
 
 class Model(ModelFiles):
@@ -51,11 +55,16 @@ class Model(ModelFiles):
     loss: str | Callable | Mapping[str, str | Callable] | None = None
     optimizer: optimizers.Optimizer | None = None
     class_mode = "categorical"
+    metrics: object = None
+    loss_weights: Mapping[str, float] | Sequence[float] | None = None
     backend: str | None = None
 
     _programs: Programs | None = None
     _targets: tuple[tuple | None, list[Argument]] = (None, [])
     """The version and shapes that targets were last inferred for, and the result."""
+
+    _measures: tuple[tuple[str, ...], Measures | None] = ((), None)
+    """The outputs that the measures were last made for, and the result."""
 
     @locked
     def compile(
@@ -65,32 +74,41 @@ class Model(ModelFiles):
         class_mode: str = "categorical",
         theano_mode: None = None,
         backend: str | None = None,
+        metrics: Metrics = None,
+        loss_weights: Mapping[str, float] | Sequence[float] | None = None,
     ) -> None:
-        """Configure the optimizer and the losses.
+        """Configure the optimizer, the losses and the metrics.
 
         A model compiled without a loss can only predict.
 
         Args:
             optimizer: a name or an Optimizer; required if there is a loss.
             loss: the name or function of an objective; a dict by output if there are
-                several outputs.
+                several outputs. An output whose loss is None takes no target.
             class_mode: the kind of accuracy: ``categorical`` compares the largest
                 values, ``binary`` rounds.
             theano_mode: None; PyTensor has no Theano modes.
             backend: auto, jax, numba, c or python; None for the one chosen by
                 ``set_backend``.
+            metrics: what to report next to the loss: names, functions or Metrics (see
+                :mod:`recursive.metrics`), or a dict of such lists by output.
+            loss_weights: the factor of each loss in the total, by output or in their
+                order; 1 for those left out.
 
         Raises:
-            UnknownNameError: for an unknown optimizer or loss.
-            ConfigError: if losses do not match the outputs, or for an unknown class
-                mode.
+            UnknownNameError: for an unknown optimizer, loss or metric.
+            ConfigError: if losses, metrics or weights do not match the outputs, or for
+                an unknown class mode.
             BackendError: for an unknown or missing backend.
         """
         # All checks come first: a call that fails changes nothing.
         _check_compile_arguments(optimizer, loss, class_mode, theano_mode)
         chosen = resolve_backend(backend, why_not_jax(self))
+        found = None
         if loss is not None:
-            losses_by_output(loss, self.output_names)
+            found = measuring.of_model(
+                loss, loss_weights, metrics, class_mode, self.output_names
+            )
         if optimizer is None:
             self.optimizer = None
         elif optimizer is self.optimizer:
@@ -99,9 +117,12 @@ class Model(ModelFiles):
             self.optimizer = optimizers.get(optimizer).started()
         self.loss = loss
         self.class_mode = class_mode
+        self.metrics = metrics
+        self.loss_weights = loss_weights
         self.backend = chosen
         self._programs = None
         self._targets = Model._targets
+        self._measures = (self.output_names, found)
         self._frozen = frozen_now(self)
         self._frozen_marks = marks(self._frozen)
 
@@ -114,16 +135,19 @@ class Model(ModelFiles):
         accuracy: bool = False,
         class_weight: object = None,
         sample_weight: object = None,
-    ) -> float | tuple[float, float]:
+    ) -> float | tuple[float, ...]:
         """Make one optimizer step and return the loss from before it.
+
+        With an accuracy or metrics, return a tuple: ``metrics_names`` has their names.
 
         Args:
             X: inputs, as a dict by name, a list or an array. A dict may hold the
                 targets too if ``y`` is left out.
             y: targets, likewise.
             accuracy: True returns ``(loss, accuracy)``.
-            class_weight: the weight of a row by its class, ``{0: 1.0, 1: 2.5}``, or a
-                dict of such dicts by output.
+            class_weight: the weight of a row or step by its class, ``{0: 1.0, 1:
+                2.5}``, or a dict of such dicts by output. As for all weights, the loss
+                is divided by their sum, so they change nothing in a batch of one class.
             sample_weight: the weight of each row, ``(batch,)``, for a sequence also
                 ``(batch, time)``, or a dict of such arrays by output. The loss is
                 divided by the sum of the weights.
@@ -141,8 +165,9 @@ class Model(ModelFiles):
         y: object = None,
         accuracy: bool = False,
         sample_weight: object = None,
-    ) -> float | tuple[float, float]:
-        """Return the loss on one batch, or ``(loss, accuracy)``, without learning.
+    ) -> float | tuple[float, ...]:
+        """Return what ``train_on_batch`` returns, but without penalties, and learn
+        nothing.
 
         Raises as ``train_on_batch``.
         """
@@ -161,19 +186,19 @@ class Model(ModelFiles):
         accuracy: bool,
         class_weight: object,
         sample_weight: object,
-    ) -> float | tuple[float, float]:
+    ) -> float | tuple[float, ...]:
         self._check_compiled(kind)
         arrays = self._weighted_pairs(X, y, sample_weight)
-        arrays |= row_weights.of_classes(class_weight, arrays, self.output_names)
+        arrays |= row_weights.of_classes(class_weight, arrays, self._measured.outputs)
         numbers = self._run(kind, arrays)
-        found = values_of(numbers, self.output_names, accuracy)
-        return (found["loss"], found["acc"]) if accuracy else found["loss"]
+        return Averages.of_batch(self._measured, accuracy, numbers).result()
 
     @locked
     def _weighted_pairs(self, X: object, y: object, sample_weight: object) -> Arrays:
         """Inputs, targets and, if there are sample weights, a weight per target."""
-        arrays = feed.pairs(self, X, y, self._targets_for)
-        return arrays | row_weights.of_samples(sample_weight, arrays, self.output_names)
+        outputs = self._measured.outputs
+        arrays = feed.pairs(self, X, y, outputs, self._targets_for)
+        return arrays | row_weights.of_samples(sample_weight, arrays, outputs)
 
     def _targets_for(self, shapes: dict[str, Shape]) -> list[Argument]:
         """The targets of the model for inputs of ``shapes``."""
@@ -181,7 +206,7 @@ class Model(ModelFiles):
         # batches have the same shape. So the last result is reused.
         asked = (self.revision, floatX(), shapes)
         if self._targets[0] != asked:
-            self._targets = asked, feed.target_arguments(self, shapes)
+            self._targets = asked, feed.target_arguments(self, self._measured, shapes)
         return self._targets[1]
 
     # Many batches
@@ -233,8 +258,8 @@ class Model(ModelFiles):
                 from chunk to chunk, gradients do not.
 
         Returns:
-            The History of ``loss`` and, if asked for, of ``val_loss``, ``acc`` and
-            ``val_acc``.
+            The History of ``loss`` and, if there are any, of the penalty, the accuracy,
+            the metrics and, with ``val_`` before them, the numbers of validation.
 
         Raises:
             DivergenceError: if the loss is no longer finite. Weights and optimizer are
@@ -254,7 +279,7 @@ class Model(ModelFiles):
         if validation_data is not None:
             held_out = self._validation_pairs(validation_data)
         # After the split, because validation has no class weights.
-        arrays |= row_weights.of_classes(class_weight, arrays, self.output_names)
+        arrays |= row_weights.of_classes(class_weight, arrays, self._measured.outputs)
         shuffle = checked_shuffle(shuffle)
         states = KeptStates.of(self)
         states.check_order(reset_states, shuffle)
@@ -266,7 +291,7 @@ class Model(ModelFiles):
             batch_size=batch_size,
             nb_epoch=nb_epoch,
             shuffle=shuffle,
-            outputs=self.output_names,
+            measures=self._measured,
             accuracy=show_accuracy,
             states=states,
             resets=reset_states,
@@ -313,8 +338,12 @@ class Model(ModelFiles):
         show_accuracy: bool = False,
         verbose: int = 1,
         sample_weight: object = None,
-    ) -> float | tuple[float, float]:
-        """Return the mean loss over all rows, or ``(loss, accuracy)``.
+    ) -> float | tuple[float, ...]:
+        """Return the mean loss over all rows.
+
+        With an accuracy or metrics, return a tuple: ``metrics_names`` has their names.
+        Penalties are left out, as in 2015. The result does not depend on
+        ``batch_size``.
 
         Raises as ``train_on_batch``.
         """
@@ -324,12 +353,12 @@ class Model(ModelFiles):
         batch_size = count("batch_size", batch_size)
         KeptStates.of(self).check_batches(rows, batch_size)
         test = partial(self._run, "test")
-        averages = Averages(self.output_names, show_accuracy)
+        averages = Averages(self._measured, show_accuracy)
         with Bar("Evaluate", rows, verbose) as bar:
             found = scores(test, arrays, batch_size, averages, bar.advance)
             bar.end(found)
         self._release_arrays()
-        return (found["loss"], found["acc"]) if show_accuracy else found["loss"]
+        return averages.result()
 
     @locked
     def predict(
@@ -418,13 +447,41 @@ class Model(ModelFiles):
 
     # Programs
 
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what ``evaluate`` returns: the loss, and the metrics if any.
+
+        >>> from recursive import Dense, Sequential
+        >>> model = Sequential([Dense(4, 2)])
+        >>> model.compile("sgd", "mse", metrics=["accuracy", "mae"], backend="python")
+        >>> model.metrics_names
+        ['loss', 'acc', 'mae']
+        """
+        self._check_compiled("test")
+        return Averages(self._measured, accuracy=False).names
+
+    @property
+    def _measured(self) -> Measures:
+        """The measures for the outputs that are declared now."""
+        outputs, found = self._measures
+        if outputs != self.output_names:
+            found = measuring.of_model(
+                self.loss,
+                self.loss_weights,
+                self.metrics,
+                self.class_mode,
+                self.output_names,
+            )
+            self._measures = (self.output_names, found)
+        return found
+
     def _run(self, kind: str, arrays: Arrays) -> Measured:
         """The numbers of one batch; kind ``train`` makes a training step."""
         if kind == "train":
             self._warn_of_freezing()
-        weighted = len(arrays) > len(self.arguments()) + len(self.output_names)
+        weighted = len(arrays) > len(self.arguments()) + len(self._measured.outputs)
         numbers = self._call(kind, arrays, weighted)
-        return measured(numbers, self.output_names, data.check_rows(arrays))
+        return measured(numbers, self._measured.numbers, data.check_rows(arrays))
 
     @locked
     def _call(
@@ -475,6 +532,7 @@ class Model(ModelFiles):
         state = super().__getstate__()
         state.pop("_programs", None)
         state.pop("_targets", None)
+        state.pop("_measures", None)
         return state
 
 

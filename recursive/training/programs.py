@@ -82,7 +82,7 @@ class Programs:
         inputs = list(self.model.arguments())
         if kind == "predict":
             return inputs
-        targets = feed.target_arguments(self.model)
+        targets = feed.target_arguments(self.model, self.model._measured)
         if not weighted:
             return inputs + targets
         return inputs + targets + [row_weights.argument(target) for target in targets]
@@ -91,14 +91,12 @@ class Programs:
         model = self.model
         if kind == "predict":
             return functions.predictor(model)
-        losses = functions.losses_by_output(model.loss, model.output_names)
+        measures = model._measured
         if kind == "test":
-            return functions.tester(model, losses, model.class_mode)
+            return functions.tester(model, measures)
         # Layers that were frozen at ``compile`` stay so. Newer ones are read now.
         frozen = frozen_now(model) | model._frozen
-        return functions.trainer(
-            model, losses, model.class_mode, model.optimizer, frozen
-        )
+        return functions.trainer(model, measures, model.optimizer, frozen)
 
 
 def _version(model: Layer) -> tuple[object, str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recursive.backend import Argument
+from recursive.backend import Argument, floatX
 from recursive.backend.arrays import as_array
 from recursive.errors import ConfigError, DataError, ShapeError
 from recursive.training import data
@@ -23,7 +23,7 @@ def argument(target: Argument) -> Argument:
     >>> argument(Argument("y", "float64", (None, None, 6)))
     Argument(name='weights of y', dtype='float64', shape=(None, None, 1))
     """
-    return Argument(_key(target.name), target.dtype, (*target.shape[:-1], 1))
+    return Argument(_key(target.name), floatX(), (*target.shape[:-1], 1))
 
 
 def of_samples(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
@@ -53,7 +53,8 @@ def of_samples(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
 def of_classes(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
     """Return the weights of each target from ``class_weight``.
 
-    The class of a row is the index of its largest value, or its only value.
+    The class of a row, or of a step, is the index of its largest value, or its only
+    value.
 
     Args:
         given: weights by class, ``{0: 1.0, 1: 2.5}``, or a dict of such by output.
@@ -64,7 +65,6 @@ def of_classes(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
         ConfigError: for anything but a dict, or if there are sample weights too.
         DataError: for unknown outputs, classes without a weight, or weights that are
             negative or not finite.
-        ShapeError: for targets that are sequences.
     """
     if not given:
         return {}
@@ -93,7 +93,7 @@ def _is_nested(given: object) -> bool:
 
 
 def _looked_up(name: str, target: np.ndarray, given: object) -> np.ndarray:
-    """The weight of the class of each row, ``(batch,)``."""
+    """The weight of the class of each row or step: the target without its last axis."""
     if not isinstance(given, Mapping):
         raise ConfigError.about(
             "class_weight",
@@ -102,17 +102,11 @@ def _looked_up(name: str, target: np.ndarray, given: object) -> np.ndarray:
             got=repr(given),
             do="Pass {0: 1.0, 1: 2.5}, for example.",
         )
-    if target.ndim != 2:
-        raise ShapeError.about(
-            "class_weight",
-            name,
-            takes="targets with one class per row",
-            got=f"targets of shape {target.shape}",
-            do="Pass sample_weight, which may have a weight for each step.",
-        )
-    is_one_hot = target.shape[1] > 1
-    classes = (target.argmax(axis=1) if is_one_hot else target[:, 0]).tolist()
-    missing = sorted(set(classes) - set(given))
+    is_one_hot = target.shape[-1] > 1
+    classes = target.argmax(axis=-1) if is_one_hot else target[..., 0]
+    found, places = np.unique(classes, return_inverse=True)
+    found = found.tolist()
+    missing = [label for label in found if label not in given]
     if missing:
         raise DataError.about(
             "class_weight",
@@ -121,12 +115,13 @@ def _looked_up(name: str, target: np.ndarray, given: object) -> np.ndarray:
             got=f"none for {', '.join(f'{label:g}' for label in missing)}",
             do="Give the others a weight of 1.",
         )
-    return np.array([given[label] for label in classes])
+    weights = np.array([given[label] for label in found])
+    return weights[places].reshape(classes.shape)
 
 
 def _checked(kind: str, name: str, target: np.ndarray, given: object) -> np.ndarray:
     """One weight for each row or step of the target, with a last axis of 1."""
-    weights = as_array(kind, name, given, str(target.dtype))
+    weights = as_array(kind, name, given, floatX())
     per_step = target.shape[:-1]  # (batch,) or (batch, time)
     per_row = per_step[:1]
     # A last axis of 1, as of targets, may be there or not.
@@ -165,7 +160,7 @@ def _complete(weights: Arrays, arrays: Arrays, outputs: Sequence[str]) -> Arrays
     complete = {}
     for name in outputs:
         target = arrays[name]
-        ones = np.ones((*target.shape[:-1], 1), target.dtype)
+        ones = np.ones((*target.shape[:-1], 1), floatX())
         complete[_key(name)] = weights.get(name, ones)
     return complete
 

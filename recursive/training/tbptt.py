@@ -82,7 +82,7 @@ def checked_contexts(model: Layer, arrays: Arrays, steps: int) -> list[str]:
         SequenceLengthError: for sequences of different lengths.
     """
     sequences = feed.sequences(model)
-    targets = feed.target_arguments(model)
+    targets = feed.target_arguments(model, model._measured)
     target_shapes = {target.name: target.shape for target in targets}
     if not KeptStates.of(model).layers:
         raise _refusal(

@@ -17,6 +17,7 @@ from recursive import (
     TimeDistributedDense,
 )
 from recursive.regularizers import l2
+from recursive.training import measures
 from recursive.training.averages import Averages
 
 RNG = np.random.RandomState(3)
@@ -152,7 +153,9 @@ def test_a_row_of_weight_0_does_not_count_in_the_accuracy():
 
 
 def test_a_batch_of_weight_0_counts_for_nothing():
-    averages = Averages(["y"], accuracy=False)
+    averages = Averages(
+        measures.of_model("mse", None, None, "categorical", ("y",)), accuracy=False
+    )
     averages.add({"loss y": (2.0, 3.0), "acc y": (0.0, 3.0)})
     averages.add({"loss y": (float("nan"), 0.0), "acc y": (0.0, 0.0)})
     assert averages.values() == {"loss": 2.0}

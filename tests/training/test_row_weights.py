@@ -264,10 +264,21 @@ def test_class_weights_that_mean_nothing_are_refused(weights, error, words):
         chain(out=3).train_on_batch(X, np.eye(3)[LABELS], class_weight=weights)
 
 
-def test_class_weights_need_one_class_a_row_and_no_sample_weights():
-    rnn, x, y = sequences()
-    with pytest.raises(ShapeError, match="targets with one class per row"):
-        rnn.train_on_batch(x, y, class_weight=CLASS_WEIGHTS)
+def test_class_weights_of_a_sequence_belong_to_its_steps():
+    rnn, x, _ = sequences()
+    predicted = rnn.predict(x)
+    classes = np.arange(predicted[..., 0].size).reshape(predicted.shape[:2]) % 3
+    dim = predicted.shape[-1]
+    y = np.eye(dim)[classes % dim]
+    weight_of_class = {0: 2.0, 1: 0.0, 2: 0.5}
+    weights = np.vectorize(weight_of_class.get)(classes % dim)
+    errors = ((predicted - y) ** 2).mean(axis=-1)
+    expected = (weights * errors).sum() / weights.sum()
+    found = rnn.train_on_batch(x, y, class_weight=weight_of_class)
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_class_weights_take_no_sample_weights_next_to_them():
     with pytest.raises(ConfigError, match="no sample_weight next to it"):
         chain(out=3).train_on_batch(
             X, np.eye(3)[LABELS], class_weight=CLASS_WEIGHTS, sample_weight=WEIGHTS
