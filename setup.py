@@ -15,6 +15,7 @@ EXTRAS = {
     "jax": ["jax>=0.8"],
     "examples": ["scikit-learn>=1.4", "matplotlib>=3.9", "xarray>=2024.6"],
     "yaml": ["pyyaml>=6.0.1"],
+    "tensorboard": ["tensorboardX>=2.6.2"],
     "test": [
         "pytest>=8.0",
         "pytest-xdist>=3.6",
@@ -22,6 +23,7 @@ EXTRAS = {
         "pyyaml>=6.0.1",
         "hypothesis>=6.100",
         "jsonschema>=4.18",
+        "tensorboardX>=2.6.2",
     ],
     "notebooks": ["jupytext>=1.16", "nbmake>=1.5", "pytest>=8.0", "matplotlib>=3.9"],
     "docs": [

@@ -77,6 +77,7 @@ _HOMES = {
     "Switch": "layers.choice",
     "ThresholdedLinear": "layers.advanced_activations",
     "ThresholdedReLU": "layers.advanced_activations",
+    "TensorBoard": "callbacks",
     "TimeDistributedDense": "layers.core",
     "Zoneout": "layers.noise",
     "merge_ave": "spec.reads",

@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from recursive.errors import ConfigError, suggest
+from recursive.utils import extras
+from recursive.utils.arguments import count
 from recursive.utils.files import place_of
 from recursive.utils.progress import Bar
 from recursive.utils.weight_files import check_target
@@ -518,6 +520,45 @@ class CSVLogger(Callback):
             if is_new:
                 writer.writerow(self._columns)
             writer.writerow(row.values())
+
+
+class TensorBoard(Callback):
+    """Writes the numbers of each epoch for TensorBoard, and histograms of the weights.
+
+    The learning rate is written as ``lr``. ``tensorboard --logdir logs`` shows them.
+
+    Args:
+        log_dir: the folder.
+        histogram_freq: the number of epochs between two histograms; 0 writes none.
+
+    Raises:
+        MissingPackageError: without the extra ``tensorboard``.
+
+    Source: ``keras.callbacks.TensorBoard`` of later versions of Keras.
+    """
+
+    def __init__(self, log_dir: str | Path = "logs", histogram_freq: int = 0):
+        self.log_dir = Path(log_dir)
+        self.histogram_freq = count("histogram_freq", histogram_freq, least=0)
+        why = "it writes the files that TensorBoard reads"
+        # Loaded now, so that a missing package is reported before training.
+        self._package = extras.load("tensorboardX", "tensorboard", why)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._writer = self._package.SummaryWriter(str(self.log_dir))
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        rate = float(self.model.optimizer.lr.get_value())
+        for name, value in {**logs, "lr": rate}.items():
+            self._writer.add_scalar(name, value, epoch)
+        if self.histogram_freq and epoch % self.histogram_freq == 0:
+            for name, param in self.model.named_params.items():
+                self._writer.add_histogram(name, param.get_value(), epoch)
+        # The numbers of finished epochs are kept, whatever ends the run.
+        self._writer.flush()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        self._writer.close()
 
 
 class LearningRateScheduler(Callback):

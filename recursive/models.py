@@ -131,6 +131,7 @@ class Graph(Model, containers.Graph):
         y: object = None,
         reset_states: str | None = None,
         tbptt_steps: int | None = None,
+        initial_epoch: int = 0,
     ) -> History:
         return super().fit(
             data,
@@ -147,6 +148,7 @@ class Graph(Model, containers.Graph):
             sample_weight,
             reset_states,
             tbptt_steps,
+            initial_epoch,
         )
 
     def predict_on_batch(self, data: object) -> Arrays:

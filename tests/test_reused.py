@@ -1,6 +1,7 @@
 """Callbacks, schedules and optimizers that are used more than once, or changed on the way."""
 
 import csv
+import struct
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from recursive import (
     Sequential,
     errors,
 )
-from recursive.callbacks import Callback, CSVLogger, ReduceLROnPlateau
+from recursive.callbacks import Callback, CSVLogger, ReduceLROnPlateau, TensorBoard
 
 X = np.random.RandomState(1).normal(size=(6, 1))
 
@@ -212,3 +213,57 @@ def test_a_csv_file_has_a_line_for_each_epoch(tmp_path):
         model_of("sgd").fit(
             X, X, verbose=0, callbacks=[CSVLogger(tmp_path / "none" / "log.csv")]
         )
+
+
+def events(folder):
+    """The records of an event file: length, checksum, data, checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    [path] = folder.iterdir()
+    rest = path.read_bytes()
+    while rest:
+        (length,) = struct.unpack("<Q", rest[:8])
+        yield Event.FromString(rest[12 : 12 + length])
+        rest = rest[16 + length :]
+
+
+def test_tensorboard_gets_the_numbers_of_each_epoch_and_histograms(tmp_path):
+    model = model_of(SGD(lr=0.25))
+    history = model.fit(
+        X, X, nb_epoch=3, verbose=0, callbacks=[TensorBoard(tmp_path, histogram_freq=2)]
+    ).history
+    scalars, histograms = {}, []
+    for event in events(tmp_path):
+        for value in event.summary.value:
+            if value.HasField("histo"):
+                histograms.append((value.tag, event.step))
+            else:
+                scalars.setdefault(value.tag, []).append(value.simple_value)
+    assert scalars["loss"] == pytest.approx(history["loss"], rel=1e-6)
+    assert scalars["lr"] == [0.25] * 3
+    names = list(model.named_params)
+    assert sorted(histograms) == sorted(
+        (name, step) for name in names for step in (0, 2)
+    )
+
+
+def test_a_run_that_continues_has_the_numbers_of_its_epochs():
+    rates = []
+
+    def schedule(epoch):
+        rates.append(epoch)
+        return 0.1 / (epoch + 1)
+
+    model = model_of(SGD(lr=0.1))
+    scheduler = LearningRateScheduler(schedule)
+    history = model.fit(
+        X, X, nb_epoch=5, initial_epoch=3, verbose=0, callbacks=[scheduler]
+    )
+    assert history.epoch == rates == [3, 4]
+    assert float(model.optimizer.lr.get_value()) == pytest.approx(0.02)
+    finished = model.fit(X, X, nb_epoch=5, initial_epoch=5, verbose=0)
+    assert finished.epoch == []
+    with pytest.raises(
+        errors.ConfigError, match="'initial_epoch' takes an integer of 0 or"
+    ):
+        model.fit(X, X, nb_epoch=5, initial_epoch=-1, verbose=0)

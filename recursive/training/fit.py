@@ -46,7 +46,7 @@ class Fit:
         test: computes the loss of a batch without learning from it.
         changing: returns all variables that training changes.
         batch_size: the number of rows in a batch.
-        nb_epoch: the number of epochs.
+        epochs: the numbers of the epochs, from 0.
         shuffle: True shuffles rows in each epoch, ``batch`` shuffles whole batches.
         measures: what is measured on each batch.
         accuracy: True reports accuracies too.
@@ -59,7 +59,7 @@ class Fit:
     test: RunBatch
     changing: Callable[[], Sequence[SharedVariable]]
     batch_size: int
-    nb_epoch: int
+    epochs: range
     shuffle: bool | str
     measures: Measures
     accuracy: bool
@@ -87,7 +87,7 @@ class Fit:
         # Ctrl-C takes effect where ``check_interrupt`` is called, after a batch.
         with between_batches() as check_interrupt, closing(logger):
             callbacks.on_train_begin()
-            for epoch in range(self.nb_epoch):
+            for epoch in self.epochs:
                 self._reset_before("epoch")
                 callbacks.on_epoch_begin(epoch)
                 averages = Averages(self.measures, self.accuracy)
@@ -176,7 +176,7 @@ class Fit:
             metrics += [f"val_{name}" for name in metrics]
         return {
             "batch_size": self.batch_size,
-            "nb_epoch": self.nb_epoch,
+            "nb_epoch": self.epochs.stop,
             "nb_sample": data.check_rows(arrays),
             "verbose": verbose,
             "do_validation": bool(held_out),
@@ -214,7 +214,7 @@ class Fit:
             "fit",
             takes="a loss that stays finite",
             got=f"a loss of {loss}, or weights that are not finite, "
-            f"in epoch {epoch + 1} of {self.nb_epoch}",
+            f"in epoch {epoch + 1} of {self.epochs.stop}",
             do="Lower the learning rate, or set clipnorm; "
             f"weights and optimizer are back at {restored}.",
         )

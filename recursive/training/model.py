@@ -227,6 +227,7 @@ class Model(ModelFiles):
         sample_weight: object = None,
         reset_states: str | None = None,
         tbptt_steps: int | None = None,
+        initial_epoch: int = 0,
     ) -> History:
         """Train on ``X`` and ``y`` for some epochs.
 
@@ -256,6 +257,8 @@ class Model(ModelFiles):
                 each batch and their targets into chunks of this many steps and makes a
                 training step on each. The last chunk may be shorter. States continue
                 from chunk to chunk, gradients do not.
+            initial_epoch: the number of the first epoch, counted from 0, for a run that
+                continues another. The last is still that of ``nb_epoch``.
 
         Returns:
             The History of ``loss`` and, if there are any, of the penalty, the accuracy,
@@ -274,6 +277,7 @@ class Model(ModelFiles):
         self._check_compiled("train")
         batch_size = count("batch_size", batch_size)
         nb_epoch = count("nb_epoch", nb_epoch)
+        initial_epoch = count("initial_epoch", initial_epoch, least=0)
         arrays = self._weighted_pairs(X, y, sample_weight)
         arrays, held_out = data.split(arrays, validation_split)
         if validation_data is not None:
@@ -289,7 +293,7 @@ class Model(ModelFiles):
             test=partial(self._run, "test"),
             changing=self._changing,
             batch_size=batch_size,
-            nb_epoch=nb_epoch,
+            epochs=range(initial_epoch, nb_epoch),
             shuffle=shuffle,
             measures=self._measured,
             accuracy=show_accuracy,

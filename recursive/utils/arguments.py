@@ -7,8 +7,8 @@ import numpy as np
 from recursive.errors import ConfigError
 
 
-def count(name: str, value: object) -> int:
-    """Return ``value`` if it is an integer of 1 or more.
+def count(name: str, value: object, least: int = 1) -> int:
+    """Return ``value`` if it is an integer of ``least`` or more.
 
     Raises:
         ConfigError: for anything else.
@@ -16,12 +16,12 @@ def count(name: str, value: object) -> int:
     >>> count("batch_size", 32)
     32
     """
-    if not _is_integer(value) or value < 1:
+    if not _is_integer(value) or value < least:
         is_short = value is None or isinstance(value, str | float | int)
         raise ConfigError.about(
             "argument",
             name,
-            takes="an integer of 1 or more",
+            takes=f"an integer of {least} or more",
             got=repr(value) if is_short else type(value).__name__,
             do=f"Pass {name}=32, for example.",
         )
