@@ -15,6 +15,7 @@ _HOMES = {
     "Adadelta": "optimizers",
     "Adagrad": "optimizers",
     "Adam": "optimizers",
+    "Attention": "layers.attention",
     "AutoEncoder": "layers.autoencoder",
     "BackendError": "errors",
     "BatchNormalization": "layers.normalization",

@@ -23,6 +23,7 @@ from recursive.backend.scanning import (
 )
 from recursive.backend.tensors import (
     checked,
+    checked_values,
     dtype_of,
     floatX,
     if_else,
@@ -38,6 +39,7 @@ __all__ = [
     "Program",
     "as_contiguous",
     "checked",
+    "checked_values",
     "copied_state",
     "dtype_of",
     "evaluate",

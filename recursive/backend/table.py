@@ -65,6 +65,8 @@ class Backend:
     # True if a truncated gradient may pass through a sequence that was computed.
     truncates_computed: bool = True
 
+    # True if a program can raise an error about its data.
+    raises: bool = True
     # True if a program leaves other arrays than NumPy's in shared variables.
     holds_own_arrays: bool = False
     # True if it has threads of its own and does not use a BLAS.
@@ -93,6 +95,7 @@ JAX = Backend(
     fixes_shapes=True,
     stops_early=False,
     truncates_computed=False,
+    raises=False,
     holds_own_arrays=True,
     manages_threads=True,
     lacks=messages.JAX_LACKS,

@@ -12,6 +12,7 @@ from pytensor.graph.op import Op
 from pytensor.raise_op import CheckAndRaise
 from pytensor.tensor.variable import TensorVariable
 
+from recursive.backend.scanning import traits
 from recursive.backend.sizes import Size
 from recursive.errors import RecursiveError
 
@@ -74,6 +75,16 @@ def checked(
             raise error
         return value
     return CheckAndRaise(type(error), str(error))(value, condition)
+
+
+def checked_values(
+    value: TensorVariable, condition: TensorVariable, error: RecursiveError
+) -> TensorVariable:
+    """``value`` if a condition on the data holds, else ``error`` at run time.
+
+    A backend whose programs cannot raise computes without the check.
+    """
+    return checked(value, condition, error) if traits().raises else value
 
 
 def with_rows(variable: SharedVariable, rows: Size) -> TensorVariable:

@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from recursive.errors import ConfigError, RecursiveError, suggest
 from recursive.layers import (
     advanced_activations,
+    attention,
     autoencoder,
     cells,
     choice,
@@ -49,6 +50,7 @@ Classes = Mapping[str, type]
 
 MODULES = (
     advanced_activations,
+    attention,
     autoencoder,
     cells,
     choice,

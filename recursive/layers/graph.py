@@ -172,7 +172,16 @@ class Graph(DeclaredAsIn2015, Composite):
             layer = node_in_loop(name, layer)
             own_past = layer.own_past
         kind = type(layer).__name__
-        ports = read_ports(name, kind, layer.ports, own_past, input, inputs, merge_mode)
+        ports = read_ports(
+            name,
+            kind,
+            layer.ports,
+            own_past,
+            layer.optional_ports,
+            input,
+            inputs,
+            merge_mode,
+        )
         node = NodeSpec(name, layer_spec(layer), ports, output_names(layer))
         spec = checks.declare(self._spec, node)
         if return_state is not None:

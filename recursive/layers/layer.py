@@ -100,6 +100,8 @@ class Layer(HoldsParameters, Linked):
     """The number of classes of an integer input: all its values are below it."""
     ports: tuple[str, ...] = ("input",)
     """The names of the inputs. A layer with several is called with a dict by these."""
+    optional_ports: tuple[str, ...] = ()
+    """The ports that a node may leave out. The layer then gets no value for them."""
     output_names: tuple[str, ...] = ("output",)
     """The names of the outputs. A layer with several returns a dict in this order."""
     keeps_axes: bool = True

@@ -122,8 +122,13 @@ def check_unchanged(spec: GraphSpec, layers: Layers) -> None:
     """Raise a NodeError if the ports or outputs of a node changed since add_node."""
     for node in spec.nodes:
         layer = layers[node.name]
-        declared = (tuple(port.name for port in node.ports), node.outputs)
-        found = (layer.ports, output_names(layer))
+        read = tuple(port.name for port in node.ports)
+        ports = []
+        for port in layer.ports:
+            if port in read or port not in layer.optional_ports:
+                ports.append(port)
+        declared = (read, node.outputs)
+        found = (tuple(ports), output_names(layer))
         if declared != found:
             raise NodeError.about(
                 "node",

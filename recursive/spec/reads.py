@@ -102,6 +102,7 @@ def read_ports(
     layer: str,
     ports: Sequence[str],
     own_past: Mapping[str, str],
+    optional: Sequence[str],
     input: object,
     inputs: object,
     merge_mode: str,
@@ -114,6 +115,7 @@ def read_ports(
         ports: the layer's ports. A name or list without a port goes to the first one.
         own_past: for ports that may be left out, the output of the node itself that
             they then read at the step before.
+        optional: the other ports that may be left out; they read nothing then.
         input: the user's argument ``input=``.
         inputs: the user's argument ``inputs=``.
         merge_mode: the mode that merges lists.
@@ -142,8 +144,9 @@ def read_ports(
             given = {ports[0]: (refs, mode)}
     for port, output in own_past.items():
         given.setdefault(port, ((Ref(value_name(name, output), -1),), DEFAULT))
-    _check_ports(name, layer, ports, input, given)
-    return tuple(PortSpec(port, *given[port]) for port in ports)
+    connected = [port for port in ports if port in given or port not in optional]
+    _check_ports(name, layer, ports, connected, input, given)
+    return tuple(PortSpec(port, *given[port]) for port in connected)
 
 
 def _several(names: object) -> tuple[object, ...]:
@@ -162,10 +165,11 @@ def _check_ports(
     name: str,
     layer: str,
     ports: Sequence[str],
+    required: Sequence[str],
     input: object,
     given: Mapping[str, object],
 ) -> None:
-    """Raise a NodeError unless exactly the ``ports`` of a layer are ``given``."""
+    """Raise a NodeError unless every required port of a layer is ``given``."""
     if isinstance(input, Mapping) and tuple(ports) == ("input",):
         raise NodeError.about(
             "node",
@@ -184,12 +188,12 @@ def _check_ports(
                 got=repr(port),
                 do=suggest(str(port), ports),
             )
-    for port in ports:
+    for port in required:
         if port not in given:
             raise NodeError.about(
                 "node",
                 str(name),
-                takes=f"an input at each port of its {layer}: {', '.join(ports)}",
+                takes=f"an input at each port of its {layer}: {', '.join(required)}",
                 got=f"nothing at {port!r}",
                 do=f"Say input={{..., {port!r}: 'name'}}.",
             )
