@@ -561,7 +561,39 @@ class TensorBoard(Callback):
         self._writer.close()
 
 
-class LearningRateScheduler(Callback):
+class Scheduler(Callback):
+    """The base of callbacks that set a number before each epoch, counted from 0.
+
+    Args:
+        schedule: a function of the epoch, or of the epoch and the present number.
+
+    Raises:
+        ConfigError: if the schedule returns anything but a finite number.
+    """
+
+    def __init__(self, schedule: Callable[..., float]):
+        self.schedule = schedule
+        parameters = inspect.signature(schedule).parameters.values()
+        required = [item for item in parameters if item.default is item.empty]
+        self._takes_number = len(required) == 2
+
+    def scheduled(self, epoch: int, number: float) -> float:
+        """The number for ``epoch``, where ``number`` is the present one."""
+        arguments = [epoch, number] if self._takes_number else [epoch]
+        found = self.schedule(*arguments)
+        is_number = isinstance(found, Real) and not isinstance(found, bool)
+        if not is_number or not np.isfinite(found):
+            raise ConfigError.about(
+                "callback",
+                type(self).__name__,
+                takes="a schedule that returns finite numbers",
+                got=f"{found!r} for epoch {epoch}",
+                do="Correct the function.",
+            )
+        return found
+
+
+class LearningRateScheduler(Scheduler):
     """Sets the learning rate before each epoch, counted from 0.
 
     Args:
@@ -575,25 +607,28 @@ class LearningRateScheduler(Callback):
     >>> halving = LearningRateScheduler(lambda epoch, lr: lr / 2)
     """
 
-    def __init__(self, schedule: Callable[..., float]):
-        self.schedule = schedule
-        parameters = inspect.signature(schedule).parameters.values()
-        required = [item for item in parameters if item.default is item.empty]
-        self._takes_rate = len(required) == 2
-
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         optimizer = self.model.optimizer
-        arguments = [epoch]
-        if self._takes_rate:
-            arguments.append(float(optimizer.lr.get_value()))
-        rate = self.schedule(*arguments)
-        is_number = isinstance(rate, Real) and not isinstance(rate, bool)
-        if not is_number or not np.isfinite(rate):
-            raise ConfigError.about(
-                "callback",
-                "LearningRateScheduler",
-                takes="a schedule that returns finite numbers",
-                got=f"{rate!r} for epoch {epoch}",
-                do="Correct the function.",
-            )
-        optimizer.lr = rate
+        optimizer.lr = self.scheduled(epoch, float(optimizer.lr.get_value()))
+
+
+class ShareScheduler(Scheduler):
+    """Sets the share of the truth of a Teacher before each epoch, counted from 0.
+
+    Args:
+        teacher: the layer.
+        schedule: a function of the epoch, or of the epoch and the present share.
+
+    Raises:
+        ConfigError: if the schedule returns anything but a number from 0 to 1.
+
+    Source: the schedules of Bengio et al., "Scheduled Sampling for Sequence Prediction
+    with Recurrent Neural Networks", 2015.
+    """
+
+    def __init__(self, teacher: object, schedule: Callable[..., float]):
+        super().__init__(schedule)
+        self.teacher = teacher
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self.teacher.share = self.scheduled(epoch, self.teacher.share)

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recursive import Activation, Dense, Embedding, Lambda, Recursive, Sequential
+from recursive import (
+    Activation,
+    Attention,
+    Dense,
+    Embedding,
+    Lambda,
+    LayerNormalization,
+    Recursive,
+    Sequential,
+)
 from tests.proposal import section
 
 BATCH, TIME, IN, HIDDEN = 3, 5, 4, 6
@@ -476,6 +485,42 @@ def moved_loop(w, given):
     return {"early": stack(early), "last": stack(last)}
 
 
+def attention():
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_input("memory", ndim=3, dim=5, is_sequence=False)
+    rnn.add_state("h", dim=HIDDEN)
+    rnn.add_node(
+        Attention("additive", dim=3), "att", input={"memory": "memory", "query": "h"}
+    )
+    rnn.add_node(Dense(IN + 5 + HIDDEN, HIDDEN), "sum", inputs=["x", "att", "h"])
+    rnn.add_node(LayerNormalization(HIDDEN), "norm", input="sum")
+    rnn.add_node(
+        Activation("tanh"), "new", input="norm", return_state="h", create_output=True
+    )
+    rnn.add_output("weights", input="att.weights")
+    return rnn
+
+
+def attention_loop(w, given):
+    memory = given["memory"]
+    h = np.zeros((BATCH, HIDDEN))
+    new, weights = [], []
+    for t in range(given["x"].shape[1]):
+        scores = np.zeros(memory.shape[:2])
+        for j in range(memory.shape[1]):
+            units = np.tanh(memory[:, j] @ w["att.W"] + h @ w["att.U"] + w["att.b"])
+            scores[:, j] = units @ w["att.v"][:, 0]
+        share = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        read = sum(share[:, j, None] * memory[:, j] for j in range(memory.shape[1]))
+        z = np.concatenate([given["x"][:, t], read, h], 1) @ w["sum.W"] + w["sum.b"]
+        u = (z - z.mean(1, keepdims=True)) / np.sqrt(z.var(1, keepdims=True) + 1e-5)
+        h = np.tanh(w["norm.gamma"] * u + w["norm.beta"])
+        new.append(h)
+        weights.append(share)
+    return {"new": stack(new), "weights": stack(weights)}
+
+
 def input_only(rng):
     return {"input": rng.normal(size=(BATCH, TIME, IN))}
 
@@ -526,5 +571,11 @@ CASES = (
         words,
         lambda rng: {"word": rng.randint(9, size=(BATCH, TIME)).astype("int32")},
         words_loop,
+    ),
+    Case(
+        "attention",
+        attention,
+        lambda rng: {**x_only(rng), "memory": rng.normal(size=(BATCH, 7, 5))},
+        attention_loop,
     ),
 )

@@ -124,12 +124,12 @@ class Attention(Layer):
         mask: Mapping[str, TensorVariable] | None = None,
     ) -> dict[str, TensorVariable]:
         memory = as_floats(x["memory"])
-        scores = self._scores(memory, as_floats(x["query"]))
         valid = _valid(x, mask)
-        if valid is None:
-            weights = pt.special.softmax(scores, axis=-1)
-        else:
-            weights = masked_softmax(scores, valid)
+        if valid is not None:
+            # What padding holds, maybe NaN, must not get into a product or a gradient.
+            memory = pt.switch(valid[..., None], memory, 0.0)
+        scores = self._scores(memory, as_floats(x["query"]))
+        weights = masked_softmax(scores, valid)
         output = (weights[..., None] * memory).sum(axis=1)
         return {"output": output, "weights": weights}
 
@@ -158,6 +158,16 @@ class Attention(Layer):
         self, input_shape: Mapping[str, Shape]
     ) -> dict[str, Shape]:
         rows, source, dim = input_shape["memory"]
+        mask = input_shape.get("mask", (rows, source))
+        is_known = None not in (source, mask[-1])
+        if len(mask) != 2 or (is_known and source != mask[-1]):
+            raise ShapeError.about(
+                "port",
+                "mask",
+                takes=f"one entry per step of the memory, {(rows, source)}",
+                got=mask,
+                do="Read the mask of the same sequence.",
+            )
         query = input_shape["query"]
         if len(query) != 2:
             raise ShapeError.about(
@@ -188,15 +198,9 @@ def _valid(
         found.append(mask["memory"])
     if "mask" in x:
         found.append(x["mask"])
-    return joined(found)
-
-
-def masked_softmax(scores: TensorVariable, valid: TensorVariable) -> TensorVariable:
-    """The softmax over the valid entries of each row; exactly 0 at all others.
-
-    Masked scores may be infinite or NaN: a switch keeps them out of the values and of
-    the gradient.
-    """
+    valid = joined(found)
+    if valid is None:
+        return None
     valid = pt.neq(valid, 0)
     error = DataError.about(
         "layer",
@@ -205,7 +209,15 @@ def masked_softmax(scores: TensorVariable, valid: TensorVariable) -> TensorVaria
         got="a row that is all padding",
         do="Leave the row out, or drop the mask with DropMask().",
     )
-    valid = backend.checked_values(valid, valid.any(axis=-1).all(), error)
+    return backend.checked_values(valid, valid.any(axis=-1).all(), error)
+
+
+def masked_softmax(
+    scores: TensorVariable, valid: TensorVariable | None
+) -> TensorVariable:
+    """The softmax over the valid entries of each row; exactly 0 at all others."""
+    if valid is None:
+        return pt.special.softmax(scores, axis=-1)
     weights = pt.special.softmax(pt.switch(valid, scores, -np.inf), axis=-1)
     # Not a product: the weights of a row without a valid step are 0 / 0.
     return pt.switch(valid, weights, 0.0)

@@ -39,6 +39,7 @@ from recursive.layers import (
     recurrent,
     rnn,
     shaping,
+    teacher,
     wrappers,
 )
 from recursive.layers.graph import Graph
@@ -65,6 +66,7 @@ MODULES = (
     recurrent,
     rnn,
     shaping,
+    teacher,
     wrappers,
 )
 

@@ -561,8 +561,15 @@ def _build_layers(spec: GraphSpec, layers: Mapping[str, Layer]) -> bool:
 
 
 def _build_layer(layer: Layer, shape: Shape | dict[str, Shape]) -> None:
-    """Build ``layer`` if the dim of ``shape``, or of each shape by port, is known."""
-    shapes = shape.values() if isinstance(shape, dict) else [shape]
+    """Build ``layer`` if the dim of ``shape``, or of each shape by port, is known.
+
+    No weights depend on an optional port.
+    """
+    shapes = [shape]
+    if isinstance(shape, dict):
+        shapes = [
+            one for port, one in shape.items() if port not in layer.optional_ports
+        ]
     dims_are_known = all(one[-1:] != (None,) for one in shapes)
     # A Graph builds the nodes that it can and waits with the others.
     if dims_are_known or isinstance(layer, Graph):

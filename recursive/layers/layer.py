@@ -101,7 +101,8 @@ class Layer(HoldsParameters, Linked):
     ports: tuple[str, ...] = ("input",)
     """The names of the inputs. A layer with several is called with a dict by these."""
     optional_ports: tuple[str, ...] = ()
-    """The ports that a node may leave out. The layer then gets no value for them."""
+    """The ports that a node may leave out. The layer then gets no value for them, and
+    none of its weights depends on their dims."""
     output_names: tuple[str, ...] = ("output",)
     """The names of the outputs. A layer with several returns a dict in this order."""
     keeps_axes: bool = True

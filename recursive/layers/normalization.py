@@ -13,8 +13,10 @@ from recursive import initializations
 from recursive.backend import shared
 from recursive.errors import ConfigError
 from recursive.layers.advanced_activations import row_shape
-from recursive.layers.layer import Layer
+from recursive.layers.layer import Layer, MaskedLayer, check_dim
+from recursive.layers.products import as_floats
 from recursive.loop.call import Call, Value, Values
+from recursive.spec.shapes import Shape
 
 
 class BatchNormalization(Layer):
@@ -136,3 +138,51 @@ class BatchNormalization(Layer):
         # As in Keras 0.1, epsilon is added here and once more in `call`.
         std = pt.sqrt((pt.sqr(x - mean) + self.epsilon).mean(axis=0))
         return mean, std
+
+
+class LayerNormalization(MaskedLayer):
+    """Normalizes each row: ``gamma * (x - mean) / sqrt(variance + epsilon) + beta``.
+
+    Mean and variance are those of a row over its last axis, so that nothing depends on
+    the batch or the step. ``gamma`` starts at 1 and ``beta`` at 0; both are learned.
+
+    Args:
+        input_dim: the size of the last axis; None takes that of the first input.
+        epsilon: keeps the quotient finite.
+
+    Source: Ba, Kiros and Hinton, 2016.
+
+    >>> x = np.array([[1.0, 3.0]])
+    >>> LayerNormalization(epsilon=0.0)(x).eval().tolist()
+    [[-1.0, 1.0]]
+    """
+
+    rowwise = True
+
+    def __init__(
+        self,
+        input_dim: int | None = None,
+        epsilon: float = 1e-5,
+        name: str | None = None,
+    ):
+        super().__init__(name)
+        kind = "LayerNormalization"
+        self.input_dim = check_dim(kind, "input_dim", input_dim, optional=True)
+        self.epsilon = epsilon
+        if self.input_dim is not None:
+            self.build((None, self.input_dim))
+
+    def build(self, input_shape: Shape) -> None:
+        if self.built:
+            return
+        self.input_dim = check_dim("LayerNormalization", "input_dim", input_shape[-1])
+        self.gamma = shared(np.ones(self.input_dim), "gamma")
+        self.beta = shared(np.zeros(self.input_dim), "beta")
+        self.params = [self.gamma, self.beta]
+
+    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        x = as_floats(x)
+        centred = x - x.mean(axis=-1, keepdims=True)
+        variance = pt.sqr(centred).mean(axis=-1, keepdims=True)
+        epsilon = np.asarray(self.epsilon, dtype=x.dtype)
+        return self.gamma * centred / pt.sqrt(variance + epsilon) + self.beta

@@ -228,6 +228,29 @@ def batch_normalization(config, x, scope):
     return replace(result, updates=updates)
 
 
+@layer("LayerNormalization", mask=PASS)
+def layer_normalization(config, x, scope):
+    """``y = gamma u + beta``, ``u = (x - mean) / s``, ``s = sqrt(variance + epsilon)``.
+
+    Mean and variance are those of a row over its last axis (Ba et al. 2016). Backwards,
+    ``du = gamma dy`` and ``dx = (du - mean(du) - u mean(u du)) / s``.
+    """
+    x, gamma, beta = scope.floats(x), scope.params["gamma"], scope.params["beta"]
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = (centred**2).mean(axis=-1, keepdims=True)
+    s = np.sqrt(variance + config.get("epsilon", 1e-5))
+    u = centred / s
+
+    def back(dy):
+        du = dy * gamma
+        mean = du.mean(axis=-1, keepdims=True)
+        along_u = (u * du).mean(axis=-1, keepdims=True)
+        d_params = {"gamma": unbroadcast(dy * u, gamma), "beta": unbroadcast(dy, beta)}
+        return LayerGradients((du - mean - u * along_u) / s, d_params)
+
+    return LayerResult(gamma * u + beta, back)
+
+
 def normalized(
     x: Array, scope: Scope, epsilon: float, axis: int, inner_epsilon: float
 ) -> tuple[LayerResult, Array]:

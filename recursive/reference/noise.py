@@ -9,7 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from recursive.errors import DataError, ShapeError, suggest
-from recursive.reference.arrays import Array, Scope, function_of
+from recursive.reference.arrays import (
+    Array,
+    LayerGradients,
+    LayerResult,
+    Scope,
+    function_of,
+)
 from recursive.reference.layers import identity
 from recursive.reference.parts import LOOPS, parts_of
 from recursive.reference.table import PASS, Config, layer
@@ -118,3 +124,28 @@ def zoneout(config, x, scope):
         return {"input": dy * (1 - s), "prev": dy * s}
 
     return function_of(s * old + (1 - s) * new, back)
+
+
+@layer("Teacher", mask=PASS)
+def teacher(config, x, scope):
+    """``y = truth`` where ``chance < share`` in training, else ``y = prediction``.
+
+    ``chance``, ``(batch, 1)``, is uniform in [0, 1) (Bengio et al. 2015). The share is
+    a number that is saved with the weights, or the value at a port.
+    """
+    port = config.get("share", 1.0)
+    truth, prediction = x["truth"], x["prediction"]
+    if scope.train:
+        chance = drawn(scope, "chance", "Teacher", (len(truth), 1))
+        share = x[port] if isinstance(port, str) else scope.params["rate"]
+        reads_truth = chance < share
+    else:
+        reads_truth = np.zeros((len(truth), 1), bool)
+
+    def back(dy):
+        found = dict.fromkeys(x)
+        found["truth"] = np.where(reads_truth, dy, 0)
+        found["prediction"] = np.where(reads_truth, 0, dy)
+        return LayerGradients(found)
+
+    return LayerResult(np.where(reads_truth, truth, prediction), back)

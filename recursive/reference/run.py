@@ -10,7 +10,7 @@ import numpy as np
 from recursive.errors import DataError, UnknownNameError
 
 # These modules register their layers in the table.
-from recursive.reference import composed, noise, recurrent  # noqa: F401
+from recursive.reference import attention, composed, noise, recurrent  # noqa: F401
 from recursive.reference.arguments import (
     Arrays,
     at_all_places,

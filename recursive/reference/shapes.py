@@ -19,7 +19,7 @@ from recursive.reference.step import shape_errors_at
 from recursive.reference.table import compute
 from recursive.spec.graph import NodeSpec, PortSpec, Ref
 
-ALIKE = ("Blend", "IfElse", "Switch", "Zoneout")
+ALIKE = ("Blend", "IfElse", "Switch", "Teacher", "Zoneout")
 """Layers whose ports have one shape."""
 
 Known = dict[str, Array]

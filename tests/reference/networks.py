@@ -11,6 +11,7 @@ from recursive import (
     RNN,
     Activation,
     ActivityRegularization,
+    Attention,
     AutoEncoder,
     BatchNormalization,
     Bidirectional,
@@ -24,6 +25,7 @@ from recursive import (
     GaussianNoise,
     Graph,
     Identity,
+    LayerNormalization,
     LeakyReLU,
     Masking,
     MaxoutDense,
@@ -46,6 +48,7 @@ from recursive import (
     SimpleDeepRNN,
     SimpleRNN,
     Switch,
+    Teacher,
     ThresholdedLinear,
     ThresholdedReLU,
     TimeDistributedDense,
@@ -88,6 +91,8 @@ LAYERS = {
     "ParametricSoftplus": (lambda: ParametricSoftplus(IN), ROWS),
     "ThresholdedLinear": (lambda: ThresholdedLinear(0.7), ROWS),
     "ThresholdedReLU": (lambda: ThresholdedReLU(0.3), ROWS),
+    "LayerNormalization": (LayerNormalization, ROWS),
+    "LayerNormalization over time": (lambda: LayerNormalization(IN), SEQUENCE),
     "Masking": (lambda: Masking(GAP), SEQUENCE),
     "BatchNormalization": (lambda: BatchNormalization(IN), ROWS),
     "BatchNormalization of rows": (
@@ -597,6 +602,126 @@ def reading_its_reader():
     return rnn
 
 
+SOURCE = 7
+"""The steps of a memory."""
+
+
+def attending(score, query=HIDDEN, **settings):
+    """A decoder that reads a memory before each step, and its weights as an output."""
+
+    def build():
+        rnn = Recursive(return_sequences=True, **settings)
+        rnn.add_input("x", dim=IN)
+        rnn.add_input("memory", ndim=3, dim=5, is_sequence=False)
+        rnn.add_state("h", dim=query)
+        rnn.add_node(
+            Attention(score, dim=3),
+            "att",
+            input={"memory": "memory", "query": "h"},
+        )
+        rnn.add_node(
+            Dense(query, activation="tanh"),
+            "new",
+            input=["x", "att", "h"],
+            return_state="h",
+            create_output=True,
+        )
+        rnn.add_output("weights", input="att.weights")
+        return rnn
+
+    return build
+
+
+def attending_after_the_step():
+    """An attention whose query is the new state, with a mask that is a value."""
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_input("memory", ndim=3, dim=5, is_sequence=False)
+    rnn.add_input("valid", ndim=2, dim=SOURCE, is_sequence=False)
+    rnn.add_state("h", dim=HIDDEN)
+    rnn.add_node(
+        Dense(HIDDEN, activation="tanh"), "new", input=["x", "h"], return_state="h"
+    )
+    rnn.add_node(
+        Attention("general"),
+        "att",
+        input={"memory": "memory", "query": "new", "mask": "valid"},
+        create_output=True,
+    )
+    return rnn
+
+
+def x_and_memory(rng):
+    return {**x_only(rng), "memory": normal(rng, BATCH, SOURCE, 5)}
+
+
+def x_memory_and_valid(rng):
+    valid = np.arange(SOURCE) < np.array([[7], [1], [4]])
+    return {**x_and_memory(rng), "valid": valid.astype(float)}
+
+
+def encoder_and_decoder():
+    """A Graph in which the decoder attends to the masked steps of an encoder."""
+    graph = Graph()
+    graph.add_input("source", ndim=3, dim=IN)
+    graph.add_input("x", ndim=3, dim=IN)
+    graph.add_node(Masking(GAP), "masked", input="source")
+    graph.add_node(GRU(IN, 5, return_sequences=True), "encoder", input="masked")
+    graph.add_node(
+        attending("additive")(),
+        "decoder",
+        input={"x": "x", "memory": "encoder"},
+    )
+    graph.add_output("y", input="decoder.new")
+    graph.add_output("weights", input="decoder.weights")
+    return graph
+
+
+def source_with_gaps(rng):
+    source = normal(rng, BATCH, SOURCE, IN)
+    source[1, 3:] = source[2, 5:] = GAP
+    return {"source": source, "x": normal(rng, *SEQUENCE)}
+
+
+def taught(share=0.5):
+    """A decoder that reads the truth of the step before, or what it predicted."""
+
+    def build():
+        rnn = Recursive(return_sequences=True)
+        rnn.add_input("x", dim=IN)
+        rnn.add_input("truth", dim=2)
+        if isinstance(share, str):
+            rnn.add_input(share, ndim=2, dim=1, is_sequence=False)
+        rnn.add_state("h", dim=HIDDEN)
+        rnn.add_state("y", dim=2)
+        ports = {"truth": "truth_tm1", "prediction": "y"}
+        if isinstance(share, str):
+            ports[share] = share
+        rnn.add_node(Teacher(share), "previous", input=ports)
+        rnn.add_node(
+            Dense(HIDDEN, activation="tanh"),
+            "new",
+            input=["x", "previous", "h"],
+            return_state="h",
+        )
+        rnn.add_node(Dense(2), "out", input="new", return_state="y", create_output=True)
+        return rnn
+
+    return build
+
+
+def x_and_truth(rng):
+    return {**x_only(rng), "truth": normal(rng, BATCH, TIME, 2)}
+
+
+def x_truth_and_rate(rng):
+    return {**x_and_truth(rng), "rate": rng.uniform(size=(BATCH, 1))}
+
+
+def chances(rng):
+    return {"previous.chance": rng.uniform(size=(BATCH, TIME, 1))}
+
+
 NETWORKS = {
     "plain": (plain, x_only),
     "embedded": (embedded, words),
@@ -621,6 +746,21 @@ NETWORKS = {
     "choices": (choices, x_and_which),
     "in a graph": (in_a_graph, x_with_gaps),
     "reading its reader": (reading_its_reader, x_only),
+    **{
+        f"attention, {score}": (
+            attending(score, 5 if "dot" in score else HIDDEN),
+            x_and_memory,
+        )
+        for score in ("dot", "scaled_dot", "general", "additive")
+    },
+    "attention, backwards": (attending("additive", go_backwards=True), x_and_memory),
+    "attention, written out": (
+        attending("general", unroll=True, n_steps=TIME),
+        x_and_memory,
+    ),
+    "attention after the step": (attending_after_the_step, x_memory_and_valid),
+    "encoder and decoder": (encoder_and_decoder, source_with_gaps),
+    "taught": (taught(), x_and_truth),
     "counted": (counted, lambda rng: {"c": normal(rng, BATCH, 2)}),
 }
 """Networks without noise: how each is built, and arrays for its inputs."""

@@ -10,6 +10,7 @@ from tests.reference.networks import (
     NETWORKS,
     carried_inside,
     cells,
+    chances,
     draws,
     draws_inside,
     going_on,
@@ -18,9 +19,12 @@ from tests.reference.networks import (
     noisy_inside,
     on_one_input,
     prepared,
+    taught,
     text,
     x_and_c,
+    x_and_truth,
     x_only,
+    x_truth_and_rate,
     x_with_gaps,
 )
 
@@ -42,8 +46,13 @@ def test_a_network_pulls_gradients_back_through_time(name):
 
 @pytest.mark.parametrize(
     ("build", "arrays", "given"),
-    [(noisy, x_only, draws), (noisy_inside, text, draws_inside)],
-    ids=["noise", "noise in a loop in a loop"],
+    [
+        (noisy, x_only, draws),
+        (noisy_inside, text, draws_inside),
+        (taught(), x_and_truth, chances),
+        (taught("rate"), x_truth_and_rate, chances),
+    ],
+    ids=["noise", "noise in a loop in a loop", "teacher", "teacher with a port"],
 )
 def test_noise_that_is_given_has_a_gradient_like_any_input(build, arrays, given):
     spec, weights, inputs = prepared(build(), arrays)
