@@ -17,7 +17,7 @@ from recursive.backend.sizes import sizes
 from recursive.draws import uniform
 from recursive.errors import ConfigError, ShapeError, WeightsError, suggest
 from recursive.layers.autoencoder import AutoEncoder
-from recursive.layers.layer import Layer, MaskedLayer, Rule, check_dim
+from recursive.layers.layer import Layer, MaskedLayer, Rule, Tensors, check_dim
 from recursive.layers.masking import DropMask, Masking, ReadMask
 from recursive.layers.maxout import ActivityRegularization, MaxoutDense
 from recursive.layers.merge import Merge
@@ -25,6 +25,7 @@ from recursive.layers.noise import check_share, seeds_of
 from recursive.layers.products import as_floats
 from recursive.layers.shaping import Flatten, Permute, RepeatVector, Reshape
 from recursive.spec.hoist import Product
+from recursive.spec.names import check_name
 from recursive.spec.shapes import Shape, format_shape
 
 __all__ = [
@@ -284,24 +285,30 @@ PERIODS = ("step", "sequence")
 
 
 class Lambda(Layer):
-    """A function of a tensor as a layer without parameters.
+    """A function of tensors as a layer without parameters.
 
     A Lambda cannot be saved to a file, because a file must never hold code.
 
     Args:
-        function: from a tensor to a tensor, batch first.
+        function: from a tensor to a tensor, batch first. With several ports it takes a
+            tensor for each, in their order.
+        ports: the names of the inputs.
         output_dim: the size of the output's last axis, if the result of the function
             does not show it.
 
     >>> Lambda(lambda x: x[:, :1]).get_output_shape_for((None, 4))
     (None, 1)
+    >>> gate = Lambda(lambda g, x: g * x, ports=("gate", "value"))
+    >>> gate({"gate": np.array([[0.5]]), "value": np.array([[4.0]])}).eval().item()
+    2.0
     """
 
     def __init__(
         self,
-        function: Callable[[TensorVariable], TensorVariable],
+        function: Callable[..., TensorVariable],
         output_dim: int | None = None,
         name: str | None = None,
+        ports: Sequence[str] = ("input",),
     ):
         super().__init__(name)
         if not callable(function):
@@ -314,9 +321,15 @@ class Lambda(Layer):
             )
         self.function = function
         self.output_dim = check_dim("Lambda", "output_dim", output_dim, optional=True)
+        self.ports = _checked_ports(ports)
 
-    def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
-        return self.function(x)
+    def call(self, x: Tensors, train: bool = False) -> TensorVariable:
+        return self._result(x)
+
+    def _result(self, x: Tensors) -> TensorVariable:
+        if len(self.ports) == 1:
+            return self.function(x)
+        return self.function(*(x[port] for port in self.ports))
 
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         shape = self._probed(input_shape)
@@ -344,7 +357,7 @@ class Lambda(Layer):
         failed = None
         for dtype in (backend.floatX(), "int32"):
             try:
-                return self.function(_probe(input_shape, dtype)).type.shape
+                return self._result(_probe(input_shape, dtype)).type.shape
             except Exception as error:  # a user's function may raise anything
                 failed = failed or error
         raise ConfigError.about(
@@ -355,6 +368,28 @@ class Lambda(Layer):
             got=f"one that raises {type(failed).__name__}: {failed}",
             do="Correct the function or its input.",
         ) from failed
+
+
+def _checked_ports(ports: object) -> tuple[str, ...]:
+    if not isinstance(ports, list | tuple) or not ports:
+        raise ConfigError.about(
+            "layer",
+            "Lambda",
+            takes="a list of names as ports",
+            got=repr(ports),
+            do="Pass ports=('a', 'b'), for example.",
+        )
+    for port in ports:
+        check_name("port", port)
+    if len(set(ports)) < len(ports):
+        raise ConfigError.about(
+            "layer",
+            "Lambda",
+            takes="ports of different names",
+            got=repr(ports),
+            do="Rename one of them.",
+        )
+    return tuple(ports)
 
 
 def _probe(

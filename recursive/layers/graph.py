@@ -177,10 +177,10 @@ class Graph(DeclaredAsIn2015, Composite):
             kind,
             layer.ports,
             own_past,
-            layer.optional_ports,
             input,
             inputs,
             merge_mode,
+            layer.optional_ports,
         )
         node = NodeSpec(name, layer_spec(layer), ports, output_names(layer))
         spec = checks.declare(self._spec, node)

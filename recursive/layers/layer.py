@@ -103,6 +103,8 @@ class Layer(HoldsParameters, Linked):
     optional_ports: tuple[str, ...] = ()
     """The ports that a node may leave out. The layer then gets no value for them, and
     none of its weights depends on their dims."""
+    training_ports: tuple[str, ...] = ()
+    """The ports whose value counts only while training."""
     output_names: tuple[str, ...] = ("output",)
     """The names of the outputs. A layer with several returns a dict in this order."""
     keeps_axes: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from recursive.errors import NodeError
 from recursive.layers.checks import check_started
@@ -12,7 +12,7 @@ from recursive.layers.identity import config_of
 from recursive.layers.layer import Layer
 from recursive.layers.nested import NestedLoop
 from recursive.spec.graph import GraphSpec, LayerSpec
-from recursive.spec.names import split
+from recursive.spec.names import Ref, split
 from recursive.spec.shapes import Shape, node_shape
 
 Layers = Mapping[str, Layer]
@@ -137,6 +137,38 @@ def check_unchanged(spec: GraphSpec, layers: Layers) -> None:
                 because="other nodes read it by its inputs and outputs",
                 got=f"{found} now, {declared} then",
                 do="Declare everything inside it first, then call add_node.",
+            )
+
+
+def check_training_only(spec: GraphSpec, layers: Layers) -> None:
+    """Raise a NodeError if a value counts that is there only while training.
+
+    Only a port that is made for it may read such an input, such as ``truth`` of a
+    Teacher.
+    """
+    names = {item.name for item in spec.inputs if item.training_only}
+    if not names:
+        return
+    for output in spec.outputs:
+        _check_reads("output", output.name, output.refs, names)
+    for state in spec.states:
+        if isinstance(state.initial, str):
+            _check_reads("state", state.name, [Ref(state.initial)], names)
+    for node in spec.nodes:
+        for port in node.ports:
+            if port.name not in layers[node.name].training_ports:
+                _check_reads("node", node.name, port.refs, names)
+
+
+def _check_reads(kind: str, name: str, refs: Iterable[Ref], absent: set[str]) -> None:
+    for ref in refs:
+        if ref.name in absent:
+            raise NodeError.about(
+                kind,
+                name,
+                takes="values that are there while predicting, too",
+                got=f"{str(ref)!r}, which is an input for training only",
+                do="Read it with a Teacher, at the port truth.",
             )
 
 

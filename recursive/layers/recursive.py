@@ -38,6 +38,7 @@ from recursive.layers.graph import Graph, Read
 from recursive.layers.inputs import match_inputs, with_dims
 from recursive.layers.layer import Layer
 from recursive.layers.loop_run import LoopRun, states_reset_by_default
+from recursive.layers.nodes import check_training_only
 from recursive.layers.settings import setting
 from recursive.layers.states import Stateful, States
 from recursive.locked import locked
@@ -166,6 +167,7 @@ class Recursive(Stateful, Graph):
         dtype: str = "float",
         dim: int | None = None,
         is_sequence: bool = True,
+        training_only: bool = False,
     ) -> None:
         """Declare a sequence, seen one slice per step, or a context, seen whole.
 
@@ -178,6 +180,9 @@ class Recursive(Stateful, Graph):
             dim: the size of the last axis; None takes it from the layers that read the
                 input, or from the first batch.
             is_sequence: False declares a context.
+            training_only: True for the truth that a Teacher reads: ``predict`` and
+                ``evaluate`` take no such input. The number of steps is then that of
+                another sequence, or ``n_steps``.
 
         Raises:
             RecursiveError: a subclass of it, for an invalid name, ndim, dtype or dim.
@@ -185,8 +190,16 @@ class Recursive(Stateful, Graph):
         is_sequence = bool(is_sequence)
         if ndim is None:
             ndim = 3 if is_sequence else 2
+        training_only = flag(str(name), "training_only", training_only)
         self._declare(
-            InputSpec(name, as_python_int(ndim), dtype, as_python_int(dim), is_sequence)
+            InputSpec(
+                name,
+                as_python_int(ndim),
+                dtype,
+                as_python_int(dim),
+                is_sequence,
+                training_only,
+            )
         )
 
     def add_mask(self, name: str = "mask") -> None:
@@ -457,8 +470,14 @@ class Recursive(Stateful, Graph):
     def _named_initials(self) -> dict[str, SharedVariable]:
         return {f"{name}.initial": value for name, value in self._learned.items()}
 
+    @property
+    def training_ports(self) -> tuple[str, ...]:
+        """The inputs that are there only while training."""
+        return tuple(item.name for item in self.spec.inputs if item.training_only)
+
     @locked
     def build(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
+        check_training_only(self.spec, self.nodes)
         super().build(input_shape)
         for state in self.spec.states:
             name = state.name

@@ -56,6 +56,7 @@ class Teacher(Layer):
     masks = PASS
     rowwise = True
     draws = ("chance",)
+    training_ports = ("truth",)
     _trainable = False
 
     def __init__(

@@ -35,7 +35,8 @@ class InputSpec:
     """A named input: a sequence ``(batch, time, dim)``, or a context.
 
     A context, with ``is_sequence=False``, is ``(batch, dim)`` and every step sees it
-    whole. ``ndim`` counts all axes. ``dim`` is None until it is known.
+    whole. ``ndim`` counts all axes. ``dim`` is None until it is known. An input that is
+    ``training_only``, such as the truth that a Teacher reads, is not there otherwise.
     """
 
     name: str
@@ -43,6 +44,7 @@ class InputSpec:
     dtype: str = "float"
     dim: int | None = None
     is_sequence: bool = True
+    training_only: bool = False
 
 
 Initial = float | tuple[float, ...] | tuple[tuple[float, ...], ...] | str
@@ -295,7 +297,7 @@ class GraphSpec:
             "version": VERSION,
             "loop": self.loop,
             "free": self.free,
-            "inputs": list(map(dataclasses.asdict, self.inputs)),
+            "inputs": list(map(_input_to_dict, self.inputs)),
             "states": list(map(_state_to_dict, self.states)),
             "nodes": list(map(_node_to_dict, self.nodes)),
             "outputs": list(map(_output_to_dict, self.outputs)),
@@ -412,6 +414,14 @@ def _check_plain(node: NodeSpec) -> None:
         ) from error
 
 
+def _input_to_dict(item: InputSpec) -> dict[str, object]:
+    data = dataclasses.asdict(item)
+    # Version 1.0 of the format does not have this key.
+    if not item.training_only:
+        del data["training_only"]
+    return data
+
+
 def _state_to_dict(state: StateSpec) -> dict[str, object]:
     return dataclasses.asdict(state) | {"initial": _initial_to_data(state.initial)}
 
@@ -490,6 +500,7 @@ _FORMS = {
             "dtype": str,
             "dim": int | None,
             "is_sequence": bool,
+            "training_only": bool,
         },
     ),
     StateSpec: _Form(

@@ -102,10 +102,10 @@ def read_ports(
     layer: str,
     ports: Sequence[str],
     own_past: Mapping[str, str],
-    optional: Sequence[str],
     input: object,
     inputs: object,
     merge_mode: str,
+    optional: Sequence[str] = (),
 ) -> tuple[PortSpec, ...]:
     """The references that each port of a layer reads.
 
@@ -115,10 +115,10 @@ def read_ports(
         ports: the layer's ports. A name or list without a port goes to the first one.
         own_past: for ports that may be left out, the output of the node itself that
             they then read at the step before.
-        optional: the other ports that may be left out; they read nothing then.
         input: the user's argument ``input=``.
         inputs: the user's argument ``inputs=``.
         merge_mode: the mode that merges lists.
+        optional: the other ports that may be left out; they read nothing then.
 
     Raises:
         NodeError: for an unknown port, a port that reads nothing, a dict for a layer

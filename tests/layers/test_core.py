@@ -23,6 +23,7 @@ from recursive.backend import Argument, Program, evaluate, tensor
 from recursive.errors import (
     ConfigError,
     DataError,
+    RecursiveError,
     ShapeError,
     UnknownNameError,
     WeightsError,
@@ -284,6 +285,48 @@ def test_a_custom_init_that_does_not_fit_is_refused(make, error, words):
 
 
 # Integers
+
+
+def test_a_lambda_of_several_ports_takes_its_tensors_in_their_order():
+    x = np.arange(12.0).reshape(3, 4)
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=4)
+    rnn.add_input("y", dim=1)
+    rnn.add_state("h", dim=4)
+    rnn.add_node(
+        Lambda(lambda a, b: a - 2 * b, ports=("a", "b")),
+        "new",
+        input={"b": "h", "a": "x"},
+        return_state="h",
+        create_output=True,
+    )
+    rnn.add_node(
+        Lambda(lambda a, b: a * b, ports=["a", "b"]),
+        "out",
+        input={"a": "new", "b": "y"},
+        create_output=True,
+    )
+    sequence = np.stack([x, x + 1], axis=1)
+    y = np.array([[[2.0], [3.0]]] * 3)
+    rnn.compile(backend="python")
+    found = rnn.predict({"x": sequence, "y": y})
+    expected = np.stack([x, x + 1 - 2 * x], axis=1)
+    np.testing.assert_array_equal(found["new"], expected)
+    np.testing.assert_array_equal(found["out"], expected * y)
+
+
+@pytest.mark.parametrize(
+    ("ports", "error"),
+    [
+        ("ab", "takes a list of names as ports"),
+        ((), "takes a list of names as ports"),
+        (("a", "a"), "takes ports of different names"),
+        (("a", "b c"), "port 'b c' takes a name"),
+    ],
+)
+def test_the_ports_of_a_lambda_are_names(ports, error):
+    with pytest.raises(RecursiveError, match=error):
+        Lambda(lambda a, b: a, ports=ports)
 
 
 def test_a_lambda_on_integers_is_probed_with_integers():
