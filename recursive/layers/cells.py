@@ -18,7 +18,7 @@ state, and ``b`` is a bias. ``RecurrentDense`` and ``RecurrentGRU`` are elanmart
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -27,13 +27,14 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import activations, initializations
-from recursive.errors import ShapeError
+from recursive.errors import ConfigError, ShapeError, suggest
 from recursive.layers.identity import own_methods
-from recursive.layers.layer import Layer, Tensors, check_dim
+from recursive.layers.layer import Layer, Rule, Tensors, check_dim, plain
 from recursive.layers.masks import PASS
 from recursive.layers.products import affine_map
 from recursive.spec.hoist import Product
 from recursive.spec.shapes import Shape, common_shape
+from recursive.utils.arguments import flag
 
 
 def is_ours(function: Callable) -> bool:
@@ -63,6 +64,9 @@ class Cell(Layer):
         activation: a name or a function of a tensor.
         name: a name for the user's own use.
         seed: the seed of the initial weights.
+        bias: False leaves out every ``b``.
+        rules: ``W_regularizer``, ``U_regularizer`` and ``b_regularizer``, each for all
+            parameters that begin with its letter; ``W_constraint`` and so on likewise.
 
     >>> class Leaky(Cell):
     ...     param_names = ("W", "U", "b")
@@ -90,9 +94,17 @@ class Cell(Layer):
         activation: str = "sigmoid",
         name: str | None = None,
         seed: int | None = None,
+        bias: bool = True,
+        **rules: Rule,
     ):
         super().__init__(name, seed)
         kind = type(self).__name__
+        _check_rules(kind, rules)
+        self.set_regularizers(**rules)
+        self.bias = flag(kind, "bias", bias)
+        if not self.bias:
+            names = [name for name in self.param_names if not name.startswith("b")]
+            self.param_names = tuple(names)
         if output_dim is None:  # a single dim is that of the output
             input_dim, output_dim = None, input_dim
         self.init = initializations.get(init)
@@ -130,8 +142,22 @@ class Cell(Layer):
         # Read once: with a seed, `self.rng` is a new generator each time.
         rng = self.rng
         for name in self.drawing_order:
-            setattr(self, name, self.first_value(name, rng))
+            if name in self.param_names:
+                setattr(self, name, self.first_value(name, rng))
         self.params = [getattr(self, name) for name in self.param_names]
+
+    def rule_for(self, param: str, kind: str) -> object:
+        """The rule of a parameter, else that of its letter: of ``W`` for ``W_z``."""
+        own = super().rule_for(param, kind)
+        return getattr(self, f"{param[0]}_{kind}", None) if own is None else own
+
+    def get_config(self) -> dict[str, object]:
+        config = super().get_config()
+        for name in RULES:
+            rule = getattr(self, name, None)
+            if rule is not None:
+                config[name] = plain(rule)
+        return config
 
     def _params_with_letter(self, letter: str) -> tuple[str, ...]:
         """The names of the parameters that begin with ``letter``, in order."""
@@ -305,6 +331,26 @@ class Cell(Layer):
             )
 
 
+RULES = (
+    *("W_regularizer", "U_regularizer", "b_regularizer"),
+    *("W_constraint", "U_constraint", "b_constraint"),
+)
+"""The rules of a cell's parameters."""
+
+
+def _check_rules(kind: str, given: Iterable[str]) -> None:
+    """Raise a ConfigError unless ``given`` are names of rules."""
+    for name in given:
+        if name not in RULES:
+            raise ConfigError.about(
+                "layer",
+                kind,
+                takes=f"its arguments and {', '.join(RULES)}",
+                got=repr(name),
+                do=suggest(name, RULES),
+            )
+
+
 class RecurrentDense(Cell):
     """One step of SimpleRNN, with its arguments and defaults.
 
@@ -468,9 +514,19 @@ class Gate(RecurrentDense):
         activation: str = "hard_sigmoid",
         name: str | None = None,
         seed: int | None = None,
+        bias: bool = True,
+        **rules: Rule,
     ):
         super().__init__(
-            input_dim, output_dim, init, inner_init, activation, name, seed
+            input_dim,
+            output_dim,
+            init,
+            inner_init,
+            activation,
+            name,
+            seed,
+            bias,
+            **rules,
         )
 
 
@@ -528,10 +584,20 @@ class GatedCell(Cell):
         inner_activation: str = "hard_sigmoid",
         name: str | None = None,
         seed: int | None = None,
+        bias: bool = True,
+        **rules: Rule,
     ):
         self.inner_activation = activations.get(inner_activation)
         super().__init__(
-            input_dim, output_dim, init, inner_init, activation, name, seed
+            input_dim,
+            output_dim,
+            init,
+            inner_init,
+            activation,
+            name,
+            seed,
+            bias,
+            **rules,
         )
 
 
@@ -620,11 +686,21 @@ class RecurrentLSTM(Cell):
         inner_activation: str = "hard_sigmoid",
         name: str | None = None,
         seed: int | None = None,
+        bias: bool = True,
+        **rules: Rule,
     ):
         self.forget_bias_init = initializations.get(forget_bias_init)
         self.inner_activation = activations.get(inner_activation)
         super().__init__(
-            input_dim, output_dim, init, inner_init, activation, name, seed
+            input_dim,
+            output_dim,
+            init,
+            inner_init,
+            activation,
+            name,
+            seed,
+            bias,
+            **rules,
         )
 
     def first_value(

@@ -148,7 +148,7 @@ class HoldsParameters:
         names = _names_by_id(self.named_params)
         penalties = list(self.regularizers)
         for param in self.own_params():
-            penalty = getattr(self, f"{names[id(param)]}_regularizer", None)
+            penalty = self.rule_for(names[id(param)], "regularizer")
             if penalty is not None:
                 penalties.append(penalty.on(param))
         if self.activity_regularizer is not None:
@@ -160,9 +160,13 @@ class HoldsParameters:
             if place < len(self.constraints):
                 rule = self.constraints[place]
             else:
-                rule = getattr(self, f"{names[id(param)]}_constraint", None)
+                rule = self.rule_for(names[id(param)], "constraint")
             rules.append(rule or activations.linear)
         return list(params), penalties, rules, self.updates
+
+    def rule_for(self, param: str, kind: str) -> object:
+        """The ``regularizer`` or ``constraint`` of a parameter; None if it has none."""
+        return getattr(self, f"{param}_{kind}", None)
 
     def get_params(self) -> tuple[list, list, list, list]:
         """Params, regularizers, constraints (one per parameter) and updates.

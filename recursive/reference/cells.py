@@ -52,6 +52,8 @@ def gate(
 ) -> Gate:
     """``y = function(plus + x W + h U + b)``, of the terms that are given.
 
+    A cell without biases has no ``b``.
+
     Backwards: ``dz = function'(z) dy``, ``dx = dz W^T``, ``dW = x^T dz``,
     ``dh = dz U^T``, ``dU = h^T dz``, ``db`` is the sum of ``dz`` over rows.
     """
@@ -63,11 +65,15 @@ def gate(
         z = z + x @ p[W]
     if h is not None:
         z = z + h @ p[U]
-    y, function_back = activate(function, z + p[b])
+    if b in p:
+        z = z + p[b]
+    y, function_back = activate(function, z)
 
     def back(dy):
         dz = function_back(dy)
-        found = {b: dz.sum(axis=0)}
+        found = {}
+        if b in p:
+            found[b] = dz.sum(axis=0)
         if plus is not None:
             found["plus"] = dz
         if x is not None:

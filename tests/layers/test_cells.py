@@ -15,6 +15,7 @@ from recursive import (
     JZS3,
     LSTM,
     RNN,
+    SGD,
     Activation,
     Blend,
     Cell,
@@ -39,6 +40,8 @@ from recursive import (
     model_from_json,
     recipes,
 )
+from recursive.errors import ConfigError
+from recursive.regularizers import l2
 from tests.cases import BATCH, HIDDEN, IN, TIME, with_random_weights
 
 X = np.random.RandomState(3).normal(size=(BATCH, TIME, IN))
@@ -475,3 +478,66 @@ def test_a_cell_may_have_several_states_and_no_parameters():
 def test_an_rnn_refuses_what_it_cannot_loop(make, words):
     with pytest.raises(errors.ConfigError, match=words):
         make()
+
+
+RULED = {
+    "RecurrentDense": (RecurrentDense, ("W", "U", "b")),
+    "RecurrentGRU": (RecurrentGRU, ("W_z", "U_z", "b_z")),
+    "RecurrentLSTM": (RecurrentLSTM, ("W_i", "U_i", "b_i")),
+}
+
+
+def of_cell(cell):
+    rnn = Recurrent(return_sequences=True)
+    rnn.add_input("x", dim=4)
+    rnn.add_node(cell, "h", input="x", create_output=True)
+    return rnn
+
+
+@pytest.mark.parametrize("name", RULED)
+def test_the_rules_of_a_cell_hold_for_all_parameters_of_a_letter(name):
+    cls, _ = RULED[name]
+    rules = {"W_regularizer": l2(0.5), "U_regularizer": "l1", "U_constraint": "nonneg"}
+    rnn = of_cell(cls(4, 6, seed=1, **rules))
+    rnn.compile(SGD(lr=0.1), "mse", backend="python")
+    weights = {key: param.get_value() for key, param in rnn.named_params.items()}
+    x, y = np.ones((3, 5, 4)), np.zeros((3, 5, 6))
+    expected = rnn.evaluate(x, y, verbose=0)
+    for key, value in weights.items():
+        if ".W" in key:
+            expected += 0.5 * (value**2).sum()
+        if ".U" in key:
+            expected += 0.01 * np.abs(value).sum()
+    assert rnn.train_on_batch(x, y) == pytest.approx(expected)
+    for key, param in rnn.named_params.items():
+        if ".U" in key:
+            assert param.get_value().min() >= 0, key
+            assert weights[key].min() < 0, key
+    again = model_from_json(rnn.to_json())
+    assert again.nodes["h"].get_config() == rnn.nodes["h"].get_config()
+    assert again.nodes["h"].W_regularizer.get_config()["l2"] == 0.5
+
+
+@pytest.mark.parametrize("name", RULED)
+@pytest.mark.parametrize("looped", [False, True])
+def test_a_cell_without_biases_is_one_whose_biases_are_0(name, looped):
+    cls, _ = RULED[name]
+    x = np.random.RandomState(2).normal(size=(3, 5, 4))
+    without, with_zeros = cls(4, 6, seed=1, bias=False), cls(4, 6, seed=1)
+    assert not [name for name in without.named_params if name.startswith("b")]
+    for param, value in with_zeros.named_params.items():
+        if param.startswith("b"):
+            value.set_value(np.zeros(6))
+    if looped:
+        networks = [Sequential([RNN(cell)]) for cell in (without, with_zeros)]
+    else:
+        networks = [of_cell(cell) for cell in (without, with_zeros)]
+    found, expected = (network.predict(x) for network in networks)
+    np.testing.assert_allclose(found, expected, atol=1e-15)
+    again = model_from_json(networks[0].to_json())
+    assert len(again.get_weights()) == len(networks[0].get_weights())
+
+
+def test_a_rule_that_a_cell_does_not_have_is_refused():
+    with pytest.raises(ConfigError, match="Did you mean 'W_regularizer'"):
+        RecurrentGRU(4, 6, W_regularizr="l2")

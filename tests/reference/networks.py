@@ -276,6 +276,17 @@ def cells():
     return rnn
 
 
+def cells_without_biases():
+    rnn = Recurrent(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_node(RecurrentDense(5, bias=False), "one", input="x")
+    rnn.add_node(RecurrentGRU(4, bias=False), "two", input="one")
+    rnn.add_node(
+        RecurrentLSTM(HIDDEN, bias=False), "three", input="two", create_output=True
+    )
+    return rnn
+
+
 def searched_cells():
     """The JZS cells and RecurrentDeep in a chain."""
     rnn = Recurrent(return_sequences=True)
@@ -761,6 +772,7 @@ NETWORKS = {
     "attention after the step": (attending_after_the_step, x_memory_and_valid),
     "encoder and decoder": (encoder_and_decoder, source_with_gaps),
     "taught": (taught(), x_and_truth),
+    "cells without biases": (cells_without_biases, x_only),
     "counted": (counted, lambda rng: {"c": normal(rng, BATCH, 2)}),
 }
 """Networks without noise: how each is built, and arrays for its inputs."""
