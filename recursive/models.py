@@ -132,6 +132,8 @@ class Graph(Model, containers.Graph):
         reset_states: str | None = None,
         tbptt_steps: int | None = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
     ) -> History:
         return super().fit(
             data,
@@ -149,15 +151,21 @@ class Graph(Model, containers.Graph):
             reset_states,
             tbptt_steps,
             initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
         )
 
     def predict_on_batch(self, data: object) -> Arrays:
         return super().predict_on_batch(data)
 
     def predict(
-        self, data: object = None, batch_size: int | None = 128, verbose: int = 0
+        self,
+        data: object = None,
+        batch_size: int | None = 128,
+        verbose: int = 0,
+        steps: int | None = None,
     ) -> np.ndarray | Arrays:
-        return super().predict(data, batch_size, verbose)
+        return super().predict(data, batch_size, verbose, steps)
 
     def evaluate(
         self,
@@ -167,9 +175,10 @@ class Graph(Model, containers.Graph):
         sample_weight: object = None,
         show_accuracy: bool = False,
         y: object = None,
+        steps: int | None = None,
     ) -> float | tuple[float, ...]:
         return super().evaluate(
-            data, y, batch_size, show_accuracy, verbose, sample_weight
+            data, y, batch_size, show_accuracy, verbose, sample_weight, steps
         )
 
 

@@ -11,6 +11,8 @@ from recursive.errors import DataError, DtypeError, SequenceLengthError
 def as_array(kind: str, name: str, value: object, dtype: str) -> np.ndarray:
     """``value`` as an array of ``dtype``, if its values stay what they mean.
 
+    A contiguous array of that dtype is returned as it is, not copied.
+
     Args:
         kind: what the value is, for errors, such as ``input``.
         name: its name, for errors.
@@ -68,8 +70,11 @@ def _cast(kind: str, name: str, array: np.ndarray, dtype: str) -> np.ndarray:
             got=f"dtype {array.dtype}",
             do="Convert it first.",
         )
+    # In C order, because compilers compile again for arrays with other strides.
     with np.errstate(invalid="ignore", over="ignore"):
-        cast = array.astype(dtype)
+        cast = array.astype(dtype, order="C", copy=False)
+    if array.dtype == cast.dtype:
+        return cast
     if cast.dtype.kind == "f":
         # Rounding is expected of floats; an overflow is not.
         if not np.array_equal(np.isfinite(cast), np.isfinite(array)):

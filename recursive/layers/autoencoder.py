@@ -102,6 +102,10 @@ class AutoEncoder(Composite):
         """The bound that integers read by the encoder are below."""
         return self.encoder.limit_at(port)
 
+    def mask_value_at(self, port: str) -> float | None:
+        """The value that the encoder masks."""
+        return self.encoder.mask_value_at(port)
+
     def as_inputs(
         self,
         x: object,

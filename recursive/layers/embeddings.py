@@ -72,6 +72,9 @@ class Embedding(Layer):
         if weights is not None:
             self.set_weights(weights)
 
+    def mask_value_at(self, port: str) -> float | None:
+        return 0.0 if self.mask_zero else None
+
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         if x.dtype.startswith("float"):
             raise DtypeError.about(

@@ -282,6 +282,30 @@ class Graph(DeclaredAsIn2015, Composite):
         known = [limit for limit in limits if limit is not None]
         return min(known, default=None)
 
+    def mask_value_at(self, port: str) -> float | None:
+        """The value that every node that reads the input masks.
+
+        None if a node or an output reads the input and does not mask it, or masks
+        another value.
+        """
+        if self.loop:
+            return None  # a node sees one step, which it cannot mask
+        values = []
+        for output in self.spec.outputs:
+            if port in (ref.name for ref in output.refs):
+                values.append(None)
+        for node in self.spec.nodes:
+            layer = self.nodes[node.name]
+            for read in node.ports:
+                names = [ref.name for ref in read.refs]
+                if port in names:
+                    is_alone = len(names) == 1
+                    value = layer.mask_value_at(read.name) if is_alone else None
+                    values.append(value)
+        # Compared as text, because NaN does not equal itself.
+        is_one_value = None not in values and len(set(map(str, values))) == 1
+        return values[0] if is_one_value else None
+
     @property
     def param_names(self) -> dict[str, tuple[str, ...]]:
         """The names of each node's parameters; nodes with one layer share the names."""

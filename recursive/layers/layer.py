@@ -533,6 +533,14 @@ class Layer(HoldsParameters, Linked):
         """The number of classes that integers at ``port`` index, if they do."""
         return self.limit if port == self.ports[0] else None
 
+    def mask_value_at(self, port: str) -> float | None:
+        """The value of a step at ``port`` that the layer masks, as a Masking does.
+
+        None means that the layer makes no mask of the values that it reads. Lists of
+        unequal lengths are padded with this value.
+        """
+        return None
+
     def arguments(self) -> list[Argument]:
         """The arguments of a program that runs this layer."""
         ndim = 2 if self.input_ndim is None else self.input_ndim

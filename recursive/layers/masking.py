@@ -34,6 +34,9 @@ class Masking(MaskedLayer):
         super().__init__(name)
         self.mask_value = mask_value
 
+    def mask_value_at(self, port: str) -> float:
+        return float(self.mask_value)
+
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         # A switch, not a product: masked steps may hold inf or NaN.
         unmasked = self._unmasked(x)[..., None]

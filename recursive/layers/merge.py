@@ -94,6 +94,14 @@ class Merge(Composite):
         """The names of the inputs of all branches, in their order."""
         return tuple(argument.name for argument in self.arguments())
 
+    def mask_value_at(self, port: str) -> float | None:
+        """The value that the branch of this input masks."""
+        for layer, named in self._branches():
+            if port in named:
+                inner = named[port].name if len(named) > 1 else layer.ports[0]
+                return layer.mask_value_at(inner)
+        return None
+
     def _per_branch(
         self, values: Mapping[str, object] | Sequence[object]
     ) -> list[tuple[Layer, object]]:

@@ -88,6 +88,10 @@ class Sequential(Composite):
         """The bound below which the integers that the first layer reads must lie."""
         return self.layers[0].limit_at(port) if self.layers else None
 
+    def mask_value_at(self, port: str) -> float | None:
+        """The value that the first layer masks."""
+        return self.layers[0].mask_value_at(port) if self.layers else None
+
     @property
     def ports(self) -> tuple[str, ...]:
         """The names of the first layer's inputs."""

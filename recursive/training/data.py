@@ -6,6 +6,7 @@ one is expected. The first axis is rows: row i of every array belongs to example
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -13,8 +14,12 @@ import numpy as np
 from recursive.backend import Argument
 from recursive.errors import ConfigError, DataError, ShapeError, suggest
 from recursive.spec.shapes import format_shape
+from recursive.training.rows import LazyRows, Rows, part
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, np.ndarray | LazyRows]
+
+ROUNDING = 1e-6
+"""A part of a row that is more than the rounding error of a share of rows."""
 
 
 def by_name(kind: str, given: object, names: Sequence[str]) -> dict[str, object]:
@@ -129,9 +134,12 @@ INDEXED = {
 
 
 def check_limit(kind: str, argument: Argument, array: np.ndarray) -> None:
-    """Raise a DataError unless all values lie in ``0 <= value < argument.limit``."""
+    """Raise a DataError unless all values lie in ``0 <= value < argument.limit``.
+
+    Rows that are read later are checked then.
+    """
     limit = argument.limit
-    if limit is None or not array.size:
+    if limit is None or isinstance(array, LazyRows) or not array.size:
         return
     smallest, largest = array.min(), array.max()
     if not (smallest >= 0 and largest < limit):
@@ -179,16 +187,19 @@ def batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
         yield order[start : start + batch_size]
 
 
-def take(arrays: Arrays, rows: np.ndarray) -> Arrays:
-    """Return these rows of each array."""
+def take(arrays: Arrays, rows: Rows) -> dict[str, np.ndarray]:
+    """Return these rows of each array; a slice of an array is a view."""
     return {name: array[rows] for name, array in arrays.items()}
 
 
 def split(arrays: Arrays, validation_split: float) -> tuple[Arrays, Arrays]:
-    """Split off the last rows for validation; no arrays if the share is 0.
+    """Split off the last rows for validation, as views; no arrays if the share is 0.
 
     Raises:
-        ConfigError: for a share that is not a number with ``0 <= share < 1``.
+        ConfigError: for a share that is not a number with ``0 <= share < 1``, or that
+            leaves no row for training or validation.
+
+    Source: ``fit`` of Keras 0.1, except that 0.8 of 10 rows leaves 2 rows for training.
     """
     is_number = isinstance(validation_split, int | float | np.floating)
     if (
@@ -205,7 +216,19 @@ def split(arrays: Arrays, validation_split: float) -> tuple[Arrays, Arrays]:
             do="Pass 0.1, for example.",
         )
     rows = check_rows(arrays)
-    start = int(rows * (1 - validation_split))
-    training = take(arrays, np.arange(start))
-    validation = take(arrays, np.arange(start, rows)) if validation_split else {}
-    return training, validation
+    if not validation_split:
+        return arrays, {}
+    # 10 * (1 - 0.8) is 1.9999999999999996, which is meant to be 2.
+    start = math.floor(rows * (1 - float(validation_split)) + ROUNDING)
+    if not 0 < start < rows:
+        empty = "training" if start == 0 else "validation"
+        raise ConfigError.about(
+            "argument",
+            "validation_split",
+            takes="a share that leaves a row or more for training and for validation",
+            got=f"{validation_split} of {rows} rows, which leaves none for {empty}",
+            do="Choose another share, or pass validation_data.",
+        )
+    training = {name: part(array, 0, start) for name, array in arrays.items()}
+    held_out = {name: part(array, start, rows) for name, array in arrays.items()}
+    return training, held_out

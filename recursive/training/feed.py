@@ -19,19 +19,25 @@ from recursive.layers.layer import Layer
 from recursive.loop.lengths import check_lengths
 from recursive.objectives import takes_class_numbers
 from recursive.spec.shapes import Shape
-from recursive.training import data
+from recursive.training import data, padding
 from recursive.training.data import Arrays
 from recursive.training.measures import Measures
+from recursive.training.rows import LazyRows, is_lazy
 
 
-def inputs(container: Layer, X: object) -> Arrays:
+def inputs(container: Layer, X: object, lazy: bool = False) -> Arrays:
     """Return an array for each input and build the container for their shapes.
+
+    Args:
+        container: the container.
+        X: the user's inputs.
+        lazy: True leaves arrays in files unread, as LazyRows.
 
     Raises:
         DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not
             match the declaration.
     """
-    arrays = _input_arrays(container, X)
+    arrays, _ = _input_arrays(container, X, lazy)
     container.build(_as_input_shape(container, _shapes(arrays)))
     return arrays
 
@@ -42,7 +48,8 @@ def pairs(
     y: object,
     outputs: tuple[str, ...],
     targets_for: Callable[[dict[str, Shape]], list[Argument]],
-) -> Arrays:
+    lazy: bool = False,
+) -> tuple[Arrays, dict[str, np.ndarray]]:
     """Return an array for each input and target, and build the container.
 
     Args:
@@ -51,6 +58,11 @@ def pairs(
         y: the user's targets.
         outputs: the names of the outputs that have a target.
         targets_for: returns the expected targets for inputs of given shapes.
+        lazy: True leaves arrays in files unread, as LazyRows.
+
+    Returns:
+        The arrays, and for each target that was padded, 1 at its steps and 0 at the
+        padding, ``(batch, time)``.
 
     Raises:
         DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not
@@ -58,16 +70,17 @@ def pairs(
     """
     if y is None and isinstance(X, Mapping):
         X, y = _separate(X, outputs)
-    arrays = _input_arrays(container, X)
+    arrays, lengths = _input_arrays(container, X, lazy)
     shapes = _shapes(arrays)
     targets = targets_for(shapes)
     given = data.by_name("target", _unlisted(y, targets), outputs)
+    given, steps = padding.padded_targets(container, targets, given, lengths)
     for argument in targets:
-        arrays[argument.name] = _target(argument, given[argument.name])
+        arrays[argument.name] = _target(argument, given[argument.name], lazy)
     data.check_rows(arrays)
     # Last: data that is refused builds nothing, so other data can still be tried.
     container.build(_as_input_shape(container, shapes))
-    return arrays
+    return arrays, steps
 
 
 def _separate(
@@ -86,12 +99,18 @@ def _separate(
 # Inputs
 
 
-def _input_arrays(container: Layer, X: object) -> Arrays:
+def _input_arrays(
+    container: Layer, X: object, lazy: bool
+) -> tuple[Arrays, padding.Lengths]:
+    """The inputs, and the lengths of the sequences that were padded."""
     arguments = {argument.name: argument for argument in container.arguments()}
     X = _unlisted(X, list(arguments.values()))
+    X = padding.with_mask_input(container, X)
+    given = data.by_name("input", X, list(arguments))
+    given, lengths = padding.padded_inputs(container, sequences, given)
     arrays = {}
-    for name, value in data.by_name("input", X, list(arguments)).items():
-        arrays[name] = as_array("input", name, value, arguments[name].dtype)
+    for name, value in given.items():
+        arrays[name] = _array("input", arguments[name], value, lazy)
     # The number of steps comes before shapes, for the better error message.
     _check_steps(container, arguments, arrays)
     for name, array in arrays.items():
@@ -100,7 +119,22 @@ def _input_arrays(container: Layer, X: object) -> Arrays:
     data.check_rows(arrays)
     names = getattr(container, "sequence_names", ())
     check_lengths({name: arrays[name].shape[1] for name in names})
-    return arrays
+    return arrays, lengths
+
+
+def _array(
+    kind: str, argument: Argument, value: object, lazy: bool
+) -> np.ndarray | LazyRows:
+    """The value as an array, or as rows of a file that are cast when they are read."""
+    if not (lazy and is_lazy(value)):
+        return as_array(kind, argument.name, value, argument.dtype)
+
+    def convert(read: np.ndarray) -> np.ndarray:
+        array = as_array(kind, argument.name, read, argument.dtype)
+        data.check_limit(kind, argument, array)
+        return array
+
+    return LazyRows(value, value.shape[1:], argument.dtype, convert)
 
 
 def _check_steps(
@@ -163,7 +197,15 @@ def _unlisted(given: object, arguments: list[Argument]) -> object:
     is_list = isinstance(given, list | tuple)
     if not is_list or not len(given) == len(arguments) == 1:
         return given
-    return given[0] if np.ndim(given[0]) == len(arguments[0].shape) else given
+    # A list of rows of unequal lengths is no array yet.
+    is_array = padding.is_ragged(given[0]) or (
+        _ndim(given[0]) == len(arguments[0].shape)
+    )
+    return given[0] if is_array else given
+
+
+def _ndim(value: object) -> int:
+    return value.ndim if is_lazy(value) else np.ndim(value)
 
 
 # Targets
@@ -198,14 +240,20 @@ def target_arguments(
     return targets
 
 
-def _target(argument: Argument, value: object) -> np.ndarray:
+def _target(
+    argument: Argument, value: object, lazy: bool = False
+) -> np.ndarray | LazyRows:
     """The target as an array; ``(batch,)`` is accepted for ``(batch, 1)``."""
-    array = as_array("target", argument.name, value, argument.dtype)
+    array = _array("target", argument, value, lazy)
     if array.ndim == len(argument.shape) - 1 and argument.shape[-1] == 1:
-        array = array[..., np.newaxis]
+        array = _with_last_axis(array)
     data.check_shape("target", argument, array, do=_advice(argument, array))
     data.check_limit("target", argument, array)
     return array
+
+
+def _with_last_axis(array: np.ndarray | LazyRows) -> np.ndarray | LazyRows:
+    return array.with_last_axis() if isinstance(array, LazyRows) else array[..., None]
 
 
 def _advice(argument: Argument, array: np.ndarray) -> str:
@@ -216,6 +264,7 @@ def _advice(argument: Argument, array: np.ndarray) -> str:
         numbers = "y"
     elif array.ndim == len(argument.shape) and array.shape[-1] == 1:
         numbers = "y[..., 0]"
-    if numbers and classes not in (None, 1) and np.array_equal(array, np.round(array)):
+    some = array[:1000]  # of a file, not all
+    if numbers and classes not in (None, 1) and np.array_equal(some, np.round(some)):
         return f"If they are classes, pass np.eye({classes})[{numbers}]."
     return "Reshape the targets, or correct the layer that computes the output."

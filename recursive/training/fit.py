@@ -1,21 +1,25 @@
 """One call of ``fit``.
 
-Each epoch visits every row once, in batches, and makes one training step per batch. It
-then validates on held-out rows. Callbacks are called at the start and the end of
-training, of each epoch and of each batch, and may stop training after an epoch.
+Each epoch visits every row once, in batches, or takes batches from an iterator, and
+makes one training step per batch. It then validates on held-out rows. Callbacks are
+called at the start and the end of training, of each epoch and of each batch, and may
+stop training after an epoch.
 
-Two accidents can cut this short, and neither leaves a broken model behind:
+These accidents can cut it short, and none leaves a broken model behind:
 
 - The first Ctrl-C waits until the current batch is done, because weights and optimizer
   slots are consistent only between batches.
 - If the loss or a weight is no longer finite, weights, optimizer slots and kept states
-  return together to the end of the last good epoch, or to where they began, and a
-  DivergenceError is raised.
+  return together to the end of the last good epoch, or to where they began. The error
+  is a DataError if the data is not finite, else a DivergenceError.
+- If a batch cannot be read or does not fit, the model keeps the weights of the batch
+  before, and the error says so (:mod:`.batches`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -24,16 +28,16 @@ from pytensor.compile.sharedvalue import SharedVariable
 
 from recursive.callbacks import BaseLogger, Callback, CallbackList, History
 from recursive.errors import ConfigError, DivergenceError
-from recursive.training import data
 from recursive.training.averages import Averages, Measured
-from recursive.training.data import Arrays
+from recursive.training.batches import Batch, Batches
 from recursive.training.measures import LOSS, Measures
+from recursive.training.nonfinite import check_finite_data
 from recursive.training.rollback import Rollback
 from recursive.training.states import KeptStates
 from recursive.utils.interrupt import between_batches
 
-RunBatch = Callable[[Arrays], Measured]
-"""A function from the arrays of one batch to its numbers."""
+RunBatch = Callable[[Batch], Measured]
+"""A function from one batch to its numbers."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,8 @@ class Fit:
         train: makes one training step on a batch.
         test: computes the loss of a batch without learning from it.
         changing: returns all variables that training changes.
-        batch_size: the number of rows in a batch.
+        batch_size: the number of rows in a batch, None for an iterator.
         epochs: the numbers of the epochs, from 0.
-        shuffle: True shuffles rows in each epoch, ``batch`` shuffles whole batches.
         measures: what is measured on each batch.
         accuracy: True reports accuracies too.
         states: the states kept between batches.
@@ -58,9 +61,8 @@ class Fit:
     train: RunBatch
     test: RunBatch
     changing: Callable[[], Sequence[SharedVariable]]
-    batch_size: int
+    batch_size: int | None
     epochs: range
-    shuffle: bool | str
     measures: Measures
     accuracy: bool
     states: KeptStates
@@ -68,19 +70,19 @@ class Fit:
 
     def run(
         self,
-        arrays: Arrays,
-        held_out: Arrays,
+        training: Batches,
+        held_out: Batches | None,
         verbose: int,
         callbacks: Sequence[Callback],
     ) -> History:
-        """Train on ``arrays`` and validate on ``held_out``, which may be empty."""
-        self._prepare_states(arrays, held_out)
+        """Train on the batches of ``training``, validate on those of ``held_out``."""
+        self._prepare_states(training, held_out)
         history = History()
         logger = BaseLogger()
         loggers = [history, logger] if verbose else [history]
         callbacks = CallbackList([*loggers, *CallbackList(callbacks)])
         callbacks._set_model(self.model)
-        callbacks._set_params(self._params(arrays, held_out, verbose))
+        callbacks._set_params(self._params(training, held_out, verbose))
 
         rollback = Rollback(self.changing)
         self.model.stop_training = False
@@ -92,15 +94,17 @@ class Fit:
                 callbacks.on_epoch_begin(epoch)
                 averages = Averages(self.measures, self.accuracy)
                 logger.running = averages.values
-                batches = self._train_epoch(
-                    arrays, averages, callbacks, check_interrupt
+                batches = training.epoch(epoch + 1)
+                latest = self._train_epoch(
+                    batches, averages, callbacks, check_interrupt
                 )
                 logs = averages.values()
-                self._check_finite(epoch, logs["loss"], batches, rollback)
+                self._check_finite(epoch, logs["loss"], latest, rollback)
                 # Callbacks may pass weights to functions that take no JAX arrays.
                 self.model._release_arrays()
-                if held_out:
-                    logs |= self._validate(held_out, check_interrupt)
+                if held_out is not None:
+                    batches = held_out.epoch(epoch + 1)
+                    logs |= self._validate(batches, check_interrupt)
                 callbacks.on_epoch_end(epoch, logs)
                 rollback.keep(epoch)
                 if self.model.stop_training:
@@ -110,21 +114,22 @@ class Fit:
 
     def _train_epoch(
         self,
-        arrays: Arrays,
+        batches: Iterable[Batch],
         averages: Averages,
         callbacks: Callback,
         check_interrupt: Callable[[], None],
-    ) -> int:
-        """Train on every row once and return the number of batches.
+    ) -> Sequence[Batch]:
+        """Train on the batches of one epoch and return the last two.
 
         Stops early if the loss is not finite. The mean loss is not finite then either.
         """
-        order = self._order(data.check_rows(arrays))
-        for index, rows in enumerate(data.batches(order, self.batch_size)):
+        latest: deque[Batch] = deque(maxlen=2)
+        for index, batch in enumerate(batches):
+            latest.append(batch)
             self._reset_before("batch")
-            logs = {"batch": index, "size": len(rows)}
+            logs = {"batch": index, "size": batch.size}
             callbacks.on_batch_begin(index, dict(logs))
-            numbers = self.train(data.take(arrays, rows))
+            numbers = self.train(batch)
             averages.add(numbers)
             of_batch = Averages.of_batch(self.measures, self.accuracy, numbers)
             found = of_batch.values()
@@ -132,35 +137,23 @@ class Fit:
                 break
             callbacks.on_batch_end(index, logs | found)
             check_interrupt()
-        return index + 1
-
-    def _order(self, rows: int) -> np.ndarray:
-        """The row indices of one epoch in the order they are visited."""
-        order = np.arange(rows)
-        if self.shuffle == "batch":
-            # The reshaped array is a view, so shuffling its rows reorders ``order``
-            # itself. A shorter last batch stays last.
-            full = rows // self.batch_size * self.batch_size
-            np.random.shuffle(order[:full].reshape(-1, self.batch_size))
-        elif self.shuffle:
-            np.random.shuffle(order)
-        return order
+        return latest
 
     def _validate(
-        self, held_out: Arrays, check_interrupt: Callable[[], None]
+        self, batches: Iterable[Batch], check_interrupt: Callable[[], None]
     ) -> dict[str, float]:
         """The ``val_loss`` and maybe ``val_acc``; kept states are not changed."""
 
-        def test(arrays: Arrays) -> Measured:
+        def test(batch: Batch) -> Measured:
             self._reset_before("batch")
-            return self.test(arrays)
+            return self.test(batch)
 
         def advance(rows: int, logs: dict[str, float]) -> None:
             check_interrupt()
 
         with self.states.set_aside():
             averages = Averages(self.measures, self.accuracy)
-            found = scores(test, held_out, self.batch_size, averages, advance)
+            found = scores(test, batches, averages, advance)
         return {f"val_{name}": value for name, value in found.items()}
 
     def _reset_before(self, stage: str) -> None:
@@ -168,62 +161,69 @@ class Fit:
             self.states.reset()
 
     def _params(
-        self, arrays: Arrays, held_out: Arrays, verbose: int
+        self, training: Batches, held_out: Batches | None, verbose: int
     ) -> dict[str, object]:
         """The ``params`` of a callback."""
         metrics = list(Averages(self.measures, self.accuracy).values())
-        if held_out:
+        if held_out is not None:
             metrics += [f"val_{name}" for name in metrics]
         return {
             "batch_size": self.batch_size,
             "nb_epoch": self.epochs.stop,
-            "nb_sample": data.check_rows(arrays),
+            "nb_sample": training.rows,
             "verbose": verbose,
-            "do_validation": bool(held_out),
+            "do_validation": held_out is not None,
             "metrics": metrics,
         }
 
-    def _prepare_states(self, arrays: Arrays, held_out: Arrays) -> None:
-        """Prepare kept states for the first batch.
+    def _prepare_states(self, training: Batches, held_out: Batches | None) -> None:
+        """Prepare kept states for the first batch, if its number of rows is known.
 
         Raises:
             BatchSizeError: if they would meet batches of unequal size.
         """
         if self.resets == "batch":
             return
-        rows = data.check_rows(arrays)
-        self.states.check_batches(rows, self.batch_size)
-        if held_out:
-            self.states.check_batches(data.check_rows(held_out), self.batch_size)
-        if self.resets is None:
-            self.states.prepare(min(rows, self.batch_size))
+        for batches in (training, held_out):
+            if batches is not None and batches.rows is not None:
+                self.states.check_batches(batches.rows, batches.batch_size)
+        if self.resets is None and training.rows is not None:
+            self.states.prepare(min(training.rows, training.batch_size))
 
     def _check_finite(
-        self, epoch: int, loss: float, batches: int, rollback: Rollback
+        self, epoch: int, loss: float, latest: Sequence[Batch], rollback: Rollback
     ) -> None:
-        """Roll back and raise a DivergenceError unless loss and weights are finite."""
-        # The loss of a batch is computed before its step, so the last step of an epoch
-        # can break the weights without any loss showing it.
+        """Roll back and raise an error unless loss and weights are finite.
+
+        Args:
+            epoch: the number of the epoch, from 0.
+            loss: the mean loss of its batches.
+            latest: its last two batches. The loss of a batch is computed before its
+                step, so data that breaks the weights may be in the batch before.
+            rollback: restores the weights and the optimizer.
+        """
+        # The last step of an epoch can break the weights without any loss showing it.
         if np.isfinite(loss) and _all_finite(self.model.params):
             return
         # If the first loss is bad, so is the copy from the end of the epoch before.
-        was_bad_before = batches == 1 and not np.isfinite(loss)
+        was_bad_before = latest[-1].place.batch == 1 and not np.isfinite(loss)
         restored = rollback.restore(at_first_batch=was_bad_before)
+        restored = f"weights and optimizer are back at {restored}."
+        for batch in reversed(latest):
+            check_finite_data(self.model, batch, held=restored.capitalize())
         raise DivergenceError.about(
             "model",
             "fit",
             takes="a loss that stays finite",
             got=f"a loss of {loss}, or weights that are not finite, "
             f"in epoch {epoch + 1} of {self.epochs.stop}",
-            do="Lower the learning rate, or set clipnorm; "
-            f"weights and optimizer are back at {restored}.",
+            do=f"Lower the learning rate, or set clipnorm; {restored}",
         )
 
 
 def scores(
     test: RunBatch,
-    arrays: Arrays,
-    batch_size: int,
+    batches: Iterable[Batch],
     averages: Averages,
     advance: Callable[[int, dict[str, float]], None],
 ) -> dict[str, float]:
@@ -231,9 +231,9 @@ def scores(
 
     ``advance`` is called after each batch with its number of rows and the means so far.
     """
-    for rows in data.batches(np.arange(data.check_rows(arrays)), batch_size):
-        averages.add(test(data.take(arrays, rows)))
-        advance(len(rows), averages.values())
+    for batch in batches:
+        averages.add(test(batch))
+        advance(batch.size, averages.values())
     return averages.values()
 
 

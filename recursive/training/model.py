@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import numpy as np
@@ -25,16 +26,28 @@ from recursive.errors import (
     suggest,
 )
 from recursive.layers.learned import frozen_now, marks
-from recursive.locked import locked
+from recursive.locked import LOCK, locked
 from recursive.metrics import ACCURACIES, Metric
 from recursive.spec.shapes import Shape
 from recursive.training import data, feed, row_weights, tbptt
 from recursive.training import measures as measuring
 from recursive.training.averages import Averages, Measured, measured
+from recursive.training.batches import (
+    Batch,
+    Batches,
+    IteratorBatches,
+    Place,
+    RowBatches,
+    checked_steps,
+    is_iterator,
+    located,
+    parts_of,
+)
 from recursive.training.data import Arrays
 from recursive.training.files import ModelFiles
 from recursive.training.fit import Fit, RunBatch, checked_shuffle, scores
-from recursive.training.measures import Measures
+from recursive.training.measures import LOSS, Measures
+from recursive.training.nonfinite import check_finite_data
 from recursive.training.programs import Programs, why_not_jax
 from recursive.training.states import KeptStates
 from recursive.utils.arguments import count
@@ -156,6 +169,8 @@ class Model(ModelFiles):
             NotCompiledError: before ``compile`` with a loss.
             DataError, ShapeError, DtypeError: for data that does not match the
                 declaration.
+            DataError: for NaN or infinity in the data, if it makes the loss one too.
+                The step is made by then.
         """
         return self._on_batch("train", X, y, accuracy, class_weight, sample_weight)
 
@@ -188,17 +203,30 @@ class Model(ModelFiles):
         sample_weight: object,
     ) -> float | tuple[float, ...]:
         self._check_compiled(kind)
+        row_weights.check_one(class_weight, sample_weight)
         arrays = self._weighted_pairs(X, y, sample_weight)
         arrays |= row_weights.of_classes(class_weight, arrays, self._measured.outputs)
         numbers = self._run(kind, arrays)
-        return Averages.of_batch(self._measured, accuracy, numbers).result()
+        found = Averages.of_batch(self._measured, accuracy, numbers)
+        if not np.isfinite(found.values()[LOSS]):
+            held = "The model is unchanged."
+            if kind == "train":
+                held = "The step was made, so load or set the weights again."
+            check_finite_data(self, Batch(arrays, Place(1)), held)
+        return found.result()
 
     @locked
-    def _weighted_pairs(self, X: object, y: object, sample_weight: object) -> Arrays:
-        """Inputs, targets and, if there are sample weights, a weight per target."""
+    def _weighted_pairs(
+        self, X: object, y: object, sample_weight: object, lazy: bool = False
+    ) -> Arrays:
+        """Inputs, targets and, if there are sample weights, a weight per target.
+
+        Arrays in files are read if not ``lazy``.
+        """
         outputs = self._measured.outputs
-        arrays = feed.pairs(self, X, y, outputs, self._targets_for)
-        return arrays | row_weights.of_samples(sample_weight, arrays, outputs)
+        arrays, steps = feed.pairs(self, X, y, outputs, self._targets_for, lazy)
+        weights = row_weights.of_samples(sample_weight, arrays, outputs)
+        return arrays | row_weights.without_padding(weights, steps, arrays, outputs)
 
     def _targets_for(self, shapes: dict[str, Shape]) -> list[Argument]:
         """The targets of the model for inputs of ``shapes``."""
@@ -228,6 +256,8 @@ class Model(ModelFiles):
         reset_states: str | None = None,
         tbptt_steps: int | None = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
     ) -> History:
         """Train on ``X`` and ``y`` for some epochs.
 
@@ -237,17 +267,23 @@ class Model(ModelFiles):
 
         Args:
             X: inputs, as a dict by name, a list or an array, rows first. A dict may
-                hold the targets too if ``y`` is left out.
-            y: targets, likewise.
-            batch_size: the number of rows in a batch.
-            nb_epoch: the number of epochs, each of which visits all rows once.
+                hold the targets too if ``y`` is left out. Arrays in files (h5py,
+                ``np.memmap``, HDF5Matrix) are read batch by batch. Or an iterator or
+                iterable of batches: ``(X, y)``, ``(X, y, sample_weight)`` or a dict.
+            y: targets, likewise; None for an iterator.
+            batch_size: the number of rows in a batch; an iterator has its own.
+            nb_epoch: the number of epochs, each of which visits all rows once, or
+                takes ``steps_per_epoch`` batches.
             verbose: 1 shows a progress bar, 2 prints a line per epoch, 0 nothing.
             callbacks: called at each stage; see :mod:`recursive.callbacks`.
             validation_split: the share of rows, taken from the end, to validate on.
             validation_data: the rows to validate on: ``(X, y)``,
-                ``(X, y, sample_weight)`` or a dict.
+                ``(X, y, sample_weight)``, a dict, or an iterator or iterable of
+                batches. ``validation_split`` is not used then.
             shuffle: True shuffles rows in each epoch with numpy's global generator;
-                ``batch`` shuffles whole batches, whose rows stay together.
+                ``batch`` shuffles whole batches, whose rows stay together, which is
+                the fastest for arrays in files. The batches of an iterator keep their
+                order.
             show_accuracy: True reports accuracy too, as ``acc`` and ``val_acc``.
             class_weight: as in ``train_on_batch``; not used in validation.
             sample_weight: as in ``train_on_batch``; split like the rows.
@@ -259,6 +295,11 @@ class Model(ModelFiles):
                 from chunk to chunk, gradients do not.
             initial_epoch: the number of the first epoch, counted from 0, for a run that
                 continues another. The last is still that of ``nb_epoch``.
+            steps_per_epoch: the number of batches of an iterator in an epoch. An
+                iterator needs it and is continued in the next epoch. An iterable, which
+                can start again, is continued likewise; None takes all its batches.
+            validation_steps: the number of batches of an iterator in a validation. An
+                iterable starts again for each validation.
 
         Returns:
             The History of ``loss`` and, if there are any, of the penalty, the accuracy,
@@ -268,6 +309,8 @@ class Model(ModelFiles):
             DivergenceError: if the loss is no longer finite. Weights and optimizer are
                 then restored together to the end of the last good epoch, or to their
                 values before the first.
+            DataError: likewise, if the data has NaN or infinity; or for an iterator
+                that ends early, raises an error or yields no batch.
             KeyboardInterrupt: on Ctrl-C, after the current batch. The model can be used
                 and trained further.
             ConfigError: for a ``shuffle`` that would mix the rows of a stateful model,
@@ -278,62 +321,112 @@ class Model(ModelFiles):
         batch_size = count("batch_size", batch_size)
         nb_epoch = count("nb_epoch", nb_epoch)
         initial_epoch = count("initial_epoch", initial_epoch, least=0)
-        arrays = self._weighted_pairs(X, y, sample_weight)
-        arrays, held_out = data.split(arrays, validation_split)
-        if validation_data is not None:
-            held_out = self._validation_pairs(validation_data)
-        # After the split, because validation has no class weights.
-        arrays |= row_weights.of_classes(class_weight, arrays, self._measured.outputs)
         shuffle = checked_shuffle(shuffle)
+        row_weights.check_one(class_weight, sample_weight)
+        steps = checked_steps("steps_per_epoch", steps_per_epoch, X)
+        checked_steps("validation_steps", validation_steps, validation_data)
+        held_out = None
+        if is_iterator(X):
+            _check_iterator_arguments(y, sample_weight, validation_split, shuffle)
+            to_arrays = partial(self._batch_arrays, class_weight=class_weight)
+            training = IteratorBatches(X, steps, to_arrays)
+            # The first batch builds the model and is checked before training starts.
+            arrays = training.peek(1)
+            shuffle = False
+        else:
+            arrays = self._weighted_pairs(X, y, sample_weight, lazy=True)
+            if validation_data is None:
+                arrays, rest = data.split(arrays, validation_split)
+                if rest:
+                    held_out = RowBatches(rest, batch_size, validates=True)
+            # After the split, because validation has no class weights.
+            arrays |= row_weights.of_classes(class_weight, arrays, self._measured.outputs)
+            training = RowBatches(arrays, batch_size, shuffle)
+        if validation_data is not None:
+            held_out = self._validation_batches(
+                validation_data, batch_size, validation_steps
+            )
         states = KeptStates.of(self)
         states.check_order(reset_states, shuffle)
         fit = Fit(
             model=self,
             train=self._train_function(arrays, tbptt_steps),
-            test=partial(self._run, "test"),
+            test=self._test,
             changing=self._changing,
-            batch_size=batch_size,
+            batch_size=training.batch_size,
             epochs=range(initial_epoch, nb_epoch),
-            shuffle=shuffle,
             measures=self._measured,
             accuracy=show_accuracy,
             states=states,
             resets=reset_states,
         )
         try:
-            return fit.run(arrays, held_out, verbose, callbacks)
+            return fit.run(training, held_out, verbose, callbacks)
         finally:
             # A callback, Ctrl-C or divergence may end fit in the middle of an epoch.
             self._release_arrays()
 
     @locked
+    def _validation_batches(
+        self, given: object, batch_size: int, steps: int | None
+    ) -> Batches:
+        if is_iterator(given):
+            return IteratorBatches(
+                given, steps, self._batch_arrays, restarts=True, validates=True
+            )
+        arrays = self._validation_pairs(given)
+        return RowBatches(arrays, batch_size, validates=True)
+
     def _validation_pairs(self, given: object) -> Arrays:
         if isinstance(given, Mapping):
-            return self._weighted_pairs(given, None, None)
+            return self._weighted_pairs(given, None, None, lazy=True)
         is_sequence = isinstance(given, tuple | list)
         if not is_sequence or len(given) not in (2, 3):
             raise ConfigError.about(
                 "argument",
                 "validation_data",
-                takes="(X, y), (X, y, sample_weight), or a dict",
+                takes="(X, y), (X, y, sample_weight), a dict, or an iterator",
                 got=f"{len(given)} of them" if is_sequence else type(given).__name__,
                 do="Pass validation_data=(X, y), for example.",
             )
         X, y = given[:2]
         sample_weight = given[2] if len(given) == 3 else None
-        return self._weighted_pairs(X, y, sample_weight)
+        return self._weighted_pairs(X, y, sample_weight, lazy=True)
+
+    def _batch_arrays(self, given: object, class_weight: object = None) -> Arrays:
+        """The arrays of a batch that an iterator yielded."""
+        X, y, sample_weight = parts_of(given)
+        row_weights.check_one(class_weight, sample_weight)
+        arrays = self._weighted_pairs(X, y, sample_weight)
+        return arrays | row_weights.of_classes(class_weight, arrays, self._measured.outputs)
 
     @locked
     def _train_function(self, arrays: Arrays, tbptt_steps: int | None) -> RunBatch:
-        """The training step on one batch, or on its chunks of ``tbptt_steps``."""
-        train = partial(self._run, "train")
-        if tbptt_steps is None:
-            return train
-        steps = count("tbptt_steps", tbptt_steps)
-        contexts = tbptt.checked_contexts(self, arrays, steps)
-        return partial(tbptt.train, train, contexts, steps)
+        """The training step on one batch, or on its chunks of ``tbptt_steps``.
 
-    @locked
+        ``arrays`` are all rows, or the first batch of an iterator.
+        """
+        train = partial(self._run, "train")
+        if tbptt_steps is not None:
+            steps = count("tbptt_steps", tbptt_steps)
+            contexts = tbptt.checked_contexts(self, arrays, steps)
+            train = partial(tbptt.train, train, contexts, steps)
+
+        def train_located(batch: Batch) -> Measured:
+            with located(batch.place) if batch.rows is None else nullcontext():
+                return train(batch.arrays)
+
+        return train_located
+
+    def _test(self, batch: Batch) -> Measured:
+        """The numbers of one batch without a training step."""
+        with located(batch.place) if batch.rows is None else nullcontext():
+            numbers = self._run("test", batch.arrays)
+        found = Averages.of_batch(self._measured, False, numbers).values()
+        if not np.isfinite(found[LOSS]):
+            check_finite_data(self, batch, batch.place.held)
+        return numbers
+
     def evaluate(
         self,
         X: object,
@@ -342,6 +435,7 @@ class Model(ModelFiles):
         show_accuracy: bool = False,
         verbose: int = 1,
         sample_weight: object = None,
+        steps: int | None = None,
     ) -> float | tuple[float, ...]:
         """Return the mean loss over all rows.
 
@@ -349,24 +443,34 @@ class Model(ModelFiles):
         Penalties are left out, as in 2015. The result does not depend on
         ``batch_size``.
 
-        Raises as ``train_on_batch``.
+        Data is as for ``fit``. ``steps`` is the number of batches to take from an
+        iterator; None takes all that it yields.
+
+        Raises as ``train_on_batch``, and DataError for NaN or infinity in the data.
         """
         self._check_compiled("test")
-        arrays = self._weighted_pairs(X, y, sample_weight)
-        rows = data.check_rows(arrays)
         batch_size = count("batch_size", batch_size)
-        KeptStates.of(self).check_batches(rows, batch_size)
-        test = partial(self._run, "test")
-        averages = Averages(self._measured, show_accuracy)
-        with Bar("Evaluate", rows, verbose) as bar:
-            found = scores(test, arrays, batch_size, averages, bar.advance)
+        steps = checked_steps("steps", steps, X, has_one_pass=True)
+        if is_iterator(X):
+            _check_iterator_arguments(y, sample_weight)
+            batches = IteratorBatches(X, steps, self._batch_arrays)
+        else:
+            arrays = self._weighted_pairs(X, y, sample_weight, lazy=True)
+            batches = RowBatches(arrays, batch_size)
+            KeptStates.of(self).check_batches(batches.rows, batch_size)
+        with self._alone_for(batches), Bar("Evaluate", batches.rows, verbose) as bar:
+            averages = Averages(self._measured, show_accuracy)
+            found = scores(self._test, batches.epoch(), averages, bar.advance)
             bar.end(found)
         self._release_arrays()
         return averages.result()
 
-    @locked
     def predict(
-        self, X: object = None, batch_size: int | None = 128, verbose: int = 0
+        self,
+        X: object = None,
+        batch_size: int | None = 128,
+        verbose: int = 0,
+        steps: int | None = None,
     ) -> np.ndarray | Arrays:
         """Return the outputs for ``X``.
 
@@ -375,24 +479,34 @@ class Model(ModelFiles):
 
         Args:
             X: inputs, as a dict by name, a list or an array, rows first. A loop without
-                inputs takes none and has one row.
+                inputs takes none and has one row. Arrays in files are read batch by
+                batch. An iterator or iterable yields the inputs of one batch after the
+                other, without targets.
             batch_size: the number of rows in a batch; None takes all rows at once.
             verbose: 1 shows a progress bar.
+            steps: the number of batches to take from an iterator; None takes all that
+                it yields.
 
         Raises:
             DataError, ShapeError, DtypeError: for data that does not match the
                 declaration.
             BatchSizeError: if the rows of a stateful model do not fill their batches.
         """
-        arrays = feed.inputs(self, X)
-        rows = data.check_rows(arrays)
-        batch_size = rows if batch_size is None else count("batch_size", batch_size)
-        KeptStates.of(self).check_batches(rows, batch_size)
+        steps = checked_steps("steps", steps, X, has_one_pass=True)
+        if is_iterator(X):
+            batches = IteratorBatches(X, steps, self._batch_inputs)
+        else:
+            arrays = self._rows_of_inputs(X)
+            rows = data.check_rows(arrays)
+            batch_size = rows if batch_size is None else count("batch_size", batch_size)
+            batches = RowBatches(arrays, batch_size)
+            KeptStates.of(self).check_batches(rows, batch_size)
         parts = []
-        with Bar("Predict", rows, verbose) as bar:
-            for batch in data.batches(np.arange(rows), batch_size):
-                parts.append(self._call("predict", data.take(arrays, batch)))
-                bar.advance(len(batch), {})
+        with self._alone_for(batches), Bar("Predict", batches.rows, verbose) as bar:
+            for batch in batches.epoch():
+                with located(batch.place) if batch.rows is None else nullcontext():
+                    parts.append(self._call("predict", batch.arrays))
+                bar.advance(batch.size, {})
         self._release_arrays()
 
         outputs = {}
@@ -403,6 +517,21 @@ class Model(ModelFiles):
         if isinstance(X, Mapping) or len(outputs) > 1:
             return outputs
         return next(iter(outputs.values()))
+
+    @locked
+    def _batch_inputs(self, given: object) -> Arrays:
+        return feed.inputs(self, given)
+
+    @locked
+    def _rows_of_inputs(self, X: object) -> Arrays:
+        return feed.inputs(self, X, lazy=True)
+
+    def _alone_for(self, batches: Batches) -> AbstractContextManager:
+        """The lock during all batches of rows.
+
+        The code of an iterator runs without it: it may wait for another thread.
+        """
+        return LOCK if batches.rows is not None else nullcontext()
 
     # States
 
@@ -538,6 +667,32 @@ class Model(ModelFiles):
         state.pop("_targets", None)
         state.pop("_measures", None)
         return state
+
+
+def _check_iterator_arguments(
+    y: object,
+    sample_weight: object,
+    validation_split: float = 0.0,
+    shuffle: bool | str = True,
+) -> None:
+    """Raise a ConfigError for arguments that an iterator leaves without a meaning."""
+    wrong = {}
+    if y is not None:
+        wrong["y"] = "None", "an array", "Yield (X, y)."
+    if sample_weight is not None:
+        wrong["sample_weight"] = "None", "weights", "Yield (X, y, sample_weight)."
+    if validation_split:
+        wrong["validation_split"] = (
+            "0",
+            validation_split,
+            "Pass validation_data, which may be an iterator too.",
+        )
+    if shuffle == "batch":
+        wrong["shuffle"] = "True or False", "'batch'", "Shuffle in the iterator."
+    for name, (takes, got, do) in wrong.items():
+        raise ConfigError.about(
+            "argument", name, takes=f"{takes} for an iterator", got=got, do=do
+        )
 
 
 def _check_compile_arguments(

@@ -15,6 +15,7 @@ from recursive.backend.arrays import as_array
 from recursive.errors import ConfigError, DataError, ShapeError
 from recursive.training import data
 from recursive.training.data import Arrays
+from recursive.training.rows import LazyRows
 
 
 def argument(target: Argument) -> Argument:
@@ -50,6 +51,33 @@ def of_samples(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
     return _complete(weights, arrays, outputs)
 
 
+def without_padding(
+    weights: Arrays,
+    steps: Mapping[str, np.ndarray],
+    arrays: Arrays,
+    outputs: Sequence[str],
+) -> Arrays:
+    """The weights of each target, 0 at the steps that were padded.
+
+    Args:
+        weights: the weights from ``sample_weight``; empty if there are none.
+        steps: 1 at the steps of a padded target and 0 at its padding, ``(batch,
+            time)``, by output.
+        arrays: the targets by name.
+        outputs: the names of the outputs.
+    """
+    if not steps:
+        return weights
+    found = {}
+    for name, valid in steps.items():
+        valid = valid[..., np.newaxis].astype(floatX())
+        found[name] = valid * weights.get(_key(name), 1)
+    for name in outputs:
+        if name not in found and _key(name) in weights:
+            found[name] = weights[_key(name)]
+    return _complete(found, arrays, outputs)
+
+
 def of_classes(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
     """Return the weights of each target from ``class_weight``.
 
@@ -58,17 +86,30 @@ def of_classes(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
 
     Args:
         given: weights by class, ``{0: 1.0, 1: 2.5}``, or a dict of such by output.
-        arrays: the targets by name.
+        arrays: the targets by name, and the weights of those that were padded.
         outputs: the names of the outputs.
 
     Raises:
-        ConfigError: for anything but a dict, or if there are sample weights too.
+        ConfigError: for anything but a dict.
         DataError: for unknown outputs, classes without a weight, or weights that are
             negative or not finite.
     """
     if not given:
         return {}
-    if any(_key(name) in arrays for name in outputs):
+    by_output = given if _is_nested(given) else dict.fromkeys(outputs, given)
+    data.check_names("class_weight", by_output, outputs)
+    weights = {}
+    for name, weight_of_class in by_output.items():
+        found = _of_target(name, arrays[name], weight_of_class)
+        if _key(name) in arrays:  # weights 0 of padding
+            found = found[:] * arrays[_key(name)]
+        weights[name] = found
+    return _complete(weights, arrays, outputs)
+
+
+def check_one(class_weight: object, sample_weight: object) -> None:
+    """Raise a ConfigError if there are both class weights and sample weights."""
+    if class_weight and sample_weight is not None:
         raise ConfigError.about(
             "argument",
             "class_weight",
@@ -76,14 +117,28 @@ def of_classes(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
             got="both",
             do="Multiply the two, and pass sample_weight.",
         )
-    by_output = given if _is_nested(given) else dict.fromkeys(outputs, given)
-    data.check_names("class_weight", by_output, outputs)
-    weights = {}
-    for name, weight_of_class in by_output.items():
-        target = arrays[name]
-        rows = _looked_up(name, target, weight_of_class)
-        weights[name] = _checked("class_weight", name, target, rows)
-    return _complete(weights, arrays, outputs)
+
+
+def _of_target(
+    name: str, target: np.ndarray | LazyRows, given: object
+) -> np.ndarray | LazyRows:
+    """The weights of a target by class; those of rows in a file are read later."""
+    if not isinstance(given, Mapping):
+        raise ConfigError.about(
+            "class_weight",
+            name,
+            takes="a dict from classes to weights",
+            got=repr(given),
+            do="Pass {0: 1.0, 1: 2.5}, for example.",
+        )
+
+    def look_up(target: np.ndarray) -> np.ndarray:
+        rows = _looked_up(name, target, given)
+        return _checked("class_weight", name, target, rows)
+
+    if isinstance(target, LazyRows):
+        return LazyRows(target, (*target.shape[1:-1], 1), floatX(), look_up)
+    return look_up(target)
 
 
 def _is_nested(given: object) -> bool:
@@ -94,14 +149,6 @@ def _is_nested(given: object) -> bool:
 
 def _looked_up(name: str, target: np.ndarray, given: object) -> np.ndarray:
     """The weight of the class of each row or step: the target without its last axis."""
-    if not isinstance(given, Mapping):
-        raise ConfigError.about(
-            "class_weight",
-            name,
-            takes="a dict from classes to weights",
-            got=repr(given),
-            do="Pass {0: 1.0, 1: 2.5}, for example.",
-        )
     is_one_hot = target.shape[-1] > 1
     classes = target.argmax(axis=-1) if is_one_hot else target[..., 0]
     found, places = np.unique(classes, return_inverse=True)
@@ -163,6 +210,16 @@ def _complete(weights: Arrays, arrays: Arrays, outputs: Sequence[str]) -> Arrays
         ones = np.ones((*target.shape[:-1], 1), floatX())
         complete[_key(name)] = weights.get(name, ones)
     return complete
+
+
+def counts(output: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """True at each value of a target that counts, for a batch of arrays.
+
+    It is ``(batch, 1)``, or for sequences ``(batch, time, 1)``.
+    """
+    target = arrays[output]
+    ones = np.ones((*target.shape[:-1], 1), bool)
+    return ones & (arrays.get(_key(output), ones) != 0)
 
 
 def _key(output: str) -> str:

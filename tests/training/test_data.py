@@ -185,10 +185,17 @@ def test_rows_of_unequal_length_are_refused(value):
         as_array("input", "x", value, "float64")
 
 
-def test_array_of_the_user_is_never_changed():
+def test_array_of_the_right_dtype_is_not_copied():
     mine = np.arange(6.0)
-    as_array("input", "x", mine, "float64")[:] = -1.0
-    np.testing.assert_array_equal(mine, np.arange(6.0))
+    assert as_array("input", "x", mine, "float64") is mine
+    assert as_array("input", "x", mine, "float32") is not mine
+
+
+def test_array_with_other_strides_is_copied_to_a_contiguous_one():
+    mine = np.arange(6.0).reshape(2, 3)
+    found = as_array("input", "x", mine.T, "float64")
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, mine.T)
 
 
 # Shapes and rows
