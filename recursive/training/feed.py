@@ -264,7 +264,11 @@ def _advice(argument: Argument, array: np.ndarray) -> str:
         numbers = "y"
     elif array.ndim == len(argument.shape) and array.shape[-1] == 1:
         numbers = "y[..., 0]"
-    some = array[:1000]  # of a file, not all
-    if numbers and classes not in (None, 1) and np.array_equal(some, np.round(some)):
+    if numbers and classes not in (None, 1) and _are_integers(array):
         return f"If they are classes, pass np.eye({classes})[{numbers}]."
     return "Reshape the targets, or correct the layer that computes the output."
+
+
+def _are_integers(array: np.ndarray | LazyRows) -> bool:
+    some = array[:1000]  # a file may be large
+    return np.array_equal(some, np.round(some))

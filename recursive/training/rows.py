@@ -17,11 +17,11 @@ from recursive.errors import ShapeError
 Rows = np.ndarray | slice
 """The numbers of some rows, or a slice of them without a step."""
 
-RELEASED_AFTER = 16 * 2**20
+RELEASED_AFTER = 8 * 2**20
 """The number of bytes after which the pages of a memory map are released."""
 
-READ_AROUND = 2**16
-"""The number of bytes that the system maps around a byte that is read."""
+READ_AROUND = 2 * 2**16
+"""The number of bytes that the system maps at both ends of what is read."""
 
 
 def is_lazy(value: object) -> bool:

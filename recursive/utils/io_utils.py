@@ -103,6 +103,10 @@ class HDF5Matrix:
         """The dtype of the rows as they are stored; a normalizer may return another."""
         return self.data.dtype
 
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+        """All rows, for ``np.asarray``."""
+        return np.asarray(self[:], dtype=dtype)
+
     def __getitem__(self, key: Rows) -> np.ndarray:
         """Rows by number, slice, or a list of numbers in any order.
 
