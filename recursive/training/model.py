@@ -340,7 +340,9 @@ class Model(ModelFiles):
                 if rest:
                     held_out = RowBatches(rest, batch_size, validates=True)
             # After the split, because validation has no class weights.
-            arrays |= row_weights.of_classes(class_weight, arrays, self._measured.outputs)
+            arrays |= row_weights.of_classes(
+                class_weight, arrays, self._measured.outputs
+            )
             training = RowBatches(arrays, batch_size, shuffle)
         if validation_data is not None:
             held_out = self._validation_batches(
@@ -398,7 +400,9 @@ class Model(ModelFiles):
         X, y, sample_weight = parts_of(given)
         row_weights.check_one(class_weight, sample_weight)
         arrays = self._weighted_pairs(X, y, sample_weight)
-        return arrays | row_weights.of_classes(class_weight, arrays, self._measured.outputs)
+        return arrays | row_weights.of_classes(
+            class_weight, arrays, self._measured.outputs
+        )
 
     @locked
     def _train_function(self, arrays: Arrays, tbptt_steps: int | None) -> RunBatch:

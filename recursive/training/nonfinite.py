@@ -33,7 +33,8 @@ def check_finite_data(model: Layer, batch: Batch, held: str) -> None:
             counts &= ~masked[argument.name][..., np.newaxis]
         _check("input", argument.name, array, counts, batch, held)
 
-    for name in model.output_names:
+    outputs = [name for name in model.output_names if name in batch.arrays]
+    for name in outputs:
         target = batch.arrays[name]
         counts = row_weights.counts(name, batch.arrays)
         for steps in masked.values():

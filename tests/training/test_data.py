@@ -8,12 +8,19 @@ import pytest
 
 from recursive.backend import Argument
 from recursive.backend.arrays import as_array
-from recursive.errors import DataError, DtypeError, SequenceLengthError, ShapeError
+from recursive.errors import (
+    ConfigError,
+    DataError,
+    DtypeError,
+    SequenceLengthError,
+    ShapeError,
+)
 from recursive.training.data import (
     batches,
     by_name,
     check_rows,
     check_shape,
+    split,
     take,
 )
 
@@ -288,3 +295,45 @@ def test_the_same_rows_are_taken_of_each_array():
     found = take({"a": a, "b": b}, np.array([2, 0]))
     np.testing.assert_array_equal(found["a"], [[8, 9, 10, 11], [0, 1, 2, 3]])
     np.testing.assert_array_equal(found["b"], [2, 0])
+
+
+# Held-out rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "share", "trained"),
+    [
+        (10, 0.8, 2),
+        (10, 0.9, 1),
+        (10, 0.3, 7),
+        (10, 0.1 * 3, 7),
+        (10, np.float32(0.8), 2),
+        (10, 0.75, 2),
+        (3, 1 / 3, 2),
+        (3, 0.5, 1),
+        (2, 0.5, 1),
+        (1000, 0.999, 1),
+        (11, 0.3, 7),
+        (10, 0, 10),
+    ],
+)
+def test_a_share_of_rows_is_exact(rows, share, trained):
+    x = np.arange(rows)
+    training, held_out = split({"x": x}, share)
+    assert training["x"].tolist() == list(range(trained))
+    if share:
+        assert held_out["x"].tolist() == list(range(trained, rows))
+    else:
+        assert held_out == {}
+    assert np.shares_memory(training["x"], x)
+
+
+@pytest.mark.parametrize(
+    ("rows", "share", "empty"),
+    [(10, 0.95, "training"), (1, 0.5, "training"), (10, 1e-9, "validation")],
+)
+def test_a_share_that_leaves_no_row_is_refused(rows, share, empty):
+    with pytest.raises(
+        ConfigError, match=f"of {rows} rows, which leaves none for {empty}"
+    ):
+        split({"x": np.arange(rows)}, share)
