@@ -331,18 +331,16 @@ class Model(ModelFiles):
             to_arrays = partial(self._batch_arrays, class_weight=class_weight)
             training = IteratorBatches(X, steps, to_arrays)
             # The first batch builds the model and is checked before training starts.
-            arrays = training.peek(1)
+            arrays = training.peek(initial_epoch + 1)
             shuffle = False
         else:
             arrays = self._weighted_pairs(X, y, sample_weight, lazy=True)
-            if validation_data is None:
-                arrays, rest = data.split(arrays, validation_split)
-                if rest:
-                    held_out = RowBatches(rest, batch_size, validates=True)
+            share = validation_split if validation_data is None else 0.0
+            arrays, rest = data.split(arrays, share)
+            if rest:
+                held_out = RowBatches(rest, batch_size, validates=True)
             # After the split, because validation has no class weights.
-            arrays |= row_weights.of_classes(
-                class_weight, arrays, self._measured.outputs
-            )
+            arrays = self._with_class_weights(arrays, class_weight)
             training = RowBatches(arrays, batch_size, shuffle)
         if validation_data is not None:
             held_out = self._validation_batches(
@@ -403,6 +401,10 @@ class Model(ModelFiles):
         return arrays | row_weights.of_classes(
             class_weight, arrays, self._measured.outputs
         )
+
+    def _with_class_weights(self, arrays: Arrays, class_weight: object) -> Arrays:
+        outputs = self._measured.outputs
+        return arrays | row_weights.of_classes(class_weight, arrays, outputs)
 
     @locked
     def _train_function(self, arrays: Arrays, tbptt_steps: int | None) -> RunBatch:
@@ -683,7 +685,7 @@ def _check_iterator_arguments(
     wrong = {}
     if y is not None:
         wrong["y"] = "None", "an array", "Yield (X, y)."
-    if sample_weight is not None:
+    if row_weights.are_given(sample_weight):
         wrong["sample_weight"] = "None", "weights", "Yield (X, y, sample_weight)."
     if validation_split:
         wrong["validation_split"] = (

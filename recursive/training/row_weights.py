@@ -109,7 +109,7 @@ def of_classes(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
 
 def check_one(class_weight: object, sample_weight: object) -> None:
     """Raise a ConfigError if there are both class weights and sample weights."""
-    if class_weight and sample_weight is not None:
+    if class_weight and are_given(sample_weight):
         raise ConfigError.about(
             "argument",
             "class_weight",
@@ -117,6 +117,13 @@ def check_one(class_weight: object, sample_weight: object) -> None:
             got="both",
             do="Multiply the two, and pass sample_weight.",
         )
+
+
+def are_given(sample_weight: object) -> bool:
+    """True unless ``sample_weight`` is None, or a dict without weights."""
+    if isinstance(sample_weight, Mapping):
+        return any(weights is not None for weights in sample_weight.values())
+    return sample_weight is not None
 
 
 def _of_target(
