@@ -205,15 +205,16 @@ class Model(ModelFiles):
         self._check_compiled(kind)
         row_weights.check_one(class_weight, sample_weight)
         arrays = self._weighted_pairs(X, y, sample_weight)
-        arrays |= row_weights.of_classes(class_weight, arrays, self._measured.outputs)
+        arrays = self._with_class_weights(arrays, class_weight)
         numbers = self._run(kind, arrays)
-        found = Averages.of_batch(self._measured, accuracy, numbers)
-        if not np.isfinite(found.values()[LOSS]):
+        found = Averages.of_batch(self._measured, accuracy, numbers).result()
+        loss = found[0] if isinstance(found, tuple) else found
+        if not np.isfinite(loss):
             held = "The model is unchanged."
             if kind == "train":
                 held = "The step was made, so load or set the weights again."
             check_finite_data(self, Batch(arrays, Place(1)), held)
-        return found.result()
+        return found
 
     @locked
     def _weighted_pairs(
@@ -398,9 +399,7 @@ class Model(ModelFiles):
         X, y, sample_weight = parts_of(given)
         row_weights.check_one(class_weight, sample_weight)
         arrays = self._weighted_pairs(X, y, sample_weight)
-        return arrays | row_weights.of_classes(
-            class_weight, arrays, self._measured.outputs
-        )
+        return self._with_class_weights(arrays, class_weight)
 
     def _with_class_weights(self, arrays: Arrays, class_weight: object) -> Arrays:
         outputs = self._measured.outputs
