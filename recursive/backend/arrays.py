@@ -11,7 +11,7 @@ from recursive.errors import DataError, DtypeError, SequenceLengthError
 def as_array(kind: str, name: str, value: object, dtype: str) -> np.ndarray:
     """``value`` as an array of ``dtype``, if its values stay what they mean.
 
-    A contiguous array of that dtype is returned as it is, not copied.
+    A contiguous, writable array of that dtype is returned as it is, not copied.
 
     Args:
         kind: what the value is, for errors, such as ``input``.
@@ -70,9 +70,10 @@ def _cast(kind: str, name: str, array: np.ndarray, dtype: str) -> np.ndarray:
             got=f"dtype {array.dtype}",
             do="Convert it first.",
         )
-    # In C order, because compilers compile again for arrays with other strides.
+    # In C order and writable, because compilers compile again for other arrays.
+    is_read_only = not array.flags.writeable
     with np.errstate(invalid="ignore", over="ignore"):
-        cast = array.astype(dtype, order="C", copy=False)
+        cast = array.astype(dtype, order="C", copy=is_read_only)
     if array.dtype == cast.dtype:
         return cast
     if cast.dtype.kind == "f":

@@ -10,7 +10,7 @@ errors, batches and epochs are counted from 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -270,7 +270,7 @@ def is_iterator(value: object) -> bool:
     """
     if isinstance(value, Iterator):
         return True
-    if isinstance(value, Sequence | dict | str | bytes):
+    if isinstance(value, Sequence | Mapping):
         return False
     is_array = hasattr(value, "__array__") or hasattr(value, "shape")
     return hasattr(value, "__iter__") and not is_array
@@ -326,7 +326,7 @@ def parts_of(given: object) -> tuple[object, object, object]:
     >>> parts_of(([1], [2]))
     ([1], [2], None)
     """
-    if isinstance(given, dict):
+    if isinstance(given, Mapping):
         return given, None, None
     is_tuple = isinstance(given, tuple | list)
     if is_tuple and len(given) in (2, 3):

@@ -63,13 +63,15 @@ def _check(
     if batch.rows is not None:
         row = int(batch.rows[row])
         where = "of the data"
-    instead = "start with Masking(nan)"
+    do = "Correct the data."
     if kind == "target":
-        instead = "give it a sample_weight of 0"
+        do = "Correct the data, or give it a sample_weight of 0."
+    elif np.isnan(value) and array.ndim == 3:
+        do = "Correct the data, or mask such steps: start with Masking(np.nan)."
     raise DataError.about(
         kind,
         name,
         takes="finite numbers",
         got=f"{value} in row {row} {where}, at {name}{[row, *inner]}",
-        do=f"Correct the data, or {instead}. {held}",
+        do=f"{do} {held}",
     )

@@ -204,7 +204,8 @@ def _checked(kind: str, name: str, target: np.ndarray, given: object) -> np.ndar
     # time).
     while weights.ndim < len(per_step):
         weights = weights[..., np.newaxis]
-    return np.broadcast_to(weights, per_step)[..., np.newaxis]
+    # A copy, because compilers compile again for arrays with other strides.
+    return np.array(np.broadcast_to(weights, per_step))[..., np.newaxis]
 
 
 def _complete(weights: Arrays, arrays: Arrays, outputs: Sequence[str]) -> Arrays:

@@ -198,6 +198,13 @@ def test_array_of_the_right_dtype_is_not_copied():
     assert as_array("input", "x", mine, "float32") is not mine
 
 
+def test_array_that_cannot_be_written_to_is_copied():
+    mine = np.broadcast_to(np.arange(3.0), (2, 3))
+    found = as_array("input", "x", mine, "float64")
+    assert found.flags.writeable and found.flags.c_contiguous
+    np.testing.assert_array_equal(found, mine)
+
+
 def test_array_with_other_strides_is_copied_to_a_contiguous_one():
     mine = np.arange(6.0).reshape(2, 3)
     found = as_array("input", "x", mine.T, "float64")

@@ -212,3 +212,25 @@ def test_fit_pads_rows_and_holds_some_out():
         ROWS, TARGETS, batch_size=2, nb_epoch=2, verbose=0, validation_split=0.4
     )
     assert np.isfinite(history.history["val_loss"]).all()
+
+
+def test_class_numbers_are_padded_and_weighted_by_class():
+    model = Sequential(
+        [
+            Embedding(9, 4, mask_zero=True),
+            LSTM(4, 6, return_sequences=True),
+            TimeDistributedDense(6, 3, activation="softmax"),
+        ]
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    tags = [[0, 1, 2, 0, 0], [2, 1], [1, 1, 0, 2]]
+    weight_of_class = {0: 1.0, 1: 2.0, 2: 0.5}
+    losses, totals = [], []
+    for row, tag in zip(WORDS, tags, strict=True):
+        weights = np.array([[weight_of_class[number] for number in tag]])
+        pair = np.array([row]), np.array([tag])
+        losses.append(model.test_on_batch(*pair, sample_weight=weights))
+        totals.append(weights.sum())
+    expected = np.average(losses, weights=totals)
+    found = model.train_on_batch(WORDS, tags, class_weight=weight_of_class)
+    assert found == pytest.approx(expected)

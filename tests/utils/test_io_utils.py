@@ -78,3 +78,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         with h5py.File(tmp_path / "x.h5", "w") as file:
             file["X"] = ARRAY
         HDF5Matrix(tmp_path / "x.h5", "X")[0.5]
+
+
+def test_all_rows_are_read_at_once_as_an_array(path):
+    rows = HDF5Matrix(path, "X", start=2, end=5, normalizer=lambda read: read / 2)
+    np.testing.assert_array_equal(np.asarray(rows), ARRAY[2:5] / 2)
+    assert np.asarray(rows, dtype="float32").dtype == "float32"
+    rows.close()
