@@ -23,6 +23,10 @@ def softmax(x: TensorVariable) -> TensorVariable:
     return pt.special.softmax(x, axis=-1)
 
 
+time_distributed_softmax = softmax
+"""An older name of :func:`softmax`, which takes sequences too."""
+
+
 def softplus(x: TensorVariable) -> TensorVariable:
     """``log(1 + exp(x))``."""
     return pt.softplus(x)
@@ -59,6 +63,8 @@ ACTIVATIONS = {
     for function in (softmax, softplus, relu, tanh, sigmoid, hard_sigmoid, linear)
 }
 """Every activation by name."""
+OLDER_NAMES = {"time_distributed_softmax": softmax}
+"""Names that are read, but never written to a file."""
 
 
 def get(identifier: str | Callable) -> Callable:
@@ -70,4 +76,4 @@ def get(identifier: str | Callable) -> Callable:
     >>> get("tanh") is tanh
     True
     """
-    return registry.lookup("activation", identifier, ACTIVATIONS)
+    return registry.lookup("activation", identifier, ACTIVATIONS | OLDER_NAMES)

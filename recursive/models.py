@@ -18,6 +18,14 @@ from recursive.locked import locked
 from recursive.objectives import weighted_objective  # noqa: F401 (as in Keras 0.1)
 from recursive.training.config import from_config, parse_json, parse_yaml
 from recursive.training.data import Arrays
+from recursive.training.legacy import (  # noqa: F401 (as in Keras 0.1)
+    batch_shuffle,
+    make_batches,
+    slice_X,
+    standardize_weights,
+    standardize_X,
+    standardize_y,
+)
 from recursive.training.model import Metrics, Model
 
 
@@ -55,6 +63,11 @@ class Sequential(Model, containers.Sequential):
         if self.class_mode == "categorical":
             return found.argmax(axis=-1)
         return (found > 0.5).astype("int32")
+
+    def _predict(self, *arrays: np.ndarray) -> np.ndarray | list[np.ndarray]:
+        """The output; several in a list. As compiled by Keras 0.1."""
+        found = super()._predict(*arrays)
+        return found[0] if len(found) == 1 else found
 
     @locked
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
@@ -216,6 +229,30 @@ CLASSES = LAYERS | {
 """The classes that a configuration may name."""
 
 
+def model_from_config(
+    config: Mapping[str, object], custom_layers: Mapping[str, type[Layer]] | None = None
+) -> Model:
+    """The model that a configuration describes, with new weights.
+
+    It is compiled if the configuration holds the arguments of ``compile``, as that of
+    ``to_json`` does and that of ``get_config`` does not.
+
+    Args:
+        config: plain data; it is not changed.
+        custom_layers: user-defined layer classes by name.
+
+    Raises:
+        ConfigError: as ``model_from_json``.
+        RecursiveError: a subclass of it, from the checks of layers and ``compile``.
+
+    >>> from recursive.layers.core import Dense
+    >>> config = Sequential([Dense(4, 6), Dense(2)]).get_config()
+    >>> model_from_config(config).predict(np.ones((3, 4))).shape
+    (3, 2)
+    """
+    return from_config(config, CLASSES | _checked_classes(custom_layers))
+
+
 def model_from_json(
     json_string: str, custom_layers: Mapping[str, type[Layer]] | None = None
 ) -> Model:
@@ -237,8 +274,7 @@ def model_from_json(
     >>> model_from_json(text).predict(np.ones((3, 4))).shape
     (3, 2)
     """
-    classes = CLASSES | _checked_classes(custom_layers)
-    return from_config(parse_json(json_string), classes)
+    return model_from_config(parse_json(json_string), custom_layers)
 
 
 def model_from_yaml(
@@ -250,8 +286,7 @@ def model_from_yaml(
         MissingPackageError: without the extra ``yaml``.
         RecursiveError: as ``model_from_json``.
     """
-    classes = CLASSES | _checked_classes(custom_layers)
-    return from_config(parse_yaml(yaml_string), classes)
+    return model_from_config(parse_yaml(yaml_string), custom_layers)
 
 
 def _checked_classes(given: object) -> dict[str, type[Layer]]:

@@ -128,7 +128,10 @@ class Optimizer:
         """
         gradients = pytensor.grad(loss, list(params), disconnected_inputs="ignore")
         if self.clipnorm > 0 and gradients:
-            gradients = _scaled_down(gradients, self.clipnorm)
+            norm = _norm(gradients)
+            gradients = [
+                clip_norm(gradient, self.clipnorm, norm) for gradient in gradients
+            ]
         if self.clipvalue > 0:
             bound = self.clipvalue
             gradients = [pt.clip(gradient, -bound, bound) for gradient in gradients]
@@ -420,17 +423,32 @@ def get(
     return cls(**(kwargs or {}))
 
 
-def _scaled_down(
-    gradients: Sequence[TensorVariable], largest_norm: float
-) -> list[TensorVariable]:
-    """Gradients whose norm over all of them together is at most ``largest_norm``."""
+# Functions of Keras 0.1
+
+
+def clip_norm(g: TensorVariable, c: float, n: TensorVariable | float) -> TensorVariable:
+    """The gradient ``g`` scaled to the norm ``c`` if its norm ``n`` is larger.
+
+    A ``c`` of 0 or less does not clip.
+
+    >>> clip_norm(pt.constant([3.0, 4.0]), 1.0, 5.0).eval().round(6).tolist()
+    [0.6, 0.8]
+    """
+    if c <= 0:
+        return g
     # The quotient is NaN if all gradients are 0; the switch does not take it then.
-    norm = _norm(gradients)
-    scaled_down = []
-    for gradient in gradients:
-        scaled = gradient * largest_norm / norm
-        scaled_down.append(pt.switch(norm >= largest_norm, scaled, gradient))
-    return scaled_down
+    return pt.switch(pt.ge(n, c), g * c / n, g)
+
+
+def kl_divergence(p: TensorVariable, p_hat: TensorVariable) -> TensorVariable:
+    """``p_hat - p + p * log(p / p_hat)``, of each value.
+
+    Its sum is the Kullback-Leibler divergence of ``p`` from ``p_hat``.
+
+    >>> kl_divergence(pt.constant([1.0]), pt.constant([1.0])).eval().tolist()
+    [0.0]
+    """
+    return p_hat - p + p * pt.log(p / p_hat)
 
 
 def _norm(gradients: Sequence[TensorVariable]) -> TensorVariable:

@@ -83,6 +83,10 @@ class ActivityRegularizer(Regularizer):
         return super().get_config() | {"l1": self.l1, "l2": self.l2}
 
 
+identity = Regularizer
+"""The name of :class:`Regularizer` in Keras 0.1."""
+
+
 # By name
 
 
@@ -131,7 +135,7 @@ REGULARIZERS = {
     )
 }
 """The functions and classes that create a regularizer, by name."""
-REGULARIZERS["identity"] = Regularizer
+REGULARIZERS["identity"] = identity
 
 
 def get(

@@ -49,6 +49,8 @@ LAYER = {
     "set_weights": "weights",
     "get_config": "",
     "count_params": "",
+    "init_updates": "",
+    "set_name": "name",
 }
 FILES = {
     "save_weights": "filepath, overwrite=False",
@@ -126,7 +128,14 @@ SURFACE = {
     "models": {
         "model_from_json": "json_string",
         "model_from_yaml": "yaml_string",
+        "model_from_config": "config",
         "weighted_objective": "fn",
+        "standardize_X": "X",
+        "standardize_y": "y",
+        "standardize_weights": "y, sample_weight=None, class_weight=None",
+        "slice_X": "X, start=None, stop=None",
+        "make_batches": "size, batch_size",
+        "batch_shuffle": "index_array, batch_size",
     },
     "layers.core.Layer": LAYER,
     "layers.core.MaskedLayer": LAYER | {"get_input_mask": "train=False"},
@@ -208,10 +217,15 @@ SURFACE = {
     "optimizers.Adadelta": LEARNS | {"": "lr=1.0, rho=0.95, epsilon=1e-6"},
     "optimizers.Adam": LEARNS
     | {"": "lr=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8"},
-    "optimizers": {"get": "identifier, kwargs=None"},
+    "optimizers": {
+        "get": "identifier, kwargs=None",
+        "clip_norm": "g, c, n",
+        "kl_divergence": "p, p_hat",
+    },
     "regularizers.WeightRegularizer": RULE,
     "regularizers.ActivityRegularizer": RULE,
     "regularizers": {
+        "identity": "",
         "l1": "l=0.01",
         "l2": "l=0.01",
         "l1l2": "l1=0.01, l2=0.01",
@@ -246,7 +260,16 @@ SURFACE = {
         "get": "identifier",
     },
     "activations": dict.fromkeys(
-        ("softmax", "softplus", "relu", "tanh", "sigmoid", "hard_sigmoid", "linear"),
+        (
+            "softmax",
+            "time_distributed_softmax",
+            "softplus",
+            "relu",
+            "tanh",
+            "sigmoid",
+            "hard_sigmoid",
+            "linear",
+        ),
         "x",
     )
     | {"get": "identifier"},
@@ -277,6 +300,11 @@ SURFACE = {
         "get_from_module": "identifier, module_params, module_name, instantiate=False, kwargs=None",
         "make_tuple": "*args",
         "printv": "v, prefix=''",
+    },
+    "utils.layer_utils": {
+        "container_from_config": "original_layer_dict",
+        "get_layer": "identifier, kwargs=None",
+        "print_layer_shapes": "model, input_shapes",
     },
     "utils.test_utils": {
         "get_test_data": "nb_train=1000, nb_test=500, input_shape=(10,), output_shape=(2,), classification=True, "

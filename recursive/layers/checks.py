@@ -42,6 +42,15 @@ def check_methods(cls: type) -> None:
                 got=f"a method {method}",
                 do="Rename it to call, or override get_output(self, train=False).",
             )
+    if "init_updates" in vars(cls):
+        raise ConfigError.about(
+            "layer",
+            cls.__name__,
+            takes="updates that a call hands in",
+            got="a method init_updates, which nothing calls",
+            do="Override compute(self, inputs, call), which calls "
+            "call.update(variable, value).",
+        )
 
 
 def check_held_layers(layer: object) -> None:

@@ -1,6 +1,7 @@
-"""The containers, importable from the module where Keras 0.1.3 had them."""
+"""The containers, importable from the module where those of 2015 were."""
 
 from recursive.layers.graph import Graph
+from recursive.layers.recursive import Recursive
 from recursive.layers.sequential import Sequential
 from recursive.spec.reads import (
     merge_ave,
@@ -13,6 +14,7 @@ from recursive.spec.reads import (
 
 __all__ = [
     "Graph",
+    "Recursive",
     "Sequential",
     "merge_ave",
     "merge_concat",

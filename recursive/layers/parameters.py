@@ -214,6 +214,27 @@ class HoldsParameters:
         for weight, value in zip(named.values(), values, strict=True):
             weight.set_value(value)
 
+    def set_name(self, name: str) -> None:
+        """Name the parameters ``name_p0``, ``name_p1``, ... in graphs and errors.
+
+        Source: ``set_name`` of Keras 0.1's layers.
+
+        >>> from recursive.layers.core import Dense
+        >>> layer = Dense(4, 6)
+        >>> layer.set_name("top")
+        >>> [param.name for param in layer.params]
+        ['top_p0', 'top_p1']
+        """
+        for index, param in enumerate(self.params):
+            param.name = f"{name}_p{index}"
+
+    def init_updates(self) -> None:
+        """Do nothing: a layer hands in its updates when it is applied.
+
+        In Keras 0.1 a container called this when a layer was added. A class that
+        overrides it is refused.
+        """
+
     def count_params(self) -> int:
         """The number of values in the parameters."""
         return sum(param.get_value(borrow=True).size for param in self.params)

@@ -48,6 +48,7 @@ from recursive.training.files import ModelFiles
 from recursive.training.fit import Fit, RunBatch, checked_shuffle, scores
 from recursive.training.measures import LOSS, Measures
 from recursive.training.nonfinite import check_finite_data
+from recursive.training.positional import PositionalFunctions
 from recursive.training.programs import Programs, why_not_jax
 from recursive.training.states import KeptStates
 from recursive.utils.arguments import count
@@ -56,7 +57,7 @@ from recursive.utils.progress import Bar
 Metrics = Sequence[str | Callable | Metric] | Mapping[str, Sequence] | None
 
 
-class Model(ModelFiles):
+class Model(ModelFiles, PositionalFunctions):
     """The training methods of a container.
 
     Functions are compiled when they are first used, and again after more is added to
