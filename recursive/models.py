@@ -14,7 +14,6 @@ from recursive.layers import containers
 from recursive.layers import recursive as loops
 from recursive.layers.config import CLASSES as LAYERS
 from recursive.layers.layer import Layer
-from recursive.locked import locked
 from recursive.objectives import weighted_objective  # noqa: F401 (as in Keras 0.1)
 from recursive.training.config import from_config, parse_json, parse_yaml
 from recursive.training.data import Arrays
@@ -69,14 +68,13 @@ class Sequential(Model, containers.Sequential):
         found = super()._predict(*arrays)
         return found[0] if len(found) == 1 else found
 
-    @locked
-    def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
+    def _in_groups(self, named: Mapping[str, object]) -> dict[str, dict[str, object]]:
         # A layer without weights has a group too: files of Keras 0.1 have one per
         # layer.
-        groups: dict[str, dict[str, np.ndarray]] = {name: {} for name in self.children}
-        for name, param in self.named_weights.items():
+        groups: dict[str, dict[str, object]] = {name: {} for name in self.children}
+        for name, value in named.items():
             layer, _, inner = name.partition(".")
-            groups[layer][inner] = np.array(param.get_value())
+            groups[layer][inner] = value
         return groups
 
 

@@ -106,8 +106,7 @@ class PReLU(ShapedActivation):
             self.init, self.input_shape, self.rng
         )
         self.params = [self.alphas]
-        if weights is not None:
-            self.set_weights(weights)
+        self.set_initial_weights(weights)
 
     def activate(self, x: TensorVariable) -> TensorVariable:
         return relu(x) - self.alphas * relu(-x)
@@ -138,8 +137,7 @@ class ParametricSoftplus(ShapedActivation):
         self.alphas = shared(np.full(self.input_shape, alpha_init))
         self.betas = shared(np.full(self.input_shape, beta_init))
         self.params = [self.alphas, self.betas]
-        if weights is not None:
-            self.set_weights(weights)
+        self.set_initial_weights(weights)
 
     def activate(self, x: TensorVariable) -> TensorVariable:
         return pt.softplus(self.betas * x) * self.alphas

@@ -55,7 +55,8 @@ class AutoEncoder(Composite):
         self.output_reconstruction = output_reconstruction
         self._link_parts()
         if weights is not None:
-            self.set_weights(weights)
+            self._build_if_possible()
+            self.set_initial_weights(weights)
 
     def _link_parts(self) -> None:
         """Link the decoder to the encoder, and the encoder to the layer before."""

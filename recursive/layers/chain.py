@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
@@ -167,9 +168,16 @@ def linked_inputs(layer: object, train: bool) -> dict[str, Value]:
     """The outputs of the layer before, or the symbolic input, by port."""
     if layer.previous is None:
         tensors = by_name(layer.ports, layer.input)
-        return {name: Value(tensor) for name, tensor in tensors.items()}
+        return {name: Value(_as_tensor(value)) for name, value in tensors.items()}
     outputs = linked_outputs(layer.previous, train)
     return handed_on(outputs, layer, layer.connection_map)
+
+
+def _as_tensor(value: object) -> TensorVariable:
+    """The input that a user assigned, as a tensor; its floats become floatX."""
+    found = pt.as_tensor_variable(value)
+    # In 2015 compiled functions cast their inputs (allow_input_downcast).
+    return found.astype(backend.floatX()) if found.dtype == "float64" else found
 
 
 def linked_outputs(layer: object, train: bool) -> Values:

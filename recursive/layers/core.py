@@ -136,12 +136,11 @@ class Dense(Layer):
         if self.bias:
             self.b = initializations.zero((self.output_dim,))
             self.params.append(self.b)
-        if self.initial_weights is not None:
-            try:
-                self.set_weights(self.initial_weights)
-            except WeightsError:
-                self.params = []  # not built: the next call raises the error again
-                raise
+        try:
+            self.set_initial_weights(self.initial_weights)
+        except WeightsError:
+            self.params = []  # not built: the next call raises the error again
+            raise
 
     @property
     def rowwise(self) -> bool:

@@ -69,8 +69,7 @@ class Embedding(Layer):
         self.W = initializations.first_values(self.init, shape, self.rng)
         self.mask_zero = mask_zero
         self.params = [self.W]
-        if weights is not None:
-            self.set_weights(weights)
+        self.set_initial_weights(weights)
 
     def mask_value_at(self, port: str) -> float | None:
         return 0.0 if self.mask_zero else None

@@ -46,6 +46,7 @@ HARMLESS = (
     "get_params",
     "get_weights",
     "sample",
+    "set_initial_weights",
     "set_weights",
     "supports_masked_input",
 )

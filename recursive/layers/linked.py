@@ -115,6 +115,9 @@ class Linked:
     def input(self) -> TensorVariable:
         """The symbolic input of the first layer of the chain; may be assigned.
 
+        A tensor, a shared variable or an array can be assigned. A layer reads floats as
+        floatX.
+
         Raises:
             AttributeError: for a layer that takes any shape, until an input is
                 assigned.

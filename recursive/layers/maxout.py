@@ -74,8 +74,7 @@ class MaxoutDense(Layer):
         self.W = initializations.first_values(self.init, shape, self.rng)
         self.b = initializations.zero((self.nb_feature, self.output_dim))
         self.params = [self.W, self.b]
-        if weights is not None:
-            self.set_weights(weights)
+        self.set_initial_weights(weights)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         # One product for all maps: (input_dim, nb_feature * output_dim).

@@ -29,11 +29,13 @@ class BatchNormalization(Layer):
     * Mode 1 takes them of each row, over its last axis.
 
     Args:
-        input_shape: the shape of one row, without the batch.
+        input_shape: the shape of one row, without the batch. Outside a model it may
+            include the batch, whose rows then have parameters of their own.
         epsilon: keeps the quotient finite.
         mode: 0 or 1.
         momentum: the fraction of the running means that a training step keeps.
-        weights: the initial ``[gamma, beta, running_mean, running_std]``.
+        weights: the initial ``[gamma, beta, running_mean, running_std]``, or
+            ``[gamma, beta]`` alone.
         seed: the seed of the initial weights.
 
     Raises:
@@ -77,8 +79,7 @@ class BatchNormalization(Layer):
         self.params = [self.gamma, self.beta]
         self.running_mean = shared(np.zeros(self.input_shape))
         self.running_std = shared(np.ones(self.input_shape))
-        if weights is not None:
-            self.set_weights(weights)
+        self.set_initial_weights(weights)
 
     @property
     def has_side_outputs(self) -> bool:
@@ -134,10 +135,17 @@ class BatchNormalization(Layer):
         return x.mean(axis=-1, keepdims=True), x.std(axis=-1, keepdims=True)
 
     def _of_the_batch(self, x: TensorVariable) -> tuple[TensorVariable, TensorVariable]:
-        mean = pt.specify_shape(x.mean(axis=0), self.input_shape)
+        mean = x.mean(axis=0)
         # As in Keras 0.1, epsilon is added here and once more in `call`.
         std = pt.sqrt((pt.sqr(x - mean) + self.epsilon).mean(axis=0))
-        return mean, std
+        return self._with_row_shape(mean, x), self._with_row_shape(std, x)
+
+    def _with_row_shape(self, value: TensorVariable, x: TensorVariable):
+        """``value``, a mean over the rows of ``x``, in the shape of the parameters."""
+        if x.ndim == len(self.input_shape):
+            # The shape of the parameters includes the rows, which share their mean.
+            return pt.broadcast_to(value, self.input_shape)
+        return pt.specify_shape(value, self.input_shape)
 
 
 class LayerNormalization(MaskedLayer):

@@ -184,10 +184,18 @@ class HoldsParameters:
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Give the weights new values; none is changed unless all of them fit.
 
+        Args:
+            weights: an array for each weight, in the order of ``get_weights()``; or one
+                for each parameter alone, as Keras 0.1 had them. Running means then keep
+                their values.
+
         Raises:
             WeightsError: for another number of arrays, or another shape.
         """
         named = self.named_weights
+        params = self.named_params
+        if len(weights) == len(params) != len(named):
+            named = params
         if len(weights) != len(named):
             raise WeightsError.about(
                 "layer",
@@ -197,22 +205,28 @@ class HoldsParameters:
                 got=f"{len(weights)}",
                 do="Compare with get_weights().",
             )
-        values = []
-        for (name, weight), array in zip(named.items(), weights, strict=True):
-            value = np.asarray(array, dtype=weight.dtype)
-            shape = weight.get_value(borrow=True).shape
-            if value.shape != shape:
-                raise WeightsError.about(
-                    "parameter",
-                    name,
-                    takes=f"an array of shape {shape}",
-                    got=value.shape,
-                    do="Compare with get_weights().",
-                )
-            values.append(value)
-        # All of them fit.
-        for weight, value in zip(named.values(), values, strict=True):
-            weight.set_value(value)
+        _assign(named, weights)
+
+    def set_initial_weights(self, weights: Sequence[np.ndarray] | None) -> None:
+        """Give the first parameters the values of the constructor's ``weights``.
+
+        Parameters without an array keep the values they were drawn with, as in Keras
+        0.1. Weights that are not learned need an array each, or none.
+
+        Args:
+            weights: arrays in the order of ``get_weights()``; None for none.
+
+        Raises:
+            WeightsError: for more arrays than weights, or another shape.
+        """
+        if weights is None:
+            return
+        params = self.named_params
+        if len(weights) >= len(params):
+            self.set_weights(weights)
+        else:
+            first = list(params.items())[: len(weights)]
+            _assign(dict(first), weights)
 
     def set_name(self, name: str) -> None:
         """Name the parameters ``name_p0``, ``name_p1``, ... in graphs and errors.
@@ -238,6 +252,26 @@ class HoldsParameters:
     def count_params(self) -> int:
         """The number of values in the parameters."""
         return sum(param.get_value(borrow=True).size for param in self.params)
+
+
+def _assign(named: Mapping[str, SharedVariable], weights: Sequence[np.ndarray]) -> None:
+    """Give each weight its array; none is changed unless all shapes fit."""
+    values = []
+    for (name, weight), array in zip(named.items(), weights, strict=True):
+        value = np.asarray(array, dtype=weight.dtype)
+        shape = weight.get_value(borrow=True).shape
+        if value.shape != shape:
+            raise WeightsError.about(
+                "parameter",
+                name,
+                takes=f"an array of shape {shape}",
+                got=value.shape,
+                do="Compare with get_weights().",
+            )
+        values.append(value)
+    # All of them fit.
+    for weight, value in zip(named.values(), values, strict=True):
+        weight.set_value(value)
 
 
 def _items(value: object) -> Iterator[tuple[str, object]]:

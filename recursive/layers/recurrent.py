@@ -136,8 +136,7 @@ class RecurrentLayer(RNN):
         for key, value in vars(cell).items():
             if key not in LAYER_ATTRIBUTES:
                 vars(self)[key] = value
-        if weights is not None:
-            self.set_weights(weights)
+        self.set_initial_weights(weights)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Assign an attribute.

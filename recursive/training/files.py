@@ -41,17 +41,19 @@ class ModelFiles:
     def load_weights(self, filepath: str | Path) -> None:
         """Read all weights from a file that ``save_weights`` wrote.
 
-        Nothing is changed unless all of them fit.
+        Nothing is changed unless all of them fit. HDF5 files of Keras 0.1.3 hold the
+        parameters alone; running means then keep their values.
 
         Raises:
             WeightsError: for a file that cannot be read, or with other names, numbers
                 or shapes.
         """
         self.complete()
-        found = weight_files.load_weights(filepath, self._weight_groups())
+        in_2015 = self._in_groups(self.named_params)
+        found = weight_files.load_weights(filepath, self._weight_groups(), in_2015)
         weights = []
         for arrays in found.values():
-            weights += arrays
+            weights += arrays.values()
         self.set_weights(weights)
 
     def save_optimizer(self, filepath: str | Path, overwrite: bool = False) -> None:
@@ -81,9 +83,9 @@ class ModelFiles:
         # This creates missing slots, so a model that never trained can load too.
         groups = self._optimizer_groups()
         [found] = weight_files.load_weights(filepath, groups).values()
-        variables = self.optimizer.named_state(self.named_params).values()
-        for variable, value in zip(variables, found, strict=True):
-            variable.set_value(value.astype(variable.dtype))
+        variables = self.optimizer.named_state(self.named_params)
+        for name, variable in variables.items():
+            variable.set_value(found[name].astype(variable.dtype))
 
     @locked
     def _optimizer_groups(self) -> dict[str, dict[str, np.ndarray]]:
@@ -94,7 +96,11 @@ class ModelFiles:
 
     @locked
     def _weight_groups(self) -> dict[str, dict[str, np.ndarray]]:
-        return {"graph": _copies(self.named_weights)}
+        return self._in_groups(_copies(self.named_weights))
+
+    def _in_groups(self, named: Mapping[str, object]) -> dict[str, dict[str, object]]:
+        """Values by name, in the groups of a file."""
+        return {"graph": dict(named)}
 
     # The configuration
 

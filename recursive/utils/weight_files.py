@@ -7,7 +7,7 @@ model before any array is read, and writes are atomic.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -61,12 +61,16 @@ def save_weights(path: str | Path, groups: Groups, overwrite: bool) -> None:
     write_atomically(path, lambda temporary: writer(temporary, groups))
 
 
-def load_weights(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
-    """Read the arrays of a file, by group and in order.
+def load_weights(
+    path: str | Path, groups: Groups, in_2015: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, dict[str, np.ndarray]]:
+    """Read the arrays of a file, by group and by name.
 
     Args:
         path: the file.
         groups: arrays with the expected names and shapes.
+        in_2015: the names in each group that HDF5 files of Keras 0.1.3 have, if not
+            all. Only these are read from such a file.
 
     Raises:
         WeightsError: for a file that cannot be read, or with other names, numbers or
@@ -82,7 +86,7 @@ def load_weights(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]
             do="Check the path.",
         )
     try:
-        found = reader(path, groups)
+        found = reader(path, groups, in_2015 or {})
     except WeightsError:  # a ValueError, but worded already
         raise
     except DAMAGED as error:
@@ -94,7 +98,7 @@ def load_weights(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]
             do="Save it again from a model of the same declaration.",
         ) from error
     for group, expected in groups.items():
-        for name, value in zip(expected, found[group], strict=True):
+        for name, value in found[group].items():
             _check_array(path, name, expected[name], value)
             _check_finite(path, name, value)
     return found
@@ -166,21 +170,26 @@ def _write_h5(path: str, groups: Groups) -> None:
                 dataset.attrs["name"] = np.bytes_(name)
 
 
-def _read_h5(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
+def _read_h5(
+    path: str | Path, groups: Groups, in_2015: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, np.ndarray]]:
     with h5py.File(path, "r") as file:
         differing = set(file) ^ set(groups)
         if differing:
             raise KeyError(f"its groups differ in {sorted(differing)}")
         found = {}
         for group, expected in groups.items():
-            found[group] = list(_read_group(path, file[group], expected))
+            names = in_2015.get(group, list(expected))
+            if int(file[group].attrs["nb_params"]) == len(names):
+                expected = {name: expected[name] for name in names}
+            found[group] = dict(_read_group(path, file[group], expected))
         return found
 
 
 def _read_group(
     path: str | Path, group: h5py.Group, expected: Mapping[str, np.ndarray]
-) -> Iterator[np.ndarray]:
-    """Yield the arrays of a group in order; files of 2015 have no names to compare."""
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the names and arrays of a group; files of 2015 have no names to compare."""
     _check_number(path, group.name, expected, int(group.attrs["nb_params"]))
     for index, (name, array) in enumerate(expected.items()):
         dataset = group[f"param_{index}"]
@@ -193,7 +202,7 @@ def _read_group(
             )
         # Before reading: a damaged file may declare more values than fit in memory.
         _check_array(path, name, array, dataset)
-        yield dataset[()]
+        yield name, dataset[()]
 
 
 def _name_of(dataset: h5py.Dataset) -> str | None:
@@ -216,14 +225,20 @@ def _write_safetensors(path: str, groups: Groups) -> None:
     safetensors.numpy.save_file(arrays, path)
 
 
-def _read_safetensors(path: str | Path, groups: Groups) -> dict[str, list[np.ndarray]]:
+def _read_safetensors(
+    path: str | Path, groups: Groups, in_2015: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Read the arrays; Keras 0.1.3 did not write such files."""
     arrays = safetensors.numpy.load_file(path)
     found = {}
     expected = set()
     for group, named in groups.items():
-        keys = [f"{group}/{name}" for name in named]
-        expected.update(keys)
-        found[group] = [arrays[key] for key in keys if key in arrays]
+        found[group] = {}
+        for name in named:
+            key = f"{group}/{name}"
+            expected.add(key)
+            if key in arrays:
+                found[group][name] = arrays[key]
     differing = set(arrays) ^ expected
     if differing:
         raise KeyError(f"its names differ in {sorted(differing)}")

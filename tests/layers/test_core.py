@@ -101,7 +101,7 @@ def test_a_dense_turns_integers_into_floatx():
             ShapeError,
             r"whose result has dim 4.*got \(any, 3\)",
         ),
-        (lambda: Dense(4, 6, weights=[np.ones((4, 6))]), WeightsError, "2 arrays"),
+        (lambda: Dense(4, 6, weights=[np.ones((4, 6))] * 3), WeightsError, "2 arrays"),
         (
             lambda: Dense(4, 6, weights=[np.ones((6, 4)), np.ones(6)]),
             WeightsError,
