@@ -24,13 +24,13 @@ class AutoEncoder(Composite):
     Args:
         encoder: a layer or container.
         decoder: a layer or container, which reads the output of the encoder.
-        output_reconstruction: False returns the output of the encoder. It may be
-            assigned, once the model is trained.
+        output_reconstruction: False returns the output of the encoder when a model
+            predicts. ``fit`` and ``evaluate`` compare the reconstruction with the
+            targets in either case. It may be assigned at any time.
         weights: initial weights of the encoder, followed by those of the decoder.
 
     Raises:
-        ConfigError: for something that is not a layer; and while training, if
-            ``output_reconstruction`` is False.
+        ConfigError: for something that is not a layer.
 
     Source: ``keras.layers.core.AutoEncoder`` of Keras 0.1.
 
@@ -150,23 +150,29 @@ class AutoEncoder(Composite):
             return hidden
         return self.decoder.get_output_shape_for(hidden)
 
+    def get_target_shape_for(self, input_shape: Shape) -> Shape:
+        hidden = self.encoder.get_output_shape_for(input_shape)
+        return self.decoder.get_output_shape_for(hidden)
+
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
-        """The outputs of the decoder, or those of the encoder alone."""
-        if call.train and not self.output_reconstruction:
+        """The outputs of the decoder, or those of the encoder when predicting."""
+        if call.for_loss and call.is_in_step and not self.output_reconstruction:
             raise ConfigError.about(
                 "layer",
                 "AutoEncoder",
-                takes="output_reconstruction=True while it is trained",
-                because="the loss compares the reconstruction with targets",
+                takes="output_reconstruction=True inside a loop that is trained",
+                because="the values of a loop have one shape",
                 got="False",
                 do="Train it first, then assign output_reconstruction = False.",
             )
         self.check_draws(call.draws, {})
         hidden = self.encoder.apply(inputs, call.inside("encoder"))
-        if not self.output_reconstruction:
+        if not (self.output_reconstruction or call.for_loss):
             return hidden
         values = chain.handed_on(hidden, self.decoder)
-        return self.decoder.apply(values, call.inside("decoder"))
+        found = self.decoder.apply(values, call.inside("decoder"))
+        # The names are those of the encoder's outputs if they are what it predicts.
+        return dict(zip(self.output_names, found.values(), strict=True))
 
     def draw_shape(self, name: str, input_shape: Shape) -> Shape:
         part, draw = split(name)

@@ -64,6 +64,7 @@ from recursive.spec.plan import StepPlan, merged_outputs, source_of
 from recursive.spec.reads import Merged, one_read, read_ports, read_refs
 from recursive.spec.shapes import (
     Shape,
+    ShapeRule,
     check_rows,
     find_input_dims,
     infer,
@@ -399,8 +400,22 @@ class Graph(DeclaredAsIn2015, Composite):
     def get_output_shape_for(
         self, input_shape: Shape | Mapping[str, Shape]
     ) -> Shape | dict[str, Shape]:
+        return self._shapes_for(input_shape, self.nodes)
+
+    def get_target_shape_for(
+        self, input_shape: Shape | Mapping[str, Shape]
+    ) -> Shape | dict[str, Shape]:
+        rules = {name: TargetShapes(layer) for name, layer in self.nodes.items()}
+        return self._shapes_for(input_shape, rules)
+
+    def _shapes_for(
+        self,
+        input_shape: Shape | Mapping[str, Shape],
+        rules: Mapping[str, ShapeRule],
+    ) -> Shape | dict[str, Shape]:
+        """The shapes of the outputs, by the rules of the nodes."""
         spec = with_dims(self.spec, input_shape)
-        shapes = infer(spec, self.nodes)
+        shapes = infer(spec, rules)
         given = shapes_by_name(spec, input_shape)
         found = {}
         for output in spec.outputs:
@@ -602,3 +617,19 @@ def _build_layer(layer: Layer, shape: Shape | dict[str, Shape]) -> None:
         # An Embedding that comes first needs no dim; a first layer that does waits.
         with suppress(ShapeError):
             layer.ensure_built(shape)
+
+
+class TargetShapes:
+    """The shape rule of a layer whose output a loss compares with targets."""
+
+    def __init__(self, layer: Layer):
+        self._layer = layer
+
+    @property
+    def input_dim(self) -> int | None:
+        """The dim that the layer was built for."""
+        return self._layer.input_dim
+
+    def get_output_shape_for(self, input_shape: Shape) -> Shape:
+        """The shape of the layer's targets."""
+        return self._layer.get_target_shape_for(input_shape)

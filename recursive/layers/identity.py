@@ -44,6 +44,7 @@ HARMLESS = (
     "get_output_mask_for",
     "get_output_shape_for",
     "get_params",
+    "get_target_shape_for",
     "get_weights",
     "sample",
     "set_initial_weights",

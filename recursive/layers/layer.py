@@ -166,6 +166,11 @@ class Layer(HoldsParameters, Linked):
         written_as_in_2015 = "get_output" in vars(cls) or "get_input" in vars(cls)
         if written_as_in_2015 and "get_output_shape_for" not in vars(cls):
             cls.get_output_shape_for = chain.probed_shape
+        # A rule for outputs that a class defines alone is its rule for targets too.
+        if "get_output_shape_for" in vars(cls) and "get_target_shape_for" not in vars(
+            cls
+        ):
+            cls.get_target_shape_for = Layer.get_target_shape_for
 
         # A subclass inherits rowwise and products. If it changes a formula method, they
         # no longer hold: rowwise and splits become False.
@@ -481,6 +486,13 @@ class Layer(HoldsParameters, Linked):
     def get_output_shape_for(self, input_shape: Shape) -> Shape:
         """The shape of the output, batch first; None for sizes that are not known."""
         return input_shape
+
+    def get_target_shape_for(self, input_shape: Shape) -> Shape:
+        """The shape of the targets that a loss compares the output with.
+
+        It is that of the output, except for an AutoEncoder that returns its code.
+        """
+        return self.get_output_shape_for(input_shape)
 
     # Random draws. A loop makes them before its first step, as sequences.
 

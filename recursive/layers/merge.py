@@ -25,7 +25,8 @@ class Merge(Composite):
 
     It is the first layer of a chain. The inputs are ``input_0``, ``input_1``, ..., in
     the order of the branches. A branch with several inputs puts its number in front of
-    their names: ``input_0_left``, ``input_0_right``.
+    their names: ``input_0_left``, ``input_0_right``. Branches that begin with the same
+    layer have one input, which is named for the first of them.
 
     Args:
         layers: the branches, two or more: layers or containers.
@@ -71,23 +72,21 @@ class Merge(Composite):
 
     def _branches(self) -> Iterator[tuple[Layer, dict[str, Argument]]]:
         """Each branch, and its arguments by the names that they have outside."""
+        # By the layer that reads the input: the branches that begin with it.
+        first: dict[Layer, dict[str, Argument]] = {}
         for index, layer in enumerate(self.layers):
-            arguments = layer.arguments()
-            if len(arguments) == 1:
-                yield layer, {f"input_{index}": arguments[0]}
-                continue
-            named = {}
-            for argument in arguments:
-                named[f"input_{index}_{argument.name}"] = argument
-            yield layer, named
+            reader = _first_layer(layer)
+            if reader not in first:
+                first[reader] = _named_outside(index, layer.arguments())
+            yield layer, first[reader]
 
     def arguments(self) -> list[Argument]:
-        """The inputs of all branches, in their order."""
-        found = []
+        """The inputs of all branches, in their order, each once."""
+        found = {}
         for _, named in self._branches():
             for name, argument in named.items():
-                found.append(replace(argument, name=name))
-        return found
+                found[name] = replace(argument, name=name)
+        return list(found.values())
 
     @property
     def ports(self) -> tuple[str, ...]:
@@ -102,6 +101,12 @@ class Merge(Composite):
                 return layer.mask_value_at(inner)
         return None
 
+    @property
+    def input_ndim(self) -> int | None:
+        """The number of axes of the only input; None if there are several."""
+        arguments = self.arguments()
+        return len(arguments[0].shape) if len(arguments) == 1 else None
+
     def _per_branch(
         self, values: Mapping[str, object] | Sequence[object]
     ) -> list[tuple[Layer, object]]:
@@ -110,12 +115,16 @@ class Merge(Composite):
         The part is one value, or a dict by the branch's names for its inputs.
 
         Args:
-            values: one for each input, by name or in their order.
+            values: one for each input, by name or in a list in their order; a single
+                input may be given alone.
 
         Raises:
             ConfigError: for missing or unknown inputs.
         """
         ports = self.ports
+        # A shape is a tuple: a single one is not a list of shapes.
+        if len(ports) == 1 and not isinstance(values, Mapping | list):
+            values = [values]
         by_name = values
         if not isinstance(values, Mapping):
             by_name = dict(zip(ports, values, strict=False))
@@ -198,16 +207,36 @@ class Merge(Composite):
         return layer.draw_shape(draw, shape)
 
     def _symbolic_input(self) -> list[TensorVariable]:
-        found = []
+        found = {}
         for layer in self.layers:
-            value = layer.input
-            if isinstance(value, Mapping):
-                found.extend(value.values())
-            elif isinstance(value, list):
-                found.extend(value)
-            else:
-                found.append(value)
-        return found
+            # Branches that begin with the same layer have the same input.
+            reader = _first_layer(layer)
+            if reader not in found:
+                found[reader] = _as_list(layer.input)
+        return [symbol for symbols in found.values() for symbol in symbols]
+
+
+def _first_layer(layer: Layer) -> Layer:
+    """The layer that reads the input of a branch: the first one of a chain."""
+    while not isinstance(layer, Merge):
+        inner = getattr(layer, "layers", None) or [getattr(layer, "encoder", None)]
+        if not isinstance(inner[0], Layer):
+            break
+        layer = inner[0]
+    return layer
+
+
+def _named_outside(index: int, arguments: Sequence[Argument]) -> dict[str, Argument]:
+    """The arguments of the branch at ``index`` by the names of the Merge for them."""
+    if len(arguments) == 1:
+        return {f"input_{index}": arguments[0]}
+    return {f"input_{index}_{argument.name}": argument for argument in arguments}
+
+
+def _as_list(symbols: object) -> list[TensorVariable]:
+    if isinstance(symbols, Mapping):
+        return list(symbols.values())
+    return symbols if isinstance(symbols, list) else [symbols]
 
 
 def _check_branches(layers: Sequence[Layer]) -> None:

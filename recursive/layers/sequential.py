@@ -160,6 +160,11 @@ class Sequential(Composite):
             input_shape = layer.get_output_shape_for(input_shape)
         return input_shape
 
+    def get_target_shape_for(self, input_shape: Shape | dict[str, Shape]) -> Shape:
+        for layer in self.layers:
+            input_shape = layer.get_target_shape_for(input_shape)
+        return input_shape
+
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
         """The outputs of the last layer."""
         self._check_layers()

@@ -109,6 +109,8 @@ class Call:
         draws: random draws to use instead of those that the layer would make, by name.
         record: collects updates and terms of the loss.
         path: the names of the containers and layers down to this layer.
+        for_loss: True if a loss compares the outputs with targets, as it always does
+            while training.
 
     >>> call = Call(train=True, draws={"drop.keep": pt.vector("keep")})
     >>> list(call.inside("drop").draws)
@@ -121,8 +123,10 @@ class Call:
         draws: Mapping[str, TensorVariable] | None = None,
         record: Record | None = None,
         path: tuple[str, ...] = (),
+        for_loss: bool = False,
     ):
         self.train = train
+        self.for_loss = for_loss or train
         self.draws = dict(draws or {})
         self.path = path
         self._record = Record() if record is None else record
@@ -155,6 +159,11 @@ class Call:
         """The same call, training or not."""
         return self if train == self.train else self._like(train=train)
 
+    @property
+    def is_in_step(self) -> bool:
+        """True inside the step of a loop."""
+        return isinstance(self._record, _NoRecord)
+
     def in_step(self) -> Call:
         """The call for a step of a loop, which has no outputs but its results."""
         return self._like(draws={}, record=_NoRecord())
@@ -165,6 +174,7 @@ class Call:
             "draws": self.draws,
             "record": self._record,
             "path": self.path,
+            "for_loss": self.for_loss,
         }
         return Call(**(same | changed))
 
@@ -230,7 +240,7 @@ class Call:
             self._record.penalties.append(term)
 
     def _check_leaves(self, what: str) -> None:
-        if isinstance(self._record, _NoRecord):
+        if self.is_in_step:
             raise ConfigError.about(
                 "node",
                 ".".join(self.path),

@@ -57,9 +57,9 @@ def sequential(config, x, scope):
 
 @layer("AutoEncoder", mask=USE)
 def auto_encoder(config, x, scope):
-    """``y = decoder(encoder(x))``, or the code ``encoder(x)`` alone."""
+    """``y = decoder(encoder(x))``, or the code ``encoder(x)`` alone to predict."""
     parts = {"encoder": config["encoder"]}
-    if config.get("output_reconstruction", True):
+    if config.get("output_reconstruction", True) or scope.train:
         parts["decoder"] = config["decoder"]
     return _chain(parts, x, scope)
 

@@ -227,7 +227,7 @@ def target_arguments(
     if not shapes:
         arguments = container.arguments()
         shapes = {argument.name: argument.shape for argument in arguments}
-    found = container.get_output_shape_for(_as_input_shape(container, shapes))
+    found = container.get_target_shape_for(_as_input_shape(container, shapes))
     if not isinstance(found, Mapping):
         found = {container.output_names[0]: found}
     targets = []

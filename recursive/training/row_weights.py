@@ -32,7 +32,7 @@ def of_samples(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
 
     Args:
         given: an array, ``(batch,)`` or for a sequence ``(batch, time)``, a dict of
-            them by output, in which outputs left out have weight 1, or None.
+            them by output, in which outputs left out or None have weight 1, or None.
         arrays: the targets by name.
         outputs: the names of the outputs.
 
@@ -47,7 +47,8 @@ def of_samples(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
     data.check_names("sample_weight", given, outputs)
     weights = {}
     for name, value in given.items():
-        weights[name] = _checked("sample_weight", name, arrays[name], value)
+        if value is not None:
+            weights[name] = _checked("sample_weight", name, arrays[name], value)
     return _complete(weights, arrays, outputs)
 
 
@@ -85,7 +86,8 @@ def of_classes(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
     value.
 
     Args:
-        given: weights by class, ``{0: 1.0, 1: 2.5}``, or a dict of such by output.
+        given: weights by class, ``{0: 1.0, 1: 2.5}``, or a dict of such by output, in
+            which outputs left out or None have weight 1.
         arrays: the targets by name, and the weights of those that were padded.
         outputs: the names of the outputs.
 
@@ -98,18 +100,24 @@ def of_classes(given: object, arrays: Arrays, outputs: Sequence[str]) -> Arrays:
         return {}
     by_output = given if _is_nested(given) else dict.fromkeys(outputs, given)
     data.check_names("class_weight", by_output, outputs)
+    by_output = {name: value for name, value in by_output.items() if value is not None}
     weights = {}
     for name, weight_of_class in by_output.items():
         found = _of_target(name, arrays[name], weight_of_class)
         if _key(name) in arrays:  # weights 0 of padding
             found = found[:] * arrays[_key(name)]
         weights[name] = found
+    if not weights:
+        return {}
+    for name in outputs:
+        if name not in weights and _key(name) in arrays:
+            weights[name] = arrays[_key(name)]
     return _complete(weights, arrays, outputs)
 
 
 def check_one(class_weight: object, sample_weight: object) -> None:
     """Raise a ConfigError if there are both class weights and sample weights."""
-    if class_weight and are_given(sample_weight):
+    if are_given(class_weight) and are_given(sample_weight):
         raise ConfigError.about(
             "argument",
             "class_weight",
@@ -119,11 +127,11 @@ def check_one(class_weight: object, sample_weight: object) -> None:
         )
 
 
-def are_given(sample_weight: object) -> bool:
-    """True unless ``sample_weight`` is None, or a dict without weights."""
-    if isinstance(sample_weight, Mapping):
-        return any(weights is not None for weights in sample_weight.values())
-    return sample_weight is not None
+def are_given(weights: object) -> bool:
+    """True unless ``weights`` is None, or a dict without weights."""
+    if isinstance(weights, Mapping):
+        return any(value is not None for value in weights.values())
+    return weights is not None
 
 
 def _of_target(
@@ -151,7 +159,7 @@ def _of_target(
 def _is_nested(given: object) -> bool:
     if not isinstance(given, Mapping):
         return False
-    return any(isinstance(value, Mapping) for value in given.values())
+    return any(value is None or isinstance(value, Mapping) for value in given.values())
 
 
 def _looked_up(name: str, target: np.ndarray, given: object) -> np.ndarray:

@@ -474,11 +474,6 @@ def test_a_reshape_in_front_leaves_the_number_of_axes_open():
             ShapeError,
             "one shape",
         ),
-        (
-            lambda: AutoEncoder(Dense(4, 2), Dense(2, 4), False)(X2, train=True),
-            ConfigError,
-            "output_reconstruction=True while it is trained",
-        ),
     ],
 )
 def test_impossible_arguments_are_refused(make, error, words):

@@ -293,3 +293,27 @@ def test_where_nobody_gave_any_there_are_no_weights(given):
         == row_weights.of_classes(given, arrays, ["output"])
         == {}
     )
+
+
+def test_none_for_an_output_means_no_weights():
+    arrays = {"y": np.array([[1.0], [0.0]]), "z": np.array([[0.0], [1.0]])}
+    assert row_weights.of_samples({"y": None, "z": None}, arrays, ["y", "z"]) == {}
+    assert row_weights.of_classes({"y": None}, arrays, ["y", "z"]) == {}
+    some = row_weights.of_samples({"y": None, "z": [2.0, 3.0]}, arrays, ["y", "z"])
+    assert [value.tolist() for value in some.values()] == [
+        [[1.0], [1.0]],
+        [[2.0], [3.0]],
+    ]
+    some = row_weights.of_classes(
+        {"y": {0: 5.0, 1: 7.0}, "z": None}, arrays, ["y", "z"]
+    )
+    assert [value.tolist() for value in some.values()] == [
+        [[7.0], [5.0]],
+        [[1.0], [1.0]],
+    ]
+
+
+def test_none_next_to_weights_of_the_other_kind_is_not_both():
+    arrays = {"y": np.array([[1.0], [0.0]])}
+    arrays |= row_weights.of_samples({"y": [2.0, 3.0]}, arrays, ["y"])
+    assert row_weights.of_classes({"y": None}, arrays, ["y"]) == {}
