@@ -86,8 +86,8 @@ def get(
     """Return a constraint by its name or configuration.
 
     Args:
-        identifier: a name, a dict in the form of ``get_config()``, or a Constraint or
-            None, which is returned.
+        identifier: a name, a dict in the form of ``get_config()``, or a Constraint,
+            another function of a tensor or None, which is returned.
         kwargs: arguments that go with a name.
 
     Raises:

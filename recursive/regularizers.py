@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
+from recursive.errors import ConfigError
 from recursive.utils import registry
 
 
@@ -27,17 +28,12 @@ class Regularizer:
         self.layer = layer
 
     def on(self, p: SharedVariable) -> Regularizer:
-        """Return a copy bound to the parameter ``p``; one may serve several layers."""
-        # Keras 0.1 bound the object itself, so only its last layer was penalized.
-        bound = copy.copy(self)
-        bound.set_param(p)
-        return bound
+        """Return a copy bound to the parameter ``p``."""
+        return on(self, p)
 
     def on_activity_of(self, layer: object) -> Regularizer:
         """Return a copy bound to the output of ``layer``."""
-        bound = copy.copy(self)
-        bound.set_layer(layer)
-        return bound
+        return on_activity_of(self, layer)
 
     def __call__(self, loss: TensorVariable) -> TensorVariable:
         return loss
@@ -81,6 +77,44 @@ class ActivityRegularizer(Regularizer):
 
     def get_config(self) -> dict[str, object]:
         return super().get_config() | {"l1": self.l1, "l2": self.l2}
+
+
+# Binding
+
+
+def on(regularizer: Regularizer, p: SharedVariable) -> Regularizer:
+    """A copy of ``regularizer`` bound to the parameter ``p``; one may serve several."""
+    # Keras 0.1 bound the object itself, so only its last layer was penalized.
+    bound = copy.copy(regularizer)
+    bound.set_param(p)
+    return bound
+
+
+def on_activity_of(regularizer: Regularizer, layer: object) -> Regularizer:
+    """A copy of ``regularizer`` bound to the output of ``layer``."""
+    bound = copy.copy(regularizer)
+    bound.set_layer(layer)
+    # Training tells a penalty on an output by this attribute.
+    bound.layer = layer
+    return bound
+
+
+def check_binds(name: str, regularizer: Regularizer | None) -> None:
+    """Raise a ConfigError unless a regularizer can be bound.
+
+    Args:
+        name: the argument, ``activity_regularizer`` or that of a parameter.
+        regularizer: any object, or None.
+    """
+    method = "set_layer" if name == "activity_regularizer" else "set_param"
+    if regularizer is not None and not hasattr(regularizer, method):
+        raise ConfigError.about(
+            "argument",
+            name,
+            takes=f"an object with {method} that maps a loss to a loss",
+            got=repr(regularizer),
+            do="Pass regularizers.l2(0.01), for example, or a subclass of Regularizer.",
+        )
 
 
 identity = Regularizer
@@ -145,8 +179,8 @@ def get(
     """Return a regularizer by its name or configuration.
 
     Args:
-        identifier: a name, a dict in the form of ``get_config()``, or a Regularizer or
-            None, which is returned.
+        identifier: a name, a dict in the form of ``get_config()``, or an object with
+            the methods of a Regularizer or None, which is returned.
         kwargs: arguments that go with a name.
 
     Raises:

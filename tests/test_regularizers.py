@@ -247,7 +247,7 @@ def test_the_configuration_of_a_layer_holds_its_rules_as_plain_values(kind):
         ),
         (lambda: constraints.get("maxnrm"), "Did you mean 'maxnorm'"),
         (
-            lambda: Dense(4, 6, W_regularizer=lambda loss: loss),
+            lambda: Dense(4, 6, W_regularizer=regularizers.WeightRegularizer),
             "takes a known name, a configuration or a Regularizer",
         ),
         (

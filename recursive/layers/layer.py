@@ -281,7 +281,8 @@ class Layer(HoldsParameters, Linked):
             # A user's regularizer, as in 2015: it asks its layer for the output.
             no_loss = pt.zeros((), dtype=backend.floatX())
             with chain.binding(self, inputs, call):
-                call.penalty(regularizer.on_activity_of(self)(no_loss))
+                bound = regularizers.on_activity_of(regularizer, self)
+                call.penalty(bound(no_loss))
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
         """The outputs of :meth:`call` with their masks; containers override this."""

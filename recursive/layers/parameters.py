@@ -130,8 +130,12 @@ class HoldsParameters:
                 on; ``activity_regularizer`` for the output.
         """
         for name, rule in rules.items():
-            kind = regularizers if name.endswith("_regularizer") else constraints
-            setattr(self, name, kind.get(rule))
+            if name.endswith("_regularizer"):
+                found = regularizers.get(rule)
+                regularizers.check_binds(name, found)
+            else:
+                found = constraints.get(rule)
+            setattr(self, name, found)
         self.has_side_outputs = self.activity_regularizer is not None
 
     def own_params(self) -> list[SharedVariable]:
@@ -150,9 +154,10 @@ class HoldsParameters:
         for param in self.own_params():
             penalty = self.rule_for(names[id(param)], "regularizer")
             if penalty is not None:
-                penalties.append(penalty.on(param))
+                penalties.append(regularizers.on(penalty, param))
         if self.activity_regularizer is not None:
-            penalties.append(self.activity_regularizer.on_activity_of(self))
+            penalty = regularizers.on_activity_of(self.activity_regularizer, self)
+            penalties.append(penalty)
 
         rules = []
         for place, param in enumerate(params):

@@ -44,7 +44,8 @@ def instance(
     Args:
         kind: the kind of object, for the error.
         identifier: a name; a configuration, which is a dict with a ``name`` and
-            arguments; or an object of class ``base`` or None, which is returned.
+            arguments; an object of class ``base``, or another that can be called, or
+            None, which is returned.
         table: classes by name.
         base: the base class of the objects.
         kwargs: arguments that go with a name.
@@ -57,6 +58,10 @@ def instance(
     (1+2j)
     """
     if identifier is None or isinstance(identifier, base):
+        return identifier
+    # As in Keras 0.1, an object need not have the base class. A class is a mistake:
+    # its constructor would be called in place of its object.
+    if callable(identifier) and not isinstance(identifier, type):
         return identifier
     if isinstance(identifier, Mapping):
         # A copy: the user's configuration keeps its name.
