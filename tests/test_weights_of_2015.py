@@ -101,12 +101,16 @@ def test_the_shape_of_batch_normalization_may_include_the_rows():
     assert layer.get_output(True).eval() == pytest.approx(np.repeat(column, 4, axis=1))
 
 
-def test_an_array_of_integers_can_be_assigned_as_input():
-    layer = BatchNormalization(3, mode=1, weights=[np.ones(3), np.ones(3)])
-    layer.input = np.array([1, 2, 3])
+@pytest.mark.parametrize("floatx", ["float32", "float64"])
+def test_an_array_of_integers_can_be_assigned_as_input(floatx):
+    with pytensor.config.change_flags(floatX=floatx):
+        layer = BatchNormalization(3, mode=1, weights=[np.ones(3), np.ones(3)])
+        layer.input = np.array([1, 2, 3])
+        found = layer.get_output(True).eval()
     deviation = np.sqrt(2 / 3) + 1e-6
     expected = np.array([-1.0, 0.0, 1.0]) / deviation + 1
-    assert layer.get_output(True).eval() == pytest.approx(expected)
+    assert found.dtype == floatx
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("make", [np.asarray, pytensor.shared])

@@ -104,7 +104,7 @@ class BatchNormalization(Layer):
         outputs = super().compute(inputs, call)
         if self.mode == 0 and call.train:
             [value] = inputs.values()
-            mean, std = self._of_the_batch(value.tensor)
+            mean, std = self._of_the_batch(as_floats(value.tensor))
             self._update_running(self.running_mean, mean, call)
             self._update_running(self.running_std, std, call)
         return outputs
@@ -118,6 +118,7 @@ class BatchNormalization(Layer):
         call.update(running, moved, training_only=True)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
+        x = as_floats(x)
         mean, std = self._mean_and_std(x, train)
         return self.gamma * (x - mean) / (std + self.epsilon) + self.beta
 
