@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytensor
+import pytensor.tensor as pt
 import pytest
 
 from recursive import (
@@ -121,6 +122,17 @@ def test_float64_assigned_as_input_is_read_as_floatx(make):
         found = layer.get_output().eval()
     assert found.dtype == "float32"
     assert found.tolist() == [[3.0, 3.0, 3.0]]
+
+
+def test_a_layer_reads_an_array_as_floatx_and_leaves_a_symbol_as_it_is():
+    x = np.array([[1.0, 2.0]], dtype="float64")
+    with pytensor.config.change_flags(floatX="float32"):
+        layer = Dense(2, 3, weights=[np.ones((2, 3))])
+        found = layer(x).eval()
+        assert (found.dtype, found.tolist()) == ("float32", [[3.0, 3.0, 3.0]])
+        assert Dense(2, 3)(pt.dmatrix()).dtype == "float64"
+        steps = np.ones((3, 5, 4), dtype="float64")
+        assert GRU(4, 6)(steps, mask=np.ones((3, 5))).eval().dtype == "float32"
 
 
 # Files

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytensor.tensor as pt
+from pytensor.graph.basic import Variable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
@@ -168,16 +169,26 @@ def linked_inputs(layer: object, train: bool) -> dict[str, Value]:
     """The outputs of the layer before, or the symbolic input, by port."""
     if layer.previous is None:
         tensors = by_name(layer.ports, layer.input)
-        return {name: Value(_as_tensor(value)) for name, value in tensors.items()}
+        # The input that a user assigned. Compiled functions of 2015 cast theirs too
+        # (allow_input_downcast).
+        found = {}
+        for name, value in tensors.items():
+            found[name] = Value(_as_floatx(pt.as_tensor_variable(value)))
+        return found
     outputs = linked_outputs(layer.previous, train)
     return handed_on(outputs, layer, layer.connection_map)
 
 
-def _as_tensor(value: object) -> TensorVariable:
-    """The input that a user assigned, as a tensor; its floats become floatX."""
-    found = pt.as_tensor_variable(value)
-    # In 2015 compiled functions cast their inputs (allow_input_downcast).
-    return found.astype(backend.floatX()) if found.dtype == "float64" else found
+def data_as_tensor(value: object) -> TensorVariable:
+    """``value`` as a tensor; the floats of an array become floatX, symbols stay."""
+    if isinstance(value, Variable):
+        return pt.as_tensor_variable(value)
+    return _as_floatx(pt.as_tensor_variable(value))
+
+
+def _as_floatx(tensor: TensorVariable) -> TensorVariable:
+    """``tensor`` in floatX if it is float64, as NumPy makes arrays."""
+    return tensor.astype(backend.floatX()) if tensor.dtype == "float64" else tensor
 
 
 def linked_outputs(layer: object, train: bool) -> Values:

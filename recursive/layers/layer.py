@@ -386,7 +386,7 @@ class Layer(HoldsParameters, Linked):
             port_mask = mask.get(port)
             if port_mask is not None:
                 port_mask = pt.as_tensor_variable(port_mask)
-            inputs[port] = attach(pt.as_tensor_variable(tensor), port_mask)
+            inputs[port] = attach(chain.data_as_tensor(tensor), port_mask)
         return inputs
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
