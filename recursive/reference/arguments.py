@@ -179,6 +179,22 @@ def check_complete(kind: str, given: Arrays, names: list[str]) -> None:
     check_known(kind, given, names)
 
 
+def with_zeros_for_training(spec: GraphSpec, inputs: Arrays) -> Arrays:
+    """The inputs, with zeros for those that are missing and for training only.
+
+    A declaration reads such an input through a Teacher, which reads its own prediction
+    outside training.
+    """
+    sequences = [name for name in spec.sequence_names if name in inputs]
+    steps = np.shape(inputs[sequences[0]])[1] if sequences else spec.n_steps
+    found = dict(inputs)
+    for item in spec.inputs:
+        if item.training_only and item.name not in inputs and inputs:
+            rows = len(next(iter(inputs.values())))
+            found[item.name] = np.zeros((rows, steps, item.dim))
+    return found
+
+
 def check_known(
     kind: str,
     given: Iterable[str],

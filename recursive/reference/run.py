@@ -25,6 +25,7 @@ from recursive.reference.arguments import (
     float_type,
     shapes_of,
     split_masks,
+    with_zeros_for_training,
 )
 from recursive.reference.arrays import (
     Array,
@@ -181,6 +182,8 @@ def run_graph(
     states = states or {}
     dtype = float_type(params, [*inputs.values(), *states.values()])
     names = [item.name for item in spec.inputs]
+    if not train:
+        inputs = with_zeros_for_training(spec, inputs)
     check_complete("input", inputs, names)
     if spec.loop:
         check_known("state", states, list(Names(spec).fed_by), UnknownNameError)

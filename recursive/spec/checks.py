@@ -343,7 +343,10 @@ def how_to_declare(spec: GraphSpec, state: str, states: Iterable[str]) -> str:
 
 def the_number_of_steps_is_known_once(spec: GraphSpec) -> None:
     steps = number_of_steps(spec.n_steps)
-    sequences = spec.sequence_names
+    # Sequences for training only are not there to decide it while predicting.
+    sequences = [
+        item.name for item in spec.inputs if item.is_sequence and not item.training_only
+    ]
     if steps is not None and sequences and not spec.unroll:
         raise ConfigError.about(
             "graph",

@@ -13,7 +13,7 @@ import numpy as np
 from recursive import backend
 from recursive.backend import Argument
 from recursive.backend.arrays import as_array
-from recursive.errors import SequenceLengthError
+from recursive.errors import DataError, SequenceLengthError, ShapeError
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer
 from recursive.loop.lengths import check_lengths
@@ -37,7 +37,7 @@ def inputs(container: Layer, X: object, lazy: bool = False) -> Arrays:
         DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not
             match the declaration.
     """
-    arrays, _ = _input_arrays(container, X, lazy)
+    arrays, _ = _input_arrays(container, X, lazy, training=False)
     container.build(_as_input_shape(container, _shapes(arrays)))
     return arrays
 
@@ -49,6 +49,7 @@ def pairs(
     outputs: tuple[str, ...],
     targets_for: Callable[[dict[str, Shape]], list[Argument]],
     lazy: bool = False,
+    training: bool = False,
 ) -> tuple[Arrays, dict[str, np.ndarray]]:
     """Return an array for each input and target, and build the container.
 
@@ -59,6 +60,7 @@ def pairs(
         outputs: the names of the outputs that have a target.
         targets_for: returns the expected targets for inputs of given shapes.
         lazy: True leaves arrays in files unread, as LazyRows.
+        training: True if inputs that are for training only must be given.
 
     Returns:
         The arrays, and for each target that was padded, 1 at its steps and 0 at the
@@ -70,7 +72,7 @@ def pairs(
     """
     if y is None and isinstance(X, Mapping):
         X, y = _separate(X, outputs)
-    arrays, lengths = _input_arrays(container, X, lazy)
+    arrays, lengths = _input_arrays(container, X, lazy, training)
     shapes = _shapes(arrays)
     targets = targets_for(shapes)
     given = data.by_name("target", _unlisted(y, targets), outputs)
@@ -100,17 +102,21 @@ def _separate(
 
 
 def _input_arrays(
-    container: Layer, X: object, lazy: bool
+    container: Layer, X: object, lazy: bool, training: bool
 ) -> tuple[Arrays, padding.Lengths]:
     """The inputs, and the lengths of the sequences that were padded."""
     arguments = {argument.name: argument for argument in container.arguments()}
     X = _unlisted(X, list(arguments.values()))
     X = padding.with_mask_input(container, X)
-    given = data.by_name("input", X, list(arguments))
+    absent = [] if training else _absent(container, X)
+    names = [name for name in arguments if name not in absent]
+    given = data.by_name("input", X, names)
     given, lengths = padding.padded_inputs(container, sequences, given)
     arrays = {}
     for name, value in given.items():
         arrays[name] = _array("input", arguments[name], value, lazy)
+    if absent:
+        arrays = _with_zeros(container, arguments, arrays)
     # The number of steps comes before shapes, for the better error message.
     _check_steps(container, arguments, arrays)
     for name, array in arrays.items():
@@ -120,6 +126,58 @@ def _input_arrays(
     names = getattr(container, "sequence_names", ())
     check_lengths({name: arrays[name].shape[1] for name in names})
     return arrays, lengths
+
+
+def _absent(container: Layer, X: object) -> list[str]:
+    """The inputs that are for training only, and that ``X`` does not have."""
+    names = getattr(container, "training_ports", ())
+    if isinstance(X, Mapping):
+        return [name for name in names if name not in X]
+    is_complete = isinstance(X, list | tuple) and len(X) == len(container.ports)
+    return [] if is_complete and len(X) > 1 else list(names)
+
+
+def _with_zeros(
+    container: Layer, arguments: Mapping[str, Argument], arrays: Arrays
+) -> Arrays:
+    """The inputs, with zeros for those that are for training only.
+
+    Nothing reads the zeros: a Teacher reads the prediction instead.
+
+    Raises:
+        DataError: if there is no input that tells the number of rows or steps.
+        ShapeError: if the dim is not known.
+    """
+    lengths = [
+        arrays[name].shape[1] for name in container.sequence_names if name in arrays
+    ]
+    steps = lengths[0] if lengths else container.n_steps
+    complete = {}
+    for name, argument in arguments.items():
+        if name in arrays:
+            complete[name] = arrays[name]
+            continue
+        if steps is None:
+            raise DataError.about(
+                "input",
+                name,
+                takes="another sequence, or n_steps, while predicting",
+                because="nothing else tells the number of steps",
+                got="neither",
+                do="Set n_steps of the loop.",
+            )
+        _, _, *rest = argument.shape
+        if None in rest:
+            raise ShapeError.about(
+                "input",
+                name,
+                takes="a dim, before it is left out",
+                got="none",
+                do="Say add_input(name, dim=4, training_only=True).",
+            )
+        shape = (data.check_rows(arrays), steps, *rest)
+        complete[name] = np.zeros(shape, argument.dtype)
+    return complete
 
 
 def _array(

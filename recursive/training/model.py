@@ -205,28 +205,37 @@ class Model(ModelFiles, PositionalFunctions):
     ) -> float | tuple[float, ...]:
         self._check_compiled(kind)
         row_weights.check_one(class_weight, sample_weight)
-        arrays = self._weighted_pairs(X, y, sample_weight)
+        is_training = kind == "train"
+        arrays = self._weighted_pairs(X, y, sample_weight, training=is_training)
         arrays = self._with_class_weights(arrays, class_weight)
         numbers = self._run(kind, arrays)
         found = Averages.of_batch(self._measured, accuracy, numbers).result()
         loss = found[0] if isinstance(found, tuple) else found
         if not np.isfinite(loss):
             held = "The model is unchanged."
-            if kind == "train":
+            if is_training:
                 held = "The step was made, so load or set the weights again."
             check_finite_data(self, Batch(arrays, Place(1)), held)
         return found
 
     @locked
     def _weighted_pairs(
-        self, X: object, y: object, sample_weight: object, lazy: bool = False
+        self,
+        X: object,
+        y: object,
+        sample_weight: object,
+        lazy: bool = False,
+        training: bool = False,
     ) -> Arrays:
         """Inputs, targets and, if there are sample weights, a weight per target.
 
-        Arrays in files are read if not ``lazy``.
+        Arrays in files are read if not ``lazy``. Inputs for training only may be left
+        out if not ``training``.
         """
         outputs = self._measured.outputs
-        arrays, steps = feed.pairs(self, X, y, outputs, self._targets_for, lazy)
+        arrays, steps = feed.pairs(
+            self, X, y, outputs, self._targets_for, lazy, training
+        )
         weights = row_weights.of_samples(sample_weight, arrays, outputs)
         return arrays | row_weights.without_padding(weights, steps, arrays, outputs)
 
@@ -330,13 +339,15 @@ class Model(ModelFiles, PositionalFunctions):
         held_out = None
         if is_iterator(X):
             _check_iterator_arguments(y, sample_weight, validation_split, shuffle)
-            to_arrays = partial(self._batch_arrays, class_weight=class_weight)
+            to_arrays = partial(
+                self._batch_arrays, class_weight=class_weight, training=True
+            )
             training = IteratorBatches(X, steps, to_arrays)
             # The first batch builds the model and is checked before training starts.
             arrays = training.peek(initial_epoch + 1)
             shuffle = False
         else:
-            arrays = self._weighted_pairs(X, y, sample_weight, lazy=True)
+            arrays = self._weighted_pairs(X, y, sample_weight, lazy=True, training=True)
             share = validation_split if validation_data is None else 0.0
             arrays, rest = data.split(arrays, share)
             if rest:
@@ -395,11 +406,13 @@ class Model(ModelFiles, PositionalFunctions):
         sample_weight = given[2] if len(given) == 3 else None
         return self._weighted_pairs(X, y, sample_weight, lazy=True)
 
-    def _batch_arrays(self, given: object, class_weight: object = None) -> Arrays:
+    def _batch_arrays(
+        self, given: object, class_weight: object = None, training: bool = False
+    ) -> Arrays:
         """The arrays of a batch that an iterator yielded."""
         X, y, sample_weight = parts_of(given)
         row_weights.check_one(class_weight, sample_weight)
-        arrays = self._weighted_pairs(X, y, sample_weight)
+        arrays = self._weighted_pairs(X, y, sample_weight, training=training)
         return self._with_class_weights(arrays, class_weight)
 
     def _with_class_weights(self, arrays: Arrays, class_weight: object) -> Arrays:

@@ -22,6 +22,8 @@ from recursive import (
 from recursive.backend import evaluate
 from recursive.errors import ConfigError, DataError, NodeError, ShapeError
 from recursive.models import model_from_json
+from recursive.reference import run
+from tests.cases import weights_of
 
 BATCH, SOURCE, TIME, IN, DIM, HIDDEN = 3, 7, 5, 4, 5, 6
 RNG = np.random.RandomState(5)
@@ -178,6 +180,93 @@ def test_a_saved_attention_computes_the_same():
 
 
 # Teacher
+
+
+def free_running(**settings):
+    """A decoder whose truth is there for training only, next to a sequence or a context."""
+    rnn = Recursive(return_sequences=True, **settings)
+    is_sequence = not settings
+    rnn.add_input("x", dim=IN, is_sequence=is_sequence)
+    rnn.add_input("truth", dim=2, training_only=True)
+    rnn.add_state("y", dim=2)
+    rnn.add_node(Teacher(), "previous", input={"truth": "truth_tm1", "prediction": "y"})
+    rnn.add_node(
+        Dense(IN + 2, 2, seed=2),
+        "out",
+        inputs=["x", "previous"],
+        return_state="y",
+        create_output=True,
+    )
+    rnn.compile(SGD(lr=0.0), "mse")
+    return rnn
+
+
+@pytest.mark.parametrize("settings", [{}, {"n_steps": TIME}])
+def test_predict_and_evaluate_need_no_truth(settings):
+    rnn = free_running(**settings)
+    x = X if not settings else X[:, 0]
+    W, b = (rnn.named_params[f"out.{name}"].get_value() for name in "Wb")
+    y, outputs = np.zeros((BATCH, 2)), []
+    for t in range(TIME):
+        now = x if settings else x[:, t]
+        y = np.concatenate([now, y], axis=1) @ W + b
+        outputs.append(y)
+    expected = np.stack(outputs, axis=1)
+    for given in ({"x": x}, {"x": x, "truth": TRUTH}):
+        np.testing.assert_allclose(rnn.predict(given)["out"], expected, atol=1e-14)
+    np.testing.assert_allclose(rnn.predict(x), expected, atol=1e-14)
+    loss = ((expected - TRUTH) ** 2).mean()
+    assert rnn.evaluate({"x": x}, TRUTH, verbose=0) == pytest.approx(loss)
+    assert rnn.evaluate(x, TRUTH, verbose=0) == pytest.approx(loss)
+    history = rnn.fit(
+        {"x": x, "truth": TRUTH},
+        TRUTH,
+        nb_epoch=1,
+        verbose=0,
+        validation_data=({"x": x}, TRUTH),
+    ).history
+    assert history["val_loss"] == pytest.approx([loss])
+    assert history["loss"] != pytest.approx([loss])
+    again = model_from_json(rnn.to_json())
+    again.set_weights(rnn.get_weights())
+    np.testing.assert_allclose(again.predict(x), expected, atol=1e-14)
+    reference = run(rnn.spec, weights_of(rnn), {"x": x})
+    np.testing.assert_allclose(reference.outputs["out"], expected, atol=1e-14)
+
+
+def test_training_needs_the_truth():
+    with pytest.raises(DataError, match="input 'truth' takes an array; got none"):
+        free_running().train_on_batch({"x": X}, TRUTH)
+
+
+def test_what_is_there_for_training_only_is_read_by_a_teacher_alone():
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=2)
+    rnn.add_input("truth", dim=2, training_only=True)
+    rnn.add_node(Dense(4, 2), "out", inputs=["x", "truth_tm1"], create_output=True)
+    with pytest.raises(NodeError, match="node 'out' takes values that are there while"):
+        rnn.build()
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("truth", dim=2, training_only=True)
+    rnn.add_node(Dense(2, 2), "other", input="truth")
+    with pytest.raises(NodeError, match="got 'truth', which is an input for training"):
+        rnn.build()
+
+
+def test_something_else_tells_the_number_of_steps():
+    rnn, _ = taught()
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("c", dim=2, is_sequence=False)
+    rnn.add_input("truth", dim=2, training_only=True)
+    rnn.add_node(
+        Teacher(),
+        "out",
+        input={"truth": "truth", "prediction": "c"},
+        create_output=True,
+    )
+    rnn.compile()
+    with pytest.raises(DataError, match="another sequence, or n_steps"):
+        rnn.predict({"c": np.ones((3, 2))})
 
 
 def taught(share=1.0):
