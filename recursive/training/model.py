@@ -364,7 +364,7 @@ class Model(ModelFiles, PositionalFunctions):
         fit = Fit(
             model=self,
             train=self._train_function(arrays, tbptt_steps),
-            test=self._test,
+            test=self._test_batch,
             changing=self._changing,
             batch_size=training.batch_size,
             epochs=range(initial_epoch, nb_epoch),
@@ -437,7 +437,7 @@ class Model(ModelFiles, PositionalFunctions):
 
         return train_located
 
-    def _test(self, batch: Batch) -> Measured:
+    def _test_batch(self, batch: Batch) -> Measured:
         """The numbers of one batch without a training step."""
         with located(batch.place) if batch.rows is None else nullcontext():
             numbers = self._run("test", batch.arrays)
@@ -479,7 +479,7 @@ class Model(ModelFiles, PositionalFunctions):
             KeptStates.of(self).check_batches(batches.rows, batch_size)
         with self._alone_for(batches), Bar("Evaluate", batches.rows, verbose) as bar:
             averages = Averages(self._measured, show_accuracy)
-            found = scores(self._test, batches.epoch(), averages, bar.advance)
+            found = scores(self._test_batch, batches.epoch(), averages, bar.advance)
             bar.end(found)
         self._release_arrays()
         return averages.result()

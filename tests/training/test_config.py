@@ -18,6 +18,7 @@ from recursive import (
     Activation,
     ActivityRegularization,
     Adam,
+    Attention,
     AutoEncoder,
     BatchNormalization,
     Bidirectional,
@@ -31,6 +32,7 @@ from recursive import (
     Graph,
     Lambda,
     Layer,
+    LayerNormalization,
     LeakyReLU,
     Masking,
     MaxoutDense,
@@ -46,6 +48,7 @@ from recursive import (
     Sequential,
     SimpleDeepRNN,
     SimpleRNN,
+    Teacher,
     ThresholdedLinear,
     ThresholdedReLU,
     TimeDistributedDense,
@@ -126,6 +129,7 @@ EXAMPLES = {
     "LSTM": (lambda: LSTM(4, 6, forget_bias_init="zero", mask_mode="carry"), SEQUENCES),
     "LeakyReLU": (lambda: LeakyReLU(0.1), ROWS),
     "ReadMask": (lambda: Sequential([Masking(), ReadMask()]), SEQUENCES),
+    "LayerNormalization": (lambda: LayerNormalization(epsilon=1e-3), ROWS),
     "Masking": (lambda: Masking(0.5), SEQUENCES),
     "MaxoutDense": (
         lambda: MaxoutDense(4, 6, 3, W_regularizer="l2", b_constraint="nonneg"),
@@ -172,6 +176,8 @@ OF_PORTS = {
     "Switch": Switch,
     "IfElse": IfElse,
     "Zoneout": lambda: Zoneout(0.25, seed=1),
+    "Attention": lambda: Attention("additive", dim=3, seed=1),
+    "Teacher": lambda: Teacher(0.25, seed=1),
 }
 """Public layers of several inputs."""
 BASES = {
