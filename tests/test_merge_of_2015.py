@@ -1,4 +1,4 @@
-"""``Merge([left, left])``: branches that begin with one layer have one input."""
+"""``Merge([left, left])``: a branch that stands in two places has one input."""
 
 import numpy as np
 import pytest
@@ -41,16 +41,19 @@ def test_it_learns_by_both_of_its_places():
     assert model.get_weights()[0] == pytest.approx(W - 0.1 * gradient)
 
 
-def test_branches_that_begin_with_one_layer_have_one_input():
-    first = dense()
-    left = Sequential([first, Activation("tanh")])
-    right = Sequential([Sequential([first]), Activation("linear")])
-    other = dense()
-    merge = Merge([left, other, right], mode="concat")
+def test_a_third_branch_has_an_input_of_its_own():
+    left, other = dense(), dense()
+    merge = Merge([left, other, left], mode="concat")
     assert merge.ports == ("input_0", "input_1")
     found = Sequential([merge]).predict([X, 10 * X])
-    expected = np.concatenate([np.tanh(X @ W), 10 * X @ W, X @ W], axis=1)
-    assert found == pytest.approx(expected)
+    assert found == pytest.approx(np.concatenate([X @ W, 10 * X @ W, X @ W], axis=1))
+
+
+def test_branches_that_share_a_layer_have_two_inputs():
+    first = dense()
+    merge = Merge([first, Sequential([first])], mode="concat")
+    found = Sequential([merge]).predict([X, 10 * X])
+    assert found == pytest.approx(np.concatenate([X @ W, 10 * X @ W], axis=1))
 
 
 def test_two_layers_have_two_inputs():

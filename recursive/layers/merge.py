@@ -25,8 +25,8 @@ class Merge(Composite):
 
     It is the first layer of a chain. The inputs are ``input_0``, ``input_1``, ..., in
     the order of the branches. A branch with several inputs puts its number in front of
-    their names: ``input_0_left``, ``input_0_right``. Branches that begin with the same
-    layer have one input, which is named for the first of them.
+    their names: ``input_0_left``, ``input_0_right``. A branch that stands in two places
+    has one input, which is named for the first of them.
 
     Args:
         layers: the branches, two or more: layers or containers.
@@ -72,13 +72,12 @@ class Merge(Composite):
 
     def _branches(self) -> Iterator[tuple[Layer, dict[str, Argument]]]:
         """Each branch, and its arguments by the names that they have outside."""
-        # By the layer that reads the input: the branches that begin with it.
+        # A branch that stands in two places has one input, as in Keras 0.1.
         first: dict[Layer, dict[str, Argument]] = {}
         for index, layer in enumerate(self.layers):
-            reader = _first_layer(layer)
-            if reader not in first:
-                first[reader] = _named_outside(index, layer.arguments())
-            yield layer, first[reader]
+            if layer not in first:
+                first[layer] = _named_outside(index, layer.arguments())
+            yield layer, first[layer]
 
     def arguments(self) -> list[Argument]:
         """The inputs of all branches, in their order, each once."""
@@ -207,23 +206,10 @@ class Merge(Composite):
         return layer.draw_shape(draw, shape)
 
     def _symbolic_input(self) -> list[TensorVariable]:
-        found = {}
-        for layer in self.layers:
-            # Branches that begin with the same layer have the same input.
-            reader = _first_layer(layer)
-            if reader not in found:
-                found[reader] = _as_list(layer.input)
-        return [symbol for symbols in found.values() for symbol in symbols]
-
-
-def _first_layer(layer: Layer) -> Layer:
-    """The layer that reads the input of a branch: the first one of a chain."""
-    while not isinstance(layer, Merge):
-        inner = getattr(layer, "layers", None) or [getattr(layer, "encoder", None)]
-        if not isinstance(inner[0], Layer):
-            break
-        layer = inner[0]
-    return layer
+        found = []
+        for layer in dict.fromkeys(self.layers):
+            found += _as_list(layer.input)
+        return found
 
 
 def _named_outside(index: int, arguments: Sequence[Argument]) -> dict[str, Argument]:
