@@ -498,14 +498,14 @@ def attention():
     rnn.add_node(
         Activation("tanh"), "new", input="norm", return_state="h", create_output=True
     )
-    rnn.add_output("weights", input="att.weights")
+    rnn.add_output("read", input="att")
     return rnn
 
 
 def attention_loop(w, given):
     memory = given["memory"]
     h = np.zeros((BATCH, HIDDEN))
-    new, weights = [], []
+    new, reads = [], []
     for t in range(given["x"].shape[1]):
         scores = np.zeros(memory.shape[:2])
         for j in range(memory.shape[1]):
@@ -517,8 +517,8 @@ def attention_loop(w, given):
         u = (z - z.mean(1, keepdims=True)) / np.sqrt(z.var(1, keepdims=True) + 1e-5)
         h = np.tanh(w["norm.gamma"] * u + w["norm.beta"])
         new.append(h)
-        weights.append(share)
-    return {"new": stack(new), "weights": stack(weights)}
+        reads.append(read)
+    return {"new": stack(new), "read": stack(reads)}
 
 
 def input_only(rng):
@@ -567,15 +567,15 @@ CASES = (
     Case("proposal 8", proposal(8, "model"), x_only, gated_feedback_loop),
     Case("proposal 9", proposal(9, "choose"), x_only, choices_loop),
     Case(
-        "words",
-        words,
-        lambda rng: {"word": rng.randint(9, size=(BATCH, TIME)).astype("int32")},
-        words_loop,
-    ),
-    Case(
         "attention",
         attention,
         lambda rng: {**x_only(rng), "memory": rng.normal(size=(BATCH, 7, 5))},
         attention_loop,
+    ),
+    Case(
+        "words",
+        words,
+        lambda rng: {"word": rng.randint(9, size=(BATCH, TIME)).astype("int32")},
+        words_loop,
     ),
 )
