@@ -12,7 +12,9 @@ with ``, because <reason>`` after what is expected if the reason helps the user.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
+from functools import cache
 
 
 class RecursiveError(ValueError):
@@ -44,6 +46,65 @@ Write dim=6.
         """
         expected = f"{takes}, because {because}" if because else takes
         return cls(f"{kind} {name!r} takes {expected}; got {got}. {do}")
+
+    @classmethod
+    def of_file(
+        cls, path: object, number: int, *, takes: str, do: str, got: str | None = None
+    ) -> RecursiveError:
+        """The error about a file, which is the OSError called ``number`` as well.
+
+        >>> import errno
+        >>> error = WeightsError.of_file(
+        ...     "w.h5", errno.ENOENT, takes="a file of weights", do="Check the path."
+        ... )
+        >>> isinstance(error, WeightsError), isinstance(error, FileNotFoundError)
+        (True, True)
+        """
+        # OSError itself chooses the subclass that belongs to a number.
+        both = _with_os_error(cls, type(OSError(number, "")))
+        got = got or os.strerror(number)
+        error = both.about("file", str(path), takes=takes, got=got, do=do)
+        error.errno = number
+        error.filename = str(path)
+        return error
+
+
+class _IsOSError:
+    """The methods of an error that is an OSError as well."""
+
+    def __str__(self) -> str:
+        # An OSError with a filename would write its number and the filename instead.
+        return self.args[0]
+
+    def __reduce__(self) -> tuple:
+        error_class, os_class = type(self).__bases__[1:]
+        return _unpickled, (
+            error_class,
+            os_class,
+            self.args,
+            vars(self) | {"errno": self.errno, "filename": self.filename},
+        )
+
+
+@cache
+def _with_os_error(
+    error_class: type[RecursiveError], os_class: type[OSError]
+) -> type[RecursiveError]:
+    """A class with the name of ``error_class`` that derives from both."""
+    bases = (_IsOSError, error_class, os_class)
+    return type(error_class.__name__, bases, {"__module__": error_class.__module__})
+
+
+def _unpickled(
+    error_class: type[RecursiveError],
+    os_class: type[OSError],
+    args: tuple,
+    attributes: dict[str, object],
+) -> RecursiveError:
+    error = _with_os_error(error_class, os_class)(*args)
+    for name, value in attributes.items():
+        setattr(error, name, value)
+    return error
 
 
 class InvalidNameError(RecursiveError):

@@ -14,6 +14,7 @@ PACKAGE = Path(recursive.__file__).parent
 
 LEVELS = (
     ("errors",),
+    ("limits",),
     ("spec", "utils", "locked", "draws"),
     ("backend", "drawing", "reference", "preprocessing"),
     (
@@ -46,6 +47,7 @@ SHOWN_ON_DEMAND = {("layers.recursive", "shown")}
 PURE = (
     "recursive",
     "recursive.errors",
+    "recursive.limits",
     "recursive.spec.explain",
     "recursive.spec.checks",
     "recursive.drawing",
@@ -169,7 +171,7 @@ def test_pure_rooms_load_no_tensor_library(module):
 
 def test_spec_needs_the_standard_library_only():
     for module, path in modules():
-        if module.startswith("spec") or module == "errors":
+        if module.startswith("spec") or module in ("errors", "limits"):
             outside = {name.partition(".")[0] for name in imported(path)} - {
                 "recursive",
                 "__future__",

@@ -12,12 +12,17 @@ import h5py
 import numpy as np
 
 from recursive.errors import ConfigError, DataError, suggest
+from recursive.utils import hdf5
+from recursive.utils.files import existing_file, file_errors
 
 Rows = int | slice | Sequence[int] | np.ndarray
 
 
 class HDF5Matrix:
     """Some rows of a data set in an HDF5 file, which are read when they are asked for.
+
+    The data set must be in the file itself. A link, a virtual data set or external
+    storage is refused, because it can read any file of the machine.
 
     Args:
         datapath: the file.
@@ -67,9 +72,22 @@ class HDF5Matrix:
             )
 
     def _dataset(self, name: str) -> h5py.Dataset:
-        found = self._file.get(name)
+        try:
+            found = hdf5.member(self._file, name)
+        except (LookupError, AttributeError):  # no such name, or no text
+            found = None
+        except ValueError as error:
+            path = self._file.filename
+            self.close()
+            raise ConfigError.about(
+                "file",
+                path,
+                takes="a data set of its own",
+                got=f"something else ({error})",
+                do="If you trust the file, open it with h5py and pass the data set.",
+            ) from error
         if not isinstance(found, h5py.Dataset) or found.ndim == 0:
-            names = [key for key, item in self._file.items() if hasattr(item, "shape")]
+            names = list(self._file)
             path = self._file.filename
             self.close()
             raise ConfigError.about(
@@ -148,13 +166,7 @@ class HDF5Matrix:
 
 
 def _opened(path: str | Path) -> h5py.File:
-    try:
+    takes = "an HDF5 file that can be read"
+    path = existing_file(path, ConfigError, takes)
+    with file_errors(path, takes=takes, do="Look at the path."):
         return h5py.File(path, "r")
-    except OSError as error:
-        raise ConfigError.about(
-            "file",
-            str(path),
-            takes="an HDF5 file that can be read",
-            got=str(error),
-            do="Look at the path.",
-        ) from error
