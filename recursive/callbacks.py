@@ -13,16 +13,17 @@ import csv
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from numbers import Real
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from recursive.errors import ConfigError, suggest
 from recursive.utils import extras
-from recursive.utils.arguments import count
-from recursive.utils.files import place_of
+from recursive.utils.arguments import count, is_finite
+from recursive.utils.files import check_place, checked_path, file_errors
 from recursive.utils.progress import Bar
 from recursive.utils.weight_files import check_target
 
@@ -30,6 +31,9 @@ Logs = dict[str, float]
 
 MODES = ("auto", "min", "max")
 """The directions in which a number can improve; ``auto`` follows from its name."""
+
+FORMAT_ERRORS = (LookupError, ValueError, AttributeError, TypeError, MemoryError)
+"""The errors of ``str.format``; the last is that of an enormous width."""
 
 
 class Callback:
@@ -265,8 +269,7 @@ class Monitor(Callback):
 
 def _finite(owner: str, name: str, value: object) -> float:
     """The number ``value``, 0 or more."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not np.isfinite(value) or value < 0:
+    if not is_finite(value) or value < 0:
         raise ConfigError.about(
             "callback",
             owner,
@@ -325,7 +328,7 @@ class ModelCheckpoint(Monitor):
     def _path(self, epoch: int, logs: Logs) -> str:
         try:
             return str(self.filepath).format(epoch=epoch, **logs)
-        except (LookupError, ValueError) as error:
+        except FORMAT_ERRORS as error:
             raise ConfigError.about(
                 "callback",
                 "ModelCheckpoint",
@@ -486,18 +489,38 @@ class CSVLogger(Callback):
     def __init__(
         self, filename: str | Path, separator: str = ",", append: bool = False
     ):
-        self.filename = Path(filename)
+        self.filename = checked_path(filename)
         self.separator = separator
         self.append = append
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        place_of(self.filename)  # fails now and not after an epoch
-        if not self.append or not self.filename.exists():
-            self._columns: list[str] | None = None
-            return
-        with self.filename.open(newline="", encoding="utf-8") as file:
-            rows = csv.reader(file, delimiter=self.separator)
-            self._columns = next(rows, None)
+        check_place(self.filename)  # fails now and not after an epoch
+        self._columns: list[str] | None = None
+        if self.append and self.filename.exists():
+            self._columns = self._columns_of_file()
+
+    def _columns_of_file(self) -> list[str] | None:
+        try:
+            with self._file("r") as file:
+                return next(csv.reader(file, delimiter=self.separator), None)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ConfigError.about(
+                "file",
+                str(self.filename),
+                takes="a CSV file to append to",
+                got=f"something else ({error})",
+                do="Write to another file, or pass append=False.",
+            ) from error
+
+    @contextmanager
+    def _file(self, mode: str) -> Iterator[TextIO]:
+        """The file, open in ``mode``; its errors are those of this library."""
+        takes = "a file that can be read and written"
+        with (
+            file_errors(self.filename, takes=takes),
+            self.filename.open(mode, newline="", encoding="utf-8") as file,
+        ):
+            yield file
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         row = {"epoch": epoch, **logs}
@@ -513,9 +536,7 @@ class CSVLogger(Callback):
                 do="Write to another file, or pass append=False.",
             )
         # The file is whole after each epoch, whatever ends the run.
-        with self.filename.open(
-            "w" if is_new else "a", newline="", encoding="utf-8"
-        ) as file:
+        with self._file("w" if is_new else "a") as file:
             writer = csv.writer(file, delimiter=self.separator)
             if is_new:
                 writer.writerow(self._columns)
@@ -538,14 +559,15 @@ class TensorBoard(Callback):
     """
 
     def __init__(self, log_dir: str | Path = "logs", histogram_freq: int = 0):
-        self.log_dir = Path(log_dir)
+        self.log_dir = checked_path(log_dir)
         self.histogram_freq = count("histogram_freq", histogram_freq, least=0)
         why = "it writes the files that TensorBoard reads"
         # Loaded now, so that a missing package is reported before training.
         self._package = extras.load("tensorboardX", "tensorboard", why)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self._writer = self._package.SummaryWriter(str(self.log_dir))
+        with file_errors(self.log_dir, takes="a folder that can be written"):
+            self._writer = self._package.SummaryWriter(str(self.log_dir))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         rate = float(self.model.optimizer.lr.get_value())
@@ -581,8 +603,7 @@ class Scheduler(Callback):
         """The number for ``epoch``, where ``number`` is the present one."""
         arguments = [epoch, number] if self._takes_number else [epoch]
         found = self.schedule(*arguments)
-        is_number = isinstance(found, Real) and not isinstance(found, bool)
-        if not is_number or not np.isfinite(found):
+        if not is_finite(found):
             raise ConfigError.about(
                 "callback",
                 type(self).__name__,

@@ -12,6 +12,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.utils import registry
+from recursive.utils.arguments import coefficient
 
 
 class Constraint:
@@ -33,7 +34,7 @@ class MaxNorm(Constraint):
     """
 
     def __init__(self, m: float = 2):
-        self.m = m
+        self.m = coefficient("MaxNorm", "m", m)
 
     def __call__(self, p: TensorVariable) -> TensorVariable:
         # A column holds the weights into one unit. The 1e-7 is that of Keras 0.1.

@@ -18,6 +18,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 
 from recursive.backend import shared
 from recursive.errors import ConfigError, ShapeError
+from recursive.limits import count_parameter
 from recursive.utils import registry
 
 Shape = Sequence[int]
@@ -40,11 +41,13 @@ def get_fans(shape: Shape) -> tuple[float, float]:
 
 def uniform(shape: Shape, scale: float = 0.05, rng: Rng = None) -> SharedVariable:
     """Uniform in [-scale, scale)."""
+    count_parameter(shape)
     return shared(_generator(rng).uniform(low=-scale, high=scale, size=shape))
 
 
 def normal(shape: Shape, scale: float = 0.05, rng: Rng = None) -> SharedVariable:
     """Normal with standard deviation ``scale``."""
+    count_parameter(shape)
     return shared(_generator(rng).randn(*shape) * scale)
 
 
@@ -83,6 +86,7 @@ def orthogonal(shape: Shape, scale: float = 1.1, rng: Rng = None) -> SharedVaria
     They are the singular vectors of a normal matrix. A shape with more than two axes is
     drawn as a matrix with the same first axis.
     """
+    count_parameter(shape)
     flat = (shape[0], int(np.prod(shape[1:])))
     matrix = _generator(rng).normal(0.0, 1.0, flat)
     u, _, v = np.linalg.svd(matrix, full_matrices=False)
@@ -105,16 +109,19 @@ def identity(shape: Shape, scale: float = 1.0, rng: Rng = None) -> SharedVariabl
             got=tuple(shape),
             do="Use equal dims, or 'orthogonal'.",
         )
+    count_parameter(shape)
     return shared(scale * np.identity(shape[0]))
 
 
 def zero(shape: Shape, rng: Rng = None) -> SharedVariable:
     """All zeros."""
+    count_parameter(shape)
     return shared(np.zeros(shape))
 
 
 def one(shape: Shape, rng: Rng = None) -> SharedVariable:
     """All ones."""
+    count_parameter(shape)
     return shared(np.ones(shape))
 
 

@@ -66,10 +66,11 @@ def check(kind: str, name: str, what: str, found: int, limit: str) -> None:
 
 
 def check_data(name: str, data: object) -> None:
-    """Check the depth and the integers of plain data.
+    """Check the depth and the numbers of plain data.
 
     Raises:
-        ConfigError: if they are above :data:`DEPTH` or :data:`INTEGER`.
+        ConfigError: for a depth above :data:`DEPTH`, an integer above
+            :data:`INTEGER`, or a float that is not finite.
     """
     # A loop rather than recursion, which deep data would exhaust.
     level = [data]
@@ -86,13 +87,25 @@ def _items(name: str, containers: Sequence[object]) -> Iterator[object]:
         if isinstance(container, Mapping):
             for key, value in container.items():
                 # A seed may be any integer of 32 bits, which its layer checks.
-                if key != "seed":
+                if key != "seed" or not _is_short_integer(value):
                     yield value
         elif isinstance(container, list | tuple):
             yield from container
         elif isinstance(container, int):
             size = abs(container)
             check("config", name, "as the size of an integer", size, "INTEGER")
+        elif isinstance(container, float) and not math.isfinite(container):
+            raise ConfigError.about(
+                "config",
+                name,
+                takes="finite numbers",
+                got=repr(container),
+                do="Correct the file.",
+            )
+
+
+def _is_short_integer(value: object) -> bool:
+    return isinstance(value, int) and abs(value) < 2**63
 
 
 @contextmanager

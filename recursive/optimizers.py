@@ -11,7 +11,6 @@ import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
-from numbers import Real
 
 import numpy as np
 import pytensor
@@ -24,6 +23,7 @@ from recursive.backend import copied_state, shared
 from recursive.errors import ConfigError, WeightsError, suggest
 from recursive.locked import locked
 from recursive.utils import registry
+from recursive.utils.arguments import is_finite
 
 Update = tuple[SharedVariable, TensorVariable]
 
@@ -201,8 +201,7 @@ class Optimizer:
 
     def _number(self, name: str, value: object) -> float:
         """Return a setting as a float."""
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        if not is_number or not np.isfinite(value):
+        if not is_finite(value):
             raise ConfigError.about(
                 "optimizer",
                 type(self).__name__,

@@ -14,6 +14,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.errors import ConfigError
 from recursive.utils import registry
+from recursive.utils.arguments import coefficient
 
 
 class Regularizer:
@@ -47,8 +48,8 @@ class WeightRegularizer(Regularizer):
     """``loss + l1 * sum(|p|) + l2 * sum(p**2)``, for a parameter ``p``."""
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0):
-        self.l1 = l1
-        self.l2 = l2
+        self.l1 = coefficient("WeightRegularizer", "l1", l1)
+        self.l2 = coefficient("WeightRegularizer", "l2", l2)
 
     def __call__(self, loss: TensorVariable) -> TensorVariable:
         return loss + self.l1 * abs(self.p).sum() + self.l2 * (self.p**2).sum()
@@ -65,8 +66,8 @@ class ActivityRegularizer(Regularizer):
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0):
-        self.l1 = l1
-        self.l2 = l2
+        self.l1 = coefficient("ActivityRegularizer", "l1", l1)
+        self.l2 = coefficient("ActivityRegularizer", "l2", l2)
 
     def penalty(self, y: TensorVariable) -> TensorVariable:
         """Return what an output ``y`` of the layer adds to the loss."""

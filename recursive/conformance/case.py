@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load
 
+from recursive.conformance import stored
 from recursive.errors import UnknownNameError, suggest
 
 CASES = Path(__file__).parent / "cases"
@@ -54,7 +53,7 @@ class Case:
 
 def names() -> tuple[str, ...]:
     """The names of all cases in the manifest."""
-    return tuple(json.loads((CASES / "MANIFEST.json").read_text())["cases"])
+    return tuple(_json(CASES / "MANIFEST.json", {"cases": dict})["cases"])
 
 
 def read(name: str) -> Case:
@@ -62,6 +61,7 @@ def read(name: str) -> Case:
 
     Raises:
         UnknownNameError: if there is no such case.
+        DataError: for a damaged file.
     """
     if name not in names():
         raise UnknownNameError.about(
@@ -72,7 +72,13 @@ def read(name: str) -> Case:
             do=suggest(name, names()),
         )
     folder = CASES / name
-    about = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    about = _json(folder / "case.json", {})
     path = folder / "arrays.safetensors"
-    arrays = load(path.read_bytes()) if path.exists() else {}
+    arrays = {}
+    if path.exists():
+        arrays = stored.arrays(path, stored.content_of(path, "a file of arrays"))
     return Case(name, about, arrays)
+
+
+def _json(path: Path, form: Mapping[str, object]) -> dict[str, object]:
+    return stored.mapping(path, stored.content_of(path, "a file of JSON"), form)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recursive.errors import ConfigError
-from recursive.utils.files import place_of, write_text
+from recursive.utils.files import check_place, write_text
 from recursive.utils.interrupt import closing
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _run(chosen: argparse.Namespace, started: float) -> int:
 
 def _check_places(paths: list[Path | None]) -> None:
     """Raise a ConfigError before the run if a report could not be written after it."""
-    places = [place_of(path) for path in paths if path is not None]
+    places = [check_place(path) for path in paths if path is not None]
     if len(set(places)) < len(places):
         raise ConfigError.about(
             "option",

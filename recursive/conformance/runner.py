@@ -13,6 +13,7 @@ from recursive.conformance.forms import UnmetError
 from recursive.conformance.judge import judge
 from recursive.conformance.suite import Suite, area_of, check_pattern
 from recursive.errors import ConfigError, RecursiveError
+from recursive.utils.files import checked_path, file_errors
 
 PASSED, FAILED, NOT_COVERED, SKIPPED = "passed", "failed", "not covered", "skipped"
 XFAILED, XPASSED = "failed as expected", "passed unexpectedly"
@@ -131,8 +132,9 @@ def read_list(path: Path | None, names: Iterable[str]) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        with file_errors(path, takes="a list of cases", do="Check its path."):
+            lines = checked_path(path).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
         raise ConfigError.about(
             "file",
             str(path),

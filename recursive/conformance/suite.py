@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -26,9 +26,9 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
+from recursive.conformance import stored
 from recursive.errors import ConfigError, DataError, UnknownNameError, suggest
 from recursive.spec.graph import GraphSpec
 
@@ -38,6 +38,33 @@ FOLDER = Path(__file__).parent / f"v{VERSION}"
 
 FILES = ("case.json", "arrays.safetensors")
 """The files of a case."""
+
+MANIFEST_FORM = {
+    "version": str,
+    "cases": [
+        {
+            "id": str,
+            "area": str,
+            "capabilities": [str],
+            "sha256": dict.fromkeys(FILES, str),
+        }
+    ],
+    "invalid": [{"id": str, "code": str, "sha256": str}],
+}
+CASE_FORM = {
+    "version": str,
+    "dtype": str,
+    "tolerance": {"outputs": float, "grads": float, "steps": float},
+    "id": str,
+    "area": str,
+    "spec": dict,
+    "call": {"batches": int, "train": bool},
+}
+INVALID_FORM = {"version": str, "id": str, "code": str, "spec": object}
+"""The keys of the files that the runner reads, with their types."""
+
+ID_PATTERNS = {"cases": "[a-z0-9-]+/[a-z0-9-]+", "invalid": "[a-z0-9-]+"}
+"""The ids of cases and of invalid declarations."""
 
 TOLERANCE = {"outputs": 1e-10, "grads": 1e-9, "steps": 1e-8}
 """The error allowed in float64, relative to the largest value of an array, or to 1."""
@@ -215,26 +242,18 @@ class Suite:
         if name in self.invalid:
             entry = self.invalid[name]
             content = self._checked(f"invalid/{entry['id']}.json", entry["sha256"])
-            return Invalid(_of_this_version(name, content))
+            return Invalid(_of_this_version(name, content, INVALID_FORM))
         if name not in self.entries:
             raise _unknown_case(name, self.ids(), "the name of a case")
         hashes = self.entries[name]["sha256"]
-        about, arrays = (
+        about, content = (
             self._checked(f"cases/{name}/{file}", hashes[file]) for file in FILES
         )
-        return Case(_of_this_version(name, about), load(arrays))
+        arrays = stored.arrays(f"cases/{name}/{FILES[1]}", content)
+        return Case(_of_this_version(name, about, CASE_FORM), arrays)
 
     def _checked(self, path: str, expected: str) -> bytes:
-        try:
-            content = (self.folder / path).read_bytes()
-        except OSError as error:
-            raise DataError.about(
-                "file",
-                path,
-                takes="a file that can be read",
-                got=type(error).__name__,
-                do="Install the package again.",
-            ) from error
+        content = stored.content_of(self.folder / path, "a file that can be read")
         found = hashlib.sha256(content).hexdigest()
         if found != expected:
             raise DataError.about(
@@ -302,8 +321,10 @@ def nearest_case(name: str, names: Iterable[str]) -> str:
     return f"Cases are called 'area/name'. The areas are {', '.join(map(repr, areas))}."
 
 
-def _of_this_version(name: str, content: bytes) -> dict[str, object]:
-    about = json.loads(content)
+def _of_this_version(
+    name: str, content: bytes, form: Mapping[str, object]
+) -> dict[str, object]:
+    about = stored.mapping(name, content, {})
     if about.get("version") != VERSION:
         raise DataError.about(
             "case",
@@ -312,17 +333,13 @@ def _of_this_version(name: str, content: bytes) -> dict[str, object]:
             got=repr(about.get("version")),
             do="Install the package again.",
         )
+    stored.check_form(name, "the file", about, form)
     return about
 
 
 def _read_manifest(path: Path) -> dict[str, object]:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _damaged(path, "JSON", str(error)) from error
-    keys = {"version", "cases", "invalid"}
-    if not isinstance(manifest, dict) or not keys <= set(manifest):
-        raise _damaged(path, "version, cases and invalid", "something else")
+    content = stored.content_of(path, "a manifest")
+    manifest = stored.mapping(path, content, {"version": str})
     if manifest["version"] != VERSION:
         raise ConfigError.about(
             "suite",
@@ -331,13 +348,13 @@ def _read_manifest(path: Path) -> dict[str, object]:
             got=repr(manifest["version"]),
             do="Use the runner of that version.",
         )
+    stored.check_form(path, "the file", manifest, MANIFEST_FORM)
+    for kind, pattern in ID_PATTERNS.items():
+        for entry in manifest[kind]:
+            # An id is a part of a path, which must not leave the folder.
+            if not re.fullmatch(pattern, entry["id"]):
+                raise stored.damaged(path, "ids like 'taps/h-2'", repr(entry["id"]))
     return manifest
-
-
-def _damaged(path: Path, takes: str, got: str) -> DataError:
-    return DataError.about(
-        "file", str(path), takes=takes, got=got, do="Install the package again."
-    )
 
 
 def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -356,14 +373,4 @@ def unpacked(path: str | Path) -> Arrays:
     Raises:
         DataError: if it cannot be read.
     """
-    try:
-        return load(Path(path).read_bytes())
-    # A KeyError is a dtype that NumPy does not have.
-    except (OSError, SafetensorError, KeyError) as error:
-        raise DataError.about(
-            "file",
-            str(path),
-            takes="a safetensors file with dtypes that NumPy has",
-            got=str(error),
-            do="Write it again.",
-        ) from error
+    return stored.arrays(path, stored.content_of(path, "a file of arrays"))

@@ -21,6 +21,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from recursive import limits
 from recursive.errors import ConfigError, RecursiveError, suggest
 from recursive.layers import (
     advanced_activations,
@@ -134,6 +135,9 @@ class _Reader:
 
     def layer(self, config: object, path: str) -> Layer:
         """The layer at ``path``: one built before if it is shared, else a new one."""
+        limits.check("config", "model", "layers", len(self.built) + 1, "LAYERS")
+        around = path.count(".") + bool(path)
+        limits.check("config", "model", "layers in layers", around, "LAYER_DEPTH")
         if path not in self.shared:
             layer = self._new(config, path)
         elif self.shared[path] in self.built:

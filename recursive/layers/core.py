@@ -27,6 +27,7 @@ from recursive.layers.shaping import Flatten, Permute, RepeatVector, Reshape
 from recursive.spec.hoist import Product
 from recursive.spec.names import check_name
 from recursive.spec.shapes import Shape, format_shape
+from recursive.utils import arguments
 
 __all__ = [
     "Activation",
@@ -121,7 +122,7 @@ class Dense(Layer):
         self.output_dim = check_dim("Dense", "output_dim", output_dim)
         self.init = initializations.get(init)
         self.activation = activations.get(activation)
-        self.bias = bias
+        self.bias = arguments.flag("Dense", "bias", bias)
         self.initial_weights = weights
         if self.input_dim is not None:
             self.build((None, self.input_dim))

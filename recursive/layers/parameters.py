@@ -195,7 +195,8 @@ class HoldsParameters:
                 their values.
 
         Raises:
-            WeightsError: for another number of arrays, or another shape.
+            WeightsError: for another number of arrays, another shape, or values that
+                are not finite in the dtype of the weight.
         """
         named = self.named_weights
         params = self.named_params
@@ -260,10 +261,10 @@ class HoldsParameters:
 
 
 def _assign(named: Mapping[str, SharedVariable], weights: Sequence[np.ndarray]) -> None:
-    """Give each weight its array; none is changed unless all shapes fit."""
+    """Give each weight its array; none is changed unless all of them fit."""
     values = []
     for (name, weight), array in zip(named.items(), weights, strict=True):
-        value = np.asarray(array, dtype=weight.dtype)
+        value = _as_weight(name, array, weight.dtype)
         shape = weight.get_value(borrow=True).shape
         if value.shape != shape:
             raise WeightsError.about(
@@ -292,6 +293,31 @@ def _items(value: object) -> Iterator[tuple[str, object]]:
             yield f"_{key}", item
     else:
         yield "", value
+
+
+def _as_weight(name: str, array: object, dtype: str) -> np.ndarray:
+    """``array`` in the dtype of a weight, in which all its values are finite."""
+    try:
+        with np.errstate(over="ignore"):
+            value = np.asarray(array).astype(dtype, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise WeightsError.about(
+            "parameter",
+            name,
+            takes=f"numbers of {dtype}",
+            got=f"something else ({error})",
+            do="Compare with get_weights().",
+        ) from error
+    # After the cast, which makes 1e39 infinite in float32.
+    if not np.isfinite(value).all():
+        raise WeightsError.about(
+            "parameter",
+            name,
+            takes=f"finite numbers of {dtype}",
+            got="infinities or NaN",
+            do="Correct the array, or set floatX to float64 if they are that large.",
+        )
+    return value
 
 
 def _without(params: list, others: list) -> list[SharedVariable]:

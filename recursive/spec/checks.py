@@ -48,6 +48,12 @@ from recursive.spec.names import Ref, check_name
 READABLE = ("input", "state", "node")
 """The kinds of names that stand for one value."""
 
+MOST_AXES = 32
+"""The largest number of axes that a tensor has."""
+
+MOST_STEPS = 2**31 - 1
+"""The largest number of steps."""
+
 DTYPES = ("float", "int", "bool")
 """The dtypes of an input: ``float`` is PyTensor's floatX, ``int`` is int32."""
 
@@ -165,11 +171,11 @@ def input_has_room_for_time(spec: GraphSpec, item: Item) -> None:
     has_time_axis = spec.loop and item.is_sequence
     axes = "(batch, time)" if has_time_axis else "(batch,)"
     least = 2 if has_time_axis else 1
-    if not _is_integer(item.ndim, least):
+    if not _is_integer(item.ndim, least, MOST_AXES):
         raise ShapeError.about(
             "input",
             item.name,
-            takes=f"ndim of {least} or more",
+            takes=f"ndim of {least} to {MOST_AXES}",
             because=f"its first axes are {axes}",
             got=repr(item.ndim),
             do="Say ndim=3 for (batch, time, dim).",
@@ -316,7 +322,7 @@ def number_of_steps(steps: object) -> int | None:
     Raises:
         ConfigError: for any other value.
     """
-    if steps is not None and not _is_integer(steps, least=1):
+    if steps is not None and not _is_integer(steps, 1, MOST_STEPS):
         raise ConfigError.about(
             "graph",
             "n_steps",
@@ -411,6 +417,18 @@ def stateful_states_start_from_numbers(spec: GraphSpec) -> None:
                 got=f"initial={state.initial!r}",
                 do="Say stateful=False for this state, or leave initial out.",
             )
+
+
+def the_mask_is_an_input(spec: GraphSpec) -> None:
+    masks = [item.name for item in spec.inputs if item.ndim == 2 and item.is_sequence]
+    if spec.mask is not None and spec.mask not in masks:
+        raise UnknownNameError.about(
+            "graph",
+            "mask",
+            takes="the name of an input (batch, time)",
+            got=repr(spec.mask),
+            do=suggest(spec.mask, masks),
+        )
 
 
 def until_is_a_node(spec: GraphSpec) -> None:
@@ -553,7 +571,7 @@ def a_node_read_in_the_past_feeds_one_state(spec: GraphSpec) -> None:
 
 def the_gradient_goes_back_a_number_of_steps(spec: GraphSpec) -> None:
     steps = spec.truncate_gradient
-    if steps == 0 or not _is_integer(steps, least=-1):
+    if steps == 0 or not _is_integer(steps, -1, MOST_STEPS):
         raise ConfigError.about(
             "graph",
             "truncate_gradient",
@@ -567,6 +585,7 @@ def the_gradient_goes_back_a_number_of_steps(spec: GraphSpec) -> None:
 GRAPH_RULES = (
     something_comes_in,
     the_number_of_steps_is_known_once,
+    the_mask_is_an_input,
     until_is_a_node,
     until_ends_a_plain_loop,
     states_start_from_contexts,
@@ -585,9 +604,11 @@ GRAPH_RULES = (
 # What the rules ask
 
 
-def _is_integer(value: object, least: int) -> bool:
-    """True for an int (not a bool) of ``least`` or more."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def _is_integer(value: object, least: int, most: int | None = None) -> bool:
+    """True for an int (not a bool) from ``least`` to ``most``."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return False
+    return value >= least and (most is None or value <= most)
 
 
 def _readable_names(spec: GraphSpec) -> list[str]:

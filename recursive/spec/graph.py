@@ -22,6 +22,7 @@ from numbers import Real
 from types import UnionType
 from typing import NoReturn
 
+from recursive import limits
 from recursive.errors import ConfigError, StateError, suggest
 from recursive.spec.merging import DEFAULT
 from recursive.spec.names import Ref, parse
@@ -318,8 +319,9 @@ class GraphSpec:
 
         Raises:
             ConfigError: for another version, unknown or missing keys, or values of the
-                wrong type.
+                wrong type or above a limit (:mod:`recursive.limits`).
         """
+        limits.check_data("graph", data)
         data = dict(_mapping("graph", data))
         version = data.pop("version", None)
         if version != VERSION:
@@ -375,8 +377,12 @@ def as_initial(state: str, value: object) -> Initial:
 
 
 def _is_finite_number(value: object) -> bool:
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer above 1.8e308
+        return False
 
 
 def _is_row(items: tuple) -> bool:

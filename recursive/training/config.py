@@ -8,10 +8,11 @@ and nothing in a file is ever executed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
-from recursive import metrics, objectives, optimizers
-from recursive.errors import ConfigError, suggest
+from recursive import limits, metrics, objectives, optimizers
+from recursive.errors import ConfigError, RecursiveError, suggest
 from recursive.layers.config import (
     Classes,
     advice_for_own,
@@ -68,13 +69,19 @@ def from_config(config: object, classes: Classes) -> Layer:
     It is compiled if the model that was written was.
 
     Raises:
-        ConfigError: for another version, or anything that :func:`to_config` does not
-            write.
+        ConfigError: for another version, anything that :func:`to_config` does not
+            write, or more than :mod:`recursive.limits` allows.
         RecursiveError: a subclass of it, from the checks of layers and ``compile``.
     """
     check_keys("model", config, config)
+    limits.check_data("model", config)
     _check_version(config)
     _check_class(config.get("name"), classes)
+    with _config_errors(), limits.counting_parameters():
+        return _created(config, classes)
+
+
+def _created(config: Mapping[str, object], classes: Classes) -> Layer:
     layers = {}
     for key, value in config.items():
         if key not in ("version", "shared", *COMPILED):
@@ -88,6 +95,31 @@ def from_config(config: object, classes: Classes) -> Layer:
                 arguments[key] = config[key]
         model.compile(**arguments)
     return model
+
+
+@contextmanager
+def _config_errors() -> Iterator[None]:
+    """Raise a ConfigError for any error that a wrong value causes in its class."""
+    try:
+        yield
+    except RecursiveError:
+        raise
+    except (
+        TypeError,
+        ValueError,
+        AttributeError,
+        LookupError,
+        ArithmeticError,
+        RuntimeError,
+        MemoryError,
+    ) as error:
+        raise ConfigError.about(
+            "config",
+            "model",
+            takes="values that its classes can use",
+            got=f"{type(error).__name__}: {error}",
+            do="Compare with what to_json() returns.",
+        ) from error
 
 
 def _check_version(config: Mapping[str, object]) -> None:
@@ -189,7 +221,7 @@ def parse_json(text: str) -> object:
     """Parse JSON text.
 
     Raises:
-        ConfigError: for text that is not JSON.
+        ConfigError: for text that is not JSON, or longer than ``limits.JSON_TEXT``.
     """
     return _parsed("JSON", text, _load_json)
 
@@ -198,10 +230,14 @@ def parse_yaml(text: str) -> object:
     """Parse YAML text, which must be plain data without references.
 
     Raises:
-        ConfigError: for text that is not YAML, or that names objects to create.
+        ConfigError: for text that is not YAML, that names objects to create, or that
+            is longer than ``limits.YAML_TEXT`` or deeper than ``limits.DEPTH``.
         MissingPackageError: without the extra ``yaml``.
     """
-    return _parsed("YAML", text, _load_yaml, _yaml().YAMLError)
+    yaml_error = _yaml().YAMLError
+    # The constructors of YAML's own types raise whatever their code comes to.
+    others = (LookupError, TypeError, AttributeError, ArithmeticError)
+    return _parsed("YAML", text, _load_yaml, yaml_error, *others)
 
 
 def _load_json(text: str) -> object:
@@ -215,11 +251,20 @@ def _refuse_constant(text: str) -> None:
 
 def _load_yaml(text: str) -> object:
     yaml = _yaml()
-    # References to references can make a small text grow without bound.
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    # The loader in C is ten times as fast, where there is one.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        # References to references can make a small text grow without bound.
         if isinstance(event, yaml.AliasEvent):
             raise ValueError("it refers to another place by *")
-    return yaml.safe_load(text)
+        # Depth is looked at on the way: a deep text takes the parser minutes.
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            limits.check("config", "YAML", "levels", depth, "DEPTH")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return yaml.load(text, Loader=loader)
 
 
 def _parsed(
@@ -233,8 +278,11 @@ def _parsed(
             got=type(text).__name__,
             do="Pass what to_json() or to_yaml() returned, not the name of a file.",
         )
+    limits.check("config", kind, "characters", len(text), f"{kind}_TEXT")
     try:
         return load(text)
+    except RecursiveError:
+        raise
     # Deeply nested text ends in a RecursionError.
     except (ValueError, RecursionError, *errors) as error:
         raise ConfigError.about(

@@ -9,9 +9,9 @@ These accidents can cut it short, and none leaves a broken model behind:
 
 - The first Ctrl-C waits until the current batch is done, because weights and optimizer
   slots are consistent only between batches.
-- If the loss or a weight is no longer finite, weights, optimizer slots and kept states
-  return together to the end of the last good epoch, or to where they began. The error
-  is a DataError if the data is not finite, else a DivergenceError.
+- If the loss, a weight, an optimizer slot or a kept state is no longer finite, all of
+  them return together to the end of the last good epoch, or to where they began. The
+  error is a DataError if the data is not finite, else a DivergenceError.
 - If a batch cannot be read or does not fit, the model keeps the weights of the batch
   before, and the error says so (:mod:`.batches`).
 """
@@ -193,7 +193,7 @@ class Fit:
     def _check_finite(
         self, epoch: int, loss: float, latest: Sequence[Batch], rollback: Rollback
     ) -> None:
-        """Roll back and raise an error unless loss and weights are finite.
+        """Roll back and raise an error unless all numbers are finite.
 
         Args:
             epoch: the number of the epoch, from 0.
@@ -203,7 +203,9 @@ class Fit:
             rollback: restores the weights and the optimizer.
         """
         # The last step of an epoch can break the weights without any loss showing it.
-        if np.isfinite(loss) and _all_finite(self.model.params):
+        # Means of squares and running means can overflow while the weights stay finite:
+        # so everything that training changes is looked at.
+        if np.isfinite(loss) and _all_finite(self.changing()):
             return
         # If the first loss is bad, so is the copy from the end of the epoch before.
         was_bad_before = latest[-1].place.batch == 1 and not np.isfinite(loss)
@@ -215,7 +217,7 @@ class Fit:
             "model",
             "fit",
             takes="a loss that stays finite",
-            got=f"a loss of {loss}, or weights that are not finite, "
+            got=f"a loss of {loss}, or weights or optimizer slots that are not finite, "
             f"in epoch {epoch + 1} of {self.epochs.stop}",
             do=f"Lower the learning rate, or set clipnorm; {restored}",
         )

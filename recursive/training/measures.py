@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
-
-import numpy as np
 
 from recursive import metrics, objectives
 from recursive.errors import ConfigError, suggest
 from recursive.metrics import ACCURACY, Metric
 from recursive.objectives import Objective
+from recursive.utils.arguments import is_finite
 
 LOSS = "loss"
 PENALTY = "penalty"
@@ -136,8 +134,7 @@ def _loss_weights(given: object, outputs: Sequence[str]) -> dict[str, float]:
         )
     check_outputs("loss_weights", given, outputs)
     for name, value in given.items():
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        if not is_number or not np.isfinite(value) or value < 0:
+        if not is_finite(value) or value < 0:
             raise ConfigError.about(
                 "loss_weights",
                 name,

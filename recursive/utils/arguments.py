@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
+
 import numpy as np
 
 from recursive.errors import ConfigError
@@ -26,6 +29,40 @@ def count(name: str, value: object, least: int = 1) -> int:
             do=f"Pass {name}=32, for example.",
         )
     return int(value)
+
+
+def is_finite(value: object) -> bool:
+    """True for a real number that a float can hold; a bool is none.
+
+    >>> is_finite(0.5), is_finite(10**400), is_finite("1")
+    (True, False, False)
+    """
+    if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer above 1.8e308
+        return False
+
+
+def coefficient(owner: str, name: str, value: object) -> object:
+    """Return ``value`` if it is a finite number, an array or a tensor.
+
+    Raises:
+        ConfigError: for anything else.
+
+    >>> coefficient("MaxNorm", "m", 2)
+    2
+    """
+    if not is_finite(value) and not hasattr(value, "ndim"):
+        raise ConfigError.about(
+            "argument",
+            name,
+            takes="a finite number",
+            got=repr(value),
+            do=f"Pass {name}=0.01 for {owner}, for example.",
+        )
+    return value
 
 
 def flag(owner: str, name: str, value: object) -> bool:
