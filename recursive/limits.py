@@ -21,7 +21,7 @@ from recursive.errors import ConfigError
 
 JSON_TEXT = 8 * 2**20
 """The number of characters in a JSON text."""
-YAML_TEXT = 2**19
+YAML_TEXT = 2**18
 """The number of characters in a YAML text, which takes longer to read."""
 DEPTH = 200
 """The number of lists and mappings around a value."""

@@ -585,7 +585,6 @@ def the_gradient_goes_back_a_number_of_steps(spec: GraphSpec) -> None:
 GRAPH_RULES = (
     something_comes_in,
     the_number_of_steps_is_known_once,
-    the_mask_is_an_input,
     until_is_a_node,
     until_ends_a_plain_loop,
     states_start_from_contexts,
@@ -598,6 +597,7 @@ GRAPH_RULES = (
     states_are_fed_by_nodes,
     a_node_read_in_the_past_feeds_one_state,
     the_gradient_goes_back_a_number_of_steps,
+    the_mask_is_an_input,
 )
 
 

@@ -703,7 +703,13 @@ WHOLES = [
             ConfigError,
             ["truncate_gradient", f"got {steps!r}"],
         )
-        for steps in (0, -2, True, 2.0, None)
+        for steps in (0, -2, True, 2.0, None, 2**63)
+    ),
+    (
+        "the_mask_is_an_input",
+        LOOP.replace(mask="gone"),
+        UnknownNameError,
+        ["graph 'mask' takes the name of an input (batch, time)", "got 'gone'"],
     ),
 ]
 
@@ -762,6 +768,10 @@ SOUND_WHOLES = [
         ),
     ),
     ("the_gradient_goes_back_a_number_of_steps", LOOP.replace(truncate_gradient=1)),
+    (
+        "the_mask_is_an_input",
+        LOOP.replace(inputs=(*LOOP.inputs, InputSpec("m", 2, "bool")), mask="m"),
+    ),
     ("something_comes_in", LOOP),
     ("something_comes_out", ONCE),
     ("states_are_fed_by_nodes", LOOP),
