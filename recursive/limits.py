@@ -39,6 +39,8 @@ WEIGHTS_EXTRA = 16 * 2**20
 """The number of bytes that a file of weights may have besides its values."""
 CHUNK = 2**20
 """The number of bytes in a chunk of an HDF5 file of weights, or the array's size."""
+DATA_CHUNK = 2**28
+"""The number of bytes in a chunk of the data set of an ``HDF5Matrix``."""
 SUITE_FILE = 64 * 2**20
 """The number of bytes in a file of the conformance suite."""
 

@@ -50,14 +50,20 @@ def _check_inside(dataset: h5py.Dataset) -> None:
         raise ValueError(f"the values of {dataset.name} are in other files")
 
 
-def check_storage(dataset: h5py.Dataset, most: int) -> None:
-    """Raise a ValueError for a chunk of over ``most`` bytes, or for a filter.
+def check_unfiltered(dataset: h5py.Dataset) -> None:
+    """Raise a ValueError for a filter.
 
-    A whole chunk is read for each of its values, and a compressed one may become a
-    thousand times as large.
+    A compressed chunk may become a thousand times as large, whatever size it declares.
     """
     if dataset.id.get_create_plist().get_nfilters():
         raise ValueError(f"{dataset.name} is compressed or filtered")
+
+
+def check_chunks(dataset: h5py.Dataset, most: int) -> None:
+    """Raise a ValueError for a chunk of over ``most`` bytes.
+
+    A whole chunk is read for each of its values.
+    """
     if dataset.chunks is None:
         return
     size = int(np.prod(dataset.chunks, dtype=object)) * dataset.dtype.itemsize

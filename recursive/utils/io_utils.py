@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from recursive import limits
 from recursive.errors import ConfigError, DataError, suggest
 from recursive.utils import hdf5
 from recursive.utils.files import existing_file, file_errors
@@ -74,16 +75,18 @@ class HDF5Matrix:
     def _dataset(self, name: str) -> h5py.Dataset:
         try:
             found = hdf5.member(self._file, name)
+            if isinstance(found, h5py.Dataset):
+                hdf5.check_chunks(found, limits.DATA_CHUNK)
         except (LookupError, AttributeError):  # no such name, or no text
             found = None
-        except ValueError as error:
+        except (ValueError, TypeError, OSError, RuntimeError) as error:
             path = self._file.filename
             self.close()
             raise ConfigError.about(
                 "file",
                 path,
-                takes="a data set of its own",
-                got=f"something else ({error})",
+                takes="a data set of its own that can be read",
+                got=f"another one ({error})",
                 do="If you trust the file, open it with h5py and pass the data set.",
             ) from error
         if not isinstance(found, h5py.Dataset) or found.ndim == 0:
@@ -130,9 +133,11 @@ class HDF5Matrix:
 
         Raises:
             IndexError: for a row that is not there, which also ends an iteration.
-            DataError: for anything but rows.
+            DataError: for anything but rows, or if the file is damaged.
         """
-        found = self._read(key)
+        takes = "a data set that can be read"
+        with file_errors(self._file.filename, takes=takes, error_class=DataError):
+            found = self._read(key)
         return found if self.normalizer is None else self.normalizer(found)
 
     def _read(self, key: Rows) -> np.ndarray:

@@ -301,7 +301,8 @@ def _read_group(
             )
         # Before reading: a damaged file may declare more values than fit in memory.
         _check_array(path, name, array, dataset)
-        hdf5.check_storage(dataset, max(limits.CHUNK, array.nbytes))
+        hdf5.check_unfiltered(dataset)
+        hdf5.check_chunks(dataset, max(limits.CHUNK, array.nbytes))
         yield name, dataset[()]
 
 
