@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import csv
 import inspect
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Formatter
 from typing import TextIO
 
 import numpy as np
@@ -32,8 +34,8 @@ Logs = dict[str, float]
 MODES = ("auto", "min", "max")
 """The directions in which a number can improve; ``auto`` follows from its name."""
 
-FORMAT_ERRORS = (LookupError, ValueError, AttributeError, TypeError, MemoryError)
-"""The errors of ``str.format``; the last is that of an enormous width."""
+FORMAT_ERRORS = (LookupError, ValueError, AttributeError, TypeError)
+"""The errors of ``str.format``."""
 
 
 class Callback:
@@ -326,8 +328,13 @@ class ModelCheckpoint(Monitor):
             print(f"Epoch {epoch + 1}: weights saved to {path}")
 
     def _path(self, epoch: int, logs: Logs) -> str:
+        template = str(self.filepath)
         try:
-            return str(self.filepath).format(epoch=epoch, **logs)
+            for _, _, form, _ in Formatter().parse(template):
+                # A width of ten digits would make a path of gigabytes.
+                if re.search(r"\d{4}", form or ""):
+                    raise ValueError(f"{form} is too wide")
+            return template.format(epoch=epoch, **logs)
         except FORMAT_ERRORS as error:
             raise ConfigError.about(
                 "callback",
