@@ -44,6 +44,9 @@ DATA_CHUNK = 2**28
 SUITE_FILE = 64 * 2**20
 """The number of bytes in a file of the conformance suite."""
 
+SMALL_PARAMETER = 512
+"""The number of values that a smaller parameter counts as, for its own overhead."""
+
 _values_left: ContextVar[int | None] = ContextVar("_values_left", default=None)
 
 
@@ -129,7 +132,7 @@ def count_parameter(shape: Sequence[int]) -> None:
     left = _values_left.get()
     if left is None:
         return
-    values = math.prod(shape)
+    values = max(math.prod(shape), SMALL_PARAMETER)
     check(
         "config",
         "model",

@@ -13,7 +13,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import initializations
+from recursive import initializations, limits
 from recursive.activations import relu
 from recursive.backend import shared
 from recursive.layers.layer import MaskedLayer, check_dim
@@ -134,6 +134,7 @@ class ParametricSoftplus(ShapedActivation):
         super().__init__(input_shape, name)
         self.alpha_init = alpha_init
         self.beta_init = beta_init
+        limits.count_parameter(self.input_shape)
         self.alphas = shared(np.full(self.input_shape, alpha_init))
         self.betas = shared(np.full(self.input_shape, beta_init))
         self.params = [self.alphas, self.betas]

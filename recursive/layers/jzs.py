@@ -22,7 +22,7 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import backend
+from recursive import backend, limits
 from recursive.layers.cells import Cell, GatedCell
 from recursive.layers.layer import Tensors
 from recursive.layers.products import affine_map, linear_map, side_by_side
@@ -84,6 +84,7 @@ class ProjectingCell(JZSCell):
         self.Pmat = self._fixed_projection()
 
     def _fixed_projection(self) -> SharedVariable:
+        limits.count_parameter((self.input_dim, self.output_dim))
         if self.input_dim == self.output_dim:
             return backend.shared(np.identity(self.output_dim))
         # A separate generator: Pmat must not change the draws of the parameters.

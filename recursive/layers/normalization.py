@@ -10,7 +10,6 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import initializations
-from recursive.backend import shared
 from recursive.errors import ConfigError
 from recursive.layers.advanced_activations import row_shape
 from recursive.layers.layer import Layer, MaskedLayer, check_dim
@@ -77,8 +76,8 @@ class BatchNormalization(Layer):
         self.gamma = initializations.uniform(self.input_shape, rng=self.rng)
         self.beta = initializations.zero(self.input_shape)
         self.params = [self.gamma, self.beta]
-        self.running_mean = shared(np.zeros(self.input_shape))
-        self.running_std = shared(np.ones(self.input_shape))
+        self.running_mean = initializations.zero(self.input_shape)
+        self.running_std = initializations.one(self.input_shape)
         self.set_initial_weights(weights)
 
     @property

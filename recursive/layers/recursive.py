@@ -26,7 +26,7 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import backend
+from recursive import backend, limits
 from recursive.errors import (
     ConfigError,
     DataError,
@@ -484,6 +484,7 @@ class Recursive(Stateful, Graph):
             dim = self.shapes[name][-1]
             is_new = state.initial == LEARNED and name not in self._learned
             if is_new and dim is not None:
+                limits.count_parameter((dim,))
                 self._learned[name] = backend.shared(np.zeros(dim), f"{name}.initial")
 
     def complete(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:

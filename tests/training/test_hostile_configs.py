@@ -113,6 +113,10 @@ LARGE = {
     "one layer": [{"name": "Dense", "input_dim": 4, "output_dim": 10_000_000}],
     "a square": [{"name": "Dense", "input_dim": 10_000, "output_dim": 10_000}],
     "many layers": [{"name": "Dense", "input_dim": 3000, "output_dim": 3000}] * 3,
+    "small ones": [
+        {"name": "SimpleDeepRNN", "output_dim": 1, "input_dim": 1, "depth": 10**6}
+    ],
+    "a fixed matrix": [{"name": "JZS1", "input_dim": 1, "output_dim": 10_000}],
     "orthogonal": [{"name": "SimpleRNN", "input_dim": 1, "output_dim": 10_000}],
     "normalization": [{"name": "BatchNormalization", "input_shape": [9_000_000]}] * 3,
 }
@@ -127,11 +131,12 @@ def test_parameters_are_counted_before_they_are_drawn(name):
 
 def test_the_limit_of_parameters_can_be_raised_and_does_not_bind_python(monkeypatch):
     text = Sequential([Dense(40, 60)]).to_json()
-    monkeypatch.setattr(limits, "PARAMETERS", 2400)
-    with pytest.raises(ConfigError, match="got 2460"):
+    # The bias counts as 512 values.
+    monkeypatch.setattr(limits, "PARAMETERS", 2400 + 511)
+    with pytest.raises(ConfigError, match="got 2912"):
         model_from_json(text)
     Sequential([Dense(40, 60)])
-    monkeypatch.setattr(limits, "PARAMETERS", 2460)
+    monkeypatch.setattr(limits, "PARAMETERS", 2400 + 512)
     model_from_json(text)
 
 
