@@ -9,7 +9,8 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import initializations
+from recursive import initializations, limits
+from recursive.backend import shared
 from recursive.errors import ConfigError
 from recursive.layers.advanced_activations import row_shape
 from recursive.layers.layer import Layer, MaskedLayer, check_dim
@@ -184,6 +185,7 @@ class LayerNormalization(MaskedLayer):
         if self.built:
             return
         self.input_dim = check_dim("LayerNormalization", "input_dim", input_shape[-1])
+        limits.count_parameter((self.input_dim,))
         self.gamma = shared(np.ones(self.input_dim), "gamma")
         self.beta = shared(np.zeros(self.input_dim), "beta")
         self.params = [self.gamma, self.beta]
