@@ -18,6 +18,7 @@ from recursive.activations import relu
 from recursive.backend import shared
 from recursive.layers.layer import MaskedLayer, check_dim
 from recursive.layers.products import as_floats
+from recursive.utils.arguments import coefficient
 
 
 class AdvancedActivation(MaskedLayer):
@@ -44,7 +45,7 @@ class LeakyReLU(AdvancedActivation):
 
     def __init__(self, alpha: float = 0.3, name: str | None = None):
         super().__init__(name)
-        self.alpha = alpha
+        self.alpha = coefficient("LeakyReLU", "alpha", alpha)
 
     def activate(self, x: TensorVariable) -> TensorVariable:
         # By relu, so that the gradient at 0 lies halfway, as in Keras 0.1.
@@ -132,8 +133,9 @@ class ParametricSoftplus(ShapedActivation):
         name: str | None = None,
     ):
         super().__init__(input_shape, name)
-        self.alpha_init = alpha_init
-        self.beta_init = beta_init
+        kind = "ParametricSoftplus"
+        self.alpha_init = coefficient(kind, "alpha_init", alpha_init)
+        self.beta_init = coefficient(kind, "beta_init", beta_init)
         limits.count_parameter(self.input_shape)
         self.alphas = shared(np.full(self.input_shape, alpha_init))
         self.betas = shared(np.full(self.input_shape, beta_init))
@@ -155,7 +157,7 @@ class ThresholdedLinear(AdvancedActivation):
 
     def __init__(self, theta: float = 1.0, name: str | None = None):
         super().__init__(name)
-        self.theta = theta
+        self.theta = coefficient(type(self).__name__, "theta", theta)
 
     def activate(self, x: TensorVariable) -> TensorVariable:
         return pt.switch(abs(x) < self.theta, pt.zeros_like(x), x)
@@ -174,7 +176,7 @@ class ThresholdedReLU(AdvancedActivation):
 
     def __init__(self, theta: float = 1.0, name: str | None = None):
         super().__init__(name)
-        self.theta = theta
+        self.theta = coefficient(type(self).__name__, "theta", theta)
 
     def activate(self, x: TensorVariable) -> TensorVariable:
         return pt.switch(x > self.theta, x, pt.zeros_like(x))

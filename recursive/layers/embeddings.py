@@ -14,6 +14,7 @@ from recursive.layers.layer import Layer, Rule, check_dim
 from recursive.layers.masks import PASS
 from recursive.loop.call import joined
 from recursive.spec.shapes import Shape
+from recursive.utils.arguments import flag
 
 
 class Embedding(Layer):
@@ -67,7 +68,7 @@ class Embedding(Layer):
         self.init = initializations.get(init)
         shape = (self.limit, self.output_dim)
         self.W = initializations.first_values(self.init, shape, self.rng)
-        self.mask_zero = mask_zero
+        self.mask_zero = flag("Embedding", "mask_zero", mask_zero)
         self.params = [self.W]
         self.set_initial_weights(weights)
 

@@ -7,11 +7,12 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend.sizes import size
-from recursive.errors import ShapeError
+from recursive.errors import ConfigError, ShapeError
 from recursive.layers.layer import Layer, MaskedLayer
 from recursive.layers.masks import DROP, USE
 from recursive.loop.call import joined, leading_axes
 from recursive.spec.shapes import Shape
+from recursive.utils.arguments import is_finite
 
 
 class Masking(MaskedLayer):
@@ -32,6 +33,16 @@ class Masking(MaskedLayer):
 
     def __init__(self, mask_value: float = 0.0, name: str | None = None):
         super().__init__(name)
+        # NaN and infinities are values of padding too.
+        is_float = isinstance(mask_value, float | np.floating)
+        if not is_float and not is_finite(mask_value):
+            raise ConfigError.about(
+                "layer",
+                "Masking",
+                takes="a number as mask_value",
+                got=repr(mask_value),
+                do="Use Masking(0.0), for example.",
+            )
         self.mask_value = mask_value
 
     def mask_value_at(self, port: str) -> float:

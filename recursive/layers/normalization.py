@@ -17,6 +17,7 @@ from recursive.layers.layer import Layer, MaskedLayer, check_dim
 from recursive.layers.products import as_floats
 from recursive.loop.call import Call, Value, Values
 from recursive.spec.shapes import Shape
+from recursive.utils.arguments import coefficient
 
 
 class BatchNormalization(Layer):
@@ -71,9 +72,9 @@ class BatchNormalization(Layer):
         self.input_shape = row_shape("BatchNormalization", input_shape)
         self.input_dim = self.input_shape[-1]
         self.input_ndim = len(self.input_shape) + 1
-        self.epsilon = epsilon
+        self.epsilon = coefficient("BatchNormalization", "epsilon", epsilon)
         self.mode = mode
-        self.momentum = momentum
+        self.momentum = coefficient("BatchNormalization", "momentum", momentum)
         self.gamma = initializations.uniform(self.input_shape, rng=self.rng)
         self.beta = initializations.zero(self.input_shape)
         self.params = [self.gamma, self.beta]
@@ -177,7 +178,7 @@ class LayerNormalization(MaskedLayer):
         super().__init__(name)
         kind = "LayerNormalization"
         self.input_dim = check_dim(kind, "input_dim", input_dim, optional=True)
-        self.epsilon = epsilon
+        self.epsilon = coefficient("LayerNormalization", "epsilon", epsilon)
         if self.input_dim is not None:
             self.build((None, self.input_dim))
 

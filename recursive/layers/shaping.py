@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
@@ -38,6 +39,14 @@ class Reshape(Layer):
         super().__init__(name)
         if dims is None:
             dims = shape
+        if not isinstance(dims, Sequence | np.ndarray):
+            raise ShapeError.about(
+                "layer",
+                "Reshape",
+                takes="a list of dims",
+                got=repr(dims),
+                do="Use Reshape(2, 3), for example.",
+            )
         self.dims = tuple(check_dim("Reshape", "dim", dim) for dim in dims)
 
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:

@@ -234,6 +234,32 @@ def test_it_is_refused_without_the_limit_of_integers_too(name, monkeypatch):
         model_from_json(changed(make(), path, value))
 
 
+NUMBERS = {
+    "BatchNormalization": ({"input_shape": [4]}, ["epsilon", "momentum"]),
+    "LayerNormalization": ({}, ["epsilon"]),
+    "LeakyReLU": ({}, ["alpha"]),
+    "ParametricSoftplus": ({"input_shape": [4]}, ["alpha_init", "beta_init"]),
+    "ThresholdedReLU": ({}, ["theta"]),
+    "ThresholdedLinear": ({}, ["theta"]),
+    "Masking": ({}, ["mask_value"]),
+    "Embedding": ({"input_dim": 4, "output_dim": 6}, ["mask_zero"]),
+    "GaussianNoise": ({}, ["sigma"]),
+    "Dropout": ({}, ["p"]),
+    "Reshape": ({}, ["dims"]),
+}
+
+
+@pytest.mark.parametrize("value", [{}, "x", [1.5], {"a": 1}])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_layer_refuses_what_is_no_number_when_it_is_read(name, value):
+    arguments, settings = NUMBERS[name]
+    for setting in settings:
+        layer = {"name": name, **arguments, setting: value}
+        text = json.dumps({"name": "Sequential", "layers": [layer]})
+        with pytest.raises(RecursiveError, match=name):
+            model_from_json(text)
+
+
 def test_a_graph_of_2015_whose_name_is_a_dict_is_refused():
     config = {
         "name": "Graph",
