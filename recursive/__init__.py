@@ -93,6 +93,7 @@ _HOMES = {
     "model_from_json": "models",
     "model_from_yaml": "models",
     "set_backend": "backend.choose",
+    "set_threads": "backend.c_loop.threads",
 }
 
 __version__ = "0.1.0"

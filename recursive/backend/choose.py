@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
-import sys
 
 import pytensor
 
 from recursive.backend import table
-from recursive.backend.messages import quiet
+from recursive.backend.messages import notify_once, quiet
 from recursive.backend.toolchains import is_installed
 from recursive.errors import BackendError, suggest
 
@@ -131,9 +129,3 @@ def _has_blas() -> bool:
     """True if C code can link with a BLAS, from the extra ``c`` or the system."""
     with quiet():
         return is_installed("scipy_openblas32") or bool(pytensor.config.blas__ldflags)
-
-
-@functools.cache
-def notify_once(sentence: str) -> None:
-    """Print a sentence to stderr the first time it is passed."""
-    print(sentence, file=sys.stderr)

@@ -13,6 +13,8 @@ from pytensor.graph.rewriting.basic import dfs_rewriter
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import rewrites, vectorized
+from recursive.backend.c_loop.binary import CompilerError
+from recursive.backend.c_loop.refusal import NotTranslatable
 from recursive.backend.messages import quiet
 from recursive.backend.table import BACKENDS, Backend, names_with
 from recursive.backend.tensors import floatX
@@ -21,7 +23,6 @@ from recursive.errors import BackendError
 from recursive.locked import locked
 
 
-@locked
 def compile_function(
     inputs: list[TensorVariable],
     outputs: list[TensorVariable],
@@ -29,10 +30,31 @@ def compile_function(
     backend: str,
 ) -> Callable:
     """A PyTensor function, compiled for ``backend``; it also updates the generators."""
+    row = BACKENDS[backend]
+    if row.fallback is not None:
+        try:
+            return compile_for(row, inputs, outputs, updates)
+        except (NotTranslatable, CompilerError):
+            row = row.fallback
+    return compile_for(row, inputs, outputs, updates)
+
+
+@locked
+def compile_for(
+    row: Backend,
+    inputs: list[TensorVariable],
+    outputs: list[TensorVariable],
+    updates: list[tuple[SharedVariable, TensorVariable]],
+) -> Callable:
+    """The same for one row of the table.
+
+    Raises:
+        NotTranslatable: if the row has a fallback, and a loop needs it.
+        CompilerError: if the row has a fallback, and the compiler fails.
+    """
     results = list(outputs)
     for _, value in updates:
         results.append(value)
-    row = BACKENDS[backend]
     with (
         quiet(),
         running(row, floatX()),

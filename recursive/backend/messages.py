@@ -6,6 +6,8 @@ shows again or an error stays in JAX's words. Each entry names the versions that
 
 from __future__ import annotations
 
+import functools
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,3 +62,9 @@ def quiet() -> Iterator[None]:
         for message in SETTLED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         yield
+
+
+@functools.cache
+def notify_once(sentence: str) -> None:
+    """Print a sentence to stderr the first time it is passed."""
+    print(sentence, file=sys.stderr)

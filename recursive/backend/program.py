@@ -13,8 +13,11 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 from threadpoolctl import ThreadpoolController
 
-from recursive.backend.compiling import compile_function, running
-from recursive.backend.messages import quiet
+from recursive.backend.c_loop.binary import CompilerError, why_scan
+from recursive.backend.c_loop.refusal import NotTranslatable
+from recursive.backend.c_loop.threads import set_count, thread_count
+from recursive.backend.compiling import compile_for, compile_function, running
+from recursive.backend.messages import notify_once, quiet
 from recursive.backend.scanning import building_for
 from recursive.backend.table import BACKENDS, Backend, names_with
 from recursive.backend.tensors import floatX, tensor
@@ -69,14 +72,13 @@ class Program:
         self.arguments = list(arguments)
         self.build = build
         self.backend = backend
+        self._traits = BACKENDS[backend]
+        # Why the loops of the program are PyTensor's, if they could have been in C.
+        self.refusal: NotTranslatable | None = None
         self._floats = floatX()
         self._functions: OrderedDict[Shapes, Callable] = OrderedDict()
         self._compiled = 0
         self._pools: ThreadpoolController | None = None
-
-    @property
-    def _traits(self) -> Backend:
-        return BACKENDS[self.backend]
 
     @locked
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
@@ -93,7 +95,7 @@ class Program:
         with (
             quiet() if may_compile else nullcontext(),
             running(self._traits, self._floats),
-            self._one_thread(),
+            self._blas_threads(),
         ):
             return [np.asarray(value) for value in function(*arrays)]
 
@@ -123,24 +125,42 @@ class Program:
             stacklevel=4,
         )
 
-    def _one_thread(self) -> AbstractContextManager:
-        """The context that limits BLAS to one thread.
+    def _blas_threads(self) -> AbstractContextManager:
+        """The context that limits the threads of BLAS.
 
         The products of a loop are small: on busy cores two threads took ten times as
-        long as one.
+        long as one. A loop in C has none, so BLAS computes large ones only.
         """
         if self._pools is None:
             return nullcontext()
-        return self._pools.limit(limits=1, user_api="blas")
+        limit = 1
+        if self._traits.fallback is not None:
+            if set_count() is None:
+                return nullcontext()  # BLAS itself reads OMP_NUM_THREADS
+            limit = thread_count()
+        return self._pools.limit(limits=limit, user_api="blas")
 
     def _compile(self, shapes: Shapes) -> Callable:
         inputs = []
         for index, argument in enumerate(self.arguments):
             shape = shapes[index] if shapes else argument.shape
             inputs.append(tensor(argument.name, argument.dtype, shape))
-        with building_for(self.backend):
+        row = self._traits
+        if row.fallback is None:
+            return self._built(inputs, row)
+        try:
+            return self._built(inputs, row)
+        except NotTranslatable as refusal:
+            self.refusal = refusal
+        except CompilerError as error:
+            notify_once(why_scan(error))
+        self._traits = row.fallback
+        return self._built(inputs, row.fallback)
+
+    def _built(self, inputs: list[TensorVariable], row: Backend) -> Callable:
+        with building_for(row):
             outputs, updates = self.build(inputs)
-        return compile_function(inputs, outputs, updates, self.backend)
+        return compile_for(row, inputs, outputs, updates)
 
 
 def to_numpy(variables: Iterable[SharedVariable]) -> None:
@@ -186,7 +206,8 @@ def evaluate(
 ) -> list[np.ndarray]:
     """The values of ``outputs`` for these inputs, compiled for this call alone."""
     function = compile_function(list(values), list(outputs), [], backend)
-    if not BACKENDS[backend].holds_own_arrays:
+    row = BACKENDS[backend]
+    if not row.holds_own_arrays:
         to_numpy(function.get_shared())
-    with quiet(), running(BACKENDS[backend], floatX()):
+    with quiet(), running(row, floatX()):
         return [np.asarray(value) for value in function(*values.values())]

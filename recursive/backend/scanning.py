@@ -11,7 +11,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import vectorized
 from recursive.backend.contiguous import ContiguousCopy
-from recursive.backend.table import BACKENDS, NO_BACKEND, Backend
+from recursive.backend.table import NO_BACKEND, Backend
 
 # A context variable rather than an argument: the graph is built by layers and by users'
 # functions, which have no argument for a backend and hardly ever need one. It is a fact
@@ -37,9 +37,9 @@ def traits() -> Backend:
 
 
 @contextmanager
-def building_for(backend: str) -> Iterator[None]:
+def building_for(backend: Backend) -> Iterator[None]:
     """Set ``backend`` as the :func:`target` of what is built inside the block."""
-    token = _target.set(BACKENDS[backend])
+    token = _target.set(backend)
     try:
         yield
     finally:

@@ -21,6 +21,7 @@ from pytensor.compile.mode import Mode
 from pytensor.graph.rewriting.basic import NodeRewriter
 
 from recursive.backend import contiguous, messages, rewrites, toolchains, vectorized
+from recursive.backend.c_loop.linker import LoopLinker
 
 
 def _nothing() -> None:
@@ -79,6 +80,10 @@ class Backend:
     # True if products want their operands row after row in memory.
     contiguous_rows: bool = False
 
+    # The row for programs whose loops cannot all be translated to C; None if loops are
+    # PyTensor's in any case.
+    fallback: Backend | None = None
+
     # Beginnings of the errors by which it says that it cannot run something.
     lacks: tuple[str, ...] = ()
     # The function in whose frame it fails to truncate a gradient.
@@ -115,7 +120,7 @@ NUMBA = Backend(
     contiguous_rows=True,
 )
 
-C = Backend(
+C_SCAN = Backend(
     name="c",
     mode=lambda: Mode("cvm", "fast_run"),
     needs_compiler=True,
@@ -125,6 +130,15 @@ C = Backend(
     rewrites_steps=True,
     arithmetic=vectorized.FUSED,
     separate_products=True,
+)
+
+C = Backend(
+    name="c",
+    mode=lambda: Mode(LoopLinker(use_cloop=False, c_thunks=False), "fast_run"),
+    needs_compiler=True,
+    # Fused operations have no NumPy function.
+    excluded=("fusion",),
+    fallback=C_SCAN,
 )
 
 PYTHON = Backend(

@@ -37,7 +37,7 @@ class Runner(Contender):
         """As ``train``, by the compiled function alone, without checks and names."""
         program = self.model._current_programs().program("train")
         [function] = program._functions.values()
-        with program._one_thread():
+        with program._blas_threads():
             return float(np.asarray(function(x, y)[0]))
 
     def weights(self) -> dict[str, np.ndarray]:

@@ -1,0 +1,68 @@
+"""The linker that puts C loops in place of PyTensor's scans.
+
+PyTensor first rewrites a graph, then hands it to a linker, which makes a program of it.
+This one replaces every Scan before it does so. All other operations run as Python
+calls of NumPy: outside the loops there are few of them, each on the values of all steps
+at once, and nothing has to be compiled for them.
+"""
+
+from __future__ import annotations
+
+from pytensor.compile.builders import OpFromGraph
+from pytensor.graph.basic import Variable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.link.vm import VMLinker
+from pytensor.scan.op import Scan
+
+from recursive.backend.c_loop.arrays import use_numpy
+from recursive.backend.c_loop.binary import Binary
+from recursive.backend.c_loop.op import CLoop
+from recursive.backend.c_loop.refusal import NotTranslatable, describe
+from recursive.backend.c_loop.translate import translate
+
+
+class LoopLinker(VMLinker):
+    """A linker for graphs whose loops all become C functions.
+
+    Its constructor has the arguments of PyTensor's linker.
+    """
+
+    def accept(
+        self, fgraph: FunctionGraph, no_recycling: object = None, profile: object = None
+    ) -> VMLinker:
+        """Replace the loops of a graph, and take it on.
+
+        Raises:
+            NotTranslatable: if one of them cannot be translated, or if there is none.
+            CompilerError: if one of them cannot be compiled.
+        """
+        if self.fgraph is not None:
+            return super().accept(fgraph, no_recycling, profile)
+        replaced = {**replace_loops(fgraph), **use_numpy(fgraph)}
+        # Variables whose arrays must not be used again; some are other ones now.
+        kept = [replaced.get(value, value) for value in no_recycling or []]
+        return super().accept(fgraph, kept, profile)
+
+
+def replace_loops(graph: FunctionGraph) -> dict[Variable, Variable]:
+    """Put a C loop in place of each Scan of a graph; returns the new variables."""
+    translated = []
+    for node in graph.toposort():
+        if isinstance(node.op, OpFromGraph):
+            raise NotTranslatable(describe(node), "has a graph of its own")
+        if isinstance(node.op, Scan):
+            translated.append((node, translate(node)))
+    if not translated:
+        raise NotTranslatable("the program", "has no loop")
+    # Every compiler is started before the first is waited for.
+    loops = []
+    for node, translation in translated:
+        binary = Binary(translation.source)
+        loops.append((node, CLoop(node.op, translation, binary)))
+    replaced = {}
+    for node, loop in loops:
+        pairs = dict(zip(node.outputs, loop.replace(node), strict=True))
+        graph.replace_all_validate(list(pairs.items()), reason="c_loop")
+        replaced |= pairs
+        loop.load()
+    return replaced
