@@ -12,7 +12,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.basic import Apply
 from pytensor.graph.fg import FunctionGraph
 from pytensor.scalar import basic, math
 from pytensor.tensor.elemwise import Elemwise
@@ -73,13 +73,8 @@ class ArrayElemwise(Elemwise):
         outputs[0][0] = np.array(found, dtype=dtype, copy=True if is_input else None)
 
 
-def use_numpy(graph: FunctionGraph) -> dict[Variable, Variable]:
-    """Put NumPy functions in place of elementwise operations that have none.
-
-    Returns:
-        The new variables.
-    """
-    replaced = {}
+def use_numpy(graph: FunctionGraph) -> None:
+    """Put NumPy functions in place of elementwise operations that have none."""
     for node in graph.toposort():
         op = node.op
         if not isinstance(op, Elemwise) or type(op.scalar_op) not in FUNCTIONS:
@@ -89,5 +84,3 @@ def use_numpy(graph: FunctionGraph) -> dict[Variable, Variable]:
             continue
         [new] = ArrayElemwise(op.scalar_op)(*node.inputs, return_list=True)
         graph.replace_validate(node.outputs[0], new, reason="use_numpy")
-        replaced[node.outputs[0]] = new
-    return replaced

@@ -88,18 +88,36 @@ class Axes:
         Raises:
             NotTranslatable: if there is none.
         """
-        candidates = [self.find(results[0], axis) for axis in range(results[0].ndim)]
-        for candidate in candidates:
-            if candidate in self._mixed_by:
+        rows: Axis | None = None
+        for result in results:
+            if rows is not None and self.count(result, rows):
                 continue
-            counts = [self.count(value, candidate) for value in results]
-            if all(count == 1 for count in counts):
-                if all(self.count(value, candidate) <= 1 for value in everything):
-                    return candidate
-        for candidate in candidates:
-            if candidate in self._mixed_by:
-                raise NotTranslatable(describe(self._mixed_by[candidate]), MIXES)
-        raise NotTranslatable("a result of the step", "has no axis of rows")
+            found = self._candidate(result)
+            if rows is not None:
+                # Results that have nothing to do with each other, such as two loops
+                # that PyTensor has merged: their rows are the same ones.
+                sizes = {self._size.get(rows), self._size.get(found)} - {None}
+                if len(sizes) > 1:
+                    raise NotTranslatable("a result of the step", "has other rows")
+                self.tie(*rows, *found)
+            rows = self.find(*found)
+        for value in everything:
+            wanted = (1,) if value in results else (0, 1)
+            if self.count(value, rows) not in wanted:
+                raise NotTranslatable("a value of the step", "has no axis of rows")
+        return rows
+
+    def _candidate(self, result: Variable) -> Axis:
+        """The class that may be that of the rows of a result."""
+        axes = [self.find(result, axis) for axis in range(result.type.ndim)]
+        free = [axis for axis in axes if axis not in self._mixed_by]
+        if not free:
+            if axes:
+                raise NotTranslatable(describe(self._mixed_by[axes[0]]), MIXES)
+            raise NotTranslatable("a result of the step", "has no axis of rows")
+        # The number of rows is hardly ever part of a type.
+        unknown = [axis for axis in free if axis not in self._size]
+        return (unknown or free)[0]
 
     def count(self, value: Variable, rows: Axis) -> int:
         """The number of axes of ``value`` in the class of rows."""

@@ -8,8 +8,9 @@ at once, and nothing has to be compiled for them.
 
 from __future__ import annotations
 
-from pytensor.compile.builders import OpFromGraph
-from pytensor.graph.basic import Variable
+import itertools
+
+from pytensor.compile.aliasing import infer_reuse_pattern
 from pytensor.graph.fg import FunctionGraph
 from pytensor.link.vm import VMLinker
 from pytensor.scan.op import Scan
@@ -17,8 +18,8 @@ from pytensor.scan.op import Scan
 from recursive.backend.c_loop.arrays import use_numpy
 from recursive.backend.c_loop.binary import Binary
 from recursive.backend.c_loop.op import CLoop
-from recursive.backend.c_loop.refusal import NotTranslatable, describe
-from recursive.backend.c_loop.translate import translate
+from recursive.backend.c_loop.refusal import NotTranslatable
+from recursive.backend.c_loop.translate import inline, translate
 
 
 class LoopLinker(VMLinker):
@@ -38,18 +39,21 @@ class LoopLinker(VMLinker):
         """
         if self.fgraph is not None:
             return super().accept(fgraph, no_recycling, profile)
-        replaced = {**replace_loops(fgraph), **use_numpy(fgraph)}
-        # Variables whose arrays must not be used again; some are other ones now.
-        kept = [replaced.get(value, value) for value in no_recycling or []]
+        # Outputs whose arrays belong to the caller, and must not be used again.
+        given_away = set(no_recycling or [])
+        places = [output in given_away for output in fgraph.outputs]
+        inline(fgraph)
+        replace_loops(fgraph)
+        use_numpy(fgraph)
+        owned = list(itertools.compress(fgraph.outputs, places))
+        kept = infer_reuse_pattern(fgraph, owned)
         return super().accept(fgraph, kept, profile)
 
 
-def replace_loops(graph: FunctionGraph) -> dict[Variable, Variable]:
-    """Put a C loop in place of each Scan of a graph; returns the new variables."""
+def replace_loops(graph: FunctionGraph) -> None:
+    """Put a C loop in place of each Scan of a graph."""
     translated = []
     for node in graph.toposort():
-        if isinstance(node.op, OpFromGraph):
-            raise NotTranslatable(describe(node), "has a graph of its own")
         if isinstance(node.op, Scan):
             translated.append((node, translate(node)))
     if not translated:
@@ -59,10 +63,7 @@ def replace_loops(graph: FunctionGraph) -> dict[Variable, Variable]:
     for node, translation in translated:
         binary = Binary(translation.source)
         loops.append((node, CLoop(node.op, translation, binary)))
-    replaced = {}
     for node, loop in loops:
-        pairs = dict(zip(node.outputs, loop.replace(node), strict=True))
-        graph.replace_all_validate(list(pairs.items()), reason="c_loop")
-        replaced |= pairs
+        pairs = list(zip(node.outputs, loop.replace(node), strict=True))
+        graph.replace_all_validate(pairs, reason="c_loop")
         loop.load()
-    return replaced

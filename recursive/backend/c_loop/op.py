@@ -206,6 +206,8 @@ class CLoop(Op):
             raise IndexError("a step of a loop reads at an index out of bounds")
         if failed == program.NO_MEMORY:
             raise MemoryError("a loop needs more memory than there is")
+        if failed >= program.FIRST_FAILURE:
+            raise self.translation.failures[failed - program.FIRST_FAILURE]
         if failed:
             raise ValueError("values of a step have sizes that do not fit together")
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from pytensor.compile.ops import DeepCopyOp, ViewOp
 from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.raise_op import Assert, CheckAndRaise
 from pytensor.scalar.basic import Add, IntDiv, Mul, Sub
 from pytensor.scalar.basic import Cast as ScalarCast
 from pytensor.tensor.basic import (
@@ -40,6 +41,7 @@ from recursive.backend.c_loop.elementwise import (
     write_loops,
 )
 from recursive.backend.c_loop.refusal import NotTranslatable, describe
+from recursive.backend.c_loop.program import FIRST_FAILURE
 from recursive.backend.c_loop.values import (
     Number,
     Value,
@@ -150,6 +152,22 @@ def _write_make_vector(writer: Writer, node: Apply) -> None:
     for position, part in enumerate(node.inputs):
         writer.statements.append(f"{target.base}[{position}] = {writer.number(part)};")
     writer.values[out] = target
+
+
+def _tie_check(axes: Axes, node: Apply) -> None:
+    axes.tie_all(node.outputs[0], node.inputs[0])
+
+
+def _write_check(writer: Writer, node: Apply) -> None:
+    value, *conditions = node.inputs
+    writer.failures.append(node.op.exc_type(node.op.msg))
+    code = FIRST_FAILURE + len(writer.failures) - 1
+    for condition in conditions:
+        if writer.row_axis(condition) is not None:
+            raise NotTranslatable(describe(node), "checks the values of a row")
+        number = writer.number(condition)
+        writer.statements.append(f"if (!({number})) return {code};")
+    writer.values[node.outputs[0]] = writer.value(value)
 
 
 def _axis_of(op: object, inputs: Sequence[Variable], node: Apply) -> int:
@@ -1013,8 +1031,10 @@ TABLE: Mapping[type, Operation] = {
     AdvancedSubtensor: Operation(_tie_take, _write_take),
     AdvancedSubtensor1: Operation(_tie_take, _write_take),
     Argmax: Operation(_tie_reduction, _write_argmax),
+    Assert: Operation(_tie_check, _write_check),
     BatchedDot: Operation(_tie_batched_dot, _write_batched_dot),
     Blockwise: Operation(_tie_batched_dot, _write_batched_dot),
+    CheckAndRaise: Operation(_tie_check, _write_check),
     ContiguousCopy: Operation(_tie_same, _write_same, is_view=True),
     DeepCopyOp: Operation(_tie_same, _write_same, is_view=True),
     DimShuffle: Operation(_tie_dimshuffle, _write_dimshuffle, is_view=True),

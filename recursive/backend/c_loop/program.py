@@ -16,6 +16,9 @@ from recursive.backend.c_loop.writer import Writer
 WRONG_INDEX, NO_MEMORY, WRONG_SIZE = 1, 2, 3
 """What the C function returns if it fails."""
 
+FIRST_FAILURE = 100
+"""What it returns for the first of the errors that operations may raise."""
+
 LARGEST_BLOCK = 32
 
 DECLARATIONS = f"""

@@ -73,6 +73,7 @@ class Translation:
         source: the C text.
         arrays: the arrays that the C function takes, in its order.
         constants: the values of those that are written in the graph.
+        failures: the errors that the operations of a step may raise.
         states: the states.
         collected: for each value that feeds no state, the input of the loop that says
             how many steps are kept.
@@ -88,6 +89,7 @@ class Translation:
     source: str
     arrays: tuple[Array, ...]
     constants: tuple[np.ndarray, ...]
+    failures: tuple[Exception, ...]
     states: tuple[State, ...]
     collected: tuple[int, ...]
     sequences: range
@@ -127,6 +129,7 @@ def translate(node: Apply) -> Translation:
         source=program.text(writer),
         arrays=tuple(writer.arrays),
         constants=tuple(writer.constants),
+        failures=tuple(writer.failures),
         states=tuple(arrays.states),
         collected=tuple(arrays.collected),
         sequences=range(1, 1 + info.n_seqs),
@@ -154,13 +157,19 @@ def simplified(op: Scan) -> FunctionGraph:
     graph = FunctionGraph(
         op.inner_inputs, op.inner_outputs, clone=True, features=[ShapeFeature()]
     )
-    dfs_rewriter(_inlined).rewrite(graph)
+    inline(graph)
     rewrite_graph(
         graph,
         include=("canonicalize", "stabilize", "specialize"),
         exclude=("fusion", "inplace", "BlasOpt", "local_dot_to_dot22"),
     )
+    inline(graph)  # a softmax is found again where it was written out
     return graph
+
+
+def inline(graph: FunctionGraph) -> None:
+    """Replace operations that hold graphs by these graphs."""
+    dfs_rewriter(_inlined).rewrite(graph)
 
 
 def _tied(step: FunctionGraph, info: object) -> Axes:

@@ -110,6 +110,7 @@ class Writer:
     rows: Axis
     arrays: list[Array] = field(default_factory=list)
     constants: list[np.ndarray] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
     values: dict[Variable, Value] = field(default_factory=dict)
     # Where a value has to be computed, if there is such a place.
     places: dict[Variable, Value] = field(default_factory=dict)
