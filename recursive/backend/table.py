@@ -77,6 +77,8 @@ class Backend:
 
     # True if several products with one input are faster than one that is split.
     separate_products: bool = False
+    # True if gradients that are next to each other are emitted as one value.
+    whole_emitted: bool = False
     # True if products want their operands row after row in memory.
     contiguous_rows: bool = False
 
@@ -136,8 +138,10 @@ C = Backend(
     name="c",
     mode=lambda: Mode(LoopLinker(use_cloop=False, c_thunks=False), "fast_run"),
     needs_compiler=True,
-    # Fused operations have no NumPy function.
-    excluded=("fusion",),
+    # Fused operations have no NumPy function, and NumPy's products are BLAS. Loops are
+    # replaced in a graph that computes nothing in place.
+    excluded=("fusion", "BlasOpt", "inplace"),
+    whole_emitted=True,
     fallback=C_SCAN,
 )
 

@@ -36,7 +36,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.backend.sizes import Size, size
-from recursive.scan.partition import parts_of_concatenation
+from recursive.scan.partition import columns_of_parts, parts_of_concatenation
 from recursive.scan.step_graph import Tapped
 from recursive.scan.vjp import Gradients, StepVJP, present
 
@@ -250,6 +250,9 @@ class Backward:
         lefts = [product.left for product in self.vjp.step.products]
         wanted = [*gradients.after_loop, *lefts]
         known = {**self.over_time, **emitted, **self.constants}
+        for value, over_time in emitted.items():
+            for part, start, stop in columns_of_parts(value):
+                known.setdefault(part, over_time[..., start:stop])
         found = {}
         if wanted:
             # The formulas of one step, applied to the values of all steps.
@@ -324,6 +327,9 @@ def _summed_over_taps(
     gradients = iter(read_grads)
     found: list[Maybe] = []
     for item in items:
+        if item.taps == (0,):  # a sequence of exactly n_steps rows, each read once
+            found.append(next(gradients))
+            continue
         terms = []
         for tap in item.taps:
             gradient = next(gradients)

@@ -100,6 +100,7 @@ def partition(
     past_gradients: Sequence[Variable],
     later_gradients: Sequence[Variable],
     graph: FunctionGraph,
+    whole: bool = False,
 ) -> Partition:
     """Find what is stored, emitted and precomputed.
 
@@ -111,6 +112,7 @@ def partition(
         past_gradients: the gradients with respect to pasts, which the loop computes.
         later_gradients: the other gradients, which are computed after the loop.
         graph: the graph of all of them.
+        whole: True to emit concatenations as they are, and their parts as slices.
     """
     depend_on_gradients = _depending_on(set(arriving), graph)
     forward = _computed(graph) - depend_on_gradients
@@ -119,9 +121,15 @@ def partition(
     in_loop = (depend_on_gradients & needed_by_past) | set(carried)
 
     # A concatenation is left to the work after the loop, which treats its parts one by
-    # one: see weight_gradient in backward.py.
+    # one: see weight_gradient in backward.py. One that is emitted whole is an exception.
     at_hand = in_loop | forward
-    uncut = {value for value in at_hand if not parts_of_concatenation(value)}
+    kept_whole = set()
+    if whole:
+        kept_whole = {value for value in in_loop if columns_of_parts(value)}
+    uncut = set()
+    for value in at_hand:
+        if value in kept_whole or not parts_of_concatenation(value):
+            uncut.add(value)
     from_outside = set(arriving) - set(carried)
     emitted, read_after_loop = [], []
     # first_reached walks back from the later gradients to the nearest values that one
@@ -131,6 +139,8 @@ def partition(
             read_after_loop.append(value)
         elif value not in from_outside:
             emitted.append(value)
+    if whole:
+        emitted = _without_parts(emitted)
 
     # The forward loop has to hand over what the backward loop reads, the left factors
     # of the products after it, and what other work after it reads.
@@ -256,3 +266,27 @@ def parts_of_concatenation(value: Variable) -> list[Variable]:
         parts = parts[1:]
     is_last = axis % value.type.ndim == value.type.ndim - 1
     return parts if is_last else []
+
+
+def columns_of_parts(value: Variable) -> list[tuple[Variable, int, int]]:
+    """Each part of a concatenation with its first column and the one after its last.
+
+    Empty for other values, and if a size is not known.
+    """
+    found = []
+    start = 0
+    for part in parts_of_concatenation(value):
+        size = part.type.shape[-1]
+        if size is None:
+            return []
+        found.append((part, start, start + size))
+        start += size
+    return found
+
+
+def _without_parts(emitted: Sequence[Variable]) -> list[Variable]:
+    """``emitted`` without the values that are columns of others in it."""
+    parts = set()
+    for value in emitted:
+        parts.update(part for part, _, _ in columns_of_parts(value))
+    return [value for value in emitted if value not in parts]

@@ -31,6 +31,7 @@ from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.tensor.rewriting.shape import ShapeFeature
 from pytensor.tensor.variable import TensorVariable
 
+from recursive import backend
 from recursive.scan.constant_sizes import has_constant_sizes
 from recursive.scan.partition import Partition, partition
 from recursive.scan.step_graph import Product, StepGraph
@@ -144,6 +145,7 @@ def step_vjp(step: StepGraph, past_result_index: Sequence[int]) -> StepVJP | Non
         past_gradients=present(vjp.gradients.pasts),
         later_gradients=vjp.gradients.after_loop,
         graph=graph,
+        whole=backend.traits().whole_emitted,
     )
     if not all(isinstance(value, TensorVariable) for value in parts.stored):
         return None

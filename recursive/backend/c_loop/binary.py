@@ -93,8 +93,11 @@ class Binary:
             self._clean()
             raise CompilerError(str(error)) from error
 
-    def load(self) -> ctypes._CFuncPtr:
+    def load(self, arguments: list[type]) -> ctypes._CFuncPtr:
         """The function ``loop`` of the program; waits for the compiler.
+
+        Args:
+            arguments: the types of its arguments.
 
         Raises:
             CompilerError: if it failed.
@@ -116,7 +119,7 @@ class Binary:
         except OSError as error:
             raise CompilerError(str(error)) from error
         function.restype = ctypes.c_int
-        function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 3
+        function.argtypes = arguments
         return function
 
     def _clean(self) -> None:

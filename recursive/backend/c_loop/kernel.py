@@ -28,8 +28,7 @@ from __future__ import annotations
 
 from recursive.backend import vectorized
 
-PROLOGUE = (
-    r"""
+PRODUCT = r"""
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -90,20 +89,22 @@ static void pack(long K, long N, const T* w, long k_stride, long n_stride, T* ou
     }
 }
 
-// One tile: ROWS rows by VECTORS vectors, of which ``width`` numbers are stored.
-template <typename T, int ROWS, int VECTORS>
+// One tile: ROWS rows by VECTORS vectors, of which ``width`` numbers are stored. It is
+// added to what is there if GOES_ON, which then has whole vectors.
+template <typename T, int ROWS, int VECTORS, bool GOES_ON = false>
 INLINE void tile(long K, const T* a, long a_row, const T* w, T* c, long c_row,
-                 long width) {
+                 long width, long a_step = 1) {
     typedef typename Vector<T>::type vector;
     const long L = lanes<T>();
     vector sums[ROWS][VECTORS];
     for (int r = 0; r < ROWS; r++)
-        for (int v = 0; v < VECTORS; v++) sums[r][v] = vector{};
+        for (int v = 0; v < VECTORS; v++)
+            sums[r][v] = GOES_ON ? *(const vector*) (c + r * c_row + v * L) : vector{};
     for (long k = 0; k < K; k++, w += VECTORS * L) {
         vector weights[VECTORS];
         for (int v = 0; v < VECTORS; v++) weights[v] = *(const vector*) (w + v * L);
         for (int r = 0; r < ROWS; r++) {
-            const vector x = a[r * a_row + k] - vector{};
+            const vector x = a[r * a_row + k * a_step] - vector{};
             for (int v = 0; v < VECTORS; v++) sums[r][v] += x * weights[v];
         }
     }
@@ -146,6 +147,7 @@ static __attribute__((noinline)) void product(long rows, long K, long N, const T
         panel<T, 1>(rows, K, a, a_row, w + n * K, c + n, c_row, N - n < L ? N - n : L);
 }
 """
-    + vectorized.C_CODE
-)
+"""The C text of types and of the product kernel."""
+
+PROLOGUE = PRODUCT + vectorized.C_CODE
 """The beginning of the C text of every loop."""

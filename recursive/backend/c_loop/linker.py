@@ -18,8 +18,15 @@ from pytensor.scan.op import Scan
 from recursive.backend.c_loop.arrays import use_numpy
 from recursive.backend.c_loop.binary import Binary
 from recursive.backend.c_loop.op import CLoop
+from recursive.backend.c_loop.outside import (
+    merge_products,
+    merge_sums,
+    reuse_buffers,
+    set_rows_at_once,
+)
+from recursive.backend.c_loop.products import TEXT, use_kernel
 from recursive.backend.c_loop.refusal import NotTranslatable
-from recursive.backend.c_loop.translate import inline, translate
+from recursive.backend.c_loop.translate import Loop, inline, translate
 
 
 class LoopLinker(VMLinker):
@@ -43,6 +50,10 @@ class LoopLinker(VMLinker):
         given_away = set(no_recycling or [])
         places = [output in given_away for output in fgraph.outputs]
         inline(fgraph)
+        reuse_buffers(fgraph)
+        set_rows_at_once(fgraph)
+        merge_products(fgraph)
+        merge_sums(fgraph)
         replace_loops(fgraph)
         use_numpy(fgraph)
         owned = list(itertools.compress(fgraph.outputs, places))
@@ -52,18 +63,22 @@ class LoopLinker(VMLinker):
 
 def replace_loops(graph: FunctionGraph) -> None:
     """Put a C loop in place of each Scan of a graph."""
-    translated = []
-    for node in graph.toposort():
-        if isinstance(node.op, Scan):
-            translated.append((node, translate(node)))
-    if not translated:
+    loops = [Loop(node) for node in graph.toposort() if isinstance(node.op, Scan)]
+    if not loops:
         raise NotTranslatable("the program", "has no loop")
+    for loop in loops:
+        loop.sink_biases()
+    translations = [translate(loop) for loop in loops]
     # Every compiler is started before the first is waited for.
-    loops = []
-    for node, translation in translated:
-        binary = Binary(translation.source)
-        loops.append((node, CLoop(node.op, translation, binary)))
-    for node, loop in loops:
-        pairs = list(zip(node.outputs, loop.replace(node), strict=True))
+    binaries = [Binary(translation.source) for translation in translations]
+    products = Binary(TEXT)
+    made = list(zip(loops, translations, binaries, strict=True))
+    # From the last to the first, because a loop may read what an earlier one returns.
+    for loop, translation, binary in reversed(made):
+        op = CLoop(loop.node.op.name, translation, binary)
+        op.find_reversed(graph, loop.node)
+        outputs = op.apply_to(loop)
+        pairs = list(zip(loop.node.outputs, outputs, strict=True))
         graph.replace_all_validate(pairs, reason="c_loop")
-        loop.load()
+        op.load()
+    use_kernel(graph, products)

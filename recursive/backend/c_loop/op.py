@@ -11,14 +11,16 @@ import ctypes
 from collections.abc import Sequence
 
 import numpy as np
-from pytensor.graph.basic import Apply
+from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
-from pytensor.scan.op import Scan
+from pytensor.tensor.subtensor import Subtensor
 
 from recursive.backend.c_loop import program
 from recursive.backend.c_loop.binary import Binary
+from recursive.backend.c_loop.outside import reads_backwards
 from recursive.backend.c_loop.threads import thread_count
-from recursive.backend.c_loop.translate import Translation
+from recursive.backend.c_loop.translate import Loop, Translation
 
 NANOSECONDS = 0.15
 """About the time of one unit of a translation's cost."""
@@ -31,18 +33,19 @@ class CLoop(Op):
     """A loop in C.
 
     Args:
-        scan: the loop that it replaces.
-        translation: that loop in C.
+        name: the name of the loop.
+        translation: the loop in C.
         binary: its program, which may still be compiling.
     """
 
     __props__ = ()
 
-    def __init__(self, scan: Scan, translation: Translation, binary: Binary):
-        self.name = scan.name
-        self.output_types = scan.output_types if hasattr(scan, "output_types") else None
+    def __init__(self, name: str | None, translation: Translation, binary: Binary):
+        self.name = name
         self.translation = translation
         self.binary = binary
+        # The collected outputs that are stored from the last step to the first.
+        self.reversed: frozenset[int] = frozenset()
         self._function = None
 
     def __eq__(self, other: object) -> bool:
@@ -58,17 +61,33 @@ class CLoop(Op):
         # A function in memory cannot be copied: the copy loads its own.
         return {**vars(self), "_function": None}
 
-    def replace(self, node: Apply) -> list:
-        """The outputs of this loop in place of those of the Scan ``node``."""
-        outputs = [output.type() for output in node.outputs]
-        return Apply(self, list(node.inputs), outputs).outputs
+    def find_reversed(self, graph: FunctionGraph, node: Apply) -> None:
+        """Find the outputs that are only read from the last step to the first.
+
+        A backward loop writes them in this order. Stored the other way round, what is
+        read lies in memory in the order of time.
+        """
+        first = sum(state.is_traced for state in self.translation.states)
+        found = []
+        for number in range(first, first + len(self.translation.collected)):
+            clients = graph.clients[node.outputs[number]]
+            if clients and all(_is_reversal(client) for client, _ in clients):
+                found.append(number)
+        self.reversed = frozenset(found)
+
+    def apply_to(self, loop: Loop) -> list[Variable]:
+        """The outputs of this operation in place of those of the Scan of ``loop``."""
+        outputs = [output.type() for output in loop.node.outputs]
+        return Apply(self, loop.inputs, outputs).outputs
 
     def make_node(self, *inputs: object) -> Apply:
-        raise NotImplementedError("use replace")
+        raise NotImplementedError("a loop is put in place of a Scan: see apply_to")
 
     def load(self) -> None:
         """Load the C function; waits for the compiler."""
-        self._function = self.binary.load()
+        self._function = self.binary.load(
+            [*[ctypes.c_void_p] * 3, *[ctypes.c_long] * 3]
+        )
 
     def perform(
         self, node: Apply, inputs: Sequence[np.ndarray], outputs: Sequence[list]
@@ -120,7 +139,8 @@ class CLoop(Op):
             length = int(inputs[index])
             lengths[output] = length
             dtype = node.outputs[output].type.dtype
-            buffers[output] = np.empty((max(length, 1), *shape), dtype)
+            buffer = np.empty((max(length, 1), *shape), dtype)
+            buffers[output] = buffer[::-1] if output in self.reversed else buffer
         for number, array in enumerate(made.arrays):
             if array.source[0] == "output":
                 arrays[number] = buffers[array.source[1]]
@@ -239,6 +259,11 @@ class CLoop(Op):
                 oldest = (written - length) % len(buffer)
                 found.append(np.roll(buffer, -oldest, axis=0)[:length])
         return found
+
+
+def _is_reversal(node: Apply) -> bool:
+    """True for ``array[::-1]``, and for parts of it such as ``array[::-1, :, 3:]``."""
+    return isinstance(node.op, Subtensor) and reads_backwards(node)
 
 
 def _readable(value: np.ndarray, contiguous_from: int) -> np.ndarray:

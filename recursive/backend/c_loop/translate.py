@@ -43,6 +43,7 @@ from recursive.backend.c_loop.operations import (
     operation,
     tie_elementwise,
 )
+from recursive.backend.c_loop.outside import sunk_bias
 from recursive.backend.c_loop.refusal import NotTranslatable, describe
 from recursive.backend.c_loop.writer import Array, Writer, kind_of
 from pytensor.tensor.basic import Join
@@ -101,18 +102,13 @@ class Translation:
     cost: int
 
 
-def translate(node: Apply) -> Translation:
+def translate(loop: Loop) -> Translation:
     """Translate a loop.
 
     Raises:
         NotTranslatable: with the operation that is the reason.
     """
-    info = node.op.info
-    if info.as_while:
-        raise NotTranslatable("until", "stops the loop early")
-    if info.mit_mot_in_slices:
-        raise NotTranslatable("scan's own gradient", "adds up in the loop")
-    step = simplified(node.op)
+    step, info = loop.step, loop.info
     axes = _tied(step, info)
     everything = [one for one in step.variables if isinstance(one.type, TensorType)]
     for value in step.inputs:
@@ -121,7 +117,7 @@ def translate(node: Apply) -> Translation:
         raise NotTranslatable("a loop", "without results")
     rows = axes.rows(step.outputs, everything)
     writer = Writer(axes, rows)
-    arrays = _Arrays(writer, step, node)
+    arrays = _Arrays(writer, step, info)
     arrays.declare()
     _write_step(writer, step)
     arrays.finish()
@@ -140,6 +136,50 @@ def translate(node: Apply) -> Translation:
         rows=rows,
         cost=writer.cost,
     )
+
+
+class Loop:
+    """A Scan node taken apart: the graph of its step, and what it reads.
+
+    Args:
+        node: the Scan.
+
+    Raises:
+        NotTranslatable: for kinds of loops that are never translated.
+    """
+
+    def __init__(self, node: Apply):
+        self.node = node
+        self.info = node.op.info
+        if self.info.as_while:
+            raise NotTranslatable("until", "stops the loop early")
+        if self.info.mit_mot_in_slices:
+            raise NotTranslatable("scan's own gradient", "adds up in the loop")
+        self.step = simplified(node.op)
+        self.inputs = list(node.inputs)
+
+    def sink_biases(self) -> None:
+        """Add the biases of sequences in the step instead of before the loop."""
+        for index in range(self.info.n_seqs):
+            found = sunk_bias(self.inputs[1 + index])
+            if found is None:
+                continue
+            outer, outer_bias = found
+            inner = self.step.inputs[index]
+            if outer.type.ndim != inner.type.ndim + 1 or not self.step.clients[inner]:
+                continue
+            sequence, bias = inner.type(), outer_bias.type()
+            total = sequence + bias
+            if total.type != inner.type:
+                continue
+            self.step.add_input(bias)
+            self.step.add_input(sequence)
+            self.step.replace(inner, total, reason="sink_biases")
+            # The new sequence takes the place of the old one.
+            self.step.inputs.remove(sequence)
+            self.step.inputs[index] = sequence
+            self.inputs[1 + index] = outer
+            self.inputs.append(outer_bias)
 
 
 # The graph of a step
@@ -205,10 +245,10 @@ def _tied(step: FunctionGraph, info: object) -> Axes:
 class _Arrays:
     """The arrays of a loop, in the order of PyTensor's inputs and outputs."""
 
-    def __init__(self, writer: Writer, step: FunctionGraph, node: Apply):
+    def __init__(self, writer: Writer, step: FunctionGraph, info: object):
         self.writer = writer
         self.step = step
-        self.info = node.op.info
+        self.info = info
         self.states: list[State] = []
         self.collected: list[int] = []
         # The number of the array of each output, and where a step writes in it.
