@@ -62,7 +62,8 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
     )
     demo.add_argument(
         "--backend",
-        help="auto, jax, numba, c or python (default: jax if installed, else python)",
+        help="auto, jax, numba, c or python (default: c if there is a C++ compiler, "
+        "else jax if installed, else python)",
     )
     demo.add_argument(
         "--out",

@@ -15,7 +15,8 @@ from recursive.errors import BackendError, suggest
 BACKENDS = ("auto", *table.BACKENDS)
 """The names that ``compile(backend=...)`` takes.
 
-``auto`` is JAX if it is installed, since it compiles fastest, else Numba.
+``auto`` is C for a model whose loops become C functions, if there is a compiler; else
+JAX if it is installed, else Numba.
 """
 
 _chosen: list[str] = []
@@ -68,20 +69,40 @@ def resolve_backend(name: str | None = None, why_not_jax: str | None = None) -> 
     return name
 
 
-def _resolve_auto(why_not_jax: str | None) -> str:
+def is_auto(name: str | None = None) -> bool:
+    """True if a name leaves the choice of the backend to this module."""
+    if name is None:
+        name = _chosen[0] if _chosen else os.environ.get("RECURSIVE_BACKEND") or "auto"
+    return name == "auto"
+
+
+def resolve_without_c(reason: str) -> str:
+    """What ``auto`` is for a model whose loops do not become C functions."""
     preferred, fallback = table.PREFERRED, table.FALLBACK
+    if all(map(is_installed, preferred.packages)):
+        notify_once(f"recursive: backend auto is {preferred.name}, because {reason}.")
+        return preferred.name
+    notify_once(
+        f"recursive: backend auto is {fallback.name}, because {reason}, and JAX, which "
+        f"compiles faster, is not installed: pip install {preferred.install}."
+    )
+    return fallback.name
+
+
+def _resolve_auto(why_not_jax: str | None) -> str:
+    # What JAX cannot run is not translated to C either.
     if why_not_jax:
-        chosen, reason = fallback, why_not_jax
-    elif all(map(is_installed, preferred.packages)):
-        chosen, reason = preferred, "it is installed, and compiles fastest"
-    else:
-        chosen = fallback
-        reason = (
-            "JAX, which compiles faster, is not installed: "
-            f"pip install {preferred.install}"
+        chosen = table.FALLBACK.name
+        notify_once(f"recursive: backend auto is {chosen}, because {why_not_jax}.")
+        return chosen
+    if not _compiler_problem():
+        chosen = table.C.name
+        notify_once(
+            f"recursive: backend auto is {chosen}, because a C++ compiler is "
+            "installed, and loops in C are fastest."
         )
-    notify_once(f"recursive: backend auto is {chosen.name}, because {reason}.")
-    return chosen.name
+        return chosen
+    return resolve_without_c("no C++ compiler is installed")
 
 
 def _check_installed(backend: table.Backend, source: str) -> None:
@@ -100,15 +121,8 @@ def _check_installed(backend: table.Backend, source: str) -> None:
 
 
 def _check_compiler(name: str, source: str) -> None:
-    """Raise a BackendError without a C++ compiler; warn once if there is no BLAS."""
-    compiler = pytensor.config.cxx
-    if not compiler:
-        problem = "none that PyTensor could find"
-    # PyTensor's setting may be a path with spaces, or a command with options.
-    elif not shutil.which(compiler) and not shutil.which(compiler.split()[0]):
-        problem = f"{compiler!r}, which does not exist"
-    else:
-        problem = ""
+    """Raise a BackendError without a C++ compiler."""
+    problem = _compiler_problem()
     if problem:
         raise BackendError.about(
             "backend",
@@ -117,9 +131,24 @@ def _check_compiler(name: str, source: str) -> None:
             got=problem + source,
             do="Install g++, or choose another backend.",
         )
+
+
+def _compiler_problem() -> str:
+    """What is wrong with the C++ compiler; empty if nothing is."""
+    compiler = pytensor.config.cxx
+    if not compiler:
+        return "none that PyTensor could find"
+    # PyTensor's setting may be a path with spaces, or a command with options.
+    if not shutil.which(compiler) and not shutil.which(compiler.split()[0]):
+        return f"{compiler!r}, which does not exist"
+    return ""
+
+
+def note_missing_blas() -> None:
+    """Print once that PyTensor's C code is slow, if it has no BLAS."""
     if not _has_blas():
         notify_once(
-            f"recursive: backend {name} computes matrix products without a BLAS, "
+            "recursive: PyTensor's scan in C computes matrix products without a BLAS, "
             "many times slower, because none is installed: "
             "pip install 'recursive-rnn[c]'."
         )

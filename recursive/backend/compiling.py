@@ -14,7 +14,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import rewrites, vectorized
 from recursive.backend.c_loop.binary import CompilerError
-from recursive.backend.c_loop.refusal import NotTranslatable
+from recursive.backend.c_loop.refusal import TranslationError
 from recursive.backend.messages import quiet
 from recursive.backend.table import BACKENDS, Backend, names_with
 from recursive.backend.tensors import floatX
@@ -34,7 +34,7 @@ def compile_function(
     if row.fallback is not None:
         try:
             return compile_for(row, inputs, outputs, updates)
-        except (NotTranslatable, CompilerError):
+        except (TranslationError, CompilerError):
             row = row.fallback
     return compile_for(row, inputs, outputs, updates)
 
@@ -49,7 +49,7 @@ def compile_for(
     """The same for one row of the table.
 
     Raises:
-        NotTranslatable: if the row has a fallback, and a loop needs it.
+        TranslationError: if the row has a fallback, and a loop needs it.
         CompilerError: if the row has a fallback, and the compiler fails.
     """
     results = list(outputs)

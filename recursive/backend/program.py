@@ -14,8 +14,9 @@ from pytensor.tensor.variable import TensorVariable
 from threadpoolctl import ThreadpoolController
 
 from recursive.backend.c_loop.binary import CompilerError, why_scan
-from recursive.backend.c_loop.refusal import NotTranslatable
+from recursive.backend.c_loop.refusal import TranslationError
 from recursive.backend.c_loop.threads import set_count, thread_count
+from recursive.backend.choose import note_missing_blas
 from recursive.backend.compiling import compile_for, compile_function, running
 from recursive.backend.messages import notify_once, quiet
 from recursive.backend.scanning import building_for
@@ -74,7 +75,7 @@ class Program:
         self.backend = backend
         self._traits = BACKENDS[backend]
         # Why the loops of the program are PyTensor's, if they could have been in C.
-        self.refusal: NotTranslatable | None = None
+        self.refusal: TranslationError | None = None
         self._floats = floatX()
         self._functions: OrderedDict[Shapes, Callable] = OrderedDict()
         self._compiled = 0
@@ -141,21 +142,37 @@ class Program:
         return self._pools.limit(limits=limit, user_api="blas")
 
     def _compile(self, shapes: Shapes) -> Callable:
-        inputs = []
-        for index, argument in enumerate(self.arguments):
-            shape = shapes[index] if shapes else argument.shape
-            inputs.append(tensor(argument.name, argument.dtype, shape))
+        inputs = self._inputs(shapes)
         row = self._traits
         if row.fallback is None:
             return self._built(inputs, row)
         try:
             return self._built(inputs, row)
-        except NotTranslatable as refusal:
+        except TranslationError as refusal:
             self.refusal = refusal
         except CompilerError as error:
             notify_once(why_scan(error))
+        note_missing_blas()
         self._traits = row.fallback
         return self._built(inputs, row.fallback)
+
+    @locked
+    def compile_loops(self) -> None:
+        """Compile a program whose loops have to become C functions.
+
+        Raises:
+            TranslationError: if one of them cannot be translated.
+            CompilerError: if the compiler fails.
+        """
+        self._functions[None] = self._built(self._inputs(None), self._traits)
+        self._pools = ThreadpoolController()
+
+    def _inputs(self, shapes: Shapes) -> list[TensorVariable]:
+        inputs = []
+        for index, argument in enumerate(self.arguments):
+            shape = shapes[index] if shapes else argument.shape
+            inputs.append(tensor(argument.name, argument.dtype, shape))
+        return inputs
 
     def _built(self, inputs: list[TensorVariable], row: Backend) -> Callable:
         with building_for(row):

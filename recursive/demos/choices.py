@@ -40,14 +40,17 @@ def check(out: Path, seed: int) -> None:
 
 
 def chosen_backend(name: str | None) -> str:
-    """The backend called ``name``. None is JAX if it is installed, else plain Python.
+    """The backend called ``name``. None is the one of ``auto`` that starts fast.
 
-    Both start at once, while C and Numba compile for a while.
+    That is C, else JAX, else plain Python: Numba compiles for a while.
 
     >>> chosen_backend("python")
     'python'
     """
-    return name or ("jax" if resolve_backend("auto") == "jax" else "python")
+    if name:
+        return name
+    chosen = resolve_backend("auto")
+    return "python" if chosen == "numba" else chosen
 
 
 def write(model: Model, loops: Mapping[str, Recursive], out: Path) -> None:

@@ -756,7 +756,8 @@ class Recursive(Stateful, Graph):
         activations, masks, and states kept between batches.
 
         Args:
-            library: ``numpy`` for a plain loop, ``pytensor`` for scan.
+            library: ``numpy`` for a plain loop, ``pytensor`` for scan, ``c`` for the
+                C function into which backend ``c`` translates the loop.
 
         Raises:
             UnknownNameError: for another library.

@@ -121,7 +121,7 @@ def partition(
     in_loop = (depend_on_gradients & needed_by_past) | set(carried)
 
     # A concatenation is left to the work after the loop, which treats its parts one by
-    # one: see weight_gradient in backward.py. One that is emitted whole is an exception.
+    # one (see weight_gradient in backward.py), unless it is emitted whole.
     at_hand = in_loop | forward
     kept_whole = set()
     if whole:

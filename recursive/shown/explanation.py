@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from recursive.layers.identity import own_methods
 from recursive.scan import op
+from recursive.shown.loops_in_c import why_not_c
 from recursive.spec.explain import explain
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ def explanation(rnn: Recursive) -> str:
     for method in own_methods(type(rnn)):
         parts.append(f"Not shown: {method}, which may change the result.")
     parts.append(f"The gradient: {_gradient(rnn)}")
+    if rnn.built and rnn.plan.results and not rnn.spec.unroll:
+        reason = why_not_c(rnn)
+        if reason is not None:
+            parts.append(
+                f"On backend c: PyTensor's scan runs the loop, since {reason}."
+            )
     return "\n\n".join(parts)
 
 

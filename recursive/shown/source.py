@@ -7,6 +7,7 @@ from recursive.errors import UnknownNameError, suggest
 from recursive.layers.graph import Graph
 from recursive.layers.identity import own_methods
 from recursive.shown.language import written
+from recursive.shown.loops_in_c import c_source
 from recursive.shown.numpy_script import NUMPY
 from recursive.shown.pytensor_script import PYTENSOR
 from recursive.shown.script import Script
@@ -18,17 +19,21 @@ LANGUAGES = {"numpy": NUMPY, "pytensor": PYTENSOR}
 def source(rnn: Graph, library: str) -> str:
     """The text of a script that computes the outputs of ``rnn`` outside of training.
 
+    For ``c`` it is the C function of the loop instead, as backend ``c`` compiles it.
+
     Raises:
         UnknownNameError: for an unknown library.
         RecursiveError: a subclass of it, for a container that is not complete.
     """
+    if library == "c":
+        return c_source(rnn)
     if library not in LANGUAGES:
         raise UnknownNameError.about(
             "library",
             str(library),
-            takes=" or ".join(LANGUAGES),
+            takes=f"{', '.join(LANGUAGES)} or c",
             got=repr(library),
-            do=suggest(str(library), LANGUAGES),
+            do=suggest(str(library), [*LANGUAGES, "c"]),
         )
     inputs = {item.name: (item.dtype, item.shape) for item in rnn.arguments()}
     script = Script(

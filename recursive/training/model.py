@@ -17,7 +17,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 
 from recursive import optimizers
 from recursive.backend import Argument, floatX
-from recursive.backend.choose import BACKENDS, resolve_backend
+from recursive.backend.choose import BACKENDS, is_auto, resolve_backend
 from recursive.callbacks import Callback, History
 from recursive.errors import (
     ConfigError,
@@ -72,6 +72,7 @@ class Model(ModelFiles, PositionalFunctions):
     metrics: object = None
     loss_weights: Mapping[str, float] | Sequence[float] | None = None
     backend: str | None = None
+    may_change_backend = False
 
     _programs: Programs | None = None
     _targets: tuple[tuple | None, list[Argument]] = (None, [])
@@ -134,6 +135,7 @@ class Model(ModelFiles, PositionalFunctions):
         self.metrics = metrics
         self.loss_weights = loss_weights
         self.backend = chosen
+        self.may_change_backend = is_auto(backend)
         self._programs = None
         self._targets = Model._targets
         self._measures = (self.output_names, found)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from recursive.backend import Argument, Build, Program, floatX, table, to_numpy
-from recursive.backend.choose import resolve_backend
+from recursive.backend.c_loop.binary import CompilerError
+from recursive.backend.c_loop.refusal import TranslationError
+from recursive.backend.choose import is_auto, resolve_backend, resolve_without_c
 from recursive.errors import DtypeError
 from recursive.layers import config
 from recursive.layers.layer import Layer
@@ -64,9 +66,29 @@ class Programs:
         if (kind, weighted) not in self.compiled:
             arguments = self._arguments(kind, weighted)
             build = self._build(kind)
-            backend = resolve_backend(self.model.backend, why_not_jax(self.model))
-            self.compiled[kind, weighted] = Program(arguments, build, backend)
+            self.compiled[kind, weighted] = self._program(arguments, build)
         return self.compiled[kind, weighted]
+
+    def _program(self, arguments: list[Argument], build: Build) -> Program:
+        """A program; ``auto`` takes another backend if a loop cannot be in C."""
+        model = self.model
+        backend = resolve_backend(model.backend, why_not_jax(model))
+        program = Program(arguments, build, backend)
+        is_free = model.may_change_backend or (model.backend is None and is_auto())
+        if not is_free or backend != "c":
+            return program
+        try:
+            program.compile_loops()
+        except TranslationError as refusal:
+            reason = f"its loops cannot become C functions: {refusal}"
+        except CompilerError as error:
+            reason = f"a loop in C could not be compiled: {error}"
+        else:
+            return program
+        backend = resolve_without_c(reason)
+        if model.backend is not None:
+            model.backend = backend
+        return Program(arguments, build, backend)
 
     def release_arrays(self) -> None:
         """Replace a backend's own arrays in weights and kept states by NumPy arrays.

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 from pytensor.graph.basic import Apply, Variable
 
-from recursive.backend.c_loop.refusal import NotTranslatable, describe
+from recursive.backend.c_loop.refusal import TranslationError, describe
 
 Axis = tuple[Variable, int]
 
@@ -86,7 +86,7 @@ class Axes:
             everything: all values of the step.
 
         Raises:
-            NotTranslatable: if there is none.
+            TranslationError: if there is none.
         """
         rows: Axis | None = None
         for result in results:
@@ -98,13 +98,13 @@ class Axes:
                 # that PyTensor has merged: their rows are the same ones.
                 sizes = {self._size.get(rows), self._size.get(found)} - {None}
                 if len(sizes) > 1:
-                    raise NotTranslatable("a result of the step", "has other rows")
+                    raise TranslationError("a result of the step", "has other rows")
                 self.tie(*rows, *found)
             rows = self.find(*found)
         for value in everything:
             wanted = (1,) if value in results else (0, 1)
             if self.count(value, rows) not in wanted:
-                raise NotTranslatable("a value of the step", "has no axis of rows")
+                raise TranslationError("a value of the step", "has no axis of rows")
         return rows
 
     def _candidate(self, result: Variable) -> Axis:
@@ -113,8 +113,8 @@ class Axes:
         free = [axis for axis in axes if axis not in self._mixed_by]
         if not free:
             if axes:
-                raise NotTranslatable(describe(self._mixed_by[axes[0]]), MIXES)
-            raise NotTranslatable("a result of the step", "has no axis of rows")
+                raise TranslationError(describe(self._mixed_by[axes[0]]), MIXES)
+            raise TranslationError("a result of the step", "has no axis of rows")
         # The number of rows is hardly ever part of a type.
         unknown = [axis for axis in free if axis not in self._size]
         return (unknown or free)[0]

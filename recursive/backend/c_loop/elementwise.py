@@ -24,7 +24,7 @@ from pytensor.scalar.basic import Tanh
 from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import Elemwise
 
-from recursive.backend.c_loop.refusal import NotTranslatable, describe
+from recursive.backend.c_loop.refusal import TranslationError, describe
 from recursive.backend.c_loop.values import Number, Value, times
 from recursive.backend.c_loop.writer import Writer, kind_of
 
@@ -223,7 +223,7 @@ def code_of(
     """PyTensor's C code of a scalar operation.
 
     Raises:
-        NotTranslatable: if it has none, or one that may fail.
+        TranslationError: if it has none, or one that may fail.
     """
     unique = writer.name("op")
     try:
@@ -234,14 +234,14 @@ def code_of(
         apply_support = scalar_op.c_support_code_apply(scalar_node, unique)
         headers = scalar_op.c_headers()
     except (NotImplementedError, AttributeError, TypeError) as error:
-        raise NotTranslatable(describe(node), "has no C code") from error
+        raise TranslationError(describe(node), "has no C code") from error
     if FAILS in code or "Py" in code:
-        raise NotTranslatable(describe(node), "has C code that may fail")
+        raise TranslationError(describe(node), "has C code that may fail")
     for header in headers:
         writer.support[f"#include {header}"] = None
     for text in (support, apply_support):
         if "Py" in text or "numpy/" in text:
-            raise NotTranslatable(describe(node), "has C code that needs Python")
+            raise TranslationError(describe(node), "has C code that needs Python")
         if text.strip():
             writer.support[text] = None
     return f"{{ {code} }}"

@@ -25,7 +25,7 @@ from recursive.backend.c_loop.outside import (
     set_rows_at_once,
 )
 from recursive.backend.c_loop.products import TEXT, use_kernel
-from recursive.backend.c_loop.refusal import NotTranslatable
+from recursive.backend.c_loop.refusal import TranslationError
 from recursive.backend.c_loop.translate import Loop, inline, translate
 
 
@@ -41,7 +41,7 @@ class LoopLinker(VMLinker):
         """Replace the loops of a graph, and take it on.
 
         Raises:
-            NotTranslatable: if one of them cannot be translated, or if there is none.
+            TranslationError: if one of them cannot be translated, or if there is none.
             CompilerError: if one of them cannot be compiled.
         """
         if self.fgraph is not None:
@@ -65,7 +65,7 @@ def replace_loops(graph: FunctionGraph) -> None:
     """Put a C loop in place of each Scan of a graph."""
     loops = [Loop(node) for node in graph.toposort() if isinstance(node.op, Scan)]
     if not loops:
-        raise NotTranslatable("the program", "has no loop")
+        raise TranslationError("the program", "has no loop")
     for loop in loops:
         loop.sink_biases()
     translations = [translate(loop) for loop in loops]

@@ -155,8 +155,7 @@ class CLoop(Op):
         buffers, lengths = {}, {}
         traced = sum(state.is_traced for state in self.translation.states)
         untraced_from = traced + len(self.translation.collected)
-        number = 0
-        for state in self.translation.states:
+        for number, state in enumerate(self.translation.states):
             given = inputs[state.input_index]
             if state.is_traced:
                 output, first = number, given[: state.lag]
@@ -167,7 +166,6 @@ class CLoop(Op):
             else:
                 output, first = untraced_from + number - traced, given
                 lengths[output], length, shape = 1, 2, given.shape
-            number += 1
             buffers[output] = np.empty((length, *shape), given.dtype)
             buffers[output][: state.lag] = first
         return buffers, lengths
@@ -186,8 +184,8 @@ class CLoop(Op):
                 expected = known.setdefault(expected, size)
             if size != expected:
                 raise ValueError(
-                    f"an array of a loop has the shape {arrays[number].shape}; its axis "
-                    f"{axis} should have {expected} entries"
+                    f"an array of a loop has the shape {arrays[number].shape}; its "
+                    f"axis {axis} should have {expected} entries"
                 )
         sizes = [arrays[number].shape[axis] for number, axis in made.size_sources]
         return known[made.rows], sizes

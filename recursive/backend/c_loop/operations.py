@@ -40,8 +40,8 @@ from recursive.backend.c_loop.elementwise import (
     write_copy,
     write_loops,
 )
-from recursive.backend.c_loop.refusal import NotTranslatable, describe
 from recursive.backend.c_loop.program import FIRST_FAILURE
+from recursive.backend.c_loop.refusal import TranslationError, describe
 from recursive.backend.c_loop.values import (
     Number,
     Value,
@@ -164,7 +164,7 @@ def _write_check(writer: Writer, node: Apply) -> None:
     code = FIRST_FAILURE + len(writer.failures) - 1
     for condition in conditions:
         if writer.row_axis(condition) is not None:
-            raise NotTranslatable(describe(node), "checks the values of a row")
+            raise TranslationError(describe(node), "checks the values of a row")
         number = writer.number(condition)
         writer.statements.append(f"if (!({number})) return {code};")
     writer.values[node.outputs[0]] = writer.value(value)
@@ -176,7 +176,7 @@ def _axis_of(op: object, inputs: Sequence[Variable], node: Apply) -> int:
     if axis is None:
         [first, *_] = inputs
         if not isinstance(first, Constant):
-            raise NotTranslatable(describe(node), "has an axis that is computed")
+            raise TranslationError(describe(node), "has an axis that is computed")
         axis = int(first.data)
     return axis
 
@@ -250,7 +250,7 @@ def _copy_broadcast(
 def _split_sizes(node: Apply) -> list[int]:
     sizes = node.inputs[-1]
     if not isinstance(sizes, Constant):
-        raise NotTranslatable(describe(node), "has sizes that are computed")
+        raise TranslationError(describe(node), "has sizes that are computed")
     return [int(size) for size in sizes.data]
 
 
@@ -336,7 +336,7 @@ def _slice_part(part: int | None, given: Sequence[Variable], node: Apply) -> int
     ):
         value = value.owner.inputs[0]
     if not isinstance(value, Constant):
-        raise NotTranslatable(describe(node), "takes a slice at places it computes")
+        raise TranslationError(describe(node), "takes a slice at places it computes")
     return None if value.data is None else int(value.data)
 
 
@@ -408,7 +408,7 @@ def _slice(index: Index, size: Number, node: Apply) -> tuple[Number, int, Number
     start = index.start or 0
     if index.step in (None, 1) and start >= 0 and index.stop is None:
         return start, 1, f"({size} > {start} ? {size} - {start} : 0)"
-    raise NotTranslatable(describe(node), "takes a slice of an axis of unknown size")
+    raise TranslationError(describe(node), "takes a slice of an axis of unknown size")
 
 
 def _write_subtensor(writer: Writer, node: Apply) -> None:
@@ -429,7 +429,7 @@ def _tie_inc_subtensor(axes: Axes, node: Apply) -> None:
     positions = [index for index in _indices(node, x, given) if index.at is None]
     missing = len(positions) - part.type.ndim
     if missing < 0:
-        raise NotTranslatable(describe(node), "sets a part with more axes")
+        raise TranslationError(describe(node), "sets a part with more axes")
     axis = 0
     for source, index in enumerate(_indices(node, x, given)):
         if not index.is_all:
@@ -471,14 +471,14 @@ def _write_inc_subtensor(writer: Writer, node: Apply) -> None:
         found = Value(found.kind, found.base, found.row, view.shape, tuple(strides))
         for place, axis in enumerate(left):
             own_axis = place - missing
-            if axis in kept and own_axis >= 0:
-                if not part.type.broadcastable[own_axis]:
-                    size = view.shape[kept.index(axis)]
-                    actual = writer.size(part, own_axis)
-                    if size != actual:
-                        writer.size_lines.append(
-                            f"if ({size} != {actual}) return WRONG_SIZE;"
-                        )
+            if axis not in kept or own_axis < 0:
+                continue
+            if part.type.broadcastable[own_axis]:
+                continue
+            size = view.shape[kept.index(axis)]
+            actual = writer.size(part, own_axis)
+            if size != actual:
+                writer.size_lines.append(f"if ({size} != {actual}) return WRONG_SIZE;")
     write, read = writer.name("x"), writer.name("x")
     sign = "=" if node.op.set_instead_of_inc else "+="
     if found.is_number:
@@ -523,9 +523,9 @@ def _tie_take(axes: Axes, node: Apply) -> None:
     if isinstance(op, AdvancedSubtensor):
         is_take = len(op.idx_list) == 1 and isinstance(op.idx_list[0], int)
         if not is_take:
-            raise NotTranslatable(describe(node), "has no translation")
+            raise TranslationError(describe(node), "has no translation")
     if index.type.dtype == "bool":
-        raise NotTranslatable(describe(node), "has a result whose size is computed")
+        raise TranslationError(describe(node), "has a result whose size is computed")
     axes.mix(table, 0, node)
     for axis in range(index.type.ndim):
         axes.tie(out, axis, index, axis)
@@ -537,7 +537,7 @@ def _write_take(writer: Writer, node: Apply) -> None:
     table, index = node.inputs
     [out] = node.outputs
     if writer.row_axis(table) is not None:
-        raise NotTranslatable(describe(node), MIXES)
+        raise TranslationError(describe(node), MIXES)
     rows, numbers = writer.value(table), writer.value(index)
     target = writer.place(out)
     count = len(numbers.shape)
@@ -598,7 +598,7 @@ def _size_number(writer: Writer, size: Variable) -> Number:
                 return numbers[0] - numbers[1]
             if isinstance(scalar, IntDiv) and all(isinstance(n, int) for n in numbers):
                 return numbers[0] // numbers[1]
-    raise NotTranslatable("a step", "has a size that it computes from values")
+    raise TranslationError("a step", "has a size that it computes from values")
 
 
 def _is_size_of(axes: Axes, size: Variable) -> tuple[Variable, int] | None:
@@ -668,7 +668,7 @@ def _tie_reshape(axes: Axes, node: Apply) -> None:
     [out] = node.outputs
     parts = _shape_parts(shape)
     if parts is None or not out.type.ndim or not x.type.ndim:
-        raise NotTranslatable(describe(node), "has a shape that is computed")
+        raise TranslationError(describe(node), "has a shape that is computed")
     # Axes in front that keep their size, up to the first that does not.
     axis = 0
     while axis < min(x.type.ndim, out.type.ndim):
@@ -738,7 +738,7 @@ def _write_reshape(writer: Writer, node: Apply) -> None:
         0,
         None,
     ):
-        raise NotTranslatable(describe(node), MIXES)
+        raise TranslationError(describe(node), MIXES)
     found = writer.value(x)
     if not found.is_contiguous:
         copy = writer.scratch(x)
@@ -782,7 +782,7 @@ def _write_reduction(writer: Writer, node: Apply) -> None:
     op = node.op
     found = writer.value(x)
     if found.is_number:
-        raise NotTranslatable(describe(node), "reduces a number")
+        raise TranslationError(describe(node), "reduces a number")
     dtype = getattr(op, "acc_dtype", None) or out.type.dtype
     kind = f"npy_{dtype}"
     scalar_op = op.scalar_op
@@ -816,7 +816,8 @@ def _write_reduction(writer: Writer, node: Apply) -> None:
         )
     lines.append(f"{found.kind} x = {found.base}[r * {found.row}{from_}];")
     lines.append(
-        f"if (first) {{ total = x; first = false; }} else {{ {kind} total2; {code} total = total2; }}"
+        f"if (first) {{ total = x; first = false; }} "
+        f"else {{ {kind} total2; {code} total = total2; }}"
     )
     lines.append("}" * len(reduced))
     lines.append(f"{target.base}[r * {target.row}{to}] = total;")
@@ -829,7 +830,7 @@ def _write_argmax(writer: Writer, node: Apply) -> None:
     [x], [out] = node.inputs, node.outputs
     reduced = _reduced_axes(node)
     if len(reduced) != 1:
-        raise NotTranslatable(describe(node), "has no translation over several axes")
+        raise TranslationError(describe(node), "has no translation over several axes")
     [axis] = reduced
     found = writer.value(x)
     target = writer.place(out)
@@ -868,7 +869,7 @@ def _tie_dot(axes: Axes, node: Apply) -> None:
     [out] = node.outputs
     ndims = left.type.ndim, right.type.ndim
     if ndims not in ((2, 2), (2, 1), (1, 2)):
-        raise NotTranslatable(describe(node), "has no translation for vectors")
+        raise TranslationError(describe(node), "has no translation for vectors")
     inner = left.type.ndim - 1
     axes.tie(left, inner, right, 0)
     axes.mix(left, inner, node)
@@ -883,7 +884,7 @@ def _write_dot(writer: Writer, node: Apply) -> None:
     [out] = node.outputs
     _check_weights(writer, node, right)
     if writer.row_axis(left) not in (0, None):
-        raise NotTranslatable(describe(node), "has rows in its second axis")
+        raise TranslationError(describe(node), "has rows in its second axis")
     matrix = writer.value(right)
     if right.type.ndim == 1:
         matrix = replace(matrix, shape=(*matrix.shape, 1), strides=(*matrix.strides, 1))
@@ -908,18 +909,18 @@ def _write_dot(writer: Writer, node: Apply) -> None:
 
 
 def _check_weights(writer: Writer, node: Apply, right: Variable) -> None:
-    """Raise NotTranslatable unless the right factor is the same at every step."""
+    """Raise TranslationError unless the right factor is the same at every step."""
     if writer.row_axis(right) is not None:
-        raise NotTranslatable(describe(node), "has rows in its right factor")
+        raise TranslationError(describe(node), "has rows in its right factor")
     if not is_constant_over_time(writer, right):
-        raise NotTranslatable(
+        raise TranslationError(
             describe(node), "has weights that change from step to step"
         )
     if right.type.dtype not in ("float32", "float64"):
-        raise NotTranslatable(describe(node), f"multiplies {right.type.dtype}")
+        raise TranslationError(describe(node), f"multiplies {right.type.dtype}")
     for value in node.inputs[:2]:
         if value.type.dtype != node.outputs[0].type.dtype:
-            raise NotTranslatable(describe(node), "multiplies values of two dtypes")
+            raise TranslationError(describe(node), "multiplies values of two dtypes")
 
 
 def is_constant_over_time(writer: Writer, value: Variable) -> bool:
@@ -962,7 +963,7 @@ def _tie_batches(axes: Axes, node: Apply) -> None:
         core = getattr(node.op, "core_op", None)
         signature = getattr(node.op, "signature", "").replace(" ", "")
         if not isinstance(core, Dot) or signature not in BATCHED:
-            raise NotTranslatable(describe(node), "has no translation")
+            raise TranslationError(describe(node), "has no translation")
     for axis in range(out.type.ndim - 2):
         for one in node.inputs:
             repeated = one.type.broadcastable[axis]
@@ -978,11 +979,11 @@ def _write_batched_dot(writer: Writer, node: Apply) -> None:
     [out] = node.outputs
     for value in (left, right):
         if value.type.dtype != out.type.dtype:
-            raise NotTranslatable(describe(node), "multiplies values of two dtypes")
+            raise TranslationError(describe(node), "multiplies values of two dtypes")
         if writer.row_axis(value) not in (0, None):
-            raise NotTranslatable(describe(node), "has rows in another axis")
+            raise TranslationError(describe(node), "has rows in another axis")
     target = writer.place(out)
-    batches = [axis for axis in writer.other_axes(out)[:-2]]
+    batches = writer.other_axes(out)[:-2]
     a, b = broadcast_batches(writer, left, out), broadcast_batches(writer, right, out)
     M, N = (writer.size(out, axis) for axis in (out.type.ndim - 2, out.type.ndim - 1))
     K = writer.size(left, left.type.ndim - 1)

@@ -374,12 +374,15 @@ def sunk_bias(sequence: Variable) -> tuple[Variable, Variable] | None:
     if value.type.shape[1] is None or value.type.shape[1] != sequence.type.shape[2]:
         return None
     for bias, other in (node.inputs, node.inputs[::-1]):
+        kinds = {other.type.dtype, value.type.dtype, bias.type.dtype}
         is_row = bias.type.broadcastable == (True, False)
-        if is_row and isinstance(bias.owner and bias.owner.op, DimShuffle):
-            if other.type.dtype == value.type.dtype == bias.type.dtype:
-                for step in reversed(path):
-                    other = step.op(other, *step.inputs[1:])
-                return _typed(other, sequence), bias
+        has_dims_added = bias.owner is not None and isinstance(
+            bias.owner.op, DimShuffle
+        )
+        if is_row and has_dims_added and len(kinds) == 1:
+            for step in reversed(path):
+                other = step.op(other, *step.inputs[1:])
+            return _typed(other, sequence), bias
     return None
 
 

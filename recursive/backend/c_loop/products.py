@@ -184,7 +184,7 @@ class Product(Op):
     ) -> None:
         left, right = inputs
         (M, K), (rows, N) = left.shape, right.shape
-        if K != rows:
+        if rows != K:
             raise ValueError(f"cannot multiply {left.shape} by {right.shape}")
         work = M * K * N
         if work < WORTH_A_THREAD // 8:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytensor.graph.basic import Apply
 
 
-class NotTranslatable(Exception):
+class TranslationError(Exception):
     """A loop cannot become C code.
 
     It never reaches a user: the loop is then compiled as PyTensor's scan.

@@ -22,15 +22,15 @@ def set_threads(count: int | None) -> None:
     >>> recursive.set_threads(1)
     >>> recursive.set_threads(None)
     """
-    if count is not None:
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise ConfigError.about(
-                "threads",
-                "set_threads",
-                takes="a positive integer, or None for the default",
-                got=repr(count),
-                do="Call set_threads(1) to use one processor, for example.",
-            )
+    is_count = isinstance(count, int) and not isinstance(count, bool) and count > 0
+    if count is not None and not is_count:
+        raise ConfigError.about(
+            "threads",
+            "set_threads",
+            takes="a positive integer, or None for the default",
+            got=repr(count),
+            do="Call set_threads(1) to use one processor, for example.",
+        )
     _set[:] = [] if count is None else [count]
 
 

@@ -26,6 +26,9 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.scan.op import Scan
+from pytensor.tensor.basic import Join
+from pytensor.tensor.elemwise import DimShuffle
+from pytensor.tensor.math import Dot
 from pytensor.tensor.rewriting.shape import ShapeFeature
 from pytensor.tensor.type import TensorType
 
@@ -44,11 +47,8 @@ from recursive.backend.c_loop.operations import (
     tie_elementwise,
 )
 from recursive.backend.c_loop.outside import sunk_bias
-from recursive.backend.c_loop.refusal import NotTranslatable, describe
+from recursive.backend.c_loop.refusal import TranslationError, describe
 from recursive.backend.c_loop.writer import Array, Writer, kind_of
-from pytensor.tensor.basic import Join
-from pytensor.tensor.elemwise import DimShuffle
-from pytensor.tensor.math import Dot
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +106,27 @@ def translate(loop: Loop) -> Translation:
     """Translate a loop.
 
     Raises:
-        NotTranslatable: with the operation that is the reason.
+        TranslationError: with the operation that is the reason.
     """
+    try:
+        return _translated(loop)
+    except UNFORESEEN as error:
+        # An operation in a form that the table does not foresee.
+        raise TranslationError("a step", f"is not understood: {error!r}") from error
+
+
+UNFORESEEN = (AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What Python raises if a graph is not as the table expects it."""
+
+
+def _translated(loop: Loop) -> Translation:
     step, info = loop.step, loop.info
     axes = _tied(step, info)
     everything = [one for one in step.variables if isinstance(one.type, TensorType)]
     for value in step.inputs:
         kind_of(value)
     if not step.outputs:
-        raise NotTranslatable("a loop", "without results")
+        raise TranslationError("a loop", "without results")
     rows = axes.rows(step.outputs, everything)
     writer = Writer(axes, rows)
     arrays = _Arrays(writer, step, info)
@@ -145,16 +157,16 @@ class Loop:
         node: the Scan.
 
     Raises:
-        NotTranslatable: for kinds of loops that are never translated.
+        TranslationError: for kinds of loops that are never translated.
     """
 
     def __init__(self, node: Apply):
         self.node = node
         self.info = node.op.info
         if self.info.as_while:
-            raise NotTranslatable("until", "stops the loop early")
+            raise TranslationError("until", "stops the loop early")
         if self.info.mit_mot_in_slices:
-            raise NotTranslatable("scan's own gradient", "adds up in the loop")
+            raise TranslationError("scan's own gradient", "adds up in the loop")
         self.step = simplified(node.op)
         self.inputs = list(node.inputs)
 
@@ -193,9 +205,10 @@ def _inlined(graph: FunctionGraph, node: Apply) -> list[Variable] | None:
 
 
 def simplified(op: Scan) -> FunctionGraph:
-    """A copy of the graph of a step, simplified, without operations that hold graphs."""
+    """A simplified copy of the graph of a step; no operation in it holds a graph."""
+    shapes = ShapeFeature()
     graph = FunctionGraph(
-        op.inner_inputs, op.inner_outputs, clone=True, features=[ShapeFeature()]
+        op.inner_inputs, op.inner_outputs, clone=True, features=[shapes]
     )
     inline(graph)
     rewrite_graph(
@@ -204,6 +217,7 @@ def simplified(op: Scan) -> FunctionGraph:
         exclude=("fusion", "inplace", "BlasOpt", "local_dot_to_dot22"),
     )
     inline(graph)  # a softmax is found again where it was written out
+    graph.remove_feature(shapes)
     return graph
 
 
@@ -221,7 +235,7 @@ def _tied(step: FunctionGraph, info: object) -> Axes:
             continue
         entry = operation(node)
         if entry is None:
-            raise NotTranslatable(describe(node), "has no translation")
+            raise TranslationError(describe(node), "has no translation")
         entry.tie(axes, node)
     # The past of a state and the result that feeds it are of one shape.
     place = info.n_seqs
@@ -355,7 +369,7 @@ class _Arrays:
             if result.owner is not None and result not in writer.places:
                 try:
                     place = writer.view(number, position)
-                except NotTranslatable:
+                except TranslationError:
                     continue  # its size is known only later: it is copied
                 writer.places[result] = place
 
@@ -382,9 +396,9 @@ class _Arrays:
         for result in self.step.outputs:
             sizes = [self.writer.size(result, axis) for axis in range(result.ndim)]
             for size in sizes:
-                if not isinstance(size, int) and size != "R":
-                    if size not in self.writer.named_sizes:
-                        raise NotTranslatable("a result", "has a size it computes")
+                is_known = isinstance(size, int) or size == "R"
+                if not is_known and size not in self.writer.named_sizes:
+                    raise TranslationError("a result", "has a size it computes")
             shapes.append(tuple(sizes))
         return shapes
 
@@ -466,7 +480,7 @@ def _place_parts(writer: Writer, step: FunctionGraph, nodes: Sequence[Apply]) ->
         try:
             join_sizes(writer, node)
             places = join_places(writer, node)
-        except NotTranslatable:
+        except TranslationError:
             continue  # a size is known only later: the parts are copied
         for part, place in places:
             owner = part.owner

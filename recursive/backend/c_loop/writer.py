@@ -23,7 +23,7 @@ import numpy as np
 from pytensor.graph.basic import Constant, Variable
 
 from recursive.backend.c_loop.axes import Axes, Axis
-from recursive.backend.c_loop.refusal import NotTranslatable
+from recursive.backend.c_loop.refusal import TranslationError
 from recursive.backend.c_loop.values import (
     Number,
     Value,
@@ -56,11 +56,11 @@ def kind_of(value: Variable) -> str:
     """The C type of the numbers of a value.
 
     Raises:
-        NotTranslatable: for other types, such as float16 or generators.
+        TranslationError: for other types, such as float16 or generators.
     """
     dtype = getattr(value.type, "dtype", None)
     if dtype not in KINDS:
-        raise NotTranslatable("a value", f"of type {value.type}")
+        raise TranslationError("a value", f"of type {value.type}")
     return KINDS[dtype]
 
 
@@ -157,7 +157,7 @@ class Writer:
         if known is not None:
             return known
         if root not in self.size_of:
-            raise NotTranslatable("a step", "has a size that no array of it tells")
+            raise TranslationError("a step", "has a size that no array of it tells")
         return self.size_of[root]
 
     def shape(self, value: Variable) -> tuple[Number, ...]:
