@@ -13,6 +13,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 from threadpoolctl import ThreadpoolController
 
+from recursive.backend import table
 from recursive.backend.c_loop.binary import CompilerError, why_scan
 from recursive.backend.c_loop.refusal import TranslationError
 from recursive.backend.c_loop.threads import set_count, thread_count
@@ -150,11 +151,13 @@ class Program:
             return self._built(inputs, row)
         except TranslationError as refusal:
             self.refusal = refusal
+            self._traits = row.fallback
+            note_missing_blas()
         except CompilerError as error:
+            # PyTensor's C code needs the same compiler.
+            self._traits = table.FALLBACK
             notify_once(why_scan(error))
-        note_missing_blas()
-        self._traits = row.fallback
-        return self._built(inputs, row.fallback)
+        return self._built(inputs, self._traits)
 
     @locked
     def compile_loops(self) -> None:

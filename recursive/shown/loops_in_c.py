@@ -43,7 +43,7 @@ def c_source(rnn: Recursive) -> str:
 
 
 def why_not_c(rnn: Recursive) -> str | None:
-    """Why backend ``c`` leaves a loop of ``rnn`` to PyTensor's scan; None if it does not.
+    """Why backend ``c`` leaves a loop to PyTensor's scan; None if it does not.
 
     The loop and its reverse pass are both tried.
     """

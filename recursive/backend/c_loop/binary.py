@@ -52,8 +52,8 @@ class CompilerError(Exception):
 def why_scan(error: CompilerError) -> str:
     """The sentence that says why loops are not compiled."""
     return (
-        "recursive: backend c runs PyTensor's scan, which is slower, because a loop "
-        f"could not be compiled: {error}"
+        "recursive: backend c runs PyTensor's scan on Numba, because a loop could not "
+        f"be compiled: {error}"
     )
 
 
@@ -122,6 +122,14 @@ class Binary:
         function.argtypes = arguments
         return function
 
+    def discard(self) -> None:
+        """End a compiler whose program is not wanted any more."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+            self._clean()
+
     def _clean(self) -> None:
         """Remove what the compiler read and wrote, if it is still there."""
         self._made.unlink(missing_ok=True)
@@ -134,7 +142,7 @@ def compiler() -> list[str]:
     Raises:
         CompilerError: if there is none.
     """
-    command = pytensor.config.cxx or shutil.which("g++") or ""
+    command = pytensor.config.cxx
     if shutil.which(command):
         return [command]  # a path, which may have spaces
     parts = shlex.split(command)
@@ -171,10 +179,15 @@ def processor() -> str:
     return " ".join(found)
 
 
+def usual_folder() -> Path:
+    """The folder of the cache if it can be written to, next to PyTensor's own."""
+    return Path(pytensor.config.base_compiledir) / "recursive_loops"
+
+
 @functools.cache
 def folder() -> Path:
-    """The folder of the cache: next to PyTensor's, or a temporary one."""
-    wanted = Path(pytensor.config.base_compiledir) / "recursive_loops"
+    """The folder of the cache: the usual one, or a temporary one."""
+    wanted = usual_folder()
     try:
         wanted.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=wanted)

@@ -26,7 +26,7 @@ from recursive.backend.c_loop.outside import (
 )
 from recursive.backend.c_loop.products import TEXT, use_kernel
 from recursive.backend.c_loop.refusal import TranslationError
-from recursive.backend.c_loop.translate import Loop, inline, translate
+from recursive.backend.c_loop.translate import Loop, Translation, inline, translate
 
 
 class LoopLinker(VMLinker):
@@ -70,8 +70,22 @@ def replace_loops(graph: FunctionGraph) -> None:
         loop.sink_biases()
     translations = [translate(loop) for loop in loops]
     # Every compiler is started before the first is waited for.
-    binaries = [Binary(translation.source) for translation in translations]
-    products = Binary(TEXT)
+    texts = [TEXT, *[translation.source for translation in translations]]
+    products, *binaries = compiled = [Binary(text) for text in texts]
+    try:
+        _replace(graph, loops, translations, binaries)
+        use_kernel(graph, products)
+    finally:
+        for binary in compiled:
+            binary.discard()
+
+
+def _replace(
+    graph: FunctionGraph,
+    loops: list[Loop],
+    translations: list[Translation],
+    binaries: list[Binary],
+) -> None:
     made = list(zip(loops, translations, binaries, strict=True))
     # From the last to the first, because a loop may read what an earlier one returns.
     for loop, translation, binary in reversed(made):
@@ -81,4 +95,3 @@ def replace_loops(graph: FunctionGraph) -> None:
         pairs = list(zip(loop.node.outputs, outputs, strict=True))
         graph.replace_all_validate(pairs, reason="c_loop")
         op.load()
-    use_kernel(graph, products)

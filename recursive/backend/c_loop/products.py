@@ -186,21 +186,16 @@ class Product(Op):
         (M, K), (rows, N) = left.shape, right.shape
         if rows != K:
             raise ValueError(f"cannot multiply {left.shape} by {right.shape}")
-        work = M * K * N
-        if work < WORTH_A_THREAD // 8:
-            outputs[0][0] = np.dot(left, right)
-            return
         size = left.itemsize
+        # The kernel reads any strides of the left factor, and rows of the right one.
         left = _whole_strides(left)
-        if left.strides[0] != size and left.strides[1] != size:
-            left = np.ascontiguousarray(left)
         right = _whole_strides(right)
         if right.strides[1] != size:
             right = np.ascontiguousarray(right)
         result = np.empty((M, N), left.dtype)
         numbers = (M, K, N, *(left.strides[axis] // size for axis in (0, 1)))
         sizes = (ctypes.c_long * 6)(*numbers, right.strides[0] // size)
-        threads = min(thread_count(), 1 + work // WORTH_A_THREAD)
+        threads = min(thread_count(), 1 + M * K * N // WORTH_A_THREAD)
         if self._function is None:
             self.load()
         failed = self._function(
