@@ -268,9 +268,7 @@ def _fill_h5(file: h5py.File, groups: Groups) -> None:
             dataset.attrs["name"] = np.bytes_(name)
 
 
-def _read_h5(
-    path: Path, groups: Groups, in_2015: Mapping[str, Sequence[str]]
-) -> Found:
+def _read_h5(path: Path, groups: Groups, in_2015: Mapping[str, Sequence[str]]) -> Found:
     with h5py.File(path, "r") as file:
         differing = set(file) ^ set(groups)
         if differing:
