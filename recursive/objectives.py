@@ -146,6 +146,8 @@ def weighted_objective(fn: Callable) -> Callable:
         weights: TensorVariable,
         mask: TensorVariable | None = None,
     ) -> TensorVariable:
+        # In 2015 it took NumPy arrays too.
+        y_true, y_pred = pt.as_tensor_variable(y_true), pt.as_tensor_variable(y_pred)
         row_weights = weights[..., 0]
         # 0 times infinity is NaN, in the value and in the gradient. So rows of weight 0
         # are replaced before ``fn``, not after.

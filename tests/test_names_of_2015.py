@@ -15,6 +15,7 @@ from recursive import (
     Sequential,
     activations,
     models,
+    objectives,
     optimizers,
     regularizers,
 )
@@ -118,6 +119,15 @@ def test_the_identity_regularizer_adds_nothing():
     # Predictions 5, 11, 17; the mean of their squares.
     loss = model.train_on_batch(ROWS, np.zeros((3, 1)))
     assert loss == pytest.approx((25 + 121 + 289) / 3)
+
+
+def test_weighted_objective_takes_numpy_arrays_of_integers():
+    weighted = models.weighted_objective(objectives.get("mse"))
+    y_true = np.array([[0, 0], [0, 0], [1, 1]])
+    y_pred = np.array([[1, 3], [2, 2], [9, 9]])
+    # Row means are 5, 4 and 64: (3 * 5 + 1 * 4) / 4.
+    weights = np.array([[3.0], [1.0], [0.0]])
+    assert weighted(y_true, y_pred, weights).eval() == pytest.approx(19 / 4)
 
 
 # Layers
