@@ -13,7 +13,7 @@ from pytensor.scan.op import Scan
 
 from recursive.backend import table
 from recursive.backend.c_loop.refusal import TranslationError
-from recursive.backend.c_loop.translate import Loop, Translation, translate
+from recursive.backend.c_loop.translate import Loop, Translation, thawed, translate
 from recursive.backend.scanning import building_for
 from recursive.errors import BackendError
 
@@ -80,7 +80,7 @@ def _loops(outputs: Iterable[Variable]) -> Iterator[Apply]:
         if isinstance(node.op, Scan):
             yield node
         elif isinstance(node.op, OpFromGraph):
-            yield from _loops(node.op.fgraph.outputs)
+            yield from _loops(thawed(node.op.fgraph).outputs)
 
 
 def _text(translation: Translation) -> str:

@@ -75,7 +75,7 @@ class Programs:
         backend = resolve_backend(model.backend, why_not_jax(model))
         program = Program(arguments, build, backend)
         is_free = model.may_change_backend or (model.backend is None and is_auto())
-        if not is_free or backend != "c":
+        if not is_free or table.BACKENDS[backend].fallback is None:
             return program
         try:
             program.compile_loops()

@@ -21,19 +21,26 @@ from recursive.backend import choose
 
 def test_auto_says_what_it_is_and_why_once(monkeypatch, capsys):
     choose.notify_once.cache_clear()
-    monkeypatch.setattr(
-        choose, "is_installed", lambda package: package.startswith("jax")
-    )
+    monkeypatch.setattr(pytensor.config, "cxx", sys.executable)
     assert [choose.resolve_backend("auto"), choose.resolve_backend("auto")] == [
-        "jax",
-        "jax",
+        "c",
+        "c",
     ]
     assert (
         capsys.readouterr().err
-        == "recursive: backend auto is jax, because it is installed, and compiles fastest.\n"
+        == "recursive: backend auto is c, because a C++ compiler is installed, and loops in C are fastest.\n"
     )
     assert choose.resolve_backend("auto", "it is too much for JAX") == "numba"
     assert "because it is too much for JAX." in capsys.readouterr().err
+    monkeypatch.setattr(pytensor.config, "cxx", "")
+    monkeypatch.setattr(
+        choose, "is_installed", lambda package: package.startswith("jax")
+    )
+    assert choose.resolve_backend("auto") == "jax"
+    assert (
+        capsys.readouterr().err
+        == "recursive: backend auto is jax, because no C++ compiler is installed.\n"
+    )
     monkeypatch.setattr(choose, "is_installed", lambda package: package == "jax")
     assert choose.resolve_backend("auto") == "numba", "jaxlib is missing"
     monkeypatch.setattr(choose, "is_installed", lambda package: False)
@@ -81,7 +88,7 @@ def test_a_backend_that_the_environment_names_wrongly_is_told_with_its_place(
     ):
         choose.resolve_backend()
     monkeypatch.setenv("RECURSIVE_BACKEND", "")
-    assert choose.resolve_backend() in ("jax", "numba")
+    assert choose.resolve_backend() in ("c", "jax", "numba")
 
 
 def test_a_package_whose_finder_raises_is_not_installed(monkeypatch):
@@ -100,14 +107,11 @@ def test_a_compiler_that_is_not_there_is_told_of(monkeypatch):
         choose.resolve_backend("c")
 
 
-def test_c_without_a_blas_says_so_once(monkeypatch, capsys):
+def test_scan_in_c_without_a_blas_says_so_once(monkeypatch, capsys):
     choose.notify_once.cache_clear()
-    monkeypatch.setattr(pytensor.config, "cxx", sys.executable)
     monkeypatch.setattr(choose, "_has_blas", lambda: False)
-    assert [choose.resolve_backend("c"), choose.resolve_backend("c")] == [
-        "c",
-        "c",
-    ]
+    choose.note_missing_blas()
+    choose.note_missing_blas()
     assert capsys.readouterr().err.count("pip install 'recursive-rnn[c]'") == 1
 
 

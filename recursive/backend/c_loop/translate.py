@@ -199,7 +199,7 @@ class Loop:
 
 @node_rewriter([OpFromGraph])
 def _inlined(graph: FunctionGraph, node: Apply) -> list[Variable] | None:
-    inner = node.op.fgraph
+    inner = thawed(node.op.fgraph)
     outside = dict(zip(inner.inputs, node.inputs, strict=True))
     return clone_replace(inner.outputs, outside)
 
@@ -207,9 +207,8 @@ def _inlined(graph: FunctionGraph, node: Apply) -> list[Variable] | None:
 def simplified(op: Scan) -> FunctionGraph:
     """A simplified copy of the graph of a step; no operation in it holds a graph."""
     shapes = ShapeFeature()
-    graph = FunctionGraph(
-        op.inner_inputs, op.inner_outputs, clone=True, features=[shapes]
-    )
+    inner = thawed(op.fgraph)
+    graph = FunctionGraph(inner.inputs, inner.outputs, clone=True, features=[shapes])
     inline(graph)
     rewrite_graph(
         graph,
@@ -219,6 +218,11 @@ def simplified(op: Scan) -> FunctionGraph:
     inline(graph)  # a softmax is found again where it was written out
     graph.remove_feature(shapes)
     return graph
+
+
+def thawed(graph: FunctionGraph) -> FunctionGraph:
+    """The graph inside an operation; later versions of PyTensor freeze it."""
+    return graph.unfreeze() if hasattr(graph, "unfreeze") else graph
 
 
 def inline(graph: FunctionGraph) -> None:
