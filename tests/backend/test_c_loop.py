@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytensor
@@ -316,6 +317,11 @@ def test_an_index_out_of_bounds_is_an_error_of_the_step():
     for wrong in (4, -5):
         with pytest.raises(IndexError, match="out of bounds"):
             program(np.full_like(words, wrong), vectors)
+
+
+def test_the_page_shows_the_function_of_the_vanilla_rnn():
+    page = Path(recursive.__file__).parent.parent / "docs" / "loops-in-c.md"
+    assert recipes.vanilla(4, 6).source("c") in page.read_text("utf-8")
 
 
 # auto
