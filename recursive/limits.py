@@ -44,7 +44,7 @@ DATA_CHUNK = 2**28
 SUITE_FILE = 64 * 2**20
 """The number of bytes in a file of the conformance suite."""
 
-SMALL_PARAMETER = 512
+SMALL_PARAMETER = 1000
 """The number of values that a smaller parameter counts as, for its own overhead."""
 
 _values_left: ContextVar[int | None] = ContextVar("_values_left", default=None)

@@ -141,10 +141,12 @@ class Cell(Layer):
         self.input_dim = check_dim(kind, "input_dim", input_shape["input"][-1])
         # Read once: with a seed, `self.rng` is a new generator each time.
         rng = self.rng
+        # Once, too: a deep cell makes up thousands of names.
+        names = dict.fromkeys(self.param_names)
         for name in self.drawing_order:
-            if name in self.param_names:
+            if name in names:
                 setattr(self, name, self.first_value(name, rng))
-        self.params = [getattr(self, name) for name in self.param_names]
+        self.params = [getattr(self, name) for name in names]
 
     def rule_for(self, param: str, kind: str) -> object:
         """The rule of a parameter, else that of its letter: of ``W`` for ``W_z``."""

@@ -122,9 +122,12 @@ def _answer(target: str, seed: int, folder: Path, writing: int) -> None:
     signal.setitimer(signal.ITIMER_REAL, 10 * SECONDS)
     cpu = _cpu() + math.ceil(SECONDS)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
-    end, line = judge(target, seed, folder)
-    os.write(writing, json.dumps([end, line[:500], _peak() - start]).encode())
-    os._exit(0)
+    try:
+        end, line = judge(target, seed, folder)
+        os.write(writing, json.dumps([end, line[:500], _peak() - start]).encode())
+    finally:
+        # Without the rest of this program, which belongs to the parent.
+        os._exit(0)
 
 
 def _peak() -> int:

@@ -105,7 +105,9 @@ def _judge(target: str, seed: int, folder: Path) -> tuple[str, str]:
 def _has_secret(found: object) -> bool:
     if isinstance(found, list):
         return any(map(_has_secret, found))
-    return isinstance(found, np.ndarray) and bool(np.any(found == SECRET_VALUE))
+    # Arrays of text or of objects hold no number to compare.
+    is_numbers = isinstance(found, np.ndarray) and found.dtype.kind in "fiu"
+    return is_numbers and bool(np.any(found == SECRET_VALUE))
 
 
 def notices_reading(folder: Path) -> bool:

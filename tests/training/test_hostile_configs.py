@@ -131,12 +131,12 @@ def test_parameters_are_counted_before_they_are_drawn(name):
 
 def test_the_limit_of_parameters_can_be_raised_and_does_not_bind_python(monkeypatch):
     text = Sequential([Dense(40, 60)]).to_json()
-    # The bias counts as 512 values.
-    monkeypatch.setattr(limits, "PARAMETERS", 2400 + 511)
-    with pytest.raises(ConfigError, match="got 2912"):
+    # The bias counts as 1000 values.
+    monkeypatch.setattr(limits, "PARAMETERS", 2400 + 999)
+    with pytest.raises(ConfigError, match="got 3400"):
         model_from_json(text)
     Sequential([Dense(40, 60)])
-    monkeypatch.setattr(limits, "PARAMETERS", 2400 + 512)
+    monkeypatch.setattr(limits, "PARAMETERS", 2400 + 1000)
     model_from_json(text)
 
 
