@@ -10,6 +10,7 @@ import pytensor
 import pytest
 
 import recursive
+from recursive import limits
 
 DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(
@@ -35,6 +36,8 @@ def test_the_code_of_a_page_runs_from_top_to_bottom_and_prints_what_stands_below
     page, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
+    # A page may assign a larger limit, which must not hold for other tests.
+    monkeypatch.setattr(limits, "PARAMETERS", limits.PARAMETERS)
     names = {"__name__": page.stem}
     with pytensor.config.change_flags(floatX="float64"):
         for number, (code, told) in enumerate(BLOCK.findall(page.read_text())):

@@ -90,8 +90,14 @@ def at_all_places(params: Arrays, shared: Mapping[str, str]) -> dict[str, Array]
     {'once.W': 1, 'twice.W': 1}
     """
     found = dict(params)
-    for second, first in shared.items():
-        found |= prefixed(unprefixed(params, first), second)
+    # The first place may have a shared layer inside, whose own first place comes before
+    # it: with each round, one more level of sharing has its parameters.
+    for _ in shared:
+        before = len(found)
+        for second, first in shared.items():
+            found |= prefixed(unprefixed(found, first), second)
+        if len(found) == before:
+            break
     return found
 
 
@@ -101,9 +107,11 @@ def at_first_place(name: str, shared: Mapping[str, str]) -> str:
     >>> at_first_place("twice.W", {"twice": "once"})
     'once.W'
     """
-    for second, first in shared.items():
-        if name.startswith(second + "."):
-            return first + name.removeprefix(second)
+    # The layer at the first place may have a shared layer inside.
+    for _ in shared:
+        for second, first in shared.items():
+            if name.startswith(second + "."):
+                name = first + name.removeprefix(second)
     return name
 
 

@@ -20,6 +20,9 @@ Rows = np.ndarray | slice
 RELEASED_AFTER = 8 * 2**20
 """The number of bytes after which the pages of a memory map are released."""
 
+COPY_ON_WRITE = "c"
+"""The mode of a memory map whose changes stay in memory."""
+
 READ_AROUND = 2 * 2**16
 """The number of bytes that the system maps at both ends of what is read."""
 
@@ -143,7 +146,7 @@ def release_pages(array: np.memmap) -> None:
     They are read again when they are needed. A map in mode ``c`` is left alone: its
     changed pages are nowhere else.
     """
-    if array.mode == "c" or not hasattr(mmap.mmap, "madvise"):
+    if array.mode == COPY_ON_WRITE or not hasattr(mmap.mmap, "madvise"):
         return
     base = array
     while isinstance(base, np.ndarray):

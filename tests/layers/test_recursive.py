@@ -156,7 +156,7 @@ def test_explain_shows_the_kind_of_gradient(settings, words):
     rnn = Recurrent(**settings)
     rnn.add_input("x", dim=IN)
     rnn.add_node(Dense(IN + HIDDEN, HIDDEN), "h", input=["x", "h_tm1"])
-    assert rnn.explain().endswith(f"The gradient: {words}")
+    assert f"\nThe gradient: {words}" in rnn.explain()
 
 
 def test_explain_mentions_a_loop_inside_a_step():
@@ -168,10 +168,10 @@ def test_explain_mentions_a_loop_inside_a_step():
     rnn.add_node(Dense(4 + HIDDEN, 4), "both", input=["x", "read_tm1"])
     rnn.add_node(Reshape(2, 2), "words", input="both")
     rnn.add_node(inner, "read", input="words")
-    assert rnn.explain().endswith(
+    assert (
         "The gradient: scan's own gradient, since a step has a loop or an IfElse in it, or "
         "slices or indexes values at positions that it computes."
-    )
+    ) in rnn.explain()
 
 
 def test_a_container_lists_its_parameters_inputs_and_outputs():

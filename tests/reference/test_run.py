@@ -33,7 +33,7 @@ from recursive.errors import (
     UnknownNameError,
     WeightsError,
 )
-from recursive.layers.config import CLASSES
+from recursive.layers.config import CLASSES, shared_layers
 from recursive.layers.core import Dense
 from recursive.reference import gradients, run, train
 from recursive.reference.arrays import Params, Scope
@@ -291,6 +291,41 @@ def test_floats_are_as_wide_as_the_parameters():
     }
     for name, value in run(spec, w, given).outputs.items():
         np.testing.assert_allclose(found.outputs[name], value, atol=1e-5)
+
+
+def test_a_shared_container_may_have_a_shared_layer_inside():
+    """By hand: y = x W W at both places, so the gradient of W counts all four."""
+    inner = Graph()
+    inner.add_input("v", ndim=2, dim=2)
+    dense = Dense(2, 2, bias=False)
+    inner.add_node(dense, "a", input="v")
+    inner.add_node(dense, "b", input="a", create_output=True)
+    graph = Graph()
+    graph.add_input("x", ndim=2, dim=2)
+    graph.add_node(inner, "one", input="x", create_output=True)
+    graph.add_node(inner, "two", input="one", create_output=True)
+    shared = shared_layers(graph)
+    assert len(shared) >= 2
+    W = np.array([[0.5, 1.0], [0.25, -2.0]])
+    [name] = graph.named_params
+    x = np.array([[1.0, -3.0]])
+    found = run(graph.spec, {name: W}, {"x": x}, shared=shared)
+    np.testing.assert_allclose(found.outputs["two"], x @ W @ W @ W @ W)
+    ones = np.ones((1, 2))
+    d = gradients(
+        graph.spec,
+        {name: W},
+        {"x": x},
+        {"one": np.zeros((1, 2)), "two": ones},
+        shared=shared,
+    ).params[name]
+    expected = np.zeros((2, 2))
+    for index in np.ndindex(2, 2):
+        moved = np.zeros((2, 2), complex)
+        moved[index] = 1e-30j
+        V = W + moved
+        expected[index] = (x @ V @ V @ V @ V).sum().imag / 1e-30
+    np.testing.assert_allclose(d, expected, rtol=1e-12)
 
 
 def test_weights_of_a_layer_that_stands_twice_are_shared():
