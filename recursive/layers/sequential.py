@@ -156,7 +156,10 @@ class Sequential(Composite):
                 layer.complete()
 
     def get_output_shape_for(self, input_shape: Shape | dict[str, Shape]) -> Shape:
-        for layer in self.layers:
+        for index, layer in enumerate(self.layers):
+            # A chain whose layers are all built is not built again as a node.
+            if index:
+                _check_reads(index, layer, input_shape)
             input_shape = layer.get_output_shape_for(input_shape)
         return input_shape
 

@@ -192,6 +192,14 @@ def damaged_data(rng: random.Random, data: object) -> object:
     return data
 
 
+def replaced(rng: random.Random, data: object, values: tuple) -> object:
+    """Plain data with one value replaced by one of ``values``."""
+    data = copy.deepcopy(data)
+    container, key = rng.choice(list(_places(data)))
+    container[key] = copy.deepcopy(rng.choice(values))
+    return data
+
+
 def _places(data: object):
     """Every container in ``data`` with each of its keys."""
     keys: Iterable = ()

@@ -36,12 +36,14 @@ from recursive.spec.graph import GraphSpec
 from recursive.utils.files import write_text
 from recursive.utils.io_utils import HDF5Matrix
 from tests.attack.damage import (
+    MILD,
     TEXT_TOKENS,
     VALUES,
     YAML_TOKENS,
     damaged_bytes,
     damaged_data,
     damaged_text,
+    replaced,
 )
 
 Call = Callable[[], object]
@@ -139,13 +141,22 @@ def json_text(rng: random.Random, folder: Path) -> Call:
     return lambda: use(model_from_json(text), batch)
 
 
+def settings(rng: random.Random, folder: Path) -> Call:
+    """One setting with another plausible value; the model is always trained."""
+    config = rng.choice(configs())
+    text = json.dumps(replaced(rng, config, MILD))
+    return lambda: use(model_from_json(text), batch_for(config))
+
+
 def yaml_text(rng: random.Random, folder: Path) -> Call:
     config = rng.choice(configs())
     batch = batch_for(config) if rng.random() < USED else None
-    if rng.random() < 0.3:
+    if rng.random() < 0.5:
         config = damaged_data(rng, config)
-        # JSON is YAML; its dumper would take minutes for deep data.
-        text = json.dumps(config)
+        try:
+            text = yaml.safe_dump(config)
+        except RecursionError:  # deep data; JSON is YAML
+            text = json.dumps(config)
     else:
         text = damaged_text(rng, yaml.safe_dump(config), YAML_TOKENS)
     return lambda: use(model_from_yaml(text), batch)
@@ -179,8 +190,10 @@ def use(model, batch: tuple | None) -> None:
     model.predict_on_batch(X)
     # The targets belong to the outputs of the model as it was before the damage.
     if isinstance(y, dict):
-        y = dict(zip(model.output_names, y.values(), strict=False))
-    model.train_on_batch(X, y)
+        targets = dict(zip(model.output_names, y.values(), strict=False))
+        model.train_on_batch({**X, **targets})
+    else:
+        model.train_on_batch(X, y)
 
 
 # Weights
@@ -487,6 +500,7 @@ def values(rng: random.Random, folder: Path) -> Call:
 
 TARGETS = {
     "json": json_text,
+    "settings": settings,
     "yaml": yaml_text,
     "spec": spec,
     "weights": weights,

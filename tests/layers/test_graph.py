@@ -17,6 +17,7 @@ from recursive import (
     Sequential,
     TimeDistributedDense,
 )
+from recursive.errors import ShapeError
 
 WORDS = np.arange(6).reshape(2, 3)
 LONGER = np.arange(10).reshape(2, 5)
@@ -182,3 +183,12 @@ def test_a_gate_of_one_value_multiplies_a_past_of_any_dim():
     for step in x.swapaxes(0, 1):
         h = step @ W + b + (step @ G + g) * h
     np.testing.assert_allclose(found, h)
+
+
+def test_dims_that_do_not_fit_inside_a_chain_are_refused_in_a_node_too():
+    model = Graph()
+    model.add_input("x", dim=4)
+    chain = Sequential([Dense(4, 3), Dense(2, 2)])
+    model.add_node(chain, "a", input="x", create_output=True)
+    with pytest.raises(ShapeError, match=r"'layer_1' takes dim 2.*got 3"):
+        model.predict({"x": np.ones((3, 4))})
