@@ -184,6 +184,18 @@ def test_states_go_on_through_whole_calls():
     )
 
 
+def test_first_calls_at_the_same_moment_use_one_set_of_states():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(20):
+            model = counter()
+            found = together(lambda _, model=model: model.states)
+            assert len(set(map(id, found))) == 1
+    finally:
+        sys.setswitchinterval(interval)
+
+
 def test_states_are_read_and_reset_while_others_predict():
     model = counter()
     x = np.ones((2, 3, 1))

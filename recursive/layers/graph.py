@@ -233,10 +233,11 @@ class Graph(DeclaredAsIn2015, Composite):
     @property
     def spec(self) -> GraphSpec:
         """The declaration as frozen plain data."""
-        if self._changes_seen != changes():
+        seen = changes()
+        if self._changes_seen != seen:
             # A layer's formula was replaced since it was declared, e.g. its activation.
-            self._changes_seen = changes()
             self._spec = with_current_layers(self._spec, self.nodes)
+            self._changes_seen = seen  # last: until then, other threads do it too
         return self._spec
 
     @property

@@ -571,6 +571,7 @@ class Recursive(Stateful, Graph):
         return tuple(item for item in recurrences if item.stateful)
 
     @property
+    @locked
     def states(self) -> States:
         """The values of the states that are kept between batches."""
         self.complete()

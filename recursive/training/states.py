@@ -42,6 +42,7 @@ class KeptStates:
         self.layers = dict(layers)
 
     @classmethod
+    @locked
     def of(cls, model: Layer) -> KeptStates:
         """The kept states of a model and of every layer inside."""
         layers = {}
