@@ -145,6 +145,7 @@ class Graph(Model, containers.Graph):
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
+        recompute: bool = False,
     ) -> History:
         return super().fit(
             data,
@@ -164,6 +165,7 @@ class Graph(Model, containers.Graph):
             initial_epoch,
             steps_per_epoch=steps_per_epoch,
             validation_steps=validation_steps,
+            recompute=recompute,
         )
 
     def predict_on_batch(self, data: object) -> Arrays:

@@ -139,7 +139,8 @@ class Attention(Layer):
             units = pt.tanh(
                 linear_map(memory, self.W) + (query.dot(self.U) + self.b)[:, None]
             )
-            return linear_map(units, self.v)[..., 0]
+            # Row by row, unlike a product of all steps of all rows.
+            return (units * self.v[:, 0]).sum(axis=-1)
         if self.score == "general":
             query = query.dot(self.W)
         scores = (memory * query[:, None]).sum(axis=-1)

@@ -436,12 +436,12 @@ def loops(layer: Layer) -> dict[str, Layer]:
     """
     found: dict[str, Layer] = {}
     for path, part in [("", layer), *walk(layer)]:
-        if hasattr(part, "go_backwards") and not _is_inside(path, found):
+        if hasattr(part, "go_backwards") and not is_inside(path, found):
             found[path] = part
     return found
 
 
-def _is_inside(path: str, paths: Iterable[str]) -> bool:
+def is_inside(path: str, paths: Iterable[str]) -> bool:
     """True if ``path`` leads to a part of a layer at one of ``paths``."""
     return any(not other or path.startswith(f"{other}.") for other in paths)
 
@@ -458,7 +458,7 @@ def shared_layers(container: Layer) -> dict[str, str]:
     found: dict[str, str] = {}
     for path, layer in walk(container):
         # The parts of a layer that occurs again are shared with it.
-        if not _is_inside(path, found) and first.setdefault(id(layer), path) != path:
+        if not is_inside(path, found) and first.setdefault(id(layer), path) != path:
             found[path] = first[id(layer)]
     return found
 

@@ -30,6 +30,7 @@ class Masking(MaskedLayer):
     """
 
     input_ndim = 3
+    rowwise = True
 
     def __init__(self, mask_value: float = 0.0, name: str | None = None):
         super().__init__(name)

@@ -42,14 +42,24 @@ from pytensor.scalar.basic import (
     Sub,
     Switch,
 )
-from pytensor.tensor.basic import Alloc, Join, Split
+from pytensor.tensor.basic import Alloc, Join, MakeVector, Split
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.math import Dot
 from pytensor.tensor.shape import Shape_i, SpecifyShape
 from pytensor.tensor.subtensor import Subtensor
 
 from recursive.scan.step_graph import StepGraph, is_size
 
-CHEAP = (Alloc, DimShuffle, Join, Shape_i, SpecifyShape, Split, Subtensor)
+CHEAP = (
+    Alloc,
+    DimShuffle,
+    Join,
+    MakeVector,
+    Shape_i,
+    SpecifyShape,
+    Split,
+    Subtensor,
+)
 """Operations that are computed again rather than stored."""
 
 CHEAP_ELEMENTWISE = (
@@ -112,13 +122,19 @@ def partition(
         past_gradients: the gradients with respect to pasts, which the loop computes.
         later_gradients: the other gradients, which are computed after the loop.
         graph: the graph of all of them.
-        whole: True to emit concatenations as they are, and their parts as slices.
+        whole: True to emit concatenations as they are, and their parts as slices; and
+            to compute elementwise values in the loop, which otherwise take a pass over
+            all steps each.
     """
     depend_on_gradients = _depending_on(set(arriving), graph)
     forward = _computed(graph) - depend_on_gradients
     # Every delta is computed in the loop, even if only the work after it reads it.
-    needed_by_past = {*ancestors(past_gradients), *deltas}
-    in_loop = (depend_on_gradients & needed_by_past) | set(carried)
+    needed_in_loop = {*ancestors(past_gradients), *deltas}
+    in_loop = (depend_on_gradients & needed_in_loop) | set(carried)
+    if whole:
+        on_the_way = _elementwise(arriving, depend_on_gradients, graph)
+        wanted = first_reached(later_gradients, on_the_way)
+        in_loop |= depend_on_gradients & set(ancestors(wanted))
 
     # A concatenation is left to the work after the loop, which treats its parts one by
     # one (see weight_gradient in backward.py), unless it is emitted whole.
@@ -158,6 +174,30 @@ def partition(
         if value in constants and value.owner is not None:
             precomputed.append(value)
     return Partition(tuple(stored), tuple(emitted), tuple(precomputed), frozenset(read))
+
+
+KEEPS_ROWS = (Dot, Elemwise, Join, SpecifyShape, Split, Subtensor)
+"""Operations whose result, a matrix, has the rows of what they read."""
+
+
+def _elementwise(
+    arriving: Sequence[Variable],
+    depend_on_gradients: set[Variable],
+    graph: FunctionGraph,
+) -> set[Variable]:
+    """The results of elementwise operations on gradients that have the batch's rows."""
+    reached = set(arriving)
+    found = set()
+    for node in graph.toposort():
+        gradients = depend_on_gradients.intersection(node.inputs)
+        if not gradients or not gradients <= reached:
+            continue
+        is_matrix = node.outputs[0].type.ndim == 2
+        if isinstance(node.op, KEEPS_ROWS) and is_matrix:
+            reached.update(node.outputs)
+            if isinstance(node.op, Elemwise):
+                found.update(node.outputs)
+    return found
 
 
 def _constant_over_time(changing: set[Variable], graph: FunctionGraph) -> set[Variable]:

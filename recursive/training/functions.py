@@ -55,7 +55,7 @@ def tester(container: Layer, measures: Measures) -> Build:
 
     def build(inputs: list[TensorVariable]):
         call = Call(for_loss=True)
-        return _numbers(_means(container, inputs, measures, call)), call.updates
+        return numbers(means_of(container, inputs, measures, call)), call.updates
 
     return build
 
@@ -74,7 +74,7 @@ def trainer(
 
     def build(inputs: list[TensorVariable]):
         call = Call(train=True)
-        means = _means(container, inputs, measures, call)
+        means = means_of(container, inputs, measures, call)
         learned = collect(container, frozen)
         mean_loss = _total(means, measures)
         loss = mean_loss
@@ -87,10 +87,10 @@ def trainer(
         # ``call`` has the new kept states and running means, ``learned`` the updates
         # that layers list themselves.
         steps = optimizer.get_updates(learned.params, learned.constraints, loss)
-        numbers = _numbers(means)
+        found = numbers(means)
         if loss is not mean_loss:
-            numbers.append(loss - mean_loss)
-        return numbers, [*steps, *call.updates, *learned.updates]
+            found.append(loss - mean_loss)
+        return found, [*steps, *call.updates, *learned.updates]
 
     return build
 
@@ -112,7 +112,8 @@ class Mean(NamedTuple):
     divisor: TensorVariable
 
 
-def _numbers(means: Mapping[str, Mean]) -> list[TensorVariable]:
+def numbers(means: Mapping[str, Mean]) -> list[TensorVariable]:
+    """Each mean and its divisor, as a program returns them."""
     return [tensor for mean in means.values() for tensor in mean]
 
 
@@ -126,7 +127,7 @@ def _total(means: Mapping[str, Mean], measures: Measures) -> TensorVariable:
     return sum(terms)
 
 
-def _means(
+def means_of(
     container: Layer, inputs: list[TensorVariable], measures: Measures, call: Call
 ) -> dict[str, Mean]:
     """The numbers of each output by name.

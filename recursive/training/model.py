@@ -50,8 +50,9 @@ from recursive.training.measures import LOSS, Measures
 from recursive.training.nonfinite import check_finite_data
 from recursive.training.positional import PositionalFunctions
 from recursive.training.programs import Programs, why_not_jax
+from recursive.training.recompute import Recompute
 from recursive.training.states import KeptStates
-from recursive.utils.arguments import count
+from recursive.utils.arguments import count, flag
 from recursive.utils.progress import Bar
 
 Metrics = Sequence[str | Callable | Metric] | Mapping[str, Sequence] | None
@@ -271,6 +272,7 @@ class Model(ModelFiles, PositionalFunctions):
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
+        recompute: bool = False,
     ) -> History:
         """Train on ``X`` and ``y`` for some epochs.
 
@@ -313,6 +315,10 @@ class Model(ModelFiles, PositionalFunctions):
                 can start again, is continued likewise; None takes all its batches.
             validation_steps: the number of batches of an iterator in a validation. An
                 iterable starts again for each validation.
+            recompute: True stores the states of about ``sqrt(time)`` steps only, and
+                computes the rest again for the gradient, which is the same: for
+                sequences that are too long for memory. A step takes up to 1.4 times as
+                long (see :mod:`recursive.training.recompute`).
 
         Returns:
             The History of ``loss`` and, if there are any, of the penalty, the accuracy,
@@ -365,7 +371,7 @@ class Model(ModelFiles, PositionalFunctions):
         states.check_order(reset_states, shuffle)
         fit = Fit(
             model=self,
-            train=self._train_function(arrays, tbptt_steps),
+            train=self._train_function(arrays, tbptt_steps, recompute),
             test=self._test_batch,
             changing=self._changing,
             batch_size=training.batch_size,
@@ -422,12 +428,23 @@ class Model(ModelFiles, PositionalFunctions):
         return arrays | row_weights.of_classes(class_weight, arrays, outputs)
 
     @locked
-    def _train_function(self, arrays: Arrays, tbptt_steps: int | None) -> RunBatch:
+    def _train_function(
+        self, arrays: Arrays, tbptt_steps: int | None, recompute: bool
+    ) -> RunBatch:
         """The training step on one batch, or on its chunks of ``tbptt_steps``.
 
         ``arrays`` are all rows, or the first batch of an iterator.
         """
         train = partial(self._run, "train")
+        if flag("fit", "recompute", recompute):
+            if tbptt_steps is not None:
+                raise tbptt.refusal(
+                    "tbptt_steps",
+                    "None if recompute is True",
+                    repr(tbptt_steps),
+                    "Leave one of them out: truncated gradients need little memory.",
+                )
+            train = locked(Recompute(self, self._current_programs(), arrays).train)
         if tbptt_steps is not None:
             steps = count("tbptt_steps", tbptt_steps)
             contexts = tbptt.checked_contexts(self, arrays, steps)

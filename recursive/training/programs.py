@@ -15,7 +15,7 @@ from recursive.backend.choose import is_auto, resolve_backend, resolve_without_c
 from recursive.errors import DtypeError
 from recursive.layers import config
 from recursive.layers.layer import Layer
-from recursive.layers.learned import frozen_now
+from recursive.layers.learned import Frozen, frozen_now
 from recursive.training import data, feed, functions, row_weights
 from recursive.training.data import Arrays
 from recursive.training.states import KeptStates
@@ -66,10 +66,10 @@ class Programs:
         if (kind, weighted) not in self.compiled:
             arguments = self._arguments(kind, weighted)
             build = self._build(kind)
-            self.compiled[kind, weighted] = self._program(arguments, build)
+            self.compiled[kind, weighted] = self.create(arguments, build)
         return self.compiled[kind, weighted]
 
-    def _program(self, arguments: list[Argument], build: Build) -> Program:
+    def create(self, arguments: list[Argument], build: Build) -> Program:
         """A program; ``auto`` takes another backend if a loop cannot be in C."""
         model = self.model
         backend = resolve_backend(model.backend, why_not_jax(model))
@@ -116,9 +116,12 @@ class Programs:
         measures = model._measured
         if kind == "test":
             return functions.tester(model, measures)
+        return functions.trainer(model, measures, model.optimizer, self.frozen())
+
+    def frozen(self) -> dict[Layer, Frozen]:
+        """The frozen part of each layer."""
         # Layers that were frozen at ``compile`` stay so. Newer ones are read now.
-        frozen = frozen_now(model) | model._frozen
-        return functions.trainer(model, measures, model.optimizer, frozen)
+        return frozen_now(self.model) | self.model._frozen
 
 
 def _version(model: Layer) -> tuple[object, str]:

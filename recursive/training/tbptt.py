@@ -9,7 +9,8 @@ On-Line Training of Recurrent Network Trajectories", 1990, with h = h'.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from recursive.training import feed
 from recursive.training.averages import Measured, combined
 from recursive.training.data import Arrays
 from recursive.training.states import KeptStates
+
+ARGUMENT = "tbptt_steps"
 
 
 def train(
@@ -92,7 +95,7 @@ def checked_contexts(model: Layer, arrays: Arrays, steps: int) -> list[str]:
             because="states continue from chunk to chunk",
         )
     _check_sequences(sequences, target_shapes)
-    _check_lengths([*sequences, *target_shapes], arrays)
+    check_lengths(ARGUMENT, [*sequences, *target_shapes], arrays)
     for path, loop in config.loops(model).items():
         _check_loop(f"{path or 'the model'} ({type(loop).__name__})", loop, steps)
     inputs = [argument.name for argument in model.arguments()]
@@ -116,16 +119,17 @@ def _check_sequences(sequences: list[str], target_shapes: Mapping[str, Shape]) -
             )
 
 
-def _check_lengths(names: list[str], arrays: Arrays) -> None:
+def check_lengths(argument: str, names: Sequence[str], arrays: Arrays) -> None:
+    """Raise a SequenceLengthError unless all these arrays have as many steps."""
     lengths = {name: arrays[name].shape[1] for name in names}
     if len(set(lengths.values())) > 1:
         raise SequenceLengthError.about(
             "argument",
-            "tbptt_steps",
+            argument,
             takes="sequences of equal length",
             because="all are cut at the same steps",
             got=", ".join(f"{name}: {length}" for name, length in lengths.items()),
-            do="Leave tbptt_steps out, or cut them yourself for train_on_batch.",
+            do=f"Leave {argument} out, or cut them yourself for train_on_batch.",
         )
 
 
@@ -156,7 +160,13 @@ def _check_loop(name: str, loop: Layer, steps: int) -> None:
         )
 
 
-def _refusal(takes: str, got: str, do: str, because: str | None = None) -> ConfigError:
+def refusal(
+    argument: str, takes: str, got: str, do: str, because: str | None = None
+) -> ConfigError:
+    """The error for a model that an argument of ``fit`` cannot be used with."""
     return ConfigError.about(
-        "argument", "tbptt_steps", takes=takes, because=because, got=got, do=do
+        "argument", argument, takes=takes, because=because, got=got, do=do
     )
+
+
+_refusal = partial(refusal, ARGUMENT)

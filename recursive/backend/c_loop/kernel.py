@@ -35,6 +35,9 @@ PRODUCT = r"""
 #include <cstring>
 #include <limits>
 #include <pthread.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
 using namespace std;
 
 typedef unsigned char npy_bool;
@@ -82,9 +85,13 @@ static void pack(long K, long N, const T* w, long k_stride, long n_stride, T* ou
     const long L = lanes<T>();
     for (long n = 0; n < N;) {
         const long width = n + TILE_VECTORS * L <= N ? TILE_VECTORS * L : L;
-        for (long k = 0; k < K; k++)
-            for (long j = 0; j < width; j++)
-                *out++ = n + j < N ? w[k * k_stride + (n + j) * n_stride] : T(0);
+        const long filled = N - n < width ? N - n : width;
+        for (long k = 0; k < K; k++, out += width) {
+            const T* from = w + k * k_stride + n * n_stride;
+            if (n_stride == 1) for (long j = 0; j < filled; j++) out[j] = from[j];
+            else for (long j = 0; j < filled; j++) out[j] = from[j * n_stride];
+            for (long j = filled; j < width; j++) out[j] = T(0);
+        }
         n += width;
     }
 }
@@ -149,5 +156,58 @@ static __attribute__((noinline)) void product(long rows, long K, long N, const T
 """
 """The C text of types and of the product kernel."""
 
-PROLOGUE = PRODUCT + vectorized.C_CODE
+THREADS = r"""
+struct Helper {
+    void* (*work)(void*);
+    void* task;
+#ifdef __linux__
+    cpu_set_t allowed;
+#endif
+};
+
+static void* help(void* given) {
+    Helper& helper = *(Helper*) given;
+#ifdef __linux__
+    pthread_setaffinity_np(pthread_self(), sizeof(cpu_set_t), &helper.allowed);
+#endif
+    return helper.work(helper.task);
+}
+
+// Runs ``work`` on this thread and on others, and waits for all.
+//
+// Linux may start a thread on the processor of its parent, where it waits until the
+// parent has finished. So each starts on a processor of its own; then it may move.
+static void on_threads(void* (*work)(void*), void* task, long threads) {
+    pthread_t started[threads];
+    Helper helper = {work, task};
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+#ifdef __linux__
+    const bool is_known =
+        !pthread_getaffinity_np(pthread_self(), sizeof(cpu_set_t), &helper.allowed);
+    int processor = sched_getcpu();
+#endif
+    long count = 0;
+    while (count < threads - 1) {
+#ifdef __linux__
+        if (is_known && processor >= 0) {
+            do processor = (processor + 1) % CPU_SETSIZE;
+            while (!CPU_ISSET(processor, &helper.allowed));
+            cpu_set_t first;
+            CPU_ZERO(&first);
+            CPU_SET(processor, &first);
+            pthread_attr_setaffinity_np(&attributes, sizeof first, &first);
+        }
+#endif
+        if (pthread_create(&started[count], &attributes, help, &helper)) break;
+        count++;
+    }
+    pthread_attr_destroy(&attributes);
+    work(task);
+    for (long i = 0; i < count; i++) pthread_join(started[i], nullptr);
+}
+"""
+"""The C text that runs a function on several threads."""
+
+PROLOGUE = PRODUCT + THREADS + vectorized.C_CODE
 """The beginning of the C text of every loop."""

@@ -12,6 +12,7 @@ import itertools
 
 from pytensor.compile.aliasing import infer_reuse_pattern
 from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.rewriting.basic import MergeOptimizer
 from pytensor.link.vm import VMLinker
 from pytensor.scan.op import Scan
 
@@ -54,6 +55,7 @@ class LoopLinker(VMLinker):
         set_rows_at_once(fgraph)
         merge_products(fgraph)
         merge_sums(fgraph)
+        MergeOptimizer().rewrite(fgraph)  # what was made twice
         replace_loops(fgraph)
         use_numpy(fgraph)
         owned = list(itertools.compress(fgraph.outputs, places))

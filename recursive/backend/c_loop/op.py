@@ -18,6 +18,7 @@ from pytensor.tensor.subtensor import Subtensor
 
 from recursive.backend.c_loop import program
 from recursive.backend.c_loop.binary import Binary
+from recursive.backend.c_loop.buffers import BUFFERS
 from recursive.backend.c_loop.outside import reads_backwards
 from recursive.backend.c_loop.threads import thread_count
 from recursive.backend.c_loop.translate import Loop, Translation
@@ -139,7 +140,7 @@ class CLoop(Op):
             length = int(inputs[index])
             lengths[output] = length
             dtype = node.outputs[output].type.dtype
-            buffer = np.empty((max(length, 1), *shape), dtype)
+            buffer = BUFFERS.empty((max(length, 1), *shape), dtype)
             buffers[output] = buffer[::-1] if output in self.reversed else buffer
         for number, array in enumerate(made.arrays):
             if array.source[0] == "output":
@@ -166,7 +167,7 @@ class CLoop(Op):
             else:
                 output, first = untraced_from + number - traced, given
                 lengths[output], length, shape = 1, 2, given.shape
-            buffers[output] = np.empty((length, *shape), given.dtype)
+            buffers[output] = BUFFERS.empty((length, *shape), given.dtype)
             buffers[output][: state.lag] = first
         return buffers, lengths
 

@@ -31,6 +31,8 @@ from pytensor.tensor.shape import Reshape
 from pytensor.tensor.subtensor import IncSubtensor, Subtensor
 from pytensor.tensor.variable import TensorVariable
 
+from recursive.backend.c_loop.buffers import BUFFERS
+
 
 def merge_products(graph: FunctionGraph) -> None:
     """Compute products that share their left factor as one."""
@@ -190,6 +192,12 @@ class ColumnSums(Op):
 
 def merge_sums(graph: FunctionGraph) -> None:
     """Sum the columns of one value at once, with :class:`ColumnSums`."""
+    for node in graph.toposort():
+        total = _total_of_two_sums(node)
+        if total is not None:
+            [old] = node.outputs
+            new = _typed(total.reshape(old.type.shape), old)
+            graph.replace_validate(old, new, reason="merge_sums")
     nodes = [node for node in graph.toposort() if _sums_columns(node)]
     for whole, members in _slices_of_one_value(nodes, place=0):
         nodes = [node for node in nodes if node not in members]
@@ -206,6 +214,38 @@ def merge_sums(graph: FunctionGraph) -> None:
         [old] = node.outputs
         new = _typed(ColumnSums()(node.inputs[0]), old)
         graph.replace_validate(old, new, reason="merge_sums")
+
+
+def _total_of_two_sums(node: Apply) -> Variable | None:
+    """The sum over steps and rows that a node adds up steps for, ``(dim,)``.
+
+    It is that of ``values.sum(axis=1)``, as the gradient of a bias inside a step is
+    made: the sum over the rows of each step, and then over all steps. None for other
+    nodes.
+    """
+    if not isinstance(node.op, Sum) or node.op.axis != (0,):
+        return None
+    if node.outputs[0].type.dtype != "float32" or None in node.outputs[0].type.shape:
+        return None
+    rows = node.inputs[0].owner
+    if rows is not None and isinstance(rows.op, DimShuffle):
+        # (time, dim) as (time, 1, dim)
+        is_expanded = tuple(rows.op.new_order) == (0, "x", 1)
+        rows = rows.inputs[0].owner if is_expanded else None
+    if rows is None or not isinstance(rows.op, Sum) or rows.op.axis != (1,):
+        return None
+    [values] = rows.inputs
+    if values.type.ndim != 3 or values.type.dtype != "float32":
+        return None
+    dim = values.type.shape[2]
+    matrix = values.reshape((-1, dim))
+    columns = _columns(matrix)
+    if columns is None:
+        return ColumnSums()(matrix)
+    # A product reads the whole value, and can add up all columns on its way.
+    whole = columns.whole[::-1] if columns.backwards else columns.whole
+    total = ColumnSums()(whole.reshape((-1, whole.type.shape[2])))
+    return total[columns.start : columns.stop]
 
 
 def _sums_columns(node: Apply) -> bool:
@@ -270,7 +310,7 @@ class BufferWithRows(Op):
         self, node: Apply, inputs: Sequence[np.ndarray], outputs: Sequence[list]
     ) -> None:
         rows, *sizes = inputs
-        buffer = np.empty([int(size) for size in sizes], rows.dtype)
+        buffer = BUFFERS.empty(sizes, rows.dtype)
         buffer[: self.count] = rows
         outputs[0][0] = buffer
 
@@ -286,10 +326,7 @@ def set_rows_at_once(graph: FunctionGraph) -> None:
             continue
         empty = node.inputs[0].owner
         [old] = node.outputs
-        is_read_by_loops = all(
-            isinstance(client.op, Scan) for client, _ in graph.clients[old]
-        )
-        if isinstance(empty.op, AllocEmpty) and is_read_by_loops:
+        if isinstance(empty.op, AllocEmpty):
             op = BufferWithRows(count)
             [new] = op.make_node(node.inputs[1], old, *empty.inputs).outputs
             graph.replace_validate(old, new, reason="set_rows_at_once")

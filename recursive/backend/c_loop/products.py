@@ -27,10 +27,13 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
+from pytensor.tensor.elemwise import DimShuffle
 from pytensor.tensor.math import Dot
 
 from recursive.backend.c_loop.binary import Binary
-from recursive.backend.c_loop.kernel import PRODUCT
+from recursive.backend.c_loop.buffers import BUFFERS
+from recursive.backend.c_loop.kernel import PRODUCT, THREADS
+from recursive.backend.c_loop.outside import ColumnSums
 from recursive.backend.c_loop.threads import thread_count
 
 WORTH_A_THREAD = 2_000_000
@@ -38,9 +41,10 @@ WORTH_A_THREAD = 2_000_000
 
 TEXT = (
     PRODUCT
+    + THREADS
     + r"""
 #define ALIGNED(bytes) (((bytes) + 63) / 64 * 64)
-enum { ROWS_AT_A_TIME = 48, STEPS_AT_A_TIME = 256 };
+enum { ROWS_AT_A_TIME = 48, STEPS_AT_A_TIME = 128 };
 
 template <typename T> struct Task {
     long M, K, N;
@@ -49,7 +53,9 @@ template <typename T> struct Task {
     const T* b;
     long b_row;
     T* c;
+    T* column_sums;  // of b, if they are wanted
     const T* packed;
+    long columns;    // of a group
     long next;
     int failed;
 };
@@ -69,48 +75,80 @@ template <typename T> static void* many_rows(void* given) {
     return nullptr;
 }
 
-template <typename T, int ROWS>
-INLINE void rows_of_panel(long K, const Task<T>& task, const T* a, const T* w, T* c) {
-    tile<T, ROWS, TILE_VECTORS, true>(K, a, task.a_row, w, c, TILE_VECTORS * lanes<T>(),
-                                      TILE_VECTORS * lanes<T>(), task.a_step);
+// Copies STEPS columns of ``a`` tile by tile: for each step, the rows of a tile.
+template <typename T>
+INLINE void pack_tiles(const Task<T>& task, long k, long steps, T* out) {
+    for (long m = 0; m < task.M; m += TILE_ROWS)
+        for (long i = 0; i < steps; i++)
+            for (long r = 0; r < TILE_ROWS; r++)
+                *out++ = m + r < task.M
+                    ? task.a[(m + r) * task.a_row + (k + i) * task.a_step] : T(0);
 }
 
-// Panels of columns of ``a @ b``, whose sums are long.
+// Copies STEPS rows of one panel of ``b``, and adds them to ``totals``.
+//
+// Sums of float32 lose digits: so they are added up in float64, some steps at a time.
+template <typename T>
+INLINE void pack_panel(const Task<T>& task, long k, long steps, long n, T* out,
+                       double* totals) {
+    const long wide = TILE_VECTORS * lanes<T>();
+    const long width = task.N - n < wide ? task.N - n : wide;
+    T sums[TILE_VECTORS * VECTOR_BYTES / sizeof(T)] = {};
+    for (long i = 0; i < steps; i++, out += wide) {
+        const T* from = task.b + (k + i) * task.b_row + n;
+        if (width == wide) {
+            for (long j = 0; j < wide; j++) sums[j] += out[j] = from[j];
+        } else {
+            for (long j = 0; j < wide; j++)
+                sums[j] += out[j] = j < width ? from[j] : T(0);
+        }
+    }
+    for (long j = 0; j < wide; j++) totals[j] += sums[j];
+}
+
+// Groups of columns of ``a @ b``, whose sums are long.
 template <typename T> static void* long_sums(void* given) {
     Task<T>& task = *(Task<T>*) given;
-    const long L = lanes<T>(), wide = TILE_VECTORS * L;
-    const long bytes = (STEPS_AT_A_TIME + task.M) * wide * (long) sizeof(T);
-    T* memory = (T*) aligned_alloc(64, ALIGNED(bytes));
+    const long wide = TILE_VECTORS * lanes<T>();
+    const long rows = (task.M + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+    const long count = STEPS_AT_A_TIME * (rows + wide) + rows * task.columns;
+    T* memory = (T*) aligned_alloc(64, ALIGNED(count * (long) sizeof(T)));
     if (!memory) {
         __atomic_store_n(&task.failed, 1, __ATOMIC_RELAXED);
         return nullptr;
     }
-    T* sums = memory + STEPS_AT_A_TIME * wide;
+    T* panel = memory + STEPS_AT_A_TIME * rows;
+    T* sums = panel + STEPS_AT_A_TIME * wide;
+    double totals[task.columns];
     for (;;) {
-        const long n = __atomic_fetch_add(&task.next, wide, __ATOMIC_RELAXED);
-        if (n >= task.N) break;
-        const long width = task.N - n < wide ? task.N - n : wide;
-        memset(sums, 0, task.M * wide * sizeof(T));
+        const long first =
+            __atomic_fetch_add(&task.next, task.columns, __ATOMIC_RELAXED);
+        if (first >= task.N) break;
+        const long left = task.N - first;
+        const long columns = left < task.columns ? left : task.columns;
+        memset(sums, 0, rows * task.columns * sizeof(T));
+        memset(totals, 0, sizeof totals);
         for (long k = 0; k < task.K; k += STEPS_AT_A_TIME) {
-            const long left = task.K - k;
-            const long steps = left < STEPS_AT_A_TIME ? left : STEPS_AT_A_TIME;
-            for (long i = 0; i < steps; i++) {
-                const T* from = task.b + (k + i) * task.b_row + n;
-                T* to = memory + i * wide;
-                if (width == wide) memcpy(to, from, wide * sizeof(T));
-                else for (long j = 0; j < wide; j++) to[j] = j < width ? from[j] : T(0);
+            const long rest = task.K - k;
+            const long steps = rest < STEPS_AT_A_TIME ? rest : STEPS_AT_A_TIME;
+            pack_tiles(task, k, steps, memory);
+            for (long n = 0; n < columns; n += wide) {
+                pack_panel(task, k, steps, first + n, panel, totals + n);
+                for (long m = 0; m < rows; m += TILE_ROWS)
+                    tile<T, TILE_ROWS, TILE_VECTORS, true>(
+                        steps, memory + m * steps, 1, panel, sums + n * rows + m * wide,
+                        wide, wide, TILE_ROWS);
             }
-            const T* a = task.a + k * task.a_step;
-            long m = 0;
-            for (; m + TILE_ROWS <= task.M; m += TILE_ROWS)
-                rows_of_panel<T, TILE_ROWS>(steps, task, a + m * task.a_row, memory,
-                                            sums + m * wide);
-            for (; m < task.M; m++)
-                rows_of_panel<T, 1>(steps, task, a + m * task.a_row, memory,
-                                    sums + m * wide);
         }
-        for (long m = 0; m < task.M; m++)
-            memcpy(task.c + m * task.N + n, sums + m * wide, width * sizeof(T));
+        for (long n = 0; n < columns; n += wide) {
+            const long width = columns - n < wide ? columns - n : wide;
+            for (long m = 0; m < task.M; m++)
+                memcpy(task.c + m * task.N + first + n, sums + n * rows + m * wide,
+                       width * sizeof(T));
+            if (task.column_sums)
+                for (long j = 0; j < width; j++)
+                    task.column_sums[first + n + j] = (T) totals[n + j];
+        }
     }
     free(memory);
     return nullptr;
@@ -118,12 +156,16 @@ template <typename T> static void* long_sums(void* given) {
 
 template <typename T>
 static int multiply(long M, long K, long N, const void* a, long a_row, long a_step,
-                    const void* b, long b_row, void* c, long threads) {
+                    const void* b, long b_row, void* c, void* column_sums,
+                    long threads) {
     Task<T> task = {M, K, N, (const T*) a, a_row, a_step, (const T*) b, b_row, (T*) c,
-                    nullptr, 0, 0};
+                    (T*) column_sums, nullptr, 0, 0, 0};
     void* (*work)(void*) = long_sums<T>;
+    // Two groups for each thread, so that a thread that is late has less left to do.
+    const long wide = TILE_VECTORS * lanes<T>(), panels = (N + wide - 1) / wide;
+    task.columns = (panels + 2 * threads - 1) / (2 * threads) * wide;
     T* packed = nullptr;
-    if (a_step == 1 && K <= M + 1024) {
+    if (a_step == 1 && K <= M + 1024 && !column_sums) {
         work = many_rows<T>;
         const long size = packed_size<T>(K, N) * (long) sizeof(T) + 64;
         packed = (T*) aligned_alloc(64, ALIGNED(size));
@@ -131,21 +173,16 @@ static int multiply(long M, long K, long N, const void* a, long a_row, long a_st
         pack<T>(K, N, (const T*) b, b_row, 1, packed);
         task.packed = packed;
     }
-    pthread_t helpers[threads];
-    long started = 0;
-    while (started < threads - 1
-           && !pthread_create(&helpers[started], nullptr, work, &task)) started++;
-    work(&task);
-    for (long i = 0; i < started; i++) pthread_join(helpers[i], nullptr);
+    on_threads(work, &task, threads);
     free(packed);
     return task.failed;
 }
 
 extern "C" int loop(long is_double, const long* sizes, const void* a, const void* b,
-                    void* c, long threads) {
+                    void* c, void* column_sums, long threads) {
     const auto function = is_double ? multiply<double> : multiply<float>;
     return function(sizes[0], sizes[1], sizes[2], a, sizes[3], sizes[4], b, sizes[5], c,
-                    threads);
+                    column_sums, threads);
 }
 """
 )
@@ -153,30 +190,40 @@ extern "C" int loop(long is_double, const long* sizes, const void* a, const void
 
 
 class Product(Op):
-    """The product of two matrices of floats, by the kernel of the loops."""
+    """The product of two matrices of floats, by the kernel of the loops.
 
-    __props__ = ()
+    Args:
+        binary: the C program.
+        has_sums: True for a second output, the sum of each column of the right factor,
+            which is read for the product anyway.
+    """
 
-    def __init__(self, binary: Binary):
+    __props__ = ("has_sums",)
+
+    def __init__(self, binary: Binary, has_sums: bool = False):
         self.binary = binary
+        self.has_sums = has_sums
         self._function = None
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other)
+        return type(self) is type(other) and self.has_sums == other.has_sums
 
     def __hash__(self) -> int:
-        return hash(type(self))
+        return hash((type(self), self.has_sums))
 
     def __getstate__(self) -> dict[str, object]:
         return {**vars(self), "_function": None}
 
     def make_node(self, left: Variable, right: Variable) -> Apply:
-        return Apply(self, [left, right], [pt.dot(left, right).type()])
+        outputs = [pt.dot(left, right).type()]
+        if self.has_sums:
+            outputs.append(right[0].type())
+        return Apply(self, [left, right], outputs)
 
     def load(self) -> None:
         """Load the C function; waits for the compiler."""
         self._function = self.binary.load(
-            [ctypes.c_long, *[ctypes.c_void_p] * 4, ctypes.c_long]
+            [ctypes.c_long, *[ctypes.c_void_p] * 5, ctypes.c_long]
         )
 
     def perform(
@@ -192,7 +239,8 @@ class Product(Op):
         right = _whole_strides(right)
         if right.strides[1] != size:
             right = np.ascontiguousarray(right)
-        result = np.empty((M, N), left.dtype)
+        result = BUFFERS.empty((M, N), left.dtype)
+        sums = np.empty(N, left.dtype) if self.has_sums else None
         numbers = (M, K, N, *(left.strides[axis] // size for axis in (0, 1)))
         sizes = (ctypes.c_long * 6)(*numbers, right.strides[0] // size)
         threads = min(thread_count(), 1 + M * K * N // WORTH_A_THREAD)
@@ -204,11 +252,14 @@ class Product(Op):
             left.ctypes.data,
             right.ctypes.data,
             result.ctypes.data,
+            None if sums is None else sums.ctypes.data,
             threads,
         )
         if failed:
             raise MemoryError("a product needs more memory than there is")
         outputs[0][0] = result
+        if sums is not None:
+            outputs[1][0] = sums
 
 
 def _whole_strides(matrix: np.ndarray) -> np.ndarray:
@@ -219,17 +270,42 @@ def _whole_strides(matrix: np.ndarray) -> np.ndarray:
 
 def use_kernel(graph: FunctionGraph, binary: Binary) -> None:
     """Put :class:`Product` in place of the products of a graph."""
-    op = Product(binary)
+    sums = {}
     for node in graph.toposort():
-        if not isinstance(node.op, Dot):
+        if isinstance(node.op, ColumnSums):
+            sums[node.inputs[0]] = node
+    ops = [Product(binary), Product(binary, has_sums=True)]
+    for node in graph.toposort():
+        if not _is_product(node):
             continue
         left, right = node.inputs
-        [old] = node.outputs
-        kinds = {left.type.dtype, right.type.dtype, old.type.dtype}
-        if left.type.ndim != 2 or right.type.ndim != 2 or len(kinds) > 1:
-            continue
-        if not kinds <= {"float32", "float64"}:
-            continue
-        new = Apply(op, [left, right], [old.type()]).outputs[0]
-        graph.replace_validate(old, new, reason="use_kernel")
-    op.load()
+        old = [node.outputs[0]]
+        # A gradient of weights goes with that of their bias.
+        has_sums = right in sums and _is_transposed(left)
+        if has_sums:
+            old.append(sums.pop(right).outputs[0])
+        types = [output.type() for output in old]
+        new = Apply(ops[has_sums], [left, right], types).outputs
+        pairs = list(zip(old, new, strict=True))
+        graph.replace_all_validate(pairs, reason="use_kernel")
+    for op in ops:
+        op.load()
+
+
+def _is_product(node: Apply) -> bool:
+    """True for a product of two matrices of the same float type."""
+    if not isinstance(node.op, Dot):
+        return False
+    matrices = [*node.inputs, *node.outputs]
+    dtypes = {matrix.type.dtype for matrix in matrices}
+    has_axes = all(matrix.type.ndim == 2 for matrix in matrices)
+    return has_axes and len(dtypes) == 1 and dtypes <= {"float32", "float64"}
+
+
+def _is_transposed(matrix: Variable) -> bool:
+    node = matrix.owner
+    return (
+        node is not None
+        and isinstance(node.op, DimShuffle)
+        and tuple(node.op.new_order) == (1, 0)
+    )

@@ -64,12 +64,7 @@ extern "C" int loop(void** arrays, const long* longs, const long* sizes, long T,
     call.block = (R + blocks - 1) / blocks;
     call.failed = prepare(call);
     if (!call.failed) {{
-        pthread_t helpers[threads];
-        long started = 0;
-        while (started < threads - 1
-               && !pthread_create(&helpers[started], nullptr, work, &call)) started++;
-        work(&call);
-        for (long i = 0; i < started; i++) pthread_join(helpers[i], nullptr);
+        on_threads(work, &call, threads);
     }}
     for (long i = 0; i < PACKS; i++) free(packed[i]);
     return call.failed;
