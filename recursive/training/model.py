@@ -76,6 +76,7 @@ class Model(ModelFiles, PositionalFunctions):
     may_change_backend = False
 
     _programs: Programs | None = None
+    _recompute: Recompute | None = None
     _targets: tuple[tuple | None, list[Argument]] = (None, [])
     """The version and shapes that targets were last inferred for, and the result."""
 
@@ -444,7 +445,7 @@ class Model(ModelFiles, PositionalFunctions):
                     repr(tbptt_steps),
                     "Leave one of them out: truncated gradients need little memory.",
                 )
-            train = locked(Recompute(self, self._current_programs(), arrays).train)
+            train = self._recompute_function(arrays)
         if tbptt_steps is not None:
             steps = count("tbptt_steps", tbptt_steps)
             contexts = tbptt.checked_contexts(self, arrays, steps)
@@ -455,6 +456,14 @@ class Model(ModelFiles, PositionalFunctions):
                 return train(batch.arrays)
 
         return train_located
+
+    def _recompute_function(self, arrays: Arrays) -> Callable[[Arrays], Measured]:
+        """The training step in segments, compiled once for what is declared now."""
+        programs = self._current_programs()
+        if self._recompute is None or self._recompute.programs is not programs:
+            self._recompute = Recompute(self, programs)
+        self._recompute.check_lengths(arrays)
+        return locked(self._recompute.train)
 
     def _test_batch(self, batch: Batch) -> Measured:
         """The numbers of one batch without a training step."""
@@ -702,6 +711,7 @@ class Model(ModelFiles, PositionalFunctions):
         """The attributes without compiled functions and caches."""
         state = super().__getstate__()
         state.pop("_programs", None)
+        state.pop("_recompute", None)
         state.pop("_targets", None)
         state.pop("_measures", None)
         return state

@@ -56,21 +56,19 @@ class Recompute:
     Args:
         model: a container that is built and compiled with a loss.
         programs: the programs of the model.
-        arrays: all rows, inputs and targets by name.
 
     Raises:
         ConfigError: for a model whose gradient would be another one in segments.
-        SequenceLengthError: for sequences of different lengths.
     """
 
-    def __init__(self, model: Layer, programs: Programs, arrays: Arrays):
+    def __init__(self, model: Layer, programs: Programs):
         targets = feed.target_arguments(model, model._measured)
         self._over_time = feed.sequences(model)
         # A target without a time axis is compared with the last step.
         for target in targets:
             if len(target.shape) > 2:
                 self._over_time.append(target.name)
-        _check(model, self._over_time, arrays)
+        _check(model, self._over_time)
 
         self._model = model
         self._measures = model._measured
@@ -93,8 +91,13 @@ class Recompute:
                 self._over_time.append(weight.name)
         self._arguments = [*model.arguments(), *targets]
         self._weights = weights
-        self._programs = programs
+        self.programs = programs
         self._compiled: dict[str, object] = {}
+
+    def check_lengths(self, arrays: Arrays) -> None:
+        """Raise a SequenceLengthError for sequences of different lengths."""
+        given = [name for name in self._over_time if name in arrays]
+        tbptt.check_lengths("recompute", given, arrays)
 
     def train(self, arrays: Arrays) -> Measured:
         """Make a training step on one batch.
@@ -232,7 +235,7 @@ class Recompute:
                     shape = param.get_value(borrow=True).shape
                     arguments.append(Argument(f"gradient_{place}", param.dtype, shape))
                 build = self._build_apply
-            self._compiled[kind] = self._programs.create(arguments, build)
+            self._compiled[kind] = self.programs.create(arguments, build)
         return self._compiled[kind]
 
     def _gradient_arguments(self) -> list[Argument]:
@@ -311,11 +314,10 @@ class Recompute:
                 )
 
 
-def _check(model: Layer, over_time: Sequence[str], arrays: Arrays) -> None:
+def _check(model: Layer, over_time: Sequence[str]) -> None:
     """Raise unless the model computes in segments what it computes at once."""
     if not feed.sequences(model):
         raise refusal("an input that is a sequence", "none", LEAVE)
-    tbptt.check_lengths("recompute", over_time, arrays)
     loops = config.loops(model)
     for path, loop in loops.items():
         _check_loop(f"{path or 'the model'} ({type(loop).__name__})", loop)

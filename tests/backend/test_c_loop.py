@@ -156,6 +156,25 @@ def test_the_number_of_threads_changes_no_bit(dtype, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("shape", [(5, 700, 40), (13, 2000, 97), (1, 1, 1), (8, 3, 33)])
+def test_a_product_adds_up_the_columns_of_its_right_factor(shape, threads, dtype):
+    rows, steps, columns = shape
+    rng = np.random.default_rng(2)
+    left = rng.normal(size=(steps, rows)).astype(dtype)
+    right = rng.normal(size=(steps, columns)).astype(dtype) + np.asarray(3, dtype)
+    recursive.set_threads(threads)
+    made = products.Product(binary.Binary(products.TEXT), has_sums=True)
+    outputs = [[None], [None]]
+    made.perform(None, [left.T, right], outputs)
+    exact = left.T.astype("float64") @ right.astype("float64")
+    limit = 1e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(outputs[0][0], exact, rtol=limit, atol=limit * steps)
+    sums = right.astype("float64").sum(axis=0)
+    np.testing.assert_allclose(outputs[1][0], sums, rtol=limit)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_row_does_not_depend_on_the_others(dtype):
     rnn, x = lstm(dtype)
     with pytensor.config.change_flags(floatX=dtype):

@@ -69,10 +69,14 @@ def _aims() -> Iterator[Aim | StartAim]:
             1.25,
             peer_network="gru-after" if network == "gru" else None,
         )
-        for backend, limit in (("numba", 2.5), ("c", 3.0)):
-            yield Aim(network, "train", f"recursive-{backend}", "recursive-jax", limit)
-            yield Aim(network, "train", f"recursive-{backend}", "torch-loop", 1.0)
-            yield Aim(network, "train", f"recursive-{backend}", "lax", 1.0)
+        yield Aim(network, "train", "recursive-numba", "recursive-jax", 2.5)
+        yield Aim(network, "train", "recursive-numba", "torch-loop", 1.0)
+        yield Aim(network, "train", "recursive-numba", "lax", 1.0)
+    yield Aim("lstm", "train", "recursive-c", "torch-nn", 1.0)
+    yield Aim("gru-after", "train", "recursive-c", "torch-nn", 0.4)
+    for network in NETWORKS:
+        yield Aim(network, "train", "recursive-c", "recursive-jax", 0.6)
+        yield Aim(network, "train", "recursive-c", "lax", 0.35)
     for peer in ("lax", "lax-hoisted", "keras", "torch-loop", "scan-jax"):
         yield Aim("feedback", "train", "recursive-jax", peer, 1.0)
     for network in ("lstm", "gru"):
@@ -81,10 +85,10 @@ def _aims() -> Iterator[Aim | StartAim]:
                 network, "forward", f"recursive-{backend}", f"scan-{backend}", 1.02
             )
             yield Aim(network, "train", f"recursive-{backend}", f"scan-{backend}", 0.7)
-    for backend, limit in (("jax", 4.0), ("c", 20.0), ("numba", 30.0), ("python", 3.0)):
+    for backend, limit in (("jax", 4.0), ("c", 4.0), ("numba", 30.0), ("python", 3.0)):
         yield StartAim(f"recursive-{backend}", "empty", limit)
-    for backend in ("c", "numba", "python"):
-        yield StartAim(f"recursive-{backend}", "full", 2.0)
+    for backend, limit in (("c", 1.5), ("numba", 2.0), ("python", 2.0)):
+        yield StartAim(f"recursive-{backend}", "full", limit)
 
 
 AIMS = tuple(_aims())

@@ -1,5 +1,7 @@
 """Training in segments, against a NumPy loop and against the gradient of whole sequences."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -271,9 +273,8 @@ def test_training_in_segments_gives_the_weights_of_the_loop_by_hand():
 def test_a_batch_runs_in_as_many_segments_as_a_segment_has_steps():
     model = Sequential([recurrent(), readout()])
     model.compile("sgd", "mse", backend="python")
-    arrays = {"input": X, "output": Y}
     arrays = model._weighted_pairs(X, Y, None)
-    step = Recompute(model, model._current_programs(), arrays)
+    step = Recompute(model, model._current_programs())
     lengths = [piece.stop - piece.start for piece in step._segments(arrays)]
     assert lengths == [3, 3, 1]
 
@@ -396,3 +397,25 @@ def test_sequences_of_different_lengths_are_refused():
         errors.SequenceLengthError, match="'recompute' takes sequences of equal"
     ):
         model.fit(x, y={"rec": H}, verbose=0, shuffle=False, recompute=True)
+
+
+def test_a_second_fit_compiles_nothing():
+    model = Sequential([recurrent(), readout()])
+    model.compile("sgd", "mse", backend="python")
+    model.fit(X, Y, batch_size=BATCH, nb_epoch=1, verbose=0, recompute=True)
+    first = model._recompute
+    model.fit(X, Y, batch_size=BATCH, nb_epoch=1, verbose=0, recompute=True)
+    assert model._recompute is first
+    model.compile("sgd", "mae", backend="python")
+    model.fit(X, Y, batch_size=BATCH, nb_epoch=1, verbose=0, recompute=True)
+    assert model._recompute is not first
+
+
+def test_a_model_that_was_trained_in_segments_can_be_copied():
+    model = Sequential([recurrent(), readout()])
+    model.compile("sgd", "mse", backend="python")
+    model.fit(X, Y, batch_size=BATCH, nb_epoch=1, verbose=0, recompute=True)
+    copied = copy.deepcopy(model)
+    np.testing.assert_array_equal(copied.predict(X), model.predict(X))
+    copied.fit(X, Y, batch_size=BATCH, nb_epoch=1, verbose=0, recompute=True)
+    assert np.abs(copied.get_weights()[0] - model.get_weights()[0]).max() > 0
