@@ -13,6 +13,7 @@ from recursive import (
     Attention,
     Dense,
     Embedding,
+    Greedy,
     Lambda,
     LayerNormalization,
     Recursive,
@@ -521,6 +522,41 @@ def attention_loop(w, given):
     return {"new": stack(new), "read": stack(reads)}
 
 
+def speaking():
+    """A decoder that reads the word it has said, and the one before."""
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_state("word", dtype="int", initial=[4, 2])
+    rnn.add_state("h", dim=HIDDEN)
+    rnn.add_node(Embedding(5, 3), "read", input="word")
+    rnn.add_node(Embedding(5, 2), "older", input="word_tm2")
+    rnn.add_node(
+        Dense(IN + 3 + 2 + HIDDEN, HIDDEN, activation="tanh"),
+        "new",
+        inputs=["x", "read", "older", "h"],
+        return_state="h",
+        create_output=True,
+    )
+    rnn.add_node(
+        Dense(HIDDEN, 5, activation="softmax"), "p", input="new", create_output=True
+    )
+    rnn.add_node(Greedy(), "said", input="p", return_state="word")
+    return rnn
+
+
+def speaking_loop(w, given):
+    older, word = np.full(BATCH, 4), np.full(BATCH, 2)
+    h, new, p = np.zeros((BATCH, HIDDEN)), [], []
+    for t in range(given["x"].shape[1]):
+        read = [given["x"][:, t], w["read.W"][word], w["older.W"][older], h]
+        h = np.tanh(np.concatenate(read, 1) @ w["new.W"] + w["new.b"])
+        powers = np.exp(h @ w["p.W"] + w["p.b"])
+        new.append(h)
+        p.append(powers / powers.sum(1, keepdims=True))
+        older, word = word, p[-1].argmax(1)
+    return {"new": stack(new), "p": stack(p)}
+
+
 def input_only(rng):
     return {"input": rng.normal(size=(BATCH, TIME, IN))}
 
@@ -572,6 +608,7 @@ CASES = (
         lambda rng: {**x_only(rng), "memory": rng.normal(size=(BATCH, 7, 5))},
         attention_loop,
     ),
+    Case("speaking", speaking, x_only, speaking_loop),
     Case(
         "words",
         words,

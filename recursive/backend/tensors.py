@@ -90,4 +90,5 @@ def checked_values(
 def with_rows(variable: SharedVariable, rows: Size) -> TensorVariable:
     """A state kept between batches, ``(lag, batch, dim)``, for a batch of ``rows``."""
     known = rows if isinstance(rows, int) else None
-    return pt.specify_shape(variable, (None, known, None))
+    others = [None] * (variable.ndim - 2)  # none for a state of integers
+    return pt.specify_shape(variable, (None, known, *others))

@@ -194,6 +194,11 @@ class Composite(Layer):
         """The draws that are constant over the time of a loop, as ``part.keep``."""
         return self._draw_names("steady_draws")
 
+    @property
+    def predicting_draws(self) -> tuple[str, ...]:
+        """The draws that are made while predicting too, as ``part.chance``."""
+        return self._draw_names("predicting_draws")
+
     def _draw_names(self, attribute: str) -> tuple[str, ...]:
         names = []
         for part, layer in self.children.items():

@@ -148,6 +148,8 @@ class Layer(HoldsParameters, Linked):
     """
     steady_draws: tuple[str, ...] = ()
     """The draws that are constant over time: all steps of a loop read the same one."""
+    predicting_draws: tuple[str, ...] = ()
+    """The draws that are made while predicting too, and not only while training."""
     carries: bool = False
     """True if states are kept between batches, in ``self.states``."""
     revision: tuple = ()

@@ -1,9 +1,9 @@
 """The random draws of a loop's nodes, made before the loop.
 
-A step is a function of its arguments, so it must not draw. While training, the draws of
-all steps are made at once, ``(time, batch, ...)``, and enter the loop as sequences
-named ``node.draw``. A draw that is constant over time is ``(batch, ...)`` and enters
-whole.
+A step is a function of its arguments, so it must not draw. The draws of all steps are
+made at once, ``(time, batch, ...)``, and enter the loop as sequences named
+``node.draw``. A draw that is constant over time is ``(batch, ...)`` and enters whole.
+Most draws are made only while training; some, such as that of a Sample, always.
 """
 
 from __future__ import annotations
@@ -36,19 +36,25 @@ class LoopDraws:
         spec: the declaration.
         layers: the layer of each node.
         shapes: the shape of every name at one step, batch first.
+        train: True while training; False leaves out the draws of training.
     """
 
     spec: GraphSpec
     layers: Mapping[str, Layer]
     shapes: Mapping[str, Shape]
+    train: bool = True
 
     def by_node(self) -> dict[str, tuple[str, ...]]:
         """The draws of each node, as ``node.draw``."""
         found = {}
         for node in self.spec.nodes:
-            draws = self.layers[node.name].draws
+            draws = self._made_by(self.layers[node.name])
             found[node.name] = tuple(f"{node.name}.{draw}" for draw in draws)
         return found
+
+    def _made_by(self, layer: Layer) -> tuple[str, ...]:
+        """The draws that a layer makes now."""
+        return layer.draws if self.train else layer.predicting_draws
 
     def names(self) -> list[str]:
         """The draws of all nodes."""
@@ -58,7 +64,8 @@ class LoopDraws:
         """The draws that are constant over time."""
         found = set()
         for node in self.spec.nodes:
-            for draw in self.layers[node.name].steady_draws:
+            layer = self.layers[node.name]
+            for draw in set(layer.steady_draws).intersection(self._made_by(layer)):
                 found.add(f"{node.name}.{draw}")
         return found
 
@@ -104,7 +111,7 @@ class LoopDraws:
         # The plan may hoist a node that draws, so only nodes that stay are checked.
         for node in in_loop:
             layer = self.layers.get(node.name)
-            if layer is not None and _draws_inside(node, layer, drawn):
+            if layer is not None and self._draws_inside(node, layer, drawn):
                 raise NodeError.about(
                     "node",
                     node.name,
@@ -116,6 +123,22 @@ class LoopDraws:
                     "node.",
                 )
 
+    def _draws_inside(self, node: NodeSpec, layer: Layer, drawn: Iterable[str]) -> bool:
+        """True if ``node`` makes draws that were not made before the loop."""
+        for draw in self._made_by(layer):
+            if f"{node.name}.{draw}" not in drawn:
+                return True
+        return any(self._draws_over_inner_steps(part) for part in layers_of(layer))
+
+    def _draws_over_inner_steps(self, part: Layer) -> bool:
+        """True for an inner loop whose own nodes or states draw."""
+        spec = getattr(part, "spec", None)
+        if spec is None or not spec.loop:
+            return False
+        if self.train and any(state.initial == DRAWN for state in spec.states):
+            return True
+        return any(self._made_by(child) for child in part.children.values())
+
 
 def _checked_over_time(
     name: str, given: TensorVariable, shape: tuple, backwards: bool
@@ -125,21 +148,3 @@ def _checked_over_time(
     value = pt.as_tensor_variable(given)
     value = swap_time(checked_draw(name, value, (batch, steps, *dims)))
     return value[::-1] if backwards else value
-
-
-def _draws_inside(node: NodeSpec, layer: Layer, drawn: Iterable[str]) -> bool:
-    """True if ``node`` makes draws that were not made before the loop."""
-    for draw in layer.draws:
-        if f"{node.name}.{draw}" not in drawn:
-            return True
-    return any(_draws_over_inner_steps(part) for part in layers_of(layer))
-
-
-def _draws_over_inner_steps(part: Layer) -> bool:
-    """True for an inner loop whose own nodes or states draw."""
-    spec = getattr(part, "spec", None)
-    if spec is None or not spec.loop:
-        return False
-    if any(state.initial == DRAWN for state in spec.states):
-        return True
-    return any(child.draws for child in part.children.values())

@@ -6,7 +6,8 @@ description that runs. :meth:`LoopRun.execute` works in this order:
 1. sequences are put time first, ``(time, batch, ...)``, and reversed if the loop runs
    backwards; their lengths are compared, because scan would stop with the shortest one;
 2. the masks of the sequences become one mask, ``(time, batch)``;
-3. while training, the random draws of the nodes are made for all steps at once;
+3. the random draws of the nodes are made for all steps at once, most of them only while
+   training;
 4. the plan is made: which nodes run before, in and after the loop, and in which order
    scan passes their values;
 5. each state of the plan gets its rows before the first step, ``(lag, batch, dim)``;
@@ -69,12 +70,15 @@ class LoopResult:
         """The states after the last step as outputs.
 
         Each is ``(batch, dim)``, or ``(batch, lag, dim)``, oldest first: outputs are
-        batch first, while the rows inside the loop are time first.
+        batch first, while the rows inside the loop are time first. A state of integers
+        has no ``dim``.
         """
         found = {}
         for item in self.plan.recurrences:
             last = self.lasts[item.name]
-            value = last[0] if item.lag == 1 else last.dimshuffle(1, 0, 2)
+            value = last[0]
+            if item.lag > 1:
+                value = last.dimshuffle(1, 0, *range(2, last.ndim))
             found[final_name(item.name)] = Value(value)
         return found
 
@@ -124,28 +128,32 @@ class LoopRun:
         if call.train and spec.until is not None:
             check_until_gradient()
         drawn_starts = self.drawn_starts().values()
-        check_draw_names(call.draws, [*self.draws.names(), *drawn_starts])
+        # Draws of training may be given, and are not read, while predicting.
+        all_draws = self.draws(train=True).names()
+        check_draw_names(call.draws, [*all_draws, *drawn_starts])
 
         # Sequences, time first, and the two sizes that they share.
         tensors = {name: value.tensor for name, value in inputs.items()}
         over_time = self._over_time(inputs)
         sequences = {name: value.tensor for name, value in over_time.items()}
-        length, batch = self.sizes(sequences, tensors)
-        over_time = self._of_length(over_time, length)
-        if spec.n_steps is not None:
+        n_steps = self._n_steps(call)
+        length, batch = self.sizes(sequences, tensors, n_steps)
+        if not tensors and given_starts:
+            batch = size(next(iter(given_starts.values())), 1)
+        over_time = self._of_length(over_time, length, n_steps)
+        if isinstance(n_steps, int):
             # common_length has compared n_steps with all lengths, so it can be used as
             # the length.
-            length = spec.n_steps
+            length = n_steps
         sizes = (length, batch)
 
         # A mask and draws change the plan: draws are sequences of the loop, too.
         mask = self._mask(inputs, sizes, over_time)
-        drawn: Tensors = {}
-        if call.train:
-            drawn = self.draws.over_time(sizes, call.draws, spec.go_backwards)
+        draws = self.draws(call.train)
+        drawn = draws.over_time(sizes, call.draws, spec.go_backwards)
         planned = self.plan(call.train, masked=mask is not None)
-        if call.train:
-            self._check_no_draws_in_step(planned, drawn)
+        draws.check_steps_draw_nothing(planned.nodes, drawn)
+        self._check_own_step_draws_nothing(drawn)
 
         values = {**self._contexts(inputs), **over_time}
         for name, tensor in drawn.items():
@@ -162,9 +170,9 @@ class LoopRun:
     # Planning
 
     def plan(self, train: bool, masked: bool = False) -> StepPlan:
-        """The plan of what runs where, with the draws of the nodes if training."""
-        draws = self.draws.by_node() if train else {}
-        constant = self.draws.constant_names() if train else set()
+        """The plan of what runs where, with the draws of the nodes."""
+        draws = self.draws(train).by_node()
+        constant = self.draws(train).constant_names()
         # On JAX, PyTensor cannot truncate the gradient of a loop whose sequences are
         # computed values; then every node stays in the loop.
         is_truncated = self.spec.truncate_gradient != -1
@@ -228,7 +236,19 @@ class LoopRun:
     def _directed(self, sequence: TensorVariable) -> TensorVariable:
         return sequence[::-1] if self.spec.go_backwards else sequence
 
-    def _of_length(self, over_time: dict[str, Value], length: Size) -> dict[str, Value]:
+    def _n_steps(self, call: Call) -> Size | None:
+        """The number of steps that does not come from sequences; None if they tell it.
+
+        A call may have another one than the declaration.
+        """
+        reads_sequences = self.spec.has_sequences_while_predicting
+        if call.n_steps is None or reads_sequences:
+            return self.spec.n_steps
+        return call.n_steps
+
+    def _of_length(
+        self, over_time: dict[str, Value], length: Size, n_steps: Size | None
+    ) -> dict[str, Value]:
         """The sequences, cut to a symbolic ``length``.
 
         ``length`` is a symbolic value that raises if the lengths differ. Cutting each
@@ -236,7 +256,7 @@ class LoopRun:
         """
         if isinstance(length, int):
             return over_time
-        known = self.spec.n_steps
+        known = n_steps if isinstance(n_steps, int) else None
 
         def cut(x: TensorVariable) -> TensorVariable:
             return pt.specify_shape(x[:length], (known, *[None] * (x.ndim - 1)))
@@ -251,16 +271,21 @@ class LoopRun:
                 found[item.name] = Value(value.tensor, value.mask, is_context=True)
         return found
 
-    def sizes(self, sequences: Tensors, inputs: Tensors) -> tuple[Size, Size]:
+    def sizes(
+        self, sequences: Tensors, inputs: Tensors, n_steps: Size | None = None
+    ) -> tuple[Size, Size]:
         """The sizes ``(length, batch)``; the batch size is 1 if there are no inputs.
 
         Args:
             sequences: the sequences, time first.
             inputs: all inputs, batch first.
+            n_steps: the number of steps; None for the declared one.
         """
         lengths = {name: size(value, 0) for name, value in sequences.items()}
-        if self.spec.n_steps is not None:
-            lengths["n_steps"] = self.spec.n_steps
+        if n_steps is None:
+            n_steps = self.spec.n_steps
+        if n_steps is not None:
+            lengths["n_steps"] = n_steps
         batch = size(next(iter(inputs.values())), 0) if inputs else 1
         return common_length(lengths), batch
 
@@ -376,14 +401,12 @@ class LoopRun:
 
     # Random draws of the nodes
 
-    @property
-    def draws(self) -> LoopDraws:
-        """The random draws of the nodes."""
-        return LoopDraws(self.spec, self.layers, self.shapes)
+    def draws(self, train: bool) -> LoopDraws:
+        """The random draws of the nodes, while training or predicting."""
+        return LoopDraws(self.spec, self.layers, self.shapes, train)
 
-    def _check_no_draws_in_step(self, planned: StepPlan, drawn: Tensors) -> None:
-        """Raise an error if a step would have to make random draws itself."""
-        self.draws.check_steps_draw_nothing(planned.nodes, drawn)
+    def _check_own_step_draws_nothing(self, drawn: Tensors) -> None:
+        """Raise a ConfigError if a user's step would have to take random draws."""
         if self.step is not None and drawn:
             raise ConfigError.about(
                 "container",

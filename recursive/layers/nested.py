@@ -45,8 +45,17 @@ class NestedLoop(Layer):
 
     def _check(self, name: str) -> None:
         """Raise a NodeError for a container that cannot be inside a loop."""
-        # The outer loop starts the states of this node from zeros.
+        # The outer loop starts the states of this node from zeros, (batch, lag * dim).
         for state in self.states:
+            if state.dtype != "float":
+                raise NodeError.about(
+                    "node",
+                    name,
+                    takes="a stateful container whose kept states are floats",
+                    got=f"dtype {state.dtype!r} of {state.name!r}",
+                    do="Say stateful=False for this state, or keep it in a node of "
+                    "the outer loop.",
+                )
             if np.any(np.asarray(state.initial, dtype=float) != 0):
                 raise NodeError.about(
                     "node",
@@ -144,6 +153,11 @@ class NestedLoop(Layer):
     def steady_draws(self) -> tuple[str, ...]:
         """The draws that are constant over time."""
         return self._inner.steady_draws
+
+    @property
+    def predicting_draws(self) -> tuple[str, ...]:
+        """The draws that are made while predicting too."""
+        return self._inner.predicting_draws
 
     @property
     def revision(self) -> tuple:

@@ -34,6 +34,7 @@ from recursive.errors import (
     UnknownNameError,
 )
 from recursive.layers import chain
+from recursive.layers.decoding import check_words
 from recursive.layers.graph import Graph, Read
 from recursive.layers.inputs import match_inputs, with_dims
 from recursive.layers.layer import Layer
@@ -229,8 +230,9 @@ class Recursive(Stateful, Graph):
         input: str | None = None,
         initial: object = 0.0,
         stateful: bool | None = None,
+        dtype: str = "float",
     ) -> None:
-        """Declare a state, ``(batch, dim)``.
+        """Declare a state, ``(batch, dim)``, or ``(batch,)`` for integers.
 
         Args:
             name: the name by which nodes read it; a bare name reads the step before.
@@ -246,22 +248,30 @@ class Recursive(Stateful, Graph):
                 context.
             stateful: True keeps the state between batches; None: as the container's
                 ``stateful``.
+            dtype: ``float``; ``int``, such as the number of the last word, which an
+                Embedding can read; or ``bool``. A state of integers or bools is one
+                number per row and has no ``dim``. It starts from a number, a list of
+                numbers (one for each step that is read back, oldest first), or a
+                context of its dtype. No gradient passes through it.
 
         Raises:
-            RecursiveError: a subclass of it, for an invalid name, dim or initial value.
+            RecursiveError: a subclass of it, for an invalid name, dim, dtype or initial
+                value.
         """
         if stateful is not None:
             stateful = flag(f"state {name!r}", "stateful", stateful)
         initial = as_initial(name, initial)
-        self._declare(StateSpec(name, as_python_int(dim), input, initial, stateful))
+        dim = as_python_int(dim)
+        self._declare(StateSpec(name, dim, input, initial, stateful, dtype))
 
     def set_state_from(self, state: str, name: str) -> None:
         """Let ``state`` start from the context ``name``, declared here if it is new.
 
-        The context is ``(batch, dim)``. A state that is read several steps back starts
-        from that value at each lag, or from ``(batch, lag, dim)``, oldest first, if the
-        context was declared with ``ndim=3``. In an enclosing graph, a node supplies the
-        context: ``input={..., name: 'node'}``.
+        The context is ``(batch, dim)``, or ``(batch,)`` for a state of integers. A
+        state that is read several steps back starts from that value at each lag, or
+        from ``(batch, lag, dim)``, oldest first, if the context was declared with
+        ``ndim=3``, or ``(batch, lag)`` of integers with ``ndim=2``. In an enclosing
+        graph, a node supplies the context: ``input={..., name: 'node'}``.
 
         Raises:
             UnknownNameError: for an undeclared state, or a name that is not a context.
@@ -280,7 +290,9 @@ class Recursive(Stateful, Graph):
                 do="In an enclosing graph, connect a node to the context's name.",
             )
         if name not in self._spec.names:
-            self.add_input(name, is_sequence=False, dim=states[state].dim)
+            found = states[state]
+            ndim = 2 if found.dtype == "float" else 1
+            self.add_input(name, ndim, found.dtype, found.dim, is_sequence=False)
         # The order of states is the order of scan's arguments, so it must not change.
         states[state] = dataclasses.replace(states[state], initial=name)
         self._change(self._spec.replace(states=tuple(states.values())))
@@ -424,8 +436,8 @@ class Recursive(Stateful, Graph):
         shapes = infer(spec, self.nodes)
         for item in declared(spec, {}).recurrences:
             # A state that is read k steps back keeps its last k values.
-            dim = shapes[item.name][-1]
-            shape = (rows, dim) if item.lag == 1 else (rows, item.lag, dim)
+            dims = shapes[item.name][1:]  # none for integers
+            shape = (rows, *dims) if item.lag == 1 else (rows, item.lag, *dims)
             found[final_name(item.name)] = shape
         return found
 
@@ -449,7 +461,11 @@ class Recursive(Stateful, Graph):
 
     def _input_shape(self, item: InputSpec) -> Shape:
         rows, *rest = super()._input_shape(item)
-        return (rows, self.n_steps, *rest) if item.is_sequence else (rows, *rest)
+        if not item.is_sequence:
+            return (rows, *rest)
+        # What stands in for the truth while predicting may have other steps.
+        steps = None if item.training_only and not self.unroll else self.n_steps
+        return (rows, steps, *rest)
 
     # Parameters: those of the nodes, then the learned initial values of states
 
@@ -475,10 +491,24 @@ class Recursive(Stateful, Graph):
         """The inputs that are there only while training."""
         return tuple(item.name for item in self.spec.inputs if item.training_only)
 
+    def limit_at(self, port: str) -> int | None:
+        """The bound below which the integers of an input or a state must lie.
+
+        A context from which a state starts has the bound of the state too.
+        """
+        limits = [super().limit_at(port)]
+        for state in self._spec.states:
+            if state.initial == port:
+                limits.append(super().limit_at(state.name))
+        return min((limit for limit in limits if limit is not None), default=None)
+
     @locked
     def build(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         check_training_only(self.spec, self.nodes)
         super().build(input_shape)
+        for state in self.spec.states:
+            limit = self.limit_at(state.name)
+            check_words(self.spec, state, limit, self.nodes, self.shapes)
         for state in self.spec.states:
             name = state.name
             dim = self.shapes[name][-1]
@@ -500,6 +530,8 @@ class Recursive(Stateful, Graph):
     draws = ()
     """A loop makes the random draws of its nodes itself, before it starts."""
     steady_draws = ()
+    """Empty too, for the same reason."""
+    predicting_draws = ()
     """Empty too, for the same reason."""
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
@@ -753,8 +785,8 @@ class Recursive(Stateful, Graph):
         Its ``run(weights, inputs)`` takes arrays by name, with weights named as in
         ``named_params``, and returns the outputs by name. Anything it cannot express is
         a stub marked ``GAP`` that raises NotImplementedError: layers other than Dense,
-        Activation, Identity, Embedding, Gate, RecurrentDense and Blend, user-defined
-        activations, masks, and states kept between batches.
+        Activation, Identity, Embedding, Gate, RecurrentDense, Blend and Greedy,
+        user-defined activations, masks, and states kept between batches.
 
         Args:
             library: ``numpy`` for a plain loop, ``pytensor`` for scan, ``c`` for the

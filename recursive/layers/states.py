@@ -35,10 +35,12 @@ from recursive.utils.arguments import count
 class States:
     """The kept states of a layer by name, each ``(lag, batch, dim)``, oldest first.
 
-    There are no rows before the first batch, which sets their number.
+    There are no rows before the first batch, which sets their number. A state of
+    integers has no ``dim``.
 
     Args:
-        starts: the initial value of each state, ``(lag, dim)``.
+        starts: the initial value of each state, ``(lag, dim)``; floats are cast to
+            floatX.
 
     >>> states = States({"h": np.zeros((1, 6))})
     >>> states.prepare(3)
@@ -50,7 +52,10 @@ class States:
         self.starts: dict[str, np.ndarray] = {}
         self.variables: dict[str, SharedVariable] = {}
         for name, start in starts.items():
-            self.starts[name] = np.asarray(start, dtype=floatX())
+            start = np.asarray(start)
+            if start.dtype.kind == "f":
+                start = start.astype(floatX())
+            self.starts[name] = start
             self.variables[name] = _variable(name, self.starts[name])
 
     @property
@@ -120,7 +125,7 @@ class States:
         Raises:
             DataError: for anything but a dict.
             UnknownNameError: for a name that is not a kept state.
-            DtypeError: for values that are not numbers of dtype floatX.
+            DtypeError: for values that are not numbers of the state's dtype.
             ShapeError: for values of another shape; nothing is changed then.
         """
         check_named(given)
@@ -167,15 +172,18 @@ class States:
                 got="an unknown name",
                 do=suggest(str(name), self.variables),
             )
-        lag, dim = self.starts[name].shape
-        array = as_array("state", name, value, floatX())
-        if array.ndim == 2 and lag == 1:
+        start = self.starts[name]
+        lag, *dims = start.shape  # no dim for integers
+        array = as_array("state", name, value, str(start.dtype))
+        if array.ndim == start.ndim and lag == 1:
             array = array[np.newaxis]
-        if array.ndim == 3 and array.shape[0] == lag and array.shape[2] == dim:
+        is_of_shape = array.ndim == start.ndim + 1 and array.shape[0] == lag
+        if is_of_shape and list(array.shape[2:]) == dims:
             return array
-        wanted = f"({lag}, batch, {dim}), oldest first"
+        axes = ", ".join(map(str, ["batch", *dims]))
+        wanted = f"({lag}, {axes}), oldest first"
         if lag == 1:
-            wanted = f"(batch, {dim})"
+            wanted = f"({axes})" if dims else "(batch,)"
         raise ShapeError.about(
             "state",
             name,
@@ -218,7 +226,7 @@ def check_named(given: object) -> None:
 
 def _variable(name: str, start: np.ndarray) -> SharedVariable:
     """A shared variable for a state without rows, ``(lag, 0, dim)``."""
-    lag, dim = start.shape
+    lag, *dims = start.shape
     # None in the static shape lets the number of rows change.
-    empty = np.zeros((lag, 0, dim), dtype=floatX())
-    return pytensor.shared(empty, name=name, shape=(lag, None, dim))
+    empty = np.zeros((lag, 0, *dims), dtype=start.dtype)
+    return pytensor.shared(empty, name=name, shape=(lag, None, *dims))

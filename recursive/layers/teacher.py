@@ -29,7 +29,8 @@ from recursive.spec.shapes import Shape, common_shape
 class Teacher(Layer):
     """The truth while training, the network's own prediction otherwise.
 
-    The ports are ``truth`` and ``prediction``, both ``(batch, dim)``. With a ``share``
+    The ports are ``truth`` and ``prediction``, both ``(batch, dim)``, or both
+    ``(batch,)``, the numbers of words. With a ``share``
     below 1, each row reads the truth with this probability at each step, and its
     prediction otherwise. ``chance``, uniform in [0, 1) and ``(batch, 1)``, is drawn for
     all steps before a loop; a row reads the truth where it is below the share.
@@ -109,6 +110,8 @@ class Teacher(Layer):
             chance = self.sample("chance", (size(truth, 0), 1))
         share = self.rate if self.share_port is None else x[self.share_port]
         reads_truth = pt.lt(pt.as_tensor_variable(chance), share)
+        if truth.ndim == 1:  # (batch, 1) would make (batch, batch) of words
+            reads_truth = reads_truth[:, 0]
         return pt.switch(reads_truth, truth, prediction)
 
     def sample(self, name: str, size: Sequence) -> TensorVariable:

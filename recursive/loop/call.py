@@ -111,6 +111,8 @@ class Call:
         path: the names of the containers and layers down to this layer.
         for_loss: True if a loss compares the outputs with targets, as it always does
             while training.
+        n_steps: the number of steps of the outermost loops that have no sequence to
+            take it from; None for the declared one.
 
     >>> call = Call(train=True, draws={"drop.keep": pt.vector("keep")})
     >>> list(call.inside("drop").draws)
@@ -124,8 +126,10 @@ class Call:
         record: Record | None = None,
         path: tuple[str, ...] = (),
         for_loss: bool = False,
+        n_steps: int | TensorVariable | None = None,
     ):
         self.train = train
+        self.n_steps = n_steps
         self.for_loss = for_loss or train
         self.draws = dict(draws or {})
         self.path = path
@@ -166,7 +170,8 @@ class Call:
 
     def in_step(self) -> Call:
         """The call for a step of a loop, which has no outputs but its results."""
-        return self._like(draws={}, record=_NoRecord())
+        # A loop inside the step is not one of the outermost loops.
+        return self._like(draws={}, record=_NoRecord(), n_steps=None)
 
     def _like(self, **changed: object) -> Call:
         same = {
@@ -175,6 +180,7 @@ class Call:
             "record": self._record,
             "path": self.path,
             "for_loss": self.for_loss,
+            "n_steps": self.n_steps,
         }
         return Call(**(same | changed))
 

@@ -39,7 +39,7 @@ from recursive.loop.unrolled import written_out
 from recursive.loop.until import until
 from recursive.scan.op import last_step
 from recursive.spec.names import Ref
-from recursive.spec.plan import StepPlan
+from recursive.spec.plan import Recurrence, StepPlan
 from recursive.spec.shapes import Shape
 
 
@@ -176,7 +176,7 @@ class Loop:
         def typed(*args: TensorVariable) -> object:
             results = dict(zip(plan.results, step(*args), strict=True))
             for state in plan.recurrences:
-                _check_dtype(state.name, state.node, results[state.node].dtype)
+                _check_dtype(state, results[state.node].dtype)
             values = []
             for name, value in results.items():
                 if name in self.shapes:  # a mask has no shape there
@@ -251,14 +251,19 @@ def _all_true(node: str, value: TensorVariable) -> TensorVariable:
     return value.all()
 
 
-def _check_dtype(state: str, node: str, dtype: str) -> None:
+def _check_dtype(state: Recurrence, dtype: str) -> None:
     """Raise a DtypeError unless a node has the dtype of the state that it feeds."""
-    if dtype != backend.floatX():
+    wanted = backend.dtype_of(state.dtype)
+    if dtype != wanted:
+        do = "Cast them in its layer: Lambda(lambda x: x.astype(...))."
+        if state.dtype == "float" and not dtype.startswith("float"):
+            kind = "bool" if dtype == "bool" else "int"
+            do = f"Declare add_state({state.name!r}, dtype={kind!r}), or cast them."
         raise DtypeError.about(
             "node",
-            node,
-            takes=f"values of {backend.floatX()}",
-            because=f"it feeds the state {state!r}, which has that dtype",
+            state.node,
+            takes=f"values of {wanted}",
+            because=f"it feeds the state {state.name!r}, which has that dtype",
             got=dtype,
-            do="Cast them in its layer: Lambda(lambda x: x.astype(...)).",
+            do=do,
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from recursive.backend import checked, floatX
+from recursive.backend import checked, dtype_of
 from recursive.backend.sizes import Size, size, sizes
 from recursive.errors import ShapeError, StateError
 from recursive.scan.op import last_step
@@ -16,27 +16,34 @@ from recursive.spec.plan import Recurrence, Sequence
 def first_rows(recurrence: Recurrence, batch: Size, dim: int) -> TensorVariable:
     """The rows before the first step of a state with initial numbers.
 
-    They are ``(lag, batch, dim)``, with the same numbers in every row of the batch.
+    They are ``(lag, batch, dim)``, with the same numbers in every row of the batch, or
+    ``(lag, batch)`` for a state of integers.
     """
     numbers = pt.constant(start_numbers(recurrence, dim)[:, np.newaxis])
-    return pt.alloc(numbers, recurrence.lag, batch, dim)
+    return pt.alloc(numbers, recurrence.lag, batch, *_dims(recurrence, dim))
+
+
+def _dims(recurrence: Recurrence, dim: int | None) -> tuple[int | None, ...]:
+    """The axes of a state after that of the rows: none for integers."""
+    return (dim,) if recurrence.dtype == "float" else ()
 
 
 def start_numbers(recurrence: Recurrence, dim: int | None) -> np.ndarray:
-    """The initial numbers of a state, ``(lag, dim)``.
+    """The initial numbers of a state, ``(lag, dim)``, or ``(lag,)`` for integers.
 
     Raises:
         StateError: if its dim is not known.
     """
     check_dim_is_known(recurrence, dim)
     # A number, (dim,) or (lag, dim); a row stands for each of the taps.
-    numbers = np.asarray(recurrence.initial, dtype=floatX())
-    return np.array(np.broadcast_to(numbers, (recurrence.lag, dim)))
+    numbers = np.asarray(recurrence.initial, dtype=dtype_of(recurrence.dtype))
+    shape = (recurrence.lag, *_dims(recurrence, dim))
+    return np.array(np.broadcast_to(numbers, shape))
 
 
 def check_dim_is_known(recurrence: Recurrence, dim: int | None) -> None:
     """Raise a StateError if the dim of a state is not known."""
-    if dim is None:
+    if dim is None and recurrence.dtype == "float":
         name, node = recurrence.name, recurrence.node
         raise StateError.about(
             "state",
@@ -56,16 +63,18 @@ def all_rows(
     Args:
         recurrence: the state.
         given: ``(dim,)`` or ``(batch, dim)`` for the same row at each tap, or
-            ``(batch, lag, dim)``.
+            ``(batch, lag, dim)``. Without ``dim`` for a state of integers.
         batch: the number of rows.
         dim: the dim of the state.
 
     Raises:
         ShapeError: for another number of rows; at run time if it is not known before.
     """
-    if given.ndim == 3:  # (batch, lag, dim) to (lag, batch, dim)
-        given = _with_every_tap(recurrence, given).dimshuffle(1, 0, 2)
-    return pt.alloc(given, recurrence.lag, batch, dim)
+    dims = _dims(recurrence, dim)
+    if given.ndim == 2 + len(dims):  # (batch, lag, dim) to (lag, batch, dim)
+        others = range(2, given.ndim)
+        given = _with_every_tap(recurrence, given).dimshuffle(1, 0, *others)
+    return pt.alloc(given, recurrence.lag, batch, *dims)
 
 
 def _with_every_tap(recurrence: Recurrence, given: TensorVariable) -> TensorVariable:

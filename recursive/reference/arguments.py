@@ -177,7 +177,11 @@ def cast(item: InputSpec, value: Array, dtype: np.dtype) -> Array:
         )
     if item.dtype == "bool":
         return value != 0
-    return value.astype(dtype) if item.dtype == "float" else value
+    if item.dtype == "float":
+        return value.astype(dtype)
+    # Integers are int32, as states of integers are.
+    narrow = value.astype(np.int32) if value.dtype.kind in "iu" else value
+    return narrow if np.array_equal(narrow, value) else value
 
 
 def check_complete(kind: str, given: Arrays, names: list[str]) -> None:
@@ -199,7 +203,9 @@ def with_zeros_for_training(spec: GraphSpec, inputs: Arrays) -> Arrays:
     for item in spec.inputs:
         if item.training_only and item.name not in inputs and inputs:
             rows = len(next(iter(inputs.values())))
-            found[item.name] = np.zeros((rows, steps, item.dim))
+            dims = (item.dim,) if item.dtype == "float" else ()
+            dtype = float if dims else int
+            found[item.name] = np.zeros((rows, steps, *dims), dtype)
     return found
 
 

@@ -149,11 +149,14 @@ class Loop:
             self.starts[state.name] = start_of(state, self.scope, self.contexts)
         dims = self._dims()
         for name, start in self.starts.items():
-            shape = (self.lag + self.length, self.batch, dims[name])
+            shape = (self.lag + self.length, self.batch, *dims[name])
             # A state may be read fewer steps back than the longest lag: its initial
             # values are the last places before step 0.
             lag = self.names.lag(name)
-            rows = np.zeros(shape, self.scope.dtype)
+            # Floats are of one dtype, also if a start is not; integers are as started.
+            value = start.value
+            dtype = self.scope.dtype if is_float(value) else value.dtype
+            rows = np.zeros(shape, dtype)
             rows[self.lag - lag : self.lag] = start.rows(lag, self.batch, dims[name])
             self.history[name] = rows
 
@@ -162,12 +165,14 @@ class Loop:
         past = np.zeros((self.lag, *steps.shape[1:]), steps.dtype)
         return np.concatenate([past, steps])
 
-    def _dims(self) -> dict[str, int]:
-        """The dim of each state: as declared, that of its start, or found on zeros."""
+    def _dims(self) -> dict[str, tuple[int, ...] | None]:
+        """The dims of each state: as declared, of its start, or found on zeros.
+
+        A state of integers has none.
+        """
         dims = {}
         for state in self.names.histories:
-            shape = self.starts[state.name].value.shape
-            dims[state.name] = state.dim or (shape[-1] if shape else None)
+            dims[state.name] = self._known_dims(state)
         if None not in dims.values():
             return dims
         # Some dims are left open: run the nodes on zeros, (batch, dim).
@@ -176,11 +181,22 @@ class Loop:
             known[name] = np.zeros_like(steps[0])
         for name, context in self.contexts.items():
             known[name] = np.zeros_like(context.array)
-        for name, dim in dims.items():
-            if dim:
-                past = np.zeros((self.batch, dim), self.scope.dtype)
+        for name, known_dims in dims.items():
+            if known_dims is not None:
+                value = self.starts[name].value
+                dtype = self.scope.dtype if is_float(value) else value.dtype
+                past = np.zeros((self.batch, *known_dims), dtype)
                 known[str(Ref(name, -1))] = past
         return find_dims(self.names, known, self.scope)
+
+    def _known_dims(self, state: StateSpec) -> tuple[int, ...] | None:
+        """The dims of a state that are known before any node has run."""
+        if state.dtype != "float":
+            return ()
+        if state.dim:
+            return (state.dim,)
+        shape = self.starts[state.name].value.shape
+        return shape[-1:] or None
 
     # Forwards
 
@@ -240,7 +256,8 @@ class Loop:
             if d.get(name) is not None:
                 d_outputs[name] = self._shown_back(d[name])
         for state in self.names.histories:
-            if d.get(final_name(state.name)) is not None:
+            is_given = d.get(final_name(state.name)) is not None
+            if is_given and state.name in self.d_history:
                 self._final_back(state.name, d[final_name(state.name)])
         k = self.spec.truncate_gradient
         first = 0 if k == -1 else max(0, self.length - k)
@@ -254,7 +271,9 @@ class Loop:
         """Step ``t`` backwards; returns the gradients of its parameters."""
         d_values: dict[str, Array] = {}
         for state in self.names.histories:
-            add(d_values, state.input, self.d_history[state.name][self.lag + t])
+            if state.name in self.d_history:
+                place = self.lag + t
+                add(d_values, state.input, self.d_history[state.name][place])
 
         def give(ref: Ref, d: Array) -> None:
             if ref.name in self.contexts:
@@ -298,6 +317,8 @@ class Loop:
                 steps = self._directed(self.d_history[name][self.lag :])
                 found["inputs"][name] = np.moveaxis(steps, 0, 1)
         for name, start in self.starts.items():
+            if name not in self.d_history:
+                continue  # integers
             past = self.d_history[name][self.lag - self.names.lag(name) : self.lag]
             add(found[start.source], start.name, start.back(past))
         d_inputs = {name: found["inputs"].get(name) for name in self.inputs}
@@ -391,14 +412,16 @@ def common_length(spec: GraphSpec, sequences: Mapping[str, Array]) -> int:
 
 def _check_state(state: StateSpec, value: Array, row: Array) -> None:
     """Raise an error unless ``value`` can be the next value of ``state``."""
-    if not is_float(value):
+    fits = is_float(value) if is_float(row) else value.dtype == row.dtype
+    if not fits:
+        wanted = {"float": "floats", "int": "integers, int32", "bool": "truth values"}
         raise DtypeError.about(
             "node",
             state.input,
-            takes="floats",
+            takes=wanted[state.dtype],
             because=f"it feeds the state {state.name!r}",
             got=value.dtype,
-            do="Cast them to floats first.",
+            do="Cast them first, or declare the state with their dtype.",
         )
     if value.shape != row.shape:
         raise ShapeError.about(

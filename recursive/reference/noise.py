@@ -34,7 +34,7 @@ def drawn(
         raise DataError.about(
             "draw",
             name,
-            takes="an array in training",
+            takes="an array",
             because=f"{layer_name} is random, and the reference draws nothing itself",
             got="none",
             do=suggest(name, scope.draws) + f" Pass draws={{'node.{name}': array}}.",
@@ -141,6 +141,8 @@ def teacher(config, x, scope):
         reads_truth = chance < share
     else:
         reads_truth = np.zeros((len(truth), 1), bool)
+    if truth.ndim == 1:  # words: (batch,)
+        reads_truth = reads_truth[:, 0]
 
     def back(dy):
         found = dict.fromkeys(x)

@@ -10,7 +10,13 @@ import numpy as np
 from recursive.errors import DataError, UnknownNameError
 
 # These modules register their layers in the table.
-from recursive.reference import attention, composed, noise, recurrent  # noqa: F401
+from recursive.reference import (  # noqa: F401
+    attention,
+    composed,
+    decoding,
+    noise,
+    recurrent,
+)
 from recursive.reference.arguments import (
     Arrays,
     at_all_places,
@@ -199,12 +205,21 @@ def run_graph(
     scope = Scope(
         Params(at_all_places(cast_all(params, dtype), shared or {})),
         draws or {},
-        cast_all(states, dtype),
+        _cast_floats(states, dtype),
         loop_mask,
         train,
         dtype,
     )
     return run_container(spec, values, scope)
+
+
+def _cast_floats(states: Arrays, dtype: np.dtype) -> dict[str, Array]:
+    """The given states, floats as ``dtype``. A state casts integers as declared."""
+    found = {}
+    for name, value in states.items():
+        value = np.asarray(value)
+        found[name] = value.astype(dtype) if is_float(value) else value
+    return found
 
 
 def gradients_of(

@@ -22,12 +22,17 @@ from recursive.spec.graph import NodeSpec, PortSpec, Ref
 ALIKE = ("Blend", "IfElse", "Switch", "Teacher", "Zoneout")
 """Layers whose ports have one shape."""
 
+SHAPED_LIKE = {"Sample": "Greedy"}
+"""Layers whose values have the shape of those of another, which needs no draws."""
+
 Known = dict[str, Array]
 """Zeros in the shape of every value known so far, and of histories as ``name_tm1``."""
 
 
-def find_dims(names: Names, known: Mapping[str, Array], scope: Scope) -> dict[str, int]:
-    """The dim of every history.
+def find_dims(
+    names: Names, known: Mapping[str, Array], scope: Scope
+) -> dict[str, tuple[int, ...]]:
+    """The dims of every history: ``(dim,)``, or none for integers.
 
     Args:
         names: the declaration.
@@ -57,7 +62,7 @@ def find_dims(names: Names, known: Mapping[str, Array], scope: Scope) -> dict[st
                 got="none, and nothing to infer it from",
                 do="Declare its dim.",
             )
-    return {name: known[str(Ref(name, -1))].shape[-1] for name in fed_by}
+    return {name: known[str(Ref(name, -1))].shape[1:] for name in fed_by}
 
 
 def _node_values(node: NodeSpec, names: Names, known: Known, scope: Scope) -> Known:
@@ -78,7 +83,9 @@ def _node_values(node: NodeSpec, names: Names, known: Known, scope: Scope) -> Kn
     x = ports if len(node.ports) > 1 else one_or_all(ports)
     # Zeros may divide by zero: only the shape counts.
     with np.errstate(all="ignore"), shape_errors_at(node):
-        values = listed(compute(node.layer.class_name, config, x, scope).value)
+        class_name = node.layer.class_name
+        class_name = SHAPED_LIKE.get(class_name, class_name)
+        values = listed(compute(class_name, config, x, scope).value)
         return dict(zip(node.values, values, strict=True))
 
 

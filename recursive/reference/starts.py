@@ -21,7 +21,8 @@ class Start:
         source: ``states``, ``params`` or ``inputs``; or ``numbers``, without a
             gradient.
         name: the name there.
-        value: one number, ``(dim,)``, ``(batch, dim)`` or ``(lag, batch, dim)``.
+        value: one number, ``(dim,)``, ``(batch, dim)`` or ``(lag, batch, dim)``; of
+            integers without ``dim``.
         is_batch_first: True for ``(batch, lag, dim)``, as contexts are.
     """
 
@@ -30,19 +31,19 @@ class Start:
     value: Array
     is_batch_first: bool = False
 
-    def rows(self, lag: int, batch: int, dim: int) -> Array:
-        """The value broadcast to ``(lag, batch, dim)``, oldest first.
+    def rows(self, lag: int, batch: int, dims: tuple[int, ...]) -> Array:
+        """The value broadcast to ``(lag, batch, *dims)``, oldest first.
 
         Raises:
             ShapeError: if it does not fit.
         """
         try:
-            return np.array(np.broadcast_to(self._lag_first(), (lag, batch, dim)))
+            return np.array(np.broadcast_to(self._lag_first(), (lag, batch, *dims)))
         except ValueError as error:
             raise ShapeError.about(
                 "state",
                 self.name,
-                takes=f"rows of ({batch}, {dim}), or {lag} of them, oldest first",
+                takes=f"rows of {(batch, *dims)}, or {lag} of them, oldest first",
                 got=self.value.shape,
                 do="Compare with the shapes of get_states().",
             ) from error
@@ -58,6 +59,8 @@ class Start:
 
 def start_of(state: StateSpec, scope: Scope, contexts: Mapping[str, Value]) -> Start:
     """The start of ``state``: the state that is given, else as declared."""
+    if state.dtype != "float":
+        return _start_of_integers(state, scope, contexts)
     name, initial = state.name, state.initial
     parameter = f"{name}.initial"
     # A state that is given comes first: it continues the batch before.
@@ -75,3 +78,20 @@ def start_of(state: StateSpec, scope: Scope, contexts: Mapping[str, Value]) -> S
     numbers = np.asarray(initial, scope.dtype)
     # Rows of numbers are (lag, dim): the same for every row of the batch.
     return Start("numbers", name, numbers[:, None] if numbers.ndim == 2 else numbers)
+
+
+def _start_of_integers(
+    state: StateSpec, scope: Scope, contexts: Mapping[str, Value]
+) -> Start:
+    """The start of a state of integers or truth values: ``(batch,)``, without a dim."""
+    name, initial = state.name, state.initial
+    dtype = {"int": np.int32, "bool": bool}[state.dtype]
+    if name in scope.states:
+        return Start("states", name, np.asarray(scope.states[name]).astype(dtype))
+    if isinstance(initial, str):
+        # A context, (batch,) or (batch, lag).
+        value = contexts[initial].array.astype(dtype)
+        return Start("inputs", initial, value, is_batch_first=value.ndim == 2)
+    numbers = np.asarray(initial).astype(dtype)
+    # A number for each lag: the same for every row of the batch.
+    return Start("numbers", name, numbers[:, None] if numbers.ndim else numbers)

@@ -8,7 +8,7 @@ one tensor ``(batch, time, dim)`` for each output.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytensor
@@ -24,14 +24,18 @@ from recursive.loop.call import Call, Value, Values
 from recursive.loop.until import check_until_gradient
 from recursive.shown.trace import Series, as_tensors
 from recursive.spec.graph import MAIN, value_name
+from recursive.spec.names import split
 from recursive.spec.shapes import Shape, Shapes
 
 ZEROS = "zeros_"
 """The prefix of the draws that are added to the outputs of a layer."""
 
+LAYER = "layer"
+"""The name of the wrapped layer, in the names of its own draws."""
+
 
 class Perturbed(Layer):
-    """A layer with a draw added to each of its outputs."""
+    """A layer with a draw added to each of its outputs, but for integers."""
 
     def __init__(self, layer: Layer):
         super().__init__()
@@ -39,21 +43,31 @@ class Perturbed(Layer):
         self.ports = layer.ports
         self.output_names = layer.output_names
         self.input_dim = layer.input_dim
-        self.draws = tuple(ZEROS + name for name in layer.output_names)
+        self._zeros = tuple(ZEROS + name for name in layer.output_names)
+        self._own = tuple(f"{LAYER}.{name}" for name in layer.predicting_draws)
+        self.draws = (*self._zeros, *self._own)
 
     def compute(self, inputs: Values, call: Call) -> dict[str, Value]:
         """The outputs of the layer outside of training, each with its draw added."""
         # The call is one of training, as only then a loop takes draws.
-        outputs = self._layer.apply(inputs, call.inside("layer").training(False))
+        outputs = self._layer.apply(inputs, call.inside(LAYER).training(False))
         perturbed = {}
-        for draw, (name, value) in zip(self.draws, outputs.items(), strict=True):
-            perturbed[name] = value.with_tensor(value.tensor + call.draws[draw])
+        for draw, (name, value) in zip(self._zeros, outputs.items(), strict=True):
+            # Words and other integers have no gradient.
+            if value.tensor.dtype.startswith("float"):
+                value = value.with_tensor(value.tensor + call.draws[draw])
+            perturbed[name] = value
         return perturbed
+
+    def sample(self, name: str, size: Sequence) -> TensorVariable:
+        return self._layer.sample(name.removeprefix(f"{LAYER}."), size)
 
     def get_output_shape_for(self, input_shape: Shapes) -> Shapes:
         return self._layer.get_output_shape_for(input_shape)
 
     def draw_shape(self, name: str, input_shape: Shapes) -> Shape:
+        if name in self._own:
+            return self._layer.draw_shape(name.removeprefix(f"{LAYER}."), input_shape)
         shape = self.get_output_shape_for(input_shape)
         if isinstance(shape, Mapping):
             return shape[name.removeprefix(ZEROS)]
@@ -83,7 +97,10 @@ def gradient_norms(rnn: Graph, x: object) -> Series:
     outputs = run.execute(rnn.as_inputs(inputs), call).outputs
     last = outputs[rnn.spec.outputs[0].name].tensor.sum()
 
-    states = {item.name: item.node for item in rnn.declared_plan.recurrences}
+    states = {}
+    for item in rnn.declared_plan.recurrences:
+        if item.dtype == "float":
+            states[item.name] = item.node
     wrt = [zeros[_draw_of(run, value)] for value in states.values()]
     norms = []
     for gradient in pytensor.grad(last, wrt, disconnected_inputs="ignore"):
@@ -109,8 +126,12 @@ def _zeros(
     length, batch = run.sizes(sequences, inputs)
     floats = backend.floatX()
     zeros = {}
-    for name in run.draws.names():
-        shape = (batch, length, *run.draws.shape(name)[1:])
+    draws = run.draws(train=True)
+    for name in draws.names():
+        # The draws of a layer itself, such as those of a Sample, are made as always.
+        if not split(name)[1].startswith(ZEROS):
+            continue
+        shape = (batch, length, *draws.shape(name)[1:])
         zeros[name] = pt.zeros(shape, dtype=floats)
     # Training draws these at random; a gradient is asked for outside of training.
     starts = {}

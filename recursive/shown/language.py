@@ -37,6 +37,14 @@ def softplus(x):
 def softmax(x):
     powers = xp.exp(x - x.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)""",
+    "argmax": """\
+def argmax(x):
+    return xp.argmax(x, axis=-1).astype("int32")""",
+    "until_end": '''\
+def until_end(words, ended, end):
+    """The words, or the end symbol in rows that have ended, and which rows end."""
+    words = xp.where(ended, end, words).astype("int32")
+    return words, xp.equal(words, end)''',
     **{name: MODES[name].function for name in CALLED},
     "at": '''\
 def at(sequence, t):
@@ -50,6 +58,10 @@ def turned(start):
 def rows(initial, lag, batch, dim):
     """A state before the first step, (lag, batch, dim), oldest first."""
     return xp.broadcast_to(xp.asarray(initial, dtype=FLOATS), (lag, batch, dim))''',
+    "whole": '''\
+def whole(initial, dtype, lag, batch):
+    """A state of integers before the first step, (lag, batch), oldest first."""
+    return xp.broadcast_to(xp.asarray(initial, dtype=dtype), (lag, batch))''',
 }
 """The functions that scripts call, by name, for a library with NumPy's functions."""
 

@@ -20,6 +20,15 @@ def softmax(x):
 def rows(initial, lag, batch, dim):
     """A state before the first step, (lag, batch, dim), oldest first."""
     return xp.alloc(xp.as_tensor(initial).astype(FLOATS), lag, batch, dim)''',
+    "whole": '''\
+def whole(initial, dtype, lag, batch):
+    """A state of integers before the first step, (lag, batch), oldest first."""
+    return xp.alloc(xp.as_tensor(initial).astype(dtype), lag, batch)''',
+    "until_end": '''\
+def until_end(words, ended, end):
+    """The words, or the end symbol in rows that have ended, and which rows end."""
+    words = xp.switch(ended, end, words).astype("int32")
+    return words, xp.eq(words, end)''',
     "padded": '''\
 def padded(sequence, lag):
     """A sequence after zeros, so that the first step can read its past."""

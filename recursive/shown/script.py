@@ -17,7 +17,7 @@ from recursive.spec.plan import Recurrence, StepPlan, source_of
 from recursive.spec.shapes import Shape
 from recursive.spec.text import ACTIVATIONS, PRODUCTS, callable_name, step_source
 
-WRITTEN = {*PRODUCTS, "Activation", "Blend", "Embedding", "Identity"}
+WRITTEN = {*PRODUCTS, "Activation", "Blend", "Embedding", "Greedy", "Identity"}
 """The layers that a script can write; any other is a gap."""
 
 Input = tuple[str, tuple[int | None, ...]]
@@ -70,6 +70,8 @@ class Script:
 
     def start(self, item: Recurrence) -> str:
         """The expression for the start of a state, ``(lag, batch, dim)``."""
+        if item.dtype != "float":
+            return self._start_of_integers(item)
         initial = item.initial
         if isinstance(initial, str):
             known = {LEARNED: f"weights['{item.name}.initial']", DRAWN: "0.0"}
@@ -79,11 +81,24 @@ class Script:
             initial = [[list(row)] for row in initial]
         return f"rows({initial}, {item.lag}, batch, {self.shapes[item.name][-1]})"
 
-    def _context(self, name: str) -> str:
+    def _start_of_integers(self, item: Recurrence) -> str:
+        """The expression for the start of a state of integers, ``(lag, batch)``."""
+        initial = item.initial
+        if isinstance(initial, str):
+            initial = self._context(initial, axes_with_lag=2)
+        elif isinstance(initial, tuple):
+            # A number for each step of the lag, shared by the batch: (lag, 1).
+            initial = [[int(number)] for number in initial]
+        else:
+            initial = int(initial)
+        dtype = {"int": "int32", "bool": "bool"}[item.dtype]
+        return f"whole({initial}, {dtype!r}, {item.lag}, batch)"
+
+    def _context(self, name: str, axes_with_lag: int = 3) -> str:
         """The expression for a context that a state starts from."""
         context = f"inputs[{name!r}]"
         _, shape = self.inputs[name]
-        return f"turned({context})" if len(shape) == 3 else context
+        return f"turned({context})" if len(shape) == axes_with_lag else context
 
     @property
     def gaps(self) -> list[str]:

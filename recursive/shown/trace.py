@@ -170,4 +170,6 @@ def _after_each_step(
     # valid step. A state is its start there.
     in_order = mask[:, ::-1] if rnn.spec.go_backwards else mask
     has_begun = np.cumsum(in_order, axis=1) > 0
-    return np.where(has_begun[..., np.newaxis], values, start[:, np.newaxis])
+    if values.ndim > has_begun.ndim:  # not a state of integers
+        has_begun = has_begun[..., np.newaxis]
+    return np.where(has_begun, values, start[:, np.newaxis])

@@ -55,7 +55,10 @@ MOST_STEPS = 2**31 - 1
 """The largest number of steps."""
 
 DTYPES = ("float", "int", "bool")
-"""The dtypes of an input: ``float`` is PyTensor's floatX, ``int`` is int32."""
+"""The dtypes of inputs and states: ``float`` is floatX, ``int`` is int32."""
+
+LARGEST_INT = {"int": 2**31 - 1, "bool": 1}
+"""The largest initial value of a state, by its dtype."""
 
 
 def declare(spec: GraphSpec, item: Item) -> GraphSpec:
@@ -183,9 +186,9 @@ def input_has_room_for_time(spec: GraphSpec, item: Item) -> None:
 
 
 def dtype_is_known(spec: GraphSpec, item: Item) -> None:
-    if isinstance(item, InputSpec) and item.dtype not in DTYPES:
+    if isinstance(item, InputSpec | StateSpec) and item.dtype not in DTYPES:
         raise DtypeError.about(
-            "input",
+            KINDS[type(item)],
             item.name,
             takes=f"one of the dtypes {', '.join(DTYPES)}",
             because="PyTensor's floatX decides the dtype of floats",
@@ -258,6 +261,44 @@ def states_are_in_a_loop(spec: GraphSpec, item: Item) -> None:
         )
 
 
+def states_of_integers_have_one_number(spec: GraphSpec, item: Item) -> None:
+    if not isinstance(item, StateSpec) or item.dtype == "float":
+        return
+    if item.dim is not None:
+        raise StateError.about(
+            "state",
+            item.name,
+            takes="no dim",
+            because=f"a state of dtype {item.dtype} is one number per row, (batch,)",
+            got=f"dim={item.dim}",
+            do="Leave the dim out; declare a state for each number.",
+        )
+    if isinstance(item.initial, str):
+        is_context = item.initial not in (LEARNED, DRAWN)
+        fits = is_context
+    else:
+        numbers = item.initial if isinstance(item.initial, tuple) else (item.initial,)
+        largest = LARGEST_INT[item.dtype]
+        fits = all(_is_whole(number, largest) for number in numbers)
+    if not fits:
+        kinds = "integers" if item.dtype == "int" else "0 or 1"
+        raise StateError.about(
+            "state",
+            item.name,
+            takes=f"as initial value of dtype {item.dtype} {kinds}, or a context",
+            got=repr(item.initial),
+            do="Say initial=1, or one number for each step that is read back, oldest "
+            "first.",
+        )
+
+
+def _is_whole(number: object, largest: int) -> bool:
+    """True for an integer from 0, or from -largest if that is more than 1."""
+    least = 0 if largest == 1 else -largest
+    is_number = not isinstance(number, tuple)
+    return is_number and number == int(number) and least <= number <= largest
+
+
 def a_dim_has_an_axis(spec: GraphSpec, item: Item) -> None:
     if not isinstance(item, InputSpec) or item.dim is None:
         return
@@ -296,6 +337,7 @@ DECLARATION_RULES = (
     something_is_read,
     merge_mode_is_known,
     states_are_in_a_loop,
+    states_of_integers_have_one_number,
     a_dim_has_an_axis,
     names_read_are_known,
     taps_are_in_a_loop,
@@ -396,13 +438,13 @@ def states_start_from_contexts(spec: GraphSpec) -> None:
                 do=f"{near} A context is declared by "
                 "add_input(name, is_sequence=False).",
             )
-        if named and contexts[state.initial] != "float":
+        if named and contexts[state.initial] != state.dtype:
             raise DtypeError.about(
                 "state",
                 state.name,
-                takes="a context of floats to start from",
+                takes=f"a context of dtype {state.dtype} to start from",
                 got=f"{state.initial!r} of {contexts[state.initial]}",
-                do=f"Declare {state.initial!r} with dtype='float'.",
+                do=f"Declare {state.initial!r} with dtype={state.dtype!r}.",
             )
 
 
@@ -452,6 +494,8 @@ def states_start_as_far_back_as_they_are_read(spec: GraphSpec) -> None:
     for state in spec.states:
         initial = state.initial
         has_rows = isinstance(initial, tuple) and isinstance(initial[0], tuple)
+        if state.dtype != "float":
+            has_rows = isinstance(initial, tuple)  # a number is a row there
         rows = len(initial) if has_rows else 1
         lag = lags.get(state.name, 1)
         if rows not in (1, lag):

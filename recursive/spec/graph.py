@@ -61,10 +61,12 @@ DRAWN = "drawn"
 class StateSpec:
     """A named state ``(batch, dim)``, fed at every step by the node ``input``.
 
-    ``initial`` is one number for all values, a row of numbers, or a row for each step
-    that is read back (oldest first); or ``learned``, ``drawn``, or the name of a
-    context. ``stateful`` is True if the state is kept between batches, and None if the
-    container decides.
+    One of ``dtype`` ``int`` or ``bool``, such as the number of the last word, is
+    ``(batch,)`` and has no dim. ``initial`` is one number for all values, a row of
+    numbers, or a row for each step that is read back (oldest first); or ``learned``,
+    ``drawn``, or the name of a context. Of integers it is one number, one for each of
+    these steps, or the name of a context. ``stateful`` is True if the state is kept
+    between batches, and None if the container decides.
     """
 
     name: str
@@ -72,6 +74,7 @@ class StateSpec:
     input: str | None = None
     initial: Initial = 0.0
     stateful: bool | None = None
+    dtype: str = "float"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +239,11 @@ class GraphSpec:
     def sequence_names(self) -> list[str]:
         """The names of the inputs that are seen one slice per step."""
         return [item.name for item in self.inputs if item.is_sequence]
+
+    @property
+    def has_sequences_while_predicting(self) -> bool:
+        """True if a sequence tells the number of steps, not for training only."""
+        return any(item.is_sequence and not item.training_only for item in self.inputs)
 
     @property
     def context_names(self) -> list[str]:
@@ -429,7 +437,11 @@ def _input_to_dict(item: InputSpec) -> dict[str, object]:
 
 
 def _state_to_dict(state: StateSpec) -> dict[str, object]:
-    return dataclasses.asdict(state) | {"initial": _initial_to_data(state.initial)}
+    data = dataclasses.asdict(state) | {"initial": _initial_to_data(state.initial)}
+    # Version 1.0 of the format does not have this key.
+    if state.dtype == "float":
+        del data["dtype"]
+    return data
 
 
 def _node_to_dict(node: NodeSpec) -> dict[str, object]:
@@ -517,6 +529,7 @@ _FORMS = {
             "input": str | None,
             "initial": object,
             "stateful": bool | None,
+            "dtype": str,
         },
     ),
     LayerSpec: _Form(

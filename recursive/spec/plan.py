@@ -81,7 +81,8 @@ class Recurrence:
     """A state ``name``, read at ``taps`` (oldest first).
 
     ``node`` is the name of the value that feeds it. It starts from ``initial``. If it
-    is ``stateful``, it is kept between batches.
+    is ``stateful``, it is kept between batches. It is ``(batch, dim)`` for ``dtype``
+    ``float``, else ``(batch,)``.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Recurrence:
     taps: tuple[int, ...] = (-1,)
     initial: Initial = 0.0
     stateful: bool = False
+    dtype: str = "float"
 
     @property
     def carried(self) -> bool:
@@ -324,6 +326,7 @@ def _recurrences(spec: GraphSpec, placement: Placement) -> tuple[Recurrence, ...
             past_taps or (-1,),  # declared but never read: still kept, with one row
             state.initial,
             is_stateful(spec, state),
+            state.dtype,
         )
         recurrences.append(recurrence)
     return tuple(recurrences)

@@ -103,7 +103,9 @@ def infer(spec: GraphSpec, rules: Mapping[str, ShapeRule]) -> dict[str, Shape]:
 
 
 def _declared_shape(state: StateSpec) -> Shape | None:
-    """The shape of a state that was declared with a dim, else None."""
+    """The shape of a state that was declared with a dim, or of integers, else None."""
+    if state.dtype != "float":
+        return (None,)
     return (None, state.dim) if state.dim else None
 
 
@@ -440,6 +442,9 @@ def _how_to_merge(axes_differ: bool, along_last: bool) -> str:
 
 def _check_state(state: StateSpec, shape: Shape, has_batch: bool) -> None:
     """Raise a StateError unless a state can have the ``shape`` of its node."""
+    if state.dtype != "float":
+        _check_state_of_integers(state, shape, has_batch)
+        return
     if len(shape) != 2 or (has_batch and shape[0] == 1):
         raise StateError.about(
             "state",
@@ -458,6 +463,20 @@ def _check_state(state: StateSpec, shape: Shape, has_batch: bool) -> None:
             because=f"add_state gave it dim={state.dim}",
             got=f"{shape} from node {state.input!r}",
             do=f"Correct the dim, or let {state.input!r} return dim {state.dim}.",
+        )
+
+
+def _check_state_of_integers(state: StateSpec, shape: Shape, has_batch: bool) -> None:
+    """Raise a StateError unless a state of integers can have the ``shape``."""
+    # A layer that reads an unknown shape may return any: (None, None) is such a guess.
+    if len(shape) != 1 or (has_batch and shape[0] == 1):
+        raise StateError.about(
+            "state",
+            state.name,
+            takes="one number per row, (batch,)",
+            because=f"its dtype is {state.dtype}",
+            got=f"{shape} from node {state.input!r}",
+            do=f"Let {state.input!r} return one axis at each step, as Greedy() does.",
         )
 
 
@@ -481,6 +500,17 @@ def _check_initial_context(state: StateSpec, known: Mapping[str, Shape]) -> None
     """Raise a StateError unless the context that a state starts from has its dim."""
     shape = known.get(state.initial) if isinstance(state.initial, str) else None
     if shape is None:
+        return
+    if state.dtype != "float":
+        if len(shape) not in (1, 2):
+            raise StateError.about(
+                "state",
+                state.name,
+                takes="an initial value of (batch,) or (batch, lag)",
+                because=f"its dtype is {state.dtype}",
+                got=f"{shape} from {state.initial!r}",
+                do=f"Declare {state.initial!r} with ndim=1.",
+            )
         return
     dim = known[state.name][-1]
     dims_differ = None not in (shape[-1], dim) and shape[-1] != dim

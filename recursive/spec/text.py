@@ -324,6 +324,14 @@ def _if_else(
     return f"{then} if {condition} else {otherwise}"
 
 
+def _greedy(
+    layer: LayerSpec, params: Mapping[str, str], input: str, ended: str | None = None
+) -> str:
+    words = f"argmax({input})"
+    end = layer.config.get("end")
+    return words if end is None else f"until_end({words}, {ended}, {end})"
+
+
 ACTIVATIONS = (
     "hard_sigmoid",
     "linear",
@@ -334,7 +342,9 @@ ACTIVATIONS = (
     "tanh",
 )
 """The activations of the library."""
-WORDS = frozenset({*ACTIVATIONS, *CALLED, "split", "where", "zeros"})
+WORDS = frozenset(
+    {*ACTIVATIONS, *CALLED, "argmax", "split", "until_end", "where", "zeros"}
+)
 """The functions of the text. A user's function must not be written with such a name."""
 
 PRODUCTS = ("Dense", "TimeDistributedDense", "RecurrentDense", "Gate")
@@ -347,5 +357,6 @@ FORMULAS: dict[str, Formula] = {
     "Blend": _blend,
     "Switch": _switch,
     "IfElse": _if_else,
+    "Greedy": _greedy,
 }
 """The formulas of other layers. A layer that is not here is written as a call."""

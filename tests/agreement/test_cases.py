@@ -66,6 +66,7 @@ def test_the_step_called_by_hand_in_a_loop_gives_the_same_numbers(case):
     rnn, inputs = prepared(case)
     arguments = rnn.declared_plan.per_step
     dtypes = {name: array.dtype for name, array in inputs.items()}
+    dtypes |= {state.name: "int32" for state in rnn.spec.states if state.dtype == "int"}
     symbols = [
         pytensor.tensor.TensorType(
             dtypes.get(ref.name, "float64"), (None,) * _rank(rnn, ref.name)
@@ -113,6 +114,9 @@ def test_the_step_called_by_hand_in_a_loop_gives_the_same_numbers(case):
 
 def first_rows(state, dim):
     """The rows before the first step, oldest first, zeros in front of those that were given."""
+    if state.dtype == "int":  # one number per row
+        numbers = np.array(state.initial, ndmin=1, dtype="int32")
+        return [np.zeros(3, "int32")] * 4 + [np.full(3, number) for number in numbers]
     rows = np.array(state.initial, ndmin=2) * np.ones((1, dim))
     return [np.zeros((3, dim))] * 4 + [np.tile(row, (3, 1)) for row in rows]
 

@@ -14,6 +14,7 @@ from recursive import (
     Blend,
     Dense,
     Graph,
+    Greedy,
     Masking,
     Merge,
     Recurrent,
@@ -369,8 +370,19 @@ class Builder:
     def make_decoder(self, node, value, values, path, again):
         loop = Recurrent(return_sequences=True, **self.steps())
         loop.add_input("c", dim=value.dim, is_sequence=False)
-        cell = self.leaf(CELLS[node["cell"]](value.dim, node["dim"]), path)
-        loop.add_node(cell, "h", input={"input": "c"})
+        dim, reads = value.dim, ["c"]
+        if node["says_words"]:
+            loop.add_state("word", dtype="int", input="choice", initial=1)
+            table = self.leaf(Embedding(NUMBERS, 2), f"{path}.table")
+            loop.add_node(table, "read", input="word")
+            dim, reads = dim + 2, ["c", "read"]
+        cell = self.leaf(CELLS[node["cell"]](dim, node["dim"]), path)
+        loop.add_node(cell, "h", input={"input": reads})
+        if node["says_words"]:
+            scores = Dense(node["dim"], NUMBERS, activation="softmax")
+            loop.add_node(self.leaf(scores, f"{path}.scores"), "p", input="h")
+            loop.add_node(Greedy(), "choice", input="p")
+            loop.add_output("h", input="h")
         return loop
 
 

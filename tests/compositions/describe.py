@@ -385,10 +385,13 @@ class _Drawing:
         self.add("attend", [name], found, dim=found.dim, reader=reader)
 
     def add_decoder(self):
-        """A loop of its own number of steps over a vector."""
+        """A loop of its own number of steps over a vector, which may say words and read them."""
         name = self.pick(*self.names("vec"))
         found = Value("seq", self.pick(*DIMS), "steps")
-        self.add("decoder", [name], found, dim=found.dim, cell=self.pick("rnn", "gru"))
+        cell, says_words = self.pick("rnn", "gru"), self.happens()
+        self.add(
+            "decoder", [name], found, dim=found.dim, cell=cell, says_words=says_words
+        )
 
     def add_encoder(self):
         """A loop with two outputs: all its steps, or the last, and the state after it."""

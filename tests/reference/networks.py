@@ -24,6 +24,7 @@ from recursive import (
     GaussianDropout,
     GaussianNoise,
     Graph,
+    Greedy,
     Identity,
     LayerNormalization,
     LeakyReLU,
@@ -721,6 +722,26 @@ def taught(share=0.5):
     return build
 
 
+def speaking():
+    """A decoder that reads the last word it has said, and the one before."""
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_state("word", dtype="int", initial=[4, 2])
+    rnn.add_state("h", dim=HIDDEN)
+    rnn.add_node(Embedding(5, 3), "read", input="word")
+    rnn.add_node(Embedding(5, 2), "older", input="word_tm2")
+    rnn.add_node(
+        Dense(HIDDEN, activation="tanh"),
+        "new",
+        input=["x", "read", "older", "h"],
+        return_state="h",
+        create_output=True,
+    )
+    rnn.add_node(Dense(5, activation="softmax"), "p", input="new", create_output=True)
+    rnn.add_node(Greedy(), "said", input="p", return_state="word")
+    return rnn
+
+
 def x_and_truth(rng):
     return {**x_only(rng), "truth": normal(rng, BATCH, TIME, 2)}
 
@@ -772,6 +793,8 @@ NETWORKS = {
     "attention after the step": (attending_after_the_step, x_memory_and_valid),
     "encoder and decoder": (encoder_and_decoder, source_with_gaps),
     "taught": (taught(), x_and_truth),
+    "speaking": (speaking, x_only),
+    "speaking, masked": (masked(speaking), some_steps(x_only)),
     "cells without biases": (cells_without_biases, x_only),
     "counted": (counted, lambda rng: {"c": normal(rng, BATCH, 2)}),
 }

@@ -77,6 +77,7 @@ BASES = {
     "NoiseLayer",
     "RecurrentLayer",
     "ShapedActivation",
+    "WordChoice",
 }
 """Classes that are there to be inherited from."""
 

@@ -30,6 +30,7 @@ from recursive import (
     GaussianDropout,
     GaussianNoise,
     Graph,
+    Greedy,
     Lambda,
     Layer,
     LayerNormalization,
@@ -45,6 +46,7 @@ from recursive import (
     Recursive,
     RepeatVector,
     Reshape,
+    Sample,
     Sequential,
     SimpleDeepRNN,
     SimpleRNN,
@@ -154,6 +156,10 @@ EXAMPLES = {
     "RecurrentJZS3": (lambda: RecurrentJZS3(6, activation="sigmoid"), SEQUENCES),
     "RecurrentLSTM": (lambda: RecurrentLSTM(4, 6, forget_bias_init="zero"), SEQUENCES),
     "RepeatVector": (lambda: RepeatVector(3), ROWS),
+    "Sample": (
+        lambda: Sample(0.5, seed=1),
+        np.exp(SEQUENCES) / np.exp(SEQUENCES).sum(axis=-1, keepdims=True),
+    ),
     "Reshape": (lambda: Reshape(2, 2), ROWS),
     "SimpleDeepRNN": (
         lambda: SimpleDeepRNN(4, 6, 2, inner_activation="linear"),
@@ -178,6 +184,7 @@ OF_PORTS = {
     "Zoneout": lambda: Zoneout(0.25, seed=1),
     "Attention": lambda: Attention("additive", dim=3, seed=1),
     "Teacher": lambda: Teacher(0.25, seed=1),
+    "Greedy": lambda: Greedy(end=2),
 }
 """Public layers of several inputs."""
 BASES = {
@@ -194,6 +201,7 @@ BASES = {
     "NoiseLayer",
     "RecurrentLayer",
     "ShapedActivation",
+    "WordChoice",
 }
 """Base classes, and layers that cannot be written."""
 
