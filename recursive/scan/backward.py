@@ -20,7 +20,7 @@ After the loop each gradient is computed for all steps at once:
 - of the rows before the first step of a state: the first k rows of ``carried_k``;
 - of a constant: the sum over time;
 - of a weight: ``sum_t a_t.T dz_t`` is one product of ``(n, time * batch)`` and
-  ``(time * batch, dim)``.
+  ``(time * batch, dim)``; of a matrix that is read at integers, one sum by row.
 """
 
 from __future__ import annotations
@@ -146,6 +146,9 @@ class Backward:
         # A state that no step reads one step back has no such seed. Its gradient is
         # added to what comes from outside at the last step.
         for number, value in pending.items():
+            # PyTensor sends zeros back to integers, which have no gradient.
+            if self.vjp.outside[self.inputs.result_index[number]] is None:
+                continue
             outside = self.vjp.outside[self.inputs.result_index[number]]
             last = self.over_time[outside][-1]
             self.over_time[outside] = pt.inc_subtensor(last, value)
@@ -277,7 +280,11 @@ class Backward:
         ):
             if gradient is None:
                 continue
-            term = weight_gradient(left, _as_matrix(gradient))
+            if left.dtype.startswith("int"):
+                rows = self.constants[product.weights]
+                term = _lookup_gradient(rows, left, _as_matrix(gradient))
+            else:
+                term = weight_gradient(left, _as_matrix(gradient))
             if product.weights in found:
                 term = found[product.weights] + term
             found[product.weights] = term
@@ -308,6 +315,16 @@ def weight_gradient(
         rows = [weight_gradient(part, product_grad) for part in parts]
         return pt.concatenate(rows, axis=0)
     return _as_matrix(left).T.dot(product_grad)
+
+
+def _lookup_gradient(
+    rows: TensorVariable, indices: TensorVariable, gradient: TensorVariable
+) -> TensorVariable:
+    """The gradient of ``rows`` that were read at ``indices``, ``(time, batch)``.
+
+    Each row gets the sum over all places that read it.
+    """
+    return pt.inc_subtensor(pt.zeros_like(rows)[indices.flatten()], gradient)
 
 
 def _as_matrix(values: TensorVariable) -> TensorVariable:

@@ -20,14 +20,23 @@ from pytensor.graph.traversal import applys_between
 from pytensor.scan.op import Scan
 from pytensor.tensor.math import Dot
 from pytensor.tensor.special import LogSoftmax, Softmax
+from pytensor.tensor.subtensor import AdvancedSubtensor
 from pytensor.tensor.variable import TensorVariable
 
 from recursive.backend import is_lazy
+
+try:
+    from pytensor.tensor.subtensor import AdvancedSubtensor1
+except ImportError:  # later versions have one operation for both
+    AdvancedSubtensor1 = AdvancedSubtensor
 
 # Operations with a graph inside cannot be vectorized over all steps. Some versions of
 # PyTensor make Softmax and LogSoftmax such operations; PyTensor vectorizes these two.
 WITH_GRAPHS = (Scan, OpFromGraph)
 VECTORIZABLE = (Softmax, LogSoftmax)
+
+# ``W[integers]``, by PyTensor's two operations for it.
+LOOKUPS = (AdvancedSubtensor, AdvancedSubtensor1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,10 @@ def tapped(entry: object, key: str) -> Tapped:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """``left @ weights`` in a step; the weights are constant over time."""
+    """``left @ weights`` in a step; the weights are constant over time.
+
+    Or ``weights[left]`` for integers ``left``: the product of as many one-hot rows.
+    """
 
     left: TensorVariable
     weights: TensorVariable
@@ -157,6 +169,9 @@ def _products(graph: FunctionGraph, weights: set[Variable]) -> tuple[Product, ..
         if isinstance(node.op, Dot) and node.inputs[1] in weights:
             left, right = node.inputs
             products.append(Product(left, right, node.outputs[0]))
+        elif _is_lookup(node) and node.inputs[0] in weights:
+            right, left = node.inputs
+            products.append(Product(left, right, node.outputs[0]))
     return tuple(products)
 
 
@@ -204,10 +219,21 @@ def _replace_invariants(
 
 
 def _is_weight(node: Apply, place: int) -> bool:
-    """True for the right factor of a product of two matrices."""
+    """True for the right factor of a product of two matrices, or for looked-up rows."""
+    if _is_lookup(node):
+        return place == 0
     if not isinstance(node.op, Dot) or place != 1:
         return False
     return node.inputs[0].ndim == node.inputs[1].ndim == 2
+
+
+def _is_lookup(node: Apply) -> bool:
+    """True for rows of a matrix at integers, ``(batch,)``, as an Embedding reads."""
+    if not isinstance(node.op, LOOKUPS) or len(node.inputs) != 2:
+        return False
+    rows, indices = node.inputs
+    is_vector = indices.type.ndim == 1 and indices.type.dtype.startswith("int")
+    return is_vector and rows.type.ndim == node.outputs[0].type.ndim == 2
 
 
 def is_size(value: Variable) -> bool:

@@ -14,10 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from pytensor.compile.ops import DeepCopyOp, ViewOp
 from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.op import Op
 from pytensor.raise_op import Assert, CheckAndRaise
-from pytensor.scalar.basic import Add, IntDiv, Mul, Sub
+from pytensor.scalar.basic import AND, Add, IntDiv, Mul, Sub
 from pytensor.scalar.basic import Cast as ScalarCast
 from pytensor.tensor.basic import (
     Alloc,
@@ -30,9 +33,11 @@ from pytensor.tensor.basic import (
 from pytensor.tensor.blas import BatchedDot, Dot22
 from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
+from pytensor.tensor.extra_ops import CumOp
 from pytensor.tensor.math import Argmax, Dot
 from pytensor.tensor.shape import Reshape, Shape_i, SpecifyShape
 from pytensor.tensor.subtensor import AdvancedSubtensor, IncSubtensor, Subtensor
+from pytensor.tensor.type import TensorType
 
 from recursive.backend.c_loop.axes import MIXES, Axes
 from recursive.backend.c_loop.elementwise import (
@@ -168,6 +173,65 @@ def _write_check(writer: Writer, node: Apply) -> None:
         number = writer.number(condition)
         writer.statements.append(f"if (!({number})) return {code};")
     writer.values[node.outputs[0]] = writer.value(value)
+
+
+class EveryRow(Op):
+    """True if all entries of a value are, for a check that reads nothing else.
+
+    A block of rows can check its rows alone: all rows pass if each block does.
+    """
+
+    __props__ = ()
+
+    def make_node(self, x: Variable) -> Apply:
+        return Apply(self, [x], [TensorType("bool", ())()])
+
+    def perform(self, node: Apply, inputs: list, outputs: list) -> None:
+        outputs[0][0] = np.asarray(np.all(inputs[0]))
+
+
+def mark_checks(graph: FunctionGraph) -> None:
+    """Let the checks of a step read an EveryRow in place of the conjunction of all."""
+    for node in graph.toposort():
+        if not isinstance(node.op, CheckAndRaise):
+            continue
+        for place, condition in enumerate(node.inputs):
+            owner = condition.owner
+            is_scalar = owner is not None and isinstance(owner.op, ScalarFromTensor)
+            all_of = owner.inputs[0].owner if is_scalar else owner
+            if place and all_of is not None and _is_of_all(all_of):
+                marked = EveryRow()(all_of.inputs[0])
+                marked = owner.op(marked) if is_scalar else marked
+                graph.change_node_input(node, place, marked)
+
+
+def _is_of_all(node: Apply) -> bool:
+    """True for the conjunction of all entries of a value of bools."""
+    op = node.op
+    if not isinstance(op, CAReduce) or not isinstance(op.scalar_op, AND):
+        return False
+    [x] = node.inputs
+    return x.type.dtype == "bool" and len(_reduced_axes(node)) == x.type.ndim
+
+
+def _write_every_row(writer: Writer, node: Apply) -> None:
+    [x], [out] = node.inputs, node.outputs
+    found = writer.value(x)
+    if found.is_number:
+        writer.values[out] = found
+        return
+    name = writer.name("every")
+    lines = [f"npy_bool {name} = 1;"]
+    lines.append(f"for (long r = 0; r < {writer.row_count(x)}; r++) {{")
+    from_ = ""
+    for axis, stride in zip(writer.other_axes(x), found.strides, strict=True):
+        from_ += f" + j{axis} * {stride}"
+        size = writer.size(x, axis)
+        lines.append(f"for (long j{axis} = 0; j{axis} < {size}; j{axis}++) {{")
+    lines.append(f"{name} = {name} && {found.base}[r * {found.row}{from_}];")
+    lines.append("}" * (1 + len(found.strides)))
+    writer.statements.append("\n".join(lines))
+    writer.values[out] = Value(kind_of(out), name, is_number=True)
 
 
 def _axis_of(op: object, inputs: Sequence[Variable], node: Apply) -> int:
@@ -861,6 +925,43 @@ def _write_argmax(writer: Writer, node: Apply) -> None:
     writer.values[out] = target
 
 
+def _tie_cumulative(axes: Axes, node: Apply) -> None:
+    [x], [out] = node.inputs, node.outputs
+    if node.op.mode != "add":
+        raise TranslationError(describe(node), "has no translation")
+    axes.mix(x, node.op.axis % x.type.ndim, node)
+    axes.tie_all(out, x)
+
+
+def _write_cumulative(writer: Writer, node: Apply) -> None:
+    """The sums up to each position of an axis."""
+    [x], [out] = node.inputs, node.outputs
+    axis = node.op.axis % x.type.ndim
+    found = writer.value(x)
+    if found.is_number:
+        raise TranslationError(describe(node), "adds up a number")
+    target = writer.place(out)
+    others = writer.other_axes(x)
+    lines = [f"for (long r = 0; r < {writer.row_count(out)}; r++) {{"]
+    from_, to = "", ""
+    for one, stride, new_stride in zip(
+        others, found.strides, target.strides, strict=True
+    ):
+        from_ += f" + j{one} * {stride}"
+        to += f" + j{one} * {new_stride}"
+        if one != axis:
+            size = writer.size(x, one)
+            lines.append(f"for (long j{one} = 0; j{one} < {size}; j{one}++) {{")
+    size = writer.size(x, axis)
+    lines.append(f"{target.kind} total = 0;")
+    lines.append(f"for (long j{axis} = 0; j{axis} < {size}; j{axis}++) {{")
+    lines.append(f"total += {found.base}[r * {found.row}{from_}];")
+    lines.append(f"{target.base}[r * {target.row}{to}] = total; }}")
+    lines.append("}" * len(others))
+    writer.statements.append("\n".join(lines))
+    writer.values[out] = target
+
+
 # Products
 
 
@@ -1036,11 +1137,13 @@ TABLE: Mapping[type, Operation] = {
     BatchedDot: Operation(_tie_batched_dot, _write_batched_dot),
     Blockwise: Operation(_tie_batched_dot, _write_batched_dot),
     CheckAndRaise: Operation(_tie_check, _write_check),
+    CumOp: Operation(_tie_cumulative, _write_cumulative),
     ContiguousCopy: Operation(_tie_same, _write_same, is_view=True),
     DeepCopyOp: Operation(_tie_same, _write_same, is_view=True),
     DimShuffle: Operation(_tie_dimshuffle, _write_dimshuffle, is_view=True),
     Dot: Operation(_tie_dot, _write_dot),
     Dot22: Operation(_tie_dot, _write_dot),
+    EveryRow: Operation(_tie_nothing, _write_every_row),
     IncSubtensor: Operation(_tie_inc_subtensor, _write_inc_subtensor),
     Join: Operation(_tie_join, _write_join),
     MakeVector: Operation(_tie_make_vector, _write_make_vector),

@@ -43,6 +43,7 @@ from recursive.backend.c_loop.elementwise import (
 from recursive.backend.c_loop.operations import (
     join_places,
     join_sizes,
+    mark_checks,
     operation,
     tie_elementwise,
 )
@@ -217,6 +218,7 @@ def simplified(op: Scan) -> FunctionGraph:
     )
     inline(graph)  # a softmax is found again where it was written out
     graph.remove_feature(shapes)
+    mark_checks(graph)
     return graph
 
 
