@@ -168,8 +168,8 @@ class Graph(Model, containers.Graph):
             recompute=recompute,
         )
 
-    def predict_on_batch(self, data: object) -> Arrays:
-        return super().predict_on_batch(data)
+    def predict_on_batch(self, data: object, n_steps: int | None = None) -> Arrays:
+        return super().predict_on_batch(data, n_steps)
 
     def predict(
         self,
@@ -177,8 +177,9 @@ class Graph(Model, containers.Graph):
         batch_size: int | None = 128,
         verbose: int = 0,
         steps: int | None = None,
+        n_steps: int | None = None,
     ) -> np.ndarray | Arrays:
-        return super().predict(data, batch_size, verbose, steps)
+        return super().predict(data, batch_size, verbose, steps, n_steps)
 
     def evaluate(
         self,

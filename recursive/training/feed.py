@@ -6,14 +6,15 @@ declaration leaves open are taken from the data, which builds the container.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
 from recursive import backend
 from recursive.backend import Argument
 from recursive.backend.arrays import as_array
-from recursive.errors import DataError, SequenceLengthError, ShapeError
+from recursive.errors import ConfigError, DataError, SequenceLengthError, ShapeError
+from recursive.layers import config
 from recursive.layers.graph import Graph
 from recursive.layers.layer import Layer
 from recursive.loop.lengths import check_lengths
@@ -25,19 +26,25 @@ from recursive.training.measures import Measures
 from recursive.training.rows import LazyRows, is_lazy
 
 
-def inputs(container: Layer, X: object, lazy: bool = False) -> Arrays:
+def inputs(
+    container: Layer, X: object, lazy: bool = False, n_steps: int | None = None
+) -> Arrays:
     """Return an array for each input and build the container for their shapes.
 
     Args:
         container: the container.
         X: the user's inputs.
         lazy: True leaves arrays in files unread, as LazyRows.
+        n_steps: the number of steps of loops without sequences; None for the declared
+            one.
 
     Raises:
         DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not
             match the declaration.
     """
-    arrays, _ = _input_arrays(container, X, lazy, training=False)
+    arrays, _ = _input_arrays(container, X, lazy, training=False, n_steps=n_steps)
+    if n_steps is not None:
+        check_takes_steps(container, arrays, n_steps)
     container.build(_as_input_shape(container, _shapes(arrays)))
     return arrays
 
@@ -102,7 +109,11 @@ def _separate(
 
 
 def _input_arrays(
-    container: Layer, X: object, lazy: bool, training: bool
+    container: Layer,
+    X: object,
+    lazy: bool,
+    training: bool,
+    n_steps: int | None = None,
 ) -> tuple[Arrays, padding.Lengths]:
     """The inputs, and the lengths of the sequences that were padded."""
     arguments = {argument.name: argument for argument in container.arguments()}
@@ -116,9 +127,9 @@ def _input_arrays(
     for name, value in given.items():
         arrays[name] = _array("input", arguments[name], value, lazy)
     if absent:
-        arrays = _with_zeros(container, arguments, arrays)
+        arrays = _with_zeros(container, arguments, arrays, n_steps)
     # The number of steps comes before shapes, for the better error message.
-    _check_steps(container, arguments, arrays)
+    _check_steps(container, arguments, arrays, absent if n_steps else ())
     for name, array in arrays.items():
         data.check_shape("input", arguments[name], array)
         data.check_limit("input", arguments[name], array)
@@ -138,7 +149,10 @@ def _absent(container: Layer, X: object) -> list[str]:
 
 
 def _with_zeros(
-    container: Layer, arguments: Mapping[str, Argument], arrays: Arrays
+    container: Layer,
+    arguments: Mapping[str, Argument],
+    arrays: Arrays,
+    n_steps: int | None,
 ) -> Arrays:
     """The inputs, with zeros for those that are for training only.
 
@@ -151,7 +165,8 @@ def _with_zeros(
     lengths = [
         arrays[name].shape[1] for name in container.sequence_names if name in arrays
     ]
-    steps = lengths[0] if lengths else container.n_steps
+    declared = container.n_steps if n_steps is None else n_steps
+    steps = lengths[0] if lengths else declared
     complete = {}
     for name, argument in arguments.items():
         if name in arrays:
@@ -195,10 +210,48 @@ def _array(
     return LazyRows(value, value.shape[1:], argument.dtype, convert)
 
 
+def check_takes_steps(container: Layer, arrays: Arrays, n_steps: int) -> None:
+    """Raise an error unless a loop takes its number of steps from ``n_steps``.
+
+    Raises:
+        SequenceLengthError: if all loops read sequences, of another length.
+        ConfigError: if there is no loop at all.
+    """
+    loops = config.loops(container).values()
+    specs = [loop.spec for loop in loops if hasattr(loop, "spec")]
+    if not all(spec.has_sequences_while_predicting for spec in specs):
+        return
+    lengths = {name: arrays[name].shape[1] for name in sequences(container)}
+    if not loops or not lengths:
+        raise ConfigError.about(
+            "argument",
+            "n_steps",
+            takes="a model with a loop that reads no sequence",
+            got="a model without one",
+            do="Leave n_steps out.",
+        )
+    if set(lengths.values()) != {n_steps}:
+        got = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        raise SequenceLengthError.about(
+            "argument",
+            "n_steps",
+            takes="the number of steps of the sequences",
+            because="each loop reads one",
+            got=f"n_steps={n_steps}, {got}",
+            do="Leave n_steps out.",
+        )
+
+
 def _check_steps(
-    container: Layer, arguments: Mapping[str, Argument], arrays: Arrays
+    container: Layer,
+    arguments: Mapping[str, Argument],
+    arrays: Arrays,
+    without: Collection[str] = (),
 ) -> None:
-    """Raise a SequenceLengthError if a sequence does not have the steps of its loop."""
+    """Raise a SequenceLengthError if a sequence does not have the steps of its loop.
+
+    Those in ``without`` may have other steps.
+    """
     loop = container
     while getattr(loop, "layers", None):  # a Sequential's first layer takes its input
         loop = loop.layers[0]
@@ -206,7 +259,7 @@ def _check_steps(
     if steps is None:
         return
     for name in getattr(loop, "sequence_names", ()):
-        array = arrays.get(name)
+        array = None if name in without else arrays.get(name)
         # The check of shapes reports an array with other axes.
         if array is None or array.ndim != len(arguments[name].shape):
             continue

@@ -34,12 +34,22 @@ from recursive.optimizers import Optimizer
 from recursive.training.measures import LOSS, Measures, number
 from recursive.utils import registry
 
+FROM_ARGUMENT = "argument"
+"""The number of steps is one more argument of a program."""
 
-def predictor(container: Layer) -> Build:
-    """Build the function from inputs to outputs."""
+
+def predictor(container: Layer, n_steps: int | str | None = None) -> Build:
+    """Build the function from inputs to outputs.
+
+    Args:
+        container: the container.
+        n_steps: the number of steps of its loops without sequences; FROM_ARGUMENT if
+            it is the last argument; None for the declared one.
+    """
 
     def build(inputs: list[TensorVariable]):
-        call = Call()
+        steps = inputs[-1] if n_steps == FROM_ARGUMENT else n_steps
+        call = Call(n_steps=steps)
         predicted = _outputs(container, inputs, call)
         return [value.tensor for value in predicted.values()], call.updates
 

@@ -193,9 +193,11 @@ class Model(ModelFiles, PositionalFunctions):
         """
         return self._on_batch("test", X, y, accuracy, None, sample_weight)
 
-    def predict_on_batch(self, X: object) -> np.ndarray | Arrays:
+    def predict_on_batch(
+        self, X: object, n_steps: int | None = None
+    ) -> np.ndarray | Arrays:
         """Return the outputs for one batch, in the form that ``predict`` uses."""
-        return self.predict(X, batch_size=None)
+        return self.predict(X, batch_size=None, n_steps=n_steps)
 
     @locked
     def _on_batch(
@@ -518,6 +520,7 @@ class Model(ModelFiles, PositionalFunctions):
         batch_size: int | None = 128,
         verbose: int = 0,
         steps: int | None = None,
+        n_steps: int | None = None,
     ) -> np.ndarray | Arrays:
         """Return the outputs for ``X``.
 
@@ -533,17 +536,24 @@ class Model(ModelFiles, PositionalFunctions):
             verbose: 1 shows a progress bar.
             steps: the number of batches to take from an iterator; None takes all that
                 it yields.
+            n_steps: the number of steps of each outermost loop that reads no sequence,
+                such as a decoder that reads its own output; None for the declared one.
+                Loops that read sequences take their steps from these.
 
         Raises:
             DataError, ShapeError, DtypeError: for data that does not match the
                 declaration.
+            SequenceLengthError: for ``n_steps`` if all loops read sequences, of another
+                length.
             BatchSizeError: if the rows of a stateful model do not fill their batches.
         """
         steps = checked_steps("steps", steps, X, has_one_pass=True)
+        n_steps = None if n_steps is None else count("n_steps", n_steps)
         if is_iterator(X):
-            batches = IteratorBatches(X, steps, self._batch_inputs)
+            to_arrays = partial(self._batch_inputs, n_steps=n_steps)
+            batches = IteratorBatches(X, steps, to_arrays)
         else:
-            arrays = self._rows_of_inputs(X)
+            arrays = self._rows_of_inputs(X, n_steps)
             rows = data.check_rows(arrays)
             batch_size = rows if batch_size is None else count("batch_size", batch_size)
             batches = RowBatches(arrays, batch_size)
@@ -552,7 +562,7 @@ class Model(ModelFiles, PositionalFunctions):
         with self._alone_for(batches), Bar("Predict", batches.rows, verbose) as bar:
             for batch in batches.epoch():
                 with located(batch.place) if batch.rows is None else nullcontext():
-                    parts.append(self._call("predict", batch.arrays))
+                    parts.append(self._call("predict", batch.arrays, n_steps=n_steps))
                 bar.advance(batch.size, {})
         self._release_arrays()
 
@@ -566,12 +576,12 @@ class Model(ModelFiles, PositionalFunctions):
         return next(iter(outputs.values()))
 
     @locked
-    def _batch_inputs(self, given: object) -> Arrays:
-        return feed.inputs(self, given)
+    def _batch_inputs(self, given: object, n_steps: int | None = None) -> Arrays:
+        return feed.inputs(self, given, n_steps=n_steps)
 
     @locked
-    def _rows_of_inputs(self, X: object) -> Arrays:
-        return feed.inputs(self, X, lazy=True)
+    def _rows_of_inputs(self, X: object, n_steps: int | None = None) -> Arrays:
+        return feed.inputs(self, X, lazy=True, n_steps=n_steps)
 
     def _alone_for(self, batches: Batches) -> AbstractContextManager:
         """The lock during all batches of rows.
@@ -665,9 +675,13 @@ class Model(ModelFiles, PositionalFunctions):
 
     @locked
     def _call(
-        self, kind: str, arrays: Arrays, weighted: bool = False
+        self,
+        kind: str,
+        arrays: Arrays,
+        weighted: bool = False,
+        n_steps: int | None = None,
     ) -> list[np.ndarray]:
-        return self._current_programs().call(kind, arrays, weighted)
+        return self._current_programs().call(kind, arrays, weighted, n_steps)
 
     def _current_programs(self) -> Programs:
         """The programs for what is declared now."""

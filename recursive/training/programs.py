@@ -12,6 +12,7 @@ from recursive.backend import Argument, Build, Program, floatX, table, to_numpy
 from recursive.backend.c_loop.binary import CompilerError
 from recursive.backend.c_loop.refusal import TranslationError
 from recursive.backend.choose import is_auto, resolve_backend, resolve_without_c
+from recursive.backend.program import KEPT_SHAPES
 from recursive.errors import DtypeError
 from recursive.layers import config
 from recursive.layers.layer import Layer
@@ -39,7 +40,7 @@ class Programs:
         _check_floats(model)
         # Looked up once: walking all layers for each batch would take too long.
         self.states = KeptStates.of(model)
-        self.compiled: dict[tuple[str, bool], Program] = {}
+        self.compiled: dict[tuple, Program] = {}
         self._shared = [*model.named_weights.values(), *self.states.variables]
 
     def is_current(self) -> bool:
@@ -47,7 +48,11 @@ class Programs:
         return self._version == _version(self.model)
 
     def call(
-        self, kind: str, arrays: Arrays, weighted: bool = False
+        self,
+        kind: str,
+        arrays: Arrays,
+        weighted: bool = False,
+        n_steps: int | None = None,
     ) -> list[np.ndarray]:
         """Run a program on one batch, with kept states ready for its rows.
 
@@ -55,11 +60,48 @@ class Programs:
             kind: ``train``, ``test`` or ``predict``.
             arrays: inputs, then targets, then weights.
             weighted: True if there are weights.
+            n_steps: the number of steps of loops without sequences, to predict; None
+                for the declared one.
         """
-        program = self.program(kind, weighted)
+        given = list(arrays.values())
+        if n_steps is None:
+            program = self.program(kind, weighted)
+        else:
+            program, takes_steps = self._program_of_steps(n_steps)
+            if takes_steps:
+                given.append(np.asarray(n_steps))
         # Kept states have a row per row of the batch; the first batch sets the number.
         self.states.prepare(data.check_rows(arrays))
-        return program(*arrays.values())
+        return program(*given)
+
+    def _program_of_steps(self, n_steps: int) -> tuple[Program, bool]:
+        """The program that predicts ``n_steps``, and True if it takes them.
+
+        A loop that is written out, and a backend that compiles for fixed shapes, need a
+        program for each number of steps.
+        """
+        model = self.model
+        backend = resolve_backend(model.backend, why_not_jax(model))
+        loops = config.loops(model).values()
+        is_fixed = table.BACKENDS[backend].fixes_shapes
+        is_fixed = is_fixed or any(getattr(loop, "unroll", False) for loop in loops)
+        steps = n_steps if is_fixed else functions.FROM_ARGUMENT
+        key = ("predict", steps)
+        if key not in self.compiled:
+            arguments = self._arguments("predict", weighted=False)
+            if not is_fixed:
+                arguments.append(Argument("n_steps", "int64", ()))
+            build = functions.predictor(model, steps)
+            self.compiled[key] = self._program(arguments, build)
+            self._drop_oldest_of_steps()
+        return self.compiled[key], not is_fixed
+
+    def _drop_oldest_of_steps(self) -> None:
+        """Keep the programs of the last numbers of steps only."""
+        of_steps = [key for key in self.compiled if isinstance(key[1], int)]
+        of_steps = [key for key in of_steps if not isinstance(key[1], bool)]
+        for key in of_steps[:-KEPT_SHAPES]:
+            del self.compiled[key]
 
     def program(self, kind: str, weighted: bool = False) -> Program:
         """The program of this kind; only one with weights multiplies by them."""
