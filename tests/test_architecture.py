@@ -32,7 +32,7 @@ LEVELS = (
     ("training", "utils.layer_utils"),
     ("shown",),
     ("models",),
-    ("recipes", "wrappers", "conformance"),
+    ("recipes", "wrappers", "conformance", "generation"),
     ("demos",),
     ("cli",),
 )
