@@ -53,9 +53,10 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
     demo.add_argument(
         "task",
         nargs="?",
-        choices=("digits", "addition", "text"),
+        choices=("digits", "addition", "text", "translate"),
         default="digits",
-        help="read handwritten digits (the default), add numbers, or write text",
+        help="read handwritten digits (the default), add numbers, write text, or"
+        " translate dates",
     )
     demo.add_argument(
         "--quick", action="store_true", help="a slice of the data, few epochs"
@@ -69,7 +70,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
         "--out",
         type=Path,
         help="folder to write to (default: recursive-demo, and in it a folder for"
-        " addition and text)",
+        " each other task)",
     )
     demo.add_argument(
         "--seed", type=int, default=1, help="of initial weights and order of rows"

@@ -1,15 +1,22 @@
-"""The plots of the demos: losses, shares, a confusion matrix, sums and a state."""
+"""The plots of the demos: losses, shares, confusion, sums, a state and attention."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from recursive.callbacks import History
+from recursive.drawing.render import LIGHT, SETTINGS, with_dark_colours
+from recursive.utils.files import write_text
 
 
 def loss_curve(
@@ -145,6 +152,68 @@ def state_over_letters(states: np.ndarray, letters: str, path: Path) -> None:
     )
     figure.colorbar(image, ax=axes)
     _save(figure, path)
+
+
+def attention(
+    weights: np.ndarray, texts: Sequence[str], written: Sequence[str], path: Path
+) -> None:
+    """Plot which characters of each text are read for each one that is written.
+
+    Writes a PNG on white, and an SVG that is dark if its reader prefers dark colours.
+
+    Args:
+        weights: the weights of the attention, ``(texts, characters, source)``.
+        texts: the texts that were read.
+        written: what the network wrote.
+        path: the file to write, without its suffix.
+    """
+    longest = max(map(len, texts))
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(
+            figsize=(1.3 + 0.17 * longest, 0.7 + 2.2 * len(texts)),
+            facecolor=LIGHT["paper"],
+            layout="constrained",
+        )
+        all_axes = figure.subplots(len(texts), squeeze=False)[:, 0]
+        for axes, values, text, line in zip(
+            all_axes, weights, texts, written, strict=True
+        ):
+            _cells(axes, values[:, : len(text)], longest)
+            _letters_around(axes, text, line)
+        figure.suptitle(
+            "Characters read (columns) for each character written (rows)",
+            color=LIGHT["ink"],
+            fontsize=11,
+        )
+        _save(figure, path.with_suffix(".png"))
+        with io.BytesIO() as file:
+            FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
+            svg = file.getvalue()
+    write_text(path.with_suffix(".svg"), with_dark_colours(svg).decode())
+
+
+def _cells(axes: Axes, weights: np.ndarray, columns: int) -> None:
+    """Draw a cell for each weight, the more opaque the larger."""
+    full = LIGHT["input"][1]
+    rows, used = weights.shape
+    # Not an image, whose colours could not change with the paper.
+    axes.add_patch(Rectangle((0, 0), used, rows, facecolor=LIGHT["node"][0]))
+    for (row, column), weight in np.ndenumerate(weights):
+        if weight > 0.005:  # less cannot be seen
+            cell = Rectangle((column, row), 1, 1, facecolor=full, alpha=float(weight))
+            axes.add_patch(cell)
+    axes.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal", facecolor="none")
+
+
+def _letters_around(axes: Axes, text: str, line: str) -> None:
+    """Write ``text`` above the columns, and ``line`` to the left of the rows."""
+    style = {"family": "monospace", "fontsize": 9, "color": LIGHT["ink"]}
+    above = [_visible(letter) for letter in text]
+    axes.set_xticks(np.arange(len(text)) + 0.5, above, **style)
+    axes.set_yticks(np.arange(len(line)) + 0.5, list(line), **style)
+    axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
 
 
 def _visible(letter: str) -> str:

@@ -97,7 +97,7 @@ def as_svg(found: Layout, dark: bool | None = None) -> bytes:
         figure = _figure(found, DARK if dark else LIGHT)
         FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
         svg = file.getvalue()
-    return _with_dark_colours(svg) if dark is None else svg
+    return with_dark_colours(svg) if dark is None else svg
 
 
 @contextmanager
@@ -110,8 +110,11 @@ def _default_settings() -> Iterator[None]:
         yield
 
 
-def _with_dark_colours(svg: bytes) -> bytes:
-    """A light SVG with a style sheet that replaces its colours for dark readers."""
+def with_dark_colours(svg: bytes) -> bytes:
+    """An SVG in colours of ``LIGHT``, with those of ``DARK`` for dark readers.
+
+    A style sheet replaces them.
+    """
     pairs = {}
     for key, light in LIGHT.items():
         for one, other in zip(_colours(light), _colours(DARK[key]), strict=True):
