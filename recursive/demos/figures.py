@@ -170,16 +170,16 @@ def attention(
     longest = max(map(len, texts))
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(
-            figsize=(1.3 + 0.17 * longest, 0.7 + 2.2 * len(texts)),
+            figsize=(1.3 + 0.17 * longest, 1.2 + 2.2 * len(texts)),
             facecolor=LIGHT["paper"],
             layout="constrained",
         )
-        all_axes = figure.subplots(len(texts), squeeze=False)[:, 0]
-        for axes, values, text, line in zip(
-            all_axes, weights, texts, written, strict=True
-        ):
+        heights = [10] * len(texts) + [1]
+        *maps, key = figure.subplots(len(heights), height_ratios=heights)
+        for axes, values, text, line in zip(maps, weights, texts, written, strict=True):
             _cells(axes, values[:, : len(text)], longest)
             _letters_around(axes, text, line)
+        _key_of_weights(key, longest)
         figure.suptitle(
             "Characters read (columns) for each character written (rows)",
             color=LIGHT["ink"],
@@ -202,7 +202,10 @@ def _cells(axes: Axes, weights: np.ndarray, columns: int) -> None:
         if weight > 0.005:  # less cannot be seen
             cell = Rectangle((column, row), 1, 1, facecolor=full, alpha=float(weight))
             axes.add_patch(cell)
-    axes.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal", facecolor="none")
+    axes.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal", anchor="W")
+    axes.set_facecolor("none")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
 
 
 def _letters_around(axes: Axes, text: str, line: str) -> None:
@@ -212,8 +215,17 @@ def _letters_around(axes: Axes, text: str, line: str) -> None:
     axes.set_xticks(np.arange(len(text)) + 0.5, above, **style)
     axes.set_yticks(np.arange(len(line)) + 0.5, list(line), **style)
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+
+
+def _key_of_weights(axes: Axes, columns: int) -> None:
+    """Draw a cell for each tenth from 0 to 1."""
+    tenths = np.linspace(0, 1, 11)
+    _cells(axes, tenths[np.newaxis], columns)
+    axes.set_xticks(
+        [0.5, 5.5, 10.5], ["0", "0.5", "weight 1"], fontsize=9, color=LIGHT["ink"]
+    )
+    axes.set_yticks([])
+    axes.tick_params(length=0)
 
 
 def _visible(letter: str) -> str:

@@ -127,7 +127,7 @@ def run(
     )
     # The library's own choice: C only if the loops become C functions.
     chosen = backend_name or "auto"
-    rows, held_rows, dim, epochs = 8000, 1000, 48, 5
+    rows, held_rows, dim, epochs = 8000, 1000, 48, 4
     if quick:
         rows, held_rows, dim, epochs = 200, 50, 8, 2
     learned, held = dates.load(rows, held_rows)
