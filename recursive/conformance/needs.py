@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from recursive.spec.graph import GraphSpec
+from recursive.spec.graph import DRAWN, GraphSpec
 from recursive.spec.names import Ref
+from recursive.spec.starts import start_name
 
 CORE_LAYERS = ("Dense", "Activation", "Identity")
 """The layers that every port has. Any other is a capability, such as ``layer:GRU``."""
@@ -18,6 +19,7 @@ CAPABILITIES = {
     "free": "names used before their declaration, past values of nodes without a state",
     "contexts": "inputs without time, which every step reads whole",
     "initial": "states that start from a context, parameters or rows of numbers",
+    "starts": "states that start from a node, an optional input or scaled draws",
     "mask": "a declared mask, or one next to the inputs",
     "n_steps": "a loop without sequences",
     "until": "a loop that a node stops",
@@ -69,6 +71,7 @@ def _of_spec(spec: GraphSpec) -> set[str]:
         "contexts": not all(item.is_sequence for item in spec.inputs),
         # Any other start is one number.
         "initial": any(isinstance(state.initial, str | tuple) for state in spec.states),
+        "starts": _has_computed_starts(spec),
         "mask": spec.mask is not None,
         "n_steps": spec.n_steps is not None and not spec.unroll,
         "until": spec.until is not None,
@@ -87,6 +90,18 @@ def _of_spec(spec: GraphSpec) -> set[str]:
     for node in spec.nodes:
         found |= _of_layer(node.layer.class_name, node.layer.config)
     return found
+
+
+def _has_computed_starts(spec: GraphSpec) -> bool:
+    """True for a start that is a node, that may be left out, or draws with a scale."""
+    contexts = spec.context_names
+    for state in spec.states:
+        name = start_name(state.initial)
+        is_node = name is not None and name not in contexts
+        is_drawn = state.initial == DRAWN and (state.init or state.scale)
+        if is_node or is_drawn or state.given is not None:
+            return True
+    return False
 
 
 def _true(needed: Mapping[str, bool]) -> set[str]:

@@ -186,7 +186,7 @@ def _given(spec: GraphSpec) -> dict[Ref, Part]:
         read.setdefault(ref.name, []).append(ref)
 
     given = {}
-    initials = {state.initial for state in spec.states}
+    initials = {name for state in spec.states for name in (state.initial, state.given)}
     for item in spec.inputs:
         zone = FIRST if item.name in initials else GIVEN
         for ref in read.get(item.name, [Ref(item.name)]):
@@ -223,9 +223,11 @@ def _start_links(spec: GraphSpec, known: Mapping[Ref, Part]) -> Iterator[Link]:
     pasts = histories(spec)
     for ref, part in known.items():
         if part.kind == "state":
-            context = known.get(Ref(str(pasts[ref.name].initial)))
-            if context is not None and context.kind == "input":
-                yield Link(context, part, "start")
+            state = pasts[ref.name]
+            for name in (state.initial, state.given):
+                context = known.get(Ref(str(name)))
+                if context is not None and context.kind == "input":
+                    yield Link(context, part, "start")
 
 
 def _feedback_links(spec: GraphSpec, known: Mapping[Ref, Part]) -> Iterator[Link]:
@@ -254,10 +256,15 @@ def words(item: InputSpec | StateSpec | NodeSpec | OutputSpec) -> tuple[str, ...
         facts.append(f"dim {item.dim}")
     line = ", ".join(facts)
     # Initial values that are numbers are not shown.
-    if isinstance(item, StateSpec) and isinstance(item.initial, str):
+    if not isinstance(item, StateSpec):
+        return (line,)
+    lines = [line]
+    if isinstance(item.initial, str):
         start = START_WORDS.get(item.initial, f"from {item.initial}")
-        return line, f"starts {start}"
-    return (line,)
+        lines.append(f"starts {start}")
+    if item.given is not None:
+        lines.append(f"or from {item.given}, if given")
+    return tuple(lines)
 
 
 def lost_words(refs: Collection[Ref], known: Container[Ref]) -> list[str]:

@@ -165,7 +165,7 @@ class _Unrolling:
             lines.append("fed by ?")
         part = Part("state", title, tuple(lines), not is_fed, _zone_before(then))
         for item in self.spec.inputs:
-            if item.name == state.initial:
+            if item.name in (state.initial, state.given):
                 self.links.append(Link(self._input(item, 0), part, "start"))
         self.parts["state", name, then] = part
 

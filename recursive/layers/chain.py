@@ -202,8 +202,17 @@ def handed_on(
     outputs: Values, layer: object, connection_map: Mapping[str, str] | None = None
 ) -> dict[str, Value]:
     """The ``outputs`` of one layer by the ports of the next ``layer``."""
-    pairs = connection_map or paired(layer.ports, outputs)
+    pairs = connection_map or paired(read_ports(layer, outputs), outputs)
     return {port: outputs[output] for port, output in pairs.items()}
+
+
+def read_ports(layer: object, outputs: Collection[str]) -> tuple[str, ...]:
+    """The ports of ``layer`` that read ``outputs``: without optional ones not there."""
+    ports = []
+    for port in layer.ports:
+        if port in outputs or port not in layer.optional_ports:
+            ports.append(port)
+    return tuple(ports)
 
 
 def paired(ports: Sequence[str], outputs: Collection[str]) -> dict[str, str]:

@@ -500,8 +500,9 @@ class Graph(DeclaredAsIn2015, Composite):
         inputs = match_inputs(self.spec, values)
         self.complete({name: value.tensor.type.shape for name, value in inputs.items()})
         for item in self.spec.inputs:
-            check_input(item, inputs[item.name].tensor)
-            check_mask(self, item.name, inputs[item.name])
+            if item.name in inputs:  # an optional start may be left out
+                check_input(item, inputs[item.name].tensor)
+                check_mask(self, item.name, inputs[item.name])
         return inputs
 
     def _layers(self) -> dict[str, Layer]:

@@ -10,6 +10,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive.errors import DataError, ShapeError, suggest
 from recursive.spec.graph import GraphSpec, InputSpec
 from recursive.spec.shapes import Shape
+from recursive.spec.starts import optional_starts
 
 
 def match_inputs(spec: GraphSpec, x: object) -> dict[str, object]:
@@ -21,21 +22,25 @@ def match_inputs(spec: GraphSpec, x: object) -> dict[str, object]:
 
     Raises:
         DataError: for unknown names, or another number of values than of inputs.
+            Optional starts may be missing.
     """
     names = [item.name for item in spec.inputs]
+    required = required_names(spec)
     if isinstance(x, Mapping):
         _check_names(names, x)
-        if set(x) != set(names):
+        if not set(required) <= set(x):
             raise DataError.about(
                 "graph",
                 "input",
-                takes=", ".join(names),
+                takes=", ".join(required),
                 got=f"{', '.join(x)} only",
                 do="Pass the missing ones too.",
             )
-        return dict(x)
+        return {name: x[name] for name in names if name in x}
     # A list has the order of the declarations; anything else is the one input.
     values = list(x) if isinstance(x, list | tuple) else [x]
+    if len(values) == len(required):
+        names = required
     if len(values) != len(names):
         raise DataError.about(
             "graph",
@@ -47,10 +52,16 @@ def match_inputs(spec: GraphSpec, x: object) -> dict[str, object]:
     return dict(zip(names, values, strict=True))
 
 
+def required_names(spec: GraphSpec) -> list[str]:
+    """The inputs that must be given: all but optional starts."""
+    optional = optional_starts(spec)
+    return [item.name for item in spec.inputs if item.name not in optional]
+
+
 def shapes_by_name(
     spec: GraphSpec, input_shape: Shape | Mapping[str, Shape]
 ) -> Mapping[str, Shape]:
-    """The shapes by input name; a single shape is that of the one input.
+    """The shapes by input name; a single shape is that of the one required input.
 
     Raises:
         DataError: for an unknown name, or one shape for several inputs.
@@ -59,7 +70,8 @@ def shapes_by_name(
     if isinstance(input_shape, Mapping):
         _check_names(names, input_shape)
         return input_shape
-    if len(names) != 1:
+    required = required_names(spec)
+    if len(required) != 1:
         raise DataError.about(
             "graph",
             "input",
@@ -67,7 +79,7 @@ def shapes_by_name(
             got="one without a name",
             do="Pass a dict by name.",
         )
-    return {names[0]: input_shape}
+    return {required[0]: input_shape}
 
 
 def _check_names(names: list[str], given: Iterable[str]) -> None:

@@ -391,6 +391,10 @@ class Layer(HoldsParameters, Linked):
             inputs[port] = attach(chain.data_as_tensor(tensor), port_mask)
         return inputs
 
+    def as_step(self) -> Layer:
+        """The layer that a loop runs at each step: this one."""
+        return self
+
     def call(self, x: TensorVariable, train: bool = False) -> TensorVariable:
         """The formula of the layer; a plain ``Layer`` returns its input, as in 2015."""
         return x

@@ -22,6 +22,7 @@ from recursive.layers.chain import (
     linked_inputs,
     paired,
     read_inputs,
+    read_ports,
     tensors_of,
 )
 from recursive.locked import locked
@@ -62,8 +63,10 @@ class Linked:
         Raises:
             ConfigError: if an input has no output to read.
         """
-        pairs = dict(connection_map) or paired(self.ports, layer.output_names)
-        reads_every_port = set(pairs) == set(self.ports)
+        ports = read_ports(self, layer.output_names)
+        pairs = dict(connection_map) or paired(ports, layer.output_names)
+        required = set(self.ports) - set(self.optional_ports)
+        reads_every_port = required <= set(pairs) <= set(self.ports)
         if not reads_every_port or not set(pairs.values()) <= set(layer.output_names):
             raise ConfigError.about(
                 "layer",

@@ -27,8 +27,8 @@ from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
 from recursive.backend.sizes import Size, size
-from recursive.draws import normal
-from recursive.errors import ConfigError
+from recursive.draws import normal, uniform
+from recursive.errors import ConfigError, DtypeError
 from recursive.layers.draws import check_draw_names, checked_draw
 from recursive.layers.layer import Layer
 from recursive.layers.loop_draws import LoopDraws
@@ -38,6 +38,7 @@ from recursive.loop.axes import swap_time
 from recursive.loop.call import Call, Value, Values, joined, with_mask
 from recursive.loop.lengths import common_length
 from recursive.loop.masked import filled, last_valid
+from recursive.loop.nodes import run
 from recursive.loop.outside import on_tensors
 from recursive.loop.run import Loop
 from recursive.loop.state import all_rows, first_rows
@@ -46,8 +47,10 @@ from recursive.loop.until import check_until_gradient
 from recursive.scan import op
 from recursive.spec.graph import DRAWN, LEARNED, GraphSpec
 from recursive.spec.history import final_name, with_implicit_states
+from recursive.spec.names import Ref
 from recursive.spec.plan import Recurrence, StepPlan, declared, plan, source_of
 from recursive.spec.shapes import Shape
+from recursive.spec.starts import start_name, start_nodes, state_by_name
 
 Tensors = Mapping[str, TensorVariable]
 
@@ -158,7 +161,8 @@ class LoopRun:
         values = {**self._contexts(inputs), **over_time}
         for name, tensor in drawn.items():
             values[name] = Value(tensor)
-        starts = self._starts(planned, tensors, batch, call, given_starts or {})
+        start_values = self.start_values(inputs, call)
+        starts = self._starts(planned, start_values, batch, call, given_starts or {})
         loop = self._loop(planned, call, mask)
         results, lasts = loop.run(values, sizes, starts, mask)
 
@@ -348,10 +352,38 @@ class LoopRun:
 
     # The rows before the first step
 
+    def start_values(self, inputs: Values, call: Call) -> dict[str, TensorVariable]:
+        """Everything that a state may start from: inputs, and nodes of contexts alone.
+
+        Such a node is computed here, whether the steps read it too or not.
+        """
+        nodes = start_nodes(self.spec)
+        env = {}
+        for name, value in inputs.items():
+            env[Ref(name)] = Value(value.tensor, value.mask, is_context=True)
+        run(nodes, self.layers, env, call.in_step())
+        for node in nodes:
+            for name in node.values:
+                self._check_dtype(name, env[Ref(name)].tensor)
+        return {ref.name: value.tensor for ref, value in env.items()}
+
+    def _check_dtype(self, name: str, value: TensorVariable) -> None:
+        """Raise a DtypeError unless a state can start from ``value``."""
+        states = [state.name for state in self.spec.states if state.initial == name]
+        if states and value.dtype != backend.floatX():
+            raise DtypeError.about(
+                "node",
+                name,
+                takes=f"values of {backend.floatX()}",
+                because=f"the state {states[0]!r} starts from it",
+                got=value.dtype,
+                do="Cast them in its layer: Lambda(lambda x: x.astype(...)).",
+            )
+
     def _starts(
         self,
         planned: StepPlan,
-        inputs: Tensors,
+        values: Tensors,
         batch: Size,
         call: Call,
         given_starts: Tensors,
@@ -360,14 +392,21 @@ class LoopRun:
         found = dict(given_starts)
         for item in planned.recurrences:
             if item.name not in given_starts:
-                found[item.name] = self.start(item, inputs, batch, call)
+                found[item.name] = self.start(item, values, batch, call)
         return found
 
     def start(
-        self, item: Recurrence, inputs: Tensors, batch: Size, call: Call
+        self, item: Recurrence, values: Tensors, batch: Size, call: Call
     ) -> TensorVariable:
-        """The rows of a state before the first step, ``(lag, batch, dim)``."""
+        """The rows of a state before the first step, ``(lag, batch, dim)``.
+
+        ``values`` are those of :meth:`start_values`.
+        """
         dim = self.shapes[item.name][-1]
+        name = start_name(item.initial)
+        # First: a start that is given replaces the state that was kept.
+        if name is not None:
+            return all_rows(item, values[name], batch, dim)
         if item.stateful:
             return backend.with_rows(self.states[item.name], batch)
         if item.initial == LEARNED:
@@ -376,23 +415,34 @@ class LoopRun:
             return self._drawn_start(item, (item.lag, batch, dim), call)
         if item.initial == DRAWN:
             return pt.zeros((item.lag, batch, dim), dtype=backend.floatX())
-        if isinstance(item.initial, str):  # the name of a context
-            return all_rows(item, inputs[item.initial], batch, dim)
         return first_rows(item, batch, dim)
 
     def _drawn_start(
         self, item: Recurrence, shape: tuple[Size, Size, int], call: Call
     ) -> TensorVariable:
-        """A normal draw, or a given one ``(batch, dim)`` or ``(batch, lag, dim)``."""
-        # Each build of a graph seeds its own generator, from NumPy's global one.
+        """The rows of a state that starts from a draw.
+
+        Draws are standard normal, or uniform in [0, 1). Given ones, ``(batch, dim)`` or
+        ``(batch, lag, dim)``, are too.
+        """
+        state = state_by_name(self.spec, item.name)
+        is_uniform = state.init == "uniform"
         name = self.drawn_starts()[item.name]
         lag, batch, dim = shape
         if name not in call.draws:
-            return normal(shape, np.random.SeedSequence(np.random.randint(2**31)))
-        given = pt.as_tensor_variable(call.draws[name])
-        wanted = (batch, dim) if given.ndim == 2 else (batch, lag, dim)
-        rows = all_rows(item, checked_draw(name, given, wanted), batch, dim)
-        return rows.astype(backend.floatX())
+            # Each build of a graph seeds its own generator, from NumPy's global one.
+            seed = np.random.SeedSequence(np.random.randint(2**31))
+            draw = uniform(shape, seed) if is_uniform else normal(shape, seed)
+        else:
+            given = pt.as_tensor_variable(call.draws[name])
+            wanted = (batch, dim) if given.ndim == 2 else (batch, lag, dim)
+            draw = all_rows(item, checked_draw(name, given, wanted), batch, dim)
+            draw = draw.astype(backend.floatX())
+        if is_uniform:
+            draw = 2 * draw - 1
+        if state.scale is None:
+            return draw
+        return np.asarray(state.scale, backend.floatX()) * draw
 
     def drawn_starts(self) -> dict[str, str]:
         """Map each state with ``initial='drawn'`` to the name of its draw."""

@@ -64,6 +64,16 @@ class NestedLoop(Layer):
                     got=f"initial={state.initial!r} of {state.name!r}",
                     do="Leave initial out.",
                 )
+        for state in self._inner.spec.states:
+            if state.given is not None:
+                raise NodeError.about(
+                    "node",
+                    name,
+                    takes="a stateful container without optional starts",
+                    because="its states become states of the loop around it",
+                    got=f"{state.given!r}, a start of {state.name!r}",
+                    do="Leave stateful out, or declare the start in the outer loop.",
+                )
         # from_states runs the loop of the library: an override would have no effect.
         for method in own_methods(type(self._inner)):
             raise NodeError.about(

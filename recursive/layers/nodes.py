@@ -14,6 +14,7 @@ from recursive.layers.nested import NestedLoop
 from recursive.spec.graph import GraphSpec, LayerSpec
 from recursive.spec.names import Ref, split
 from recursive.spec.shapes import Shape, node_shape
+from recursive.spec.starts import start_name, start_nodes
 
 Layers = Mapping[str, Layer]
 """The layer of each node, by the node's name."""
@@ -91,11 +92,12 @@ def _is_stateful_loop(layer: Layer) -> bool:
 def node_in_loop(name: str, layer: Layer) -> Layer:
     """``layer`` as a node of a loop.
 
-    A stateful container is wrapped: its kept states become states of the loop.
+    A stateful container is wrapped: its kept states become states of the loop. So are
+    the states of a chain of cells.
     """
     # What leaves a step must be a result of scan. A shared variable that is updated
     # inside a step would not be.
-    return NestedLoop(name, layer) if _is_stateful_loop(layer) else layer
+    return NestedLoop(name, layer) if _is_stateful_loop(layer) else layer.as_step()
 
 
 def layer_spec(layer: Layer) -> LayerSpec:
@@ -152,12 +154,28 @@ def check_training_only(spec: GraphSpec, layers: Layers) -> None:
     for output in spec.outputs:
         _check_reads("output", output.name, output.refs, names)
     for state in spec.states:
-        if isinstance(state.initial, str):
-            _check_reads("state", state.name, [Ref(state.initial)], names)
+        for start in (start_name(state.initial), state.given):
+            if start is not None:
+                _check_reads("state", state.name, [Ref(start)], names)
     for node in spec.nodes:
         for port in node.ports:
             if port.name not in layers[node.name].training_ports:
                 _check_reads("node", node.name, port.refs, names)
+
+
+def check_start_layers(spec: GraphSpec, layers: Layers) -> None:
+    """Raise a NodeError for random draws in the nodes that states start from."""
+    for node in start_nodes(spec):
+        if layers[node.name].draws:
+            raise NodeError.about(
+                "node",
+                node.name,
+                takes="a layer without random draws",
+                because="a state starts from it",
+                got=f"a {type(layers[node.name]).__name__} with "
+                f"{', '.join(layers[node.name].draws)}",
+                do="Draw in the enclosing graph, and pass the result as a context.",
+            )
 
 
 def _check_reads(kind: str, name: str, refs: Iterable[Ref], absent: set[str]) -> None:

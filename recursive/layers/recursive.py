@@ -18,7 +18,7 @@ returns the declared outputs. ``_step`` computes a single time step, as in 2015.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +26,7 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.variable import TensorVariable
 
-from recursive import backend, limits
+from recursive import backend, initializations, limits
 from recursive.errors import (
     ConfigError,
     DataError,
@@ -39,7 +39,7 @@ from recursive.layers.graph import Graph, Read
 from recursive.layers.inputs import match_inputs, with_dims
 from recursive.layers.layer import Layer
 from recursive.layers.loop_run import LoopRun, states_reset_by_default
-from recursive.layers.nodes import check_training_only
+from recursive.layers.nodes import check_start_layers, check_training_only
 from recursive.layers.settings import setting
 from recursive.layers.states import Stateful, States
 from recursive.locked import locked
@@ -57,12 +57,14 @@ from recursive.spec.graph import (
     StateSpec,
     as_initial,
     as_python_int,
+    as_scale,
 )
 from recursive.spec.history import final_name, with_implicit_states
 from recursive.spec.names import Ref
 from recursive.spec.plan import Recurrence, StepPlan, declared
 from recursive.spec.reads import one_read
 from recursive.spec.shapes import Shape, infer
+from recursive.spec.starts import optional_starts, with_starts
 from recursive.utils.arguments import flag
 
 if TYPE_CHECKING:
@@ -231,6 +233,8 @@ class Recursive(Stateful, Graph):
         initial: object = 0.0,
         stateful: bool | None = None,
         dtype: str = "float",
+        init: str | None = None,
+        scale: float | None = None,
     ) -> None:
         """Declare a state, ``(batch, dim)``, or ``(batch,)`` for integers.
 
@@ -243,9 +247,9 @@ class Recursive(Stateful, Graph):
                 as in 2015.
             initial: the value before the first step: a number; ``dim`` numbers; a list
                 of these, oldest first, for a state that is read several steps back;
-                ``'learned'`` for a parameter ``(dim,)``; ``'drawn'`` for standard
-                normal draws while training and zeros otherwise; or the name of a
-                context.
+                ``'learned'`` for a parameter ``(dim,)``; ``'drawn'`` for random draws
+                while training and zeros otherwise; or the name of a context, or of a
+                node that depends on contexts alone.
             stateful: True keeps the state between batches; None: as the container's
                 ``stateful``.
             dtype: ``float``; ``int``, such as the number of the last word, which an
@@ -253,49 +257,82 @@ class Recursive(Stateful, Graph):
                 number per row and has no ``dim``. It starts from a number, a list of
                 numbers (one for each step that is read back, oldest first), or a
                 context of its dtype. No gradient passes through it.
+            init: the initialization of a learned row, by name (zeros if None), or the
+                distribution of the draws, ``'normal'`` or ``'uniform'`` (normal if
+                None).
+            scale: the standard deviation of ``'normal'``, or the largest size of
+                ``'uniform'`` values. None is 0.05 for a learned row, as for weights,
+                and 1 for draws.
 
         Raises:
-            RecursiveError: a subclass of it, for an invalid name, dim, dtype or initial
-                value.
+            RecursiveError: a subclass of it, for an invalid name, dim, dtype, initial
+                value, initialization or scale.
         """
         if stateful is not None:
             stateful = flag(f"state {name!r}", "stateful", stateful)
         initial = as_initial(name, initial)
         dim = as_python_int(dim)
-        self._declare(StateSpec(name, dim, input, initial, stateful, dtype))
+        scale = as_scale(name, scale)
+        state = StateSpec(name, dim, input, initial, stateful, dtype, init, scale)
+        checks.check_initialization(state)
+        if initial == LEARNED and init is not None:
+            initializations.get(init)  # an unknown name is an error here
+        self._declare(state)
 
-    def set_state_from(self, state: str, name: str) -> None:
-        """Let ``state`` start from the context ``name``, declared here if it is new.
+    def set_state_from(self, state: str, name: str, optional: bool = False) -> None:
+        """Let ``state`` start from ``name``: a context, or a node of contexts alone.
 
-        The context is ``(batch, dim)``, or ``(batch,)`` for a state of integers. A
-        state that is read several steps back starts from that value at each lag, or
-        from ``(batch, lag, dim)``, oldest first, if the context was declared with
-        ``ndim=3``, or ``(batch, lag)`` of integers with ``ndim=2``. In an enclosing
-        graph, a node supplies the context: ``input={..., name: 'node'}``.
+        A name that is new is declared as a context, ``(batch, dim)``, or ``(batch,)``
+        for a state of integers. A state that is read several steps back starts from
+        that value at each lag, or from ``(batch, lag, dim)``, oldest first, if the
+        context was declared with ``ndim=3``, or ``(batch, lag)`` of integers with
+        ``ndim=2``. In an enclosing graph, a node supplies the context: ``input={...,
+        name: 'node'}``.
+
+        Args:
+            state: the state.
+            name: the context or the node.
+            optional: True for an input that may be left out, from data and as a port of
+                a node. If it is given, the state starts from it, even if it is kept
+                between batches; if not, as it would without this call.
 
         Raises:
-            UnknownNameError: for an undeclared state, or a name that is not a context.
+            UnknownNameError: for an undeclared state, or a name that is neither a
+                context nor a node of contexts alone.
         """
         states = {item.name: item for item in self._spec.states}
         if state not in states:
             raise self._undeclared_state(state)
-        kind = self._spec.names.get(name, "input")
-        if kind != "input":
-            raise UnknownNameError.about(
-                "state",
-                state,
-                takes="a context to start from",
-                because="its value is needed before the first step",
-                got=f"the {kind} {name!r}",
-                do="In an enclosing graph, connect a node to the context's name.",
-            )
+        optional = flag(f"state {state!r}", "optional", optional)
+        self._check_start(state, name, optional)
         if name not in self._spec.names:
             found = states[state]
             ndim = 2 if found.dtype == "float" else 1
             self.add_input(name, ndim, found.dtype, found.dim, is_sequence=False)
+        change = {"given": name} if optional else {"initial": name, "given": None}
+        if not optional:
+            change |= {"init": None, "scale": None}
         # The order of states is the order of scan's arguments, so it must not change.
-        states[state] = dataclasses.replace(states[state], initial=name)
+        states[state] = dataclasses.replace(states[state], **change)
         self._change(self._spec.replace(states=tuple(states.values())))
+
+    def _check_start(self, state: str, name: str, optional: bool) -> None:
+        """Raise an UnknownNameError unless ``state`` can start from ``name``."""
+        kind = self._spec.names.get(name, "input")
+        if kind == "node" and not optional:
+            checks.check_depends_on_contexts(self._spec, state, name)
+        elif kind != "input":
+            takes = "a context or a node of contexts alone to start from"
+            if optional:
+                takes = "a context as its optional start"
+            raise UnknownNameError.about(
+                "state",
+                state,
+                takes=takes,
+                because="its value is needed before the first step",
+                got=f"the {kind} {name!r}",
+                do="In an enclosing graph, connect a node to the context's name.",
+            )
 
     def _undeclared_state(self, state: str) -> UnknownNameError:
         """The error for a state that was not declared by add_state."""
@@ -392,7 +429,7 @@ class Recursive(Stateful, Graph):
     def declared_plan(self) -> StepPlan:
         """The plan with every node in the loop: that of :meth:`_step`."""
         self.complete()
-        return declared(self.spec, self.param_names)
+        return declared(with_starts(self.spec), self.param_names)
 
     @property
     def plan(self) -> StepPlan:
@@ -487,6 +524,11 @@ class Recursive(Stateful, Graph):
         return {f"{name}.initial": value for name, value in self._learned.items()}
 
     @property
+    def optional_ports(self) -> tuple[str, ...]:
+        """The inputs that start a state if they are given, and may be left out."""
+        return optional_starts(self.spec)
+
+    @property
     def training_ports(self) -> tuple[str, ...]:
         """The inputs that are there only while training."""
         return tuple(item.name for item in self.spec.inputs if item.training_only)
@@ -505,6 +547,7 @@ class Recursive(Stateful, Graph):
     @locked
     def build(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         check_training_only(self.spec, self.nodes)
+        check_start_layers(self.spec, self.nodes)
         super().build(input_shape)
         for state in self.spec.states:
             limit = self.limit_at(state.name)
@@ -515,7 +558,8 @@ class Recursive(Stateful, Graph):
             is_new = state.initial == LEARNED and name not in self._learned
             if is_new and dim is not None:
                 limits.count_parameter((dim,))
-                self._learned[name] = backend.shared(np.zeros(dim), f"{name}.initial")
+                row = _first_row(state, dim)
+                self._learned[name] = backend.shared(row, f"{name}.initial")
 
     def complete(self, input_shape: Shape | Mapping[str, Shape] | None = None) -> None:
         super().complete(input_shape)
@@ -542,7 +586,7 @@ class Recursive(Stateful, Graph):
         Given draws, ``{'drop.keep': (batch, time, dim)}``, replace random ones.
         """
         checked = self._checked(inputs)  # it finds open dims, which the run needs
-        result = self.loop_run().execute(checked, call)
+        result = self.loop_run(given=checked).execute(checked, call)
         for item in result.plan.recurrences:
             if item.stateful:
                 value = self.states.fitting(item.name, result.lasts[item.name])
@@ -551,10 +595,13 @@ class Recursive(Stateful, Graph):
             return result.outputs | result.finals()
         return result.outputs
 
-    def loop_run(self, **changed: object) -> LoopRun:
-        """The loop as declared, or with ``changed`` settings, ready to run."""
+    def loop_run(self, given: Collection[str] = (), **changed: object) -> LoopRun:
+        """The loop as declared, or with ``changed`` settings, ready to run.
+
+        ``given`` are the inputs that are there, by name.
+        """
         self.complete()
-        spec = self.spec.replace(**changed)
+        spec = with_starts(self.spec, given).replace(**changed)
         # `self.states` needs known dims, so it is asked for only if a state is kept.
         keeps_states = any(item.stateful for item in declared(spec, {}).recurrences)
         has_own_step = type(self)._step is not Recursive._step
@@ -698,7 +745,7 @@ class Recursive(Stateful, Graph):
         inputs = self._checked(chain.linked_inputs(self, train))
         # The same loop, with every node declared as an output.
         outputs = tuple(OutputSpec(name, (Ref(name),)) for name in self._value_names())
-        run = self.loop_run(outputs=outputs, return_sequences=True)
+        run = self.loop_run(given=inputs, outputs=outputs, return_sequences=True)
         found = run.execute(inputs, Call(train)).outputs
         return {name: value.tensor for name, value in found.items()}
 
@@ -720,13 +767,14 @@ class Recursive(Stateful, Graph):
 
         Source: ``Recursive.state`` of 2015.
         """
-        run = self.loop_run()
         inputs = match_inputs(self.spec, self.get_input())
+        run = self.loop_run(given=inputs)
         sequences = {name: swap_time(inputs[name]) for name in self.sequence_names}
         _, batch = run.sizes(sequences, inputs)
+        values = run.start_values(self.as_inputs(inputs), Call())
         found = {}
-        for item in self.declared_plan.recurrences:
-            rows = run.start(item, inputs, batch, Call())
+        for item in run.plan(train=False).recurrences:
+            rows = run.start(item, values, batch, Call())
             found[item.name] = started(item, rows)["initial"]
         return found
 
@@ -742,7 +790,8 @@ class Recursive(Stateful, Graph):
         overridden.
         """
         inputs = match_inputs(self.spec, self.get_input())
-        return [inputs[item.name] for item in self.spec.inputs if not item.is_sequence]
+        contexts = with_starts(self.spec).context_names
+        return [inputs[name] for name in contexts]
 
     # Views of the container. Their modules import this one, so they load on demand.
 
@@ -835,6 +884,13 @@ class Recursive(Stateful, Graph):
         from recursive.shown.gradients import gradient_norms
 
         return gradient_norms(self, x)
+
+
+def _first_row(state: StateSpec, dim: int) -> np.ndarray:
+    """The value that a learned row of a state has before training, ``(dim,)``."""
+    draw = initializations.get(state.init or "zero")
+    row = draw((dim,)) if state.scale is None else draw((dim,), state.scale)
+    return row.get_value()
 
 
 class Recurrent(Recursive):

@@ -31,6 +31,7 @@ from recursive import backend
 from recursive.backend.sizes import Size, size
 from recursive.errors import ConfigError, ShapeError, suggest
 from recursive.layers import learned
+from recursive.layers.cell_chain import CellChain
 from recursive.layers.cell_loop import CellLoop
 from recursive.layers.cells import Cell, is_ours
 from recursive.layers.layer import Layer, MaskedLayer
@@ -58,7 +59,8 @@ class RNN(Stateful, MaskedLayer):
 
     Args:
         cell: RecurrentDense, RecurrentGRU, RecurrentLSTM or another
-            :class:`~recursive.Cell`, built-in or custom.
+            :class:`~recursive.Cell`, built-in or custom; or a Sequential of cells and
+            other layers that ends with a cell.
         return_sequences: True returns every step, False the last.
         truncate_gradient: k runs the reverse pass over the last k steps of the whole
             sequence; -1 over all.
@@ -84,7 +86,7 @@ class RNN(Stateful, MaskedLayer):
 
     def __init__(
         self,
-        cell: Cell,
+        cell: Cell | Layer,
         return_sequences: bool = False,
         truncate_gradient: int = -1,
         mask_mode: str = "zero",
@@ -94,6 +96,8 @@ class RNN(Stateful, MaskedLayer):
     ):
         super().__init__(name)
         kind = type(self).__name__
+        if isinstance(cell, Layer):
+            cell = cell.as_step()
         _check_cell(kind, cell)
         self.cell = cell
         self.truncate_gradient = _check_truncation(kind, truncate_gradient)
@@ -178,7 +182,10 @@ class RNN(Stateful, MaskedLayer):
         for name, value in vars(self).items():
             if isinstance(value, SharedVariable):
                 attributes[name] = value
-        return _by_name(self.cell.own_params(), self.cell.named_params, attributes)
+        named = self.cell.named_params
+        # The parameters of a chain belong to its layers.
+        params = self.cell.own_params() or list(named.values())
+        return _by_name(params, named, attributes)
 
     @property
     def named_weights(self) -> dict[str, SharedVariable]:
@@ -443,7 +450,16 @@ def _check_axes(layer: str, x: TensorVariable) -> None:
 
 def _check_cell(layer: str, cell: object) -> None:
     """Raise a ConfigError unless ``cell`` is a cell that a loop can repeat."""
-    if not isinstance(cell, Cell):
+    if isinstance(cell, CellChain) and not cell.ends_with_cell:
+        raise ConfigError.about(
+            "layer",
+            layer,
+            takes="a Sequential that ends with a cell",
+            because="the output of its loop is a state",
+            got=type(list(cell.children.values())[-1]).__name__,
+            do="Put the last layers after the loop.",
+        )
+    if not isinstance(cell, Cell | CellChain):
         raise ConfigError.about(
             "layer",
             layer,

@@ -10,6 +10,7 @@ from pytensor.tensor.variable import TensorVariable
 from recursive.backend import Argument
 from recursive.errors import ConfigError, ShapeError
 from recursive.layers import chain
+from recursive.layers.cell_chain import CellChain, is_cell
 from recursive.layers.checks import check_started
 from recursive.layers.composite import Composite
 from recursive.layers.graph import Graph
@@ -69,6 +70,12 @@ class Sequential(Composite):
         for before, layer in pairwise(self.layers):
             layer.link(before)
 
+    def as_step(self) -> Layer:
+        """In a loop, a chain that holds cells has their states as ports and outputs."""
+        if any(is_cell(layer.as_step()) for layer in self.layers):
+            return CellChain(self)
+        return self
+
     @property
     def children(self) -> dict[str, Layer]:
         """The layers as ``layer_0``, ``layer_1``, ..."""
@@ -96,6 +103,11 @@ class Sequential(Composite):
     def ports(self) -> tuple[str, ...]:
         """The names of the first layer's inputs."""
         return self.layers[0].ports if self.layers else ("input",)
+
+    @property
+    def optional_ports(self) -> tuple[str, ...]:
+        """The inputs of the first layer that may be left out."""
+        return self.layers[0].optional_ports if self.layers else ()
 
     @property
     def input_dim(self) -> int | None:

@@ -184,9 +184,14 @@ def cast(item: InputSpec, value: Array, dtype: np.dtype) -> Array:
     return narrow if np.array_equal(narrow, value) else value
 
 
-def check_complete(kind: str, given: Arrays, names: list[str]) -> None:
-    """Raise a DataError unless exactly these names are given."""
-    for name in set(names) - set(given):
+def check_complete(
+    kind: str, given: Arrays, names: list[str], required: list[str] | None = None
+) -> None:
+    """Raise a DataError unless these names are given, and all that are ``required``.
+
+    All of them are, if ``required`` is None.
+    """
+    for name in set(names if required is None else required) - set(given):
         raise _wrong_name(kind, name, names, "none")
     check_known(kind, given, names)
 

@@ -312,6 +312,10 @@ class Cell:
         """The names of the states."""
         return self.states
 
+    def state_dim(self, state: str, config: Config) -> int:
+        """The dim of a state."""
+        return config["output_dim"]
+
     def is_forgotten(self, state: str) -> bool:
         """True for a state that a masked step sets to zero, in mask mode ``zero``."""
         return True
@@ -327,6 +331,10 @@ class DeepCell(Cell):
             for k in range(1, config["depth"] + 1):
                 names.append(f"{kind}{k}")
         return tuple(names)
+
+    def state_dim(self, state: str, config: Config) -> int:
+        """1 for the flags, which are ``(batch, 1)``."""
+        return 1 if state.startswith("there") else config["output_dim"]
 
     def is_forgotten(self, state: str) -> bool:
         """True for ``there1`` alone: a masked step counts as no step."""

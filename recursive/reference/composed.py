@@ -46,25 +46,16 @@ def gradients_of_parts(
     return LayerGradients(x, collected(found, "params"), collected(found, "states"))
 
 
-@layer("Sequential", mask=USE)
-def sequential(config, x, scope):
-    """``y = f_n(... f_1(f_0(x)))``."""
-    chain = {}
-    for index, part in enumerate(config["layers"]):
-        chain[f"layer_{index}"] = part
-    return _chain(chain, x, scope)
-
-
 @layer("AutoEncoder", mask=USE)
 def auto_encoder(config, x, scope):
     """``y = decoder(encoder(x))``, or the code ``encoder(x)`` alone to predict."""
     parts = {"encoder": config["encoder"]}
     if config.get("output_reconstruction", True) or scope.train:
         parts["decoder"] = config["decoder"]
-    return _chain(parts, x, scope)
+    return chained(parts, x, scope)
 
 
-def _chain(chain: Mapping[str, Config], x: LayerInput, scope: Scope) -> LayerResult:
+def chained(chain: Mapping[str, Config], x: LayerInput, scope: Scope) -> LayerResult:
     """Each layer of the output of the one before, with its mask."""
     parts = Parts(scope)
     for name, part in chain.items():

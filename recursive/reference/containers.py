@@ -42,7 +42,11 @@ def container(config, x, scope):
 def _as_layer(spec: GraphSpec, x: LayerInput, scope: Scope) -> LayerResult:
     """The outputs of a container, and the final states that it keeps."""
     is_by_name = isinstance(x, Mapping)
-    inputs = x if is_by_name else {spec.inputs[0].name: x}
+    inputs = x
+    if not is_by_name:
+        optional = {state.given for state in spec.states}
+        [required] = [name for name in spec.input_names if name not in optional]
+        inputs = {required: x}
     result = run_container(spec, inputs, scope)
     outputs = list(result.value)
 

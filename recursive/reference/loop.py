@@ -70,7 +70,7 @@ from recursive.reference.noise import constant_draws
 from recursive.reference.order import Names
 from recursive.reference.shapes import find_dims
 from recursive.reference.starts import start_of
-from recursive.reference.step import StepRun
+from recursive.reference.step import NodeRun, StepRun
 from recursive.spec.graph import GraphSpec, NodeSpec, Ref, StateSpec
 
 
@@ -98,6 +98,8 @@ class Loop:
         self.sequences: dict[str, Array] = {}
         self.contexts: dict[str, Value] = {}
         for item in spec.inputs:
+            if item.name not in inputs:
+                continue  # an optional start that is left out
             value = inputs[item.name]
             if item.is_sequence:
                 self.sequences[item.name] = self._time_first(value.array)
@@ -144,9 +146,13 @@ class Loop:
             # The masks of slices: (batch, word) for each sentence of a document.
             if mask is not None and mask.ndim > 2:
                 self.mask_history[name] = self._with_past(self._time_first(mask))
+        self.before = self._run_before()
+        values = {}
+        for run in self.before:
+            values |= run.values
         self.starts = {}
         for state in self.names.histories:
-            self.starts[state.name] = start_of(state, self.scope, self.contexts)
+            self.starts[state.name] = start_of(state, self.scope, self.contexts, values)
         dims = self._dims()
         for name, start in self.starts.items():
             shape = (self.lag + self.length, self.batch, *dims[name])
@@ -159,6 +165,28 @@ class Loop:
             rows = np.zeros(shape, dtype)
             rows[self.lag - lag : self.lag] = start.rows(lag, self.batch, dims[name])
             self.history[name] = rows
+
+    def _run_before(self) -> list[NodeRun]:
+        """The nodes that states start from, run once; they read contexts alone."""
+        needed = {str(state.initial) for state in self.names.histories}
+        # A node that is needed needs what it reads: later nodes come first.
+        nodes = []
+        for node in reversed(self.names.ordered):
+            if needed & set(node.values):
+                needed.update(ref.name for ref in node.refs)
+                nodes.append(node)
+        values = dict(self.contexts)
+
+        def lookup(ref: Ref) -> Value:
+            return values[ref.name]
+
+        runs = []
+        for node in reversed(nodes):
+            scope = self.scope.child(node.name).replace(in_loop=True)
+            run = NodeRun(node, lookup, scope)
+            values.update(run.values)
+            runs.append(run)
+        return runs
 
     def _with_past(self, steps: Array) -> Array:
         """``steps`` after zeros for the steps before the first."""
@@ -311,6 +339,7 @@ class Loop:
             "params": d_params,
             "states": {},
             "numbers": {},
+            "nodes": {},
         }
         for name in self.sequences:
             if name in self.d_history:
@@ -321,8 +350,22 @@ class Loop:
                 continue  # integers
             past = self.d_history[name][self.lag - self.names.lag(name) : self.lag]
             add(found[start.source], start.name, start.back(past))
+        self._before_back(found)
         d_inputs = {name: found["inputs"].get(name) for name in self.inputs}
         return LayerGradients(d_inputs, found["params"], found["states"])
+
+    def _before_back(self, found: dict[str, dict[str, Array]]) -> None:
+        """Pass the gradients of nodes that states start from on to what they read."""
+        d_values = found["nodes"]
+        for run in reversed(self.before):
+            if not run.has_gradient(d_values):
+                continue
+            gradients, shares = run.back(d_values)
+            for name, d in collected({run.node.name: gradients}, "params").items():
+                add(found["params"], name, d)
+            for ref, d in shares:
+                source = "inputs" if ref.name in self.contexts else "nodes"
+                add(found[source], ref.name, d)
 
     # Results
 

@@ -18,6 +18,7 @@ from recursive.reference.arrays import (
     summed,
     zeros_like,
 )
+from recursive.reference.cell_chain import ChainCell
 from recursive.reference.cells import CELLS, Cell
 from recursive.reference.table import USE, Config, Formula, layer, look_up
 
@@ -45,8 +46,7 @@ class RecurrentRun:
     def _initial_states(self, scope: Scope) -> States:
         states = {}
         for name in self.cell.state_names(self.config):
-            # The flags there1, there2, ... of a SimpleDeepRNN are (batch, 1).
-            dim = 1 if name.startswith("there") else self.config["output_dim"]
+            dim = self.cell.state_dim(name, self.config)
             zeros = np.zeros((self.batch, dim), self.x.dtype)
             states[name] = scope.states.get(name, zeros)
         return states
@@ -144,6 +144,8 @@ def over_time(cell: Cell, defaults: Config) -> Formula:
 def rnn(config, x, scope):
     """A cell over time. Its parameters are the cell's, with the same names."""
     settings = config["cell"]
+    if settings["name"] == "Sequential":
+        return over_time(ChainCell(settings), {})(config, x, scope)
     cell = look_up("cell", settings["name"], CELLS)
     return over_time(cell, settings)(config, x, scope)
 

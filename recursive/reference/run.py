@@ -188,14 +188,18 @@ def run_graph(
     states = states or {}
     dtype = float_type(params, [*inputs.values(), *states.values()])
     names = [item.name for item in spec.inputs]
+    optional = {state.given for state in spec.states}
     if not train:
         inputs = with_zeros_for_training(spec, inputs)
-    check_complete("input", inputs, names)
+    required = [name for name in names if name not in optional]
+    check_complete("input", inputs, names, required)
     if spec.loop:
         check_known("state", states, list(Names(spec).fed_by), UnknownNameError)
     masks, loop_mask = split_masks(spec, mask)
     values = {}
     for item in spec.inputs:
+        if item.name not in inputs:
+            continue
         array = cast(item, inputs[item.name], dtype)
         own_mask = masks.get(item.name)
         if own_mask is not None:

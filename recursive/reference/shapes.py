@@ -13,13 +13,14 @@ import numpy as np
 
 from recursive.errors import ShapeError
 from recursive.reference.arrays import Array, Scope, listed, one_or_all, present
+from recursive.reference.cell_chain import states_of_chain
 from recursive.reference.merges import finds_shape, merge
 from recursive.reference.order import Names
 from recursive.reference.step import shape_errors_at
 from recursive.reference.table import compute
 from recursive.spec.graph import NodeSpec, PortSpec, Ref
 
-ALIKE = ("Blend", "IfElse", "Switch", "Teacher", "Zoneout")
+ALIKE = ("Blend", "IfElse", "RunningAverage", "Switch", "Teacher", "Zoneout")
 """Layers whose ports have one shape."""
 
 SHAPED_LIKE = {"Sample": "Greedy"}
@@ -73,8 +74,16 @@ def _node_values(node: NodeSpec, names: Names, known: Known, scope: Scope) -> Kn
     if "spec" in config:
         # A container's inputs are enough: without its states, it starts from zeros.
         inputs = {item["name"] for item in config["spec"]["inputs"]}
-        if inputs <= set(found):
+        optional = {state.get("given") for state in config["spec"]["states"]}
+        if inputs - optional <= set(found):
             ports = found
+    elif node.layer.class_name == "Sequential" and "input" in found:
+        # The states of cells in a chain have dims of their own.
+        for state in states_of_chain(config):
+            if ports[state.full_port] is None:
+                shape = (len(found["input"]), state.dim)
+                ports[state.full_port] = np.zeros(shape, scope.dtype)
+        found = {name: value for name, value in ports.items() if value is not None}
     elif len(ports) > 1 and found and node.layer.class_name in ALIKE:
         one = next(iter(found.values()))
         ports = {name: found.get(name, one) for name in ports}

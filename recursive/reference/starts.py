@@ -18,8 +18,8 @@ class Start:
     """The initial value of a state, and where its gradient goes.
 
     Args:
-        source: ``states``, ``params`` or ``inputs``; or ``numbers``, without a
-            gradient.
+        source: ``states``, ``params``, ``inputs`` or ``nodes``; or ``numbers``, without
+            a gradient.
         name: the name there.
         value: one number, ``(dim,)``, ``(batch, dim)`` or ``(lag, batch, dim)``; of
             integers without ``dim``.
@@ -57,24 +57,34 @@ class Start:
         return np.moveaxis(self.value, 1, 0) if self.is_batch_first else self.value
 
 
-def start_of(state: StateSpec, scope: Scope, contexts: Mapping[str, Value]) -> Start:
-    """The start of ``state``: the state that is given, else as declared."""
+def start_of(
+    state: StateSpec,
+    scope: Scope,
+    contexts: Mapping[str, Value],
+    nodes: Mapping[str, Value],
+) -> Start:
+    """The start of ``state``: an optional start or state that is given, or as declared.
+
+    ``nodes`` are the values of nodes that depend on contexts alone.
+    """
     if state.dtype != "float":
         return _start_of_integers(state, scope, contexts)
     name, initial = state.name, state.initial
     parameter = f"{name}.initial"
-    # A state that is given comes first: it continues the batch before.
+    # An optional start comes first, even before the state of the batch before.
+    if state.given in contexts:
+        return _named("inputs", state.given, contexts, scope)
     if name in scope.states:
         return Start("states", name, np.asarray(scope.states[name], scope.dtype))
     if initial == LEARNED:
         return Start("params", parameter, scope.params[parameter])
     if initial == DRAWN:
-        draw = drawn(scope, parameter, "an initial value") if scope.train else 0.0
-        return Start("numbers", parameter, np.asarray(draw, scope.dtype))
-    # Any other name is that of a context, (batch, dim) or (batch, lag, dim).
+        return Start("numbers", parameter, _drawn_start(state, scope))
+    # Any other name is that of a context or a node.
+    if isinstance(initial, str) and initial in contexts:
+        return _named("inputs", initial, contexts, scope)
     if isinstance(initial, str):
-        value = scope.floats(contexts[initial].array)
-        return Start("inputs", initial, value, is_batch_first=value.ndim == 3)
+        return _named("nodes", initial, nodes, scope)
     numbers = np.asarray(initial, scope.dtype)
     # Rows of numbers are (lag, dim): the same for every row of the batch.
     return Start("numbers", name, numbers[:, None] if numbers.ndim == 2 else numbers)
@@ -95,3 +105,23 @@ def _start_of_integers(
     numbers = np.asarray(initial).astype(dtype)
     # A number for each lag: the same for every row of the batch.
     return Start("numbers", name, numbers[:, None] if numbers.ndim else numbers)
+
+
+def _named(source: str, name: str, values: Mapping[str, Value], scope: Scope) -> Start:
+    """A value as a start, ``(batch, dim)`` or ``(batch, lag, dim)``."""
+    value = scope.floats(values[name].array)
+    return Start(source, name, value, is_batch_first=value.ndim == 3)
+
+
+def _drawn_start(state: StateSpec, scope: Scope) -> Array:
+    """A start that is drawn while training; 0 otherwise.
+
+    The draw is standard normal, or uniform in [0, 1).
+    """
+    if not scope.train:
+        return np.asarray(0.0, scope.dtype)
+    draw = drawn(scope, f"{state.name}.initial", "an initial value")
+    draw = np.asarray(draw, scope.dtype)
+    if state.init == "uniform":
+        draw = 2 * draw - 1
+    return draw if state.scale is None else state.scale * draw

@@ -53,8 +53,10 @@ class Perturbed(Layer):
         outputs = self._layer.apply(inputs, call.inside(LAYER).training(False))
         perturbed = {}
         for draw, (name, value) in zip(self._zeros, outputs.items(), strict=True):
-            # Words and other integers have no gradient.
-            if value.tensor.dtype.startswith("float"):
+            # Before the loop, where states start, nothing is perturbed. Words and other
+            # integers have no gradient.
+            is_float = value.tensor.dtype.startswith("float")
+            if is_float and draw in call.draws:
                 value = value.with_tensor(value.tensor + call.draws[draw])
             perturbed[name] = value
         return perturbed
@@ -91,7 +93,9 @@ def gradient_norms(rnn: Graph, x: object) -> Series:
         check_until_gradient()
     arrays, inputs = as_tensors(rnn, x)
     rnn.complete({name: value.type.shape for name, value in inputs.items()})
-    run = _perturbed(rnn.loop_run(return_sequences=False, return_final_states=False))
+    run = _perturbed(
+        rnn.loop_run(given=inputs, return_sequences=False, return_final_states=False)
+    )
     zeros, starts = _zeros(run, rnn, inputs)
     call = Call(train=True, draws={**zeros, **starts})
     outputs = run.execute(rnn.as_inputs(inputs), call).outputs

@@ -15,6 +15,7 @@ from recursive.spec.graph import DRAWN, LEARNED, GraphSpec, LayerSpec, NodeSpec
 from recursive.spec.history import final_name
 from recursive.spec.plan import Recurrence, StepPlan, source_of
 from recursive.spec.shapes import Shape
+from recursive.spec.starts import optional_starts, start_name
 from recursive.spec.text import ACTIVATIONS, PRODUCTS, callable_name, step_source
 
 WRITTEN = {*PRODUCTS, "Activation", "Blend", "Embedding", "Greedy", "Identity"}
@@ -75,6 +76,8 @@ class Script:
         initial = item.initial
         if isinstance(initial, str):
             known = {LEARNED: f"weights['{item.name}.initial']", DRAWN: "0.0"}
+            if self._starts_from_node(item):
+                known[initial] = "0.0"  # a gap, which raises before this line
             initial = known.get(initial) or self._context(initial)
         elif isinstance(initial, tuple) and isinstance(initial[0], tuple):
             # A row for each step of the lag, shared by the batch: (lag, 1, dim).
@@ -94,6 +97,10 @@ class Script:
         dtype = {"int": "int32", "bool": "bool"}[item.dtype]
         return f"whole({initial}, {dtype!r}, {item.lag}, batch)"
 
+    def _starts_from_node(self, item: Recurrence) -> bool:
+        name = start_name(item.initial)
+        return name is not None and name not in self.inputs
+
     def _context(self, name: str, axes_with_lag: int = 3) -> str:
         """The expression for a context that a state starts from."""
         context = f"inputs[{name!r}]"
@@ -109,6 +116,10 @@ class Script:
                 found.append(
                     f"Start {item.name} from its last value in the previous batch."
                 )
+            if self._starts_from_node(item):
+                found.append(f"Start {item.name} from the node {item.initial!r}.")
+        for name in optional_starts(self.spec):
+            found.append(f"Start states from {name!r} if it is among the inputs.")
         if self.spec.mask:
             found.append("Keep the states as they are at steps where the mask is 0.")
         return found

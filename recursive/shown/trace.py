@@ -17,6 +17,7 @@ from recursive.loop.call import Call
 from recursive.shown.heat import heat_maps
 from recursive.spec.graph import OutputSpec
 from recursive.spec.names import Ref
+from recursive.spec.plan import declared
 from recursive.training import feed
 from recursive.utils import extras
 
@@ -118,17 +119,20 @@ def trace(rnn: Graph, x: object) -> Trace:
     for node in rnn.spec.nodes:
         names += node.values
     run = rnn.loop_run(
+        given=inputs,
         outputs=tuple(OutputSpec(name, (Ref(name),)) for name in names),
         return_sequences=True,
         return_final_states=False,
     )
-    outputs = run.execute(rnn.as_inputs(inputs), Call()).outputs
+    values = rnn.as_inputs(inputs)
+    outputs = run.execute(values, Call()).outputs
     wanted = [value.tensor for value in outputs.values()]
 
-    recurrences = rnn.declared_plan.recurrences
+    recurrences = declared(run.spec, {}).recurrences
+    before = run.start_values(values, Call())
     batch = len(next(iter(arrays.values()))) if arrays else 1
     for item in recurrences:
-        rows = run.start(item, inputs, batch, Call())  # (lag, batch, dim)
+        rows = run.start(item, before, batch, Call())  # (lag, batch, dim)
         wanted.append(rows[-1])
     given = {inputs[name]: array for name, array in arrays.items()}
     values = backend.evaluate(wanted, given)

@@ -44,6 +44,13 @@ from recursive.spec.history import (
 )
 from recursive.spec.merging import MODE_NAMES
 from recursive.spec.names import Ref, check_name
+from recursive.spec.starts import (
+    DRAWS,
+    SCALED,
+    optional_starts,
+    start_name,
+    value_that_changes,
+)
 
 READABLE = ("input", "state", "node")
 """The kinds of names that stand for one value."""
@@ -425,39 +432,139 @@ def until_ends_a_plain_loop(spec: GraphSpec) -> None:
 
 
 def states_start_from_contexts(spec: GraphSpec) -> None:
-    contexts = {item.name: item.dtype for item in spec.inputs if not item.is_sequence}
     for state in spec.states:
-        named = isinstance(state.initial, str) and state.initial not in (LEARNED, DRAWN)
-        if named and state.initial not in contexts:
-            near = suggest(state.initial, [LEARNED, DRAWN, *contexts])
-            raise UnknownNameError.about(
+        name = start_name(state.initial)
+        if name is not None and spec.names.get(name) == "node":
+            check_depends_on_contexts(spec, state.name, name)
+        elif name is not None:
+            _check_context(spec, state, name)
+        if state.given is not None:
+            _check_context(spec, state, state.given)
+
+
+def check_depends_on_contexts(spec: GraphSpec, state: str, node: str) -> None:
+    """Raise an UnknownNameError unless a state can start from the value ``node``."""
+    changing = value_that_changes(spec, node)
+    if changing is not None:
+        raise UnknownNameError.about(
+            "state",
+            state,
+            takes="a context or a node of contexts alone to start from",
+            because="its value is needed before the first step",
+            got=f"the node {node!r}, which depends on {changing}",
+            do="In an enclosing graph, connect a node to the context's name.",
+        )
+
+
+def _check_context(spec: GraphSpec, state: StateSpec, name: str) -> None:
+    """Raise an error unless ``name`` is a context with the dtype of the state."""
+    contexts = {item.name: item.dtype for item in spec.inputs if not item.is_sequence}
+    if name not in contexts:
+        near = suggest(name, [LEARNED, DRAWN, *contexts])
+        raise UnknownNameError.about(
+            "state",
+            state.name,
+            takes=f"as initial value numbers, {LEARNED!r}, {DRAWN!r}, a context or a "
+            "node",
+            got=repr(name),
+            do=f"{near} A context is declared by add_input(name, is_sequence=False).",
+        )
+    if contexts[name] != state.dtype:
+        raise DtypeError.about(
+            "state",
+            state.name,
+            takes=f"a context of dtype {state.dtype} to start from",
+            got=f"{name!r} of {contexts[name]}",
+            do=f"Declare {name!r} with dtype={state.dtype!r}.",
+        )
+
+
+def optional_starts_are_read_by_states_alone(spec: GraphSpec) -> None:
+    optional = optional_starts(spec)
+    for item, ref in spec.reads():
+        if ref.name in optional:
+            raise NodeError.about(
+                KINDS[type(item)],
+                item.name,
+                takes="values that are always there",
+                got=f"{ref.name!r}, an input that may be left out",
+                do="Let set_state_from declare it without optional=True.",
+            )
+    for state in spec.states:
+        if start_name(state.initial) in optional:
+            raise StateError.about(
                 "state",
                 state.name,
-                takes=f"as initial value numbers, {LEARNED!r}, {DRAWN!r} or a context",
-                got=repr(state.initial),
-                do=f"{near} A context is declared by "
-                "add_input(name, is_sequence=False).",
+                takes="an initial value that is always there",
+                got=f"{state.initial!r}, an input that may be left out",
+                do=f"Say set_state_from({state.name!r}, {state.initial!r}, "
+                "optional=True).",
             )
-        if named and contexts[state.initial] != state.dtype:
-            raise DtypeError.about(
+
+
+def initializations_fit_their_states(spec: GraphSpec) -> None:
+    for state in spec.states:
+        check_initialization(state)
+
+
+def check_initialization(state: StateSpec) -> None:
+    """Raise a StateError if ``init`` or ``scale`` of a state has no meaning."""
+    init, scale = state.init, state.scale
+    if state.initial not in (LEARNED, DRAWN):
+        if init is not None or scale is not None:
+            raise StateError.about(
                 "state",
                 state.name,
-                takes=f"a context of dtype {state.dtype} to start from",
-                got=f"{state.initial!r} of {contexts[state.initial]}",
-                do=f"Declare {state.initial!r} with dtype={state.dtype!r}.",
+                takes=f"init and scale with initial={LEARNED!r} or {DRAWN!r} only",
+                got=f"initial={state.initial!r}",
+                do="Leave them out.",
             )
+        return
+    if state.initial == DRAWN and init not in (None, *DRAWS):
+        raise StateError.about(
+            "state",
+            state.name,
+            takes=f"draws of init {' or '.join(map(repr, DRAWS))}",
+            got=repr(init),
+            do=suggest(str(init), DRAWS),
+        )
+    if scale is None:
+        return
+    if state.initial == LEARNED and init not in SCALED:
+        raise StateError.about(
+            "state",
+            state.name,
+            takes=f"a scale with init {' or '.join(map(repr, SCALED))}",
+            got=f"init={init!r}",
+            do="Say init='uniform', or leave the scale out.",
+        )
+    is_number = isinstance(scale, float | int) and not isinstance(scale, bool)
+    if not is_number or not 0 < scale < float("inf"):
+        raise StateError.about(
+            "state",
+            state.name,
+            takes="a scale that is a finite number above 0",
+            got=repr(scale),
+            do="Say scale=0.1, for example.",
+        )
 
 
 def stateful_states_start_from_numbers(spec: GraphSpec) -> None:
     for state in spec.states:
         if is_stateful(spec, state) and isinstance(state.initial, str):
+            advice = "Say stateful=False for this state, or leave initial out."
+            if start_name(state.initial) is not None:
+                advice += (
+                    f" set_state_from({state.name!r}, name, optional=True) declares an "
+                    "input that starts the batches for which it is given."
+                )
             raise StateError.about(
                 "state",
                 state.name,
                 takes="numbers to start from",
                 because="it is kept between batches",
                 got=f"initial={state.initial!r}",
-                do="Say stateful=False for this state, or leave initial out.",
+                do=advice,
             )
 
 
@@ -632,6 +739,8 @@ GRAPH_RULES = (
     until_is_a_node,
     until_ends_a_plain_loop,
     states_start_from_contexts,
+    optional_starts_are_read_by_states_alone,
+    initializations_fit_their_states,
     stateful_states_start_from_numbers,
     states_start_as_far_back_as_they_are_read,
     something_comes_out,

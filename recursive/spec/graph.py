@@ -64,9 +64,13 @@ class StateSpec:
     One of ``dtype`` ``int`` or ``bool``, such as the number of the last word, is
     ``(batch,)`` and has no dim. ``initial`` is one number for all values, a row of
     numbers, or a row for each step that is read back (oldest first); or ``learned``,
-    ``drawn``, or the name of a context. Of integers it is one number, one for each of
-    these steps, or the name of a context. ``stateful`` is True if the state is kept
-    between batches, and None if the container decides.
+    ``drawn``, or the name of a context or of a node of contexts. Of integers it is one
+    number, one for each of these steps, or the name of a context. ``stateful`` is True
+    if the state is kept between batches, and None if the container decides.
+
+    ``init`` and ``scale`` name the distribution of a learned or drawn initial value;
+    None is the usual one. ``given`` is an input that may be left out, and from which
+    the state starts if it is there.
     """
 
     name: str
@@ -75,6 +79,9 @@ class StateSpec:
     initial: Initial = 0.0
     stateful: bool | None = None
     dtype: str = "float"
+    init: str | None = None
+    scale: float | None = None
+    given: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +391,25 @@ def as_initial(state: str, value: object) -> Initial:
     )
 
 
+def as_scale(state: str, value: object) -> float | None:
+    """The scale of an initialization as Python's own number, or None.
+
+    Raises:
+        StateError: for anything but a number.
+    """
+    if value is None:
+        return None
+    if not _is_finite_number(value):
+        raise StateError.about(
+            "state",
+            str(state),
+            takes="a scale that is a finite number above 0",
+            got=repr(value),
+            do="Say scale=0.1, for example.",
+        )
+    return float(value)
+
+
 def _is_finite_number(value: object) -> bool:
     if not isinstance(value, Real) or isinstance(value, bool):
         return False
@@ -438,9 +464,12 @@ def _input_to_dict(item: InputSpec) -> dict[str, object]:
 
 def _state_to_dict(state: StateSpec) -> dict[str, object]:
     data = dataclasses.asdict(state) | {"initial": _initial_to_data(state.initial)}
-    # Version 1.0 of the format does not have this key.
+    # Version 1.0 of the format does not have these keys.
     if state.dtype == "float":
         del data["dtype"]
+    for key in ("init", "scale", "given"):
+        if data[key] is None:
+            del data[key]
     return data
 
 
@@ -530,6 +559,9 @@ _FORMS = {
             "initial": object,
             "stateful": bool | None,
             "dtype": str,
+            "init": str | None,
+            "scale": float | None,
+            "given": str | None,
         },
     ),
     LayerSpec: _Form(

@@ -141,7 +141,9 @@ def read_ports(
         if mode == JOIN.name and len(ports) > 1:
             given = {str(ref): ((ref,), DEFAULT) for ref in refs}
         else:
-            given = {ports[0]: (refs, mode)}
+            # Optional ports are named by a dict alone.
+            required = [port for port in ports if port not in optional]
+            given = {(required or ports)[0]: (refs, mode)}
     for port, output in own_past.items():
         given.setdefault(port, ((Ref(value_name(name, output), -1),), DEFAULT))
     connected = [port for port in ports if port in given or port not in optional]

@@ -34,6 +34,7 @@ from recursive.spec.graph import (
 from recursive.spec.history import fed_values, resolve, with_implicit_states
 from recursive.spec.merging import CONCAT, JOIN, MODES, Shape
 from recursive.spec.order import ordered
+from recursive.spec.starts import start_name
 
 Shapes = Shape | dict[str, Shape]
 """One shape, or several by name."""
@@ -497,22 +498,34 @@ def _check_initial(state: StateSpec, dim: int | None) -> None:
 
 
 def _check_initial_context(state: StateSpec, known: Mapping[str, Shape]) -> None:
-    """Raise a StateError unless the context that a state starts from has its dim."""
-    shape = known.get(state.initial) if isinstance(state.initial, str) else None
-    if shape is None:
-        return
-    if state.dtype != "float":
-        if len(shape) not in (1, 2):
-            raise StateError.about(
-                "state",
-                state.name,
-                takes="an initial value of (batch,) or (batch, lag)",
-                because=f"its dtype is {state.dtype}",
-                got=f"{shape} from {state.initial!r}",
-                do=f"Declare {state.initial!r} with ndim=1.",
-            )
-        return
-    dim = known[state.name][-1]
+    """Raise a StateError unless the values that a state starts from have its dim."""
+    for name in (start_name(state.initial), state.given):
+        shape = known.get(name) if name is not None else None
+        if shape is None:
+            continue
+        if state.dtype != "float":
+            _check_start_of_integers(state, name, shape)
+        else:
+            _check_start_shape(state, name, shape, known[state.name][-1])
+
+
+def _check_start_of_integers(state: StateSpec, name: str, shape: Shape) -> None:
+    """Raise a StateError unless a value has a number, or one per step, in each row."""
+    if len(shape) not in (1, 2):
+        raise StateError.about(
+            "state",
+            state.name,
+            takes="an initial value of (batch,) or (batch, lag)",
+            because=f"its dtype is {state.dtype}",
+            got=f"{shape} from {name!r}",
+            do=f"Declare {name!r} with ndim=1.",
+        )
+
+
+def _check_start_shape(
+    state: StateSpec, name: str, shape: Shape, dim: int | None
+) -> None:
+    """Raise a StateError unless a value of ``shape`` can be the start of a state."""
     dims_differ = None not in (shape[-1], dim) and shape[-1] != dim
     if len(shape) not in (2, 3) or dims_differ:
         raise StateError.about(
@@ -520,7 +533,7 @@ def _check_initial_context(state: StateSpec, known: Mapping[str, Shape]) -> None
             state.name,
             takes=f"an initial value of (batch, {dim}) or (batch, lag, {dim})",
             because=f"its dim is {dim}",
-            got=f"{shape} from {state.initial!r}",
+            got=f"{shape} from {name!r}",
             do="Bring it to that dim with a Dense outside this container.",
         )
 

@@ -7,7 +7,7 @@ one is expected. The first axis is rows: row i of every array belongs to example
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -76,6 +76,11 @@ def _required(
             do=f"Pass a dict with {_quoted(names)}.",
         )
     return given[name]
+
+
+def present(arguments: Iterable[Argument], names: Container[str]) -> list[Argument]:
+    """The arguments of a model that are there; optional ones may be left out."""
+    return [argument for argument in arguments if argument.name in names]
 
 
 def check_names(kind: str, given: Iterable[str], names: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ declaration leaves open are taken from the data, which builds the container.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -117,9 +117,13 @@ def _input_arrays(
 ) -> tuple[Arrays, padding.Lengths]:
     """The inputs, and the lengths of the sequences that were padded."""
     arguments = {argument.name: argument for argument in container.arguments()}
+    for name in _missing(container.optional_ports, X, len(arguments)):
+        del arguments[name]
     X = _unlisted(X, list(arguments.values()))
     X = padding.with_mask_input(container, X)
-    absent = [] if training else _absent(container, X)
+    absent = []
+    if not training:
+        absent = _missing(container.training_ports, X, len(arguments))
     names = [name for name in arguments if name not in absent]
     given = data.by_name("input", X, names)
     given, lengths = padding.padded_inputs(container, sequences, given)
@@ -139,12 +143,11 @@ def _input_arrays(
     return arrays, lengths
 
 
-def _absent(container: Layer, X: object) -> list[str]:
-    """The inputs that are for training only, and that ``X`` does not have."""
-    names = getattr(container, "training_ports", ())
+def _missing(names: Sequence[str], X: object, inputs: int) -> list[str]:
+    """The inputs among ``names`` that ``X`` does not have, of all ``inputs``."""
     if isinstance(X, Mapping):
         return [name for name in names if name not in X]
-    is_complete = isinstance(X, list | tuple) and len(X) == len(container.ports)
+    is_complete = isinstance(X, list | tuple) and len(X) == inputs
     return [] if is_complete and len(X) > 1 else list(names)
 
 

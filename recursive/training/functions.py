@@ -10,7 +10,7 @@ and reports it with the penalties of regularizers, which are no part of it other
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,11 +38,14 @@ FROM_ARGUMENT = "argument"
 """The number of steps is one more argument of a program."""
 
 
-def predictor(container: Layer, n_steps: int | str | None = None) -> Build:
+def predictor(
+    container: Layer, names: Sequence[str], n_steps: int | str | None = None
+) -> Build:
     """Build the function from inputs to outputs.
 
     Args:
         container: the container.
+        names: the names of the inputs.
         n_steps: the number of steps of its loops without sequences; FROM_ARGUMENT if
             it is the last argument; None for the declared one.
     """
@@ -50,13 +53,13 @@ def predictor(container: Layer, n_steps: int | str | None = None) -> Build:
     def build(inputs: list[TensorVariable]):
         steps = inputs[-1] if n_steps == FROM_ARGUMENT else n_steps
         call = Call(n_steps=steps)
-        predicted = _outputs(container, inputs, call)
+        predicted = _outputs(container, names, inputs, call)
         return [value.tensor for value in predicted.values()], call.updates
 
     return build
 
 
-def tester(container: Layer, measures: Measures) -> Build:
+def tester(container: Layer, names: Sequence[str], measures: Measures) -> Build:
     """Build the function from inputs, targets and weights to what is measured.
 
     It returns each number of ``measures`` and its divisor (see
@@ -65,13 +68,15 @@ def tester(container: Layer, measures: Measures) -> Build:
 
     def build(inputs: list[TensorVariable]):
         call = Call(for_loss=True)
-        return numbers(means_of(container, inputs, measures, call)), call.updates
+        means = means_of(container, names, inputs, measures, call)
+        return numbers(means), call.updates
 
     return build
 
 
 def trainer(
     container: Layer,
+    names: Sequence[str],
     measures: Measures,
     optimizer: Optimizer,
     frozen: Mapping[Layer, Frozen] | None = None,
@@ -84,7 +89,7 @@ def trainer(
 
     def build(inputs: list[TensorVariable]):
         call = Call(train=True)
-        means = means_of(container, inputs, measures, call)
+        means = means_of(container, names, inputs, measures, call)
         learned = collect(container, frozen)
         mean_loss = _total(means, measures)
         loss = mean_loss
@@ -106,11 +111,13 @@ def trainer(
 
 
 def _outputs(
-    container: Layer, inputs: list[TensorVariable], call: Call
+    container: Layer,
+    names: Sequence[str],
+    inputs: list[TensorVariable],
+    call: Call,
 ) -> dict[str, Value]:
     """Every output by name."""
     # Not strict: targets and weights follow the inputs of the container.
-    names = [argument.name for argument in container.arguments()]
     tensors = dict(zip(names, inputs, strict=False))
     return container.apply(container.as_inputs(tensors), call)
 
@@ -138,15 +145,19 @@ def _total(means: Mapping[str, Mean], measures: Measures) -> TensorVariable:
 
 
 def means_of(
-    container: Layer, inputs: list[TensorVariable], measures: Measures, call: Call
+    container: Layer,
+    names: Sequence[str],
+    inputs: list[TensorVariable],
+    measures: Measures,
+    call: Call,
 ) -> dict[str, Mean]:
     """The numbers of each output by name.
 
     Masked steps and rows of weight 0 do not count.
     """
-    predicted = _outputs(container, inputs, call)
+    predicted = _outputs(container, names, inputs, call)
     outputs = measures.outputs
-    targets_and_weights = inputs[len(container.arguments()) :]
+    targets_and_weights = inputs[len(names) :]
     targets = dict(zip(outputs, targets_and_weights, strict=False))
     weights = dict(zip(outputs, targets_and_weights[len(outputs) :], strict=False))
 

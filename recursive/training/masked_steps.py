@@ -11,6 +11,7 @@ import numpy as np
 
 from recursive.layers.layer import Layer
 from recursive.layers.sequential import Sequential
+from recursive.training.data import present
 
 
 def mask_input(model: Layer) -> str | None:
@@ -28,7 +29,7 @@ def masked_steps(model: Layer, arrays: dict[str, np.ndarray]) -> dict[str, np.nd
     own name.
     """
     found = {}
-    for argument in model.arguments():
+    for argument in present(model.arguments(), arrays):
         array = arrays[argument.name]
         value = model.mask_value_at(argument.name)
         if value is None or array.ndim < 2:

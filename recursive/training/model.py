@@ -451,7 +451,7 @@ class Model(ModelFiles, PositionalFunctions):
         if tbptt_steps is not None:
             steps = count("tbptt_steps", tbptt_steps)
             contexts = tbptt.checked_contexts(self, arrays, steps)
-            train = partial(tbptt.train, train, contexts, steps)
+            train = partial(tbptt.train, train, contexts, steps, self.optional_ports)
 
         def train_located(batch: Batch) -> Measured:
             with located(batch.place) if batch.rows is None else nullcontext():
@@ -669,7 +669,8 @@ class Model(ModelFiles, PositionalFunctions):
         """The numbers of one batch; kind ``train`` makes a training step."""
         if kind == "train":
             self._warn_of_freezing()
-        weighted = len(arrays) > len(self.arguments()) + len(self._measured.outputs)
+        inputs = data.present(self.arguments(), arrays)
+        weighted = len(arrays) > len(inputs) + len(self._measured.outputs)
         numbers = self._call(kind, arrays, weighted)
         return measured(numbers, self._measured.numbers, data.check_rows(arrays))
 

@@ -12,6 +12,7 @@ from recursive.errors import DataError
 from recursive.layers.layer import Layer
 from recursive.training import row_weights
 from recursive.training.batches import Batch
+from recursive.training.data import present
 from recursive.training.masked_steps import masked_steps
 
 
@@ -24,7 +25,7 @@ def check_finite_data(model: Layer, batch: Batch, held: str) -> None:
         held: the weights that the model holds now, for the error.
     """
     masked = masked_steps(model, batch.arrays)
-    for argument in model.arguments():
+    for argument in present(model.arguments(), batch.arrays):
         array = batch.arrays[argument.name]
         if array.dtype.kind != "f":
             continue

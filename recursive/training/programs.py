@@ -6,6 +6,8 @@ A program is fixed once it is compiled. So a model makes a new set of programs a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from recursive.backend import Argument, Build, Program, floatX, table, to_numpy
@@ -63,18 +65,21 @@ class Programs:
             n_steps: the number of steps of loops without sequences, to predict; None
                 for the declared one.
         """
+        names = [item.name for item in data.present(self.model.arguments(), arrays)]
         given = list(arrays.values())
         if n_steps is None:
-            program = self.program(kind, weighted)
+            program = self.program(kind, weighted, names)
         else:
-            program, takes_steps = self._program_of_steps(n_steps)
+            program, takes_steps = self._program_of_steps(n_steps, names)
             if takes_steps:
                 given.append(np.asarray(n_steps))
         # Kept states have a row per row of the batch; the first batch sets the number.
         self.states.prepare(data.check_rows(arrays))
         return program(*given)
 
-    def _program_of_steps(self, n_steps: int) -> tuple[Program, bool]:
+    def _program_of_steps(
+        self, n_steps: int, names: Sequence[str]
+    ) -> tuple[Program, bool]:
         """The program that predicts ``n_steps``, and True if it takes them.
 
         A loop that is written out, and a backend that compiles for fixed shapes, need a
@@ -86,13 +91,13 @@ class Programs:
         is_fixed = table.BACKENDS[backend].fixes_shapes
         is_fixed = is_fixed or any(getattr(loop, "unroll", False) for loop in loops)
         steps = n_steps if is_fixed else functions.FROM_ARGUMENT
-        key = ("predict", steps)
+        key = ("predict", steps, tuple(names))
         if key not in self.compiled:
-            arguments = self._arguments("predict", weighted=False)
+            arguments = self._arguments("predict", False, names)
             if not is_fixed:
                 arguments.append(Argument("n_steps", "int64", ()))
-            build = functions.predictor(model, steps)
-            self.compiled[key] = self._program(arguments, build)
+            build = functions.predictor(model, names, steps)
+            self.compiled[key] = self.create(arguments, build)
             self._drop_oldest_of_steps()
         return self.compiled[key], not is_fixed
 
@@ -103,13 +108,21 @@ class Programs:
         for key in of_steps[:-KEPT_SHAPES]:
             del self.compiled[key]
 
-    def program(self, kind: str, weighted: bool = False) -> Program:
-        """The program of this kind; only one with weights multiplies by them."""
-        if (kind, weighted) not in self.compiled:
-            arguments = self._arguments(kind, weighted)
-            build = self._build(kind)
-            self.compiled[kind, weighted] = self.create(arguments, build)
-        return self.compiled[kind, weighted]
+    def program(
+        self, kind: str, weighted: bool = False, names: Sequence[str] | None = None
+    ) -> Program:
+        """The program of this kind; only one with weights multiplies by them.
+
+        ``names`` are the inputs that are there; None stands for all of them.
+        """
+        if names is None:
+            names = [item.name for item in self.model.arguments()]
+        key = (kind, weighted, tuple(names))
+        if key not in self.compiled:
+            arguments = self._arguments(kind, weighted, names)
+            build = self._build(kind, names)
+            self.compiled[key] = self.create(arguments, build)
+        return self.compiled[key]
 
     def create(self, arguments: list[Argument], build: Build) -> Program:
         """A program; ``auto`` takes another backend if a loop cannot be in C."""
@@ -142,8 +155,10 @@ class Programs:
         if backend.holds_own_arrays:
             to_numpy(self._shared)
 
-    def _arguments(self, kind: str, weighted: bool) -> list[Argument]:
-        inputs = list(self.model.arguments())
+    def _arguments(
+        self, kind: str, weighted: bool, names: Sequence[str]
+    ) -> list[Argument]:
+        inputs = data.present(self.model.arguments(), names)
         if kind == "predict":
             return inputs
         targets = feed.target_arguments(self.model, self.model._measured)
@@ -151,14 +166,14 @@ class Programs:
             return inputs + targets
         return inputs + targets + [row_weights.argument(target) for target in targets]
 
-    def _build(self, kind: str) -> Build:
+    def _build(self, kind: str, names: Sequence[str]) -> Build:
         model = self.model
         if kind == "predict":
-            return functions.predictor(model)
+            return functions.predictor(model, names)
         measures = model._measured
         if kind == "test":
-            return functions.tester(model, measures)
-        return functions.trainer(model, measures, model.optimizer, self.frozen())
+            return functions.tester(model, names, measures)
+        return functions.trainer(model, names, measures, model.optimizer, self.frozen())
 
     def frozen(self) -> dict[Layer, Frozen]:
         """The frozen part of each layer."""

@@ -89,7 +89,9 @@ class Recompute:
         for target, weight in zip(targets, weights, strict=True):
             if target.name in self._over_time:
                 self._over_time.append(weight.name)
-        self._arguments = [*model.arguments(), *targets]
+        inputs = model.arguments()
+        self._names = [argument.name for argument in inputs]
+        self._arguments = [*inputs, *targets]
         self._weights = weights
         self.programs = programs
         self._compiled: dict[str, object] = {}
@@ -249,7 +251,9 @@ class Recompute:
 
     def _build_forward(self, inputs: list[TensorVariable]):
         call = Call(train=True)
-        means = functions.means_of(self._in_segments, inputs, self._measures, call)
+        means = functions.means_of(
+            self._in_segments, self._names, inputs, self._measures, call
+        )
         found = functions.numbers(means)
         self._check_graph(call, found)
         return found, call.updates
@@ -260,7 +264,7 @@ class Recompute:
         factors, of_states = inputs[first], inputs[first + 1 :]
         call = Call(train=True)
         means = functions.means_of(
-            self._in_segments, inputs[:first], self._measures, call
+            self._in_segments, self._names, inputs[:first], self._measures, call
         )
         cost = pt.zeros((), dtype=floatX())
         for place, output in enumerate(self._measures.losses):
@@ -343,7 +347,7 @@ def _check_loop(name: str, loop: Layer) -> None:
         "truncate_gradient": getattr(loop, "truncate_gradient", -1) != -1,
         "a state with stateful=False": any(s.stateful is False for s in states),
         "an initial state that is not a number": any(
-            isinstance(s.initial, str) for s in states
+            isinstance(s.initial, str) or s.given is not None for s in states
         ),
     }
     for what, is_wrong in wrong.items():

@@ -30,6 +30,7 @@ def train(
     run: Callable[[Arrays], Measured],
     contexts: Collection[str],
     steps: int,
+    starts: Collection[str],
     arrays: Arrays,
 ) -> Measured:
     """Make a training step on each chunk of a batch.
@@ -38,12 +39,19 @@ def train(
         run: the training step, from the arrays of a chunk to its numbers.
         contexts: the names of the arrays that are constant over time; they are not cut.
         steps: the number of steps in a chunk; the last may be shorter.
+        starts: the contexts that states start from, for the first chunk alone: the
+            others continue from the states of the chunk before.
         arrays: a batch, ``(batch, time, ...)`` each except for ``contexts``.
 
     Returns:
         The numbers of the batch, in which each step counts the same.
     """
-    return combined(run(chunk) for _, chunk in cut(arrays, contexts, steps))
+    numbers = []
+    for _, chunk in cut(arrays, contexts, steps):
+        if numbers:
+            chunk = {name: chunk[name] for name in chunk if name not in starts}
+        numbers.append(run(chunk))
+    return combined(numbers)
 
 
 def cut(

@@ -117,6 +117,7 @@ def _every_value(container, inputs, training, names, mask, given_draws):
         OutputSpec(f"value_{place}", (Ref(name),)) for place, name in enumerate(names)
     )
     run = container.loop_run(
+        given=inputs,
         outputs=outputs, return_sequences=True, return_final_states=False
     )
     call = Call(training, given_draws)

@@ -20,6 +20,8 @@ from recursive import (
     Dropout,
     GaussianDropout,
     GaussianNoise,
+    RecurrentGRU,
+    RecurrentLSTM,
     Recursive,
     Sequential,
     TimeDistributedDense,
@@ -83,6 +85,27 @@ def given_start(rnn, name):
     rnn.set_state_from(name, f"{name}_0")
 
 
+def computed_start(rnn, name):
+    """A state that starts from a node of a context, two steps back."""
+    rnn.add_input(f"{name}_c", is_sequence=False, dim=3)
+    rnn.add_node(Dense(DIM, activation="tanh"), f"{name}_first", input=f"{name}_c")
+    state(taps=2, initial=f"{name}_first")(rnn, name)
+
+
+def optional_start(rnn, name):
+    """A state kept between batches, which starts from an input that may be left out."""
+    state(stateful=True)(rnn, name)
+    rnn.set_state_from(name, f"{name}_0", optional=True)
+
+
+def chain(rnn, name):
+    """Two cells with a Dense between them, as one node."""
+    cells = [RecurrentLSTM(DIM, 3), Dense(3, DIM), RecurrentGRU(DIM, DIM)]
+    rnn.add_node(Dense(IN, DIM), f"{name}_in", input="x")
+    rnn.add_node(Sequential(cells), f"{name}_next", input=[f"{name}_in"])
+    rnn.add_output(f"{name}_next", input=f"{name}_next")
+
+
 def noise(layer):
     """A state whose past goes through ``layer``."""
 
@@ -114,7 +137,15 @@ FEATURES = {
         Feature("rows", state(taps=2, initial=[[0.5] * DIM, [-0.5] * DIM])),
         Feature("learned", state(taps=2, initial="learned")),
         Feature("given", given_start, inputs={"given_0": (DIM,)}),
+        Feature("computed", computed_start, inputs={"computed_c": (3,)}),
+        Feature("optional", optional_start, inputs={"optional_0": (DIM,)}),
+        Feature("chain", chain),
         Feature("drawn", state(initial="drawn"), held={"drawn.initial": (DIM,)}),
+        Feature(
+            "drawn_even",
+            state(initial="drawn", init="uniform", scale=0.1),
+            held={"drawn_even.initial": (DIM,)},
+        ),
         Feature(
             "drawn_far",
             state(taps=2, initial="drawn"),
@@ -157,7 +188,7 @@ def loop(features, mask=False, **settings):
     rnn.build()
     for feature in features:
         for name, param in rnn.named_params.items():
-            if name.split(".")[0] in (feature.name, f"{feature.name}_in"):
+            if name.startswith(feature.name):
                 seed = sum(map(ord, name))
                 param.set_value(
                     np.random.RandomState(seed).normal(0, 0.5, param.get_value().shape)
