@@ -177,12 +177,13 @@ class Loop:
             results = dict(zip(plan.results, step(*args), strict=True))
             for state in plan.recurrences:
                 _check_dtype(state, results[state.node].dtype)
-            values = []
             for name, value in results.items():
                 if name in self.shapes:  # a mask has no shape there
                     shape = self.shapes[name]
-                    value = pt.specify_shape(value, (None, *shape[1:])[: len(shape)])
-                values.append(value)
+                    shape = (None, *shape[1:])[: len(shape)]
+                    results[name] = pt.specify_shape(value, shape)
+            # A node that feeds two states is a result for each of them.
+            values = [results[name] for name in plan.results]
             if self.until is None:
                 return values
             return values, until(_all_true(self.until, results[self.until]))
