@@ -73,6 +73,7 @@ _HOMES = {
     "RecursiveError": "errors",
     "RepeatVector": "layers.shaping",
     "Reshape": "layers.shaping",
+    "RunningAverage": "layers.running",
     "SGD": "optimizers",
     "Sample": "layers.decoding",
     "Sequential": "models",

@@ -1,4 +1,4 @@
-"""Attention: a mean over the steps of a memory, weighted by a softmax of scores."""
+"""Attention: means over the steps of a memory or of the past, weighted by scores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recursive.errors import DataError
 from recursive.reference.activations import activate
 from recursive.reference.arrays import Array, LayerGradients, LayerResult, summed
 from recursive.reference.masks import joined
-from recursive.reference.table import USE, Config, layer, look_up
+from recursive.reference.table import PASS, USE, Config, layer, look_up
 
 Back = Callable[[Array], dict[str, Array]]
 
@@ -137,3 +137,46 @@ SCORES = {
     "additive": additive,
 }
 """The scores by name."""
+
+
+# An average over the past, step by step
+
+
+@layer("RunningAverage", mask=PASS)
+def running_average(config, x, scope):
+    """``N' = k N + a v``, ``D' = k D + a``, ``y = N' / D'``.
+
+    ``a = exp(s - m')`` and ``k = exp(m - m')``, where ``m' = max(m, s)`` is the highest
+    score so far (Ostmeyer and Cowell 2017, arXiv:1703.01253). Where ``D`` is 0, nothing
+    has been seen: ``m' = s`` and ``k = 1``.
+    """
+    v, s = scope.floats(x["value"]), scope.floats(x["score"])
+    N, D, m = x["prev_total"], x["prev_weight"], x["prev_highest"]
+    is_first = D == 0
+    is_higher = is_first | (s.real > m.real)
+    new_m = np.where(is_higher, s, m)
+    k = np.exp(np.where(is_first, 0, m - new_m))
+    a = np.exp(s - new_m)
+    new_N = k * N + a * v
+    new_D = k * D + a
+
+    def back(d):
+        # y = N' / D'
+        d_N = d["total"] + d["output"] / new_D
+        d_D = d["weight"] - d["output"] * new_N / new_D**2
+        # The exponents: m - m' of k, and s - m' of a.
+        of_k = np.where(is_first, 0, k * (d_N * N + d_D * D))
+        of_a = a * (d_N * v + d_D)
+        d_m = d["highest"] - of_k - of_a
+        return LayerGradients(
+            {
+                "value": a * d_N,
+                "score": of_a + np.where(is_higher, d_m, 0),
+                "prev_total": k * d_N,
+                "prev_weight": k * d_D,
+                "prev_highest": of_k + np.where(is_higher, 0, d_m),
+            }
+        )
+
+    y = {"output": new_N / new_D, "total": new_N, "weight": new_D, "highest": new_m}
+    return LayerResult(y, back)

@@ -56,6 +56,7 @@ from recursive import (
     Zoneout,
     merge_max,
     merge_mul,
+    recipes,
 )
 
 BATCH, TIME, IN, HIDDEN = 3, 5, 4, 6
@@ -109,6 +110,14 @@ LAYERS = {
         lambda: SimpleRNN(
             IN, HIDDEN, activation="tanh", go_backwards=True, return_sequences=True
         ),
+        SEQUENCE,
+    ),
+    "RNN of a chain": (
+        lambda: chain_over_time(return_sequences=True),
+        SEQUENCE,
+    ),
+    "RNN of a chain, backwards": (
+        lambda: chain_over_time(go_backwards=True),
         SEQUENCE,
     ),
     "SimpleDeepRNN": (
@@ -379,6 +388,84 @@ def starts():
             Dense(2, activation="tanh"), f"next_{name}", input=read, create_output=True
         )
     return rnn
+
+
+def computed_starts(**settings):
+    """States that start from nodes of contexts, at one and two lags, and from an input that may be left out."""
+
+    def build():
+        rnn = Recursive(return_final_states=True, **settings)
+        rnn.add_input("x", dim=IN)
+        rnn.add_input("c", is_sequence=False, dim=2)
+        rnn.add_input("rows", ndim=3, is_sequence=False, dim=3)
+        rnn.add_node(Dense(HIDDEN, activation="tanh"), "first", input="c")
+        rnn.add_node(
+            Attention("general"), "att", input={"memory": "rows", "query": "first"}
+        )
+        rnn.add_state("h", dim=HIDDEN)
+        rnn.set_state_from("h", "first")
+        rnn.add_state("m", dim=3, initial="att")
+        rnn.add_state("o", dim=2, initial="learned", init="normal")
+        rnn.set_state_from("o", "o0", optional=True)
+        for state, reads in {
+            "h": ["x", "h", "h_tm2", "first"],
+            "m": ["x", "m"],
+            "o": ["x", "o", "h"],
+        }.items():
+            dim = {"h": HIDDEN, "m": 3, "o": 2}[state]
+            rnn.add_node(
+                Dense(dim, activation="tanh"),
+                f"next_{state}",
+                input=reads,
+                return_state=state,
+                create_output=True,
+            )
+        return rnn
+
+    return build
+
+
+def cell_chains():
+    """Chains of cells: with other layers between and after, one in another, of words, and as an RNN."""
+    rnn = Recurrent(return_sequences=True, return_final_states=True)
+    rnn.add_input("x", dim=IN)
+    ends_with_a_cell = Sequential(
+        [
+            RecurrentLSTM(IN, 3, activation="tanh"),
+            Dense(3, 2, activation="tanh"),
+            RecurrentDeep(2, HIDDEN, depth=2),
+            RecurrentGRU(HIDDEN, HIDDEN),
+        ]
+    )
+    rnn.add_node(ends_with_a_cell, "a", input=["x"])
+    nested = Sequential(
+        [Dense(2), Sequential([RecurrentGRU(3), RecurrentLSTM(2)]), Dense(5)]
+    )
+    rnn.add_node(nested, "b", input="a")
+    rnn.add_node(
+        Sequential([RecurrentDense(3, activation="tanh")]),
+        "c",
+        input={"input": ["b", "a"], "layer_0_prev_hid": "c_tm2"},
+        create_output=True,
+    )
+    rnn.add_output("cell", input="a.layer_0_cell")
+    rnn.add_output("b", input="b")
+    return rnn
+
+
+def chain_over_time(**settings):
+    chain = Sequential(
+        [RecurrentLSTM(3, activation="tanh"), Dense(2), RecurrentGRU(HIDDEN)]
+    )
+    return RNN(chain, **settings)
+
+
+def x_c_rows_and_start(rng):
+    return {**x_c_and_memory(rng), "o0": normal(rng, BATCH, 2)}
+
+
+def x_c_and_memory(rng):
+    return {**x_only(rng), "c": normal(rng, BATCH, 2), "rows": normal(rng, BATCH, 7, 3)}
 
 
 def x_c_and_rows(rng):
@@ -772,6 +859,28 @@ NETWORKS = {
     ),
     "masked, backwards": (masked(looking_back(go_backwards=True)), some_steps(x_and_c)),
     "starts": (starts, x_c_and_rows),
+    "zoneout LSTM": (lambda: recipes.zoneout_lstm(IN, HIDDEN), x_only),
+    "layer-norm LSTM": (lambda: recipes.layer_norm_lstm(IN, HIDDEN), x_only),
+    "highway": (lambda: recipes.highway(IN, HIDDEN, return_sequences=True), x_only),
+    "clockwork": (lambda: recipes.clockwork(IN, 2, (1, 3, 2)), x_only),
+    "rwa": (lambda: recipes.rwa(IN, HIDDEN, return_sequences=True), x_only),
+    "attention decoder": (
+        lambda: recipes.attention_decoder(5, HIDDEN, 2, 4),
+        lambda rng: {"memory": normal(rng, BATCH, 7, 5)},
+    ),
+    "seq2seq": (lambda: recipes.seq2seq(IN, HIDDEN, 2, 3, 2, peek=True), x_only),
+    "cell chains": (cell_chains, x_only),
+    "cell chains, masked": (masked(cell_chains), some_steps(x_only)),
+    "computed starts": (computed_starts(return_sequences=True), x_c_rows_and_start),
+    "computed starts, last step": (computed_starts(), x_c_rows_and_start),
+    "computed starts, written out": (
+        computed_starts(unroll=True, n_steps=TIME),
+        x_c_rows_and_start,
+    ),
+    "computed starts, masked": (
+        masked(computed_starts(return_sequences=True, go_backwards=True)),
+        some_steps(x_c_rows_and_start),
+    ),
     "nested": (nested, text),
     "carried inside": (carried_inside, text),
     "carried cell": (carried_cell, text),

@@ -46,6 +46,7 @@ from recursive import (
     Recursive,
     RepeatVector,
     Reshape,
+    RunningAverage,
     Sample,
     Sequential,
     SimpleDeepRNN,
@@ -185,6 +186,7 @@ OF_PORTS = {
     "Attention": lambda: Attention("additive", dim=3, seed=1),
     "Teacher": lambda: Teacher(0.25, seed=1),
     "Greedy": lambda: Greedy(end=2),
+    "RunningAverage": RunningAverage,
 }
 """Public layers of several inputs."""
 BASES = {
