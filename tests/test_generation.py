@@ -68,7 +68,7 @@ def test_one_program_predicts_any_number_of_steps():
     for steps in (9, 2, 3, 4):
         rnn.predict({"c": C}, n_steps=steps)
     compiled = rnn._programs.compiled
-    assert list(compiled) == [("predict", "argument")]
+    assert list(compiled) == [("predict", "argument", ("c",))]
     [program] = compiled.values()
     assert len(program._functions) == 1
 
