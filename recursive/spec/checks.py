@@ -473,7 +473,7 @@ def _check_context(spec: GraphSpec, state: StateSpec, name: str) -> None:
         raise DtypeError.about(
             "state",
             state.name,
-            takes=f"a context of dtype {state.dtype} to start from",
+            takes=f"a context of {state.dtype}s to start from",
             got=f"{name!r} of {contexts[name]}",
             do=f"Declare {name!r} with dtype={state.dtype!r}.",
         )

@@ -652,7 +652,7 @@ def test_a_context_of_another_dtype_is_no_start():
     other = decoder()
     other.add_input("f", dim=2, is_sequence=False)
     other.set_state_from("word", "f")
-    with pytest.raises(DtypeError, match="dtype int"):
+    with pytest.raises(DtypeError, match="a context of ints"):
         other.build()
 
 
