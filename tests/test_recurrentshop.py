@@ -608,6 +608,9 @@ ALL = (*CASES, *SEQ2SEQ)
 
 def prepared(case):
     model = with_random_weights(case.build())
+    for name, value in model.named_weights.items():
+        if name.endswith(".rate"):  # a Teacher always tells the truth
+            value.set_value(np.ones(1))
     weights = {name: value.get_value() for name, value in model.named_weights.items()}
     return model, weights, case.inputs()
 
