@@ -715,6 +715,34 @@ WHOLES = [
         ["a context of floats", "got 'c' of int"],
     ),
     (
+        "states_start_from_contexts",
+        LOOP.replace(states=(StateSpec("h", 4, "rec", "rec"),)),
+        UnknownNameError,
+        ["state 'h'", "got the node 'rec', which depends on"],
+    ),
+    (
+        "states_start_from_contexts",
+        LOOP.replace(states=(StateSpec("h", 4, "rec", given="c"),)),
+        UnknownNameError,
+        ["state 'h'", "got 'c'"],
+    ),
+    (
+        "optional_starts_are_read_by_states_alone",
+        LOOP.replace(
+            inputs=(*LOOP.inputs, InputSpec("c", 2, is_sequence=False)),
+            states=(StateSpec("h", 4, "rec", given="c"),),
+            nodes=(*LOOP.nodes, node("a", "c")),
+        ),
+        NodeError,
+        ["node 'a'", "always there", "got 'c'"],
+    ),
+    (
+        "initializations_fit_their_states",
+        LOOP.replace(states=(StateSpec("h", 4, "rec", init="uniform"),)),
+        StateError,
+        ["state 'h'", "with initial='learned' or 'drawn' only"],
+    ),
+    (
         "final_states_have_unique_names",
         LOOP.replace(
             return_final_states=True, nodes=(*LOOP.nodes, node("h_final", "h"))
@@ -740,6 +768,28 @@ WHOLES = [
 ]
 
 SOUND_WHOLES = [
+    (
+        "states_start_from_contexts",
+        LOOP.replace(
+            inputs=(*LOOP.inputs, InputSpec("c", 2, is_sequence=False)),
+            states=(StateSpec("h", 4, "rec", "first"),),
+            nodes=(*LOOP.nodes, node("first", "c")),
+        ),
+    ),
+    (
+        "optional_starts_are_read_by_states_alone",
+        LOOP.replace(
+            inputs=(*LOOP.inputs, InputSpec("c", 2, is_sequence=False)),
+            states=(StateSpec("h", 4, "rec", given="c"),),
+            stateful=True,
+        ),
+    ),
+    (
+        "initializations_fit_their_states",
+        LOOP.replace(
+            states=(StateSpec("h", 4, "rec", "drawn", None, "uniform", 0.1),)
+        ),
+    ),
     (
         "states_start_from_contexts",
         LOOP.replace(
