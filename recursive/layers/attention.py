@@ -198,7 +198,7 @@ def _valid(
     if mask is not None:
         found.append(mask["memory"])
     if "mask" in x:
-        found.append(x["mask"])
+        found.append(_of_one_length(x["mask"], x["memory"]))
     valid = joined(found)
     if valid is None:
         return None
@@ -211,6 +211,21 @@ def _valid(
         do="Leave the row out, or drop the mask with DropMask().",
     )
     return backend.checked_values(valid, valid.any(axis=-1).all(), error)
+
+
+def _of_one_length(mask: TensorVariable, memory: TensorVariable) -> TensorVariable:
+    """The mask, checked: a single entry would count for all steps."""
+    error = ShapeError.about(
+        "port",
+        "mask",
+        takes="one entry per step of the memory",
+        got="another number of entries",
+        do="Read the mask of the same sequence.",
+    )
+    entries, steps = size(mask, 1), size(memory, 1)
+    if isinstance(entries, int) and isinstance(steps, int):
+        return backend.checked(mask, entries == steps, error)
+    return backend.checked_values(mask, pt.eq(entries, steps), error)
 
 
 def masked_softmax(

@@ -33,7 +33,9 @@ class Teacher(Layer):
     ``(batch,)``, the numbers of words. With a ``share``
     below 1, each row reads the truth with this probability at each step, and its
     prediction otherwise. ``chance``, uniform in [0, 1) and ``(batch, 1)``, is drawn for
-    all steps before a loop; a row reads the truth where it is below the share.
+    all steps before a loop; a row reads the truth where it is below the share. Outside
+    a loop both ports may be ``(batch, time, dim)``, and ``chance`` is then
+    ``(batch, time, 1)``.
 
     Args:
         share: the probability of the truth while training, from 0 to 1. It can be
@@ -107,8 +109,13 @@ class Teacher(Layer):
         if not train:
             return prediction
         if chance is None:
-            chance = self.sample("chance", (size(truth, 0), 1))
+            # Words are (batch,), with a draw per row.
+            axes = range(max(truth.ndim - 1, 1))
+            chance = self.sample("chance", (*[size(truth, axis) for axis in axes], 1))
         share = self.rate if self.share_port is None else x[self.share_port]
+        if 1 < share.ndim < truth.ndim:
+            # (batch, 1) holds for all steps of a row: (batch, 1, 1).
+            share = pt.expand_dims(share, tuple(range(share.ndim, truth.ndim)))
         reads_truth = pt.lt(pt.as_tensor_variable(chance), share)
         if truth.ndim == 1:  # (batch, 1) would make (batch, batch) of words
             reads_truth = reads_truth[:, 0]
@@ -118,7 +125,8 @@ class Teacher(Layer):
         return uniform(size, self.seeds.spawn(1)[0])
 
     def draw_shape(self, name: str, input_shape: Mapping[str, Shape]) -> Shape:
-        return (input_shape["truth"][0], 1)
+        truth = input_shape["truth"]
+        return (*truth[: max(len(truth) - 1, 1)], 1)
 
     def get_output_shape_for(self, input_shape: Mapping[str, Shape]) -> Shape:
         truth, prediction = input_shape["truth"], input_shape["prediction"]

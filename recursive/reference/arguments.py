@@ -9,16 +9,18 @@ import numpy as np
 from recursive.errors import (
     ConfigError,
     DataError,
+    NodeError,
     RecursiveError,
     ShapeError,
     UnknownNameError,
     suggest,
 )
 from recursive.reference.arrays import Array, Value, is_float, prefixed, unprefixed
+from recursive.reference.attention import SCORES
 from recursive.reference.masks import joined
 from recursive.reference.parts import walk
-from recursive.reference.table import LAYERS, unknown_layer
-from recursive.spec.graph import GraphSpec, InputSpec
+from recursive.reference.table import LAYERS, look_up, unknown_layer
+from recursive.spec.graph import GraphSpec, InputSpec, Ref
 
 Arrays = Mapping[str, Array]
 
@@ -44,20 +46,72 @@ def check_formulas(spec: GraphSpec) -> None:
                 )
 
 
-def check_trains_by_loss_alone(spec: GraphSpec) -> None:
-    """Raise a ConfigError for a layer with a penalty or a constraint."""
+def check_settings(spec: GraphSpec) -> None:
+    """Raise an error for what a declaration says and no array can make right.
+
+    Raises:
+        ConfigError: for a share that is no probability, or an unknown score.
+        NodeError: for a value that is read, but given in training only.
+    """
     for path, class_name, config in walk(spec):
-        rules = []
-        for key, rule in config.items():
-            if key.endswith(("_regularizer", "_constraint")) and rule:
-                rules.append(key)
-        if rules or class_name == "ActivityRegularization":
+        share = config.get("share", 1.0)
+        if class_name == "Teacher" and not _is_share(share):
             raise ConfigError.about(
                 "layer",
                 path,
-                takes="no penalty and no constraint here",
-                because="the reference trains by the loss alone",
-                got=", ".join(rules) or class_name,
+                takes="a share from 0 to 1, or the name of a port",
+                got=repr(share),
+                do="Correct the share.",
+            )
+        if class_name == "Attention":
+            look_up("score", config.get("score", "dot"), SCORES, ConfigError)
+        if "spec" in config:
+            _check_training_only(GraphSpec.from_dict(config["spec"]))
+    _check_training_only(spec)
+
+
+def _is_share(share: object) -> bool:
+    if isinstance(share, str):
+        return True
+    return isinstance(share, int | float) and share is not True and 0 <= share <= 1
+
+
+def _check_training_only(spec: GraphSpec) -> None:
+    """Raise a NodeError unless a Teacher alone reads what is given in training only."""
+    absent = {item.name for item in spec.inputs if item.training_only}
+    reads = {f"output {item.name}": item.refs for item in spec.outputs}
+    for state in spec.states:
+        if isinstance(state.initial, str):
+            reads[f"state {state.name}"] = (Ref(state.initial),)
+    for node in spec.nodes:
+        for port in node.ports:
+            is_truth = node.layer.class_name == "Teacher" and port.name == "truth"
+            if not is_truth:
+                reads[f"node {node.name}, port {port.name}"] = port.refs
+    for place, refs in reads.items():
+        for ref in refs:
+            if ref.name in absent:
+                raise NodeError.about(
+                    "input",
+                    ref.name,
+                    takes="a Teacher that reads it, at the port truth",
+                    because="it is given in training only",
+                    got=place,
+                    do="Read it there alone.",
+                )
+
+
+def check_rules(spec: GraphSpec) -> None:
+    """Raise a ConfigError for a penalty on the output of a layer."""
+    for path, class_name, config in walk(spec):
+        is_layer = class_name == "ActivityRegularization"
+        if is_layer or config.get("activity_regularizer"):
+            raise ConfigError.about(
+                "layer",
+                path,
+                takes="penalties on parameters alone",
+                because="the reference knows no penalty on an output",
+                got=class_name if is_layer else "activity_regularizer",
                 do="Leave it out.",
             )
 
@@ -201,12 +255,24 @@ def with_zeros_for_training(spec: GraphSpec, inputs: Arrays) -> Arrays:
 
     A declaration reads such an input through a Teacher, which reads its own prediction
     outside training.
+
+    Raises:
+        DataError: if neither another sequence nor ``n_steps`` has the number of steps.
     """
     sequences = [name for name in spec.sequence_names if name in inputs]
     steps = np.shape(inputs[sequences[0]])[1] if sequences else spec.n_steps
     found = dict(inputs)
     for item in spec.inputs:
         if item.training_only and item.name not in inputs and inputs:
+            if steps is None:
+                raise DataError.about(
+                    "input",
+                    item.name,
+                    takes="another sequence, or n_steps, next to it",
+                    because="it is given in training only",
+                    got="neither",
+                    do="Pass it, or declare n_steps.",
+                )
             rows = len(next(iter(inputs.values())))
             dims = (item.dim,) if item.dtype == "float" else ()
             dtype = float if dims else int

@@ -175,6 +175,7 @@ class Scope:
         dtype: the dtype of floats.
         in_loop: True for a node of a loop, which hands a stateful container its states.
         place: the node as errors name it, ``outer.inner.layer_0``; empty at the top.
+        shared: the places of layers that occur again, each with the first place.
     """
 
     params: Params
@@ -185,6 +186,7 @@ class Scope:
     dtype: np.dtype = FLOAT
     in_loop: bool = False
     place: str = ""
+    shared: Mapping[str, str] = field(default_factory=dict)
 
     def child(self, part: str) -> Scope:
         """The scope of the layer called ``part``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from recursive.reference.arguments import at_first_place
 from recursive.reference.arrays import (
     Array,
     LayerGradients,
@@ -14,6 +15,8 @@ from recursive.reference.arrays import (
     Values,
     collected,
     listed,
+    one_or_all,
+    summed,
 )
 from recursive.reference.masks import joined
 from recursive.reference.merges import merge
@@ -78,30 +81,46 @@ def merged(config, x, scope):
     """``y = merge(f_0(x_0), f_1(x_1), ...)``.
 
     Branch ``i`` with one input reads ``input_i``; one with several reads
-    ``input_i_name`` for each. The mask joins those of all branches.
+    ``input_i_name`` for each. A branch that stands in two places reads the inputs of
+    the first. The mask joins those of all branches.
     """
     parts = Parts(scope)
+    numbers = _input_numbers(len(config["layers"]), scope)
+    is_by_name = isinstance(x, Mapping)
+    inputs = x if is_by_name else {f"input_{numbers[0]}": x}
     for index, part in enumerate(config["layers"]):
-        parts.run(f"layer_{index}", part, _branch_input(f"input_{index}", x))
+        branch = _branch_input(f"input_{numbers[index]}", inputs)
+        parts.run(f"layer_{index}", part, branch)
     results = parts.results.values()
     values = [result.value for result in results]
     y, merge_back = merge(values, config.get("mode", "sum"), scope.dtype)
 
     def back(d):
         found = {}
-        d_x = {}
-        shares = zip(parts.results.items(), merge_back(d), strict=True)
-        for index, ((name, part), share) in enumerate(shares):
+        d_x = dict.fromkeys(inputs)
+        shares = zip(numbers, parts.results.items(), merge_back(d), strict=True)
+        for number, (name, part), share in shares:
             found[name] = part.back(share)
             branch = found[name].x
+            named = {f"input_{number}": branch}
             if isinstance(branch, Mapping):
-                for port, d_port in branch.items():
-                    d_x[f"input_{index}_{port}"] = d_port
-            else:
-                d_x[f"input_{index}"] = branch
-        return gradients_of_parts(d_x, found)
+                named = {f"input_{number}_{port}": d for port, d in branch.items()}
+            # The places of one branch add up.
+            d_x = {**d_x, **summed(d_x, named)}
+        return gradients_of_parts(d_x if is_by_name else one_or_all(d_x), found)
 
     return parts.result(y, back, joined(result.mask for result in results))
+
+
+def _input_numbers(count: int, scope: Scope) -> list[int]:
+    """The number of each branch's input: that of the first place of the branch."""
+    first: dict[str, int] = {}
+    numbers = []
+    for index in range(count):
+        place = scope.child(f"layer_{index}").place
+        layer_place = at_first_place(f"{place}.", scope.shared)
+        numbers.append(first.setdefault(layer_place, index))
+    return numbers
 
 
 def _branch_input(name: str, x: Mapping[str, Value]) -> LayerInput:

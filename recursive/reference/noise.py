@@ -17,6 +17,7 @@ from recursive.reference.arrays import (
     function_of,
 )
 from recursive.reference.layers import identity
+from recursive.reference.masks import expanded
 from recursive.reference.parts import LOOPS, parts_of
 from recursive.reference.table import PASS, Config, layer
 
@@ -130,18 +131,23 @@ def zoneout(config, x, scope):
 def teacher(config, x, scope):
     """``y = truth`` where ``chance < share`` in training, else ``y = prediction``.
 
-    ``chance``, ``(batch, 1)``, is uniform in [0, 1) (Bengio et al. 2015). The share is
-    a number that is saved with the weights, or the value at a port.
+    ``chance``, ``(batch, 1)``, is uniform in [0, 1) (Bengio et al. 2015); of a sequence
+    it is ``(batch, time, 1)``. The share is a number that is saved with the weights, or
+    the value at a port. A share of 1 or 0 needs no draw.
     """
     port = config.get("share", 1.0)
     truth, prediction = x["truth"], x["prediction"]
+    share = np.zeros(1)
     if scope.train:
-        chance = drawn(scope, "chance", "Teacher", (len(truth), 1))
         share = x[port] if isinstance(port, str) else scope.params["rate"]
-        reads_truth = chance < share
-    else:
-        reads_truth = np.zeros((len(truth), 1), bool)
-    if truth.ndim == 1:  # words: (batch,)
+    # (batch, 1) holds for all steps of a row. Words are (batch,), with a draw per row.
+    share = expanded(share.real, max(truth.ndim, 2))
+    rows_and_steps = truth.shape[: max(truth.ndim - 1, 1)]
+    share = np.broadcast_to(share, (*rows_and_steps, 1))
+    reads_truth = share >= 1
+    if not np.isin(share, (0, 1)).all():
+        reads_truth = drawn(scope, "chance", "Teacher", share.shape) < share
+    if truth.ndim == 1:
         reads_truth = reads_truth[:, 0]
 
     def back(dy):

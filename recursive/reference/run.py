@@ -28,6 +28,7 @@ from recursive.reference.arguments import (
     check_known,
     check_mask,
     check_rows,
+    check_settings,
     float_type,
     shapes_of,
     split_masks,
@@ -185,6 +186,7 @@ def run_graph(
 ) -> GraphResult:
     """Run a declaration; the arguments are those of :func:`run`."""
     check_formulas(spec)
+    check_settings(spec)
     states = states or {}
     dtype = float_type(params, [*inputs.values(), *states.values()])
     names = [item.name for item in spec.inputs]
@@ -213,6 +215,7 @@ def run_graph(
         loop_mask,
         train,
         dtype,
+        shared=shared or {},
     )
     return run_container(spec, values, scope)
 

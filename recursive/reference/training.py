@@ -9,12 +9,13 @@ from itertools import repeat
 import numpy as np
 
 from recursive.errors import DataError
-from recursive.reference.arguments import Arrays, check_trains_by_loss_alone
-from recursive.reference.arrays import Array
+from recursive.reference.arguments import Arrays, check_rules
+from recursive.reference.arrays import Array, summed
 from recursive.reference.losses import mean_loss
 from recursive.reference.optimizers import Optimizer
 from recursive.reference.order import kept_states
 from recursive.reference.parts import walk
+from recursive.reference.penalties import constrained, penalties, rules
 from recursive.reference.run import gradients_of, run_graph
 from recursive.spec.graph import GraphSpec
 
@@ -42,7 +43,7 @@ def train(
     optimizer: str | Mapping[str, object] = "sgd",
     steps: int = 10,
     *,
-    loss: str | Mapping[str, str] = "mse",
+    loss: str | Mapping[str, str | None] = "mse",
     mask: Array | None = None,
     states: Arrays | None = None,
     draws: Arrays | Iterable[Arrays] | None = None,
@@ -58,13 +59,14 @@ def train(
         optimizer: a name, or a dict with ``name`` and settings.
         steps: the number of training steps.
         loss: one name for all outputs, or a dict by output; training minimizes the sum.
+            An output whose loss is None is not trained on and needs no target.
         draws: random numbers that all steps share, or an iterable of them, one per
             step.
         spec, params, inputs, mask, states, shared: as in
             :func:`~recursive.reference.run.run`.
 
     Raises:
-        ConfigError: for layers with a penalty or a constraint.
+        ConfigError: for penalties on the outputs of layers.
         DataError: for missing targets.
         RecursiveError: as in :func:`~recursive.reference.run.run`.
 
@@ -80,10 +82,12 @@ def train(
     >>> train(spec, params, {"x": one}, {"y": one}, sgd, steps=3).losses
     [1.0, 0.0, 0.0]
     """
-    check_trains_by_loss_alone(spec)
+    check_rules(spec)
     update = Optimizer(optimizer)
     params = {name: np.asarray(value) for name, value in params.items()}
     learned = _learned(spec, params, shared or {})
+    penalized = rules(spec, params, "regularizer")
+    limited = rules(spec, learned, "constraint")
     states = dict(states or {})
     is_for_all = draws is None or isinstance(draws, Mapping)
     draws = repeat(draws) if is_for_all else iter(draws)
@@ -94,13 +98,15 @@ def train(
         )
         # Train on the loss: its gradients are the cotangents of the outputs.
         value, cotangents = _total_loss(result.value, result.masks, targets, loss)
-        losses.append(float(value))
+        penalty, d_penalties = penalties(penalized, params)
+        losses.append(float(value + penalty))
         found = gradients_of(result, cotangents, params, inputs, states, shared)
+        d_params = summed(found.params, d_penalties)
         moved = update(
             {name: params[name] for name in learned},
-            {name: found.params[name] for name in learned},
+            {name: d_params[name] for name in learned},
         )
-        params = params | moved | result.updates
+        params = params | constrained(limited, moved) | result.updates
         # A Graph hands out the kept states of its layers only.
         kept = kept_states(spec) if spec.loop else list(result.finals)
         states |= {name: result.finals[name] for name in kept}
@@ -108,13 +114,19 @@ def train(
 
 
 def _total_loss(
-    outputs: Arrays, masks: Arrays, targets: Arrays, loss: str | Mapping[str, str]
+    outputs: Arrays,
+    masks: Arrays,
+    targets: Arrays,
+    loss: str | Mapping[str, str | None],
 ) -> tuple[float, dict[str, Array]]:
     """The sum of the mean losses of all outputs, and its gradient for each."""
     losses = loss if isinstance(loss, Mapping) else dict.fromkeys(outputs, loss)
     total = 0.0
     cotangents = {}
     for name, y in outputs.items():
+        if name in losses and losses[name] is None:
+            cotangents[name] = np.zeros_like(y)
+            continue
         if name not in targets or name not in losses:
             raise DataError.about(
                 "output",

@@ -27,8 +27,10 @@ from recursive.errors import ConfigError, StateError, suggest
 from recursive.spec.merging import DEFAULT
 from recursive.spec.names import Ref, parse
 
-VERSION = "1.0"
-"""The version of the format that :meth:`GraphSpec.to_dict` writes."""
+VERSIONS = ("1.0", "1.1")
+"""The versions of the format that :meth:`GraphSpec.from_dict` reads."""
+VERSION = VERSIONS[0]
+"""The version of a declaration that has nothing newer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,12 @@ class GraphSpec:
         return names
 
     @property
+    def version(self) -> str:
+        """The first version of the format that can hold the declaration."""
+        has_newer = any(item.training_only for item in self.inputs)
+        return "1.1" if has_newer else VERSION
+
+    @property
     def input_names(self) -> list[str]:
         """The names of all inputs."""
         return [item.name for item in self.inputs]
@@ -310,7 +318,8 @@ class GraphSpec:
     def as_dict(self) -> dict[str, object]:
         """The same for any layers, including those that no file can hold."""
         return {
-            "version": VERSION,
+            # The lowest that will do: a reader of 1.0 reads what has nothing newer.
+            "version": self.version,
             "loop": self.loop,
             "free": self.free,
             "inputs": list(map(_input_to_dict, self.inputs)),
@@ -339,15 +348,25 @@ class GraphSpec:
         limits.check_data("graph", data)
         data = dict(_mapping("graph", data))
         version = data.pop("version", None)
-        if version != VERSION:
+        if version not in VERSIONS:
             raise ConfigError.about(
                 "config",
                 "graph",
-                takes=f"version {VERSION!r}",
+                takes=f"version {' or '.join(map(repr, VERSIONS))}",
                 got=repr(version),
                 do="Write it again with this version of the library.",
             )
-        return _read(cls, data)
+        found = _read(cls, data)
+        # A reader of the older version would read such a declaration wrongly.
+        if VERSIONS.index(version) < VERSIONS.index(found.version):
+            raise ConfigError.about(
+                "config",
+                "graph",
+                takes=f"version {found.version!r} for a field that is new in it",
+                got=repr(version),
+                do=f"Correct the version, or leave out {_newer(found)}.",
+            )
+        return found
 
 
 # Initial values
@@ -452,6 +471,12 @@ def _check_plain(node: NodeSpec) -> None:
             got=f"{node.layer.class_name} ({error})",
             do="Use a layer class of your own in place of a function.",
         ) from error
+
+
+def _newer(spec: GraphSpec) -> str:
+    """What needs a newer version, for an error."""
+    names = [item.name for item in spec.inputs if item.training_only]
+    return f"training_only of {', '.join(map(repr, names))}"
 
 
 def _input_to_dict(item: InputSpec) -> dict[str, object]:

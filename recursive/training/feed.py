@@ -27,7 +27,11 @@ from recursive.training.rows import LazyRows, is_lazy
 
 
 def inputs(
-    container: Layer, X: object, lazy: bool = False, n_steps: int | None = None
+    container: Layer,
+    X: object,
+    lazy: bool = False,
+    training: bool = False,
+    n_steps: int | None = None,
 ) -> Arrays:
     """Return an array for each input and build the container for their shapes.
 
@@ -35,6 +39,7 @@ def inputs(
         container: the container.
         X: the user's inputs.
         lazy: True leaves arrays in files unread, as LazyRows.
+        training: True if inputs that are for training only must be given.
         n_steps: the number of steps of loops without sequences; None for the declared
             one.
 
@@ -42,7 +47,7 @@ def inputs(
         DataError, ShapeError, DtypeError, SequenceLengthError: for data that does not
             match the declaration.
     """
-    arrays, _ = _input_arrays(container, X, lazy, training=False, n_steps=n_steps)
+    arrays, _ = _input_arrays(container, X, lazy, training, n_steps)
     if n_steps is not None:
         check_takes_steps(container, arrays, n_steps)
     container.build(_as_input_shape(container, _shapes(arrays)))

@@ -4,13 +4,24 @@ import numpy as np
 import pytensor
 import pytest
 
-from recursive import activations, backend, optimizers, recipes
+from recursive import (
+    Dense,
+    Graph,
+    Merge,
+    Sequential,
+    Teacher,
+    activations,
+    backend,
+    optimizers,
+    recipes,
+)
 from recursive.layers.config import shared_layers
 from recursive.loop.call import Call
 from recursive.reference import gradients, run, train
 from recursive.spec.graph import OutputSpec
 from recursive.spec.names import Ref
 from tests.cases import BATCH, CASES, IN, TIME, with_random_weights
+from tests.reference.differences import check_gradients
 from tests.reference.networks import (
     LAYERS,
     NETWORKS,
@@ -196,6 +207,90 @@ def test_noise_that_is_given_makes_the_same_of_both():
         training=True,
         given_draws=draws(np.random.RandomState(1)),
     )
+
+
+def two_places():
+    """A branch in two places of a Merge: alone, around another one, and with two inputs."""
+    graph = Graph()
+    graph.add_input("a", ndim=2, dim=IN)
+    graph.add_input("b", ndim=2, dim=IN)
+    left, other = Dense(IN, 6, activation="tanh"), Dense(IN, 6)
+    graph.add_node(Merge([left, left], mode="mul"), "squared", input="a")
+    ports = {"input_0": "a", "input_1": "b"}
+    around = Merge([left, other, left], mode="concat")
+    graph.add_node(around, "around", input=ports)
+    of_two = Graph()
+    of_two.add_input("u", ndim=2, dim=6)
+    of_two.add_input("v", ndim=2, dim=IN)
+    of_two.add_node(Dense(6 + IN, 6), "w", inputs=["u", "v"], create_output=True)
+    ports = {"input_0_u": "squared", "input_0_v": "b"}
+    graph.add_node(Merge([of_two, of_two], mode="mul"), "twice", input=ports)
+    # A Merge that stands in two places itself has its branches from the first.
+    inner = Merge([Dense(6, 6), Sequential([left, other_of(6)])], mode="sum")
+    ports = {"input_0": "twice", "input_1": "a"}
+    graph.add_node(inner, "inner", input=ports)
+    pair = Sequential([Merge([other, other], mode="sum"), Dense(6, 2)])
+    graph.add_node(Merge([pair, pair], mode="mul"), "pair", input="b")
+    for name in ("around", "inner", "pair"):
+        graph.add_output(name, input=name)
+    return graph
+
+
+def other_of(dim):
+    return Dense(dim, dim, activation="sigmoid")
+
+
+def test_a_branch_in_two_places_of_a_merge_has_one_input_in_both():
+    graph = two_places()
+    assert [len(graph.nodes[name].ports) for name in ("squared", "around")] == [1, 2]
+    spec, weights, inputs = prepared(
+        graph, lambda rng: {name: rng.normal(size=(BATCH, IN)) for name in "ab"}
+    )
+    found = check(graph, spec, weights, inputs)
+    left = np.tanh(
+        inputs["a"] @ weights["squared.layer_0.W"] + weights["squared.layer_0.b"]
+    )
+    np.testing.assert_allclose(found.outputs["around"][:, :6], left, atol=1e-14)
+    np.testing.assert_allclose(found.outputs["around"][:, 12:], left, atol=1e-14)
+    check_gradients(spec, weights, inputs, shared=shared_layers(graph))
+
+
+def over_sequences(share):
+    """A Teacher of whole sequences, in a Graph."""
+    graph = Graph()
+    graph.add_input("x", ndim=3, dim=2)
+    graph.add_input("truth", ndim=3, dim=2)
+    ports = {"truth": "truth", "prediction": "x"}
+    if isinstance(share, str):
+        graph.add_input(share, ndim=2, dim=1)
+        ports[share] = share
+    graph.add_node(Teacher(share), "y", input=ports, create_output=True)
+    return graph
+
+
+@pytest.mark.parametrize("share", [0.4, "rate"])
+@pytest.mark.parametrize("steps", [TIME, BATCH])
+def test_a_teacher_of_sequences_chooses_for_each_row_and_step(share, steps):
+    """As many steps as rows too, where one could be taken for the other."""
+    graph = over_sequences(share)
+    rng = np.random.RandomState(3)
+    inputs = {name: rng.normal(size=(BATCH, steps, 2)) for name in ("x", "truth")}
+    rates = np.array([[0.2], [0.5], [0.8]])
+    if isinstance(share, str):
+        inputs["rate"] = rates
+    else:
+        rates = np.full((BATCH, 1), share)
+    graph.build({name: (None, *value.shape[1:]) for name, value in inputs.items()})
+    weights = {} if isinstance(share, str) else {"y.rate": np.array([share])}
+    chance = rng.uniform(size=(BATCH, steps, 1))
+    given = {"y.chance": chance}
+    found = check(graph, graph.spec, weights, inputs, True, given)
+    for row in range(BATCH):
+        for t in range(steps):
+            name = "truth" if chance[row, t, 0] < rates[row, 0] else "x"
+            assert (found.outputs["y"][row, t] == inputs[name][row, t]).all()
+    drawn = backend.evaluate([graph(inputs, train=True)], {})[0]
+    assert drawn.shape == (BATCH, steps, 2)
 
 
 CUT = {

@@ -129,6 +129,29 @@ def test_a_mask_of_another_length_than_the_memory_is_an_error():
         Attention().get_output_shape_for(shapes)
 
 
+@pytest.mark.parametrize("length", [1, SOURCE - 1])
+def test_a_mask_of_another_length_than_what_an_encoder_returns_is_an_error(length):
+    """A mask of one entry too, which could be taken for all steps."""
+    inner = Recursive(return_sequences=True)
+    inner.add_input("x", dim=IN)
+    inner.add_input("memory", ndim=3, dim=DIM, is_sequence=False)
+    inner.add_input("valid", ndim=2, dim=length, is_sequence=False)
+    inner.add_state("h", dim=DIM)
+    ports = {"memory": "memory", "query": "h", "mask": "valid"}
+    inner.add_node(Attention(), "att", input=ports, return_state="h")
+    inner.add_output("y", input="att")
+    graph = Graph()
+    graph.add_input("words", ndim=2, dtype="int")
+    graph.add_input("x", ndim=3, dim=IN)
+    graph.add_input("valid", ndim=2, dim=length)
+    graph.add_node(Embedding(9, DIM), "encoder", input="words")
+    ports = {"x": "x", "memory": "encoder", "valid": "valid"}
+    graph.add_node(inner, "decoder", input=ports, create_output=True)
+    given = {"words": WORDS, "x": X, "valid": np.ones((BATCH, length))}
+    with pytest.raises(ShapeError, match="port 'mask' takes one entry per step"):
+        graph.predict(given)
+
+
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [

@@ -550,14 +550,39 @@ def test_a_mask_is_refused_where_steps_are_mixed():
     )
 
 
-def test_a_penalty_is_not_left_out_in_silence():
+def one_dense(**rules):
+    """A Dense in a chain in a Graph, with rules."""
     graph = Graph()
     graph.add_input("x", dim=2)
     graph.add_node(
-        Sequential([Dense(2, 2, W_regularizer="l2")]),
+        Sequential([Dense(2, 2, bias=False, **rules)]),
         "y",
         input="x",
         create_output=True,
     )
-    with pytest.raises(ConfigError, match=r"layer 'y.layer_0'.*W_regularizer"):
-        train(graph.spec, {}, {"x": np.ones((1, 2))}, {"y": np.ones((1, 2))})
+    return graph.spec
+
+
+def test_a_penalty_on_an_output_is_not_left_out_in_silence():
+    spec = one_dense(activity_regularizer="activity_l2")
+    with pytest.raises(ConfigError, match=r"layer 'y.layer_0'.*activity_regularizer"):
+        train(spec, {}, {"x": np.ones((1, 2))}, {"y": np.ones((1, 2))})
+
+
+def test_a_penalty_and_a_constraint_of_a_layer_inside_another():
+    """By hand: x is 0, so that the loss is 0 and the penalty alone moves W."""
+    rules = {"W_regularizer": {"name": "WeightRegularizer", "l1": 0.5, "l2": 0.25}}
+    rules["W_constraint"] = "nonneg"
+    W = np.array([[2.0, -4.0], [0.0, 1.0]])
+    found = train(
+        one_dense(**rules),
+        {"y.layer_0.W": W},
+        {"x": np.zeros((1, 2))},
+        {"y": np.zeros((1, 2))},
+        {"name": "SGD", "lr": 1.0},
+        steps=1,
+    )
+    assert found.losses == [0.5 * 7 + 0.25 * 21]
+    moved = W - (0.5 * np.sign(W) + 0.5 * W)
+    np.testing.assert_allclose(found.params["y.layer_0.W"], np.maximum(moved, 0))
+    assert moved.min() < 0
