@@ -35,7 +35,7 @@ from pytensor.graph.replace import graph_replace, vectorize_graph
 from pytensor.tensor.variable import TensorVariable
 
 from recursive import backend
-from recursive.backend.sizes import Size, size
+from recursive.backend.sizes import Size, size, sizes
 from recursive.scan.partition import columns_of_parts, parts_of_concatenation
 from recursive.scan.step_graph import Tapped
 from recursive.scan.vjp import Gradients, StepVJP, present
@@ -260,9 +260,21 @@ class Backward:
         if wanted:
             # The formulas of one step, applied to the values of all steps.
             vectorized = vectorize_graph(wanted, known)
-            found = dict(zip(wanted, vectorized, strict=True))
+            for value, over_time in zip(wanted, vectorized, strict=True):
+                found[value] = self._at_all_steps(value, over_time)
         after = Gradients((), gradients.slices, gradients.constants, gradients.products)
         return after.mapped(found.__getitem__), [found[left] for left in lefts]
+
+    def _at_all_steps(
+        self, value: Variable, over_time: TensorVariable
+    ) -> TensorVariable:
+        """``over_time``, repeated if it is the same at all steps.
+
+        Such is a gradient of zeros, of a value that is only compared with another.
+        """
+        if over_time.ndim > value.ndim:
+            return over_time
+        return pt.alloc(over_time, self.inputs.n_steps, *sizes(over_time))
 
     def _weight_gradients(
         self, lefts: Sequence[TensorVariable], product_grads: Sequence[Maybe]

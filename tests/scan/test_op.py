@@ -19,6 +19,7 @@ from recursive import (
     Recursive,
     Reshape,
     Sequential,
+    Teacher,
     backend,
     recipes,
 )
@@ -431,3 +432,33 @@ def test_a_dense_with_softmax_over_rows_of_a_state_learns():
     x, y = np.ones((2, 3, 2)), np.zeros((2, 4))
     first = model.train_on_batch(x, y)
     assert model.train_on_batch(x, y) < first
+
+
+def test_a_parameter_that_a_step_only_compares_has_a_gradient_of_zeros():
+    """It is the same at all steps, and so has no axis of time to sum over."""
+    rnn = Recursive()
+    rnn.add_input("truth", dim=2)
+    rnn.add_state("h", dim=2)
+    ports = {"truth": "truth", "prediction": "h"}
+    rnn.add_node(Teacher(0.5), "read", input=ports)
+    rnn.add_node(
+        Lambda(lambda v: 2 * v),
+        "next",
+        input="read",
+        return_state="h",
+        create_output=True,
+    )
+    truth = np.arange(12.0).reshape(3, 2, 2)
+    chance = np.array([[[0.1], [0.9]], [[0.9], [0.1]], [[0.9], [0.9]]])
+    given = backend.tensor("truth", "float64", (3, None, 2))
+    output = rnn(given, train=True, **{"read.chance": chance})
+    [rate] = rnn.params
+    found = backend.evaluate(
+        pt.grad(output.sum(), [given, rate]), {given: truth}, "python"
+    )
+    # The first row doubles its first truth twice, the second its last once.
+    expected = np.zeros((3, 2, 2))
+    expected[0, 0] = 4
+    expected[1, 1] = 2
+    np.testing.assert_array_equal(found[0], expected)
+    np.testing.assert_array_equal(found[1], [0.0])
