@@ -116,7 +116,11 @@ class Teacher(Layer):
         if 1 < share.ndim < truth.ndim:
             # (batch, 1) holds for all steps of a row: (batch, 1, 1).
             share = pt.expand_dims(share, tuple(range(share.ndim, truth.ndim)))
-        reads_truth = pt.lt(pt.as_tensor_variable(chance), share)
+        # The axis of one value goes with every value of a row; an array that is given
+        # does not say so in its type.
+        chance = pt.as_tensor_variable(chance)
+        chance = pt.specify_shape(chance, (*[None] * (chance.ndim - 1), 1))
+        reads_truth = pt.lt(chance, share)
         if truth.ndim == 1:  # (batch, 1) would make (batch, batch) of words
             reads_truth = reads_truth[:, 0]
         return pt.switch(reads_truth, truth, prediction)

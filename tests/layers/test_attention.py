@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pytensor.tensor import tensor3
 
 from recursive import (
     GRU,
@@ -345,6 +346,15 @@ def test_a_share_chooses_for_each_row_and_step():
     teacher.share = 0.2
     found = value_of(rnn(TRUTH, train=True, **{"previous.chance": chance}))
     np.testing.assert_allclose(found, taught_by_hand(rnn, chance[..., 0] < 0.2))
+
+
+def test_draws_may_be_given_without_a_known_shape():
+    rnn, _ = taught(0.5)
+    chance = RNG.uniform(size=(BATCH, TIME, 1))
+    given = tensor3("chance", dtype="float64")
+    output = rnn(TRUTH, train=True, **{"previous.chance": given})
+    [found] = evaluate([output], {given: chance}, "python")
+    np.testing.assert_allclose(found, taught_by_hand(rnn, chance[..., 0] < 0.5))
 
 
 def test_a_schedule_sets_the_share_and_a_file_keeps_it(tmp_path):
