@@ -52,9 +52,9 @@ setup(
             "py.typed",
             "conformance/cases/*.json",
             "conformance/cases/*/*/*/*",
-            "conformance/v1.0/*.json",
-            "conformance/v1.0/*/*.json",
-            "conformance/v1.0/cases/*/*/*",
+            "conformance/v1.*/*.json",
+            "conformance/v1.*/*/*.json",
+            "conformance/v1.*/cases/*/*/*",
             "conformance/adapters/*.js",
         ]
     },

@@ -13,7 +13,7 @@ import pytest
 from recursive import cli
 from recursive.conformance import runner
 from recursive.conformance.needs import CAPABILITIES
-from recursive.conformance.suite import Suite
+from recursive.conformance.suite import Suite, folder_of
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "conformance.md"
@@ -25,6 +25,7 @@ PORTS = re.findall(
     WORDS,
 )
 OPTIONS = {
+    "--suite": ["1.1"],
     "--area": ["vanilla"],
     "--case": ["vanilla/*"],
     "--skips": ["skips.txt"],
@@ -71,6 +72,9 @@ def test_the_page_counts_the_cases():
         in WORDS
     )
     assert f"the core ({len(core)} cases:" in WORDS
+    added = Suite(folder_of("1.1")).manifest
+    count, invalid = len(added["cases"]), len(added["invalid"])
+    assert f"and {count} more with {invalid} more\ndeclarations" in WORDS
     assert f"against {len(SUITE.ids())} cases" in (ROOT / "README.md").read_text(
         encoding="utf-8"
     )

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recursive.conformance.versions import VERSION, VERSIONS
 from recursive.errors import ConfigError
 from recursive.utils.files import check_place, write_text
 from recursive.utils.interrupt import closing
@@ -53,6 +54,12 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         help="seconds for each answer (default: %(default)g)",
     )
     run.add_argument(
+        "--suite",
+        choices=VERSIONS,
+        default=VERSION,
+        help="the version of the suite (default: %(default)s)",
+    )
+    run.add_argument(
         "--area", action="append", default=[], help="run only this area; repeatable"
     )
     run.add_argument(
@@ -76,9 +83,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
 def _run(chosen: argparse.Namespace, started: float) -> int:
     from recursive.conformance import report, runner
     from recursive.conformance.adapter import OPTIONAL, can, check_capabilities
-    from recursive.conformance.suite import Suite
+    from recursive.conformance.suite import Suite, folder_of
 
-    suite = Suite()
+    suite = Suite(folder_of(chosen.suite))
     ids = suite.ids(chosen.area, chosen.case)
     names = suite.ids()
     skips = runner.read_list(chosen.skips, names)
@@ -100,13 +107,13 @@ def _run(chosen: argparse.Namespace, started: float) -> int:
         report.failures(outcomes),
         report.table(outcomes),
         report.unchecked(lacks),
-        report.verdict(name, outcomes),
+        report.verdict(name, outcomes, suite.title),
     ]
     print("\n\n".join(filter(None, paragraphs)))
     if chosen.junit is not None:
-        write_text(chosen.junit, report.junit(name, outcomes))
+        write_text(chosen.junit, report.junit(name, outcomes, suite.title))
     if chosen.report is not None:
-        write_text(chosen.report, report.page(name, outcomes))
+        write_text(chosen.report, report.page(name, outcomes, suite.title))
     if interrupted:
         raise interrupted
     return 0 if runner.good(outcomes) else 1

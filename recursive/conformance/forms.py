@@ -28,7 +28,16 @@ class UnmetError(Exception):
 
 
 class RaisedError(UnmetError):
-    """The port raised an error, or gave no answer."""
+    """The port raised an error, or gave no answer.
+
+    Args:
+        sentence: the whole message.
+        code: the class of the error that the port raised; empty if it gave no answer.
+    """
+
+    def __init__(self, sentence: str, code: str = ""):
+        super().__init__(sentence)
+        self.code = code
 
 
 class FormError(UnmetError):

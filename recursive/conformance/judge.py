@@ -37,6 +37,9 @@ def judge(adapter: Adapter, case: Case | Invalid) -> None:
     if case.about["training"]:
         _judge_training(adapter, model, case)
         return
+    if case.refused is not None:
+        _judge_refused_run(adapter, model, case)
+        return
     for number in range(case.batches):
         _judge_batch(adapter, model, case, number)
     if can(adapter, "grads") and case.part("cot/"):
@@ -52,6 +55,18 @@ def _judge_refusal(adapter: Adapter, case: Invalid) -> None:
         raise UnmetError(f"it was accepted, expected {expected}: {why}")
     if found != expected:
         raise UnmetError(f"it was refused with {found!r}, expected {expected!r}: {why}")
+
+
+def _judge_refused_run(adapter: Adapter, model: object, case: Case) -> None:
+    """Judge a run that must raise an error, because of its arrays."""
+    expected, why = case.refused, case.about["why"]
+    try:
+        _run(adapter, model, case)
+    except RaisedError as error:
+        if error.code == expected:
+            return
+        raise UnmetError(f"{error}, expected {expected}: {why}") from error
+    raise UnmetError(f"it was run, expected {expected}: {why}")
 
 
 def _refused(adapter: Adapter, case: Case | Invalid) -> str | None:
@@ -209,7 +224,7 @@ def _call_port(function: Callable, *args: object, **kwargs: object) -> object:
     except (Exception, SystemExit) as error:  # a port may raise anything
         words = forms.error_text(error)
         sentence = forms.raised_text(function.__name__, type(error).__name__, words)
-        raise RaisedError(sentence) from error
+        raise RaisedError(sentence, type(error).__name__) from error
 
 
 def _copied(argument: object) -> object:

@@ -14,7 +14,10 @@ from recursive.spec.starts import start_name
 CORE_LAYERS = ("Dense", "Activation", "Identity")
 """The layers that every port has. Any other is a capability, such as ``layer:GRU``."""
 
-CAPABILITIES = {
+RULES = ("_regularizer", "_constraint")
+"""The ends of the names of settings that only training reads."""
+
+FIRST_CAPABILITIES = {
     "taps": "reads two steps back or more, or inputs of earlier steps",
     "free": "names used before their declaration, past values of nodes without a state",
     "contexts": "inputs without time, which every step reads whole",
@@ -36,6 +39,18 @@ CAPABILITIES = {
     "float32": "float32 throughout",
     "training": "ten steps of an optimizer",
 }
+"""The meaning of every capability of version 1.0, except those of layers."""
+
+NEW_CAPABILITIES = {
+    "training_only": "inputs that are given in training only",
+    "no_bias": "recurrent cells without biases",
+    "penalties": "penalties on parameters, and constraints, in training",
+    "unlearned": "outputs without a loss, in training",
+    "refused_data": "arrays that must be refused when they are run",
+}
+"""The meaning of every capability that version 1.1 adds."""
+
+CAPABILITIES = {**FIRST_CAPABILITIES, **NEW_CAPABILITIES}
 """The meaning of every capability except those of layers."""
 
 
@@ -47,6 +62,8 @@ def capabilities(
     states: bool = False,
     dtype: str = "float64",
     training: bool = False,
+    unlearned: bool = False,
+    refused: bool = False,
 ) -> list[str]:
     """The capabilities that a case of ``spec`` needs, sorted.
 
@@ -59,6 +76,8 @@ def capabilities(
         "mask": mask,
         "float32": dtype == "float32",
         "training": training,
+        "unlearned": unlearned,
+        "refused_data": refused,
     }
     return sorted({*_true(needed), *_of_spec(spec)})
 
@@ -82,6 +101,7 @@ def _of_spec(spec: GraphSpec) -> set[str]:
         "graph": not spec.loop,
         "stateful": spec.stateful or any(state.stateful for state in spec.states),
         "int": any(item.dtype == "int" for item in spec.inputs),
+        "training_only": any(item.training_only for item in spec.inputs),
         "bool": any(
             item.dtype == "bool" and item.name != spec.mask for item in spec.inputs
         ),
@@ -118,6 +138,11 @@ def _of_layer(name: str, config: Mapping[str, object]) -> set[str]:
         found.add("nested")
     elif name not in CORE_LAYERS:
         found.add(f"layer:{name}")
+    # The Dense layers of version 1.0 have this setting, its cells do not.
+    if name.startswith("Recurrent") and config.get("bias") is False:
+        found.add("no_bias")
+    if any(key.endswith(RULES) and rule for key, rule in config.items()):
+        found.add("penalties")
     inner = list(config.get("layers") or ())
     for key in ("layer", "backward_layer"):
         if key in config:

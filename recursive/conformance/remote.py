@@ -40,10 +40,11 @@ class PortError(RaisedError):
     Args:
         sentence: the whole message.
         message: the message in the port's own answer, if it gave one.
+        code: the class of the error in that answer.
     """
 
-    def __init__(self, sentence: str, message: str = ""):
-        super().__init__(sentence)
+    def __init__(self, sentence: str, message: str = "", code: str = ""):
+        super().__init__(sentence, code)
         self.message = message
 
 
@@ -209,7 +210,7 @@ class Remote:
         message = answer["error"].get("message", "")
         if code == FormError.__name__:
             raise FormError(message)
-        raise PortError(raised_text(method, code, message), message)
+        raise PortError(raised_text(method, code, message), message, code)
 
     def _line(self, method: str, question: str) -> str:
         """The line that follows a question."""

@@ -19,7 +19,7 @@ from recursive.conformance.runner import (
     XPASSED,
     Outcome,
 )
-from recursive.conformance.suite import VERSION
+from recursive.conformance.versions import VERSION
 
 METHODS = {"grads": "gradients", "train": "training", "refuses": "refusals"}
 """The behaviour that each optional method shows."""
@@ -94,7 +94,7 @@ def unchecked(methods: Sequence[str]) -> str:
     return f"Not checked: {behaviours}, since the port has no {calls}."
 
 
-def verdict(name: str, outcomes: Sequence[Outcome]) -> str:
+def verdict(name: str, outcomes: Sequence[Outcome], version: str = VERSION) -> str:
     """One line: whether the port conforms, and in how many cases.
 
     >>> verdict("mine", [Outcome("taps/a", PASSED), Outcome("taps/b", NOT_COVERED)])
@@ -107,23 +107,23 @@ def verdict(name: str, outcomes: Sequence[Outcome]) -> str:
     covered = total - counts[NOT_COVERED]
     if covered and counts[PASSED] == covered:
         return (
-            f"{name} conforms to version {VERSION} in all {covered} cases "
+            f"{name} conforms to version {version} in all {covered} cases "
             f"that it covers, of {total}."
         )
     skipped = f" {counts[SKIPPED]} were skipped." if counts[SKIPPED] else ""
     return (
-        f"{name} passes {counts[PASSED]} of {covered} cases of version {VERSION} "
+        f"{name} passes {counts[PASSED]} of {covered} cases of version {version} "
         f"that it covers, of {total}.{skipped}"
     )
 
 
-def junit(name: str, outcomes: Sequence[Outcome]) -> str:
+def junit(name: str, outcomes: Sequence[Outcome], version: str = VERSION) -> str:
     """The outcomes as JUnit XML."""
     counts = Counter(outcome.status for outcome in outcomes)
     left_out = (SKIPPED, NOT_COVERED, XFAILED)
     suite = ElementTree.Element(
         "testsuite",
-        name=_printable(f"conformance {VERSION}: {name}"),
+        name=_printable(f"conformance {version}: {name}"),
         tests=str(len(outcomes)),
         failures=str(counts[FAILED] + counts[XPASSED]),
         errors="0",
@@ -175,7 +175,7 @@ td, th {{ text-align: left; }} tr {{ border-bottom: 1px solid #ddd; }}
 """
 
 
-def page(name: str, outcomes: Sequence[Outcome]) -> str:
+def page(name: str, outcomes: Sequence[Outcome], version: str = VERSION) -> str:
     """The outcomes as one page of HTML, without scripts."""
     by_area = _by_area(outcomes)
     shown = [status for status in STATUSES if by_area["all"][status]]
@@ -192,8 +192,8 @@ def page(name: str, outcomes: Sequence[Outcome]) -> str:
             f"<td>{html.escape(outcome.words)}</td></tr>"
         )
     return PAGE.format(
-        title=html.escape(f"{name}: conformance {VERSION}"),
-        verdict=html.escape(verdict(name, outcomes)),
+        title=html.escape(f"{name}: conformance {version}"),
+        verdict=html.escape(verdict(name, outcomes, version)),
         heads="".join(f"<th>{status}</th>" for status in shown),
         areas="\n".join(areas),
         cases="\n".join(cases),

@@ -12,6 +12,9 @@ one set of parameters. ``v1.0/invalid/<id>.json`` is a declaration that must be 
 
 ``MANIFEST.json`` lists the cases with the sha256 of each file. A file that differs from
 its hash is an error: the committed numbers are the suite.
+
+A later version has a folder with the cases that it adds, and a manifest that names the
+version it extends. The cases of that one are read where they are, unchanged.
 """
 
 from __future__ import annotations
@@ -29,12 +32,18 @@ import numpy as np
 from safetensors.numpy import save
 
 from recursive.conformance import stored
+from recursive.conformance.versions import DRAFTS, VERSION, VERSIONS
 from recursive.errors import ConfigError, DataError, UnknownNameError, suggest
 from recursive.spec.graph import GraphSpec
 
-VERSION = "1.0"
-FOLDER = Path(__file__).parent / f"v{VERSION}"
-"""The version of the suite and of its declarations, and the folder of its files."""
+
+def folder_of(version: str) -> Path:
+    """The folder of the files that a version adds."""
+    return Path(__file__).parent / f"v{version}"
+
+
+FOLDER = folder_of(VERSION)
+"""The folder of version 1.0."""
 
 FILES = ("case.json", "arrays.safetensors")
 """The files of a case."""
@@ -118,6 +127,11 @@ class Case:
         """True if noise is on."""
         return bool(self.about["call"]["train"])
 
+    @property
+    def refused(self) -> str | None:
+        """The class of the error that a run must raise, if it must raise one."""
+        return self.about.get("refused")
+
     def part(self, prefix: str) -> Arrays:
         """The arrays called ``<prefix><name>``, by ``name``."""
         return part_of(self.arrays, prefix)
@@ -156,9 +170,11 @@ class Invalid:
 
 
 class Suite:
-    """The cases in a folder.
+    """The cases in a folder, and those of the version that it extends.
 
     Attributes:
+        version: the version of the suite.
+        base: the suite that it extends, if any.
         entries: the entry of each case in the manifest, by name.
         invalid: the entry of each invalid declaration, by name.
 
@@ -168,16 +184,28 @@ class Suite:
 
     >>> len(Suite().ids()) > 300
     True
+    >>> Suite(folder_of("1.1")).read("taps/h-2").about["version"]
+    '1.0'
     """
 
     def __init__(self, folder: Path = FOLDER):
         self.folder = Path(folder)
         self.manifest = _read_manifest(self.folder / "MANIFEST.json")
-        self.entries = {entry["id"]: entry for entry in self.manifest["cases"]}
-        self.invalid = {
-            f"invalid/{entry['id']}": entry for entry in self.manifest["invalid"]
-        }
+        self.version = self.manifest["version"]
+        extended = self.manifest.get("extends")
+        self.base = Suite(self.folder.parent / f"v{extended}") if extended else None
+        self.entries = dict(self.base.entries) if self.base else {}
+        self.invalid = dict(self.base.invalid) if self.base else {}
+        for entry in self.manifest["cases"]:
+            self.entries[entry["id"]] = entry
+        for entry in self.manifest["invalid"]:
+            self.invalid[f"invalid/{entry['id']}"] = entry
         self._check_listed()
+
+    @property
+    def title(self) -> str:
+        """The version, and if it is a draft, as reports name it."""
+        return f"{self.version} (draft)" if self.version in DRAFTS else self.version
 
     def _check_listed(self) -> None:
         """Raise a DataError if the manifest leaves out a case, which would not run."""
@@ -239,10 +267,12 @@ class Suite:
             DataError: if a file is missing or differs from its hash.
             UnknownNameError: if there is no such case.
         """
+        if self.base and (name in self.base.invalid or name in self.base.entries):
+            return self.base.read(name)
         if name in self.invalid:
             entry = self.invalid[name]
             content = self._checked(f"invalid/{entry['id']}.json", entry["sha256"])
-            return Invalid(_of_this_version(name, content, INVALID_FORM))
+            return Invalid(self._about(name, content, INVALID_FORM))
         if name not in self.entries:
             raise _unknown_case(name, self.ids(), "the name of a case")
         hashes = self.entries[name]["sha256"]
@@ -250,7 +280,7 @@ class Suite:
             self._checked(f"cases/{name}/{file}", hashes[file]) for file in FILES
         )
         arrays = stored.arrays(f"cases/{name}/{FILES[1]}", content)
-        return Case(_of_this_version(name, about, CASE_FORM), arrays)
+        return Case(self._about(name, about, CASE_FORM), arrays)
 
     def _checked(self, path: str, expected: str) -> bytes:
         content = stored.content_of(self.folder / path, "a file that can be read")
@@ -264,6 +294,21 @@ class Suite:
                 do="It was changed or damaged: install the package again.",
             )
         return content
+
+    def _about(
+        self, name: str, content: bytes, form: Mapping[str, object]
+    ) -> dict[str, object]:
+        about = stored.mapping(name, content, {})
+        if about.get("version") != self.version:
+            raise DataError.about(
+                "case",
+                name,
+                takes=f"version {self.version!r}",
+                got=repr(about.get("version")),
+                do="Install the package again.",
+            )
+        stored.check_form(name, "the file", about, form)
+        return about
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
@@ -321,34 +366,23 @@ def nearest_case(name: str, names: Iterable[str]) -> str:
     return f"Cases are called 'area/name'. The areas are {', '.join(map(repr, areas))}."
 
 
-def _of_this_version(
-    name: str, content: bytes, form: Mapping[str, object]
-) -> dict[str, object]:
-    about = stored.mapping(name, content, {})
-    if about.get("version") != VERSION:
-        raise DataError.about(
-            "case",
-            name,
-            takes=f"version {VERSION!r}",
-            got=repr(about.get("version")),
-            do="Install the package again.",
-        )
-    stored.check_form(name, "the file", about, form)
-    return about
-
-
 def _read_manifest(path: Path) -> dict[str, object]:
     content = stored.content_of(path, "a manifest")
     manifest = stored.mapping(path, content, {"version": str})
-    if manifest["version"] != VERSION:
+    version = manifest["version"]
+    if version not in VERSIONS:
         raise ConfigError.about(
             "suite",
             str(path.parent),
-            takes=f"version {VERSION!r}",
-            got=repr(manifest["version"]),
+            takes=f"version {' or '.join(map(repr, VERSIONS))}",
+            got=repr(version),
             do="Use the runner of that version.",
         )
     stored.check_form(path, "the file", manifest, MANIFEST_FORM)
+    # It is a part of a path, and a version that extends itself would never end.
+    before = VERSIONS[: VERSIONS.index(version)]
+    if manifest.get("extends") not in (None, *before):
+        raise stored.damaged(path, "an earlier version", repr(manifest["extends"]))
     for kind, pattern in ID_PATTERNS.items():
         for entry in manifest[kind]:
             # An id is a part of a path, which must not leave the folder.

@@ -11,21 +11,33 @@ from recursive.conformance import runner
 from recursive.conformance.adapter import missing
 from recursive.conformance.adapters import numpy, pytensor
 from recursive.conformance.forms import UnmetError
-from recursive.conformance.suite import Suite
+from recursive.conformance.suite import Suite, folder_of
 from tests.agreement.test_cases import COMPILER, JAX
 
 pytestmark = pytest.mark.compiled
 
 DEEP = os.environ.get("RECURSIVE_DEEP") == "1"
-SUITE = Suite()
+SUITE = Suite(folder_of("1.1"))
 FEW = [
     next(name for name in SUITE.entries if name.startswith(f"{area}/"))
     for area in ("vanilla", "taps", "masks", "stateful", "gating")
 ]
 CUT_APART = "layers/maxout"
 """A gradient of what was put side by side, which PyTensor 3.0 left to itself cannot cut apart on JAX."""
+NEW = [entry["id"] for entry in SUITE.manifest["cases"]]
+"""Those that version 1.1 adds."""
 SOME = [name for place, name in enumerate(SUITE.entries) if place % 4 == 0]
-"""A case in four: all of them take minutes."""
+SOME += [name for name in NEW if name not in SOME]
+"""A case in four of version 1.0, for all take minutes, and all that are new."""
+NEW_ON_JAX = [
+    "attention/additive",
+    "attention/encoder-and-decoder",
+    "teacher/share",
+    "teacher/training-only-at-rest",
+    "normalization/in-a-loop",
+    "bias/lstm",
+    "penalties/penalty-and-constraint",
+]
 
 
 def check(adapter, names):
@@ -59,7 +71,7 @@ def test_the_containers_pass_in_plain_python(name):
         if not missing(pytensor.JAX, entry["capabilities"])
     ]
     if DEEP
-    else [*FEW, CUT_APART],
+    else [*FEW, CUT_APART, *NEW_ON_JAX],
 )
 def test_the_containers_pass_on_jax(name):
     check(pytensor.JAX(), [name])
@@ -75,7 +87,8 @@ def test_the_containers_claim_every_capability_but_those_that_jax_refuses():
         == pytensor.C.capabilities
         == pytensor.Numba.capabilities
     )
-    assert needed - pytensor.JAX.capabilities == {"truncate", "until"}
+    refused = {"truncate", "until", "refused_data"}
+    assert needed - pytensor.JAX.capabilities == refused
 
 
 @JAX
@@ -90,7 +103,10 @@ def test_what_the_containers_do_not_claim_on_jax_is_refused_there(name):
 
 
 @COMPILER
-@pytest.mark.parametrize("name", SUITE.entries if DEEP else FEW[:2])
+@pytest.mark.parametrize(
+    "name",
+    SUITE.entries if DEEP else [*FEW[:2], *NEW_ON_JAX, "refused/memory-of-padding"],
+)
 def test_the_containers_pass_on_c(name):
     check(pytensor.C(), [name])
 

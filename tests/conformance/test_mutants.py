@@ -2,10 +2,10 @@
 
 import pytest
 
-from recursive.conformance.suite import Suite
+from recursive.conformance.suite import Suite, folder_of
 from tests.suite.mutants import MUTANTS, Mutant, caught, table
 
-SUITE = Suite()
+SUITE = Suite(folder_of("1.1"))
 
 
 def test_there_are_as_many_mutants_as_were_asked_for_and_no_two_of_a_name():

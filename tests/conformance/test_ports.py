@@ -18,7 +18,7 @@ from recursive.conformance.adapter import load
 from recursive.conformance.adapters import pytensor
 from recursive.conformance.needs import CAPABILITIES
 from recursive.conformance.remote import Remote, command_of
-from recursive.conformance.suite import Suite
+from recursive.conformance.suite import Suite, folder_of
 from tests.test_docs_of_conformance import PAGE
 
 DEEP = os.environ.get("RECURSIVE_DEEP") == "1"
@@ -58,6 +58,11 @@ NODE = pytest.mark.skipif(
 )
 
 
+DRAFT = Suite(folder_of("1.1"))
+NEW = [entry["id"] for entry in DRAFT.manifest["cases"]]
+"""The cases that version 1.1 adds."""
+
+
 def check(adapter, names, at_least):
     """Run the cases: nothing fails, and as many pass as are said."""
     outcomes = list(runner.run(adapter, SUITE, names))
@@ -72,6 +77,27 @@ def check(adapter, names, at_least):
 @needs("torch")
 def test_the_port_in_pytorch_passes_every_case_that_it_covers():
     check(load("recursive.conformance.adapters.torch:Adapter"), SUITE.entries, 201)
+
+
+@needs("torch")
+def test_the_port_in_pytorch_is_asked_nothing_that_is_new_in_1_1():
+    check_skips(load("recursive.conformance.adapters.torch:Adapter"))
+
+
+@NODE
+def test_the_port_in_javascript_is_asked_nothing_that_is_new_in_1_1():
+    with Remote(["node", str(ADAPTERS / "port.js")]) as port:
+        check_skips(port)
+
+
+def check_skips(adapter):
+    """Each new case is not covered, says what it needs, and builds nothing."""
+    adapter.build = lambda *_: pytest.fail("it was built")
+    outcomes = list(runner.run(adapter, DRAFT, NEW))
+    assert {outcome.status for outcome in outcomes} == {runner.NOT_COVERED}
+    words = {outcome.id: outcome.words for outcome in outcomes}
+    assert words["attention/dot"] == "needs layer:Attention"
+    assert words["bias/gru"] == "needs no_bias"
 
 
 @needs("jax")
@@ -152,6 +178,16 @@ def claimed(name):
             )[1],
         )
     )
+
+
+@pytest.mark.parametrize("name", ["torch.py", "jax.py", "keras.py", "port.js"])
+def test_no_port_of_1_0_covers_what_is_new(name):
+    covered = [
+        case
+        for case in NEW
+        if claimed(name) >= set(DRAFT.entries[case]["capabilities"])
+    ]
+    assert covered == []
 
 
 @pytest.mark.parametrize("name", ["torch.py", "jax.py", "keras.py", "port.js"])

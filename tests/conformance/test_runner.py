@@ -19,7 +19,7 @@ from recursive.conformance.adapters.numpy import Adapter
 from recursive.conformance.forms import UnmetError
 from recursive.conformance.remote import PortError, Remote, command_of
 from recursive.conformance.runner import Expected, Outcome
-from recursive.conformance.suite import Suite
+from recursive.conformance.suite import Suite, folder_of
 from recursive.errors import ConfigError, UnknownNameError
 
 SUITE = Suite()
@@ -306,6 +306,55 @@ def test_a_refusal_of_another_kind_or_none_fails():
         "refuses returned a type, expected the name of an error"
         in only(adapter, "invalid/no-output").words
     )
+
+
+DRAFT = Suite(folder_of("1.1"))
+
+
+def new(adapter, name):
+    [outcome] = runner.run(adapter, DRAFT, [name])
+    return outcome
+
+
+def test_a_run_that_must_be_refused_and_is_passes():
+    assert new(Adapter(), "refused/memory-of-padding").status == "passed"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("no"), "run raised ValueError: no"),
+        (None, "it was run, expected DataError: A row of the memory has no valid step"),
+    ],
+)
+def test_a_run_that_must_be_refused_and_is_not_fails(error, words):
+    class Lenient(Adapter):
+        def run(self, model, inputs, **given):
+            if error is not None:
+                raise error
+            return {"outputs": {}}
+
+    outcome = new(Lenient(), "refused/memory-of-padding")
+    assert outcome.status == "failed"
+    assert words in outcome.words
+    assert "expected DataError" in outcome.words
+
+
+def test_a_run_that_another_process_refuses_passes_by_the_code_of_its_answer():
+    with Remote(command_of(NUMPY)) as port:
+        assert new(port, "refused/no-truth-in-training").status == "passed"
+        assert new(port, "teacher/training-only-at-rest").status == "passed"
+
+
+def test_the_draft_is_run_where_it_is_asked_for_and_named_in_the_verdict(capsys):
+    said = ["conformance", "run", "--adapter", NUMPY, "--here", "--suite", "1.1"]
+    assert cli.main([*said, "--area", "bias"]) == 0
+    assert (
+        "numpy conforms to version 1.1 (draft) in all 5 cases that it covers, of 5."
+        in capsys.readouterr().out
+    )
+    assert cli.main([*said[:-2], "--area", "vanilla"]) == 0
+    assert "conforms to version 1.0 in all 18 cases" in capsys.readouterr().out
 
 
 def test_a_refusal_of_what_is_right_fails():

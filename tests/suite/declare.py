@@ -156,6 +156,62 @@ def _inside(parts: tuple[Part, ...], what: str) -> dict[str, Shape]:
     }
 
 
+def masking(value: float = 0.0) -> Part:
+    """Masks the steps at which every value is ``value``."""
+    return Part("Masking", {"mask_value": value})
+
+
+def attention(score: str, memory: int, query: int, units: int = 3) -> Part:
+    """The mean of a memory, weighted by the scores of a query."""
+    shapes: Mapping[str, Shape] = {}
+    if score == "general":
+        shapes = {"W": (query, memory)}
+    elif score == "additive":
+        shapes = {
+            "W": (memory, units),
+            "U": (query, units),
+            "b": (units,),
+            "v": (units, 1),
+        }
+    config = {"score": score, "dim": units}
+    return Part("Attention", config, shapes, outputs=("output", "weights"))
+
+
+def teacher(share: float | str = 1.0) -> Part:
+    """The truth in training, and the prediction otherwise.
+
+    A share of 1 or 0 draws nothing. A number is a parameter, ``rate``.
+    """
+    is_port = isinstance(share, str)
+    is_random = is_port or 0 < share < 1
+    return Part(
+        "Teacher",
+        {"share": share, "trainable": False},
+        {} if is_port else {"rate": (1,)},
+        {"chance": (1,)} if is_random else {},
+    )
+
+
+def layer_normalization(dim: int, epsilon: float = 1e-5) -> Part:
+    """Each row with mean 0 and variance 1, scaled and moved."""
+    config = {"input_dim": dim, "epsilon": epsilon}
+    return Part("LayerNormalization", config, {"gamma": (dim,), "beta": (dim,)})
+
+
+def unbiased(part: Part) -> Part:
+    """A cell without its biases."""
+    params = {
+        name: shape for name, shape in part.params.items() if not name.startswith("b")
+    }
+    config = {**part.config, "bias": False}
+    return dataclasses.replace(part, config=config, params=params)
+
+
+def ruled(part: Part, **rules: object) -> Part:
+    """A layer with penalties or constraints."""
+    return dataclasses.replace(part, config={**part.config, **rules})
+
+
 class Net:
     """A declaration that grows line by line, with the shapes of all that it takes.
 
@@ -194,14 +250,19 @@ class Net:
         sequence: bool = True,
         below: int = 9,
         steps: int = TIME,
+        inner: int = 2,
+        training_only: bool = False,
     ) -> Net:
-        """Add a sequence or a context. Integers are ``below`` a limit."""
+        """Add a sequence or a context. Integers are ``below`` a limit.
+
+        Axes between those of the step and of the values have the size ``inner``.
+        """
         over_time = sequence and self.spec.loop
         ndim = ndim or 1 + over_time + (dim is not None)
-        item = InputSpec(name, ndim, dtype, dim, sequence)
-        inner = (2,) * (ndim - 1 - over_time - (dim is not None))
+        item = InputSpec(name, ndim, dtype, dim, sequence, training_only)
+        between = (inner,) * (ndim - 1 - over_time - (dim is not None))
         self.shapes[name] = (
-            ((steps,) if over_time else ()) + inner + ((dim,) if dim else ())
+            ((steps,) if over_time else ()) + between + ((dim,) if dim else ())
         )
         self.limits[name] = below
         return self._with(inputs=(*self.spec.inputs, item))

@@ -21,6 +21,9 @@ class Draft:
         hand: values that were worked out on paper, which the interpreter must meet before anything is written.
         training: optimizer and loss of ten steps.
         lag: the lag of each given state.
+        version: the version of the suite that adds the case.
+        absent: the inputs that are not given, since the run does not train.
+        refused: the class of the error that the run must raise.
     """
 
     id: str
@@ -37,6 +40,9 @@ class Draft:
     training: Mapping[str, object] | None = None
     gradients: bool = True
     rows: int = 3
+    version: str = "1.0"
+    absent: tuple[str, ...] = ()
+    refused: str | None = None
 
 
 DRAFTS: list[Draft] = []
@@ -51,8 +57,9 @@ class Area:
     'example/net'
     """
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, version: str = "1.0"):
         self.name = name
+        self.version = version
 
     def __call__(
         self, why: str, **options: object
@@ -69,7 +76,14 @@ class Area:
 
     def add(self, name: str, why: str, net: Net, **options: object) -> Draft:
         """One case by its name."""
-        draft = Draft(f"{self.name}/{name}", self.name, why, net, **options)
+        draft = Draft(
+            f"{self.name}/{name}",
+            self.name,
+            why,
+            net,
+            version=self.version,
+            **options,
+        )
         if self.name != "example":
             DRAFTS.append(draft)
         return draft

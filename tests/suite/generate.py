@@ -10,8 +10,9 @@ import numpy as np
 
 from recursive import reference
 from recursive.conformance.needs import capabilities
-from recursive.conformance.suite import TOLERANCE, VERSION, Arrays, Case
-from recursive.errors import DataError
+from recursive.conformance.suite import TOLERANCE, Arrays, Case
+from recursive.conformance.versions import VERSIONS
+from recursive.errors import DataError, RecursiveError
 from recursive.spec.graph import GraphSpec
 from tests.suite.drafts import Draft
 from tests.suite.writing import write
@@ -24,7 +25,7 @@ LOOSER = {"float64": 1, "float32": 10**5}
 
 
 def generate(folder: Path, seen: Callable[[Iterable], Iterable] = iter) -> int:
-    """Write the suite into ``folder``; return the number of cases, invalid ones included.
+    """Write every version of the suite into ``folder/v1.0`` and so on; return the number of cases.
 
     Args:
         seen: wraps the drafts on their way, for a progress bar.
@@ -33,10 +34,16 @@ def generate(folder: Path, seen: Callable[[Iterable], Iterable] = iter) -> int:
     from tests.suite.areas.invalid import INVALID
     from tests.suite.drafts import DRAFTS
     from tests.suite.legacy import cases_of_2015
-    from tests.suite.schemas import SCHEMAS
+    from tests.suite.schemas import schemas_of
 
     cases = [*map(case_of, seen(DRAFTS)), *cases_of_2015()]
-    write(Path(folder), cases, INVALID, SCHEMAS)
+    before = None
+    for version in VERSIONS:
+        own = [case for case in cases if case.about["version"] == version]
+        invalid = [about for about in INVALID if about["version"] == version]
+        place = Path(folder) / f"v{version}"
+        write(place, own, invalid, schemas_of(version), version, before)
+        before = version
     return len(cases) + len(INVALID)
 
 
@@ -48,9 +55,12 @@ def case_of(draft: Draft) -> Case:
     """
     rng = np.random.RandomState(zlib.crc32(draft.id.encode()))
     arrays = _given(draft, rng)
-    arrays |= (
-        _trained(draft, arrays) if draft.training else _computed(draft, arrays, rng)
-    )
+    if draft.refused:
+        _check_refused(draft, arrays)
+    elif draft.training:
+        arrays |= _trained(draft, arrays)
+    else:
+        arrays |= _computed(draft, arrays, rng)
     _check_by_hand(draft, arrays)
     return Case(
         _about(draft, arrays),
@@ -67,11 +77,14 @@ def _about(draft: Draft, arrays: Arrays) -> dict[str, object]:
         any(name.startswith("state0/") for name in arrays),
         draft.dtype,
         bool(draft.training),
+        _has_unlearned(draft),
+        draft.refused is not None,
     )
     tolerance = {name: value * LOOSER[draft.dtype] for name, value in TOLERANCE.items()}
     training = {**draft.training, "steps": STEPS} if draft.training else None
+    refused = {"refused": draft.refused} if draft.refused else {}
     return {
-        "version": VERSION,
+        "version": draft.version,
         "id": draft.id,
         "area": draft.area,
         "tier": draft.tier or ("optional" if needs else "core"),
@@ -83,8 +96,15 @@ def _about(draft: Draft, arrays: Arrays) -> dict[str, object]:
         "call": {"train": draft.train, "batches": draft.batches},
         "tolerance": tolerance,
         "training": training,
+        **refused,
         "spec": draft.net.spec.to_dict(),
     }
+
+
+def _has_unlearned(draft: Draft) -> bool:
+    """True if an output has no loss."""
+    loss = draft.training["loss"] if draft.training else "mse"
+    return isinstance(loss, dict) and None in loss.values()
 
 
 # What is given
@@ -106,6 +126,7 @@ def _given(draft: Draft, rng: np.random.RandomState) -> Arrays:
                 net.limits[item.name],
             )
             for item in net.spec.inputs
+            if item.name not in draft.absent
         }
     if draft.train:
         found |= {
@@ -242,7 +263,10 @@ def _trained(draft: Draft, arrays: Arrays) -> Arrays:
     outputs = reference.run(draft.net.spec, params, inputs).outputs
     rng = np.random.RandomState(zlib.crc32(f"{draft.id} targets".encode()))
     drawn = {
-        name: np.tanh(rng.normal(size=value.shape)) for name, value in outputs.items()
+        name: np.tanh(rng.normal(size=value.shape))
+        for name, value in outputs.items()
+        if not isinstance(draft.training["loss"], dict)
+        or draft.training["loss"][name] is not None
     }
     targets = {**drawn, **case.part("target/")}
     found = reference.train(
@@ -259,6 +283,26 @@ def _trained(draft: Draft, arrays: Arrays) -> Arrays:
         "step/loss": np.asarray(found.losses),
         **{f"trained/{name}": value for name, value in found.params.items()},
     }
+
+
+def _check_refused(draft: Draft, arrays: Arrays) -> None:
+    """Raise a DataError unless the interpreter refuses the arrays."""
+    case = Case({"call": {"train": draft.train, "batches": 1}}, arrays)
+    params, inputs = case.part("param/"), case.part("in/")
+    found = "no error"
+    try:
+        reference.run(draft.net.spec, params, inputs, **_said(case.given))
+    except RecursiveError as error:
+        found = type(error).__name__
+    if found != draft.refused:
+        raise DataError.about(
+            "case",
+            draft.id,
+            takes=draft.refused,
+            because="the interpreter is judged too",
+            got=found,
+            do="One of the two is wrong.",
+        )
 
 
 def _check_by_hand(draft: Draft, arrays: Arrays) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from recursive.conformance.adapters.numpy import Adapter
+from recursive.conformance.needs import RULES
 from recursive.conformance.runner import FAILED, run
-from recursive.conformance.suite import Suite
+from recursive.conformance.suite import Suite, folder_of
 from recursive.spec.graph import GraphSpec, LayerSpec, NodeSpec, PortSpec
 from recursive.spec.names import Ref
 
@@ -129,6 +130,62 @@ def _config(**changes: object) -> Change:
         return dataclasses.replace(node, layer=LayerSpec(node.layer.class_name, config))
 
     return lambda spec: spec.replace(nodes=tuple(map(of, spec.nodes)))
+
+
+def _layers(change: Callable[[NodeSpec], NodeSpec]) -> Change:
+    """A change of every node."""
+    return lambda spec: spec.replace(nodes=tuple(map(change, spec.nodes)))
+
+
+def _without_mask_of_memory(node: NodeSpec) -> NodeSpec:
+    """A node that reads no mask as a value, and masks nothing."""
+    ports = node.ports
+    if node.layer.class_name == "Attention":
+        ports = tuple(port for port in ports if port.name != "mask")
+    layer = node.layer
+    if layer.class_name == "Masking":
+        layer = LayerSpec("Identity")
+    return dataclasses.replace(node, ports=ports, layer=layer)
+
+
+def _without_rules(end: str) -> Change:
+    """A change that leaves out the settings whose names end so."""
+
+    def of(node: NodeSpec) -> NodeSpec:
+        config = {
+            key: value
+            for key, value in node.layer.config.items()
+            if not key.endswith(end)
+        }
+        return dataclasses.replace(node, layer=LayerSpec(node.layer.class_name, config))
+
+    return _layers(of)
+
+
+def _with_biases(params: Arrays) -> Arrays:
+    """Ones for each bias that a cell does not have."""
+    found = dict(params)
+    for name, value in params.items():
+        path, _, own = name.rpartition(".")
+        if own.startswith("U") and value.shape[0] == value.shape[-1]:
+            found.setdefault(f"{path}.b{own[1:]}", np.ones(value.shape[-1]))
+    return found
+
+
+def _other_share(params: Arrays) -> Arrays:
+    return {
+        name: 1 - value if name.endswith(".rate") else value
+        for name, value in params.items()
+    }
+
+
+def _gamma_and_beta_swapped(params: Arrays) -> Arrays:
+    found = dict(params)
+    for name, value in params.items():
+        if name.endswith(".gamma"):
+            beta = f"{name.removesuffix('gamma')}beta"
+            found[name], found[beta] = params[beta], value
+    return found
 
 
 def _states(change: Callable) -> Change:
@@ -339,6 +396,15 @@ MUTANTS = (
     ),
     Mutant("gradients of inputs forgotten", pulled=_each("inputs", np.zeros_like)),
     Mutant("gradients are means", pulled=_each("params", lambda value: value / 3)),
+    Mutant("mask of a memory ignored", spec=_layers(_without_mask_of_memory)),
+    Mutant("scores not scaled", spec=_config(score={"scaled_dot": "dot"})),
+    Mutant("the truth read at rest", given=lambda given: {**given, "train": True}),
+    Mutant("share of the prediction, not of the truth", params=_other_share),
+    Mutant("gamma and beta swapped", params=_gamma_and_beta_swapped),
+    Mutant("epsilon ignored", spec=_config(epsilon={0.5: 1e-5})),
+    Mutant("a bias invented", params=_with_biases),
+    Mutant("penalties ignored", spec=_without_rules(RULES[0])),
+    Mutant("constraints ignored", spec=_without_rules(RULES[1])),
     Mutant("momentum ignored", training=_optimizer("momentum", 0.0)),
     Mutant("nesterov ignored", training=_optimizer("nesterov", False)),
     Mutant("decay ignored", training=_optimizer("decay", 0.0)),
@@ -356,7 +422,7 @@ def caught(mutant: Mutant, suite: Suite | None = None) -> list[str]:
     >>> caught(MUTANTS[0])[0]
     'gating/cell-gru'
     """
-    suite = suite or Suite()
+    suite = suite or Suite(folder_of("1.1"))
     return [
         outcome.id
         for outcome in run(mutant, suite, suite.entries)
@@ -366,7 +432,7 @@ def caught(mutant: Mutant, suite: Suite | None = None) -> list[str]:
 
 def table(suite: Suite | None = None) -> str:
     """A Markdown table of the mutants and of the cases that catch them."""
-    suite = suite or Suite()
+    suite = suite or Suite(folder_of("1.1"))
     rows = [(mutant.name, caught(mutant, suite)) for mutant in MUTANTS]
     lines = [
         f"| {name} | {len(cases)} | {', '.join(f'`{case}`' for case in _one_an_area(cases)[:3]) or 'none'} |"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from recursive.conformance.suite import FILES, VERSION, Case, packed
+from recursive.conformance.suite import FILES, Case, packed
 
 About = Mapping[str, object]
 
@@ -17,12 +17,15 @@ def write(
     cases: Iterable[Case],
     invalid: Iterable[About],
     schemas: Mapping[str, About],
+    version: str,
+    extends: str | None = None,
 ) -> None:
-    """Write a whole suite into ``folder``."""
+    """Write what a version of the suite adds into ``folder``."""
     for name, schema in schemas.items():
         _write_file(folder / "schemas" / f"{name}.schema.json", as_json(schema))
     manifest = {
-        "version": VERSION,
+        "version": version,
+        **({"extends": extends} if extends else {}),
         "cases": [_write_case(folder, case) for case in cases],
         "invalid": [_write_invalid(folder, about) for about in invalid],
     }

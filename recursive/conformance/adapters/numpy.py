@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from recursive import reference
 from recursive.errors import RecursiveError
+from recursive.reference.arguments import check_settings
 from recursive.spec.checks import check_whole
 from recursive.spec.graph import GraphSpec
 from recursive.spec.order import ordered
@@ -68,6 +69,7 @@ class Adapter:
             found = GraphSpec.from_dict(spec)
             check_whole(found)
             ordered(found)
+            check_settings(found)
         except RecursiveError as error:
             return type(error).__name__
         return None

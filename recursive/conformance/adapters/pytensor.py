@@ -18,14 +18,15 @@ from recursive.errors import RecursiveError
 from recursive.layers.config import layer_from_config
 from recursive.loop.call import Call
 from recursive.spec.graph import GraphSpec
+from recursive.training import feed
 
 Arrays = Mapping[str, np.ndarray]
 Tensors = dict[str, TensorVariable]
 
 EVERY = frozenset({*CAPABILITIES, *(f"layer:{name}" for name in models.CLASSES)})
 """The capabilities of the containers on a backend that refuses none."""
-REFUSED_BY_JAX = frozenset({"truncate", "until"})
-"""JAX cannot cut a gradient before the loop, nor run a loop of unknown length."""
+REFUSED_BY_JAX = frozenset({"truncate", "until", "refused_data"})
+"""JAX cannot cut a gradient before the loop, run a loop of unknown length, or raise."""
 
 
 class Adapter:
@@ -147,13 +148,12 @@ class Model:
         found = self._call(inputs, cotangents, **given)
         gradients = found[len(container.output_names) :]
         params = list(container.named_params)
-        floats = []
-        for item in container.spec.inputs:
-            if inputs[item.name].dtype.kind == "f":
-                floats.append(item.name)
+        floats = [item.name for item in container.spec.inputs if item.dtype == "float"]
+        of_inputs = dict(zip(floats, gradients[len(params) :], strict=True))
         return {
             "params": dict(zip(params, gradients, strict=False)),
-            "inputs": dict(zip(floats, gradients[len(params) :], strict=True)),
+            # An input that is given in training only may be absent.
+            "inputs": {name: d for name, d in of_inputs.items() if name in inputs},
         }
 
     def _call(
@@ -174,10 +174,8 @@ class Model:
         extra = {} if mask is None else {"mask": mask}
         extra |= draws or {}
         with pytensor.config.change_flags(floatX=self.floats):
-            values = []
-            for item in self.container.spec.inputs:
-                dtype = backend.dtype_of(item.dtype)
-                values.append(np.asarray(inputs[item.name], dtype))
+            arrays = feed.inputs(self.container, inputs, training=train)
+            values = [arrays[item.name] for item in self.container.spec.inputs]
             program = self._program(extra, cotangents, train)
             return program(*values, *extra.values(), *cotangents.values())
 

@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from recursive.conformance.suite import VERSION
-from tests.suite.declare import HIDDEN, IN, Net, dense, identity
+from tests.suite.declare import (
+    HIDDEN,
+    IN,
+    Net,
+    attention,
+    dense,
+    identity,
+    ruled,
+    teacher,
+)
 
 Spec = dict[str, object]
 INVALID: list[dict[str, object]] = []
@@ -25,11 +33,13 @@ def good(**settings: object) -> Net:
     )
 
 
-def refused(name: str, code: str, why: str, spec: Spec | Net) -> None:
+def refused(
+    name: str, code: str, why: str, spec: Spec | Net, version: str = "1.0"
+) -> None:
     """One more of them."""
     spec = spec.spec.to_dict() if isinstance(spec, Net) else spec
     INVALID.append(
-        {"version": VERSION, "id": name, "why": why, "code": code, "spec": spec}
+        {"version": version, "id": name, "why": why, "code": code, "spec": spec}
     )
 
 
@@ -430,4 +440,85 @@ refused(
     "CycleError",
     "It waits for itself.",
     Net(free=True).input().node("a", dense(IN + 2, 2), ["x", "a"], out=True),
+)
+
+
+# Version 1.1
+
+
+def attending(score: str) -> Net:
+    """An attention in a Graph."""
+    net = Net(loop=False).input("memory", IN, 3).input("query", IN)
+    ports = {"memory": "memory", "query": "query"}
+    return net.node("att", attention(score, IN, IN), ports, out=True)
+
+
+def taught(**layer: object) -> Spec:
+    """A Teacher with a truth for training only, and a changed configuration."""
+    net = Net().input().input("truth", IN, training_only=True)
+    ports = {"truth": "truth_tm1", "prediction": "x"}
+    net.node("previous", ruled(teacher(), **layer), ports)
+    return net.node("out", dense(IN, 2), "previous", out=True).spec.to_dict()
+
+
+def newly_refused(name: str, code: str, why: str, spec: Spec | Net) -> None:
+    """One more of version 1.1."""
+    refused(name, code, why, spec, "1.1")
+
+
+newly_refused(
+    "share-above-one", "ConfigError", "A share is a probability.", taught(share=1.5)
+)
+newly_refused(
+    "share-negative", "ConfigError", "A share is a probability.", taught(share=-0.5)
+)
+newly_refused(
+    "share-a-truth", "ConfigError", "A share is a number.", taught(share=True)
+)
+newly_refused("score-unknown", "ConfigError", "Nobody knows how.", attending("cosine"))
+newly_refused(
+    "training-only-read-by-a-dense",
+    "NodeError",
+    "At rest it would read nothing.",
+    Net()
+    .input()
+    .input("truth", 2, training_only=True)
+    .node("out", dense(IN + 2, 2), ["x", "truth"], out=True),
+)
+newly_refused(
+    "training-only-as-a-prediction",
+    "NodeError",
+    "At rest it would read nothing.",
+    Net()
+    .input()
+    .input("truth", IN, training_only=True)
+    .node("out", teacher(), {"truth": "truth", "prediction": "truth_tm1"}, out=True),
+)
+newly_refused(
+    "training-only-as-an-output",
+    "NodeError",
+    "At rest it would show nothing.",
+    Net()
+    .input()
+    .input("truth", IN, training_only=True)
+    .node("previous", teacher(), {"truth": "truth", "prediction": "x"}, out=True)
+    .output("y", "truth"),
+)
+newly_refused(
+    "training-only-no-truth-value",
+    "ConfigError",
+    "Fields are typed.",
+    {
+        **taught(),
+        "inputs": [
+            {"name": "x", "dim": IN},
+            {"name": "truth", "dim": IN, "training_only": "yes"},
+        ],
+    },
+)
+newly_refused(
+    "training-only-in-version-1-0",
+    "ConfigError",
+    "Version 1.0 has no such field.",
+    {**taught(), "version": "1.0"},
 )
