@@ -9,12 +9,15 @@ from recursive import (
     GRU,
     LSTM,
     Activation,
+    Attention,
     AutoEncoder,
     Bidirectional,
     Blend,
     Dense,
     Graph,
     Greedy,
+    Lambda,
+    LayerNormalization,
     Masking,
     Merge,
     Recurrent,
@@ -25,11 +28,19 @@ from recursive import (
     RepeatVector,
     Sequential,
     SimpleRNN,
+    Teacher,
     TimeDistributedDense,
 )
 from recursive.layers.embeddings import Embedding
 from tests.compositions.describe import NUMBERS, Group
-from tests.compositions.layers import DenseOf2015, Formula, MeanOfData, Of2015, Passing
+from tests.compositions.layers import (
+    DenseOf2015,
+    Formula,
+    MeanOfData,
+    Of2015,
+    Passing,
+    gated,
+)
 
 LENGTHS = {
     "x": 5,
@@ -41,6 +52,16 @@ LENGTHS = {
     "steps": 4,
 }
 OVER_TIME = {"rnn": SimpleRNN, "gru": GRU, "lstm": LSTM}
+PORTS = {
+    "blend": ("gate", "old", "new"),
+    "merge_layer": ("input_0", "input_1"),
+    "seeded": ("x", "start"),
+    "ask": ("memory", "query"),
+    "taught": ("x", "truth"),
+    "teacher": ("truth", "prediction"),
+    "lambda": ("gate", "value"),
+}
+"""The ports of layers of several, in the order in which nodes read them."""
 CELLS = {"rnn": RecurrentDense, "gru": RecurrentGRU, "lstm": RecurrentLSTM}
 
 
@@ -131,14 +152,8 @@ class Builder:
     def declare_node(self, container, network, node, known, path):
         layer = self.layer(network, node, path)
         reads = [renamed(read, known) for read in node.reads]
-        if node.kind == "blend":
-            ports = dict(zip(("gate", "old", "new"), reads, strict=True))
-            container.add_node(layer, node.name, input=ports)
-        elif node.kind == "merge_layer":
-            ports = dict(zip(("input_0", "input_1"), reads, strict=True))
-            container.add_node(layer, node.name, input=ports)
-        elif node.kind == "seeded":
-            ports = dict(zip(("x", "start"), reads, strict=True))
+        if node.kind in PORTS:
+            ports = dict(zip(PORTS[node.kind], reads, strict=True))
             container.add_node(layer, node.name, input=ports)
         elif node.kind == "cell":
             container.add_node(layer, node.name, input={"input": reads})
@@ -241,6 +256,26 @@ class Builder:
         dim = value.dim + values[past].dim
         return self.leaf(Dense(dim, node["dim"], activation="tanh"), path)
 
+    def make_norm(self, node, value, *args):
+        path = args[1]
+        return self.leaf(LayerNormalization(value.dim), path)
+
+    def make_teacher(self, node, *_):
+        return Teacher(node["share"])
+
+    def make_lambda(self, *_):
+        return Lambda(gated, ports=PORTS["lambda"])
+
+    def make_ask(self, node, value, values, path, again):
+        query = values[node.reads[1]].dim
+        return self.attention(node, value.dim, query, path)
+
+    def attention(self, node, memory, query, path):
+        """An attention with weights that follow from its path."""
+        made = Attention(node["score"], dim=3)
+        made.build({"memory": (None, None, memory), "query": (None, query)})
+        return self.leaf(made, path)
+
     def make_embedding(self, node, value, values, path, again):
         made = Embedding(NUMBERS, node["dim"], mask_zero=node["mask_zero"])
         return self.leaf(made, path)
@@ -297,7 +332,8 @@ class Builder:
         return self.leaf(Bidirectional(inner, merge_mode=node.merge), path)
 
     def make_cell(self, node, value, values, path, again):
-        return self.leaf(CELLS[node["cell"]](value.dim, node["dim"]), path)
+        made = CELLS[node["cell"]](value.dim, node["dim"], bias=node["bias"])
+        return self.leaf(made, path)
 
     # Loops
 
@@ -365,6 +401,39 @@ class Builder:
         loop.add_node(reader, "read", input="memory")
         cell = self.leaf(RecurrentDense(dim, node["dim"]), path)
         loop.add_node(cell, "h", input={"input": "read"})
+        return loop
+
+    def make_listen(self, node, value, values, path, again):
+        loop = Recursive(return_sequences=True, **self.steps())
+        loop.add_input("memory", ndim=3, dim=value.dim, is_sequence=False)
+        loop.add_state("h", dim=node["dim"])
+        layer = self.attention(node, value.dim, node["dim"], f"{path}.att")
+        loop.add_node(layer, "att", input={"memory": "memory", "query": "h"})
+        dense = Dense(value.dim + node["dim"], node["dim"], activation="tanh")
+        loop.add_node(
+            self.leaf(dense, path),
+            "out",
+            inputs=["att", "h"],
+            return_state="h",
+            create_output=True,
+        )
+        return loop
+
+    def make_taught(self, node, value, values, path, again):
+        dim = values[node.reads[1]].dim
+        loop = Recursive(return_sequences=node["every"], **self.over(value))
+        loop.add_input("x", dim=value.dim)
+        loop.add_input("truth", dim=dim, training_only=node["only"])
+        loop.add_state("y", dim=dim)
+        ports = {"truth": "truth_tm1", "prediction": "y"}
+        loop.add_node(Teacher(node["share"]), "previous", input=ports)
+        loop.add_node(
+            self.leaf(Dense(value.dim + dim, dim, activation="tanh"), path),
+            "out",
+            inputs=["x", "previous"],
+            return_state="y",
+            create_output=True,
+        )
         return loop
 
     def make_decoder(self, node, value, values, path, again):

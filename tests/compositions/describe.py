@@ -129,6 +129,7 @@ class Rules:
     in_loop: bool = False
     padded: bool = False
     custom: bool = True
+    code: bool = True
     old: bool = True
     share: bool = False
     penalties: bool = True
@@ -208,15 +209,16 @@ class _Drawing:
             moves += ["on_seq", "cell_over_seq", "both_ways", "merge_seq"]
             moves += ["mean"] if self.rules.custom else []
             if self.rules.depth:
-                moves += ["loop", "attend", "encoder"]
+                moves += ["loop", "attend", "encoder", "listen", "taught"]
         if self.names("vec"):
             moves += ["on_vec", "merge_vec", "repeat"]
             if self.rules.in_loop:
                 moves += ["cell", "tap"]
             if self.rules.depth:
                 moves += ["decoder"]
-        if self.names("seq") and self.names("vec") and self.rules.depth:
-            moves += ["seeded"]
+        if self.names("seq") and self.names("vec"):
+            moves += ["ask"]
+            moves += ["seeded"] if self.rules.depth else []
         if self.rules.share and any(map(self.twin_reads, self.nodes)):
             moves = ["share", *moves]
         getattr(self, f"add_{self.pick(*moves)}")()
@@ -224,7 +226,7 @@ class _Drawing:
     def add_on_seq(self):
         name = self.pick(*self.names("seq"))
         value = self.values[name]
-        kinds = ["tdd", "activation", "dense"]
+        kinds = ["tdd", "activation", "dense", "norm"]
         kinds += ["masking"] if self.rules.masks else []
         kinds += ["passing"] if self.rules.custom else []
         if not value.masked:
@@ -236,7 +238,7 @@ class _Drawing:
 
     def add_on_vec(self):
         name = self.pick(*self.names("vec"))
-        kinds = ["dense", "activation"]
+        kinds = ["dense", "activation", "norm"]
         kinds += ["formula", "passing"] if self.rules.custom else []
         kinds += ["of2015", "dense_of2015"] if self.rules.old else []
         self.add_plain(self.pick(*kinds), name, self.values[name])
@@ -314,12 +316,19 @@ class _Drawing:
         other = self.values[second]
         masked = value.masked or other.masked
         if other.dim == value.dim:
-            mode = self.pick(*MODES, "blend", "merge_layer")
+            modes = [*MODES, "blend", "merge_layer", "teacher"]
+            modes += ["lambda"] if self.rules.code and kind == "vec" else []
+            mode = self.pick(*modes)
         else:
             mode = self.pick("concat", "merge_layer")
         if mode == "blend":
             found = replace(value, masked=masked)
             self.add("blend", [first, second, first], found)
+            return
+        if mode in ("teacher", "lambda"):
+            options = {"share": self.pick(1.0, 0.0)} if mode == "teacher" else {}
+            found = replace(value, masked=masked)
+            self.add(mode, [first, second], found, **options)
             return
         joined = mode if mode in MODES else "concat"
         dim = value.dim + other.dim if joined == "concat" else value.dim
@@ -344,6 +353,7 @@ class _Drawing:
             Value("vec", dim),
             cell=self.pick(*self.rules.cells),
             dim=dim,
+            bias=self.happens(),
         )
         self.apart.add(added)
 
@@ -384,6 +394,40 @@ class _Drawing:
         reader = self.pick("gru", "lstm", *(["mean"] if self.rules.custom else []))
         self.add("attend", [name], found, dim=found.dim, reader=reader)
 
+    def add_ask(self):
+        """An attention that a vector asks of a sequence."""
+        memory, query = self.pick(*self.names("seq")), self.pick(*self.names("vec"))
+        dim = self.values[memory].dim
+        score = self.score(dim == self.values[query].dim)
+        self.add("ask", [memory, query], Value("vec", dim), score=score)
+
+    def score(self, has_equal_dims):
+        alike = ["dot", "scaled_dot"] if has_equal_dims else []
+        return self.pick("additive", "general", *alike)
+
+    def add_listen(self):
+        """A loop of its own number of steps whose state asks a sequence at each of them."""
+        name = self.pick(*self.names("seq"))
+        dim = self.pick(*DIMS)
+        score = self.score(dim == self.values[name].dim)
+        self.add("listen", [name], Value("seq", dim, "steps"), dim=dim, score=score)
+
+    def add_taught(self):
+        """A loop that reads the truth in training, and its own output otherwise."""
+        name = self.pick(*self.names("seq"))
+        value = self.values[name]
+        truths = [
+            other
+            for other in self.names("seq")
+            if self.values[other].length == value.length
+        ]
+        truth = self.pick(*truths)
+        dim, every = self.values[truth].dim, self.happens()
+        masked = value.masked or self.values[truth].masked
+        found = self.over_time(replace(value, masked=masked), dim, every)
+        options = {"every": every, "only": self.happens(), "share": self.pick(1.0, 0.0)}
+        self.add("taught", [name, truth], found, **options)
+
     def add_decoder(self):
         """A loop of its own number of steps over a vector, which may say words and read them."""
         name = self.pick(*self.names("vec"))
@@ -415,7 +459,8 @@ class _Drawing:
 
     # Shared layers
 
-    SHARED = ("dense", "tdd", "layer", "both", "loop", "encoder", "decoder", "cell")
+    SHARED = ("dense", "tdd", "norm", "layer", "both", "loop", "encoder", "decoder")
+    SHARED += ("listen", "cell")
 
     def twin_reads(self, node):
         """Values that the layer of a node can read as well."""
@@ -438,7 +483,7 @@ class _Drawing:
         read = self.values[name]
 
         def again(value):
-            if value.kind != "seq" or node.kind == "decoder":
+            if value.kind != "seq" or node.kind in ("decoder", "listen"):
                 return value
             back = dict(node.options).get("back", False)
             return self.over_time(read, value.dim, True, back)

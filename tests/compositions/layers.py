@@ -56,6 +56,11 @@ class MeanOfData(MaskedLayer):
         return (input_shape[0], input_shape[2])
 
 
+def gated(gate, value):
+    """The function of a Lambda of two ports."""
+    return pt.tanh(gate) * value
+
+
 CUSTOM = {
     layer.__name__: layer
     for layer in (Formula, Passing, Of2015, DenseOf2015, MeanOfData)
