@@ -786,9 +786,7 @@ SOUND_WHOLES = [
     ),
     (
         "initializations_fit_their_states",
-        LOOP.replace(
-            states=(StateSpec("h", 4, "rec", "drawn", None, "uniform", 0.1),)
-        ),
+        LOOP.replace(states=(StateSpec("h", 4, "rec", "drawn", None, "uniform", 0.1),)),
     ),
     (
         "states_start_from_contexts",
