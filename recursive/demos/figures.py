@@ -56,6 +56,7 @@ def loss_curve(
             label=f"{name}, test",
         )
     axes.set(xlabel="epoch", ylabel=unit, yscale=scale, title=title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
     axes.legend()
     _save(figure, path)
@@ -89,6 +90,7 @@ def shares(values: Sequence[float], path: Path, title: str) -> None:
     axes = figure.subplots()
     axes.plot(np.arange(len(values)) + 1, values, marker="o", markersize=4)
     axes.set(xlabel="epoch", ylabel="share", ylim=(-0.02, 1.02), title=title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
     _save(figure, path)
 
