@@ -128,8 +128,7 @@ def _every_value(container, inputs, training, names, mask, given_draws):
         OutputSpec(f"value_{place}", (Ref(name),)) for place, name in enumerate(names)
     )
     run = container.loop_run(
-        given=inputs,
-        outputs=outputs, return_sequences=True, return_final_states=False
+        given=inputs, outputs=outputs, return_sequences=True, return_final_states=False
     )
     call = Call(training, given_draws)
     found = run.execute(container.as_inputs(inputs, mask), call).outputs
