@@ -35,6 +35,7 @@ from recursive.loop.call import Call, Value
 from recursive.spec.graph import InputSpec, OutputSpec, StateSpec
 from recursive.spec.names import Ref
 from recursive.spec.plan import Recurrence, declared
+from recursive.spec.starts import optional_starts, with_starts
 from recursive.training import data
 from recursive.training.programs import why_not_jax
 from recursive.utils.arguments import count
@@ -140,8 +141,10 @@ def generate(
             got=type(decoder).__name__,
             do="Declare the network as one, with a RecurrentLSTM for example.",
         )
-    stepper = _stepper(decoder, output, word, tuple(sorted(masks or {})))
     given = _checked_inputs(decoder, inputs or {}, word)
+    started = tuple(name for name in optional_starts(decoder.spec) if name in given)
+    masked = tuple(sorted(masks or {}))
+    stepper = _stepper(decoder, output, word, masked, started)
     words = stepper.words
     end = None if end is None else _symbol("end", end, words)
     search = _Search(
@@ -288,15 +291,25 @@ class _Stepper:
         output: the output or node of probabilities.
         word: the state or input that receives the word.
         masked: the names of the contexts that have a mask.
+        started: the optional starts of states that are given.
     """
 
     def __init__(
-        self, decoder: Recursive, output: str, word: str, masked: tuple[str, ...]
+        self,
+        decoder: Recursive,
+        output: str,
+        word: str,
+        masked: tuple[str, ...],
+        started: tuple[str, ...],
     ):
         decoder.complete()
         self.word = word
-        self.spec = decoder.spec
-        self.inputs = {item.name: item for item in self.spec.inputs}
+        self.spec = with_starts(decoder.spec, started)
+        absent = set(optional_starts(decoder.spec)) - set(started)
+        self.inputs = {}
+        for item in decoder.spec.inputs:
+            if item.name not in absent:
+                self.inputs[item.name] = item
         self.recurrences = declared(self.spec, {}).recurrences
         self.masked = masked
         _check_masks(self.spec.context_names, masked)
@@ -334,6 +347,8 @@ class _Stepper:
         """The inputs of the decoder for one step, and the masks of contexts."""
         found = []
         for argument in decoder.arguments():
+            if argument.name not in self.inputs:
+                continue
             shape = argument.shape
             if self.inputs[argument.name].is_sequence:
                 shape = (shape[0], 1, *shape[2:])
@@ -364,9 +379,11 @@ class _Stepper:
             if item.is_sequence:
                 sequences[name] = inputs[name].swapaxes(0, 1)
         _, batch = self._run.sizes(sequences, inputs)
-        starts = [
-            self._run.start(item, inputs, batch, Call()) for item in self._unkept()
-        ]
+        call = Call()
+        start_values = self._run.start_values(values, call)
+        starts = []
+        for item in self._unkept():
+            starts.append(self._run.start(item, start_values, batch, call))
         return starts, []
 
     def _unkept(self) -> list[Recurrence]:
@@ -493,15 +510,19 @@ KEPT_STEPPERS = 8
 
 
 def _stepper(
-    decoder: Recursive, output: str, word: str, masked: tuple[str, ...]
+    decoder: Recursive,
+    output: str,
+    word: str,
+    masked: tuple[str, ...],
+    started: tuple[str, ...],
 ) -> _Stepper:
     """The stepper of a decoder as it is declared now."""
     decoder.complete()
     name = resolve_backend(getattr(decoder, "backend", None), why_not_jax(decoder))
-    key = (decoder.revision, backend.floatX(), name, output, word, masked)
+    key = (decoder.revision, backend.floatX(), name, output, word, masked, started)
     kept = _STEPPERS.setdefault(decoder, {})
     if key not in kept:
-        kept[key] = _Stepper(decoder, output, word, masked)
+        kept[key] = _Stepper(decoder, output, word, masked, started)
         while len(kept) > KEPT_STEPPERS:
             del kept[next(iter(kept))]
     return kept[key]
@@ -524,6 +545,9 @@ def _checked_inputs(
     for name, item in specs.items():
         if name != word and not item.training_only and name != decoder.spec.mask:
             needed.append(name)
+    # What starts a state may be left out.
+    optional = optional_starts(decoder.spec)
+    needed = [name for name in needed if name in inputs or name not in optional]
     for name in [*inputs, *needed]:
         if name not in needed or name not in inputs:
             raise DataError.about(

@@ -567,3 +567,36 @@ def test_every_word_has_a_place_in_the_embedding():
     )
     with pytest.raises(ConfigError, match="each of the 7 words"):
         generate(rnn, {}, **GIVEN)
+
+
+def starts_from_a_node(optional):
+    rnn = Recursive(return_sequences=True, n_steps=4)
+    rnn.add_input("c", dim=3, is_sequence=False)
+    rnn.add_state("h", dim=5)
+    rnn.add_state("word", dtype="int", initial=1)
+    rnn.add_node(Dense(3, 5, activation="tanh"), "first", input="c")
+    rnn.set_state_from("h", "first")
+    if optional:
+        rnn.set_state_from("h", "given", optional=True)
+    rnn.add_node(Embedding(6, 4), "read", input="word")
+    rnn.add_node(
+        Dense(5, activation="tanh"), "new", input=["read", "h"], return_state="h"
+    )
+    rnn.add_node(Dense(6, activation="softmax"), "p", input="new", create_output=True)
+    rnn.add_node(Greedy(), "choice", input="p", return_state="word", create_output=True)
+    return rnn
+
+
+@pytest.mark.parametrize("optional", [False, True])
+def test_states_start_from_nodes_and_from_inputs_that_may_be_left_out(optional):
+    rnn = starts_from_a_node(optional)
+    rnn.build()
+    rnn.compile(backend="python")
+    rng = np.random.default_rng(3)
+    inputs = {"c": rng.normal(size=(2, 3))}
+    given = {**inputs, "given": rng.normal(size=(2, 5))}
+    for arrays in [inputs, given] if optional else [inputs]:
+        found = generate(rnn, arrays, output="p", word="word", start=1, limit=4)
+        np.testing.assert_array_equal(found.words[:, 0], rnn.predict(arrays)["choice"])
+    with pytest.raises(DataError, match="unknown"):
+        generate(rnn, {**inputs, "other": 1}, output="p", word="word", start=1, limit=4)

@@ -25,6 +25,7 @@ from functools import partial
 
 import numpy as np
 import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.gradient import grad
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.op import RandomVariable
@@ -36,6 +37,7 @@ from recursive.layers.layer import Layer
 from recursive.layers.learned import collect
 from recursive.layers.masks import DROP
 from recursive.loop.call import Call
+from recursive.scan.vjp import is_float
 from recursive.spec.graph import GraphSpec
 from recursive.training import feed, functions, row_weights, tbptt
 from recursive.training.averages import Measured, Totals, measured
@@ -198,7 +200,11 @@ class Recompute:
         run = self._program(self._kind("gradient", arrays))
         params = len(self._learned.params)
         totals = [0.0] * params
-        of_states = [np.zeros_like(value) for value in befores[0]]
+        # Integers, such as words, have no gradient.
+        of_states = []
+        for value in befores[0]:
+            if value.dtype.kind == "f":
+                of_states.append(np.zeros_like(value))
         for index in reversed(range(len(segments))):
             self._set(befores[index])
             inputs = self._cut(arrays, segments[index])
@@ -207,6 +213,9 @@ class Recompute:
             for place, gradient in enumerate(found[:params]):
                 totals[place] = totals[place] + gradient
         return totals
+
+    def _float_states(self) -> list[SharedVariable]:
+        return [state for state in self._states.variables if is_float(state)]
 
     def _values(self) -> list[np.ndarray]:
         return [np.array(state.get_value()) for state in self._states.variables]
@@ -244,7 +253,7 @@ class Recompute:
         """The factor of each loss, and the gradient of each state after a segment."""
         count = len(self._measures.losses)
         found = [Argument("factors", floatX(), (count,))]
-        for place, state in enumerate(self._states.variables):
+        for place, state in enumerate(self._float_states()):
             name = f"gradient_of_state_{place}"
             found.append(Argument(name, state.dtype, state.type.shape))
         return found
@@ -259,7 +268,7 @@ class Recompute:
         return found, call.updates
 
     def _build_gradient(self, inputs: list[TensorVariable]):
-        states = self._states.variables
+        states = self._float_states()
         first = len(inputs) - 1 - len(states)
         factors, of_states = inputs[first], inputs[first + 1 :]
         call = Call(train=True)

@@ -18,6 +18,7 @@ from recursive import (
     Embedding,
     Flatten,
     Graph,
+    Greedy,
     Masking,
     Recursive,
     Sequential,
@@ -122,6 +123,25 @@ def shared():
     return rnn
 
 
+def says_words():
+    rnn = Recursive(return_sequences=True)
+    rnn.add_input("x", dim=IN)
+    rnn.add_state("h", dim=HIDDEN)
+    rnn.add_state("word", dtype="int", initial=1)
+    rnn.add_node(Embedding(OUT, 3), "read", input="word")
+    rnn.add_node(
+        Dense(IN + 3 + HIDDEN, HIDDEN, activation="tanh"),
+        "rec",
+        inputs=["x", "read", "h"],
+        return_state="h",
+    )
+    rnn.add_node(
+        Dense(HIDDEN, OUT, activation="softmax"), "p", input="rec", create_output=True
+    )
+    rnn.add_node(Greedy(), "choice", input="p", return_state="word")
+    return rnn
+
+
 def frozen():
     model = Sequential([recurrent(), readout()])
     model.layers[1].trainable = False
@@ -163,6 +183,7 @@ MODELS = {
     "nested": (nested, X, Y, {}),
     "shared": (shared, H, H, {}),
     "frozen": (frozen, X, Y, {}),
+    "words that it says": (says_words, X, Y, {}),
     "LSTM over GRU": (
         chain(
             lambda: GRU(IN, HIDDEN, return_sequences=True),
