@@ -448,7 +448,7 @@ def attention_decoder(
 
     >>> decoder = attention_decoder(5, 6, 2, n_steps=3)
     >>> decoder.get_output_shape_for({"memory": (None, 7, 5)})
-    {'y': (None, 3, 2), 'weights': (None, 3, 7)}
+    {'y': (None, 3, 2), 'weights': (None, 3, None)}
     """
     rnn = Recursive(return_sequences=True, n_steps=n_steps)
     rnn.add_input("memory", ndim=3, dim=memory_dim, is_sequence=False)

@@ -31,7 +31,7 @@ def page():
 
 def test_every_block_of_the_page_runs_in_order():
     names, after = page()
-    assert len(after) == 7
+    assert len(after) == 8
     assert names["X"].shape == (12, 5, 4)
     assert names["decoded"].shape == (3, 5, 6)
     assert {name: value.shape for name, value in names["kept"].items()} == {

@@ -22,7 +22,6 @@ FIRST_CAPABILITIES = {
     "free": "names used before their declaration, past values of nodes without a state",
     "contexts": "inputs without time, which every step reads whole",
     "initial": "states that start from a context, parameters or rows of numbers",
-    "starts": "states that start from a node, an optional input or scaled draws",
     "mask": "a declared mask, or one next to the inputs",
     "n_steps": "a loop without sequences",
     "until": "a loop that a node stops",
@@ -43,6 +42,7 @@ FIRST_CAPABILITIES = {
 
 NEW_CAPABILITIES = {
     "training_only": "inputs that are given in training only",
+    "starts": "states that start from a node, an optional input or scaled draws",
     "no_bias": "recurrent cells without biases",
     "penalties": "penalties on parameters, and constraints, in training",
     "unlearned": "outputs without a loss, in training",

@@ -242,8 +242,7 @@ class GraphSpec:
     @property
     def version(self) -> str:
         """The first version of the format that can hold the declaration."""
-        has_newer = any(item.training_only for item in self.inputs)
-        return "1.1" if has_newer else VERSION
+        return "1.1" if _newer(self) else VERSION
 
     @property
     def input_names(self) -> list[str]:
@@ -474,9 +473,18 @@ def _check_plain(node: NodeSpec) -> None:
 
 
 def _newer(spec: GraphSpec) -> str:
-    """What needs a newer version, for an error."""
-    names = [item.name for item in spec.inputs if item.training_only]
-    return f"training_only of {', '.join(map(repr, names))}"
+    """The fields that need version 1.1, for an error; empty if there are none."""
+    found = []
+    for item in spec.inputs:
+        if item.training_only:
+            found.append(f"training_only of {item.name!r}")
+    for state in spec.states:
+        if state.dtype != "float":
+            found.append(f"dtype of {state.name!r}")
+        for field in ("init", "scale", "given"):
+            if getattr(state, field) is not None:
+                found.append(f"{field} of {state.name!r}")
+    return ", ".join(found)
 
 
 def _input_to_dict(item: InputSpec) -> dict[str, object]:

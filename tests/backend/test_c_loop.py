@@ -290,7 +290,7 @@ def test_a_step_that_mixes_rows_is_left_to_scan_and_explain_says_why(fast_fallba
 @pytest.mark.parametrize(
     ("step", "reason"),
     [
-        (lambda x, h: pt.cumsum(x + h, axis=1), "Cumsum.*has no translation"),
+        (lambda x, h: pt.sort(x + h, axis=1), "Sort.*has no translation"),
         (lambda x, h: x + h[::-1], "takes a slice"),
         (lambda x, h: x + pt.dot(pt.dot(h, h.T), h), "computes one row from several"),
         (lambda x, h: x + pt.sort(h, axis=1), "has no translation"),

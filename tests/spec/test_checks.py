@@ -786,7 +786,9 @@ SOUND_WHOLES = [
     ),
     (
         "initializations_fit_their_states",
-        LOOP.replace(states=(StateSpec("h", 4, "rec", "drawn", None, "uniform", 0.1),)),
+        LOOP.replace(
+            states=(StateSpec("h", 4, "rec", "drawn", init="uniform", scale=0.1),)
+        ),
     ),
     (
         "states_start_from_contexts",

@@ -159,7 +159,7 @@ EXAMPLES = {
     "RepeatVector": (lambda: RepeatVector(3), ROWS),
     "Sample": (
         lambda: Sample(0.5, seed=1),
-        np.exp(SEQUENCES) / np.exp(SEQUENCES).sum(axis=-1, keepdims=True),
+        np.exp(ROWS) / np.exp(ROWS).sum(axis=-1, keepdims=True),
     ),
     "Reshape": (lambda: Reshape(2, 2), ROWS),
     "SimpleDeepRNN": (

@@ -565,6 +565,19 @@ def _by_hand():
     return net.node("rec", part, "x", out=True)
 
 
+# Initial states and words
+
+area = Area("starts", "1.1")
+
+
+@area("A state starts from a node that reads a context alone.")
+def from_a_node():
+    net = Net().input().input("c", 2, 2, sequence=False)
+    net.node("first", dense(2, HIDDEN, "tanh"), "c")
+    net.state("h", initial="first")
+    return net.node("new", dense(IN + HIDDEN, HIDDEN, "tanh"), ["x", "h"], "h", True)
+
+
 # Arrays that must be refused
 
 area = Area("refused", "1.1")
