@@ -141,10 +141,11 @@ def generate(
             got=type(decoder).__name__,
             do="Declare the network as one, with a RecurrentLSTM for example.",
         )
-    given = _checked_inputs(decoder, inputs or {}, word)
-    started = tuple(name for name in optional_starts(decoder.spec) if name in given)
+    inputs = inputs or {}
+    started = tuple(name for name in optional_starts(decoder.spec) if name in inputs)
     masked = tuple(sorted(masks or {}))
     stepper = _stepper(decoder, output, word, masked, started)
+    given = _checked_inputs(decoder, inputs, word)
     words = stepper.words
     end = None if end is None else _symbol("end", end, words)
     search = _Search(

@@ -481,9 +481,9 @@ def _newer(spec: GraphSpec) -> str:
     for state in spec.states:
         if state.dtype != "float":
             found.append(f"dtype of {state.name!r}")
-        for field in ("init", "scale", "given"):
-            if getattr(state, field) is not None:
-                found.append(f"{field} of {state.name!r}")
+        for name in ("init", "scale", "given"):
+            if getattr(state, name) is not None:
+                found.append(f"{name} of {state.name!r}")
     return ", ".join(found)
 
 

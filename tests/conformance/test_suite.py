@@ -43,7 +43,7 @@ AREAS = {
     "legacy2015",
 }
 """Those of version 1.0."""
-NEW_AREAS = {"attention", "teacher", "normalization", "bias", "penalties"}
+NEW_AREAS = {"attention", "teacher", "normalization", "bias", "penalties", "starts"}
 """Those that version 1.1 adds, without the arrays that must be refused."""
 HASH_OF_FIRST = "c03a7d4cb1b0bd8a4bd12c13dbf726c81be63942c58e20f9fbee2ffa5cf943ca"
 """The sha256 of the names and contents of all files of version 1.0."""

@@ -578,6 +578,24 @@ def from_a_node():
     return net.node("new", dense(IN + HIDDEN, HIDDEN, "tanh"), ["x", "h"], "h", True)
 
 
+@area(
+    "By hand: the state starts from 3 times 2, and the loop adds up its input.",
+    rows=1,
+    gradients=False,
+    given={
+        "in/x": [[[1.0], [2.0], [3.0]]],
+        "in/c": [[2.0]],
+        "param/first.W": [[3.0]],
+        "param/sum.W": [[1.0], [1.0]],
+    },
+    hand={"out/sum": [[[7.0], [9.0], [12.0]]]},
+)
+def _by_hand():
+    net = Net().input(dim=1, steps=3).input("c", 1, 2, sequence=False)
+    net.node("first", dense(1, 1, bias=False), "c").state("h", 1, "first")
+    return net.node("sum", dense(2, 1, bias=False), ["x", "h"], "h", True)
+
+
 # Arrays that must be refused
 
 area = Area("refused", "1.1")
