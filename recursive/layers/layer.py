@@ -142,7 +142,7 @@ class Layer(HoldsParameters, Linked):
     # Anything besides parameters that a call depends on
 
     draws: tuple[str, ...] = ()
-    """The names of random tensors, made by :meth:`sample` and passed to :meth:`call`.
+    """The names of random tensors, made by :meth:`Layer.sample` and passed to :meth:`Layer.call`.
 
     They are passed as keyword arguments.
     """

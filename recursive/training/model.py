@@ -321,7 +321,7 @@ class Model(ModelFiles, PositionalFunctions):
             recompute: True stores the states of about ``sqrt(time)`` steps only, and
                 computes the rest again for the gradient, which is the same: for
                 sequences that are too long for memory. A step takes up to 1.4 times as
-                long (see :mod:`recursive.training.recompute`).
+                long (see ``recursive.training.recompute``).
 
         Returns:
             The History of ``loss`` and, if there are any, of the penalty, the accuracy,
