@@ -142,9 +142,9 @@ class Layer(HoldsParameters, Linked):
     # Anything besides parameters that a call depends on
 
     draws: tuple[str, ...] = ()
-    """The names of random tensors, made by :meth:`Layer.sample` and passed to :meth:`Layer.call`.
+    """The names of random tensors, made by :meth:`Layer.sample`.
 
-    They are passed as keyword arguments.
+    They are passed to :meth:`Layer.call` as keyword arguments.
     """
     steady_draws: tuple[str, ...] = ()
     """The draws that are constant over time: all steps of a loop read the same one."""
